@@ -1,0 +1,88 @@
+// Makes a clone ready: installs what package-lock.json names and compiles what has changed. Plain JavaScript without
+// dependencies, because nothing else exists yet when it runs. Safe to run twice at once: one waits for the other.
+import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..')
+const modules = join(root, 'node_modules')
+const stamp = join(modules, '.clawmesh-installed')
+const wanted = createHash('sha256')
+  .update(readFileSync(join(root, 'package-lock.json')))
+  .update(process.version)
+  .digest('hex')
+
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+if (major < 20 || (major === 20 && minor < 11)) fail(`Node ${process.version} is too old: clawmesh needs 20.11 or newer.`)
+
+const release = takeLock(join(root, '.setup-lock'))
+try {
+  if (!installed()) {
+    say('Installing dependencies (about 450 MB on disk, once) …')
+    // `npm ci` runs our install script too, which compiles the sandbox launcher.
+    run(process.platform === 'win32' ? 'npm.cmd' : 'npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'])
+    writeFileSync(stamp, wanted)
+  }
+  run(process.execPath, [join(root, 'sandbox', 'launcher', 'build.mjs')])
+  run(process.execPath, [join(modules, 'typescript', 'bin', 'tsc'), '-p', root])
+} finally {
+  release()
+}
+
+function installed() {
+  return existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted
+}
+
+function run(command, args) {
+  const started = Date.now()
+  // Output goes to stderr: the last line of stdout belongs to the command that follows.
+  const done = spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2] })
+  if (done.error) fail(`Could not run ${command}: ${done.error.message}`)
+  if (done.status !== 0) fail(`${command} ${args.join(' ')} ended with status ${done.status ?? done.signal}.`)
+  const seconds = Math.round((Date.now() - started) / 1000)
+  if (seconds >= 3) say(`… done in ${seconds} s`)
+}
+
+/** A folder is made by exactly one process; one left by a process that died is taken over. */
+function takeLock(path) {
+  let waited = false
+  for (;;) {
+    try {
+      mkdirSync(path)
+      writeFileSync(join(path, 'pid'), String(process.pid))
+      process.once('exit', () => rmSync(path, { recursive: true, force: true }))
+      return () => rmSync(path, { recursive: true, force: true })
+    } catch (error) {
+      if (error.code !== 'EEXIST') fail(`This folder cannot be written: ${error.message}`)
+    }
+    if (ownerIsGone(path)) {
+      rmSync(path, { recursive: true, force: true })
+      continue
+    }
+    if (!waited) say('Another setup is at work in this folder; waiting for it …')
+    waited = true
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
+  }
+}
+
+function ownerIsGone(path) {
+  try {
+    process.kill(Number(readFileSync(join(path, 'pid'), 'utf8')), 0)
+    return false
+  } catch (error) {
+    if (error.code === 'ESRCH') return true
+    // No pid yet: its owner is about to write it, unless the folder has been there for a while.
+    return error.code === 'ENOENT' && existsSync(path) && Date.now() - statSync(path).mtimeMs > 5000
+  }
+}
+
+function say(text) {
+  process.stderr.write(`${text}\n`)
+}
+
+function fail(text) {
+  say(`Setup failed. ${text}`)
+  process.exit(1)
+}
