@@ -1,0 +1,114 @@
+/**
+ * Finds a nats-server, in this order: the one named by the operator, the one in PATH, one fetched before (checked against the digest taken
+ * then), the official release with its digest pinned here, Debian's package unpacked into the cache. Says which it took.
+ */
+import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { promisify } from 'node:util'
+import { ClawmeshError } from '../../policies/errors.js'
+import { writeWhole } from '../disk.js'
+import { fetchDebianPackage } from './debian.js'
+import { fetchRelease } from './release.js'
+
+export interface BrokerBinary {
+  path: string
+  /** For example "2.9.10". */
+  version: string
+  source: 'named' | 'PATH' | 'cache' | 'release' | 'debian'
+}
+
+export interface BinarySearch {
+  /** A path that the operator named; nothing else is tried then. */
+  named?: string | undefined
+  searchPath: string
+  cache: string
+  /** Where release archives are fetched from; a mirror serves the same files and is held to the same digests. */
+  releases: string
+  progress: (text: string) => void
+}
+
+const oldestVersion = [2, 9] as const
+const run = promisify(execFile)
+
+export async function findBroker(search: BinarySearch): Promise<BrokerBinary> {
+  if (search.named !== undefined) return { ...(await probe(search.named)), source: 'named' }
+  const inPath = search.searchPath
+    .split(delimiter)
+    .map((folder) => join(folder, 'nats-server'))
+    .find(isExecutable)
+  if (inPath) return { ...(await probe(inPath)), source: 'PATH' }
+  const cached = fromCache(search.cache)
+  if (cached) return { ...(await probe(cached)), source: 'cache' }
+  return fetchBroker(search)
+}
+
+async function fetchBroker(search: BinarySearch): Promise<BrokerBinary> {
+  const failures: string[] = []
+  for (const [source, fetchInto] of [
+    ['release', fetchRelease],
+    ['debian', fetchDebianPackage],
+  ] as const) {
+    // Fetched beside its final place and moved there whole: two starts at once cannot see half a file.
+    const draft = join(search.cache, `draft-${source}-${process.pid}`)
+    try {
+      mkdirSync(draft, { recursive: true })
+      const binary = await fetchInto(draft, search)
+      const found = await probe(binary)
+      writeWhole(join(search.cache, 'nats-server.sha256'), sha256(binary))
+      renameSync(binary, join(search.cache, 'nats-server'))
+      return { ...found, path: join(search.cache, 'nats-server'), source }
+    } catch (error) {
+      failures.push(`${source}: ${error instanceof Error ? error.message : String(error)}`)
+    } finally {
+      rmSync(draft, { recursive: true, force: true })
+    }
+  }
+  throw new ClawmeshError('BROKER_UNAVAILABLE', `No nats-server was found, and none could be fetched (${failures.join('; ')}).`, {
+    hint: 'Install nats-server 2.9 or newer (Debian: apt install nats-server, macOS: brew install nats-server), or name one in CLAWMESH_NATS_SERVER.',
+  })
+}
+
+function fromCache(cache: string): string | undefined {
+  const path = join(cache, 'nats-server')
+  const recorded = join(cache, 'nats-server.sha256')
+  if (!existsSync(path) || !existsSync(recorded)) return undefined
+  return readFileSync(recorded, 'utf8') === sha256(path) ? path : undefined
+}
+
+async function probe(path: string): Promise<{ path: string; version: string }> {
+  const version = await versionOf(path)
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  if (major < oldestVersion[0] || (major === oldestVersion[0] && minor < oldestVersion[1])) {
+    throw new ClawmeshError('BROKER_UNAVAILABLE', `${path} is nats-server ${version}; clawmesh needs ${oldestVersion.join('.')} or newer.`, {
+      hint: 'Update it, or name another one in CLAWMESH_NATS_SERVER.',
+    })
+  }
+  return { path, version }
+}
+
+async function versionOf(path: string): Promise<string> {
+  try {
+    const { stdout } = await run(path, ['--version'], { timeout: 10_000 })
+    const version = /v?(\d+\.\d+\.\d+)/.exec(stdout)?.[1]
+    if (version) return version
+    throw new Error(`it answered "${stdout.trim()}"`)
+  } catch (cause) {
+    throw new ClawmeshError('BROKER_UNAVAILABLE', `${path} does not run as a nats-server.`, {
+      hint: 'Check the path in CLAWMESH_NATS_SERVER, or leave it unset and let clawmesh find one.',
+      cause,
+    })
+  }
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+export const sha256 = (path: string): string => createHash('sha256').update(readFileSync(path)).digest('hex')

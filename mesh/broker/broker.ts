@@ -1,0 +1,143 @@
+/**
+ * The embedded broker: one nats-server on loopback, with its store in the data folder. It is started again when it dies, on the same port and
+ * the same store, so that its clients find it where they left it.
+ */
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { ClawmeshError } from '../../policies/errors.js'
+import type { Addresses } from '../address.js'
+import { type BrokerBinary, type BinarySearch, findBroker } from './binary.js'
+import { type BrokerUsers, brokerConfig } from './config.js'
+import { type Guarded, spawnGuarded } from './guard.js'
+
+export interface BrokerOptions {
+  folder: string
+  /** 0: any free port. */
+  port: number
+  users: BrokerUsers
+  addresses: Addresses
+  search: BinarySearch
+  onRestart?: (reason: string) => void
+  onFailure?: (error: ClawmeshError) => void
+}
+
+export interface Broker {
+  readonly binary: BrokerBinary
+  readonly url: string
+  readonly pid: number
+  stop(): Promise<void>
+}
+
+const startTimeoutMs = 15_000
+const restartsAllowed = 5
+const restartWindowMs = 30_000
+
+export async function startBroker(options: BrokerOptions): Promise<Broker> {
+  const binary = await findBroker(options.search)
+  mkdirSync(options.folder, { recursive: true, mode: 0o700 })
+  if (options.port !== 0) await checkFree(options.port)
+  let server = await launch(binary, options, options.port)
+  let stopping = false
+  const restarts: number[] = []
+
+  const keepRunning = async (): Promise<void> => {
+    const { port } = server
+    const code = await server.process.ended
+    if (stopping) return
+    const now = Date.now()
+    restarts.push(now)
+    if (restarts.filter((time) => now - time < restartWindowMs).length > restartsAllowed) {
+      options.onFailure?.(
+        new ClawmeshError('BROKER_UNAVAILABLE', `nats-server died ${restarts.length} times in a row.`, {
+          hint: `Look at the end of ${logFile(options.folder)} for the reason.`,
+        }),
+      )
+      return
+    }
+    options.onRestart?.(`nats-server ended with status ${code}`)
+    try {
+      server = await launch(binary, options, port)
+    } catch (error) {
+      options.onFailure?.(ClawmeshError.from(error))
+      return
+    }
+    if (stopping) server.process.kill('SIGTERM')
+    void keepRunning()
+  }
+  void keepRunning()
+
+  return {
+    binary,
+    url: `nats://127.0.0.1:${server.port}`,
+    get pid() {
+      return server.process.pid
+    },
+    stop: async () => {
+      stopping = true
+      // SIGTERM flushes the store; a server that does not come down is ended.
+      server.process.kill('SIGTERM')
+      const giveUp = setTimeout(() => server.process.kill('SIGKILL'), 5000)
+      await server.process.ended
+      clearTimeout(giveUp)
+    },
+  }
+}
+
+async function launch(binary: BrokerBinary, options: BrokerOptions, port: number): Promise<{ process: Guarded; port: number }> {
+  const ports = join(options.folder, 'ports')
+  rmSync(ports, { recursive: true, force: true })
+  mkdirSync(ports, { recursive: true })
+  const config = join(options.folder, 'nats-server.conf')
+  const store = join(options.folder, 'store')
+  const settings = { port, store, portsFolder: ports, logFile: logFile(options.folder) }
+  writeFileSync(config, brokerConfig({ ...settings, users: options.users, addresses: options.addresses }), { mode: 0o600 })
+  const server = await spawnGuarded(binary.path, ['-c', config])
+  const listening = await waitForPort(ports, server)
+  if (listening !== undefined) return { process: server, port: listening }
+  server.kill('SIGKILL')
+  throw new ClawmeshError('BROKER_UNAVAILABLE', `nats-server did not start: ${lastError(options.folder)}`, {
+    hint: `Its log is ${logFile(options.folder)}.`,
+  })
+}
+
+/** nats-server writes its ports to a file once it listens; undefined if it ended first or never did. */
+async function waitForPort(folder: string, server: Guarded): Promise<number | undefined> {
+  let ended = false
+  void server.ended.then(() => {
+    ended = true
+  })
+  for (const until = Date.now() + startTimeoutMs; Date.now() < until && !ended; ) {
+    const file = readdirSync(folder).find((name) => name.endsWith('.ports'))
+    const port = file && /nats:\/\/[^"]*:(\d+)/.exec(readFileSync(join(folder, file), 'utf8'))?.[1]
+    if (port) return Number(port)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+  return undefined
+}
+
+/** nats-server itself only logs that a port is taken; asking first gives the person an answer. */
+async function checkFree(port: number): Promise<void> {
+  const probe = createServer()
+  await new Promise<void>((resolve, reject) => {
+    probe.once('error', reject)
+    probe.listen(port, '127.0.0.1', resolve)
+  }).catch((cause: unknown) => {
+    throw new ClawmeshError('PORT_TAKEN', `Port ${port} on 127.0.0.1 cannot be used: another program has it, or it needs rights you lack.`, {
+      hint: 'Choose another one with --port, or leave --port out and any free port is taken.',
+      cause,
+    })
+  })
+  await new Promise((resolve) => probe.close(resolve))
+}
+
+const logFile = (folder: string) => join(folder, 'nats-server.log')
+
+function lastError(folder: string): string {
+  try {
+    const lines = readFileSync(logFile(folder), 'utf8').trim().split('\n')
+    return (lines.findLast((line) => /\[(FTL|ERR)\]/.test(line)) ?? lines.at(-1) ?? '').replace(/^.*\[(FTL|ERR|INF)\] /, '')
+  } catch {
+    return 'it left no log'
+  }
+}

@@ -1,0 +1,93 @@
+/** The mesh's root of trust: one Ed25519 key that certifies nodes, and the auditors' key that audit bodies are sealed to. */
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { ClawmeshError } from '../../policies/errors.js'
+import type { Role } from '../../policies/roles.js'
+import { writeWhole } from '../disk.js'
+import { type Certificate, issueCertificate } from './certificate.js'
+import { type AgreementKey, agreementKey, fingerprint, fromHex, hex, randomBytes, type SigningKey, signingKey } from './keys.js'
+
+const day = 24 * 60 * 60 * 1000
+
+const storedSchema = z.object({
+  created: z.number().int(),
+  rootPublic: z.string(),
+  rootSecret: z.string(),
+  auditorPublic: z.string(),
+  auditorSecret: z.string(),
+  meshKey: z.string(),
+})
+
+export interface Authority {
+  /** The mesh's name on the broker: a fingerprint of the root key. */
+  readonly mesh: string
+  readonly root: SigningKey
+  readonly auditor: AgreementKey
+  /** Known to every member and to nobody else: seals what is meant for all, such as the directory. */
+  readonly meshKey: Uint8Array
+  certify(name: string, roles: Role[], publicKey: Uint8Array, now: number): Certificate
+}
+
+/** A new authority that lives in memory only. */
+export function createAuthority(): Authority {
+  return authorityOf({ root: signingKey(), auditor: agreementKey(), meshKey: randomBytes(32) })
+}
+
+/** Opens the authority kept in `folder`, or makes one there; its file can be read by its owner alone. */
+export function openAuthority(folder: string, now: number): Authority {
+  const file = join(folder, 'authority.json')
+  if (existsSync(file)) return load(file, now)
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const keys = { root: signingKey(), auditor: agreementKey(), meshKey: randomBytes(32) }
+  const stored: z.infer<typeof storedSchema> = {
+    created: now,
+    rootPublic: hex(keys.root.publicKey),
+    rootSecret: hex(keys.root.secretKey),
+    auditorPublic: hex(keys.auditor.publicKey),
+    auditorSecret: hex(keys.auditor.secretKey),
+    meshKey: hex(keys.meshKey),
+  }
+  writeWhole(file, JSON.stringify(stored, null, 2))
+  return authorityOf(keys)
+}
+
+function load(file: string, now: number): Authority {
+  const stored = storedSchema.safeParse(parseJson(readFileSync(file, 'utf8')))
+  if (!stored.success) {
+    throw new ClawmeshError('UNAUTHENTIC', `The authority's key file ${file} is damaged.`, {
+      hint: 'Restore it from a backup. Without it the mesh cannot certify nodes; a new mesh needs a new data folder.',
+    })
+  }
+  const { created, ...keys } = stored.data
+  if (now + 5 * 60_000 < created) {
+    throw new ClawmeshError(
+      'CLOCK_SKEW',
+      `This machine's clock says ${new Date(now).toISOString()}, but this mesh was made at ${new Date(created).toISOString()}.`,
+      { hint: "Set this machine's clock (for example with an NTP service) and start again." },
+    )
+  }
+  return authorityOf({
+    root: { publicKey: fromHex(keys.rootPublic), secretKey: fromHex(keys.rootSecret) },
+    auditor: { publicKey: fromHex(keys.auditorPublic), secretKey: fromHex(keys.auditorSecret) },
+    meshKey: fromHex(keys.meshKey),
+  })
+}
+
+function authorityOf(keys: { root: SigningKey; auditor: AgreementKey; meshKey: Uint8Array }): Authority {
+  const mesh = fingerprint(keys.root.publicKey).slice(0, 16)
+  return {
+    mesh,
+    ...keys,
+    certify: (name, roles, publicKey, now) =>
+      issueCertificate({ mesh, name, publicKey, roles, notBefore: now, notAfter: now + 30 * day }, keys.root),
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

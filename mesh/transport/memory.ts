@@ -1,0 +1,108 @@
+/**
+ * A broker inside one process: for a mesh of one process and for tests that need no network. It keeps the promises of a real one:
+ * delivery is asynchronous, in order for each publisher, and bytes are copied, so nobody shares memory by accident.
+ */
+import { ClawmeshError } from '../../policies/errors.js'
+import type { AppendLog, Bucket, Entry, Receive, Stored, Subscription, Transport } from './transport.js'
+
+export class MemoryBroker {
+  readonly #subscribers = new Map<string, Set<Receive>>()
+  readonly #buckets = new Map<string, MemoryBucket>()
+  readonly #logs = new Map<string, MemoryLog>()
+
+  /** A connection of its own, as one node would have it. */
+  connect(): Transport {
+    const mine = new Set<Subscription>()
+    let open = true
+    return {
+      publish: (subject, bytes) => {
+        if (open) this.#deliver(subject, bytes.slice())
+      },
+      subscribe: async (subject, receive) => {
+        const subscription = this.#subscribe(subject, receive)
+        mine.add(subscription)
+        return subscription
+      },
+      bucket: async (name) => this.#buckets.get(name) ?? keep(this.#buckets, name, new MemoryBucket()),
+      log: (stream) => this.#logs.get(stream) ?? keep(this.#logs, stream, new MemoryLog()),
+      onConnection: (listener) => listener(open),
+      close: async () => {
+        open = false
+        for (const subscription of mine) subscription.unsubscribe()
+      },
+    }
+  }
+
+  #subscribe(subject: string, receive: Receive): Subscription {
+    const group = this.#subscribers.get(subject) ?? keep(this.#subscribers, subject, new Set())
+    group.add(receive)
+    return { unsubscribe: () => group.delete(receive) }
+  }
+
+  #deliver(subject: string, bytes: Uint8Array): void {
+    setImmediate(() => {
+      for (const receive of this.#subscribers.get(subject) ?? []) receive(subject, bytes)
+    })
+  }
+}
+
+class MemoryBucket implements Bucket {
+  readonly #entries = new Map<string, Entry>()
+  readonly #watchers = new Set<(entry: Entry) => void>()
+  #revision = 0
+
+  async put(key: string, value: Uint8Array): Promise<number> {
+    return this.#write({ key, value: value.slice(), revision: ++this.#revision })
+  }
+
+  async swap(key: string, value: Uint8Array, revision: number): Promise<number | undefined> {
+    if ((this.#entries.get(key)?.revision ?? 0) !== revision) return undefined
+    return this.put(key, value)
+  }
+
+  async get(key: string): Promise<Entry | undefined> {
+    return this.#entries.get(key)
+  }
+
+  async delete(key: string): Promise<void> {
+    this.#write({ key, value: undefined, revision: ++this.#revision })
+    this.#entries.delete(key)
+  }
+
+  async watch(changed: (entry: Entry) => void): Promise<Subscription> {
+    for (const entry of this.#entries.values()) changed(entry)
+    this.#watchers.add(changed)
+    return { unsubscribe: () => this.#watchers.delete(changed) }
+  }
+
+  #write(entry: Entry): number {
+    this.#entries.set(entry.key, entry)
+    setImmediate(() => {
+      for (const changed of this.#watchers) changed(entry)
+    })
+    return entry.revision
+  }
+}
+
+class MemoryLog implements AppendLog {
+  readonly #stored: Stored[] = []
+  readonly #ids = new Set<string>()
+
+  async append(subject: string, id: string, bytes: Uint8Array): Promise<void> {
+    if (this.#ids.has(id)) return
+    if (this.#stored.length >= 1_000_000) {
+      throw new ClawmeshError('AUDIT_UNAVAILABLE', 'The in-memory log is full at a million events.')
+    }
+    this.#ids.add(id)
+    this.#stored.push({ sequence: this.#stored.length + 1, subject, bytes: bytes.slice() })
+  }
+
+  async *read(): AsyncIterable<Stored> {
+    yield* this.#stored.slice()
+  }
+}
+
+function keep<K, V>(map: Map<K, V>, key: K, value: V): V {
+  map.set(key, value)
+  return value
+}

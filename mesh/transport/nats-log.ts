@@ -1,0 +1,60 @@
+import { type JetStreamClient, jetstream, jetstreamManager, RetentionPolicy, StorageType } from '@nats-io/jetstream'
+import type { NatsConnection } from '@nats-io/transport-node'
+import { ClawmeshError } from '../../policies/errors.js'
+import { reachable } from './nats-bucket.js'
+import type { AppendLog, Stored } from './transport.js'
+
+const second = 1_000_000_000
+
+/** A stream that no client can delete from or purge. Options are read back: an old server drops what it does not know. */
+export async function provideLog(connection: NatsConnection, stream: string, subjects: string): Promise<void> {
+  const manager = await reachable(jetstreamManager(connection))
+  const wanted = {
+    name: stream,
+    subjects: [subjects],
+    storage: StorageType.File,
+    retention: RetentionPolicy.Limits,
+    deny_delete: true,
+    deny_purge: true,
+    duplicate_window: 120 * second,
+  }
+  const existing = await manager.streams.info(stream).catch(() => undefined)
+  const { config } = existing ?? (await reachable(manager.streams.add(wanted)))
+  if (!config.deny_delete || !config.deny_purge) {
+    throw new ClawmeshError('AUDIT_UNAVAILABLE', `The audit stream ${stream} allows deletes or purges.`, {
+      hint: 'Use nats-server 2.9 or newer, and a stream that clawmesh made itself.',
+    })
+  }
+}
+
+export class NatsLog implements AppendLog {
+  readonly #connection: NatsConnection
+  readonly #stream: string
+  readonly #jetstream: JetStreamClient
+
+  constructor(connection: NatsConnection, stream: string) {
+    this.#connection = connection
+    this.#stream = stream
+    this.#jetstream = jetstream(connection)
+  }
+
+  async append(subject: string, id: string, bytes: Uint8Array): Promise<void> {
+    await reachable(this.#jetstream.publish(subject, bytes, { msgID: id, timeout: 2000 }))
+  }
+
+  async *read(): AsyncIterable<Stored> {
+    const manager = await reachable(jetstreamManager(this.#connection))
+    const { state } = await reachable(manager.streams.info(this.#stream))
+    if (state.messages === 0) return
+    const consumer = await reachable(this.#jetstream.consumers.get(this.#stream))
+    const messages = await reachable(consumer.consume())
+    try {
+      for await (const { seq, subject, data } of messages) {
+        yield { sequence: seq, subject, bytes: data }
+        if (seq >= state.last_seq) return
+      }
+    } finally {
+      messages.stop()
+    }
+  }
+}

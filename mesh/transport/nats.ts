@@ -1,0 +1,95 @@
+/** The mesh over a NATS server: core subjects for messages, a key-value bucket for the directory, a stream for the audit log. */
+import { connect, type NatsConnection, nkeyAuthenticator } from '@nats-io/transport-node'
+import { ClawmeshError } from '../../policies/errors.js'
+import type { Addresses } from '../address.js'
+import { openNatsBucket, provideBucket } from './nats-bucket.js'
+import { NatsLog, provideLog } from './nats-log.js'
+import type { AppendLog, Bucket, Receive, Subscription, Transport } from './transport.js'
+
+export interface NatsOptions {
+  servers: string[]
+  /** An nkey user seed: proves who connects without a secret crossing the wire. */
+  seed: string
+  name: string
+}
+
+export async function connectNats({ servers, seed, name }: NatsOptions): Promise<NatsTransport> {
+  const connection = await connect({
+    servers,
+    name,
+    authenticator: nkeyAuthenticator(new TextEncoder().encode(seed)),
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: 100,
+    reconnectJitter: 50,
+    waitOnFirstConnect: false,
+    timeout: 5000,
+    noAsyncTraces: true,
+  }).catch((cause: unknown) => {
+    throw new ClawmeshError('BROKER_UNAVAILABLE', `No NATS server lets us in at ${servers.join(', ')}.`, {
+      hint: 'Check that it runs and that this node belongs to its mesh.',
+      cause,
+    })
+  })
+  return new NatsTransport(connection)
+}
+
+export class NatsTransport implements Transport {
+  readonly #connection: NatsConnection
+  readonly #listeners = new Set<(connected: boolean) => void>()
+  #connected = true
+
+  constructor(connection: NatsConnection) {
+    this.#connection = connection
+    void this.#followStatus()
+  }
+
+  publish(subject: string, bytes: Uint8Array): void {
+    this.#connection.publish(subject, bytes)
+  }
+
+  async subscribe(subject: string, receive: Receive): Promise<Subscription> {
+    const subscription = this.#connection.subscribe(subject, {
+      callback: (error, message) => {
+        if (!error) receive(message.subject, message.data)
+      },
+    })
+    await this.#connection.flush()
+    return { unsubscribe: () => subscription.unsubscribe() }
+  }
+
+  async bucket(name: string): Promise<Bucket> {
+    return openNatsBucket(this.#connection, name, (listener) => this.onConnection(listener))
+  }
+
+  log(stream: string): AppendLog {
+    return new NatsLog(this.#connection, stream)
+  }
+
+  onConnection(listener: (connected: boolean) => void): void {
+    this.#listeners.add(listener)
+    listener(this.#connected)
+  }
+
+  /** Makes the bucket and the stream of a mesh if they are not there. Only the authority may. */
+  async provide(addresses: Addresses): Promise<void> {
+    await provideBucket(this.#connection, addresses.directory)
+    await provideLog(this.#connection, addresses.auditStream, addresses.auditSubjects)
+  }
+
+  async close(): Promise<void> {
+    await this.#connection.close()
+  }
+
+  async #followStatus(): Promise<void> {
+    for await (const status of this.#connection.status()) {
+      if (status.type === 'disconnect') this.#tell(false)
+      if (status.type === 'reconnect') this.#tell(true)
+    }
+  }
+
+  #tell(connected: boolean): void {
+    if (connected === this.#connected) return
+    this.#connected = connected
+    for (const listener of this.#listeners) listener(connected)
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * The seam between the mesh and what carries it: a wire, a bucket and a log. Two implementations, `memory` for one process and
+ * `nats` for many, pass one contract suite. Everything that crosses it is sealed already; a transport reads nothing.
+ */
+
+export type Receive = (subject: string, bytes: Uint8Array) => void
+
+export interface Transport {
+  /** Sends and forgets: no acknowledgement, at most once. */
+  publish(subject: string, bytes: Uint8Array): void
+  /** Resolves when the broker knows of the subscription. */
+  subscribe(subject: string, receive: Receive): Promise<Subscription>
+  bucket(name: string): Promise<Bucket>
+  log(stream: string): AppendLog
+  /** Called with false when the connection is lost and true when it is back; at once with the present state. */
+  onConnection(listener: (connected: boolean) => void): void
+  close(): Promise<void>
+}
+
+export interface Subscription {
+  unsubscribe(): void
+}
+
+export interface Entry {
+  key: string
+  /** Undefined: the key was deleted. */
+  value: Uint8Array | undefined
+  /** Grows with every write to the bucket. */
+  revision: number
+}
+
+export interface Bucket {
+  /** Writes whatever is there. Resolves to the revision. */
+  put(key: string, value: Uint8Array): Promise<number>
+  /** Writes only if the key's latest revision is `revision` (0: the key must not exist); otherwise resolves to undefined. */
+  swap(key: string, value: Uint8Array, revision: number): Promise<number | undefined>
+  get(key: string): Promise<Entry | undefined>
+  delete(key: string): Promise<void>
+  /** Calls back for every key that exists, then for every change; resolves when the first part is done. */
+  watch(changed: (entry: Entry) => void): Promise<Subscription>
+}
+
+export interface Stored {
+  /** Position in the stream, from 1. */
+  sequence: number
+  subject: string
+  bytes: Uint8Array
+}
+
+export interface AppendLog {
+  /** Resolves when the stream holds it. The same `id` again is answered, not stored twice. */
+  append(subject: string, id: string, bytes: Uint8Array): Promise<void>
+  /** Everything stored at the moment of the call, oldest first. */
+  read(): AsyncIterable<Stored>
+}

@@ -1,0 +1,3 @@
+/** What a node may be certified for. A node may hold several. */
+export const roles = ['authority', 'supervisor', 'worker', 'sandbox', 'inference', 'router', 'gateway', 'auditor'] as const
+export type Role = (typeof roles)[number]
