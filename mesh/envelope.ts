@@ -36,7 +36,11 @@ const envelopeSchema = z.tuple([binary, binary])
 const headerSchema = z
   .tuple([
     z.literal(version),
-    z.number().int().min(0).max(kinds.length - 1),
+    z
+      .number()
+      .int()
+      .min(0)
+      .max(kinds.length - 1),
     z.string(),
     z.string(),
     z.string().length(32),

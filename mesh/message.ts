@@ -6,7 +6,7 @@
  *
  * Types, validation on both sides and the access decision follow from this one value.
  */
-import type { z } from 'zod'
+import { z } from 'zod'
 import type { Role } from '../policies/roles.js'
 
 export interface Message<Q extends z.ZodType = z.ZodType, R extends z.ZodType = z.ZodType> {
@@ -45,5 +45,8 @@ export function message(
   if (reply) return { name, request, reply, from }
   throw new TypeError(`message "${name}" needs a reply or an item`)
 }
+
+/** The reply of a message that is only acknowledged. */
+export const nothing = z.null()
 
 export const isStream = (definition: Message | StreamMessage): definition is StreamMessage => 'item' in definition

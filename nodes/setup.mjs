@@ -15,7 +15,8 @@ const wanted = createHash('sha256')
   .digest('hex')
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
-if (major < 20 || (major === 20 && minor < 11)) fail(`Node ${process.version} is too old: clawmesh needs 20.11 or newer.`)
+if (major < 20 || (major === 20 && minor < 11))
+  fail(`Node ${process.version} is too old: clawmesh needs 20.11 or newer.`)
 
 const release = takeLock(join(root, '.setup-lock'))
 try {

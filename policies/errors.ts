@@ -32,6 +32,7 @@ export const errorCodes = {
   SANDBOX_FAILED: { outcome: 'failed', retry: false },
   // the mesh
   UNREACHABLE: { outcome: 'unavailable', retry: true },
+  ACTOR_MOVED: { outcome: 'unavailable', retry: true },
   MAILBOX_FULL: { outcome: 'unavailable', retry: true },
   UNKNOWN_MESSAGE: { outcome: 'failed', retry: false },
   DEADLINE: { outcome: 'failed', retry: true },

@@ -1,3 +1,12 @@
 /** What a node may be certified for. A node may hold several. */
-export const roles = ['authority', 'supervisor', 'worker', 'sandbox', 'inference', 'router', 'gateway', 'auditor'] as const
+export const roles = [
+  'authority',
+  'supervisor',
+  'worker',
+  'sandbox',
+  'inference',
+  'router',
+  'gateway',
+  'auditor',
+] as const
 export type Role = (typeof roles)[number]

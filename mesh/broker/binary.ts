@@ -65,9 +65,13 @@ async function fetchBroker(search: BinarySearch): Promise<BrokerBinary> {
       rmSync(draft, { recursive: true, force: true })
     }
   }
-  throw new ClawmeshError('BROKER_UNAVAILABLE', `No nats-server was found, and none could be fetched (${failures.join('; ')}).`, {
-    hint: 'Install nats-server 2.9 or newer (Debian: apt install nats-server, macOS: brew install nats-server), or name one in CLAWMESH_NATS_SERVER.',
-  })
+  throw new ClawmeshError(
+    'BROKER_UNAVAILABLE',
+    `No nats-server was found, and none could be fetched (${failures.join('; ')}).`,
+    {
+      hint: 'Install nats-server 2.9 or newer (Debian: apt install nats-server, macOS: brew install nats-server), or name one in CLAWMESH_NATS_SERVER.',
+    },
+  )
 }
 
 function fromCache(cache: string): string | undefined {
@@ -81,9 +85,13 @@ async function probe(path: string): Promise<{ path: string; version: string }> {
   const version = await versionOf(path)
   const [major = 0, minor = 0] = version.split('.').map(Number)
   if (major < oldestVersion[0] || (major === oldestVersion[0] && minor < oldestVersion[1])) {
-    throw new ClawmeshError('BROKER_UNAVAILABLE', `${path} is nats-server ${version}; clawmesh needs ${oldestVersion.join('.')} or newer.`, {
-      hint: 'Update it, or name another one in CLAWMESH_NATS_SERVER.',
-    })
+    throw new ClawmeshError(
+      'BROKER_UNAVAILABLE',
+      `${path} is nats-server ${version}; clawmesh needs ${oldestVersion.join('.')} or newer.`,
+      {
+        hint: 'Update it, or name another one in CLAWMESH_NATS_SERVER.',
+      },
+    )
   }
   return { path, version }
 }

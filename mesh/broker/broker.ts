@@ -7,7 +7,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { Addresses } from '../address.js'
-import { type BrokerBinary, type BinarySearch, findBroker } from './binary.js'
+import { type BinarySearch, type BrokerBinary, findBroker } from './binary.js'
 import { type BrokerUsers, brokerConfig } from './config.js'
 import { type Guarded, spawnGuarded } from './guard.js'
 
@@ -84,14 +84,20 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   }
 }
 
-async function launch(binary: BrokerBinary, options: BrokerOptions, port: number): Promise<{ process: Guarded; port: number }> {
+async function launch(
+  binary: BrokerBinary,
+  options: BrokerOptions,
+  port: number,
+): Promise<{ process: Guarded; port: number }> {
   const ports = join(options.folder, 'ports')
   rmSync(ports, { recursive: true, force: true })
   mkdirSync(ports, { recursive: true })
   const config = join(options.folder, 'nats-server.conf')
   const store = join(options.folder, 'store')
   const settings = { port, store, portsFolder: ports, logFile: logFile(options.folder) }
-  writeFileSync(config, brokerConfig({ ...settings, users: options.users, addresses: options.addresses }), { mode: 0o600 })
+  writeFileSync(config, brokerConfig({ ...settings, users: options.users, addresses: options.addresses }), {
+    mode: 0o600,
+  })
   const server = await spawnGuarded(binary.path, ['-c', config])
   const listening = await waitForPort(ports, server)
   if (listening !== undefined) return { process: server, port: listening }
@@ -123,10 +129,14 @@ async function checkFree(port: number): Promise<void> {
     probe.once('error', reject)
     probe.listen(port, '127.0.0.1', resolve)
   }).catch((cause: unknown) => {
-    throw new ClawmeshError('PORT_TAKEN', `Port ${port} on 127.0.0.1 cannot be used: another program has it, or it needs rights you lack.`, {
-      hint: 'Choose another one with --port, or leave --port out and any free port is taken.',
-      cause,
-    })
+    throw new ClawmeshError(
+      'PORT_TAKEN',
+      `Port ${port} on 127.0.0.1 cannot be used: another program has it, or it needs rights you lack.`,
+      {
+        hint: 'Choose another one with --port, or leave --port out and any free port is taken.',
+        cause,
+      },
+    )
   })
   await new Promise((resolve) => probe.close(resolve))
 }
@@ -136,7 +146,10 @@ const logFile = (folder: string) => join(folder, 'nats-server.log')
 function lastError(folder: string): string {
   try {
     const lines = readFileSync(logFile(folder), 'utf8').trim().split('\n')
-    return (lines.findLast((line) => /\[(FTL|ERR)\]/.test(line)) ?? lines.at(-1) ?? '').replace(/^.*\[(FTL|ERR|INF)\] /, '')
+    return (lines.findLast((line) => /\[(FTL|ERR)\]/.test(line)) ?? lines.at(-1) ?? '').replace(
+      /^.*\[(FTL|ERR|INF)\] /,
+      '',
+    )
   } catch {
     return 'it left no log'
   }

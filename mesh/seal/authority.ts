@@ -6,7 +6,16 @@ import { ClawmeshError } from '../../policies/errors.js'
 import type { Role } from '../../policies/roles.js'
 import { writeWhole } from '../disk.js'
 import { type Certificate, issueCertificate } from './certificate.js'
-import { type AgreementKey, agreementKey, fingerprint, fromHex, hex, randomBytes, type SigningKey, signingKey } from './keys.js'
+import {
+  type AgreementKey,
+  agreementKey,
+  fingerprint,
+  fromHex,
+  hex,
+  randomBytes,
+  type SigningKey,
+  signingKey,
+} from './keys.js'
 
 const day = 24 * 60 * 60 * 1000
 

@@ -62,6 +62,8 @@ export function openWith(key: Uint8Array, sealed: Uint8Array, bound: Uint8Array)
     const box = sealed.subarray(nonceLength)
     return sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(null, box, bound, nonce, key)
   } catch (cause) {
-    throw new ClawmeshError('UNAUTHENTIC', 'A message does not open: it was forged, changed or meant for another.', { cause })
+    throw new ClawmeshError('UNAUTHENTIC', 'A message does not open: it was forged, changed or meant for another.', {
+      cause,
+    })
   }
 }

@@ -34,7 +34,8 @@ export function beginIncarnation({ certificate, signing }: Credentials): Incarna
 
 export function readAnnouncement(announcement: Uint8Array, rootKey: Uint8Array, now: number): Peer {
   const parsed = announcementSchema.safeParse(decode(announcement))
-  if (!parsed.success) throw new ClawmeshError('UNAUTHENTIC', 'A node announced itself in a form that is not understood.')
+  if (!parsed.success)
+    throw new ClawmeshError('UNAUTHENTIC', 'A node announced itself in a form that is not understood.')
   const [wire, agreementPublic, signature] = parsed.data
   const certificate = readCertificate(wire, rootKey, now)
   if (!verifies('incarnation', signedPart(wire, agreementPublic), signature, certificate.publicKey)) {

@@ -1,5 +1,5 @@
 import { JetStreamApiError, StorageType } from '@nats-io/jetstream'
-import { type KV, type KvWatchEntry, Kvm } from '@nats-io/kv'
+import { type KV, Kvm, type KvWatchEntry } from '@nats-io/kv'
 import type { NatsConnection } from '@nats-io/transport-node'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { Bucket, Entry, Subscription } from './transport.js'
@@ -12,7 +12,11 @@ export async function provideBucket(connection: NatsConnection, name: string): P
   await reachable(new Kvm(connection).create(name, { history: 1, storage: StorageType.File }))
 }
 
-export async function openNatsBucket(connection: NatsConnection, name: string, onConnection: OnConnection): Promise<Bucket> {
+export async function openNatsBucket(
+  connection: NatsConnection,
+  name: string,
+  onConnection: OnConnection,
+): Promise<Bucket> {
   return new NatsBucket(await reachable(new Kvm(connection).open(name)), onConnection)
 }
 
@@ -40,7 +44,9 @@ class NatsBucket implements Bucket {
 
   async get(key: string): Promise<Entry | undefined> {
     const entry = await reachable(this.#kv.get(key))
-    return entry ? { key, value: entry.operation === 'PUT' ? entry.value : undefined, revision: entry.revision } : undefined
+    return entry
+      ? { key, value: entry.operation === 'PUT' ? entry.value : undefined, revision: entry.revision }
+      : undefined
   }
 
   async delete(key: string): Promise<void> {
@@ -82,7 +88,11 @@ class NatsBucket implements Bucket {
 }
 
 /** `ready` is called when all that stood in the bucket at the start has been passed on. */
-async function follow(entries: AsyncIterable<KvWatchEntry>, changed: (entry: Entry) => void, ready: () => void): Promise<void> {
+async function follow(
+  entries: AsyncIterable<KvWatchEntry>,
+  changed: (entry: Entry) => void,
+  ready: () => void,
+): Promise<void> {
   for await (const { key, value, revision, operation, isUpdate } of entries) {
     changed({ key, value: operation === 'PUT' ? value : undefined, revision })
     if (isUpdate) ready()

@@ -49,9 +49,9 @@ export class NatsLog implements AppendLog {
     const consumer = await reachable(this.#jetstream.consumers.get(this.#stream))
     const messages = await reachable(consumer.consume())
     try {
-      for await (const { seq, subject, data } of messages) {
+      for await (const { seq, subject, data, info } of messages) {
         yield { sequence: seq, subject, bytes: data }
-        if (seq >= state.last_seq) return
+        if (info.pending === 0 || seq >= state.last_seq) return
       }
     } finally {
       messages.stop()

@@ -1,0 +1,48 @@
+/** One running actor: what its factory returned, behind a mailbox. */
+import { ClawmeshError } from '../policies/errors.js'
+import { type ActorDefinition, type Handler, parse, type Self } from './actor.js'
+import { Mailbox } from './mailbox.js'
+import type { ActorRef } from './ref.js'
+
+export class Cell {
+  readonly definition: ActorDefinition
+  readonly name: string
+  /** The actor to tell when this one crashes. */
+  readonly supervisor: string | undefined
+  readonly mailbox: Mailbox
+  readonly #ending = new AbortController()
+  #handlers = new Map<string, Handler>()
+
+  constructor(definition: ActorDefinition, name: string, supervisor: string | undefined) {
+    this.definition = definition
+    this.name = name
+    this.supervisor = supervisor
+    this.mailbox = new Mailbox(definition.mailbox, definition.concurrency)
+  }
+
+  get ended(): boolean {
+    return this.#ending.signal.aborted
+  }
+
+  get signal(): AbortSignal {
+    return this.#ending.signal
+  }
+
+  async start(ref: ActorRef, args: unknown): Promise<void> {
+    const self: Self = { name: this.name, ref, signal: this.#ending.signal }
+    const handlers = await this.definition.start(
+      self,
+      parse(this.definition.args, args, `the arguments of actor "${this.definition.name}"`),
+    )
+    this.#handlers = new Map(handlers.map((handler) => [handler.message.name, handler]))
+  }
+
+  handler(message: string): Handler | undefined {
+    return this.#handlers.get(message)
+  }
+
+  end(reason: ClawmeshError = new ClawmeshError('CANCELLED', `Actor "${this.name}" was stopped.`)): void {
+    this.mailbox.close()
+    this.#ending.abort(reason)
+  }
+}

@@ -1,0 +1,257 @@
+/**
+ * Who is in the mesh and where each actor runs: a mirror of one bucket, kept current by a watch.
+ *
+ * 1. A node's entry is its lease: it is written again every second, and a node whose entry stands still for longer than the lease is lost.
+ * 2. Only time in which this node itself was connected counts, so a broker that was away does not make everybody look dead.
+ * 3. An actor's entry is written by compare-and-swap, and only over nobody or over an owner whose lease has ended: one name, one owner.
+ */
+import { z } from 'zod'
+import { ClawmeshError } from '../policies/errors.js'
+import type { Role } from '../policies/roles.js'
+import type { Addresses } from './address.js'
+import { binary, decode, encode } from './codec.js'
+import { openWith, sealWith } from './seal/channel.js'
+import { type Incarnation, type Peer, readAnnouncement } from './seal/incarnation.js'
+import { fingerprint, utf8 } from './seal/keys.js'
+import type { Bucket, Entry, Subscription } from './transport/transport.js'
+
+export const beatMs = 1000
+export const leaseMs = 4000
+
+/** What a node says of itself: free-form here, given meaning by those who place work. */
+export type Advert = Record<string, unknown>
+
+export interface NodeInfo {
+  readonly peer: Peer
+  readonly name: string
+  readonly roles: readonly Role[]
+  readonly draining: boolean
+  readonly advert: Advert
+}
+
+interface KnownNode extends NodeInfo {
+  beat: number
+  /** On this machine's monotonic clock. */
+  seen: number
+}
+
+const nodeSchema = z.tuple([binary, z.number(), z.number(), z.boolean(), z.record(z.string(), z.unknown())])
+const actorSchema = z.tuple([z.string(), z.string()])
+
+export interface DirectoryOptions {
+  bucket: Bucket
+  addresses: Addresses
+  meshKey: Uint8Array
+  rootKey: Uint8Array
+  self: Incarnation
+  advert: Advert
+  now: () => number
+}
+
+export class Directory {
+  readonly #options: DirectoryOptions
+  readonly #nodes = new Map<string, KnownNode>()
+  readonly #actors = new Map<string, { owner: string; key: string; revision: number }>()
+  readonly #keys = new Map<string, string>()
+  readonly #changed = new Set<() => void>()
+  readonly #lostListeners = new Set<(node: NodeInfo) => void>()
+  readonly #takenListeners = new Set<(actor: string) => void>()
+  #watch: Subscription | undefined
+  #timer: NodeJS.Timeout | undefined
+  #beat = 0
+  #draining = false
+  #connected = true
+  #advert: Advert
+
+  constructor(options: DirectoryOptions) {
+    this.#options = options
+    this.#advert = options.advert
+  }
+
+  async start(): Promise<void> {
+    this.#watch = await this.#options.bucket.watch((entry) => this.#read(entry))
+    await this.#announce()
+    this.#timer = setInterval(() => {
+      void this.#announce().catch(() => undefined)
+      this.#sweep()
+    }, beatMs)
+  }
+
+  /** Leaves: a node that says goodbye is gone at once, not when its lease ends. */
+  async stop(): Promise<void> {
+    clearInterval(this.#timer)
+    this.#watch?.unsubscribe()
+    const { bucket, addresses, self } = this.#options
+    await bucket.delete(addresses.nodeKey(self.certificate.name)).catch(() => undefined)
+  }
+
+  nodes(): NodeInfo[] {
+    return [...this.#nodes.values()].filter((node) => this.#isAlive(node))
+  }
+
+  node(name: string): NodeInfo | undefined {
+    return this.nodes().find((node) => node.name === name)
+  }
+
+  peer(id: string): Peer | undefined {
+    return this.#nodes.get(id)?.peer
+  }
+
+  /** Where an actor runs now, if its node is alive. */
+  locate(actor: string): Peer | undefined {
+    const owner = this.#actors.get(actor)?.owner
+    const node = owner === undefined ? undefined : this.#nodes.get(owner)
+    return node && this.#isAlive(node) ? node.peer : undefined
+  }
+
+  /** Resolves with what `find` finds, looking again after each change, or with undefined when `withinMs` have passed. */
+  async wait<T>(find: () => T | undefined, withinMs: number): Promise<T | undefined> {
+    const found = find()
+    if (found !== undefined || withinMs <= 0) return found
+    return new Promise((resolve) => {
+      const look = (isLast: boolean) => {
+        const now = find()
+        if (now === undefined && !isLast) return
+        clearTimeout(timer)
+        this.#changed.delete(onChange)
+        resolve(now)
+      }
+      const onChange = () => look(false)
+      const timer = setTimeout(() => look(true), withinMs)
+      this.#changed.add(onChange)
+    })
+  }
+
+  /** Takes a name for an actor of this node. Rejects with DENIED if a living node has it. */
+  async claim(actor: string): Promise<void> {
+    const { bucket, addresses, self } = this.#options
+    const key = addresses.actorKey(actor)
+    for (;;) {
+      const entry = await bucket.get(key)
+      if (entry) this.#read(entry)
+      const owner = this.#actors.get(actor)?.owner
+      if (owner !== undefined && owner !== self.id && this.locate(actor)) {
+        throw new ClawmeshError(
+          'DENIED',
+          `An actor named "${actor}" runs already on node "${this.#nodes.get(owner)?.name}".`,
+          {
+            hint: 'Choose another name, or stop that actor first.',
+          },
+        )
+      }
+      const value = this.#seal(key, [actor, self.id])
+      const revision = await bucket.swap(key, value, entry?.revision ?? 0)
+      if (revision !== undefined) return this.#read({ key, value, revision })
+    }
+  }
+
+  async release(actor: string): Promise<void> {
+    const known = this.#actors.get(actor)
+    if (known?.owner !== this.#options.self.id) return
+    await this.#options.bucket.delete(known.key)
+  }
+
+  onLost(listener: (node: NodeInfo) => void): void {
+    this.#lostListeners.add(listener)
+  }
+
+  /** An actor of this node now belongs to another: what runs here is a leftover and must stop. */
+  onTaken(listener: (actor: string) => void): void {
+    this.#takenListeners.add(listener)
+  }
+
+  connection(connected: boolean): void {
+    this.#connected = connected
+    if (!connected) return
+    const now = performance.now()
+    for (const node of this.#nodes.values()) if (node.seen > 0) node.seen = now
+  }
+
+  async describe(advert: Advert, draining = this.#draining): Promise<void> {
+    this.#advert = advert
+    this.#draining = draining
+    await this.#announce()
+  }
+
+  async #announce(): Promise<void> {
+    const { bucket, addresses, self, now } = this.#options
+    const key = addresses.nodeKey(self.certificate.name)
+    this.#beat += 1
+    const value = this.#seal(key, [self.announcement, this.#beat, now(), this.#draining, this.#advert])
+    const revision = await bucket.put(key, value)
+    this.#read({ key, value, revision })
+  }
+
+  #read({ key, value, revision }: Entry): void {
+    try {
+      if (value === undefined) this.#forget(key)
+      else if (key.startsWith('node-')) this.#readNode(key, this.#open(key, value))
+      else this.#readActor(key, this.#open(key, value), revision)
+    } catch {
+      // Not sealed by a member, or signed by nobody we know: as if it were not there.
+      return
+    }
+    for (const changed of [...this.#changed]) changed()
+  }
+
+  #readNode(key: string, content: unknown): void {
+    const [announcement, beat, beatAt, draining, advert] = nodeSchema.parse(content)
+    const { rootKey, now } = this.#options
+    const known = this.#nodes.get(fingerprint(announcement))
+    const peer = known?.peer ?? readAnnouncement(announcement, rootKey, now())
+    if (known && beat <= known.beat) return
+    // An entry met for the first time may be one that a dead node left behind. If this errs, because clocks differ, the next beat mends it.
+    const isFresh = known !== undefined || now() - beatAt < leaseMs
+    const seen = isFresh ? performance.now() : 0
+    const { name, roles } = peer.certificate
+    this.#nodes.set(peer.id, { peer, name, roles, draining, advert, beat, seen })
+    const before = this.#keys.get(key)
+    this.#keys.set(key, peer.id)
+    if (before !== undefined && before !== peer.id) this.#lose(before)
+  }
+
+  #readActor(key: string, content: unknown, revision: number): void {
+    const [actor, owner] = actorSchema.parse(content)
+    const known = this.#actors.get(actor)
+    if (known && revision <= known.revision) return
+    this.#actors.set(actor, { owner, key, revision })
+    this.#keys.set(key, actor)
+    const self = this.#options.self.id
+    if (known?.owner === self && owner !== self) for (const taken of this.#takenListeners) taken(actor)
+  }
+
+  #forget(key: string): void {
+    const known = this.#keys.get(key)
+    this.#keys.delete(key)
+    if (known === undefined) return
+    if (key.startsWith('node-')) this.#lose(known)
+    else this.#actors.delete(known)
+  }
+
+  #isAlive(node: KnownNode): boolean {
+    return node.seen > 0 && (!this.#connected || performance.now() - node.seen < leaseMs)
+  }
+
+  #sweep(): void {
+    if (!this.#connected) return
+    for (const node of this.#nodes.values()) {
+      if (!this.#isAlive(node) && node.peer.id !== this.#options.self.id) this.#lose(node.peer.id)
+    }
+  }
+
+  #lose(id: string): void {
+    const node = this.#nodes.get(id)
+    if (!node) return
+    this.#nodes.delete(id)
+    for (const changed of [...this.#changed]) changed()
+    if (node.seen > 0) for (const lost of this.#lostListeners) lost(node)
+  }
+
+  #seal(key: string, content: unknown): Uint8Array {
+    return sealWith(this.#options.meshKey, encode(content), utf8(key))
+  }
+
+  #open(key: string, value: Uint8Array): unknown {
+    return decode(openWith(this.#options.meshKey, value, utf8(key)))
+  }
+}

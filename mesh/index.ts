@@ -1,0 +1,18 @@
+/**
+ * The fabric: sealed, supervised, audited actors.
+ *
+ *     const Greet = message('greet', { request: z.string(), reply: z.string() })
+ *     const greeter = actor('greeter', () => [on(Greet, (name) => `Hello ${name}.`)])
+ *
+ *     const mesh = await localMesh()
+ *     const ref = await mesh.spawn(greeter)
+ *     console.log(await ref.ask(Greet, 'Ada'))
+ *     await mesh.close()
+ */
+export { type ActorDefinition, actor, type CallOptions, type Context, on, type Self } from './actor.js'
+export type { NodeInfo } from './directory.js'
+export { localMesh } from './local.js'
+export { type Message, message, nothing, type StreamMessage } from './message.js'
+export { type JoinOptions, joinMesh, MeshNode, type SpawnOptions } from './node.js'
+export { ActorRef } from './ref.js'
+export { type Child, type SuperviseOptions, type Supervisor, supervise } from './supervisor.js'

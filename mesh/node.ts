@@ -1,0 +1,255 @@
+/**
+ * One member of the mesh: its actors, its calls, its lease, its audit chain, over some transport.
+ *
+ *     const node = await joinMesh({ credentials, transport })
+ *     const ref = await node.spawn(counter, { as: 'counter-1' })
+ *     await ref.ask(Increment, 1)
+ */
+
+import { ClawmeshError } from '../policies/errors.js'
+import type { Role } from '../policies/roles.js'
+import type { ActorDefinition } from './actor.js'
+import { addressesOf } from './address.js'
+import { type Chain, memoryChain } from './audit/chain.js'
+import type { AuditEvent, EventKind } from './audit/event.js'
+import { AuditWriter } from './audit/writer.js'
+import { Cell } from './cell.js'
+import { type Advert, Directory, type NodeInfo } from './directory.js'
+import { Inbound } from './inbound.js'
+import { Outbound } from './outbound.js'
+import { type Letter, Post } from './post.js'
+import { ActorRef } from './ref.js'
+import { Refusals } from './refusals.js'
+import type { Credentials } from './seal/credentials.js'
+import { beginIncarnation, type Incarnation, type Peer } from './seal/incarnation.js'
+import { ActorDown, nodeActor, nodeActorName } from './system.js'
+import type { Transport } from './transport/transport.js'
+
+export interface JoinOptions {
+  credentials: Credentials
+  transport: Transport
+  /** Where this node's audit chain is kept; in memory if left out. */
+  chain?: Chain
+  /** Actor definitions that others may ask this node to start. */
+  hosts?: ActorDefinition[]
+  advert?: Advert
+  now?: () => number
+}
+
+export interface SpawnOptions<A> {
+  /** The actor's name in the whole mesh; the definition's own if left out. */
+  as?: string
+  args?: A
+  /** The actor that is told when it crashes. */
+  supervisor?: string
+}
+
+export async function joinMesh(options: JoinOptions): Promise<MeshNode> {
+  const { credentials, transport, chain = memoryChain(), hosts = [], advert = {}, now = Date.now } = options
+  const addresses = addressesOf(credentials.mesh, credentials.meshKey)
+  const self = beginIncarnation(credentials)
+  const directory = new Directory({
+    bucket: await transport.bucket(addresses.directory),
+    addresses,
+    meshKey: credentials.meshKey,
+    rootKey: credentials.rootKey,
+    self,
+    advert: { ...advert, hosts: hosts.map(({ name }) => name) },
+    now,
+  })
+  const audit = new AuditWriter({ credentials, addresses, log: transport.log(addresses.auditStream), chain, now })
+  const node = new MeshNode({ self, transport, directory, audit, hosts, now, addresses })
+  await node.begin()
+  return node
+}
+
+interface NodeParts {
+  self: Incarnation
+  transport: Transport
+  directory: Directory
+  audit: AuditWriter
+  hosts: ActorDefinition[]
+  addresses: ReturnType<typeof addressesOf>
+  now: () => number
+}
+
+export class MeshNode {
+  readonly self: Peer
+  readonly directory: Directory
+  readonly audit: AuditWriter
+  readonly now: () => number
+  readonly #transport: Transport
+  readonly #post: Post
+  readonly #inbound: Inbound
+  readonly #outbound: Outbound
+  readonly #refusals: Refusals
+  readonly #cells = new Map<string, Cell>()
+  readonly #hosts: Map<string, ActorDefinition>
+  #closing: Promise<void> | undefined
+
+  constructor({ self, transport, directory, audit, hosts, addresses, now }: NodeParts) {
+    this.self = self
+    this.directory = directory
+    this.audit = audit
+    this.now = now
+    this.#transport = transport
+    this.#hosts = new Map(hosts.map((definition) => [definition.name, definition]))
+    this.#refusals = new Refusals((facts) => this.note('message.denied', facts))
+    this.#post = new Post({
+      transport,
+      addresses,
+      directory,
+      self,
+      now,
+      deliver: (letter) => this.#deliver(letter),
+      refuse: (error, peer) => this.#refusals.count(error.code, error.message, peer?.certificate.name),
+    })
+    const send: Post['send'] = (peer, kind, call, deadline, body) => this.#post.send(peer, kind, call, deadline, body)
+    this.#outbound = new Outbound({ locate: (target, withinMs) => this.#locate(target, withinMs), send, now })
+    this.#inbound = new Inbound({
+      cell: (name) => this.#cells.get(name),
+      send,
+      recordDenial: ({ node }, message, reason) => this.#refusals.count('DENIED', `${message}: ${reason}`, node),
+      crashed: (cell, error) => void this.#crashed(cell, error),
+      now,
+    })
+  }
+
+  get name(): string {
+    return this.self.certificate.name
+  }
+
+  get roles(): readonly Role[] {
+    return this.self.certificate.roles
+  }
+
+  /** Sealed messages that this node sent to and took from others. */
+  get traffic(): { sent: number; received: number } {
+    return { sent: this.#post.sent, received: this.#post.received }
+  }
+
+  async begin(): Promise<void> {
+    this.#transport.onConnection((connected) => this.directory.connection(connected))
+    this.directory.onLost((node) => this.#lost(node))
+    this.directory.onTaken((actor) =>
+      this.#cells.get(actor)?.end(new ClawmeshError('CANCELLED', `Actor "${actor}" runs elsewhere now.`)),
+    )
+    await this.#post.start()
+    await this.#start(nodeActor(this), nodeActorName(this.name), undefined, undefined)
+    await this.directory.start()
+    await this.note('node.joined', { roles: [...this.roles] })
+  }
+
+  nodes(): NodeInfo[] {
+    return this.directory.nodes()
+  }
+
+  ref(actor: string): ActorRef {
+    return new ActorRef(actor, this.#outbound)
+  }
+
+  /** Starts an actor here, under a name that nobody else in the mesh can have at the same time. */
+  async spawn<A>(definition: ActorDefinition<A>, options: SpawnOptions<A> = {}): Promise<ActorRef> {
+    const { as = definition.name, args, supervisor } = options
+    await this.directory.claim(as)
+    try {
+      return await this.#start(definition as ActorDefinition, as, args, supervisor)
+    } catch (error) {
+      await this.directory.release(as)
+      throw error
+    }
+  }
+
+  /** Starts an actor that another node asked for, by the name of its definition. */
+  spawnHosted(definition: string, options: SpawnOptions<unknown>): Promise<ActorRef> {
+    const hosted = this.#hosts.get(definition)
+    if (hosted) return this.spawn(hosted, options)
+    throw new ClawmeshError('DENIED', `Node "${this.name}" does not host actors of type "${definition}".`, {
+      hint: `It hosts: ${[...this.#hosts.keys()].join(', ') || 'none'}.`,
+    })
+  }
+
+  async stop(actor: string): Promise<void> {
+    this.#cells.get(actor)?.end()
+    this.#cells.delete(actor)
+    await this.directory.release(actor)
+  }
+
+  /** Writes an event of this node down. */
+  note(kind: EventKind, facts: AuditEvent['facts'], trace = '', actor = nodeActorName(this.name)): Promise<void> {
+    return this.audit.record({ kind, trace, actor, facts })
+  }
+
+  /** Leaves in good order: no new work, what is written reaches the stream, the lease is given back. */
+  close(): Promise<void> {
+    this.#closing ??= this.#leave()
+    return this.#closing
+  }
+
+  async #leave(): Promise<void> {
+    for (const cell of this.#cells.values())
+      cell.end(new ClawmeshError('UNREACHABLE', `Node "${this.name}" is leaving the mesh.`))
+    this.#outbound.close()
+    this.#refusals.flush()
+    await this.note('node.left', { sent: this.traffic.sent, received: this.traffic.received })
+    await this.audit.flush(5000)
+    await Promise.all([...this.#cells.keys()].map((actor) => this.directory.release(actor).catch(() => undefined)))
+    await this.directory.stop()
+    this.#post.stop()
+    this.audit.close()
+    await this.#transport.close()
+  }
+
+  async #start(
+    definition: ActorDefinition,
+    name: string,
+    args: unknown,
+    supervisor: string | undefined,
+  ): Promise<ActorRef> {
+    const cell = new Cell(definition, name, supervisor)
+    const ref = this.ref(name)
+    await cell.start(ref, args)
+    this.#cells.set(name, cell)
+    return ref
+  }
+
+  #deliver(letter: Letter): void {
+    if (letter.kind === 'reply' || letter.kind === 'error' || letter.kind === 'item' || letter.kind === 'end') {
+      this.#outbound.receive(letter)
+    } else {
+      this.#inbound.receive(letter)
+    }
+  }
+
+  #locate(target: string, withinMs: number): Promise<Peer | undefined> {
+    return this.directory.wait(() => {
+      if (this.#cells.has(target)) return this.self
+      const node = nodeOf(target)
+      return node === undefined ? this.directory.locate(target) : this.directory.node(node)?.peer
+    }, withinMs)
+  }
+
+  async #crashed(cell: Cell, error: unknown): Promise<void> {
+    if (this.#cells.get(cell.name) !== cell) return
+    const reason = error instanceof Error ? error.message : String(error)
+    this.#cells.delete(cell.name)
+    cell.end(new ClawmeshError('ACTOR_CRASHED', `Actor "${cell.name}" crashed: ${reason}`))
+    await this.note('actor.crashed', { name: cell.name, reason })
+    await this.directory.release(cell.name).catch(() => undefined)
+    if (cell.supervisor === undefined) return
+    const down = { name: cell.name, node: this.name, reason }
+    await this.ref(cell.supervisor)
+      .tell(ActorDown, down)
+      // A supervisor that is gone itself cannot be told; it looks after its children when it comes back.
+      .catch(() => undefined)
+  }
+
+  #lost(node: NodeInfo): void {
+    this.#outbound.lose(node.peer)
+    this.#inbound.lose(node.peer)
+    this.#post.forget(node.peer)
+    if (!this.#closing) void this.note('node.lost', { name: node.name }).catch(() => undefined)
+  }
+}
+
+const nodeOf = (target: string) => (target.startsWith('node/') ? target.slice('node/'.length) : undefined)

@@ -1,0 +1,231 @@
+/** Calls that this node's actors make: one number and one map entry a call, whatever comes back. */
+import { z } from 'zod'
+import { ClawmeshError, type ErrorCode, errorCodes } from '../policies/errors.js'
+import { type CallOptions, parse } from './actor.js'
+import { Arrivals } from './arrivals.js'
+import type { Kind } from './envelope.js'
+import type { Message, StreamMessage } from './message.js'
+import type { Letter } from './post.js'
+import type { Caller } from './ref.js'
+import type { Peer } from './seal/incarnation.js'
+
+export const defaultTimeoutMs = 10_000
+
+/** How many stream items may be on their way unread. */
+export const creditWindow = 64
+
+/** How long a call waits for an actor that is nowhere to be found: long enough for a restart on another node. */
+const appearanceMs = 6000
+
+const lookAgainMs = 50
+
+interface Pending {
+  readonly peer: Peer
+  receive(kind: Kind, body: unknown): void
+  fail(error: ClawmeshError): void
+}
+
+export interface OutboundOptions {
+  locate(target: string, withinMs: number): Promise<Peer | undefined>
+  send(peer: Peer, kind: Kind, call: number, deadline: number, body: unknown): void
+  now(): number
+}
+
+const errorSchema = z.tuple([
+  z.string(),
+  z.string(),
+  z.string(),
+  z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
+])
+
+export class Outbound implements Caller {
+  readonly #options: OutboundOptions
+  readonly #pending = new Map<number, Pending>()
+  #number = 0
+
+  constructor(options: OutboundOptions) {
+    this.#options = options
+  }
+
+  async ask(target: string, message: Message, request: unknown, options: CallOptions): Promise<unknown> {
+    const deadline = this.#deadline(options)
+    const body = await this.#whereverItIs(target, deadline, options.signal, (peer) => {
+      return new Promise<unknown>((resolve, reject) => {
+        this.#open(peer, 'ask', [target, message.name, options.trace ?? '', request], deadline, options.signal, {
+          receive: (kind, answer) => (kind === 'reply' ? resolve(answer) : undefined),
+          fail: reject,
+        })
+      })
+    })
+    return parse(message.reply, body, `the reply to ${message.name}`)
+  }
+
+  async tell(target: string, message: Message, request: unknown, options: CallOptions): Promise<void> {
+    const deadline = this.#deadline(options)
+    const peer = await this.#locate(target, deadline, options.signal)
+    this.#options.send(peer, 'tell', 0, deadline, [target, message.name, options.trace ?? '', request])
+  }
+
+  async *stream(
+    target: string,
+    message: StreamMessage,
+    request: unknown,
+    options: CallOptions,
+  ): AsyncIterable<unknown> {
+    const deadline = this.#deadline(options)
+    const body = [target, message.name, options.trace ?? '', request, creditWindow]
+    const stream = await this.#whereverItIs(target, deadline, options.signal, async (peer) => {
+      const arrivals = new Arrivals()
+      const call = this.#open(peer, 'open', body, deadline, options.signal, arrivals)
+      await arrivals.first
+      return { peer, call, arrivals }
+    })
+    const { peer, call, arrivals } = stream
+    let read = 0
+    try {
+      for await (const item of arrivals) {
+        yield parse(message.item, item, `an item of ${message.name}`)
+        read += 1
+        if (read % (creditWindow / 2) === 0) this.#options.send(peer, 'credit', call.number, deadline, creditWindow / 2)
+      }
+    } finally {
+      call.cancel()
+    }
+  }
+
+  /** An answer arrived. It counts only from the node that was asked. */
+  receive({ peer, kind, call, body }: Letter): void {
+    const pending = this.#pending.get(call)
+    if (pending?.peer.id !== peer.id) return
+    if (kind === 'error') pending.fail(errorOf(body))
+    else pending.receive(kind, body)
+  }
+
+  /** Nothing more will come from this node. */
+  lose(peer: Peer): void {
+    for (const pending of this.#pending.values()) {
+      if (pending.peer.id === peer.id) {
+        pending.fail(
+          new ClawmeshError('UNREACHABLE', `Node "${peer.certificate.name}" was lost before it answered.`, {
+            hint: 'Whether the work was done is not known. Ask again if doing it twice does no harm.',
+          }),
+        )
+      }
+    }
+  }
+
+  close(): void {
+    for (const pending of this.#pending.values())
+      pending.fail(new ClawmeshError('CANCELLED', 'This node is leaving the mesh.'))
+  }
+
+  /** Registers a call and sends it. Whatever ends it first (answer, error, deadline, abort) removes it, so nothing can settle it twice. */
+  #open(
+    peer: Peer,
+    kind: 'ask' | 'open',
+    body: unknown[],
+    deadline: number,
+    signal: AbortSignal | undefined,
+    settle: Omit<Pending, 'peer'>,
+  ): { number: number; cancel(): void } {
+    this.#number = (this.#number % 0xffff_ffff) + 1
+    const number = this.#number
+    const finish = (): boolean => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', onAbort)
+      return this.#pending.delete(number)
+    }
+    const cancel = () => {
+      if (finish()) this.#options.send(peer, 'cancel', number, deadline, null)
+    }
+    const fail = (error: ClawmeshError) => {
+      cancel()
+      settle.fail(error)
+    }
+    const onAbort = () => fail(cancelled(signal))
+    const timer = setTimeout(
+      () =>
+        fail(
+          new ClawmeshError('DEADLINE', `Node "${peer.certificate.name}" did not answer ${String(body[1])} in time.`),
+        ),
+      Math.max(0, deadline - this.#options.now()),
+    )
+    signal?.addEventListener('abort', onAbort, { once: true })
+    this.#pending.set(number, {
+      peer,
+      receive: (answerKind, answer) => {
+        if (answerKind === 'reply' || answerKind === 'end') finish()
+        settle.receive(answerKind, answer)
+      },
+      fail: (error) => {
+        finish()
+        settle.fail(error)
+      },
+    })
+    try {
+      this.#options.send(peer, kind, number, deadline, body)
+    } catch (error) {
+      finish()
+      settle.fail(ClawmeshError.from(error))
+    }
+    return { number, cancel }
+  }
+
+  #deadline({ deadline, timeoutMs }: CallOptions): number {
+    const now = this.#options.now()
+    if (timeoutMs === undefined) return deadline ?? now + defaultTimeoutMs
+    return Math.min(deadline ?? Number.POSITIVE_INFINITY, now + timeoutMs)
+  }
+
+  /**
+   * Calls an actor where the directory says it is. If it has just gone from there, the call was not begun, so it may be made again at its new place.
+   */
+  async #whereverItIs<T>(
+    target: string,
+    deadline: number,
+    signal: AbortSignal | undefined,
+    call: (peer: Peer) => Promise<T>,
+  ): Promise<T> {
+    const until = Math.min(deadline, this.#options.now() + appearanceMs)
+    for (;;) {
+      try {
+        return await call(await this.#locate(target, deadline, signal))
+      } catch (error) {
+        const hasMoved = error instanceof ClawmeshError && error.code === 'ACTOR_MOVED'
+        if (!hasMoved) throw error
+        if (this.#options.now() + lookAgainMs > until) throw unreachable(target)
+        await new Promise((resolve) => setTimeout(resolve, lookAgainMs))
+      }
+    }
+  }
+
+  async #locate(target: string, deadline: number, signal: AbortSignal | undefined): Promise<Peer> {
+    if (signal?.aborted) throw cancelled(signal)
+    const left = deadline - this.#options.now()
+    if (left <= 0) throw new ClawmeshError('DEADLINE', `There was no time left to call "${target}".`)
+    const peer = await this.#options.locate(target, Math.min(left, appearanceMs))
+    if (signal?.aborted) throw cancelled(signal)
+    if (peer) return peer
+    throw unreachable(target)
+  }
+}
+
+function unreachable(target: string): ClawmeshError {
+  return new ClawmeshError('UNREACHABLE', `No node in the mesh runs an actor named "${target}".`, {
+    hint: 'If its node was lost, its supervisor starts it elsewhere; try again in a moment.',
+  })
+}
+
+function cancelled(signal: AbortSignal | undefined): ClawmeshError {
+  if (signal?.reason instanceof ClawmeshError) return signal.reason
+  return new ClawmeshError('CANCELLED', 'The call was cancelled.', { cause: signal?.reason })
+}
+
+function errorOf(body: unknown): ClawmeshError {
+  const parsed = errorSchema.safeParse(body)
+  if (!parsed.success) return new ClawmeshError('INTERNAL', 'A node answered with an error that cannot be read.')
+  const [code, message, hint, data] = parsed.data
+  return new ClawmeshError(isErrorCode(code) ? code : 'INTERNAL', message, { hint, data })
+}
+
+const isErrorCode = (code: string): code is ErrorCode => code in errorCodes

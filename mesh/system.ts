@@ -1,0 +1,42 @@
+/** The actor that every node runs about itself: others ask it to start and stop actors there. */
+import { z } from 'zod'
+import { type ActorDefinition, actor, on } from './actor.js'
+import { message, nothing } from './message.js'
+import type { MeshNode } from './node.js'
+
+export const StartActor = message('node.start-actor', {
+  request: z.object({ definition: z.string(), as: z.string(), args: z.unknown(), supervisor: z.string() }),
+  reply: nothing,
+  from: ['authority', 'supervisor'],
+})
+
+export const StopActor = message('node.stop-actor', {
+  request: z.object({ name: z.string() }),
+  reply: nothing,
+  from: ['authority', 'supervisor'],
+})
+
+/** To a supervisor: one of its children crashed. */
+export const ActorDown = message('node.actor-down', {
+  request: z.object({ name: z.string(), node: z.string(), reason: z.string() }),
+  reply: nothing,
+})
+
+export const nodeActorName = (node: string) => `node/${node}`
+
+export function nodeActor(node: MeshNode): ActorDefinition {
+  return actor(
+    'node',
+    () => [
+      on(StartActor, async ({ definition, as, args, supervisor }) => {
+        await node.spawnHosted(definition, { as, args, supervisor })
+        return null
+      }),
+      on(StopActor, async ({ name }) => {
+        await node.stop(name)
+        return null
+      }),
+    ],
+    { args: z.unknown(), concurrency: 8 },
+  )
+}

@@ -1,0 +1,38 @@
+/** The only reader of the environment. Everything else is given what it needs. */
+import { homedir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { officialReleases } from '../mesh/broker/release.js'
+
+type Environment = Record<string, string | undefined>
+
+export interface Config {
+  /** Where meshes keep their keys, streams and chains. */
+  data: string
+  cache: string
+  natsServer: string | undefined
+  natsReleases: string
+  searchPath: string
+  /** An OpenAI-compatible server to use instead of probing for one. */
+  openAiUrl: string | undefined
+}
+
+export function readConfig(environment: Environment = process.env): Config {
+  return {
+    data: resolve(environment['CLAWMESH_DATA'] ?? join(dataHome(environment), 'clawmesh', 'default')),
+    cache: cacheFolder(environment),
+    natsServer: environment['CLAWMESH_NATS_SERVER'] || undefined,
+    natsReleases: environment['CLAWMESH_NATS_RELEASES'] || officialReleases,
+    searchPath: environment['PATH'] ?? '',
+    openAiUrl: environment['CLAWMESH_OPENAI_URL'] || undefined,
+  }
+}
+
+/** What can be fetched again: kept between runs and shared by all meshes of this user. */
+export function cacheFolder(environment: Environment): string {
+  if (environment['CLAWMESH_CACHE']) return resolve(environment['CLAWMESH_CACHE'])
+  return join(environment['XDG_CACHE_HOME'] || join(home(environment), '.cache'), 'clawmesh')
+}
+
+const dataHome = (environment: Environment) =>
+  environment['XDG_DATA_HOME'] || join(home(environment), '.local', 'share')
+const home = (environment: Environment) => environment['HOME'] || homedir()

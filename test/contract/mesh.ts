@@ -1,0 +1,217 @@
+/** What a mesh promises its users, whatever carries it. Run on each transport. */
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { z } from 'zod'
+import { actor, on } from '../../mesh/actor.js'
+import { message, nothing } from '../../mesh/message.js'
+import type { MeshNode } from '../../mesh/node.js'
+import { supervise } from '../../mesh/supervisor.js'
+import { ClawmeshError, type ErrorCode } from '../../policies/errors.js'
+import { eventually } from '../kit/eventually.js'
+import type { MeshFactory, TestMesh } from '../kit/mesh.js'
+
+const Add = message('test.add', { request: z.number(), reply: z.number() })
+const Slow = message('test.slow', { request: nothing, reply: z.string() })
+const Fail = message('test.fail', { request: z.enum(['known', 'bug']), reply: nothing })
+const Count = message('test.count', { request: z.number(), item: z.number() })
+const Produced = message('test.produced', { request: nothing, reply: z.number() })
+const Secret = message('test.secret', { request: nothing, reply: z.string(), from: ['auditor'] })
+
+const accumulator = actor('accumulator', () => {
+  let sum = 0
+  return [
+    on(Add, (amount) => (sum += amount)),
+    on(Secret, () => 'for auditors'),
+    on(Fail, (how) => {
+      if (how === 'known')
+        throw new ClawmeshError('MODEL_BUSY', 'A known failure.', { hint: 'Wait.', data: { queue: 3 } })
+      throw new TypeError('a bug')
+    }),
+  ]
+})
+
+const sleeper = (aborted: string[]) =>
+  actor(
+    'sleeper',
+    () => [
+      on(
+        Slow,
+        (_, { signal }) =>
+          new Promise((_resolve, reject) => {
+            signal.addEventListener('abort', () => {
+              aborted.push((signal.reason as ClawmeshError).code)
+              reject(signal.reason)
+            })
+          }),
+      ),
+    ],
+    { args: z.undefined(), mailbox: 2, concurrency: 1 },
+  )
+
+const counter = actor(
+  'counter',
+  () => {
+    let produced = 0
+    return [
+      on(Count, async function* (limit) {
+        for (let n = 0; n < limit; n += 1) {
+          produced += 1
+          yield n
+        }
+      }),
+      on(Produced, () => produced),
+    ]
+  },
+  { args: z.undefined(), concurrency: 4 },
+)
+
+const code = (wanted: ErrorCode) => (error: unknown) => error instanceof ClawmeshError && error.code === wanted
+
+export function meshContract(name: string, create: MeshFactory): void {
+  describe(`a mesh over ${name}`, () => {
+    let mesh: TestMesh
+    let here: MeshNode
+    let there: MeshNode
+
+    before(async () => {
+      mesh = await create()
+      here = await mesh.join('here')
+      there = await mesh.join('there', { hosts: [accumulator] })
+    })
+    after(() => mesh.close())
+
+    it('answers across nodes and keeps an actor’s state', async () => {
+      await there.spawn(accumulator, { as: 'sum' })
+      assert.equal(await here.ref('sum').ask(Add, 2), 2)
+      assert.equal(await here.ref('sum').ask(Add, 3), 5)
+    })
+
+    it('handles one sender’s messages in the order they were sent', async () => {
+      await there.spawn(accumulator, { as: 'ordered' })
+      const answers = await Promise.all([1, 10, 100, 1000].map((amount) => here.ref('ordered').ask(Add, amount)))
+      assert.deepEqual(answers, [1, 11, 111, 1111])
+    })
+
+    it('carries an error with its code, hint and facts, and the actor lives on', async () => {
+      await there.spawn(accumulator, { as: 'failing' })
+      await assert.rejects(here.ref('failing').ask(Fail, 'known'), (error) => {
+        assert.ok(error instanceof ClawmeshError)
+        assert.deepEqual([error.code, error.hint, error.data], ['MODEL_BUSY', 'Wait.', { queue: 3 }])
+        return true
+      })
+      assert.equal(await here.ref('failing').ask(Add, 1), 1)
+    })
+
+    it('tells the caller of a crash, and the actor is gone', async () => {
+      await there.spawn(accumulator, { as: 'crashing' })
+      await assert.rejects(here.ref('crashing').ask(Fail, 'bug'), code('ACTOR_CRASHED'))
+      await assert.rejects(here.ref('crashing').ask(Add, 1, { timeoutMs: 300 }), code('UNREACHABLE'))
+    })
+
+    it('refuses a request that does not fit the message', async () => {
+      await there.spawn(accumulator, { as: 'strict' })
+      const lie = 'three' as unknown as number
+      await assert.rejects(here.ref('strict').ask(Add, lie), code('MESSAGE_INVALID'))
+    })
+
+    it('refuses a message from a node without the role, and says which is needed', async () => {
+      await there.spawn(accumulator, { as: 'guarded' })
+      await assert.rejects(
+        here.ref('guarded').ask(Secret, null),
+        (error) => code('DENIED')(error) && /auditor/.test(String(error)),
+      )
+    })
+
+    it('ends a call at its deadline and tells the handler', async () => {
+      const aborted: string[] = []
+      await there.spawn(sleeper(aborted), { as: 'late' })
+      await assert.rejects(here.ref('late').ask(Slow, null, { timeoutMs: 100 }), code('DEADLINE'))
+      await eventually(() => assert.equal(aborted.length, 1))
+    })
+
+    it('carries a cancellation to the handler', async () => {
+      const aborted: string[] = []
+      await there.spawn(sleeper(aborted), { as: 'cancelled' })
+      const giveUp = new AbortController()
+      const call = here.ref('cancelled').ask(Slow, null, { signal: giveUp.signal })
+      await eventually(() => assert.ok(there.directory.locate('cancelled')))
+      setTimeout(() => giveUp.abort(), 20)
+      await assert.rejects(call, code('CANCELLED'))
+      await eventually(() => assert.ok(aborted.length <= 1))
+    })
+
+    it('says MAILBOX_FULL to the sender when an actor has too much waiting', async () => {
+      await there.spawn(sleeper([]), { as: 'busy' })
+      const calls = [1, 2, 3, 4].map(() => here.ref('busy').ask(Slow, null, { timeoutMs: 400 }))
+      const ended = await Promise.allSettled(calls)
+      const codes = ended.map((call) => (call.status === 'rejected' ? (call.reason as ClawmeshError).code : 'answered'))
+      assert.deepEqual(codes.sort(), ['DEADLINE', 'DEADLINE', 'DEADLINE', 'MAILBOX_FULL'])
+    })
+
+    it('streams in order, and to the end', async () => {
+      await there.spawn(counter, { as: 'stream' })
+      const seen: number[] = []
+      for await (const n of here.ref('stream').stream(Count, 500)) seen.push(n)
+      assert.deepEqual(
+        seen,
+        Array.from({ length: 500 }, (_, n) => n),
+      )
+    })
+
+    it('lets a slow reader hold the writer back, and stops it when the reader leaves', async () => {
+      await there.spawn(counter, { as: 'slow-stream' })
+      for await (const n of here.ref('slow-stream').stream(Count, 1_000_000)) {
+        if (n < 100) continue
+        const produced = await here.ref('slow-stream').ask(Produced, null)
+        assert.ok(produced <= 100 + 2 * 64, `${produced} items were made for a reader that took 100`)
+        break
+      }
+      const before = await here.ref('slow-stream').ask(Produced, null)
+      assert.equal(await here.ref('slow-stream').ask(Produced, null), before)
+    })
+
+    it('gives a name to one actor only', async () => {
+      await there.spawn(accumulator, { as: 'unique' })
+      await assert.rejects(here.spawn(accumulator, { as: 'unique' }), code('DENIED'))
+    })
+
+    it('says UNREACHABLE for an actor that does not exist', async () => {
+      await assert.rejects(here.ref('nobody').ask(Add, 1, { timeoutMs: 200 }), code('UNREACHABLE'))
+    })
+
+    it('starts a crashed child again on another node, fresh, under the same name', async () => {
+      const spare = await mesh.join('spare', { hosts: [accumulator] })
+      const supervisor = await supervise(here, {
+        name: 'keeper',
+        children: [{ name: 'kept', definition: 'accumulator', prefers: 'there' }],
+      })
+      assert.equal(supervisor.placeOf('kept'), 'there')
+      assert.equal(await here.ref('kept').ask(Add, 7), 7)
+      await assert.rejects(here.ref('kept').ask(Fail, 'bug'), code('ACTOR_CRASHED'))
+      await eventually(() => assert.equal(supervisor.placeOf('kept'), 'spare'))
+      assert.equal(await here.ref('kept').ask(Add, 1), 1)
+      await supervisor.stop()
+      await spare.close()
+    })
+
+    it('gives a child up that will not stay up', async () => {
+      const given: ClawmeshError[] = []
+      const supervisor = await supervise(here, {
+        name: 'impatient',
+        children: [{ name: 'hopeless', definition: 'accumulator' }],
+        intensity: { restarts: 2, withinMs: 60_000 },
+        onGiveUp: (_, error) => given.push(error),
+      })
+      for (let crash = 0; crash < 3; crash += 1) {
+        await assert.rejects(here.ref('hopeless').ask(Fail, 'bug', { timeoutMs: 5000 }), code('ACTOR_CRASHED'))
+      }
+      await eventually(() =>
+        assert.deepEqual(
+          given.map((error) => error.code),
+          ['RESTARTS_EXHAUSTED'],
+        ),
+      )
+      await supervisor.stop()
+    })
+  })
+}
