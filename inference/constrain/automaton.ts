@@ -5,7 +5,7 @@ import type { Spans } from './span.js'
 import { openValue, type ValueState } from './value.js'
 
 /** A byte, or one of the marks of the compact format. */
-export type Symbol = number
+export type CallSymbol = number
 export const marks = { call: 256, arg: 257, end: 258 } as const
 
 /**
@@ -14,9 +14,9 @@ export const marks = { call: 256, arg: 257, end: 258 } as const
  * Invariant: from each state that `push` gives, an end can be reached; only the tokens may run out.
  */
 export interface CallState {
-  readonly next: ReadonlySet<Symbol>
+  readonly next: ReadonlySet<CallSymbol>
   /** The symbol must be one of `next`. */
-  push(symbol: Symbol): CallState
+  push(symbol: CallSymbol): CallState
   /** There once the end mark was pushed: the call as it was written. */
   readonly call?: ToolCall
 }
@@ -53,7 +53,7 @@ function naming(tools: readonly ToolRule[], spans: Spans, at: number): CallState
 /** Behind the name, or behind a complete argument: the next argument, or the end. */
 function afterValue(tool: ToolRule, spans: Spans, values: readonly string[]): CallState {
   const argument = tool.args[values.length]
-  const next = new Set<Symbol>()
+  const next = new Set<CallSymbol>()
   const opened = argument && openValue(argument.value, spans)
   if (opened && opened.next.size > 0) next.add(marks.arg)
   if (values.length >= tool.required) next.add(marks.end)

@@ -1,11 +1,11 @@
-import { type CallState, marks, type Symbol } from './automaton.js'
+import { type CallState, type CallSymbol, marks } from './automaton.js'
 
 /** What the constraint must know of a tokenizer: which symbols each token stands for. */
 export class Vocabulary {
-  private readonly symbols: readonly (readonly Symbol[])[]
-  private readonly starting = new Map<Symbol, number[]>()
+  private readonly symbols: readonly (readonly CallSymbol[])[]
+  private readonly starting = new Map<CallSymbol, number[]>()
 
-  private constructor(symbols: readonly (readonly Symbol[])[]) {
+  private constructor(symbols: readonly (readonly CallSymbol[])[]) {
     this.symbols = symbols
     for (const [id, [first]] of symbols.entries())
       if (first !== undefined) this.starting.set(first, [...(this.starting.get(first) ?? []), id])
