@@ -1,0 +1,116 @@
+import { z } from 'zod'
+import { ClawmeshError } from '../policies/errors.js'
+import { type ToolCall, toolCallSchema, toolSpecSchema } from './tool.js'
+
+export const chatMessageSchema = z.object({
+  role: z.enum(['system', 'user', 'assistant', 'tool']),
+  content: z.string(),
+})
+export type ChatMessage = z.infer<typeof chatMessageSchema>
+
+export const generateRequestSchema = z.object({
+  messages: z.array(chatMessageSchema).min(1),
+  /** With tools the answer is a call of one of them; without, it is text. */
+  tools: z.array(toolSpecSchema).min(1).optional(),
+  /** Most tokens to put out; the room left in the model's context bounds it too. */
+  maxTokens: z.int().positive(),
+  /** 0 takes the likeliest token each time. */
+  temperature: z.number().min(0).max(2),
+  /** The same seed, request and model give the same answer. */
+  seed: z.int().nonnegative().max(0xffffffff).optional(),
+})
+export type GenerateRequest = z.infer<typeof generateRequestSchema>
+
+export const usageSchema = z.object({ promptTokens: z.int().nonnegative(), outputTokens: z.int().nonnegative() })
+export type Usage = z.infer<typeof usageSchema>
+
+/** What a generation puts out, in order; `done` comes once, last. */
+export const generateEventSchema = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('token'), text: z.string() }),
+  z.object({ type: z.literal('call'), call: toolCallSchema }),
+  z.object({
+    type: z.literal('done'),
+    reason: z.enum(['stop', 'length', 'call']),
+    /** null: the server behind the backend does not say. */
+    usage: usageSchema.nullable(),
+  }),
+])
+export type GenerateEvent = z.infer<typeof generateEventSchema>
+
+export const modelInfoSchema = z.object({
+  name: z.string(),
+  /** 'sha256:…' over the digests of all files of the model; null: served from elsewhere, and nobody says. */
+  digest: z.string().nullable(),
+  /** 'onnx', or 'openai:' and the kind of server. */
+  backend: z.string(),
+  /** Tokens of prompt and answer together; null: the server does not say. */
+  context: z.int().positive().nullable(),
+  parameters: z.int().positive().optional(),
+  /** Set when the model knows these tools and no other. */
+  tools: z.array(z.string()).optional(),
+  purpose: z.string(),
+  limits: z.string(),
+  /** Measured by its makers, as its config states them. */
+  figures: z.record(z.string(), z.unknown()).optional(),
+})
+export type ModelInfo = z.infer<typeof modelInfoSchema>
+
+/**
+ * One loaded model, wherever it runs.
+ *
+ *     for await (const event of backend.generate({ messages, tools, maxTokens: 64, temperature: 0 })) …
+ *
+ * generate: nothing is computed before the first `next()`; leaving the loop cancels. Throws MESSAGE_INVALID, MODEL_UNSUITED
+ * (unknown tools, prompt longer than the context), MODEL_BUSY (queue full), MODEL_BROKEN, MODEL_FAILED, CANCELLED (signal).
+ */
+export interface Backend {
+  readonly model: ModelInfo
+  generate(request: GenerateRequest, signal?: AbortSignal): AsyncIterable<GenerateEvent>
+  /** Ends whatever is running with CANCELLED and frees what the model held. */
+  dispose(): Promise<void>
+}
+
+/** The request as parsed. Throws MESSAGE_INVALID, or MODEL_UNSUITED when it offers tools that the model does not know. */
+export function checkRequest(model: ModelInfo, request: GenerateRequest): GenerateRequest {
+  const parsed = generateRequestSchema.safeParse(request)
+  if (!parsed.success)
+    throw new ClawmeshError(
+      'MESSAGE_INVALID',
+      `The request to ${model.name} is malformed: ${z.prettifyError(parsed.error)}`,
+      {
+        hint: 'Send what generateRequestSchema describes.',
+      },
+    )
+  const { tools: known } = model
+  const unknown = (known && parsed.data.tools?.map(({ name }) => name).filter((name) => !known.includes(name))) ?? []
+  if (unknown.length > 0)
+    throw new ClawmeshError('MODEL_UNSUITED', `${model.name} does not know: ${unknown.join(', ')}.`, {
+      hint: `It knows ${known?.join(', ')}. Offer only these, or use a larger model.`,
+    })
+  return parsed.data
+}
+
+/** Runs a generation to its end. */
+export async function collect(events: AsyncIterable<GenerateEvent>): Promise<Answer> {
+  let text = ''
+  const calls: ToolCall[] = []
+  for await (const event of events) {
+    if (event.type === 'token') text += event.text
+    else if (event.type === 'call') calls.push(event.call)
+    else return { text, calls, reason: event.reason, usage: event.usage }
+  }
+  throw new ClawmeshError('MODEL_FAILED', 'The generation ended without saying so.', { hint: 'Ask again.' })
+}
+
+export interface Answer {
+  text: string
+  calls: ToolCall[]
+  reason: 'stop' | 'length' | 'call'
+  usage: Usage | null
+}
+
+export function cancelled(): ClawmeshError {
+  return new ClawmeshError('CANCELLED', 'The generation was cancelled.', {
+    hint: 'Nothing to do: the caller asked for it.',
+  })
+}

@@ -1,0 +1,140 @@
+import { cpus, freemem, totalmem } from 'node:os'
+import { z } from 'zod'
+import { parseSysctl, parseVmStat, sysctlNames } from './hardware/apple.js'
+import { type Cpu, parseCpuinfo, parseLscpu } from './hardware/cpu.js'
+import { type Fact, fact, factSchema } from './hardware/fact.js'
+import { type Host, thisHost } from './hardware/host.js'
+import { clamp, type Memory, parseCgroup, parseLimit, parseMeminfo } from './hardware/memory.js'
+import { type NvidiaGpu, nvidiaQuery, parseNvidia, sharesMemory } from './hardware/nvidia.js'
+
+const memorySchema = z.object({ total: z.number().nonnegative(), free: z.number().nonnegative() })
+
+export const acceleratorSchema = z.object({
+  vendor: z.enum(['nvidia', 'apple']),
+  name: factSchema(z.string()),
+  uuid: factSchema(z.string()).optional(),
+  computeCapability: factSchema(z.string()).optional(),
+  driver: factSchema(z.string()).optional(),
+  /** Bytes; left out where nothing reports it. */
+  memory: factSchema(memorySchema).optional(),
+  /** True: its memory is the machine's. */
+  unifiedMemory: z.boolean(),
+})
+export type Accelerator = z.infer<typeof acceleratorSchema>
+
+/** What a machine has to run models on, each fact with where it was read. What nothing reports is left out, never guessed. */
+export const hardwareAdvertSchema = z.object({
+  platform: z.string(),
+  arch: z.string(),
+  cpu: z.object({
+    model: factSchema(z.string()),
+    threads: factSchema(z.int().positive()),
+    cores: factSchema(z.int().positive()).optional(),
+    numaNodes: factSchema(z.int().positive()).optional(),
+    flags: factSchema(z.array(z.string())),
+  }),
+  /** Bytes, with the limit of the control group if that is lower than the machine's. */
+  memory: factSchema(memorySchema),
+  accelerators: z.array(acceleratorSchema),
+})
+export type HardwareAdvert = z.infer<typeof hardwareAdvertSchema>
+
+export async function readHardware(host: Host = thisHost): Promise<HardwareAdvert> {
+  const { platform, arch } = host
+  if (platform === 'darwin') return { platform, arch, ...(await readApple(host)) }
+  const [cpu, machine, gpus] = await Promise.all([
+    readCpu(host),
+    readMemory(host),
+    host.output('nvidia-smi', ...nvidiaQuery),
+  ])
+  const accelerators = parseNvidia(gpus ?? '').map((gpu) => describeNvidia(gpu, machine.whole))
+  return { platform, arch, cpu: describeCpu(cpu), memory: machine.limited, accelerators }
+}
+
+async function readCpu(host: Host): Promise<Fact<Cpu>> {
+  const [lscpu, cpuinfo] = await Promise.all([host.output('lscpu', '-J'), host.file('/proc/cpuinfo')])
+  const fromLscpu = parseLscpu(lscpu ?? '')
+  if (fromLscpu) return fact(fromLscpu, 'lscpu -J')
+  const fromCpuinfo = parseCpuinfo(cpuinfo ?? '')
+  return fromCpuinfo ? fact(fromCpuinfo, '/proc/cpuinfo') : nodeCpu()
+}
+
+function nodeCpu(): Fact<Cpu> {
+  const listed = cpus()
+  const [first] = listed
+  const threads = Math.max(1, listed.length)
+  return fact(
+    { model: first?.model.trim() ?? 'unknown', threads, cores: undefined, numaNodes: undefined, flags: [] },
+    'node',
+  )
+}
+
+function describeCpu({ value, source }: Fact<Cpu>): HardwareAdvert['cpu'] {
+  const { model, threads, cores, numaNodes, flags } = value
+  return {
+    model: fact(model, source),
+    threads: fact(threads, source),
+    ...(cores ? { cores: fact(cores, source) } : {}),
+    ...(numaNodes ? { numaNodes: fact(numaNodes, source) } : {}),
+    flags: fact(flags, source),
+  }
+}
+
+interface MachineMemory {
+  whole: Fact<Memory>
+  /** Under the limit of the control group. */
+  limited: Fact<Memory>
+}
+
+async function readMemory(host: Host): Promise<MachineMemory> {
+  const meminfo = parseMeminfo((await host.file('/proc/meminfo')) ?? '')
+  const whole = meminfo ? fact(meminfo, '/proc/meminfo') : fact({ total: totalmem(), free: freemem() }, 'node')
+  const group = parseCgroup((await host.file('/proc/self/cgroup')) ?? '')
+  let limited = whole
+  for (const folder of group ? foldersOf(group) : []) {
+    const [limitFile, usedFile] = group?.version === 1 ? v1Files : v2Files
+    const limit = parseLimit((await host.file(`${folder}/${limitFile}`)) ?? '', limited.value.total)
+    if (limit === undefined) continue
+    const used = Number((await host.file(`${folder}/${usedFile}`)) ?? 0)
+    limited = fact(clamp(limited.value, limit, used), `${folder}/${limitFile}`)
+  }
+  return { whole, limited }
+}
+
+const v1Files = ['memory.limit_in_bytes', 'memory.usage_in_bytes'] as const
+const v2Files = ['memory.max', 'memory.current'] as const
+
+/** A limit binds all groups below it. In a container the path is the host's, and the mount shows the own group alone. */
+function foldersOf({ version, path }: { version: 1 | 2; path: string }): string[] {
+  const root = version === 1 ? '/sys/fs/cgroup/memory' : '/sys/fs/cgroup'
+  const parts = path.split('/').filter((part) => part !== '' && part !== '..')
+  return [root, ...parts.map((_, i) => `${root}/${parts.slice(0, i + 1).join('/')}`)]
+}
+
+function describeNvidia(gpu: NvidiaGpu, machine: Fact<Memory>): Accelerator {
+  const source = 'nvidia-smi'
+  const { name, uuid, computeCapability, driver, memoryTotal: total, memoryFree: free } = gpu
+  const own = total === undefined || free === undefined ? undefined : fact({ total, free }, source)
+  const unifiedMemory = own === undefined && sharesMemory(name)
+  const memory = own ?? (unifiedMemory ? machine : undefined)
+  return {
+    vendor: 'nvidia',
+    name: fact(name, source),
+    uuid: fact(uuid, source),
+    ...(computeCapability ? { computeCapability: fact(computeCapability, source) } : {}),
+    ...(driver ? { driver: fact(driver, source) } : {}),
+    ...(memory ? { memory } : {}),
+    unifiedMemory,
+  }
+}
+
+async function readApple(host: Host): Promise<Pick<HardwareAdvert, 'cpu' | 'memory' | 'accelerators'>> {
+  const [sysctl, vmStat] = await Promise.all([host.output('sysctl', ...sysctlNames), host.output('vm_stat')])
+  const machine = parseSysctl(sysctl ?? '')
+  const cpu = machine ? fact(machine.cpu, 'sysctl') : nodeCpu()
+  const counted = machine && parseVmStat(vmStat ?? '', machine.memoryTotal)
+  const memory = counted ? fact(counted, 'sysctl, vm_stat') : fact({ total: totalmem(), free: freemem() }, 'node')
+  const name = fact(cpu.value.model, cpu.source)
+  const gpu: Accelerator = { vendor: 'apple', name, memory, unifiedMemory: true }
+  return { cpu: describeCpu(cpu), memory, accelerators: host.arch === 'arm64' ? [gpu] : [] }
+}

@@ -1,0 +1,46 @@
+import type { Cpu } from './cpu.js'
+import type { Memory } from './memory.js'
+
+export const sysctlNames = [
+  'machdep.cpu.brand_string',
+  'hw.logicalcpu',
+  'hw.physicalcpu',
+  'hw.memsize',
+  'hw.pagesize',
+  'hw.optional.arm.FEAT_DotProd',
+  'hw.optional.arm.FEAT_BF16',
+  'hw.optional.arm.FEAT_I8MM',
+  'hw.optional.arm.FEAT_SME',
+] as const
+
+/** The names that Linux gives to what Apple's switches say. */
+const flagOfSwitch: Record<string, string> = {
+  'hw.optional.arm.FEAT_DotProd': 'asimddp',
+  'hw.optional.arm.FEAT_BF16': 'bf16',
+  'hw.optional.arm.FEAT_I8MM': 'i8mm',
+  'hw.optional.arm.FEAT_SME': 'sme',
+}
+
+/** `sysctl NAME…`: a line `name: value` for each name that the machine knows. */
+export function parseSysctl(text: string): { cpu: Cpu; memoryTotal: number } | undefined {
+  const values = new Map(
+    text.split('\n').map((line) => [line.split(': ')[0] ?? '', line.slice(line.indexOf(': ') + 2)]),
+  )
+  const model = values.get('machdep.cpu.brand_string')
+  const memoryTotal = Number(values.get('hw.memsize'))
+  const threads = Number(values.get('hw.logicalcpu'))
+  if (model === undefined || !(memoryTotal > 0) || !(threads > 0)) return undefined
+  const cores = Number(values.get('hw.physicalcpu')) || undefined
+  const flags = Object.entries(flagOfSwitch).flatMap(([name, flag]) => (values.get(name) === '1' ? [flag] : []))
+  return { cpu: { model, threads, cores, numaNodes: undefined, flags }, memoryTotal }
+}
+
+/** `vm_stat`: pages that are free or can be at once. */
+export function parseVmStat(text: string, memoryTotal: number): Memory | undefined {
+  const pageSize = Number(/page size of (\d+) bytes/.exec(text)?.[1])
+  const pages = ['free', 'inactive', 'speculative', 'purgeable'].map((kind) =>
+    Number(new RegExp(`^Pages ${kind}:\\s+(\\d+)\\.$`, 'm').exec(text)?.[1] ?? 0),
+  )
+  if (!(pageSize > 0)) return undefined
+  return { total: memoryTotal, free: Math.min(memoryTotal, pages.reduce((sum, count) => sum + count, 0) * pageSize) }
+}

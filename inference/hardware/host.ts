@@ -1,0 +1,31 @@
+import { execFile } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import { arch, platform } from 'node:os'
+
+/** A machine to be read: what its files and its own commands say. */
+export interface Host {
+  platform: string
+  arch: string
+  /** undefined: there is no such file, or it may not be read. */
+  file(path: string): Promise<string | undefined>
+  /** Standard output; undefined: there is no such command, it failed, or it took longer than five seconds. */
+  output(command: string, ...args: string[]): Promise<string | undefined>
+}
+
+/** The machine this runs on. */
+export const thisHost: Host = {
+  platform: platform(),
+  arch: arch(),
+  file: (path) => readFile(path, 'utf8').catch(() => undefined),
+  output: (command, ...args) =>
+    new Promise((resolve) => {
+      // In English and with no other environment: the answers are parsed.
+      const env = { PATH: searchPath, LC_ALL: 'C' }
+      execFile(command, args, { env, timeout: 5000, maxBuffer: 4_000_000 }, (error, stdout) =>
+        resolve(error ? undefined : stdout),
+      )
+    }),
+}
+
+/** Where the commands stand; WSL keeps nvidia-smi in a folder of its own. */
+const searchPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/wsl/lib'

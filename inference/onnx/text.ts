@@ -1,0 +1,104 @@
+import { Template } from '@huggingface/jinja'
+import { Tokenizer } from '@huggingface/tokenizers'
+import type { ChatMessage } from '../backend.js'
+import { broken, isRecord, type OpenedModel } from '../models.js'
+
+/** The way from messages to tokens and back: tokenizer.json and the chat template of tokenizer_config.json. */
+export class Text {
+  private readonly tokenizer: Tokenizer
+  /** Knows no special token: what a person typed never turns into a mark of the conversation. */
+  private readonly plain: Tokenizer
+  private readonly template: Template
+  private readonly variables: Record<string, string>
+  readonly special: ReadonlyMap<string, number>
+
+  /** Throws MODEL_BROKEN. */
+  constructor(model: OpenedModel) {
+    const config = model.json('tokenizer_config.json')
+    const json = model.json('tokenizer.json')
+    const template = isRecord(config) ? config.chat_template : undefined
+    if (!isRecord(config) || !isRecord(json) || typeof template !== 'string')
+      throw broken(model.folder, 'tokenizer_config.json', 'it has no chat_template')
+    try {
+      this.tokenizer = new Tokenizer(json, config)
+      this.plain = new Tokenizer({ ...json, added_tokens: [] }, config)
+      this.template = new Template(template)
+    } catch (cause) {
+      throw broken(model.folder, 'tokenizer.json', 'the tokenizer or the chat template is not understood', cause)
+    }
+    const added = [...this.tokenizer.get_added_tokens_decoder()]
+    this.special = new Map(added.map(([id, { content }]) => [content, id]))
+    this.variables = Object.fromEntries(
+      ['bos_token', 'eos_token', 'pad_token'].map((name) => [name, contentOf(config[name])]),
+    )
+  }
+
+  /**
+   * The prompt's token ids. `mark` is written behind the template, to begin the answer with. A message that spells a special
+   * token reaches the template as a placeholder and is put in afterwards, as plain text.
+   */
+  prompt(messages: readonly ChatMessage[], mark = ''): number[] {
+    const shown = messages.map((message, i) =>
+      this.isDangerous(message.content) ? { ...message, content: placeholder(i) } : message,
+    )
+    const rendered = this.template.render({ ...this.variables, messages: shown, add_generation_prompt: true }) + mark
+    // Split by a pattern with a group, every other piece is what the group captured: the index of a message.
+    return rendered.split(placeholders).flatMap((piece, i) => {
+      const tokenizer = i % 2 === 1 ? this.plain : this.tokenizer
+      const content = i % 2 === 1 ? (messages[Number(piece)]?.content ?? '') : piece
+      return content === '' ? [] : tokenizer.encode(content, { add_special_tokens: false }).ids
+    })
+  }
+
+  private isDangerous(content: string): boolean {
+    return placeholders.test(content) || [...this.special.keys()].some((token) => content.includes(token))
+  }
+
+  decode(ids: readonly number[]): string {
+    if (ids.length === 0) return ''
+    return this.tokenizer.decode([...ids], { skip_special_tokens: true, clean_up_tokenization_spaces: false })
+  }
+
+  /** The vocabulary's own spelling of a token, undefined past its end. */
+  spelling(id: number): string | undefined {
+    return this.tokenizer.id_to_token(id)
+  }
+}
+
+// Private-use characters: a template that trims or upper-cases its contents leaves them alone.
+const placeholder = (index: number): string => `\u{10fffa}${index}\u{10fffb}`
+const placeholders = /\u{10fffa}(\d+)\u{10fffb}/u
+
+function contentOf(token: unknown): string {
+  if (typeof token === 'string') return token
+  return isRecord(token) && typeof token.content === 'string' ? token.content : ''
+}
+
+/** Gives out the text of tokens as they come, holding back the first bytes of a character until its last one is there. */
+export class TextStream {
+  private readonly text: Text
+  private readonly ids: number[] = []
+  // Tokens before `from` are given out; decoding begins a little earlier because a token's text can depend on the one before.
+  private from = 0
+  private settled = 0
+
+  constructor(text: Text) {
+    this.text = text
+  }
+
+  push(id: number): string {
+    this.ids.push(id)
+    const before = this.text.decode(this.ids.slice(this.from, this.settled))
+    const now = this.text.decode(this.ids.slice(this.from))
+    if (now.endsWith('\u{fffd}') || now.length <= before.length) return ''
+    this.from = this.settled
+    this.settled = this.ids.length
+    return now.slice(before.length)
+  }
+
+  /** What was held back: the start of a character that never came to its end. */
+  flush(): string {
+    const before = this.text.decode(this.ids.slice(this.from, this.settled))
+    return this.text.decode(this.ids.slice(this.from)).slice(before.length)
+  }
+}

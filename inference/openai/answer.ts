@@ -1,0 +1,71 @@
+import { ClawmeshError } from '../../policies/errors.js'
+import type { GenerateEvent, Usage } from '../backend.js'
+import { isRecord } from '../models.js'
+import type { ToolCall } from '../tool.js'
+import { malformed } from './sse.js'
+import { type Chunk, chunkSchema, errorSchema, type ToolCallDelta } from './wire.js'
+
+/**
+ * The events of a streamed completion, from the data of its server-sent events. Calls come whole, once their last piece is there.
+ * Throws MODEL_FAILED for an error in the stream, for what is no chunk, and for a stream that ends before the answer does.
+ */
+export async function* readAnswer(events: AsyncIterable<string>): AsyncIterable<GenerateEvent> {
+  const calls: { name: string; written: string }[] = []
+  let reason: string | undefined
+  let usage: Usage | null = null
+  for await (const data of events) {
+    if (data.trim() === '[DONE]') break
+    const chunk = parseChunk(data)
+    if (chunk.usage) usage = { promptTokens: chunk.usage.prompt_tokens, outputTokens: chunk.usage.completion_tokens }
+    // Only one answer is asked for; a second choice would be mixed into it.
+    const [choice] = chunk.choices
+    if (choice?.delta?.content) yield { type: 'token', text: choice.delta.content }
+    for (const delta of choice?.delta?.tool_calls ?? []) append(calls, delta)
+    reason = choice?.finish_reason ?? reason
+  }
+  if (reason === undefined) throw malformed('it ends in the middle of the answer')
+  if (reason === 'content_filter') throw malformed('the server withheld it (content_filter)')
+  // What was cut off at the limit is no call.
+  if (reason === 'length' && calls.length > 0) throw malformed('a tool call was cut off at maxTokens')
+  for (const call of calls) yield { type: 'call', call: toCall(call) }
+  yield { type: 'done', reason: calls.length > 0 ? 'call' : reason === 'length' ? 'length' : 'stop', usage }
+}
+
+function parseChunk(data: string): Chunk {
+  let json: unknown
+  try {
+    json = JSON.parse(data)
+  } catch (cause) {
+    throw malformed('a chunk is not JSON', cause)
+  }
+  const { data: error } = errorSchema.safeParse(json)
+  if (error !== undefined)
+    throw new ClawmeshError('MODEL_FAILED', `The model server broke off with an error: ${error}`, {
+      hint: 'Look at the log of the server, and ask again.',
+    })
+  const { data: chunk, error: cause } = chunkSchema.safeParse(json)
+  if (!chunk) throw malformed('a chunk is not a completion chunk', cause)
+  return chunk
+}
+
+/** A delta with an index continues the call of that index; one without, with a name, is a call of its own. */
+function append(calls: { name: string; written: string }[], { index, function: piece }: ToolCallDelta): void {
+  const at = index ?? (piece?.name ? calls.length : calls.length - 1)
+  if (at < 0 || at > calls.length || at > 127) throw malformed('the pieces of its tool calls are out of order')
+  calls[at] ??= { name: '', written: '' }
+  const call = calls[at]
+  if (!call) return
+  // Some servers repeat the name in each piece.
+  if (piece?.name && call.name === '') call.name = piece.name
+  call.written += piece?.arguments ?? ''
+}
+
+function toCall({ name, written }: { name: string; written: string }): ToolCall {
+  try {
+    const parsed: unknown = written.trim() === '' ? {} : JSON.parse(written)
+    if (isRecord(parsed)) return { name, arguments: parsed }
+  } catch (cause) {
+    throw malformed(`the arguments of its call of ${name} are not JSON`, cause)
+  }
+  throw malformed(`the arguments of its call of ${name} are not an object`)
+}

@@ -1,0 +1,87 @@
+import { ClawmeshError } from '../../policies/errors.js'
+import {
+  type Backend,
+  cancelled,
+  checkRequest,
+  type GenerateEvent,
+  type GenerateRequest,
+  type ModelInfo,
+} from '../backend.js'
+import { lastUserText } from '../constrain/span.js'
+import { checkCall } from '../tool.js'
+import { localBase } from './address.js'
+import { readAnswer } from './answer.js'
+import { type Deadlines, Exchange } from './exchange.js'
+import { listServer, type ServerKind } from './probe.js'
+import { serverSentEvents } from './sse.js'
+import { completionBody, type ListedModel } from './wire.js'
+
+export interface OpenAiOptions {
+  /** On this machine, for example http://127.0.0.1:11434. */
+  url: string
+  /** The first that the server lists, if none is named. */
+  model?: string
+  deadlines?: Deadlines
+}
+
+/** A model of an OpenAI-compatible server on this machine: Ollama, vLLM, NIM, llama.cpp and their like. */
+export class OpenAiBackend implements Backend {
+  readonly model: ModelInfo
+  private readonly base: string
+  private readonly deadlines: Deadlines
+  private readonly closing = new AbortController()
+
+  private constructor(base: string, model: ModelInfo, deadlines: Deadlines) {
+    this.base = base
+    this.model = model
+    this.deadlines = deadlines
+  }
+
+  /** Throws DENIED for a server elsewhere, MODEL_UNSUITED if it lacks the model, what Exchange throws if it does not answer. */
+  static async open(options: OpenAiOptions): Promise<OpenAiBackend> {
+    const { url, model, deadlines = { silence: 120_000, total: 900_000 } } = options
+    const { base, kind, models } = await listServer(localBase(url), Math.min(5000, deadlines.silence))
+    const listed = model === undefined ? models[0] : models.find(({ id }) => id === model || id === `${model}:latest`)
+    if (listed) return new OpenAiBackend(base, describe(listed, kind), deadlines)
+    throw new ClawmeshError('MODEL_UNSUITED', `The model server at ${base} does not have ${model ?? 'any model'}.`, {
+      hint: `It has: ${models.map(({ id }) => id).join(', ') || 'none'}.`,
+    })
+  }
+
+  async *generate(request: GenerateRequest, signal?: AbortSignal): AsyncIterable<GenerateEvent> {
+    const checked = checkRequest(this.model, request)
+    const { signal: closed } = this.closing
+    if (closed.aborted) throw cancelled()
+    const either = signal ? AbortSignal.any([signal, closed]) : closed
+    const exchange = new Exchange(`${this.base}/chat/completions`, this.deadlines, either)
+    try {
+      const response = await exchange.open({
+        method: 'POST',
+        headers: { 'content-type': 'application/json', accept: 'text/event-stream' },
+        body: completionBody(this.model.name, checked),
+      })
+      for await (const event of readAnswer(serverSentEvents(exchange.body(response)))) {
+        if (event.type === 'call') checkCall(event.call, checked.tools ?? [], lastUserText(checked.messages))
+        yield event
+      }
+    } finally {
+      exchange.close()
+    }
+  }
+
+  async dispose(): Promise<void> {
+    this.closing.abort()
+  }
+}
+
+function describe({ id, max_model_len, meta }: ListedModel, kind: ServerKind): ModelInfo {
+  return {
+    name: id,
+    digest: null,
+    backend: `openai:${kind}`,
+    context: max_model_len ?? meta?.n_ctx ?? meta?.n_ctx_train ?? null,
+    ...(meta?.n_params ? { parameters: meta.n_params } : {}),
+    purpose: 'Served by a program of yours on this machine.',
+    limits: 'Not stated by the server.',
+  }
+}

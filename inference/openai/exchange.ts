@@ -1,0 +1,125 @@
+import { ClawmeshError } from '../../policies/errors.js'
+import { cancelled } from '../backend.js'
+import { errorSchema } from './wire.js'
+
+/** How long a server may take, in milliseconds. */
+export interface Deadlines {
+  /** Until the headers are there, and from one piece of the body to the next. */
+  silence: number
+  /** For the whole answer. */
+  total: number
+}
+
+/** One HTTP exchange under deadlines, torn down when its answer was read, when it broke, or when the caller cancels. */
+export class Exchange {
+  private readonly controller = new AbortController()
+  private readonly deadlines: Deadlines
+  private readonly url: string
+  private readonly signal: AbortSignal | undefined
+  private readonly total: NodeJS.Timeout
+  private silence: NodeJS.Timeout | undefined
+  private readonly cancel = (): void => this.controller.abort(cancelled())
+
+  constructor(url: string, deadlines: Deadlines, signal?: AbortSignal) {
+    this.url = url
+    this.deadlines = deadlines
+    this.signal = signal
+    if (signal?.aborted) this.cancel()
+    signal?.addEventListener('abort', this.cancel)
+    this.total = setTimeout(() => this.controller.abort(this.late('did not finish', deadlines.total)), deadlines.total)
+  }
+
+  /** Sends the request. Throws DEADLINE, CANCELLED, and what a refusing or absent server means. */
+  async open(init: Omit<RequestInit, 'signal' | 'redirect'>): Promise<Response> {
+    // A redirect could lead a prompt off this machine.
+    const response = await this.timed(() =>
+      fetch(this.url, { ...init, redirect: 'error', signal: this.controller.signal }),
+    )
+    if (!response.ok) throw refusal(response.status, await this.excerpt(response))
+    return response
+  }
+
+  async *body(response: Response): AsyncIterable<Uint8Array> {
+    const reader = response.body?.getReader()
+    for (;;) {
+      const piece = reader && (await this.timed(() => reader.read()))
+      if (!piece || piece.done) return
+      yield piece.value
+    }
+  }
+
+  /** Closes the connection; nothing of the exchange goes on behind it. */
+  close(): void {
+    clearTimeout(this.total)
+    this.signal?.removeEventListener('abort', this.cancel)
+    this.controller.abort()
+  }
+
+  private async timed<T>(wait: () => Promise<T>): Promise<T> {
+    const { silence } = this.deadlines
+    this.silence = setTimeout(() => this.controller.abort(this.late('said nothing', silence)), silence)
+    try {
+      return await wait()
+    } catch (thrown) {
+      const { reason } = this.controller.signal
+      if (reason instanceof ClawmeshError) throw reason
+      throw new ClawmeshError(
+        'MODEL_FAILED',
+        `The connection to the model server ${this.host} failed: ${causeOf(thrown)}.`,
+        {
+          hint: 'Check that the server is running, and ask again.',
+          cause: thrown,
+        },
+      )
+    } finally {
+      clearTimeout(this.silence)
+    }
+  }
+
+  private get host(): string {
+    return new URL(this.url).host
+  }
+
+  private late(what: string, ms: number): ClawmeshError {
+    return new ClawmeshError('DEADLINE', `The model server ${this.host} ${what} for ${ms} ms.`, {
+      hint: 'It may be loading the model or be overloaded: look at it, and ask again.',
+    })
+  }
+
+  private async excerpt(response: Response): Promise<string> {
+    const pieces: Uint8Array[] = []
+    let size = 0
+    for await (const piece of this.body(response)) {
+      pieces.push(piece)
+      size += piece.length
+      if (size > 16_384) break
+    }
+    const text = Buffer.concat(pieces).toString('utf8')
+    try {
+      return errorSchema.parse(JSON.parse(text))
+    } catch {
+      return text.slice(0, 300)
+    }
+  }
+}
+
+function refusal(status: number, why: string): ClawmeshError {
+  const message = `The model server answers ${status}: ${why}`
+  if (status === 401 || status === 403)
+    return new ClawmeshError('DENIED', message, { hint: 'The server wants a key; run it without one on this machine.' })
+  if (status === 429 || status === 503)
+    return new ClawmeshError('MODEL_BUSY', message, { hint: 'Ask again in a moment.' })
+  if (status >= 400 && status < 500)
+    return new ClawmeshError('MODEL_UNSUITED', message, {
+      hint: 'Pull or choose a model that can do this, or shorten the prompt.',
+    })
+  return new ClawmeshError('MODEL_FAILED', message, { hint: 'Look at the log of the server, and ask again.' })
+}
+
+/** fetch hides what went wrong in the cause of its error. */
+function causeOf(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return String(thrown)
+  const { cause } = thrown
+  if (!(cause instanceof Error)) return thrown.message
+  return cause.message || ('code' in cause ? String(cause.code) : cause.name)
+}

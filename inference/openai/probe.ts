@@ -1,0 +1,69 @@
+import { ClawmeshError } from '../../policies/errors.js'
+import { localBase } from './address.js'
+import { Exchange } from './exchange.js'
+import { malformed } from './sse.js'
+import { type ListedModel, modelListSchema } from './wire.js'
+
+export type ServerKind = 'ollama' | 'vllm' | 'llama.cpp' | 'nim' | 'other'
+
+export interface FoundServer {
+  /** Up to and with `/v1`. */
+  base: string
+  kind: ServerKind
+  models: readonly ListedModel[]
+}
+
+/** Where these servers listen if nobody says otherwise: Ollama; vLLM and NIM; llama.cpp. */
+export const usualAddresses = ['http://127.0.0.1:11434', 'http://127.0.0.1:8000', 'http://127.0.0.1:8080'] as const
+
+/**
+ * The model servers that answer on this machine within `ms`. `named` is one that the person named: it must be on this machine (DENIED) and
+ * must answer (MODEL_FAILED, DEADLINE); the others are taken if they are there.
+ */
+export async function probeServers(named: string | undefined, ms = 400): Promise<FoundServer[]> {
+  const asked = named === undefined ? [] : [await listServer(localBase(named), ms)]
+  const usual = usualAddresses.map(localBase).filter((base) => base !== asked[0]?.base)
+  const found = await Promise.allSettled(usual.map((base) => listServer(base, ms)))
+  return [...asked, ...found.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))]
+}
+
+/** Asks one server what it is and has. Throws what Exchange throws, MODEL_FAILED if it is no model server. */
+export async function listServer(base: string, ms: number): Promise<FoundServer> {
+  const exchange = new Exchange(`${base}/models`, { silence: ms, total: ms })
+  try {
+    const response = await exchange.open({ method: 'GET' })
+    const models = parseList(await readAll(exchange.body(response)))
+    return { base, kind: kindOf(models), models }
+  } finally {
+    exchange.close()
+  }
+}
+
+async function readAll(body: AsyncIterable<Uint8Array>): Promise<string> {
+  const pieces: Uint8Array[] = []
+  let size = 0
+  for await (const piece of body) {
+    size += piece.length
+    if (size > 1_000_000) throw malformed('its list of models is longer than a megabyte')
+    pieces.push(piece)
+  }
+  return Buffer.concat(pieces).toString('utf8')
+}
+
+function parseList(text: string): ListedModel[] {
+  try {
+    return modelListSchema.parse(JSON.parse(text)).data
+  } catch (cause) {
+    throw cause instanceof ClawmeshError ? cause : malformed('its list of models is not one', cause)
+  }
+}
+
+/** Each server signs its list: vLLM and llama.cpp by `owned_by`, Ollama with the library or the person a model came from. */
+function kindOf(models: readonly ListedModel[]): ServerKind {
+  const [first] = models
+  if (!first) return 'other'
+  if (first.owned_by === 'vllm') return 'vllm'
+  if (first.owned_by === 'llamacpp' || first.meta) return 'llama.cpp'
+  if (first.max_model_len) return 'nim'
+  return first.owned_by === 'library' || /^[^/]+(\/[^/]+)*:[^/]+$/.test(first.id) ? 'ollama' : 'other'
+}

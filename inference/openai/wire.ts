@@ -1,0 +1,74 @@
+import { z } from 'zod'
+import type { GenerateRequest } from '../backend.js'
+
+/** What an OpenAI-compatible server sends, as far as it is read here. Servers add fields freely; those are dropped. */
+
+export const modelListSchema = z.object({
+  data: z.array(
+    z.object({
+      id: z.string(),
+      owned_by: z.string().optional(),
+      /** vLLM, NIM. */
+      max_model_len: z.int().positive().nullish(),
+      /** llama.cpp: what the model was trained with, and its size. */
+      meta: z
+        .object({
+          n_ctx: z.int().positive().nullish(),
+          n_ctx_train: z.int().positive().nullish(),
+          n_params: z.int().positive().nullish(),
+        })
+        .nullish(),
+    }),
+  ),
+})
+export type ListedModel = z.infer<typeof modelListSchema>['data'][number]
+
+const toolCallDeltaSchema = z.object({
+  /** Missing at some servers, which then send each call whole. */
+  index: z.int().nonnegative().nullish(),
+  function: z.object({ name: z.string().nullish(), arguments: z.string().nullish() }).nullish(),
+})
+export type ToolCallDelta = z.infer<typeof toolCallDeltaSchema>
+
+export const chunkSchema = z.object({
+  choices: z.array(
+    z.object({
+      delta: z.object({ content: z.string().nullish(), tool_calls: z.array(toolCallDeltaSchema).nullish() }).nullish(),
+      finish_reason: z.string().nullish(),
+    }),
+  ),
+  usage: z.object({ prompt_tokens: z.int().nonnegative(), completion_tokens: z.int().nonnegative() }).nullish(),
+})
+export type Chunk = z.infer<typeof chunkSchema>
+
+/** An error in a body or in a stream: {"error": {"message"}} everywhere, older vLLM puts the message at the top. */
+export const errorSchema = z.union([
+  z.object({ error: z.object({ message: z.string() }) }).transform(({ error }) => error.message),
+  z.object({ error: z.string() }).transform(({ error }) => error),
+  z.object({ object: z.literal('error'), message: z.string() }).transform(({ message }) => message),
+])
+
+/** The body of POST /v1/chat/completions. A tool's own words of JSON Schema (x-…) are left out: strict servers refuse them. */
+export function completionBody(model: string, request: GenerateRequest): string {
+  const { messages, tools, maxTokens, temperature, seed } = request
+  return JSON.stringify({
+    model,
+    // Without the ids of the calls that it answers, a tool's message is refused; its content is what matters.
+    messages: messages.map(({ role, content }) => ({ role: role === 'tool' ? 'user' : role, content })),
+    ...(tools
+      ? { tools: tools.map((tool) => ({ type: 'function', function: plain(tool) })), tool_choice: 'auto' }
+      : {}),
+    max_tokens: maxTokens,
+    temperature,
+    ...(seed === undefined ? {} : { seed }),
+    stream: true,
+    stream_options: { include_usage: true },
+  })
+}
+
+function plain(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(plain)
+  if (typeof value !== 'object' || value === null) return value
+  const kept = Object.entries(value).filter(([key]) => !key.startsWith('x-'))
+  return Object.fromEntries(kept.map(([key, inner]) => [key, plain(inner)]))
+}

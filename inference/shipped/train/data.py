@@ -1,0 +1,1 @@
+TOOLS = {"list_files": ("path",), "read_file": ("path",), "count_lines": ("path",), "count_words": ("path",), "first_lines": ("path", "count"), "search_text": ("path", "text"), "sum_column": ("path", "column"), "check_entries": ("path",), "file_size": ("path",), "write_note": ("path", "text"), "calculate": ("expression",), "no_tool": ()}

@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { after, describe, it } from 'node:test'
+import { collect } from '../../../inference/backend.js'
+import { OpenAiBackend } from '../../../inference/openai/backend.js'
+import { backendContract, coded, countLines, sum } from '../../contract/backend.js'
+import { type Answer, type ModelServer, recorded, serve, stream } from './server.js'
+
+const kinds = ['ollama', 'vllm', 'llama.cpp'] as const
+const opened: { close(): Promise<void> }[] = []
+after(() => Promise.all(opened.map((server) => server.close())))
+
+async function server(completion: Answer, models?: string): Promise<ModelServer> {
+  const running = await serve(models ?? (await recorded('vllm/models.json')), completion)
+  opened.push(running)
+  return running
+}
+
+/** A request to a server that answers so. */
+async function ask(completion: Answer, deadlines = { silence: 5000, total: 10_000 }, tools = [countLines]) {
+  const { url } = await server(completion)
+  const backend = await OpenAiBackend.open({ url, deadlines })
+  const messages = [{ role: 'user' as const, content: 'how many lines has notes.txt?' }]
+  return collect(backend.generate({ messages, tools, maxTokens: 64, temperature: 0 }))
+}
+
+const piece = 'data: {"choices":[{"index":0,"delta":{"content":"on and "},"finish_reason":null}]}\n\n'
+
+/** One slot, as a small server has: whoever comes meanwhile gets 503. The slot is free once the connection is gone. */
+class OneSlot {
+  private free: Promise<unknown> = Promise.resolve()
+  private taken = false
+
+  readonly answer: Answer = async (response, body) => {
+    if (this.taken) return void response.writeHead(503).end('{"error":{"code":503,"message":"no slot available"}}')
+    const { max_tokens: limit } = JSON.parse(body) as { max_tokens: number }
+    this.taken = true
+    this.free = once(response, 'close').then(() => {
+      this.taken = false
+    })
+    response.writeHead(200, { 'content-type': 'text/event-stream' })
+    for (let sent = 0; sent < limit && this.taken; sent++) {
+      response.write(piece)
+      await new Promise(setImmediate)
+    }
+    response.end('data: {"choices":[{"index":0,"delta":{},"finish_reason":"length"}]}\n\ndata: [DONE]\n\n')
+  }
+
+  idle = (): Promise<void> => this.free.then(() => {})
+}
+
+for (const kind of kinds) {
+  const slot = new OneSlot()
+  backendContract(`A server with the wire format of ${kind}`, {
+    open: async () => {
+      const [models, text, tools] = await Promise.all(
+        ['models.json', 'text.sse', 'tools.sse'].map((file) => recorded(`${kind}/${file}`)),
+      )
+      const { url } = await server(
+        (response, body) => stream((body.includes('"tools"') ? tools : text) ?? '', 7)(response, body),
+        models,
+      )
+      return OpenAiBackend.open({ url })
+    },
+    openEndless: async () => OpenAiBackend.open({ url: (await server(slot.answer)).url }),
+    idle: slot.idle,
+  })
+}
+
+describe('a server with the wire format of', () => {
+  for (const kind of kinds)
+    it(`${kind} is known by its list of models, and its text arrives whole however it is cut`, async () => {
+      const models = await recorded(`${kind}/models.json`)
+      const text = await recorded(`${kind}/text.sse`)
+      for (const size of [1, 3, 64, 100_000]) {
+        const backend = await OpenAiBackend.open({ url: (await server(stream(text, size), models)).url })
+        assert.equal(backend.model.backend, `openai:${kind}`)
+        const answer = await collect(backend.generate(sum))
+        assert.equal(answer.text, 'Guten Tag, Jürgen 👋')
+        assert.deepEqual([answer.reason, answer.usage === null], ['stop', false])
+      }
+    })
+})
+
+describe('the completion that a server is asked for', () => {
+  it('offers tools as functions, without the words that are ours alone', async () => {
+    const running = await server(stream(await recorded('vllm/tools.sse')))
+    const backend = await OpenAiBackend.open({ url: running.url })
+    const messages = [{ role: 'user' as const, content: 'lines of notes.txt' }]
+    await collect(backend.generate({ messages, tools: [countLines], maxTokens: 9, temperature: 0, seed: 4 }))
+    const body = JSON.parse(running.asked[0] ?? '') as Record<string, unknown>
+    assert.deepEqual(body.tools, [
+      {
+        type: 'function',
+        function: {
+          name: 'count_lines',
+          description: 'The number of lines of a file',
+          parameters: {
+            type: 'object',
+            properties: { path: { type: 'string', description: 'The file' } },
+            required: ['path'],
+          },
+        },
+      },
+    ])
+    assert.deepEqual([body.max_tokens, body.seed, body.stream], [9, 4, true])
+  })
+})
+
+describe('what a server gets wrong becomes one clear error', () => {
+  const call = (name: string, written: string): string =>
+    `data: ${JSON.stringify({ choices: [{ delta: { tool_calls: [{ index: 0, function: { name, arguments: written } }] }, finish_reason: 'tool_calls' }] })}\n\n`
+  const wrong: [string, Answer, Parameters<typeof coded>[0]][] = [
+    ['a chunk that is not JSON', stream('data: {"choices": [\n\n'), 'MODEL_FAILED'],
+    ['a chunk of another shape', stream('data: {"choices": "none"}\n\n'), 'MODEL_FAILED'],
+    ['bytes that are not UTF-8', (response) => void response.end(Buffer.from([0x64, 0xff, 0xfe])), 'MODEL_FAILED'],
+    ['a stream that ends in mid-answer', stream(piece), 'MODEL_FAILED'],
+    ['a page of HTML', stream('<html><body>It works!</body></html>'), 'MODEL_FAILED'],
+    [
+      'an error inside the stream',
+      stream(`${piece}data: {"error":{"code":500,"message":"KV cache is full"}}\n\n`),
+      'MODEL_FAILED',
+    ],
+    ['a connection that breaks', (response) => void response.write(piece, () => response.destroy()), 'MODEL_FAILED'],
+    ['status 500', (response) => void response.writeHead(500).end('{"error":{"message":"boom"}}'), 'MODEL_FAILED'],
+    [
+      'status 503 while it loads',
+      (response) => void response.writeHead(503).end('{"error":{"message":"Loading model"}}'),
+      'MODEL_BUSY',
+    ],
+    [
+      'status 404 for the model',
+      (response) => void response.writeHead(404).end('{"error":{"message":"model not found"}}'),
+      'MODEL_UNSUITED',
+    ],
+    [
+      'status 400 for the prompt',
+      (response) => void response.writeHead(400).end('{"object":"error","message":"too long"}'),
+      'MODEL_UNSUITED',
+    ],
+    ['status 401', (response) => void response.writeHead(401).end(), 'DENIED'],
+    ['a redirect', (response) => void response.writeHead(307, { location: 'http://192.0.2.1/' }).end(), 'MODEL_FAILED'],
+    ['a call of a tool that was not offered', stream(call('remove_all', '{}')), 'MODEL_FAILED'],
+    ['arguments that are not JSON', stream(call('count_lines', '{"path":')), 'MODEL_FAILED'],
+    ['arguments that do not fit the schema', stream(call('count_lines', '{"file":"notes.txt"}')), 'MODEL_FAILED'],
+    [
+      'a copied argument that is not in the request',
+      stream(call('count_lines', '{"path":"/etc/passwd"}')),
+      'MODEL_FAILED',
+    ],
+  ]
+  for (const [what, answer, code] of wrong) it(what, () => assert.rejects(ask(answer), coded(code)))
+
+  it('a line without an end', async () => {
+    const flood: Answer = async (response) => {
+      for (let i = 0; i < 64 && response.writable; i++) {
+        response.write('x'.repeat(65_536))
+        await new Promise(setImmediate)
+      }
+    }
+    await assert.rejects(ask(flood), coded('MODEL_FAILED'))
+  })
+
+  it('silence before the headers', () =>
+    assert.rejects(
+      ask(() => {}, { silence: 150, total: 5000 }),
+      coded('DEADLINE'),
+    ))
+
+  it('silence in the middle', () =>
+    assert.rejects(
+      ask((response) => void response.write(piece), { silence: 150, total: 5000 }),
+      coded('DEADLINE'),
+    ))
+
+  it('an answer that never ends', async () => {
+    let gone = false
+    const endless: Answer = async (response) => {
+      response.on('close', () => {
+        gone = true
+      })
+      while (!gone) {
+        response.write(piece)
+        await new Promise((resolve) => setTimeout(resolve, 5))
+      }
+    }
+    await assert.rejects(ask(endless, { silence: 1000, total: 250 }), coded('DEADLINE'))
+  })
+})

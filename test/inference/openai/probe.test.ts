@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { localBase } from '../../../inference/openai/address.js'
+import { OpenAiBackend } from '../../../inference/openai/backend.js'
+import { probeServers } from '../../../inference/openai/probe.js'
+import { coded } from '../../contract/backend.js'
+import { recorded, serve } from './server.js'
+
+describe('the address of a model server', () => {
+  it('is taken with and without /v1', () => {
+    for (const url of [
+      'http://127.0.0.1:8000',
+      'http://127.0.0.1:8000/',
+      'http://127.0.0.1:8000/v1',
+      'http://127.0.0.1:8000/v1/',
+    ])
+      assert.equal(localBase(url), 'http://127.0.0.1:8000/v1')
+    assert.equal(localBase('http://[::1]:8080'), 'http://[::1]:8080/v1')
+    assert.equal(localBase('http://localhost:11434'), 'http://localhost:11434/v1')
+  })
+
+  const elsewhere = [
+    'http://192.0.2.7:8000',
+    'https://api.example.com/v1',
+    'http://127.0.0.1.example.com',
+    'http://localhost.example.com',
+    'http://user@192.0.2.7',
+    'http://[::ffff:c000:207]',
+    'http://0.0.0.0:8000',
+  ]
+  for (const url of elsewhere)
+    it(`is refused when it is not this machine: ${url}`, async () => {
+      await assert.rejects(OpenAiBackend.open({ url }), coded('DENIED'))
+      await assert.rejects(probeServers(url), coded('DENIED'))
+    })
+
+  for (const url of ['', 'notes', 'file:///etc/passwd', 'unix:/run/x'])
+    it(`is refused when it is none: "${url}"`, () => assert.throws(() => localBase(url), coded('USAGE')))
+})
+
+describe('probing for model servers', () => {
+  it('finds the one that was named', async () => {
+    const server = await serve(await recorded('ollama/models.json'), () => {})
+    const [found] = await probeServers(server.url)
+    assert.equal(found?.kind, 'ollama')
+    assert.deepEqual(
+      found?.models.map(({ id }) => id),
+      ['llama3.2:latest', 'qwen3:4b'],
+    )
+    await server.close()
+  })
+
+  it('gives up on one that says nothing', async () => {
+    const server = await serve(
+      () => {},
+      () => {},
+    )
+    await assert.rejects(probeServers(server.url, 150), coded('DEADLINE'))
+    await server.close()
+  })
+
+  it('says that nobody is there', async () => {
+    const server = await serve('{}', () => {})
+    await server.close()
+    await assert.rejects(probeServers(server.url), coded('MODEL_FAILED'))
+  })
+
+  it('does not take another web server for one', async () => {
+    const server = await serve('<html></html>', () => {})
+    await assert.rejects(probeServers(server.url), coded('MODEL_FAILED'))
+    await server.close()
+  })
+
+  it('names the models that are there when the wanted one is not', async () => {
+    const server = await serve(await recorded('ollama/models.json'), () => {})
+    await assert.rejects(OpenAiBackend.open({ url: server.url, model: 'nemotron' }), (thrown) => {
+      return (
+        coded('MODEL_UNSUITED')(thrown) &&
+        thrown instanceof Error &&
+        'hint' in thrown &&
+        /qwen3:4b/.test(String(thrown.hint))
+      )
+    })
+    await server.close()
+  })
+})
