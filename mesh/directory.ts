@@ -44,7 +44,6 @@ export interface DirectoryOptions {
   meshKey: Uint8Array
   rootKey: Uint8Array
   self: Incarnation
-  advert: Advert
   now: () => number
 }
 
@@ -61,14 +60,14 @@ export class Directory {
   #beat = 0
   #draining = false
   #connected = true
-  #advert: Advert
+  #advert: Advert = {}
 
   constructor(options: DirectoryOptions) {
     this.#options = options
-    this.#advert = options.advert
   }
 
-  async start(): Promise<void> {
+  async start(advert: Advert): Promise<void> {
+    this.#advert = advert
     this.#watch = await this.#options.bucket.watch((entry) => this.#read(entry))
     await this.#announce()
     this.#timer = setInterval(() => {

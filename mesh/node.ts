@@ -30,8 +30,8 @@ export interface JoinOptions {
   transport: Transport
   /** Where this node's audit chain is kept; in memory if left out. */
   chain?: Chain
-  /** Actor definitions that others may ask this node to start. */
-  hosts?: ActorDefinition[]
+  /** Actor definitions that others may ask this node to start; a function where they need the node that they run on. */
+  hosts?: ActorDefinition[] | ((node: MeshNode) => ActorDefinition[])
   advert?: Advert
   now?: () => number
 }
@@ -54,12 +54,12 @@ export async function joinMesh(options: JoinOptions): Promise<MeshNode> {
     meshKey: credentials.meshKey,
     rootKey: credentials.rootKey,
     self,
-    advert: { ...advert, hosts: hosts.map(({ name }) => name) },
+    advert,
     now,
   })
   const audit = new AuditWriter({ credentials, addresses, log: transport.log(addresses.auditStream), chain, now })
-  const node = new MeshNode({ self, transport, directory, audit, hosts, now, addresses })
-  await node.begin()
+  const node = new MeshNode({ self, transport, directory, audit, now, addresses })
+  await node.begin(typeof hosts === 'function' ? hosts(node) : hosts, advert)
   return node
 }
 
@@ -68,7 +68,6 @@ interface NodeParts {
   transport: Transport
   directory: Directory
   audit: AuditWriter
-  hosts: ActorDefinition[]
   addresses: ReturnType<typeof addressesOf>
   now: () => number
 }
@@ -84,16 +83,15 @@ export class MeshNode {
   readonly #outbound: Outbound
   readonly #refusals: Refusals
   readonly #cells = new Map<string, Cell>()
-  readonly #hosts: Map<string, ActorDefinition>
+  readonly #hosts = new Map<string, ActorDefinition>()
   #closing: Promise<void> | undefined
 
-  constructor({ self, transport, directory, audit, hosts, addresses, now }: NodeParts) {
+  constructor({ self, transport, directory, audit, addresses, now }: NodeParts) {
     this.self = self
     this.directory = directory
     this.audit = audit
     this.now = now
     this.#transport = transport
-    this.#hosts = new Map(hosts.map((definition) => [definition.name, definition]))
     this.#refusals = new Refusals((facts) => this.note('message.denied', facts))
     this.#post = new Post({
       transport,
@@ -128,7 +126,8 @@ export class MeshNode {
     return { sent: this.#post.sent, received: this.#post.received }
   }
 
-  async begin(): Promise<void> {
+  async begin(hosts: ActorDefinition[], advert: Advert): Promise<void> {
+    for (const definition of hosts) this.#hosts.set(definition.name, definition)
     this.#transport.onConnection((connected) => this.directory.connection(connected))
     this.directory.onLost((node) => this.#lost(node))
     this.directory.onTaken((actor) =>
@@ -136,7 +135,7 @@ export class MeshNode {
     )
     await this.#post.start()
     await this.#start(nodeActor(this), nodeActorName(this.name), undefined, undefined)
-    await this.directory.start()
+    await this.directory.start({ ...advert, hosts: [...this.#hosts.keys()] })
     await this.note('node.joined', { roles: [...this.roles] })
   }
 

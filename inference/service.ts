@@ -1,0 +1,26 @@
+/** A model as an actor: what others send to a node that serves one. */
+import { actor, message, on } from '../mesh/index.js'
+import { type Backend, generateEventSchema, generateRequestSchema, modelInfoSchema } from './backend.js'
+import { nothing } from '../mesh/message.js'
+import { z } from 'zod'
+
+export const Generate = message('inference.generate', {
+  request: generateRequestSchema,
+  item: generateEventSchema,
+  from: ['worker', 'supervisor', 'router', 'gateway'],
+})
+
+export const DescribeModel = message('inference.describe', { request: nothing, reply: modelInfoSchema })
+
+export const inferenceName = (node: string) => `inference/${node}`
+
+/** Requests wait here only as long as the backend's own queue lets them: it says MODEL_BUSY, this never does. */
+export const inferenceService = (backend: Backend) =>
+  actor(
+    'inference',
+    () => [
+      on(Generate, (request, { signal }) => backend.generate(request, signal)),
+      on(DescribeModel, () => backend.model),
+    ],
+    { args: z.undefined(), concurrency: 256 },
+  )

@@ -1,0 +1,105 @@
+/** A worker agent: asks a model what to do, has it done in the sandbox, reports. Thoughts and what came of them are recorded. */
+import { z } from 'zod'
+import { collect } from '../../inference/backend.js'
+import { Generate, inferenceName } from '../../inference/service.js'
+import { type ToolCall, toolCallSchema } from '../../inference/tool.js'
+import { actor, type Context, type MeshNode, message, on } from '../../mesh/index.js'
+import { ClawmeshError } from '../../policies/errors.js'
+import { type ActionOutcome, actionOutcomeSchema, RunAction, sandboxName } from '../../sandbox/service.js'
+import { toolSpecs } from '../../sandbox/index.js'
+
+export const reportSchema = z.object({
+  worker: z.string(),
+  node: z.string(),
+  call: toolCallSchema,
+  outcome: actionOutcomeSchema,
+})
+export type Report = z.output<typeof reportSchema>
+
+/** One thing to do, said in words. */
+export const DoPart = message('worker.do', {
+  request: z.object({ words: z.string().min(1).max(400) }),
+  reply: reportSchema,
+  from: ['supervisor'],
+})
+
+export const workerArgs = z.object({}).optional()
+
+const instructions =
+  'You are a worker of a mesh of agents. Choose the one tool that does what the person asks and call it. Copy file names exactly as they stand in the request.'
+
+const thinkAgainMs = 150
+const partsAtOnce = 2
+
+export function worker(node: MeshNode) {
+  return actor(
+    'worker',
+    (self) => {
+      const recordAs = (trace: string) => ({ trace, actor: self.name })
+      return [
+        on(DoPart, async ({ words }, context): Promise<Report> => {
+          await node.audit.record({ kind: 'thought.asked', ...recordAs(context.trace), facts: { words } })
+          const call = await think(node, words, context)
+          await node.audit.record({ kind: 'thought.answered', ...recordAs(context.trace), facts: { words, call } })
+          const outcome = await act(node, call, context)
+          return { worker: self.name, node: node.name, call, outcome }
+        }),
+      ]
+    },
+    { args: z.unknown(), concurrency: partsAtOnce },
+  )
+}
+
+/**
+ * Asks a model for a tool call. Thinking changes nothing, so what failed on the way (a model's process that died, a node that was lost) is asked again, of
+ * any node that serves a model, until the deadline.
+ */
+async function think(node: MeshNode, words: string, context: Context): Promise<ToolCall> {
+  const request = {
+    messages: [
+      { role: 'system' as const, content: instructions },
+      { role: 'user' as const, content: words },
+    ],
+    tools: [...toolSpecs],
+    maxTokens: 400,
+    temperature: 0,
+  }
+  for (;;) {
+    try {
+      const { calls } = await collect(node.ref(inferenceName(chooseModel(node))).stream(Generate, request, context))
+      const [call] = calls
+      if (call) return call
+      throw new ClawmeshError('MODEL_FAILED', 'The model answered without choosing a tool.')
+    } catch (error) {
+      const failure = ClawmeshError.from(error)
+      if (!failure.retry || node.now() + thinkAgainMs > context.deadline) throw failure
+      await pause(thinkAgainMs, context.signal)
+    }
+  }
+}
+
+function chooseModel(node: MeshNode): string {
+  const serving = node.nodes().filter(({ roles, draining }) => roles.includes('inference') && !draining)
+  const chosen = serving[Math.floor(Math.random() * serving.length)]
+  if (chosen) return chosen.name
+  throw new ClawmeshError('UNREACHABLE', 'No node in the mesh serves a model.', { hint: 'Start a node with the role inference.' })
+}
+
+/** This node's own sandbox if it has one, else any other's. */
+async function act(node: MeshNode, call: ToolCall, context: Context): Promise<ActionOutcome> {
+  const able = node.nodes().filter(({ advert, draining }) => advert['sandbox'] === true && !draining)
+  const chosen = able.find(({ name }) => name === node.name) ?? able[0]
+  if (!chosen) {
+    throw new ClawmeshError('SANDBOX_UNAVAILABLE', 'No node in the mesh can hold an action in a sandbox.', {
+      hint: 'Each node says in its log why it does not offer the sandbox role.',
+    })
+  }
+  return node.ref(sandboxName(chosen.name)).ask(RunAction, { tool: call.name, args: call.arguments }, context)
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms)
+    signal.addEventListener('abort', () => (clearTimeout(timer), reject(ClawmeshError.from(signal.reason))), { once: true })
+  })
+}

@@ -1,0 +1,98 @@
+/** The program of a node process. Its parent tells it what to be over the pipe; when that pipe closes, it drains and ends. */
+import { readHardware } from '../inference/hardware.js'
+import type { Backend } from '../inference/backend.js'
+import { inferenceName, inferenceService } from '../inference/service.js'
+import { joinMesh, type MeshNode } from '../mesh/index.js'
+import { openChain } from '../mesh/audit/chain.js'
+import { readCredentials } from '../mesh/seal/credentials.js'
+import { connectNats } from '../mesh/transport/nats.js'
+import { ClawmeshError } from '../policies/errors.js'
+import { parseProfile } from '../policies/profile.js'
+import { sandboxAvailability } from '../sandbox/availability.js'
+import { sandboxName, sandboxService } from '../sandbox/service.js'
+import { worker } from './agents/worker.js'
+import { log } from './log.js'
+import { openModels } from './models.js'
+import { type NodePlan, type NodeReport, nodePlanSchema } from './plan.js'
+
+interface Running {
+  node: MeshNode
+  backend: Backend | undefined
+}
+
+let running: Promise<Running> | undefined
+
+process.on('message', (message) => {
+  running ??= start(message)
+})
+process.on('disconnect', () => void end())
+process.on('SIGTERM', () => void end())
+process.on('uncaughtException', (error) => crash(error))
+process.on('unhandledRejection', (error) => crash(error))
+
+async function start(message: unknown): Promise<Running> {
+  try {
+    const started = await boot(nodePlanSchema.parse(message))
+    report({ type: 'ready' })
+    return started
+  } catch (error) {
+    const { code, message: text, hint } = ClawmeshError.from(error)
+    log.error({ code, hint }, text)
+    report({ type: 'failed', code, message: text, hint })
+    process.exit(1)
+  }
+}
+
+async function boot(plan: NodePlan): Promise<Running> {
+  const credentials = readCredentials(plan.credentials, Date.now())
+  const { name, roles } = credentials.certificate
+  const [transport, availability, backend, hardware] = await Promise.all([
+    connectNats({ ...plan.broker, name }),
+    plan.sandbox ? sandboxAvailability() : undefined,
+    plan.inference ? openModels(plan.inference) : undefined,
+    readHardware(),
+  ])
+  const advert = { hardware, sandbox: availability?.available ?? false, model: backend?.model.name ?? null }
+  const hosts = (self: MeshNode) => (roles.includes('worker') ? [worker(self)] : [])
+  const node = await joinMesh({ credentials, transport, chain: openChain(plan.chain), advert, hosts })
+  if (plan.sandbox && availability?.available) {
+    const profile = parseProfile(plan.sandbox.policy, plan.sandbox.policyName)
+    await node.note('policy.loaded', { name: plan.sandbox.policyName, text: plan.sandbox.policy })
+    await node.spawn(sandboxService(node, { workspace: plan.sandbox.workspace, profile }), { as: sandboxName(name) })
+  } else if (availability && !availability.available) {
+    log.warn({ reason: availability.reason, hint: availability.hint }, 'this node does not offer the sandbox role')
+  }
+  if (backend) {
+    await node.note('model.loaded', { ...backend.model })
+    await node.spawn(inferenceService(backend), { as: inferenceName(name) })
+  }
+  log.info({ name, roles }, 'joined the mesh')
+  return { node, backend }
+}
+
+let ending: Promise<void> | undefined
+
+/** Drains once, however often and by whatever sign it is asked to. */
+function end(): Promise<void> {
+  ending ??= drain()
+  return ending
+}
+
+async function drain(): Promise<void> {
+  // A drain that hangs must not leave a process behind.
+  setTimeout(() => process.exit(1), 7000).unref()
+  const started = await running
+  await started?.node.close()
+  await started?.backend?.dispose()
+  process.exit(0)
+}
+
+/** A node in an unknown state is worse than none: its parent starts it afresh. */
+function crash(error: unknown): void {
+  log.fatal({ error }, 'this node crashed')
+  process.exit(70)
+}
+
+function report(message: NodeReport): void {
+  if (process.connected) process.send?.(message)
+}

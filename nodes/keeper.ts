@@ -1,0 +1,124 @@
+/**
+ * Keeps one node process running on this machine: starts it, starts it again when it dies, drains it at the end. The child watches the pipe to us and
+ * ends when we do, however we end.
+ */
+import { type ChildProcess, fork } from 'node:child_process'
+import { closeSync, openSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { ClawmeshError, type ErrorCode, errorCodes } from '../policies/errors.js'
+import { type NodePlan, nodeReportSchema } from './plan.js'
+
+const entry = fileURLToPath(new URL('./boot.js', import.meta.url))
+const startTimeoutMs = 30_000
+const drainTimeoutMs = 8000
+const restartsAllowed = 5
+const restartWindowMs = 30_000
+
+export interface KeeperOptions {
+  name: string
+  plan: NodePlan
+  logFolder: string
+  onRestart?: (name: string, reason: string) => void
+  onGiveUp?: (name: string, error: ClawmeshError) => void
+}
+
+export interface KeptNode {
+  readonly name: string
+  readonly pid: number | undefined
+  stop(): Promise<void>
+}
+
+/** Resolves when the node says that it is ready; rejects with its own error if it cannot be. */
+export async function keepNode(options: KeeperOptions): Promise<KeptNode> {
+  let child = await startProcess(options)
+  let stopping = false
+  const deaths: number[] = []
+
+  const keep = async (): Promise<void> => {
+    const reason = await ending(child)
+    if (stopping) return
+    const now = performance.now()
+    deaths.push(now)
+    try {
+      if (deaths.filter((time) => now - time < restartWindowMs).length > restartsAllowed) {
+        throw new ClawmeshError('RESTARTS_EXHAUSTED', `Node "${options.name}" died ${deaths.length} times; the last time it ${reason}.`, {
+          hint: `Its log is ${logOf(options)}.`,
+        })
+      }
+      options.onRestart?.(options.name, reason)
+      child = await startProcess(options)
+    } catch (error) {
+      if (!stopping) options.onGiveUp?.(options.name, ClawmeshError.from(error))
+      return
+    }
+    if (stopping) child.kill('SIGTERM')
+    void keep()
+  }
+  void keep()
+
+  return {
+    name: options.name,
+    get pid() {
+      return child.pid
+    },
+    stop: async () => {
+      stopping = true
+      if (child.exitCode !== null || child.signalCode !== null) return
+      const giveUp = setTimeout(() => child.kill('SIGKILL'), drainTimeoutMs)
+      const ended = ending(child)
+      // Closing the pipe asks the child to drain: the same sign that it gets when we die.
+      child.disconnect()
+      await ended
+      clearTimeout(giveUp)
+    },
+  }
+}
+
+async function startProcess(options: KeeperOptions): Promise<ChildProcess> {
+  const log = openSync(logOf(options), 'a', 0o600)
+  // A session of its own: Ctrl-C at the terminal reaches us alone, and we drain the nodes in good order.
+  const child = fork(entry, [], { stdio: ['ignore', log, log, 'ipc'], detached: true })
+  closeSync(log)
+  try {
+    await ready(child, options)
+  } catch (error) {
+    child.kill('SIGKILL')
+    throw error
+  }
+  return child
+}
+
+function ready(child: ChildProcess, options: KeeperOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const settle = (error?: Error) => {
+      clearTimeout(timer)
+      child.removeAllListeners('message')
+      child.removeListener('exit', onExit)
+      if (error) reject(error)
+      else resolve()
+    }
+    const failed = (why: string) =>
+      new ClawmeshError('UNREACHABLE', `Node "${options.name}" ${why}.`, { hint: `Its log is ${logOf(options)}.` })
+    const onExit = () => settle(failed('ended before it was ready'))
+    const timer = setTimeout(() => settle(failed('was not ready in time')), startTimeoutMs)
+    child.once('exit', onExit)
+    child.once('error', settle)
+    child.on('message', (message) => {
+      const report = nodeReportSchema.safeParse(message)
+      if (!report.success) return
+      if (report.data.type === 'ready') return settle()
+      const { code, message: text, hint } = report.data
+      settle(new ClawmeshError(code in errorCodes ? (code as ErrorCode) : 'INTERNAL', text, { hint }))
+    })
+    child.send(options.plan, (error) => error && settle(error))
+  })
+}
+
+function ending(child: ChildProcess): Promise<string> {
+  const describe = (code: number | null, signal: string | null) => (signal ? `was ended by ${signal}` : `ended with status ${code}`)
+  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve(describe(child.exitCode, child.signalCode))
+  return new Promise((resolve) => child.once('exit', (code, signal) => resolve(describe(code, signal))))
+}
+
+const logOf = ({ logFolder }: KeeperOptions) => join(logFolder, 'node.log')

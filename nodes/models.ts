@@ -1,0 +1,19 @@
+/** Which model a node serves: one that a server on this machine already has, else the small one that ships. */
+import type { Backend } from '../inference/backend.js'
+import { shippedModelFolder } from '../inference/models.js'
+import { OnnxBackend } from '../inference/onnx/backend.js'
+import { OpenAiBackend } from '../inference/openai/backend.js'
+import { probeServers } from '../inference/openai/probe.js'
+import { log } from './log.js'
+import type { NodePlan } from './plan.js'
+
+export async function openModels({ openAiUrl, probe, folder }: NonNullable<NodePlan['inference']>): Promise<Backend> {
+  if (probe || openAiUrl !== undefined) {
+    const [server] = await probeServers(openAiUrl)
+    if (server) {
+      log.info({ base: server.base, kind: server.kind }, 'a model server was found on this machine')
+      return OpenAiBackend.open({ url: server.base })
+    }
+  }
+  return OnnxBackend.open({ folder: folder ?? shippedModelFolder })
+}

@@ -1,0 +1,28 @@
+/** What a node process is told when it is started: everything it needs, over a pipe that only its parent can write to. */
+import { z } from 'zod'
+
+export const nodePlanSchema = z.object({
+  /** Files of this node. */
+  credentials: z.string(),
+  chain: z.string(),
+  broker: z.object({ servers: z.array(z.string()), seed: z.string() }),
+  /** Set for a node that runs actions. */
+  sandbox: z
+    .object({
+      workspace: z.string(),
+      /** The text of the policy file and its name. */
+      policy: z.string(),
+      policyName: z.string(),
+    })
+    .optional(),
+  /** Set for a node that serves a model. */
+  inference: z.object({ openAiUrl: z.string().optional(), probe: z.boolean(), folder: z.string().optional() }).optional(),
+})
+export type NodePlan = z.output<typeof nodePlanSchema>
+
+/** What a node process says back. */
+export const nodeReportSchema = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('ready') }),
+  z.object({ type: z.literal('failed'), code: z.string(), message: z.string(), hint: z.string() }),
+])
+export type NodeReport = z.output<typeof nodeReportSchema>

@@ -1,0 +1,30 @@
+/** A question to a person: an action needs more than the policy grants. */
+import { z } from 'zod'
+import { message } from '../mesh/index.js'
+
+export const accessSchema = z.object({ kind: z.enum(['read', 'write', 'execute']), path: z.string() })
+
+export const AskApproval = message('approval.ask', {
+  request: z.object({
+    node: z.string(),
+    tool: z.string(),
+    args: z.record(z.string(), z.unknown()),
+    /** What a yes would add, for this one action. */
+    missing: z.array(accessSchema),
+    workspace: z.string(),
+  }),
+  reply: z.object({
+    answer: z.enum(['allow', 'refuse']),
+    /** Who answered, or why nobody did. */
+    by: z.string(),
+  }),
+  from: ['sandbox'],
+})
+export type ApprovalQuestion = z.output<(typeof AskApproval)['request']>
+export type ApprovalAnswer = z.output<(typeof AskApproval)['reply']>
+
+/** The actor that brings questions to people. */
+export const approverName = 'approver'
+
+/** An unanswered question is a refusal. */
+export const answerWithinMs = 60_000
