@@ -76,8 +76,11 @@ function notEnforced(why: string) {
 
 const count = (most: number) => z.int().min(1).max(most)
 
+/** Where a person decides each time, the whole machine may be named. */
+const askPath = z.union([z.literal('/'), path])
+
 const askable = z
-  .strictObject({ read: path.optional(), write: path.optional() })
+  .strictObject({ read: askPath.optional(), write: askPath.optional() })
   .refine(({ read, write }) => (read === undefined) !== (write === undefined), 'must name either read or write')
 
 const schema = z.strictObject({
@@ -92,14 +95,21 @@ const schema = z.strictObject({
   landlock: z
     .strictObject({
       compatibility: z
-        .literal('hard_requirement', 'only hard_requirement is taken: a protection that cannot be enforced stops the action')
+        .literal(
+          'hard_requirement',
+          'only hard_requirement is taken: a protection that cannot be enforced stops the action',
+        )
         .optional(),
     })
     .optional(),
   process: z
     .strictObject({
-      run_as_user: notEnforced('cannot be chosen: an action always runs under an unprivileged id of its own').optional(),
-      run_as_group: notEnforced('cannot be chosen: an action always runs under an unprivileged id of its own').optional(),
+      run_as_user: notEnforced(
+        'cannot be chosen: an action always runs under an unprivileged id of its own',
+      ).optional(),
+      run_as_group: notEnforced(
+        'cannot be chosen: an action always runs under an unprivileged id of its own',
+      ).optional(),
     })
     .optional(),
   network_policies: z

@@ -41,7 +41,8 @@ export interface LaunchOptions {
  */
 export async function launch(plan: LaunchPlan, options: LaunchOptions = {}): Promise<ActionOutcome> {
   const problem = await launcherProblem()
-  if (problem) throw new ClawmeshError('SANDBOX_UNAVAILABLE', `No sandbox here: ${problem.reason}.`, { hint: problem.hint })
+  if (problem)
+    throw new ClawmeshError('SANDBOX_UNAVAILABLE', `No sandbox here: ${problem.reason}.`, { hint: problem.hint })
   if (options.signal?.aborted) throw new ClawmeshError('CANCELLED', 'The action was cancelled before it began.')
   const spec = encodeSpec(plan)
 
@@ -114,7 +115,10 @@ class Output {
 }
 
 /** The lines of launcher/report.h. */
-function readReport(text: string, killed: boolean): Pick<ActionOutcome, 'exitCode' | 'signal' | 'timedOut' | 'wallMs' | 'cpuMs' | 'maxRssKb'> {
+function readReport(
+  text: string,
+  killed: boolean,
+): Pick<ActionOutcome, 'exitCode' | 'signal' | 'timedOut' | 'wallMs' | 'cpuMs' | 'maxRssKb'> {
   const lines = new Map(
     text
       .split('\n')
@@ -127,17 +131,25 @@ function readReport(text: string, killed: boolean): Pick<ActionOutcome, 'exitCod
   const failed = lines.get('failed')
   if (failed) {
     const [stage = '', ...reason] = failed
-    throw new ClawmeshError('SANDBOX_FAILED', `The sandbox could not be put up (${stage}: ${reason.join(' ')}), so nothing was run.`, {
-      hint: 'Run `clawmesh doctor` to see what this machine lacks.',
-      data: { stage, reason: reason.join(' ') },
-    })
+    throw new ClawmeshError(
+      'SANDBOX_FAILED',
+      `The sandbox could not be put up (${stage}: ${reason.join(' ')}), so nothing was run.`,
+      {
+        hint: 'Run `clawmesh doctor` to see what this machine lacks.',
+        data: { stage, reason: reason.join(' ') },
+      },
+    )
   }
   const timedOut = lines.has('timeout')
   const stopped = timedOut || killed
   if (!stopped && !lines.has('exit') && !lines.has('signal'))
-    throw new ClawmeshError('SANDBOX_FAILED', 'The sandbox was ended from outside; what the action had done by then is not known.', {
-      hint: 'See whether the machine ran out of memory, and look at what the action may have changed.',
-    })
+    throw new ClawmeshError(
+      'SANDBOX_FAILED',
+      'The sandbox was ended from outside; what the action had done by then is not known.',
+      {
+        hint: 'See whether the machine ran out of memory, and look at what the action may have changed.',
+      },
+    )
   const number = (word: string, place: number) => Number(lines.get(word)?.[place] ?? 0)
   return {
     exitCode: !stopped && lines.has('exit') ? number('exit', 0) : null,

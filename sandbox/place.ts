@@ -4,8 +4,8 @@
  */
 import { lstat, readlink } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
-import { ClawmeshError } from '../policies/errors.js'
 import { isWithin } from '../policies/coverage.js'
+import { ClawmeshError } from '../policies/errors.js'
 
 export interface Link {
   readonly path: string
@@ -47,9 +47,13 @@ export async function findPlace(path: string, writable: readonly string[] = []):
       continue
     }
     if (writable.some((area) => isWithin(at, area)))
-      throw new ClawmeshError('DENIED', `The policy grants ${path}, but ${at} is a link that an action may have made.`, {
-        hint: 'Name the place that is meant itself, not a link to it.',
-      })
+      throw new ClawmeshError(
+        'DENIED',
+        `The policy grants ${path}, but ${at} is a link that an action may have made.`,
+        {
+          hint: 'Name the place that is meant itself, not a link to it.',
+        },
+      )
     if (links.length === mostLinks) return undefined
     const leadsTo = resolve(real, await readlink(at))
     links.push({ path: at, leadsTo })
@@ -60,7 +64,10 @@ export async function findPlace(path: string, writable: readonly string[] = []):
 }
 
 /** The places of all that exists. */
-export async function findPlaces(paths: readonly string[], writable: readonly string[] = []): Promise<Map<string, Place>> {
+export async function findPlaces(
+  paths: readonly string[],
+  writable: readonly string[] = [],
+): Promise<Map<string, Place>> {
   const found = await Promise.all(paths.map(async (path) => [path, await findPlace(path, writable)] as const))
   return new Map(found.flatMap(([path, place]) => (place ? [[path, place] as const] : [])))
 }

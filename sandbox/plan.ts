@@ -100,7 +100,7 @@ export function planLaunch(
     program: places.get(action.program)?.real ?? action.program,
     args: [action.program, ...action.args],
     env: { ...plainEnvironment, ...action.env },
-    folder: needed.some(({ target }) => isWithin(workspace, target)) ? workspace : '/',
+    folder: needed.some(({ target }) => isWithin(workspace, target) || isWithin(target, workspace)) ? workspace : '/',
     mounts: [...devices.map((path) => ({ access: 'dev' as const, source: path, target: path })), ...needed],
     // A link inside something that is mounted is there already.
     links: [...links]
@@ -133,5 +133,8 @@ function accessOf(profile: Profile, granted: string, real: string, workspace: st
 function nearestAbove(mounts: readonly Mount[], below: Mount): Mount | undefined {
   return mounts
     .filter((mount) => mount !== below && isWithin(below.target, mount.target))
-    .reduce<Mount | undefined>((near, mount) => (near && near.target.length > mount.target.length ? near : mount), undefined)
+    .reduce<Mount | undefined>(
+      (near, mount) => (near && near.target.length > mount.target.length ? near : mount),
+      undefined,
+    )
 }

@@ -22,7 +22,10 @@ else rmSync(unavailable, { force: true })
 
 function supported() {
   if (process.platform !== 'linux')
-    return { reason: `${process.platform} has no Landlock and no seccomp`, hint: 'Run the sandbox role on a Linux machine.' }
+    return {
+      reason: `${process.platform} has no Landlock and no seccomp`,
+      hint: 'Run the sandbox role on a Linux machine.',
+    }
   if (process.arch !== 'x64' && process.arch !== 'arm64')
     return { reason: `the launcher does not know ${process.arch}`, hint: 'Run the sandbox role on x86_64 or aarch64.' }
   return undefined
@@ -33,10 +36,17 @@ function compileAll() {
   if (stale.length === 0) return undefined
   const compiler = ['cc', 'gcc', 'clang'].find((name) => spawnSync(name, ['--version']).status === 0)
   if (!compiler)
-    return { reason: 'no C compiler was found', hint: "Install one (Debian: 'apt install gcc libc6-dev') and start again." }
+    return {
+      reason: 'no C compiler was found',
+      hint: "Install one (Debian: 'apt install gcc libc6-dev') and start again.",
+    }
   for (const { name, sources } of stale) {
     const error = compile(compiler, name, sources)
-    if (error) return { reason: `${compiler} could not build ${name}: ${error}`, hint: 'Install the C library headers (Debian: libc6-dev) and start again.' }
+    if (error)
+      return {
+        reason: `${compiler} could not build ${name}: ${error}`,
+        hint: 'Install the C library headers (Debian: libc6-dev) and start again.',
+      }
   }
   return undefined
 }

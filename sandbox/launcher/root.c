@@ -69,7 +69,9 @@ void root_open_trees(struct spec *spec, bool as_root)
         if (set_attributes(mount->tree, K_AT_RECURSIVE,
                            (struct k_mount_attr){.attr_set = attributes[mount->access], .propagation = K_PROPAGATE_PRIVATE}) != 0)
             refuse(STAGE_MOUNTS, "cannot restrict the mount of %s", mount->source);
-        if (as_root && mount->access != ACCESS_DEVICE)
+        /* Granted system folders stay as they are: what in them only root may read is not meant for an action. */
+        bool program_folder = mount->access == ACCESS_EXECUTE && mount->folder;
+        if (as_root && mount->access != ACCESS_DEVICE && !program_folder)
             map_owner(mount->tree, &source);
         close(path);
     }
