@@ -1,0 +1,199 @@
+/**
+ * A sandbox profile: what an action may touch and use, and what it may at least ask for. Everything else is denied.
+ *
+ *     filesystem_policy:
+ *       read_only: [., /usr]        # `.` is the workspace; what is read-only outside it may also be executed
+ *     limits: { wall_ms: 5000 }
+ *     ask:
+ *       - write: .                  # a write in the workspace is held for a person instead of denied
+ *
+ * The names and meanings of `filesystem_policy`, `landlock`, `process` and `network_policies` are OpenShell's; `limits` and `ask` are
+ * ours. Where OpenShell goes on with less protection, we refuse: a field that we cannot enforce is an error that names it.
+ */
+import { isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml'
+import { z } from 'zod'
+import { ClawmeshError } from './errors.js'
+
+export type AccessKind = 'read' | 'write' | 'execute'
+
+/** One thing done to one path, which is absolute and without `.`, `..` or a slash at its end. */
+export interface Access {
+  readonly kind: AccessKind
+  readonly path: string
+}
+
+export interface Limits {
+  readonly wallMs: number
+  readonly cpuSeconds: number
+  /** Of each process. */
+  readonly memoryMb: number
+  /** Of the private /tmp. */
+  readonly tmpMb: number
+  /** Of each file written. */
+  readonly fileMb: number
+  /** Processes and threads. */
+  readonly processes: number
+  readonly openFiles: number
+  /** Of standard output and standard error together. */
+  readonly outputBytes: number
+}
+
+/** Paths are absolute, or start with `.` and are then below the workspace. */
+export interface Profile {
+  readonly read: readonly string[]
+  readonly write: readonly string[]
+  readonly limits: Limits
+  readonly ask: readonly Access[]
+}
+
+/** There in every sandbox, private to it, and never the host's: a policy that lists them grants nothing more. */
+const ownPaths = ['/tmp', '/proc', '/dev/null', '/dev/urandom', '/dev/random']
+
+const path = z
+  .string()
+  .transform((text) => (text.length > 1 && text.endsWith('/') ? text.slice(0, -1) : text))
+  .superRefine((text, context) => {
+    const problem = pathProblem(text)
+    if (problem) context.addIssue({ code: 'custom', message: problem })
+  })
+
+function pathProblem(text: string): string | undefined {
+  if (!text.startsWith('/') && text !== '.' && !text.startsWith('./'))
+    return 'must be absolute, or start with "." for the workspace'
+  if (text === '/') return 'grants the whole machine; name the folders that are needed'
+  if (text.includes('\0')) return 'must not hold a NUL character'
+  const parts = text.split('/').slice(1)
+  if (parts.some((part) => part === '' || part === '.' || part === '..')) return 'must not hold "..", "//" or "/./"'
+  if (!ownPaths.includes(text) && ['dev', 'proc', 'sys'].includes(parts[0] ?? '') && text.startsWith('/'))
+    return 'is the kernel’s; the sandbox has its own /proc and a minimal /dev, and no /sys'
+  return undefined
+}
+
+/** Something that OpenShell knows and that is not enforced here: saying it out loud is safer than dropping it. */
+function notEnforced(why: string) {
+  return z.custom<never>(() => false, { message: why })
+}
+
+const count = (most: number) => z.int().min(1).max(most)
+
+/** Where a person decides each time, the whole machine may be named. */
+const askPath = z.union([z.literal('/'), path])
+
+const askable = z
+  .strictObject({ read: askPath.optional(), write: askPath.optional() })
+  .refine(({ read, write }) => (read === undefined) !== (write === undefined), 'must name either read or write')
+
+const schema = z.strictObject({
+  version: z.literal(1).optional(),
+  filesystem_policy: z
+    .strictObject({
+      include_workdir: z.boolean().default(false),
+      read_only: z.array(path).default([]),
+      read_write: z.array(path).default([]),
+    })
+    .prefault({}),
+  landlock: z
+    .strictObject({
+      compatibility: z
+        .literal(
+          'hard_requirement',
+          'only hard_requirement is taken: a protection that cannot be enforced stops the action',
+        )
+        .optional(),
+    })
+    .optional(),
+  process: z
+    .strictObject({
+      run_as_user: notEnforced(
+        'cannot be chosen: an action always runs under an unprivileged id of its own',
+      ).optional(),
+      run_as_group: notEnforced(
+        'cannot be chosen: an action always runs under an unprivileged id of its own',
+      ).optional(),
+    })
+    .optional(),
+  network_policies: z
+    .strictObject({}, 'network access cannot be granted yet: an action has no network; leave this empty')
+    .optional(),
+  limits: z
+    .strictObject({
+      wall_ms: count(86_400_000).default(10_000),
+      cpu_seconds: count(86_400).default(10),
+      memory_mb: count(1_048_576).default(512),
+      tmp_mb: count(65_536).default(16),
+      file_mb: count(1_048_576).default(64),
+      processes: count(4096).default(32),
+      open_files: count(65_536).min(16).default(256),
+      output_bytes: count(268_435_456).default(1_048_576),
+    })
+    .prefault({}),
+  ask: z.array(askable).default([]),
+})
+
+/**
+ * Reads a profile.
+ * @param text YAML
+ * @param source what the person calls the text, for messages: a file name, usually
+ * @throws ClawmeshError POLICY_INVALID naming source, line, field and reason
+ */
+export function parseProfile(text: string, source = 'policy'): Profile {
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true })
+  const broken = document.errors[0]
+  if (broken) {
+    const line = lines.linePos(broken.pos[0]).line
+    throw invalid(source, line, '', `is not valid YAML: ${broken.message.split('\n')[0]}`)
+  }
+  const parsed = schema.safeParse(document.toJS() ?? {})
+  if (parsed.success) return toProfile(parsed.data)
+
+  const issue = parsed.error.issues[0]
+  const unknown = issue?.code === 'unrecognized_keys' ? issue.keys[0] : undefined
+  const field = [...(issue?.path ?? []), ...(unknown === undefined ? [] : [unknown])]
+  const reason =
+    issue?.path[0] === 'network_policies' || unknown === undefined
+      ? (issue?.message ?? 'is not valid')
+      : 'is not a known field; a field that is not enforced is not ignored'
+  throw invalid(source, lineOf(field), field.join('.'), reason)
+
+  function lineOf(keys: PropertyKey[]): number {
+    for (let depth = keys.length; depth > 0; depth--) {
+      const holder = document.getIn(keys.slice(0, depth - 1), true)
+      const pair = isMap(holder) && holder.items.find(({ key }) => isScalar(key) && key.value === keys[depth - 1])
+      const node = pair ? pair.key : document.getIn(keys.slice(0, depth), true)
+      if (isNode(node) && node.range) return lines.linePos(node.range[0]).line
+    }
+    return 1
+  }
+}
+
+function toProfile(parsed: z.output<typeof schema>): Profile {
+  const { include_workdir, read_only, read_write } = parsed.filesystem_policy
+  const { limits } = parsed
+  const granted = (paths: string[]) => [...new Set(paths)].filter((path) => !ownPaths.includes(path))
+  return {
+    read: granted(read_only),
+    write: granted(include_workdir ? ['.', ...read_write] : read_write),
+    limits: {
+      wallMs: limits.wall_ms,
+      cpuSeconds: limits.cpu_seconds,
+      memoryMb: limits.memory_mb,
+      tmpMb: limits.tmp_mb,
+      fileMb: limits.file_mb,
+      processes: limits.processes,
+      openFiles: limits.open_files,
+      outputBytes: limits.output_bytes,
+    },
+    ask: parsed.ask.map(({ read, write }) =>
+      read === undefined ? { kind: 'write', path: write ?? '' } : { kind: 'read', path: read },
+    ),
+  }
+}
+
+function invalid(source: string, line: number, field: string, reason: string): ClawmeshError {
+  const where = field === '' ? `${source}:${line}` : `${source}:${line}: ${field}`
+  return new ClawmeshError('POLICY_INVALID', `${where} ${reason}`, {
+    hint: 'Correct the field, or take a preset from policies/presets as a start.',
+    data: { line, field },
+  })
+}

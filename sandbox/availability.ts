@@ -1,0 +1,84 @@
+/**
+ * Can this machine hold an action? Found out by doing it: the probe runs in a real sandbox with nothing granted and tries to break each
+ * layer. A node that does not pass does not offer the sandbox role, and says why.
+ */
+import { execFile } from 'node:child_process'
+import { mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { ClawmeshError } from '../policies/errors.js'
+import { parseProfile } from '../policies/profile.js'
+import { launch } from './launch.js'
+import { launcherPath, launcherProblem, type Problem, probePath } from './launcher.js'
+import { findPlaces } from './place.js'
+import { grantedPaths, planLaunch } from './plan.js'
+
+export type Availability =
+  | {
+      readonly available: true
+      /** Of Landlock. */
+      readonly abi: number
+      /** What holds less than it could on this machine, in words. */
+      readonly notes: readonly string[]
+    }
+  | ({ readonly available: false } & Problem)
+
+export async function sandboxAvailability(): Promise<Availability> {
+  const problem = await launcherProblem()
+  if (problem) return { available: false, ...problem }
+  const abi = await landlockAbi()
+  try {
+    const broken = await probe()
+    if (broken.length > 0)
+      return {
+        available: false,
+        reason: `the sandbox did not hold: ${broken.join(', ')}`,
+        hint: 'Report this with the output of `uname -a`; nothing is run here.',
+      }
+    const notes =
+      abi < 6
+        ? [`Landlock ABI ${abi} has no signal and socket scopes; the process and network namespaces stand alone`]
+        : []
+    return { available: true, abi, notes }
+  } catch (error) {
+    const { message } = ClawmeshError.from(error)
+    return { available: false, reason: message, hint: await hintFor(message) }
+  }
+}
+
+/** The names of the layers that gave way. */
+async function probe(): Promise<string[]> {
+  const folder = await realpath(await mkdtemp(join(tmpdir(), 'clawmesh-probe-')))
+  const secret = join(folder, 'secret')
+  try {
+    await writeFile(secret, 'not for the probe')
+    const action = { program: await realpath(probePath), args: [secret] }
+    const profile = parseProfile('limits: { wall_ms: 5000, memory_mb: 64, processes: 4 }')
+    const places = await findPlaces(grantedPaths(profile, folder, action))
+    const { exitCode, stdout } = await launch(planLaunch(profile, folder, action, places))
+    if (exitCode === 0) return []
+    return stdout.length > 0 ? stdout.toString().trim().split('\n') : ['the probe did not finish']
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+async function landlockAbi(): Promise<number> {
+  const { stdout } = await promisify(execFile)(launcherPath, ['--version'])
+  return Number(stdout.trim().split(' ')[1] ?? 0)
+}
+
+async function hintFor(message: string): Promise<string> {
+  const setting = async (name: string) => (await readFile(`/proc/sys/${name}`, 'utf8').catch(() => '')).trim()
+  if (message.includes('landlock'))
+    return 'Use Linux 6.7 or newer with Landlock enabled (lsm=landlock,… on the kernel command line).'
+  if ((await setting('kernel/apparmor_restrict_unprivileged_userns')) === '1')
+    return 'AppArmor restricts user namespaces here: add a profile that allows `userns` to the launcher, or start as root.'
+  if (
+    (await setting('kernel/unprivileged_userns_clone')) === '0' ||
+    (await setting('user/max_user_namespaces')) === '0'
+  )
+    return 'User namespaces are switched off here: set kernel.unprivileged_userns_clone=1 and user.max_user_namespaces above 0.'
+  return 'In a container, allow user namespaces and mounts to it, or run the sandbox role outside of it.'
+}

@@ -1,0 +1,15 @@
+/**
+ * Tools run with nothing but what a profile grants.
+ *
+ *     const outcome = await runTool({ tool: 'count_lines', args: { path: 'notes.txt' }, workspace, profile: parseProfile(yaml) })
+ *     if (outcome.status === 'done') outcome.result.summary // '12 lines'
+ */
+export { type Availability, sandboxAvailability } from './availability.js'
+export { type ActionOutcome, type LaunchOptions, launch } from './launch.js'
+export { findPlaces, type Place, realPathOf } from './place.js'
+export { type Action, grantedPaths, type LaunchPlan, planLaunch } from './plan.js'
+export { loadProfile, presetNames } from './preset.js'
+export { type Answer, type Intent, type Question, runTool, type ToolCall, type ToolOutcome, type Usage } from './run.js'
+export type { ToolName, ToolResult } from './tools/actions.js'
+export { defineTool, type Tool, type ToolSpec, toolSpec } from './tools/tool.js'
+export { findTool, toolSpecs, tools } from './tools/tools.js'

@@ -1,0 +1,116 @@
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kernel.h"
+#include "layers.h"
+#include "report.h"
+
+void stop_with_parent(void)
+{
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
+        refuse(STAGE_NAMESPACES, "cannot tie the process to its parent");
+}
+
+/* Like fork, into new namespaces. The child must wait on the pipe: it has no id before its maps are written. */
+static struct child start(unsigned long namespaces)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        refuse(STAGE_NAMESPACES, "cannot make a pipe");
+    struct child child = {.pid = (pid_t)syscall(SYS_clone, namespaces | SIGCHLD, 0, 0, 0, 0)};
+    if (child.pid < 0)
+        refuse(STAGE_NAMESPACES, "cannot make new namespaces");
+    child.lifeline = ends[child.pid == 0 ? 0 : 1];
+    close(ends[child.pid == 0 ? 1 : 0]);
+    return child;
+}
+
+struct child namespaces_start(void)
+{
+    return start(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS);
+}
+
+static void write_proc(pid_t pid, const char *name, const char *value)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
+    int file = open(path, O_WRONLY | O_CLOEXEC);
+    if (file < 0 || write(file, value, strlen(value)) != (ssize_t)strlen(value))
+        refuse(STAGE_IDENTITY, "cannot write %s of the new namespace", name);
+    close(file);
+}
+
+static void write_maps(pid_t pid, uid_t inner_user, uid_t outer_user, gid_t inner_group, gid_t outer_group)
+{
+    char line[64];
+    snprintf(line, sizeof line, "%u %u 1", inner_user, outer_user);
+    write_proc(pid, "uid_map", line);
+    write_proc(pid, "setgroups", "deny");
+    snprintf(line, sizeof line, "%u %u 1", inner_group, outer_group);
+    write_proc(pid, "gid_map", line);
+}
+
+void namespaces_map(struct child child)
+{
+    bool root = geteuid() == 0;
+    write_maps(child.pid, INNER_ID, root ? UNPRIVILEGED_ID : geteuid(), INNER_ID, root ? UNPRIVILEGED_ID : getegid());
+    if (write(child.lifeline, "", 1) != 1)
+        refuse(STAGE_IDENTITY, "the new namespace is gone");
+    /* From here the launcher only waits, and needs no more power than the action has. */
+    if (root && (setresgid(UNPRIVILEGED_ID, UNPRIVILEGED_ID, UNPRIVILEGED_ID) != 0 ||
+                 setresuid(UNPRIVILEGED_ID, UNPRIVILEGED_ID, UNPRIVILEGED_ID) != 0))
+        refuse(STAGE_IDENTITY, "the launcher cannot give up root");
+    stop_with_parent(); /* again: a change of id clears it */
+}
+
+void namespaces_settle(int lifeline)
+{
+    char go;
+    if (read(lifeline, &go, 1) != 1)
+        _exit(STAGE_IDENTITY); /* the launcher died, or has said why it refuses */
+    if (setresgid(INNER_ID, INNER_ID, INNER_ID) != 0 || setresuid(INNER_ID, INNER_ID, INNER_ID) != 0)
+        refuse(STAGE_IDENTITY, "cannot take on the unprivileged id");
+    stop_with_parent();
+    /* The launcher may have died before that call took effect: then its end of the pipe is closed. */
+    struct pollfd launcher = {.fd = lifeline};
+    if (poll(&launcher, 1, 0) != 0)
+        _exit(STAGE_IDENTITY);
+    if (sethostname("sandbox", 7) != 0 || setsid() < 0)
+        refuse(STAGE_NAMESPACES, "cannot leave the session");
+}
+
+void namespaces_close(void)
+{
+    int file = open("/proc/sys/user/max_user_namespaces", O_WRONLY | O_CLOEXEC);
+    if (file < 0 || write(file, "0", 1) != 1)
+        refuse(STAGE_NAMESPACES, "cannot forbid further user namespaces");
+    close(file);
+}
+
+int namespaces_owner_map(uid_t owner, gid_t group)
+{
+    struct child child = start(CLONE_NEWUSER);
+    if (child.pid == 0) {
+        char end;
+        _exit(read(child.lifeline, &end, 1) == 0 ? 0 : 1);
+    }
+    write_maps(child.pid, owner, UNPRIVILEGED_ID, group, UNPRIVILEGED_ID);
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/ns/user", child.pid);
+    int map = open(path, O_RDONLY | O_CLOEXEC);
+    if (map < 0)
+        refuse(STAGE_IDENTITY, "cannot open the map of owners");
+    close(child.lifeline);
+    while (waitpid(child.pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    return map;
+}

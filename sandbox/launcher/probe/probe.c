@@ -1,0 +1,83 @@
+/*
+ * Run inside the sandbox by the availability check, with nothing granted but itself: tries to break each layer and prints the
+ * name of every one that gave way. Prints nothing and ends with 0 when all held. A call that is meant to fail must fail for lack of
+ * permission or of the thing itself, never because it was called wrongly: each of these succeeds for a plain program outside.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int broken;
+
+static void expect(const char *layer, int held)
+{
+    if (!held) {
+        printf("%s\n", layer);
+        broken = 1;
+    }
+}
+
+static int readable(const char *path)
+{
+    int file = open(path, O_RDONLY);
+    if (file < 0)
+        return 0;
+    close(file);
+    return 1;
+}
+
+static long status_field(const char *name)
+{
+    char line[256];
+    long value = -1;
+    FILE *status = fopen("/proc/self/status", "r");
+    while (status && fgets(line, sizeof line, status))
+        if (strncmp(line, name, strlen(name)) == 0)
+            value = strtol(line + strlen(name), NULL, 16);
+    if (status)
+        fclose(status);
+    return value;
+}
+
+int main(int count, char **arguments)
+{
+    struct rlimit limit;
+    /* mounts and Landlock: the secret is a real, readable file outside, named by whoever runs this */
+    expect("reading outside", count == 2 && !readable(arguments[1]));
+    expect("host files", !readable("/etc/passwd") && !readable("/proc/kallsyms") && !readable("/sys/kernel"));
+    expect("listing the root", opendir("/") == NULL);
+    expect("writing outside /tmp", open("/made", O_CREAT | O_WRONLY, 0600) < 0);
+    expect("executing in /tmp", syscall(SYS_memfd_create, "x", 0) < 0);
+    /* namespaces */
+    expect("process namespace", getppid() == 1 && getpid() < 10);
+    expect("new namespaces", unshare(CLONE_NEWUSER) != 0);
+    expect("unprivileged id", getuid() != 0 && geteuid() != 0 && getgid() != 0);
+    /* privileges */
+    expect("capabilities", status_field("CapPrm:") == 0 && status_field("CapEff:") == 0 && status_field("CapBnd:") == 0 &&
+                               status_field("CapAmb:") == 0 && status_field("CapInh:") == 0);
+    expect("no_new_privs", prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1);
+    /* seccomp */
+    expect("seccomp", status_field("Seccomp:") == 2);
+    expect("network", socket(AF_INET, SOCK_STREAM, 0) < 0 && socket(AF_INET6, SOCK_DGRAM, 0) < 0);
+    expect("local sockets", socket(AF_UNIX, SOCK_STREAM, 0) < 0 && socket(AF_NETLINK, SOCK_RAW, 0) < 0);
+    expect("ptrace", ptrace(PTRACE_TRACEME, 0, 0, 0) != 0);
+    expect("shared memory", mmap(NULL, 4096, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0) == MAP_FAILED);
+    /* limits */
+    expect("limits", getrlimit(RLIMIT_CORE, &limit) == 0 && limit.rlim_max == 0 && getrlimit(RLIMIT_NPROC, &limit) == 0 &&
+                         limit.rlim_max != RLIM_INFINITY && getrlimit(RLIMIT_DATA, &limit) == 0 && limit.rlim_max != RLIM_INFINITY);
+    expect("descriptors", fcntl(3, F_GETFD) < 0 && errno == EBADF);
+    return broken;
+}

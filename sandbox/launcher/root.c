@@ -1,0 +1,244 @@
+/*
+ * The action's file system: an empty tmpfs with the granted paths bound into it, and nothing else. Mounts say what Landlock cannot
+ * (a read-only path inside a writable one, noexec, no chmod on what is read-only); Landlock later says the rest.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "kernel.h"
+#include "layers.h"
+#include "report.h"
+
+static const uint64_t attributes[] = {
+    [ACCESS_READ] = K_MOUNT_RDONLY | K_MOUNT_NOSUID | K_MOUNT_NODEV | K_MOUNT_NOEXEC,
+    [ACCESS_EXECUTE] = K_MOUNT_RDONLY | K_MOUNT_NOSUID | K_MOUNT_NODEV,
+    [ACCESS_WRITE] = K_MOUNT_NOSUID | K_MOUNT_NODEV | K_MOUNT_NOEXEC,
+    [ACCESS_DEVICE] = K_MOUNT_RDONLY | K_MOUNT_NOSUID | K_MOUNT_NOEXEC,
+};
+
+static int set_attributes(int tree, unsigned flags, struct k_mount_attr attr)
+{
+    return (int)syscall(NR_mount_setattr, tree, "", K_AT_EMPTY_PATH | flags, &attr, sizeof attr);
+}
+
+/*
+ * Lets the action, which has an id of its own, use what `owner` owns as if it were its own: on this mount alone, nothing on disk
+ * changes. A file system without such mounts leaves the action with what everybody may do there, which is less, never more.
+ */
+static void map_owner(int tree, const struct stat *source)
+{
+    static struct {
+        int map;
+        uid_t owner;
+        gid_t group;
+    } last = {.map = -1};
+    if (last.map < 0 || last.owner != source->st_uid || last.group != source->st_gid) {
+        if (last.map >= 0)
+            close(last.map);
+        last.map = namespaces_owner_map(source->st_uid, source->st_gid);
+        last.owner = source->st_uid;
+        last.group = source->st_gid;
+    }
+    set_attributes(tree, K_AT_RECURSIVE, (struct k_mount_attr){.attr_set = K_MOUNT_IDMAP, .userns_fd = (uint64_t)last.map});
+}
+
+void root_open_trees(struct spec *spec, bool as_root)
+{
+    for (struct mount *mount = spec->mounts; mount < spec->mounts + spec->mount_count; mount++) {
+        /* The path was resolved when it was decided on; a link that has appeared in it since is an attempt to lead us elsewhere. */
+        struct k_open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = K_RESOLVE_NO_SYMLINKS};
+        struct stat source;
+        int path = (int)syscall(NR_openat2, AT_FDCWD, mount->source, &how, sizeof how);
+        if (path < 0 || fstat(path, &source) != 0)
+            refuse(STAGE_MOUNTS, "%s", mount->source);
+        if ((mount->access == ACCESS_DEVICE) != S_ISCHR(source.st_mode) || S_ISBLK(source.st_mode)) {
+            errno = 0;
+            refuse(STAGE_MOUNTS, "%s is a device, or should be one", mount->source);
+        }
+        mount->folder = S_ISDIR(source.st_mode);
+        mount->tree =
+            (int)syscall(NR_open_tree, path, "", K_AT_EMPTY_PATH | K_AT_RECURSIVE | K_OPEN_TREE_CLONE | O_CLOEXEC);
+        if (mount->tree < 0)
+            refuse(STAGE_MOUNTS, "cannot bind %s", mount->source);
+        /* Private, so that nothing mounted here is ever seen outside. */
+        if (set_attributes(mount->tree, K_AT_RECURSIVE,
+                           (struct k_mount_attr){.attr_set = attributes[mount->access], .propagation = K_PROPAGATE_PRIVATE}) != 0)
+            refuse(STAGE_MOUNTS, "cannot restrict the mount of %s", mount->source);
+        /* Granted system folders stay as they are: what in them only root may read is not meant for an action. */
+        bool program_folder = mount->access == ACCESS_EXECUTE && mount->folder;
+        if (as_root && mount->access != ACCESS_DEVICE && !program_folder)
+            map_owner(mount->tree, &source);
+        close(path);
+    }
+}
+
+static void set_option(int context, const char *key, const char *value)
+{
+    long done = value ? syscall(NR_fsconfig, context, K_FSCONFIG_SET_STRING, key, value, 0)
+                      : syscall(NR_fsconfig, context, K_FSCONFIG_SET_FLAG, key, NULL, 0);
+    if (done != 0)
+        refuse(STAGE_ROOT, "option %s of a new file system", key);
+}
+
+static int finish_file_system(int context, const char *kind, unsigned attributes)
+{
+    int made = -1;
+    if (syscall(NR_fsconfig, context, K_FSCONFIG_CREATE, NULL, NULL, 0) == 0)
+        made = (int)syscall(NR_fsmount, context, 1 /* close on exec */, attributes);
+    if (made < 0)
+        refuse(STAGE_ROOT, "cannot make a new %s", kind);
+    close(context);
+    return made;
+}
+
+static int start_file_system(const char *kind)
+{
+    int context = (int)syscall(NR_fsopen, kind, 1 /* close on exec */);
+    if (context < 0)
+        refuse(STAGE_ROOT, "cannot open the file system %s", kind);
+    return context;
+}
+
+static int new_tmpfs(uint64_t bytes, unsigned attributes)
+{
+    char size[32];
+    snprintf(size, sizeof size, "%llu", (unsigned long long)bytes);
+    int context = start_file_system("tmpfs");
+    set_option(context, "size", size);
+    set_option(context, "nr_inodes", "4096");
+    set_option(context, "mode", "0755");
+    return finish_file_system(context, "tmpfs", attributes);
+}
+
+/* Of the processes in here alone: no kernel settings, no hardware, no host. */
+static int new_proc(void)
+{
+    int context = start_file_system("proc");
+    set_option(context, "subset", "pid");
+    return finish_file_system(context, "proc", K_MOUNT_RDONLY | K_MOUNT_NOSUID | K_MOUNT_NODEV | K_MOUNT_NOEXEC);
+}
+
+static void attach(int tree, int place, const char *name)
+{
+    unsigned flags = K_MOVE_MOUNT_FROM_FD | (name[0] == '\0' ? K_MOVE_MOUNT_TO_FD : 0u);
+    if (syscall(NR_move_mount, tree, "", place, name, flags) != 0)
+        refuse(STAGE_ROOT, "cannot attach a mount at '%s'", name);
+}
+
+static dev_t device_of(int file)
+{
+    struct stat found;
+    if (fstat(file, &found) != 0)
+        refuse(STAGE_ROOT, "cannot look at a mount");
+    return found.st_dev;
+}
+
+/* The two file systems that are ours to make folders in. Whatever else is missing was promised by the spec and is not made up. */
+static dev_t own[2];
+
+static void require_own(int folder, const char *path)
+{
+    dev_t device = device_of(folder);
+    errno = 0;
+    if (device != own[0] && device != own[1])
+        refuse(STAGE_ROOT, "%s does not exist in what is granted around it", path);
+}
+
+/* Opens the folder that holds the last part of `path`, making what is missing; never through a symbolic link. */
+static int open_parent(int root, const char *path, const char **last)
+{
+    int at = fcntl(root, F_DUPFD_CLOEXEC, 0);
+    for (const char *part = path + 1;;) {
+        const char *slash = strchr(part, '/');
+        if (slash == NULL) {
+            *last = part;
+            return at;
+        }
+        char name[256];
+        size_t length = (size_t)(slash - part);
+        errno = 0;
+        if (length >= sizeof name)
+            refuse(STAGE_ROOT, "%s has a name that is too long", path);
+        memcpy(name, part, length);
+        name[length] = '\0';
+        int below = openat(at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (below < 0 && errno == ENOENT) {
+            require_own(at, path);
+            if (mkdirat(at, name, 0755) == 0)
+                below = openat(at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        }
+        if (below < 0)
+            refuse(STAGE_ROOT, "cannot make the folder for %s", path);
+        close(at);
+        at = below;
+        part = slash + 1;
+    }
+}
+
+static void place_mount(int root, const struct mount *mount)
+{
+    const char *name;
+    int parent = open_parent(root, mount->target, &name);
+    int point = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (point < 0 && errno == ENOENT) {
+        require_own(parent, mount->target);
+        int made = mount->folder ? mkdirat(parent, name, 0755) : openat(parent, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0444);
+        if (made < 0)
+            refuse(STAGE_ROOT, "cannot make a place for %s", mount->target);
+        if (!mount->folder)
+            close(made);
+        point = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    }
+    if (point < 0)
+        refuse(STAGE_ROOT, "cannot open the place for %s", mount->target);
+    attach(mount->tree, point, "");
+    close(point);
+    close(parent);
+}
+
+static void place_link(int root, const struct link *link)
+{
+    const char *name;
+    int parent = open_parent(root, link->path, &name);
+    require_own(parent, link->path);
+    if (symlinkat(link->leads_to, parent, name) != 0)
+        refuse(STAGE_ROOT, "cannot make the link %s", link->path);
+    close(parent);
+}
+
+void root_enter(struct spec *spec)
+{
+    if (set_attributes(open("/", O_PATH | O_CLOEXEC), K_AT_RECURSIVE, (struct k_mount_attr){.propagation = K_PROPAGATE_PRIVATE}) != 0)
+        refuse(STAGE_ROOT, "cannot make the mounts private");
+
+    int root = new_tmpfs(1 << 20, K_MOUNT_NOSUID | K_MOUNT_NODEV | K_MOUNT_NOEXEC);
+    attach(root, AT_FDCWD, "/tmp"); /* any folder does, and this one is everywhere: the sources are open already */
+    struct mount proc = {ACCESS_READ, "proc", "/proc", new_proc(), true};
+    struct mount tmp = {ACCESS_WRITE, "tmpfs", "/tmp",
+                        new_tmpfs(spec->tmp_bytes, K_MOUNT_NOSUID | K_MOUNT_NODEV | K_MOUNT_NOEXEC), true};
+    own[0] = device_of(root);
+    own[1] = device_of(tmp.tree);
+
+    place_mount(root, &proc);
+    place_mount(root, &tmp);
+    for (size_t i = 0; i < spec->link_count; i++)
+        place_link(root, &spec->links[i]);
+    for (size_t i = 0; i < spec->mount_count; i++)
+        place_mount(root, &spec->mounts[i]);
+    spec->mounts[spec->mount_count++] = proc;
+    spec->mounts[spec->mount_count++] = tmp;
+
+    if (set_attributes(root, 0, (struct k_mount_attr){.attr_set = K_MOUNT_RDONLY}) != 0)
+        refuse(STAGE_ROOT, "cannot make the new root read-only");
+    if (fchdir(root) != 0 || syscall(SYS_pivot_root, ".", ".") != 0)
+        refuse(STAGE_ROOT, "cannot change to the new root");
+    if (syscall(SYS_umount2, ".", K_DETACH) != 0 || chdir("/") != 0)
+        refuse(STAGE_ROOT, "cannot let go of the old root");
+    if (chdir(spec->folder) != 0)
+        refuse(STAGE_ROOT, "cannot enter %s", spec->folder);
+}

@@ -1,0 +1,171 @@
+#include "spec.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "report.h"
+
+static char text[SPEC_BYTES];
+
+typedef const char *problem; /* NULL: none */
+
+/* Absolute, and exactly what it looks like: no empty, '.' or '..' component, no '/' at the end. */
+static bool plain_path(const char *path)
+{
+    if (path[0] != '/' || path[1] == '\0')
+        return false;
+    for (const char *part = path; *part != '\0';) {
+        part++;
+        size_t length = strcspn(part, "/");
+        if (length == 0 || (length == 1 && part[0] == '.') || (length == 2 && part[0] == '.' && part[1] == '.'))
+            return false;
+        part += length;
+    }
+    return true;
+}
+
+static problem take_mount(struct spec *spec, char **values)
+{
+    static const char *const names[] = {
+        [ACCESS_READ] = "r", [ACCESS_EXECUTE] = "rx", [ACCESS_WRITE] = "rw", [ACCESS_DEVICE] = "dev"};
+    if (spec->mount_count == SPEC_MOUNTS)
+        return "too many mounts";
+    struct mount *mount = &spec->mounts[spec->mount_count++];
+    *mount = (struct mount){.source = values[1], .target = values[2], .tree = -1};
+    size_t kind = 0;
+    while (kind < sizeof names / sizeof *names && strcmp(names[kind], values[0]) != 0)
+        kind++;
+    if (kind == sizeof names / sizeof *names)
+        return "unknown access";
+    mount->access = (enum access)kind;
+    return plain_path(mount->source) && plain_path(mount->target) ? NULL : "not a plain absolute path";
+}
+
+static problem take_link(struct spec *spec, char **values)
+{
+    if (spec->link_count == SPEC_LINKS)
+        return "too many links";
+    spec->links[spec->link_count++] = (struct link){.path = values[0], .leads_to = values[1]};
+    return plain_path(values[0]) && values[1][0] != '\0' ? NULL : "not a plain absolute path";
+}
+
+static problem take_argument(struct spec *spec, char **values)
+{
+    if (spec->argument_count == SPEC_ARGUMENTS)
+        return "too many arguments";
+    spec->arguments[spec->argument_count++] = values[0];
+    return NULL;
+}
+
+static problem take_variable(struct spec *spec, char **values)
+{
+    if (spec->variable_count == SPEC_VARIABLES)
+        return "too many variables";
+    spec->variables[spec->variable_count++] = values[0];
+    return strchr(values[0], '=') != NULL ? NULL : "not NAME=VALUE";
+}
+
+static problem take_program(struct spec *spec, char **values)
+{
+    spec->program = values[0];
+    return plain_path(values[0]) ? NULL : "not a plain absolute path";
+}
+
+static problem take_folder(struct spec *spec, char **values)
+{
+    spec->folder = values[0];
+    return strcmp(values[0], "/") == 0 || plain_path(values[0]) ? NULL : "not a plain absolute path";
+}
+
+/* Every field, how many values it takes, and what takes them: a function, or the number's place in the struct. */
+static const struct field {
+    const char *key;
+    int values;
+    problem (*take)(struct spec *, char **);
+    size_t number;
+} fields[] = {
+    {"program", 1, take_program, 0},
+    {"folder", 1, take_folder, 0},
+    {"argument", 1, take_argument, 0},
+    {"variable", 1, take_variable, 0},
+    {"mount", 3, take_mount, 0},
+    {"link", 2, take_link, 0},
+    {"wall_ms", 1, NULL, offsetof(struct spec, wall_ms)},
+    {"cpu_seconds", 1, NULL, offsetof(struct spec, cpu_seconds)},
+    {"memory_bytes", 1, NULL, offsetof(struct spec, memory_bytes)},
+    {"file_bytes", 1, NULL, offsetof(struct spec, file_bytes)},
+    {"tmp_bytes", 1, NULL, offsetof(struct spec, tmp_bytes)},
+    {"open_files", 1, NULL, offsetof(struct spec, open_files)},
+    {"processes", 1, NULL, offsetof(struct spec, processes)},
+};
+enum { FIELDS = sizeof fields / sizeof *fields };
+
+static problem take_number(struct spec *spec, size_t place, const char *digits)
+{
+    uint64_t value = 0;
+    for (const char *digit = digits; *digit != '\0'; digit++) {
+        if (*digit < '0' || *digit > '9' || digit - digits > 15)
+            return "not a number";
+        value = value * 10 + (uint64_t)(*digit - '0');
+    }
+    *(uint64_t *)((char *)spec + place) = value;
+    return value > 0 ? NULL : "must be greater than zero";
+}
+
+/* Reads until the key `end` has come; what comes later on this descriptor is not a spec. */
+static size_t read_text(int descriptor)
+{
+    static const char end[] = "\0end"; /* with its own NUL: five bytes */
+    size_t length = 0;
+    while (length < sizeof end || memcmp(text + length - sizeof end, end, sizeof end) != 0) {
+        if (length == sizeof text)
+            refuse(STAGE_SPEC, "longer than %d bytes", SPEC_BYTES);
+        ssize_t got = read(descriptor, text + length, sizeof text - length);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            refuse(STAGE_SPEC, "ended early");
+        length += (size_t)got;
+    }
+    return length;
+}
+
+/* The next string of the text, or NULL past its end. */
+static char *next(char **at, const char *end)
+{
+    if (*at >= end)
+        return NULL;
+    char *found = *at;
+    *at += strlen(found) + 1;
+    return found;
+}
+
+void spec_read(struct spec *spec, int descriptor)
+{
+    size_t length = read_text(descriptor);
+    char *at = text;
+    const char *end = text + length;
+    errno = 0;
+
+    for (char *key; (key = next(&at, end)) != NULL && strcmp(key, "end") != 0;) {
+        const struct field *field = fields;
+        while (field < fields + FIELDS && strcmp(field->key, key) != 0)
+            field++;
+        if (field == fields + FIELDS)
+            refuse(STAGE_SPEC, "unknown field '%.40s'", key);
+        char *values[3] = {0};
+        for (int i = 0; i < field->values; i++)
+            if ((values[i] = next(&at, end)) == NULL)
+                refuse(STAGE_SPEC, "%s: a value is missing", key);
+        problem problem = field->take ? field->take(spec, values) : take_number(spec, field->number, values[0]);
+        if (problem != NULL)
+            refuse(STAGE_SPEC, "%s '%.200s': %s", key, values[field->values - 1], problem);
+    }
+
+    for (const struct field *field = fields; field < fields + FIELDS; field++)
+        if (field->take == NULL && *(uint64_t *)((char *)spec + field->number) == 0)
+            refuse(STAGE_SPEC, "%s is missing", field->key);
+    if (spec->program == NULL || spec->folder == NULL || spec->argument_count == 0)
+        refuse(STAGE_SPEC, "program, folder or argument is missing");
+}

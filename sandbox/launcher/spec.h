@@ -1,0 +1,54 @@
+/*
+ * What to run and with which rights: read once from the control descriptor into one struct, before anything happens.
+ *
+ * On the wire a spec is a sequence of strings, each closed by a NUL: a key, then as many values as the key takes (the table in
+ * spec.c), and so on until the key `end`. sandbox/spec.ts writes it. A key or value that is not understood refuses the launch.
+ */
+#ifndef CLAWMESH_SPEC_H
+#define CLAWMESH_SPEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    SPEC_BYTES = 1 << 20,
+    SPEC_MOUNTS = 256,
+    SPEC_LINKS = 64,
+    SPEC_ARGUMENTS = 256,
+    SPEC_VARIABLES = 64,
+};
+
+enum access {
+    ACCESS_READ,    /* r: read; nothing in it can be executed */
+    ACCESS_EXECUTE, /* rx: read and execute */
+    ACCESS_WRITE,   /* rw: read and write; nothing in it can be executed */
+    ACCESS_DEVICE,  /* dev: one of the harmless device nodes, read and write */
+};
+
+struct mount {
+    enum access access;
+    const char *source, *target; /* absolute, without symbolic links, '.' or '..' */
+    int tree;                    /* a detached copy of the source, once it is open */
+    bool folder;
+};
+
+struct link {
+    const char *path, *leads_to;
+};
+
+struct spec {
+    const char *program, *folder;
+    struct mount mounts[SPEC_MOUNTS + 2]; /* parents before what lies below them; two places for /proc and /tmp */
+    struct link links[SPEC_LINKS];
+    char *arguments[SPEC_ARGUMENTS + 1];
+    char *variables[SPEC_VARIABLES + 1];
+    size_t mount_count, link_count, argument_count, variable_count;
+    /* limits; none may be left out */
+    uint64_t wall_ms, cpu_seconds, memory_bytes, file_bytes, tmp_bytes, open_files, processes;
+};
+
+/* Reads and checks a spec, or refuses. The strings live as long as the process. */
+void spec_read(struct spec *spec, int descriptor);
+
+#endif

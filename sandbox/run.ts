@@ -1,0 +1,218 @@
+/**
+ * One tool call from its arguments to its result. The order is the promise: check, decide, ask, record, launch.
+ *
+ *     const outcome = await runTool({ tool: 'count_lines', args: { path: 'notes.txt' }, workspace, profile, ask, before })
+ *     outcome.status // 'done' | 'refused' (a person said no) | 'denied' (not even to be asked for) | 'failed'
+ *
+ * A widened profile lives for one launch. What the action may then do is what was decided on: the launcher mounts real paths only, so
+ * a link that changes between decision and launch leads nowhere.
+ */
+import { open, rm, stat } from 'node:fs/promises'
+import { covers, inWorkspace, type Need, widen } from '../policies/coverage.js'
+import { ClawmeshError } from '../policies/errors.js'
+import type { Access, Profile } from '../policies/profile.js'
+import { type ActionOutcome, launch } from './launch.js'
+import { findPlaces, realPathOf } from './place.js'
+import { type Action, grantedPaths, planLaunch } from './plan.js'
+import type { ToolResult } from './tools/actions.js'
+import { toolRuntime } from './tools/runtime.js'
+import { findTool } from './tools/tools.js'
+
+export interface Question {
+  readonly tool: string
+  readonly args: Readonly<Record<string, unknown>>
+  /** What the profile does not cover, and what a yes would add for this one action. */
+  readonly missing: readonly Access[]
+  readonly workspace: string
+}
+
+export type Answer = 'allow' | 'refuse'
+
+/** What is about to happen, for the record. */
+export interface Intent {
+  readonly tool: string
+  readonly args: Readonly<Record<string, unknown>>
+  readonly need: Need
+  /** Accesses beyond the profile that a person allowed. */
+  readonly granted: readonly Access[]
+}
+
+export type Usage = Pick<ActionOutcome, 'wallMs' | 'cpuMs' | 'maxRssKb'>
+
+export type ToolOutcome =
+  | { readonly status: 'done'; readonly result: ToolResult; readonly granted: readonly Access[]; readonly usage: Usage }
+  | { readonly status: 'refused' | 'denied'; readonly missing: readonly Access[]; readonly reason: string }
+  | {
+      readonly status: 'failed'
+      /** What went wrong, for the person. */
+      readonly reason: string
+      readonly exitCode: number | null
+      readonly signal: number | null
+      readonly timedOut: boolean
+      readonly killed: boolean
+      readonly stderr: string
+      readonly usage: Usage
+    }
+
+export interface ToolCall {
+  readonly tool: string
+  readonly args: Readonly<Record<string, unknown>>
+  readonly workspace: string
+  readonly profile: Profile
+  readonly signal?: AbortSignal | undefined
+  /** Asks a person; left out, whatever would be asked for is refused. */
+  readonly ask?: ((question: Question) => Promise<Answer>) | undefined
+  /** Awaited right before the launch; if it throws, nothing runs. */
+  readonly before?: ((intent: Intent) => Promise<void>) | undefined
+}
+
+/**
+ * @throws ClawmeshError MESSAGE_INVALID (no such tool, or arguments that it does not take), WORKSPACE_UNREADABLE, SANDBOX_UNAVAILABLE,
+ * SANDBOX_FAILED, CANCELLED, DENIED (a grant leads through a link that an action may have made), and what `ask` or `before` throw
+ */
+export async function runTool(call: ToolCall): Promise<ToolOutcome> {
+  const { tool, profile, signal } = call
+  const args = checkedArgs(tool, call.args)
+  const workspace = await realWorkspace(call.workspace)
+  const need = await realNeed(tool, args, workspace)
+
+  const { covered, missing, askable } = covers(profile, need, workspace)
+  if (!covered && !askable)
+    return { status: 'denied', missing, reason: `the policy does not let ${tool} ${say(missing)}` }
+  if (!covered) {
+    const answer = call.ask ? await call.ask({ tool, args, missing, workspace }) : 'refuse'
+    if (answer !== 'allow') return { status: 'refused', missing, reason: `nobody allowed ${tool} to ${say(missing)}` }
+  }
+  // An answer can take minutes: the person may have given up on the action meanwhile.
+  if (signal?.aborted) throw new ClawmeshError('CANCELLED', `${tool} was cancelled before it began.`)
+  await call.before?.({ tool, args, need, granted: missing })
+
+  const made = await makeMissingFiles(missing)
+  try {
+    const outcome = await launchTool(tool, args, workspace, widen(profile, missing), signal)
+    return toToolOutcome(outcome, missing)
+  } finally {
+    await Promise.all(made.map(removeIfEmpty))
+  }
+}
+
+function checkedArgs(name: string, given: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const tool = findTool(name)
+  if (!tool)
+    throw new ClawmeshError('MESSAGE_INVALID', `There is no tool '${name}'.`, {
+      hint: 'Take one of the closed set of tools.',
+    })
+  const checked = tool.args.safeParse(given)
+  if (checked.success) return checked.data
+  const issue = checked.error.issues[0]
+  throw new ClawmeshError('MESSAGE_INVALID', `${name}: ${issue?.path.join('.') || 'arguments'}: ${issue?.message}`, {
+    hint: 'Give the arguments that the tool describes.',
+  })
+}
+
+async function realWorkspace(path: string): Promise<string> {
+  const real = await realPathOf(path)
+  if (real === '/') throw unreadable(path, 'it is the whole machine')
+  const found = await stat(real).catch((cause: unknown) => {
+    throw unreadable(path, 'it cannot be reached', cause)
+  })
+  if (!found.isDirectory()) throw unreadable(path, 'it is not a folder')
+  return real
+}
+
+function unreadable(path: string, why: string, cause?: unknown): ClawmeshError {
+  return new ClawmeshError('WORKSPACE_UNREADABLE', `The workspace ${path} cannot be used: ${why}.`, {
+    hint: 'Name a folder that exists and that you may read.',
+    cause,
+  })
+}
+
+/** The need by real paths: where a link in the workspace leads out of it, the policy sees where it leads. */
+async function realNeed(name: string, args: Record<string, unknown>, workspace: string): Promise<Need> {
+  const need = findTool(name)?.need(args, workspace) ?? { read: [], write: [], program: `tool:${name}` }
+  const [read, write] = await Promise.all([need.read, need.write].map((paths) => Promise.all(paths.map(realPathOf))))
+  return { ...need, read: read ?? [], write: write ?? [] }
+}
+
+async function launchTool(
+  tool: string,
+  args: Record<string, unknown>,
+  workspace: string,
+  profile: Profile,
+  signal: AbortSignal | undefined,
+): Promise<ActionOutcome> {
+  const runtime: Action = await toolRuntime()
+  const writable = profile.write.map((path) => inWorkspace(path, workspace))
+  const places = await findPlaces(grantedPaths(profile, workspace, runtime), writable)
+  const plan = planLaunch(profile, workspace, runtime, places)
+  return launch(plan, { signal, stdin: JSON.stringify({ tool, args }) })
+}
+
+/**
+ * A person allowed exactly one new file to be written. It is made here, empty, so that it alone can be granted and not the folder
+ * that it goes into.
+ */
+async function makeMissingFiles(missing: readonly Access[]): Promise<string[]> {
+  const made: string[] = []
+  for (const { kind, path } of missing) {
+    if (kind !== 'write') continue
+    const file = await open(path, 'wx').catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'EEXIST') return undefined
+      throw new ClawmeshError('SANDBOX_FAILED', `${path} could not be made: ${error.message}`, {
+        hint: 'See that its folder exists and may be written.',
+        cause: error,
+      })
+    })
+    if (!file) continue
+    await file.close()
+    made.push(path)
+  }
+  return made
+}
+
+async function removeIfEmpty(path: string): Promise<void> {
+  const found = await stat(path).catch(() => undefined)
+  if (found?.size === 0) await rm(path, { force: true })
+}
+
+function toToolOutcome(outcome: ActionOutcome, granted: readonly Access[]): ToolOutcome {
+  const { exitCode, signal, timedOut, killed, wallMs, cpuMs, maxRssKb } = outcome
+  const usage = { wallMs, cpuMs, maxRssKb }
+  const stderr = outcome.stderr.toString()
+  const failed = (reason: string): ToolOutcome => ({
+    status: 'failed',
+    reason,
+    exitCode,
+    signal,
+    timedOut,
+    killed,
+    stderr,
+    usage,
+  })
+  if (timedOut) return failed('it took longer than the policy allows')
+  if (outcome.truncated) return failed('it printed more than the policy allows')
+  if (killed) return failed('it was cancelled')
+  const answer = readAnswer(outcome.stdout.toString())
+  if (answer && 'result' in answer && exitCode === 0) return { status: 'done', result: answer.result, granted, usage }
+  if (answer && 'error' in answer) return failed(answer.error)
+  return failed(signal === null ? `it ended with status ${exitCode}` : `signal ${signal} ended it`)
+}
+
+/** What the program prints; undefined for anything else, since the sandbox may have ended it in the middle. */
+function readAnswer(line: string): { result: ToolResult } | { error: string } | undefined {
+  try {
+    const answer: unknown = JSON.parse(line)
+    if (typeof answer !== 'object' || answer === null) return undefined
+    if ('error' in answer && typeof answer.error === 'string') return { error: answer.error }
+    if (!('result' in answer) || typeof answer.result !== 'object' || answer.result === null) return undefined
+    return 'summary' in answer.result && typeof answer.result.summary === 'string'
+      ? { result: { ...answer.result, summary: answer.result.summary } }
+      : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function say(missing: readonly Access[]): string {
+  return missing.map(({ kind, path }) => `${kind} ${path}`).join(' and ')
+}

@@ -1,0 +1,42 @@
+/**
+ * The one program that runs inside the sandbox for every tool: `{"tool": NAME, "args": {…}}` on standard input, one line of JSON on
+ * standard output: `{"result": {…}}`, or `{"error": "…"}` and status 1. The arguments were checked outside.
+ */
+import { readFileSync, writeSync } from 'node:fs'
+import { ActionError } from './actions/error.js'
+import { actions, type ToolName, type ToolResult } from './actions.js'
+
+const explanations: Record<string, string> = {
+  ENOENT: 'does not exist',
+  EACCES: 'may not be used',
+  EPERM: 'may not be used',
+  EROFS: 'may not be written',
+  EISDIR: 'is a folder',
+  ENOTDIR: 'is not a folder',
+  EFBIG: 'would become larger than allowed',
+  ENOSPC: 'does not fit on the disk',
+}
+
+function run(): { result: ToolResult } | { error: string } {
+  try {
+    const { tool, args }: { tool: ToolName; args: never } = JSON.parse(readFileSync(0, 'utf8'))
+    return { result: actions[tool](args) }
+  } catch (error) {
+    return { error: explain(error) }
+  }
+}
+
+function explain(error: unknown): string {
+  if (error instanceof ActionError) return error.message
+  if (error instanceof Error && 'code' in error && 'path' in error) {
+    const why = explanations[String(error.code)]
+    if (why) return `${error.path} ${why}.`
+  }
+  return error instanceof Error ? error.message : String(error)
+}
+
+const answer = run()
+process.exitCode = 'error' in answer ? 1 : 0
+let line = Buffer.from(`${JSON.stringify(answer)}\n`)
+// A pipe may take less than all at once.
+while (line.length > 0) line = line.subarray(writeSync(1, line))

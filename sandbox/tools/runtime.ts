@@ -1,0 +1,41 @@
+/** What a tool's program is made of: this Node, its libraries, and the compiled code of the tools. Nothing else of the machine. */
+import { access, realpath } from 'node:fs/promises'
+import { join } from 'node:path'
+import { librariesOf } from '../libraries.js'
+import { packageRoot, sandboxCode } from '../package.js'
+import type { Action } from '../plan.js'
+
+let runtime: Promise<Action> | undefined
+
+/** The action that runs any tool; found out once per process. */
+export function toolRuntime(): Promise<Action> {
+  runtime ??= findRuntime()
+  runtime.catch(() => {
+    runtime = undefined
+  })
+  return runtime
+}
+
+async function findRuntime(): Promise<Action> {
+  const node = await realpath(process.execPath)
+  const root = await realpath(packageRoot)
+  const code = join(await realpath(sandboxCode), 'tools')
+  return {
+    program: node,
+    // Few threads and a small heap: a tool reads one file. Warnings would land in its output.
+    args: ['--v8-pool-size=0', '--max-old-space-size=256', '--no-warnings', join(code, 'program.js')],
+    env: { UV_THREADPOOL_SIZE: '1', UV_USE_IO_URING: '0' },
+    // Node asks the nearest package.json whether a .js file is a module.
+    read: [code, join(root, 'package.json')],
+    execute: [...(await librariesOf(node)), ...(await sharedSources())],
+  }
+}
+
+/** Debian's own Node keeps part of its standard library in files. */
+async function sharedSources(): Promise<string[]> {
+  const folder = '/usr/share/nodejs'
+  return access(folder).then(
+    () => [folder],
+    () => [],
+  )
+}

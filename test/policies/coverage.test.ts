@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { covers, grantOf, type Need, widen } from '../../policies/coverage.js'
+import { parseProfile } from '../../policies/profile.js'
+
+const workspace = '/home/anna/work'
+const tool = (need: Partial<Need>): Need => ({ read: [], write: [], program: 'tool:read_file', ...need })
+
+test('a write grant covers reading, a read grant does not cover writing', () => {
+  const profile = parseProfile('filesystem_policy: { read_only: [/data/in], read_write: [/data/out] }')
+  assert.equal(covers(profile, tool({ read: ['/data/out/a'] }), workspace).covered, true)
+  assert.deepEqual(covers(profile, tool({ write: ['/data/in/a'] }), workspace).missing, [
+    { kind: 'write', path: '/data/in/a' },
+  ])
+})
+
+test('the deepest grant decides, in both directions', () => {
+  const profile = parseProfile('filesystem_policy: { read_only: [/a/b, /x], read_write: [/a, /x/y] }')
+  assert.deepEqual(grantOf(profile, '/a/c', workspace), ['read', 'write'])
+  assert.deepEqual(grantOf(profile, '/a/b/c', workspace), ['read', 'execute'])
+  assert.deepEqual(grantOf(profile, '/x/z', workspace), ['read', 'execute'])
+  assert.deepEqual(grantOf(profile, '/x/y/z', workspace), ['read', 'write'])
+  assert.deepEqual(grantOf(profile, '/ab', workspace), [])
+})
+
+test('what is missing can be asked for only if all of it can', () => {
+  const profile = parseProfile('ask: [{ read: . }]')
+  const inside = covers(profile, tool({ read: [`${workspace}/a`] }), workspace)
+  const both = covers(profile, tool({ read: [`${workspace}/a`], write: [`${workspace}/b`] }), workspace)
+  assert.deepEqual([inside.covered, inside.askable], [false, true])
+  assert.deepEqual([both.covered, both.askable], [false, false])
+})
+
+test('nothing that is needed is nothing to ask for', () => {
+  assert.deepEqual(covers(parseProfile(''), tool({}), workspace), { covered: true, missing: [], askable: false })
+})
+
+test('widening covers exactly what was missing, and leaves the profile as it was', () => {
+  const profile = parseProfile('filesystem_policy: { read_only: [.] }\nask: [{ write: . }]')
+  const need = tool({ write: [`${workspace}/a.txt`] })
+  const wider = widen(profile, covers(profile, need, workspace).missing)
+  assert.equal(covers(wider, need, workspace).covered, true)
+  assert.equal(covers(wider, tool({ write: [`${workspace}/b.txt`] }), workspace).covered, false)
+  assert.equal(covers(wider, tool({ write: [workspace] }), workspace).covered, false)
+  assert.equal(covers(profile, need, workspace).covered, false)
+})
