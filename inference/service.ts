@@ -1,8 +1,9 @@
 /** A model as an actor: what others send to a node that serves one. */
-import { actor, message, on } from '../mesh/index.js'
-import { type Backend, generateEventSchema, generateRequestSchema, modelInfoSchema } from './backend.js'
-import { nothing } from '../mesh/message.js'
+
 import { z } from 'zod'
+import { actor, message, on } from '../mesh/index.js'
+import { nothing } from '../mesh/message.js'
+import { type Backend, generateEventSchema, generateRequestSchema, modelInfoSchema } from './backend.js'
 
 export const Generate = message('inference.generate', {
   request: generateRequestSchema,

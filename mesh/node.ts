@@ -54,7 +54,6 @@ export async function joinMesh(options: JoinOptions): Promise<MeshNode> {
     meshKey: credentials.meshKey,
     rootKey: credentials.rootKey,
     self,
-    advert,
     now,
   })
   const audit = new AuditWriter({ credentials, addresses, log: transport.log(addresses.auditStream), chain, now })

@@ -1,9 +1,10 @@
 /** The program of a node process. Its parent tells it what to be over the pipe; when that pipe closes, it drains and ends. */
-import { readHardware } from '../inference/hardware.js'
+
 import type { Backend } from '../inference/backend.js'
+import { readHardware } from '../inference/hardware.js'
 import { inferenceName, inferenceService } from '../inference/service.js'
-import { joinMesh, type MeshNode } from '../mesh/index.js'
 import { openChain } from '../mesh/audit/chain.js'
+import { joinMesh, type MeshNode } from '../mesh/index.js'
 import { readCredentials } from '../mesh/seal/credentials.js'
 import { connectNats } from '../mesh/transport/nats.js'
 import { ClawmeshError } from '../policies/errors.js'

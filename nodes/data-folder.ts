@@ -85,9 +85,13 @@ function takeLock(path: string): string {
     }
     const holder = readLock(lock)
     if (holder && isAlive(holder.pid) && bornAt(holder.pid) === holder.born) {
-      throw new ClawmeshError('DATA_IN_USE', `The data folder ${path} belongs to a mesh that is running (process ${holder.pid}).`, {
-        hint: 'Stop that one first, or choose another folder with --data.',
-      })
+      throw new ClawmeshError(
+        'DATA_IN_USE',
+        `The data folder ${path} belongs to a mesh that is running (process ${holder.pid}).`,
+        {
+          hint: 'Stop that one first, or choose another folder with --data.',
+        },
+      )
     }
     rmSync(lock, { force: true })
   }

@@ -42,9 +42,13 @@ export async function keepNode(options: KeeperOptions): Promise<KeptNode> {
     deaths.push(now)
     try {
       if (deaths.filter((time) => now - time < restartWindowMs).length > restartsAllowed) {
-        throw new ClawmeshError('RESTARTS_EXHAUSTED', `Node "${options.name}" died ${deaths.length} times; the last time it ${reason}.`, {
-          hint: `Its log is ${logOf(options)}.`,
-        })
+        throw new ClawmeshError(
+          'RESTARTS_EXHAUSTED',
+          `Node "${options.name}" died ${deaths.length} times; the last time it ${reason}.`,
+          {
+            hint: `Its log is ${logOf(options)}.`,
+          },
+        )
       }
       options.onRestart?.(options.name, reason)
       child = await startProcess(options)
@@ -116,8 +120,10 @@ function ready(child: ChildProcess, options: KeeperOptions): Promise<void> {
 }
 
 function ending(child: ChildProcess): Promise<string> {
-  const describe = (code: number | null, signal: string | null) => (signal ? `was ended by ${signal}` : `ended with status ${code}`)
-  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve(describe(child.exitCode, child.signalCode))
+  const describe = (code: number | null, signal: string | null) =>
+    signal ? `was ended by ${signal}` : `ended with status ${code}`
+  if (child.exitCode !== null || child.signalCode !== null)
+    return Promise.resolve(describe(child.exitCode, child.signalCode))
   return new Promise((resolve) => child.once('exit', (code, signal) => resolve(describe(code, signal))))
 }
 

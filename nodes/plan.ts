@@ -16,7 +16,9 @@ export const nodePlanSchema = z.object({
     })
     .optional(),
   /** Set for a node that serves a model. */
-  inference: z.object({ openAiUrl: z.string().optional(), probe: z.boolean(), folder: z.string().optional() }).optional(),
+  inference: z
+    .object({ openAiUrl: z.string().optional(), probe: z.boolean(), folder: z.string().optional() })
+    .optional(),
 })
 export type NodePlan = z.output<typeof nodePlanSchema>
 

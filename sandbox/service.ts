@@ -3,10 +3,10 @@
  * intended is on the audit stream before it happens; what came of it is recorded after.
  */
 import { z } from 'zod'
+import { actor, type MeshNode, message, on } from '../mesh/index.js'
 import { ClawmeshError } from '../policies/errors.js'
 import type { Profile } from '../policies/profile.js'
-import { actor, type MeshNode, message, on } from '../mesh/index.js'
-import { accessSchema, answerWithinMs, approverName, AskApproval } from './approval.js'
+import { AskApproval, accessSchema, answerWithinMs, approverName } from './approval.js'
 import { runTool, type ToolOutcome } from './run.js'
 
 const usageSchema = z.object({ wallMs: z.number(), cpuMs: z.number(), maxRssKb: z.number() })
@@ -65,7 +65,11 @@ export function sandboxService(node: MeshNode, { workspace, profile }: SandboxSe
               const question = { node: node.name, tool, args: { ...args }, missing: [...missing], workspace }
               await node.audit.record({ kind: 'action.held', ...record, facts: { tool, args, missing } })
               const { answer, by } = await ask(node, question, { signal, deadline, trace })
-              await node.audit.record({ kind: 'approval.answered', ...record, facts: { tool, args, missing, answer, by } })
+              await node.audit.record({
+                kind: 'approval.answered',
+                ...record,
+                facts: { tool, args, missing, answer, by },
+              })
               return answer
             },
             before: ({ need, granted }) =>
@@ -75,7 +79,11 @@ export function sandboxService(node: MeshNode, { workspace, profile }: SandboxSe
           return toWire(outcome)
         } catch (error) {
           const { code, message: reason } = ClawmeshError.from(error)
-          await node.audit.record({ kind: 'action.ended', ...record, facts: { tool, args, outcome: { status: 'error', code, reason } } })
+          await node.audit.record({
+            kind: 'action.ended',
+            ...record,
+            facts: { tool, args, outcome: { status: 'error', code, reason } },
+          })
           throw error
         }
       }),

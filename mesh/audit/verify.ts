@@ -29,7 +29,8 @@ export interface Fault {
 
 export interface Verdict {
   ok: boolean
-  records: number
+  /** Every record of the stream in its order, repetitions left out. */
+  records: ReadRecord[]
   producers: number
   /** Records that a checkpoint covers; the rest is held by the chains alone. */
   checkpointed: number
@@ -47,27 +48,22 @@ interface Head {
 export function verifyTrail(trail: Trail, rootKey: Uint8Array): Verdict {
   const faults: Fault[] = []
   const heads = new Map<string, Head>()
-  const order: Uint8Array[] = []
+  const records: ReadRecord[] = []
   for (const { place, bytes } of recordsOf(trail.stored, faults)) {
     const record = attempt(() => readRecord(bytes), place, faults)
     if (!record) continue
     const head = headOf(record, heads, rootKey, place, faults)
     if (!head) continue
     const isNew = follow(record, head, `record ${record.number} of node ${head.name} (${place})`, faults)
-    if (isNew) order.push(record.hash)
+    if (isNew) records.push(record)
   }
-  const checkpointed = compareCheckpoints(trail.checkpoints, order, faults)
+  const checkpointed = compareCheckpoints(
+    trail.checkpoints,
+    records.map(({ hash }) => hash),
+    faults,
+  )
   compareChains(trail.chains, heads, faults)
-  return { ok: faults.length === 0, records: order.length, producers: heads.size, checkpointed, faults }
-}
-
-/** The hashes of a stream's records in its order: what a checkpoint is made of. */
-export function hashesOf(stored: Stored[]): Uint8Array[] {
-  const seen = new Set<string>()
-  return recordsOf(stored, [])
-    .map(({ bytes }) => readRecord(bytes))
-    .filter(({ producer, number }) => !seen.has(`${producer} ${number}`) && seen.add(`${producer} ${number}`))
-    .map(({ hash }) => hash)
+  return { ok: faults.length === 0, records, producers: heads.size, checkpointed, faults }
 }
 
 function recordsOf(stored: Stored[], faults: Fault[]): { place: string; bytes: Uint8Array }[] {

@@ -43,6 +43,7 @@ export function addUp(files: CheckedFile[]): Ledger {
   }
 }
 
-export const euros = (cents: number): string => `${(cents / 100).toLocaleString('en', { minimumFractionDigits: 2 })} EUR`
+export const euros = (cents: number): string =>
+  `${(cents / 100).toLocaleString('en', { minimumFractionDigits: 2 })} EUR`
 
 const sum = (numbers: number[]) => numbers.reduce((total, number) => total + number, 0)

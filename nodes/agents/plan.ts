@@ -28,7 +28,9 @@ export function planRequest(request: string, files: string[]): Plan {
     .filter((words) => words !== '')
   const collective = sentences.filter((words) => everything.test(words))
   return {
-    collective: collective.flatMap((words) => files.map((file) => ({ file, words: words.replace(everything, `in ${file}`) }))),
+    collective: collective.flatMap((words) =>
+      files.map((file) => ({ file, words: words.replace(everything, `in ${file}`) })),
+    ),
     single: sentences.filter((words) => !everything.test(words)).map((words) => ({ words })),
   }
 }

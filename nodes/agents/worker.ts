@@ -1,12 +1,14 @@
 /** A worker agent: asks a model what to do, has it done in the sandbox, reports. Thoughts and what came of them are recorded. */
+import { setTimeout } from 'node:timers/promises'
 import { z } from 'zod'
 import { collect } from '../../inference/backend.js'
 import { Generate, inferenceName } from '../../inference/service.js'
-import { type ToolCall, toolCallSchema } from '../../inference/tool.js'
+import { type ToolCall, toolCallSchema, toolSpecSchema } from '../../inference/tool.js'
 import { actor, type Context, type MeshNode, message, on } from '../../mesh/index.js'
 import { ClawmeshError } from '../../policies/errors.js'
-import { type ActionOutcome, actionOutcomeSchema, RunAction, sandboxName } from '../../sandbox/service.js'
 import { toolSpecs } from '../../sandbox/index.js'
+import { type ActionOutcome, actionOutcomeSchema, RunAction, sandboxName } from '../../sandbox/service.js'
+import { votes } from './voter.js'
 
 export const reportSchema = z.object({
   worker: z.string(),
@@ -23,10 +25,10 @@ export const DoPart = message('worker.do', {
   from: ['supervisor'],
 })
 
-export const workerArgs = z.object({}).optional()
-
 const instructions =
   'You are a worker of a mesh of agents. Choose the one tool that does what the person asks and call it. Copy file names exactly as they stand in the request.'
+
+const offered = toolSpecs.map((spec) => toolSpecSchema.parse(spec))
 
 const thinkAgainMs = 150
 const partsAtOnce = 2
@@ -35,16 +37,15 @@ export function worker(node: MeshNode) {
   return actor(
     'worker',
     (self) => {
-      const recordAs = (trace: string) => ({ trace, actor: self.name })
-      return [
-        on(DoPart, async ({ words }, context): Promise<Report> => {
-          await node.audit.record({ kind: 'thought.asked', ...recordAs(context.trace), facts: { words } })
-          const call = await think(node, words, context)
-          await node.audit.record({ kind: 'thought.answered', ...recordAs(context.trace), facts: { words, call } })
-          const outcome = await act(node, call, context)
-          return { worker: self.name, node: node.name, call, outcome }
-        }),
-      ]
+      const doPart = async (words: string, context: Context): Promise<Report> => {
+        const recordAs = { trace: context.trace, actor: self.name }
+        await node.audit.record({ kind: 'thought.asked', ...recordAs, facts: { words } })
+        const call = await think(node, words, context)
+        await node.audit.record({ kind: 'thought.answered', ...recordAs, facts: { words, call } })
+        const outcome = await act(node, call, context)
+        return { worker: self.name, node: node.name, call, outcome }
+      }
+      return [on(DoPart, ({ words }, context) => doPart(words, context)), votes(node, doPart)]
     },
     { args: z.unknown(), concurrency: partsAtOnce },
   )
@@ -60,7 +61,7 @@ async function think(node: MeshNode, words: string, context: Context): Promise<T
       { role: 'system' as const, content: instructions },
       { role: 'user' as const, content: words },
     ],
-    tools: [...toolSpecs],
+    tools: offered,
     maxTokens: 400,
     temperature: 0,
   }
@@ -73,7 +74,7 @@ async function think(node: MeshNode, words: string, context: Context): Promise<T
     } catch (error) {
       const failure = ClawmeshError.from(error)
       if (!failure.retry || node.now() + thinkAgainMs > context.deadline) throw failure
-      await pause(thinkAgainMs, context.signal)
+      await setTimeout(thinkAgainMs, undefined, { signal: context.signal })
     }
   }
 }
@@ -82,7 +83,9 @@ function chooseModel(node: MeshNode): string {
   const serving = node.nodes().filter(({ roles, draining }) => roles.includes('inference') && !draining)
   const chosen = serving[Math.floor(Math.random() * serving.length)]
   if (chosen) return chosen.name
-  throw new ClawmeshError('UNREACHABLE', 'No node in the mesh serves a model.', { hint: 'Start a node with the role inference.' })
+  throw new ClawmeshError('UNREACHABLE', 'No node in the mesh serves a model.', {
+    hint: 'Start a node with the role inference.',
+  })
 }
 
 /** This node's own sandbox if it has one, else any other's. */
@@ -95,11 +98,4 @@ async function act(node: MeshNode, call: ToolCall, context: Context): Promise<Ac
     })
   }
   return node.ref(sandboxName(chosen.name)).ask(RunAction, { tool: call.name, args: call.arguments }, context)
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, ms)
-    signal.addEventListener('abort', () => (clearTimeout(timer), reject(ClawmeshError.from(signal.reason))), { once: true })
-  })
 }

@@ -1,0 +1,66 @@
+/** An agent with a vote: it looks at every file itself, in its own words, and says what it found. It hears of no other voter before it has voted. */
+import { z } from 'zod'
+import { type Context, type MeshNode, message, on } from '../../mesh/index.js'
+import { ClawmeshError } from '../../policies/errors.js'
+import { addUp, type CheckedFile, readCheckedFile } from './ledger.js'
+import { inTurn } from './turn.js'
+import type { Report } from './worker.js'
+
+const faultSchema = z.object({ file: z.string(), line: z.number(), receipt: z.string(), reason: z.string() })
+
+export const ballotSchema = z.object({
+  totalCents: z.number().int(),
+  entries: z.number().int(),
+  faulty: z.array(faultSchema),
+})
+export type LedgerBallot = z.output<typeof ballotSchema>
+
+export const CastVote = message('worker.vote', {
+  request: z.object({ files: z.array(z.string()), phrasing: z.number().int().nonnegative() }),
+  reply: ballotSchema,
+  from: ['supervisor'],
+})
+
+/** Voters ask the model in different words, so that one misunderstanding is not everybody's. */
+const phrasings = [
+  (file: string) => `Check the entries of ${file} and tell me which are faulty`,
+  (file: string) => `Check the expense entries in ${file}: add up what is valid and name the faulty ones.`,
+  (file: string) => `Please go through the expense entries in ${file} and report the valid total and the faulty ones`,
+]
+
+const filesAtOnce = 2
+
+export function votes(node: MeshNode, doPart: (words: string, context: Context) => Promise<Report>) {
+  return on(CastVote, async ({ files, phrasing }, context) => {
+    const ask = phrasings[phrasing % phrasings.length] ?? String
+    const checked = await inTurn(files, filesAtOnce, (file) => check(file, ask(file), doPart, context))
+    const { totalCents, entries, faulty } = addUp(checked)
+    const ballot = { totalCents, entries, faulty }
+    await node.audit.record({ kind: 'vote.cast', trace: context.trace, actor: `voter on ${node.name}`, facts: ballot })
+    return ballot
+  })
+}
+
+const tries = 3
+
+async function check(
+  file: string,
+  words: string,
+  doPart: (words: string, context: Context) => Promise<Report>,
+  context: Context,
+): Promise<CheckedFile> {
+  for (let attempt = 1; ; attempt += 1) {
+    const report = await doPart(words, context)
+    const checked = readCheckedFile(file, report)
+    if (checked) return checked
+    // An action that was killed tells nothing of the file; anything else would come out the same again.
+    if (report.outcome.status === 'failed' && report.outcome.signal !== null && attempt < tries) continue
+    throw new ClawmeshError(
+      'MODEL_FAILED',
+      `For "${words}" the model chose ${report.call.name}, which says nothing of the entries.`,
+      {
+        hint: 'Use a more capable model.',
+      },
+    )
+  }
+}
