@@ -14,16 +14,19 @@ export interface Config {
   searchPath: string
   /** An OpenAI-compatible server to use instead of probing for one. */
   openAiUrl: string | undefined
+  /** Show stack traces of errors that should not have happened. */
+  debug: boolean
 }
 
 export function readConfig(environment: Environment = process.env): Config {
   return {
-    data: resolve(environment['CLAWMESH_DATA'] ?? join(dataHome(environment), 'clawmesh', 'default')),
+    data: resolve(environment['CLAWMESH_DATA'] ?? join(dataHome(environment), 'clawmesh', 'mesh')),
     cache: cacheFolder(environment),
     natsServer: environment['CLAWMESH_NATS_SERVER'] || undefined,
     natsReleases: environment['CLAWMESH_NATS_RELEASES'] || officialReleases,
     searchPath: environment['PATH'] ?? '',
     openAiUrl: environment['CLAWMESH_OPENAI_URL'] || undefined,
+    debug: Boolean(environment['CLAWMESH_DEBUG']),
   }
 }
 

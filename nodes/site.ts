@@ -26,7 +26,7 @@ export interface SiteOptions {
   /** 0: any free port. */
   port: number
   /** The nodes beside the supervising one. */
-  nodes: { name: string; roles: Role[]; plan: Pick<NodePlan, 'sandbox' | 'inference'> }[]
+  nodes: { name: string; roles: readonly Role[]; plan: Pick<NodePlan, 'sandbox' | 'inference'> }[]
   progress: (text: string) => void
   /** Something that the site cannot mend: whoever waits for it should give up. */
   onFailure: (error: ClawmeshError) => void
@@ -69,7 +69,12 @@ export class Site {
     await Promise.all(this.kept.map((node) => node.stop()))
     await this.node.close()
     try {
-      const trail = { transport: this.#transport, addresses: this.#addresses, authority: this.#authority, folder: this.#folder }
+      const trail = {
+        transport: this.#transport,
+        addresses: this.#addresses,
+        authority: this.#authority,
+        folder: this.#folder,
+      }
       return await sealTrail(trail, Date.now())
     } finally {
       await this.#transport.close()
@@ -153,7 +158,7 @@ async function startNodes(
 }
 
 /** A node that ran here before keeps its key, so its audit chain goes on; its certificate is new each time. */
-function credentialsFor(authority: Authority, folder: DataFolder, name: string, roles: Role[]): Credentials {
+function credentialsFor(authority: Authority, folder: DataFolder, name: string, roles: readonly Role[]): Credentials {
   const file = credentialsFile(folder, name)
   const now = Date.now()
   const signing = existsSync(file) ? readCredentials(file, now).signing : undefined

@@ -35,7 +35,7 @@ export interface Authority {
   readonly auditor: AgreementKey
   /** Known to every member and to nobody else: seals what is meant for all, such as the directory. */
   readonly meshKey: Uint8Array
-  certify(name: string, roles: Role[], publicKey: Uint8Array, now: number): Certificate
+  certify(name: string, roles: readonly Role[], publicKey: Uint8Array, now: number): Certificate
 }
 
 /** A new authority that lives in memory only. */

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod'
 import { ClawmeshError } from '../../policies/errors.js'
-import { roles } from '../../policies/roles.js'
+import { type Role, roles } from '../../policies/roles.js'
 import { binary, decode, encode } from '../codec.js'
 import { fingerprint, type SigningKey, sign, verifies } from './keys.js'
 
@@ -30,7 +30,7 @@ const bodySchema = z
 const wireSchema = z.tuple([binary, binary])
 
 /** What a certificate says. Times are milliseconds since 1970. */
-export type CertificateBody = z.output<typeof bodySchema>
+export type CertificateBody = Omit<z.output<typeof bodySchema>, 'roles'> & { roles: readonly Role[] }
 
 export interface Certificate extends CertificateBody {
   /** Names the key, not the paper: a renewed certificate keeps its holder's id. */

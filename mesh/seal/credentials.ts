@@ -30,7 +30,7 @@ const fileSchema = z.object({
 /** Makes a node a member. With `signing` it keeps the key that it had, so its audit chain goes on. */
 export function enrol(
   authority: Authority,
-  node: { name: string; roles: Role[]; signing?: SigningKey },
+  node: { name: string; roles: readonly Role[]; signing?: SigningKey },
   now: number,
 ): Credentials {
   const signing = node.signing ?? signingKey()

@@ -1,0 +1,87 @@
+/** `clawmesh audit verify`: is the trail of this data folder whole? Starts the broker on the store if no mesh runs there. */
+
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { createUser } from '@nats-io/nkeys'
+import { addressesOf } from '../../mesh/address.js'
+import { startBroker } from '../../mesh/broker/broker.js'
+import { openAuthority } from '../../mesh/seal/authority.js'
+import { connectNats } from '../../mesh/transport/nats.js'
+import { ClawmeshError } from '../../policies/errors.js'
+import { readConfig } from '../config.js'
+import { type DataFolder, openDataFolder } from '../data-folder.js'
+import { type AuditTrail, inspectTrail } from '../trail.js'
+import { type Command, text } from './command.js'
+import { progress } from './terminal.js'
+
+export const auditVerify: Command = {
+  name: 'audit verify',
+  usage: '[--data DIR] [--json]',
+  help: 'Checks every audit record of a mesh that does not run now: signatures, chains, checkpoints, completeness. Says where it is broken.',
+  options: {
+    data: { type: 'string', value: 'DIR', help: 'the data folder of the mesh' },
+    json: { type: 'boolean', help: 'print the verdict as one JSON object' },
+  },
+  run: async (_, values) => {
+    const { verdict } = await verifyFolder(text(values, 'data') ?? readConfig().data)
+    const { ok, records, producers, checkpointed, faults } = verdict
+    if (values['json'])
+      process.stdout.write(`${JSON.stringify({ ok, records: records.length, producers, checkpointed, faults })}\n`)
+    else {
+      for (const { place, what } of faults) process.stdout.write(`${place}: ${what}\n`)
+      const state = ok
+        ? 'The audit trail is whole'
+        : `The audit trail is broken in ${faults.length} place${faults.length > 1 ? 's' : ''}`
+      process.stdout.write(
+        `${state}: ${records.length} records of ${producers} nodes, ${checkpointed} under a checkpoint.\n`,
+      )
+    }
+    return ok ? 0 : 1
+  },
+}
+
+async function verifyFolder(path: string): Promise<AuditTrail> {
+  if (!existsSync(join(path, 'authority'))) {
+    throw new ClawmeshError('USAGE', `There is no mesh in ${path}.`, { hint: 'Name its data folder with --data.' })
+  }
+  const folder = openDataFolder(path)
+  try {
+    return await verifyOpened(folder)
+  } finally {
+    folder.release()
+  }
+}
+
+async function verifyOpened(folder: DataFolder): Promise<AuditTrail> {
+  const config = readConfig()
+  const authority = openAuthority(folder.authority, Date.now())
+  const addresses = addressesOf(authority.mesh, authority.meshKey)
+  const user = createUser()
+  const broker = await startBroker({
+    folder: folder.broker,
+    port: 0,
+    users: { authority: user.getPublicKey(), member: createUser().getPublicKey() },
+    addresses,
+    search: {
+      named: config.natsServer,
+      searchPath: config.searchPath,
+      cache: config.cache,
+      releases: config.natsReleases,
+      progress,
+    },
+  })
+  try {
+    const transport = await connectNats({
+      servers: [broker.url],
+      seed: new TextDecoder().decode(user.getSeed()),
+      name: 'auditor',
+    })
+    try {
+      return await inspectTrail({ transport, addresses, authority, folder })
+    } finally {
+      await transport.close()
+    }
+  } finally {
+    await broker.stop()
+  }
+}

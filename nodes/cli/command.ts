@@ -1,0 +1,29 @@
+/** What a command is: its name, help, options and what it does. Help and dispatch read the same values. */
+import type { ParseArgsConfig } from 'node:util'
+
+export interface Option {
+  type: 'string' | 'boolean'
+  /** What stands for the value in the help. */
+  value?: string
+  help: string
+}
+
+export interface Command {
+  /** One or two words: "start", "audit verify". */
+  name: string
+  /** What follows the name, as help shows it. */
+  usage: string
+  help: string
+  options: Record<string, Option>
+  run(args: string[], values: Values): Promise<number>
+}
+
+export type Values = Record<string, string | boolean | (string | boolean)[] | undefined>
+
+export const parseConfig = (options: Command['options']): NonNullable<ParseArgsConfig['options']> =>
+  Object.fromEntries(Object.entries(options).map(([name, { type }]) => [name, { type }]))
+
+export const text = (values: Values, name: string): string | undefined => {
+  const value = values[name]
+  return typeof value === 'string' ? value : undefined
+}

@@ -1,0 +1,104 @@
+/** How the outcome of a job is shown: short for people, one object for programs. */
+import type { BrokerBinary } from '../../mesh/broker/binary.js'
+import { answerOf, type JobResult } from '../agents/job.js'
+import { euros } from '../agents/ledger.js'
+import type { AuditTrail } from '../trail.js'
+
+export interface Summary {
+  ok: boolean
+  answer: string
+  ledger?: {
+    entries: number
+    totalCents: number
+    faulty: { file: string; line: number; receipt: string; reason: string }[]
+  }
+  nodes: number
+  messages: number
+  actions: number
+  held: number
+  auditEvents: number
+  auditVerified: boolean
+  broker: string
+  wallMs: number
+}
+
+/** Counts come from the verified audit trail, not from anybody's memory. */
+export function summarise(
+  result: JobResult | undefined,
+  { verdict, events }: AuditTrail,
+  broker: BrokerBinary,
+  wallMs: number,
+): Summary {
+  const ofTask = events.filter(({ trace }) => result !== undefined && trace === result.task)
+  const count = (kind: string) => ofTask.filter((event) => event.kind === kind).length
+  const begun = events.find(({ kind, trace }) => kind === 'task.started' && trace === result?.task)?.time ?? 0
+  const left = events.filter(({ kind, time }) => kind === 'node.left' && time >= begun)
+  return {
+    ok: result?.ok === true && verdict.ok,
+    answer: result?.answer ?? '',
+    ...(result?.ledger ? { ledger: { ...result.ledger } } : {}),
+    nodes: new Set(left.map(({ producer }) => producer)).size,
+    messages: left.reduce((sum, { facts }) => sum + Number(facts['sent'] ?? 0), 0),
+    actions: count('action.intended'),
+    held: count('action.held'),
+    auditEvents: verdict.records.length,
+    auditVerified: verdict.ok,
+    broker: `nats-server ${broker.version} (${broker.source})`,
+    wallMs: Math.round(wallMs),
+  }
+}
+
+export function printAnswer(result: JobResult): void {
+  const lines = result.ledger
+    ? ledgerLines(result)
+    : result.parts.map((part) => `${part.part.words}\n  ${answerOf(part)}`)
+  process.stdout.write(`\n${lines.join('\n')}\n`)
+}
+
+function ledgerLines({ ledger, vote, parts, answer }: JobResult): string[] {
+  if (!ledger) return []
+  const width = Math.max(...ledger.files.map(({ file }) => file.length))
+  const row = (name: string, entries: number, faulty: number, cents: number) =>
+    `  ${name.padEnd(width)} ${String(entries).padStart(8)} ${String(faulty).padStart(7)} ${euros(cents).padStart(16)}`
+  return [
+    'Ledger',
+    `  ${'file'.padEnd(width)}  entries  faulty      valid total`,
+    ...ledger.files.map(({ file, entries, faulty, totalCents }) => row(file, entries, faulty.length, totalCents)),
+    row('', ledger.entries, ledger.faulty.length, ledger.totalCents),
+    '',
+    'Faulty entries',
+    ...ledger.faulty.map(
+      ({ file, line, receipt, reason }) => `  ${file}:${line} ${receipt || '(no receipt)'}: ${reason}`,
+    ),
+    '',
+    'Vote',
+    ...(vote?.ballots ?? []).map(({ voter, choice }) =>
+      choice ? `  ${voter}: ${euros(choice.totalCents)}, ${choice.faulty.length} faulty` : `  ${voter}: no vote`,
+    ),
+    `  decided by ${vote?.total.votes ?? 0} of ${vote?.total.voters ?? 0} on the total, ${vote?.faulty.votes ?? 0} of ${vote?.faulty.voters ?? 0} on the faulty entries`,
+    ...otherParts(parts),
+    '',
+    answer,
+  ]
+}
+
+function otherParts(parts: JobResult['parts']): string[] {
+  const others = parts.filter(({ part }) => part.file === undefined)
+  if (others.length === 0) return []
+  return ['', 'Also asked', ...others.map((part) => `  ${part.part.words}\n    ${answerOf(part)}`)]
+}
+
+export function printTrail(result: JobResult | undefined, { verdict, events }: AuditTrail): void {
+  const held = events.filter(({ kind, trace }) => kind === 'approval.answered' && trace === result?.task)
+  const lines = [
+    ...(held.length > 0 ? ['', 'Held'] : []),
+    ...held.map(
+      ({ facts }) => `  ${facts['tool']} ${JSON.stringify(facts['args'])}: ${facts['answer']} (${facts['by']})`,
+    ),
+    '',
+    'Audit',
+    `  ${verdict.records.length} records of ${verdict.producers} nodes: ${verdict.ok ? 'every chain verified' : 'BROKEN'}`,
+    ...verdict.faults.map(({ place, what }) => `  ${place}: ${what}`),
+  ]
+  process.stdout.write(`${lines.join('\n')}\n`)
+}
