@@ -5,6 +5,9 @@ import { librariesOf } from '../libraries.js'
 import { packageRoot, sandboxCode } from '../package.js'
 import type { Action } from '../plan.js'
 
+/** Older ones warn on standard error that --jitless switches WebAssembly off, unless that is said too; newer ones no longer know the flag. */
+export const noWasm = Number(process.versions.node.split('.')[0]) < 24 ? ['--no-expose-wasm'] : []
+
 let runtime: Promise<Action> | undefined
 
 /** The action that runs any tool; found out once per process. */
@@ -26,7 +29,7 @@ async function findRuntime(): Promise<Action> {
     // limit, and it starts as fast. Few threads and a small heap: a tool reads one file. Warnings would land in its output.
     args: [
       '--jitless',
-      '--no-expose-wasm',
+      ...noWasm,
       '--v8-pool-size=0',
       '--max-old-space-size=256',
       '--no-warnings',

@@ -4,7 +4,7 @@ import { parseProfile } from '../../policies/profile.js'
 import { launch } from '../../sandbox/launch.js'
 import { findPlaces } from '../../sandbox/place.js'
 import { grantedPaths, planLaunch } from '../../sandbox/plan.js'
-import { toolRuntime } from '../../sandbox/tools/runtime.js'
+import { noWasm, toolRuntime } from '../../sandbox/tools/runtime.js'
 import { newStage, programs, shell } from './stage.js'
 
 const limited = (limits: string) => `${programs}\nlimits: { ${limits} }`
@@ -49,7 +49,7 @@ describe('limits', { concurrency: 2 }, () => {
     const script = 'const all = []; for (;;) all.push(Buffer.alloc(8 << 20, 1))'
     const profile = parseProfile('limits: { memory_mb: 256 }')
     const runtime = await toolRuntime()
-    const action = { ...runtime, args: ['--jitless', '--no-expose-wasm', '-e', script] }
+    const action = { ...runtime, args: ['--jitless', ...noWasm, '-e', script] }
     const places = await findPlaces(grantedPaths(profile, workspace, action))
     const outcome = await launch(planLaunch(profile, workspace, action, places))
     assert.equal(outcome.timedOut, false)
