@@ -55,6 +55,15 @@ describe('a model on onnxruntime', () => {
     assert.deepEqual([answer.text, answer.reason], ['\ufffd', 'stop'])
   })
 
+  it('does not wait for the end of a character that has none', async () => {
+    const backend = await open({ folder: await markovModel(() => 0x80) })
+    const events = backend.generate({ ...sum, maxTokens: 400 })
+    const pieces: string[] = []
+    for await (const event of events) if (event.type === 'token') pieces.push(event.text)
+    assert.equal(pieces.join(''), '\ufffd'.repeat(400))
+    assert.ok(pieces.length > 50)
+  })
+
   it('is bounded by its context: a longer prompt is refused, a longer answer is cut', async () => {
     const backend = await open({ folder: await markovModel(() => 97, 64) })
     const long = { ...sum, messages: [{ role: 'user' as const, content: 'x'.repeat(10_000) }] }
