@@ -12,8 +12,11 @@ export interface Problem {
   readonly hint: string
 }
 
+let ready = false
+
 /** undefined where the launcher is there and up to date; build.mjs has written down why if it is not. */
 export async function launcherProblem(): Promise<Problem | undefined> {
+  if (ready) return undefined
   const text = await readFile(join(build, 'unavailable.json'), 'utf8').catch(() => undefined)
   if (text !== undefined) {
     const { reason, hint } = JSON.parse(text)
@@ -23,6 +26,7 @@ export async function launcherProblem(): Promise<Problem | undefined> {
     () => true,
     () => false,
   )
+  ready = there
   if (there) return undefined
   return { reason: 'the launcher has not been built', hint: 'Run `node sandbox/launcher/build.mjs`.' }
 }

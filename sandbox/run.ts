@@ -8,6 +8,7 @@
  * a link that changes between decision and launch leads nowhere.
  */
 import { open, rm, stat } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { covers, inWorkspace, type Need, widen } from '../policies/coverage.js'
 import { ClawmeshError } from '../policies/errors.js'
 import type { Access, Profile } from '../policies/profile.js'
@@ -111,7 +112,7 @@ function checkedArgs(name: string, given: Readonly<Record<string, unknown>>): Re
 }
 
 async function realWorkspace(path: string): Promise<string> {
-  const real = await realPathOf(path)
+  const real = await realPathOf(resolve(path))
   if (real === '/') throw unreadable(path, 'it is the whole machine')
   const found = await stat(real).catch((cause: unknown) => {
     throw unreadable(path, 'it cannot be reached', cause)

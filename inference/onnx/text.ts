@@ -90,7 +90,9 @@ export class TextStream {
     this.ids.push(id)
     const before = this.text.decode(this.ids.slice(this.from, this.settled))
     const now = this.text.decode(this.ids.slice(this.from))
-    if (now.endsWith('\u{fffd}') || now.length <= before.length) return ''
+    if (now.length <= before.length) return ''
+    // No character has more than four bytes: what is longer without an end has none.
+    if (now.endsWith('\u{fffd}') && this.ids.length - this.settled < 4) return ''
     this.from = this.settled
     this.settled = this.ids.length
     return now.slice(before.length)

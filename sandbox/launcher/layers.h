@@ -25,11 +25,12 @@ struct child {
 };
 
 /* namespaces.c */
+bool namespaces_as_root(void);                        /* started by root: the action gets another id outside */
 struct child namespaces_start(void);                  /* 0 as pid in the child, as fork */
 void namespaces_map(struct child child);              /* outside: gives the child its id, lets it go on */
 void namespaces_settle(int lifeline);                 /* inside: takes on the id; from here it dies with the launcher */
 void namespaces_close(void);                          /* inside: no further user namespace can be made in this one */
-int namespaces_owner_map(uid_t owner, gid_t group);   /* a user namespace in which `owner` is UNPRIVILEGED_ID, for mounts */
+int namespaces_owner_map(uid_t owner, gid_t group);   /* for mounts: makes what `owner` owns the action's */
 void stop_with_parent(void);
 
 /* root.c */

@@ -100,7 +100,7 @@ int main(int count, char **arguments)
     setsid(); /* a terminal's Ctrl-C is for whoever started us, who then decides */
     spec_read(&spec, CONTROL);
 
-    bool as_root = geteuid() == 0;
+    bool as_root = namespaces_as_root();
     if (as_root) {
         /* Only root may map a mount's owner, and only root may reach what root was given: the copies are made out here. */
         if (setgroups(0, NULL) != 0)

@@ -14,6 +14,46 @@
 #include "layers.h"
 #include "report.h"
 
+/* The id that the action has outside, once decided. */
+static unsigned outer_user, outer_group;
+
+/* Whether this user namespace knows the id, and what `inside` is outside of it. */
+static bool is_mapped(const char *map, unsigned id, unsigned *outside)
+{
+    unsigned first, outer, count;
+    bool found = false;
+    FILE *file = fopen(map, "re");
+    while (file != NULL && !found && fscanf(file, "%u %u %u", &first, &outer, &count) == 3)
+        if ((found = id >= first && id - first < count))
+            *outside = outer + (id - first);
+    if (file != NULL)
+        fclose(file);
+    return found;
+}
+
+/*
+ * Root never runs an action under its own id. In a container root may know only some ids, or only its own: then it is fine to stay as
+ * long as that is a plain user's outside of the container.
+ */
+bool namespaces_as_root(void)
+{
+    static const unsigned candidates[] = {UNPRIVILEGED_ID, 65534 /* nobody */};
+    unsigned outside;
+    outer_user = geteuid();
+    outer_group = getegid();
+    if (outer_user != 0)
+        return false;
+    for (size_t i = 0; i < sizeof candidates / sizeof *candidates; i++)
+        if (is_mapped("/proc/self/uid_map", candidates[i], &outside) && is_mapped("/proc/self/gid_map", candidates[i], &outside)) {
+            outer_user = outer_group = candidates[i];
+            return true;
+        }
+    errno = 0;
+    if (!is_mapped("/proc/self/uid_map", 0, &outside) || outside == 0)
+        refuse(STAGE_IDENTITY, "started by root, and there is no other id to run the action under");
+    return false;
+}
+
 void stop_with_parent(void)
 {
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
@@ -61,13 +101,11 @@ static void write_maps(pid_t pid, uid_t inner_user, uid_t outer_user, gid_t inne
 
 void namespaces_map(struct child child)
 {
-    bool root = geteuid() == 0;
-    write_maps(child.pid, INNER_ID, root ? UNPRIVILEGED_ID : geteuid(), INNER_ID, root ? UNPRIVILEGED_ID : getegid());
+    write_maps(child.pid, INNER_ID, outer_user, INNER_ID, outer_group);
     if (write(child.lifeline, "", 1) != 1)
         refuse(STAGE_IDENTITY, "the new namespace is gone");
     /* From here the launcher only waits, and needs no more power than the action has. */
-    if (root && (setresgid(UNPRIVILEGED_ID, UNPRIVILEGED_ID, UNPRIVILEGED_ID) != 0 ||
-                 setresuid(UNPRIVILEGED_ID, UNPRIVILEGED_ID, UNPRIVILEGED_ID) != 0))
+    if (setresgid(outer_group, outer_group, outer_group) != 0 || setresuid(outer_user, outer_user, outer_user) != 0)
         refuse(STAGE_IDENTITY, "the launcher cannot give up root");
     stop_with_parent(); /* again: a change of id clears it */
 }
@@ -103,7 +141,7 @@ int namespaces_owner_map(uid_t owner, gid_t group)
         char end;
         _exit(read(child.lifeline, &end, 1) == 0 ? 0 : 1);
     }
-    write_maps(child.pid, owner, UNPRIVILEGED_ID, group, UNPRIVILEGED_ID);
+    write_maps(child.pid, owner, outer_user, group, outer_group);
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/ns/user", child.pid);
     int map = open(path, O_RDONLY | O_CLOEXEC);

@@ -5,6 +5,9 @@ import { librariesOf } from '../libraries.js'
 import { packageRoot, sandboxCode } from '../package.js'
 import type { Action } from '../plan.js'
 
+/** Older ones warn on standard error that --jitless switches WebAssembly off, unless that is said too; newer ones no longer know the flag. */
+export const noWasm = Number(process.versions.node.split('.')[0]) < 24 ? ['--no-expose-wasm'] : []
+
 let runtime: Promise<Action> | undefined
 
 /** The action that runs any tool; found out once per process. */
@@ -22,8 +25,16 @@ async function findRuntime(): Promise<Action> {
   const code = join(await realpath(sandboxCode), 'tools')
   return {
     program: node,
-    // Few threads and a small heap: a tool reads one file. Warnings would land in its output.
-    args: ['--v8-pool-size=0', '--max-old-space-size=256', '--no-warnings', join(code, 'program.js')],
+    // Interpreted: the tool has no executable memory of its own, Node 24 does not reserve half a gigabyte of it against the memory
+    // limit, and it starts as fast. Few threads and a small heap: a tool reads one file. Warnings would land in its output.
+    args: [
+      '--jitless',
+      ...noWasm,
+      '--v8-pool-size=0',
+      '--max-old-space-size=256',
+      '--no-warnings',
+      join(code, 'program.js'),
+    ],
     env: { UV_THREADPOOL_SIZE: '1', UV_USE_IO_URING: '0' },
     // Node asks the nearest package.json whether a .js file is a module.
     read: [code, join(root, 'package.json')],

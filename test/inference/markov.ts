@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
-import { cp, mkdtemp, readFile, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { cp, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { shippedModelFolder } from '../../inference/models.js'
+import { temporaryFolder } from './folder.js'
 
 /** Ids of the shipped tokenizer, which these models share: a byte is its own id. */
 export const ids = { assistant: 258, call: 259, end: 260, size: 262 } as const
@@ -12,7 +12,7 @@ export const ids = { assistant: 258, call: 259, end: 260, size: 262 } as const
  * along as a decoder's is. Its answers are known in advance, and it can be made never to end.
  */
 export async function markovModel(next: (token: number) => number, context = 1_000_000): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'clawmesh-markov-'))
+  const folder = await temporaryFolder()
   for (const file of ['tokenizer.json', 'tokenizer_config.json'])
     await cp(join(shippedModelFolder, file), join(folder, file))
   const config = {

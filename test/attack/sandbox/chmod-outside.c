@@ -1,0 +1,7 @@
+#include "attack.h"
+
+static int attempt(const char *target, const char *workspace, const char *extra)
+{
+    (void)workspace, (void)extra;
+    return chmod(target, 0777) == 0;
+}

@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { mkdir, readFile, stat } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { launch } from '../../../sandbox/launch.js'
+import { newStage, plan } from '../../sandbox/stage.js'
+import { attemptNames, compileAttempts } from './attempts.js'
+
+const root = process.geteuid?.() === 0
+const names = await attemptNames()
+
+/** Not shown to get through outside, and why. */
+const onlyInside: Record<string, string | false> = {
+  'raise-limit': 'it takes a capability that even root may lack',
+  'proc-root': !root && 'only root may look into process 1',
+  'old-architecture': process.arch !== 'x64' && 'there is one on x86_64 only',
+}
+
+describe('attempts to get out', { concurrency: 2 }, () => {
+  let binary = ''
+  let port = 0
+  let sentinel: ChildProcess
+  const server = createServer()
+
+  before(async () => {
+    const { folder } = await newStage()
+    binary = await compileAttempts(folder)
+    await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready))
+    port = (server.address() as AddressInfo).port
+    sentinel = spawn('sleep', ['60'])
+  })
+  after(() => {
+    server.close()
+    sentinel.kill()
+  })
+
+  test('there are many of them', () => assert.ok(names.length >= 50))
+
+  for (const name of names)
+    test(name, async (context) => {
+      const { folder, workspace, target } = await newStage()
+      const extra = await extraFor(name, folder, workspace)
+
+      const skip = onlyInside[name]
+      if (skip) context.diagnostic(`not shown outside: ${skip}`)
+      else assert.equal(outside(name, target, workspace, extra), 0, 'gets through without the sandbox')
+
+      const fresh = await newStage()
+      const facts = async () => {
+        const { mode, uid, mtimeMs, nlink } = await stat(fresh.target)
+        return { text: await readFile(fresh.target, 'utf8'), mode, uid, mtimeMs, nlink }
+      }
+      const untouched = await facts()
+      const again = await extraFor(name, fresh.folder, fresh.workspace)
+      const profile = 'filesystem_policy: { include_workdir: true }\nlimits: { wall_ms: 10000, memory_mb: 64 }'
+      const action = { program: binary, args: [name, fresh.target, fresh.workspace, again] }
+      const outcome = await launch(await plan(profile, fresh.workspace, action))
+      // Status 1 says that the attempt itself saw the refusal; 31 is SIGSYS, for calls that no program makes by accident.
+      assert.ok(outcome.exitCode === 1 || outcome.signal === 31, `ended with ${outcome.exitCode} / ${outcome.signal}`)
+      assert.deepEqual(await facts(), untouched)
+    })
+
+  function outside(name: string, target: string, workspace: string, extra: string) {
+    const env = name === 'environment' ? { CLAWMESH_CANARY: '1' } : {}
+    const stdio =
+      name === 'inherited-descriptor'
+        ? (['pipe', 'pipe', 'pipe', 'pipe'] as const)
+        : (['pipe', 'pipe', 'pipe'] as const)
+    return spawnSync(binary, [name, target, workspace, extra], { env, stdio: [...stdio] }).status
+  }
+
+  async function extraFor(name: string, folder: string, workspace: string): Promise<string> {
+    if (name.startsWith('tcp') || name === 'udp-send') return String(port)
+    if (name === 'kill-outside') return String(sentinel.pid)
+    if (name === 'tmp-exec') return `clawmesh-attempt-${process.pid}`
+    if (name === 'overwrite-itself') {
+      await mkdir(join(folder, 'beside'))
+      return workspace
+    }
+    if (name !== 'unix-connect') return '-'
+    const listening = createServer().listen(join(workspace, 's'))
+    after(() => listening.close())
+    await new Promise((ready) => listening.once('listening', ready))
+    return 's'
+  }
+})

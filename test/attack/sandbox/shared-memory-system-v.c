@@ -1,0 +1,7 @@
+#include "attack.h"
+
+static int attempt(const char *target, const char *workspace, const char *extra)
+{
+    (void)target, (void)workspace, (void)extra;
+    return syscall(SYS_shmget, 0 /* private */, 1 << 20, 0600 | 01000) >= 0;
+}

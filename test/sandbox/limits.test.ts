@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { parseProfile } from '../../policies/profile.js'
+import { launch } from '../../sandbox/launch.js'
+import { findPlaces } from '../../sandbox/place.js'
+import { grantedPaths, planLaunch } from '../../sandbox/plan.js'
+import { noWasm, toolRuntime } from '../../sandbox/tools/runtime.js'
+import { newStage, programs, shell } from './stage.js'
+
+const limited = (limits: string) => `${programs}\nlimits: { ${limits} }`
+
+describe('limits', { concurrency: 2 }, () => {
+  test('wall time ends the whole tree', async () => {
+    const { workspace } = await newStage()
+    const outcome = await shell(limited('wall_ms: 300'), workspace, 'sleep 60 & sleep 60')
+    assert.deepEqual([outcome.timedOut, outcome.exitCode, outcome.signal, outcome.killed], [true, null, null, false])
+    assert.ok(outcome.wallMs >= 300 && outcome.wallMs < 5000, `${outcome.wallMs} ms`)
+  })
+
+  test('processor time is a signal', async () => {
+    const { workspace } = await newStage()
+    const { signal } = await shell(limited('cpu_seconds: 1'), workspace, 'while :; do :; done')
+    assert.ok(signal === 9 || signal === 24, `signal ${signal}`)
+  })
+
+  test('a fork bomb stays small and ends', async () => {
+    const { workspace } = await newStage()
+    const outcome = await shell(
+      limited('processes: 20, wall_ms: 1500'),
+      workspace,
+      'bomb() { bomb | bomb & }; bomb; sleep 60',
+    )
+    assert.match(outcome.err, /fork|Resource/i)
+    assert.ok(outcome.timedOut || outcome.exitCode !== null)
+  })
+
+  test('two actions never take each other’s processes', async () => {
+    const { workspace } = await newStage()
+    const script = 'for i in 1 2 3 4 5 6; do sleep 0.2 & done; wait; echo done'
+    const both = await Promise.all([1, 2, 3].map(() => shell(limited('processes: 8'), workspace, script)))
+    assert.deepEqual(
+      both.map(({ out }) => out),
+      ['done\n', 'done\n', 'done\n'],
+    )
+  })
+
+  test('memory beyond the limit cannot be had', async () => {
+    const { workspace } = await newStage()
+    const script = 'const all = []; for (;;) all.push(Buffer.alloc(8 << 20, 1))'
+    const profile = parseProfile('limits: { memory_mb: 256 }')
+    const runtime = await toolRuntime()
+    const action = { ...runtime, args: ['--jitless', ...noWasm, '-e', script] }
+    const places = await findPlaces(grantedPaths(profile, workspace, action))
+    const outcome = await launch(planLaunch(profile, workspace, action, places))
+    assert.equal(outcome.timedOut, false)
+    assert.notEqual(outcome.exitCode, 0)
+    assert.ok(outcome.maxRssKb > 128 * 1024 && outcome.maxRssKb < 320 * 1024, `${outcome.maxRssKb} KiB`)
+  })
+
+  test('output is counted over both streams and cut, and its flood ended', async () => {
+    const { workspace } = await newStage()
+    const outcome = await shell(limited('output_bytes: 10000'), workspace, 'yes >&2 & yes')
+    assert.deepEqual([outcome.truncated, outcome.killed], [true, true])
+    assert.equal(outcome.stdout.length + outcome.stderr.length, 10_000)
+  })
+
+  test('output of exactly the limit is not cut', async () => {
+    const { workspace } = await newStage()
+    const outcome = await shell(limited('output_bytes: 10000'), workspace, 'head -c 10000 /usr/bin/env')
+    assert.deepEqual(
+      [outcome.truncated, outcome.killed, outcome.stdout.length, outcome.exitCode],
+      [false, false, 10_000, 0],
+    )
+  })
+
+  test('a file cannot grow past its limit, nor /tmp past its size', async () => {
+    const { workspace } = await newStage()
+    const outcome = await shell(
+      limited('file_mb: 1, tmp_mb: 2'),
+      workspace,
+      'head -c 3000000 /dev/urandom > big; for i in 1 2 3; do head -c 1000000 /dev/urandom > /tmp/$i; done; cat big /tmp/? | wc -c',
+    )
+    assert.ok(Number(outcome.out) <= (1 + 2) * 1024 * 1024, outcome.out)
+    assert.match(outcome.err, /No space|too large|exceeded/i)
+  })
+
+  test('open files run out', async () => {
+    const { workspace } = await newStage()
+    const { out } = await shell(limited('open_files: 32'), workspace, 'ulimit -n; ulimit -Hn; ulimit -c')
+    assert.equal(out, '32\n32\n0\n')
+  })
+})

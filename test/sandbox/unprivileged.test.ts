@@ -1,0 +1,97 @@
+/** The same suites again as a user without any privilege, from a copy of the package that such a user may read. */
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { rmSync } from 'node:fs'
+import { chmod, cp, mkdtemp, realpath, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { promisify } from 'node:util'
+import { packageRoot } from '../../sandbox/package.js'
+
+const root = process.geteuid?.() === 0
+const nobody = ['--reuid=nobody', '--regid=nogroup', '--clear-groups']
+
+async function copyPackage(): Promise<string> {
+  const folder = await realpath(await mkdtemp(join(tmpdir(), 'clawmesh package ')))
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+  await chmod(folder, 0o755)
+  const parts = [
+    'package.json',
+    'dist/policies',
+    'dist/sandbox',
+    'dist/test',
+    'sandbox/launcher',
+    'policies/presets',
+    'test/attack',
+  ]
+  for (const part of [...parts, 'node_modules/zod', 'node_modules/yaml'])
+    await cp(join(packageRoot, part), join(folder, part), { recursive: true, dereference: true })
+  return folder
+}
+
+/** Standard output; rejects with it where the program fails. */
+async function asNobody(folder: string, args: string[]): Promise<string> {
+  const { NODE_TEST_CONTEXT: _, ...env } = process.env
+  const command = ['setpriv', ...nobody, process.execPath, ...args]
+  const { stdout } = await promisify(execFile)(command[0] ?? '', command.slice(1), {
+    cwd: folder,
+    env: { ...env, HOME: '/tmp' },
+  })
+  return stdout
+}
+
+test('launches, limits, tools and attempts hold for a plain user too', {
+  skip: !root && 'this is a plain user already',
+}, async () => {
+  const folder = await copyPackage()
+  const suites = ['sandbox/launch', 'sandbox/limits', 'sandbox/run', 'attack/sandbox/escape'].map(
+    (name) => `dist/test/${name}.test.js`,
+  )
+  const output = await asNobody(folder, ['--test', '--test-concurrency=2', ...suites]).catch(
+    ({ stdout }: { stdout: string }) => stdout,
+  )
+  const count = (word: string) => Number(new RegExp(`^# ${word} (\\d+)`, 'm').exec(output)?.[1])
+  assert.ok(count('pass') > 80, output)
+  assert.equal(count('fail') + count('skipped') + count('cancelled'), 0, output)
+})
+
+const ask = `import('./dist/sandbox/index.js').then(async ({ sandboxAvailability }) => console.log(JSON.stringify(await sandboxAvailability())))`
+
+test('without a launcher the role is refused, and so is every launch', {
+  skip: !root && 'needs a copy of another owner',
+}, async () => {
+  const folder = await copyPackage()
+  await rm(join(folder, 'sandbox', 'launcher', 'build'), { recursive: true })
+  const answer = JSON.parse(await asNobody(folder, ['-e', ask]))
+  assert.deepEqual([answer.available, answer.reason], [false, 'the launcher has not been built'])
+  const launch = `import('./dist/sandbox/index.js').then(({ runTool, loadProfile }) => loadProfile('none').then((profile) =>
+    runTool({ tool: 'no_tool', args: {}, workspace: '.', profile }))).catch((error) => console.log(error.code))`
+  assert.equal(await asNobody(folder, ['-e', launch]), 'SANDBOX_UNAVAILABLE\n')
+})
+
+test('where user namespaces are switched off, nothing runs and the answer says why', {
+  skip: !root && 'needs a namespace of its own',
+}, async () => {
+  const folder = await copyPackage()
+  const script = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$0" -e "$1"'
+  const { stdout } = await promisify(execFile)(
+    'setpriv',
+    [...nobody, 'unshare', '-Ur', 'sh', '-c', script, process.execPath, ask],
+    { cwd: folder },
+  )
+  const answer = JSON.parse(stdout)
+  assert.equal(answer.available, false)
+  assert.match(answer.reason, /namespaces: cannot make new namespaces/)
+  assert.match(answer.hint, /max_user_namespaces/)
+})
+
+test('root of a container, who is a plain user outside of it, can run actions', {
+  skip: !root && 'needs a namespace of its own',
+}, async () => {
+  const folder = await copyPackage()
+  const { stdout } = await promisify(execFile)('setpriv', [...nobody, 'unshare', '-Ur', process.execPath, '-e', ask], {
+    cwd: folder,
+  })
+  assert.equal(JSON.parse(stdout).available, true, stdout)
+})
