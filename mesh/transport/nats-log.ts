@@ -6,6 +6,8 @@ import type { AppendLog, Stored } from './transport.js'
 
 const second = 1_000_000_000
 
+const deliverWithinMs = 3000
+
 /** A stream that no client can delete from or purge. Options are read back: an old server drops what it does not know. */
 export async function provideLog(connection: NatsConnection, stream: string, subjects: string): Promise<void> {
   const manager = await reachable(jetstreamManager(connection))
@@ -47,14 +49,16 @@ export class NatsLog implements AppendLog {
     const { state } = await reachable(manager.streams.info(this.#stream))
     if (state.messages === 0) return
     const consumer = await reachable(this.#jetstream.consumers.get(this.#stream))
-    const messages = await reachable(consumer.consume())
-    try {
-      for await (const { seq, subject, data, info } of messages) {
+    for (;;) {
+      const batch = await reachable(consumer.fetch({ max_messages: 500, expires: deliverWithinMs }))
+      let delivered = 0
+      for await (const { seq, subject, data, info } of batch) {
+        delivered += 1
         yield { sequence: seq, subject, bytes: data }
         if (info.pending === 0 || seq >= state.last_seq) return
       }
-    } finally {
-      messages.stop()
+      // A store that was damaged promises messages that it cannot deliver: they are missing, and whoever verifies will say so.
+      if (delivered === 0) return
     }
   }
 }

@@ -1,0 +1,22 @@
+/**
+ * Runs the tests: `npm test` all of them, `npm test -- mesh audit` those whose path contains one of the words. Files run two at a time, each in a
+ * process of its own.
+ */
+import { spawnSync } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { installation } from '../mesh/installation.js'
+
+const words = process.argv.slice(2)
+const files = readdirSync(join(installation, 'test'), { recursive: true, encoding: 'utf8' })
+  .filter((path) => path.endsWith('.test.ts') && (words.length === 0 || words.some((word) => path.includes(word))))
+  .sort()
+  .map((path) => join('dist', 'test', path.replace(/\.ts$/, '.js')))
+
+if (files.length === 0) {
+  process.stderr.write(`No test file's path contains ${words.join(' or ')}.\n`)
+  process.exit(2)
+}
+const flags = ['--test', '--test-concurrency=2', '--test-reporter=spec', '--enable-source-maps']
+const { status } = spawnSync(process.execPath, [...flags, ...files], { cwd: installation, stdio: ['ignore', 1, 2] })
+process.exit(status ?? 1)
