@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { installation } from '../mesh/installation.js'
 import { ClawmeshError } from '../policies/errors.js'
 
 /** A model folder whose every listed file was read once and had the size and SHA-256 that its manifest.json states. */
@@ -22,7 +22,7 @@ interface Entry {
 }
 
 /** The small model that comes with clawmesh. */
-export const shippedModelFolder = fileURLToPath(new URL('../../inference/shipped/model', import.meta.url))
+export const shippedModelFolder = join(installation, 'inference', 'shipped', 'model')
 
 /** Reads and checks a model folder. Throws MODEL_BROKEN with the name of the file that is missing, truncated or altered. */
 export async function openModel(folder: string): Promise<OpenedModel> {

@@ -1,9 +1,9 @@
 /** The compiled launcher: where it is, and why there is none. */
 import { access, constants, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { packageRoot } from './package.js'
+import { installation } from '../mesh/installation.js'
 
-const build = join(packageRoot, 'sandbox', 'launcher', 'build')
+const build = join(installation, 'sandbox', 'launcher', 'build')
 export const launcherPath = join(build, 'clawmesh-sandbox')
 export const probePath = join(build, 'probe')
 

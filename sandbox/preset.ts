@@ -1,11 +1,11 @@
 /** The profiles that come with clawmesh, by name, and any other by its file. */
 import { readdir, readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { installation } from '../mesh/installation.js'
 import { ClawmeshError } from '../policies/errors.js'
 import { type Profile, parseProfile } from '../policies/profile.js'
-import { packageRoot } from './package.js'
 
-const folder = join(packageRoot, 'policies', 'presets')
+const folder = join(installation, 'policies', 'presets')
 
 export async function presetNames(): Promise<string[]> {
   const files = await readdir(folder)

@@ -3,11 +3,11 @@ import { setTimeout } from 'node:timers/promises'
 import { z } from 'zod'
 import { collect } from '../../inference/backend.js'
 import { Generate, inferenceName } from '../../inference/service.js'
-import { type ToolCall, toolCallSchema, toolSpecSchema } from '../../inference/tool.js'
+import { type ToolCall, toolCallSchema } from '../../inference/tool.js'
 import { actor, type Context, type MeshNode, message, on } from '../../mesh/index.js'
 import { ClawmeshError } from '../../policies/errors.js'
-import { toolSpecs } from '../../sandbox/index.js'
 import { type ActionOutcome, actionOutcomeSchema, RunAction, sandboxName } from '../../sandbox/service.js'
+import { offeredTools } from './tools.js'
 import { votes } from './voter.js'
 
 export const reportSchema = z.object({
@@ -27,8 +27,6 @@ export const DoPart = message('worker.do', {
 
 const instructions =
   'You are a worker of a mesh of agents. Choose the one tool that does what the person asks and call it. Copy file names exactly as they stand in the request.'
-
-const offered = toolSpecs.map((spec) => toolSpecSchema.parse(spec))
 
 const thinkAgainMs = 150
 const partsAtOnce = 2
@@ -61,7 +59,7 @@ async function think(node: MeshNode, words: string, context: Context): Promise<T
       { role: 'system' as const, content: instructions },
       { role: 'user' as const, content: words },
     ],
-    tools: offered,
+    tools: offeredTools,
     maxTokens: 400,
     temperature: 0,
   }

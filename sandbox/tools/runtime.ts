@@ -1,8 +1,9 @@
 /** What a tool's program is made of: this Node, its libraries, and the compiled code of the tools. Nothing else of the machine. */
 import { access, realpath } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { installation } from '../../mesh/installation.js'
 import { librariesOf } from '../libraries.js'
-import { packageRoot, sandboxCode } from '../package.js'
 import type { Action } from '../plan.js'
 
 /** Older ones warn on standard error that --jitless switches WebAssembly off, unless that is said too; newer ones no longer know the flag. */
@@ -21,8 +22,7 @@ export function toolRuntime(): Promise<Action> {
 
 async function findRuntime(): Promise<Action> {
   const node = await realpath(process.execPath)
-  const root = await realpath(packageRoot)
-  const code = join(await realpath(sandboxCode), 'tools')
+  const code = await realpath(dirname(fileURLToPath(import.meta.url)))
   return {
     program: node,
     // Interpreted: the tool has no executable memory of its own, Node 24 does not reserve half a gigabyte of it against the memory
@@ -37,7 +37,7 @@ async function findRuntime(): Promise<Action> {
     ],
     env: { UV_THREADPOOL_SIZE: '1', UV_USE_IO_URING: '0' },
     // Node asks the nearest package.json whether a .js file is a module.
-    read: [code, join(root, 'package.json')],
+    read: [code, join(await realpath(installation), 'package.json')],
     execute: [...(await librariesOf(node)), ...(await sharedSources())],
   }
 }

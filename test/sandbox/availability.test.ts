@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { promisify } from 'node:util'
+import { installation } from '../../mesh/installation.js'
 import { sandboxAvailability } from '../../sandbox/availability.js'
-import { packageRoot } from '../../sandbox/package.js'
 
 test('this machine holds an action, and proves it', async () => {
   const answer = await sandboxAvailability()
@@ -15,8 +15,8 @@ test('this machine holds an action, and proves it', async () => {
 })
 
 test('the probe finds every layer broken where there is none', async () => {
-  const { stdout } = spawnSync(join(packageRoot, 'sandbox', 'launcher', 'build', 'probe'), [
-    join(packageRoot, 'package.json'),
+  const { stdout } = spawnSync(join(installation, 'sandbox', 'launcher', 'build', 'probe'), [
+    join(installation, 'package.json'),
   ])
   const broken = stdout.toString().trim().split('\n')
   for (const layer of [
@@ -32,7 +32,7 @@ test('the probe finds every layer broken where there is none', async () => {
 })
 
 describe('the build', () => {
-  const sources = join(packageRoot, 'sandbox', 'launcher')
+  const sources = join(installation, 'sandbox', 'launcher')
   async function copy(): Promise<string> {
     const folder = await realpath(await mkdtemp(join(tmpdir(), 'clawmesh build ')))
     await cp(sources, folder, { recursive: true, filter: (path) => !path.endsWith('/build') })

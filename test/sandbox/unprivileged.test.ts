@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
-import { packageRoot } from '../../sandbox/package.js'
+import { installation } from '../../mesh/installation.js'
 
 const root = process.geteuid?.() === 0
 const nobody = ['--reuid=nobody', '--regid=nogroup', '--clear-groups']
@@ -26,7 +26,7 @@ async function copyPackage(): Promise<string> {
     'test/attack',
   ]
   for (const part of [...parts, 'node_modules/zod', 'node_modules/yaml'])
-    await cp(join(packageRoot, part), join(folder, part), { recursive: true, dereference: true })
+    await cp(join(installation, part), join(folder, part), { recursive: true, dereference: true })
   return folder
 }
 

@@ -3,9 +3,9 @@ import { execFile } from 'node:child_process'
 import { readdir, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
-import { packageRoot } from '../../../sandbox/package.js'
+import { installation } from '../../../mesh/installation.js'
 
-const sources = join(packageRoot, 'test', 'attack', 'sandbox')
+const sources = join(installation, 'test', 'attack', 'sandbox')
 
 export async function attemptNames(): Promise<string[]> {
   return (await readdir(sources)).filter((name) => name.endsWith('.c')).map((name) => basename(name, '.c'))
