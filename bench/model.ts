@@ -177,7 +177,7 @@ function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN
 }
 
-function compared(value: number, baseline: number): Pick<Figure, 'baseline' | 'ratio'> {
+function compared(value: number, baseline: number): { baseline: number; ratio?: number } {
   return baseline > 0 ? { baseline, ratio: Math.round((100 * value) / baseline) / 100 } : { baseline }
 }
 

@@ -19,6 +19,7 @@ async function copyPackage(): Promise<string> {
   const parts = [
     'package.json',
     'dist/policies',
+    'dist/mesh/installation.js',
     'dist/sandbox',
     'dist/test',
     'sandbox/launcher',
