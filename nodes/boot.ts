@@ -53,7 +53,13 @@ async function boot(plan: NodePlan): Promise<Running> {
     plan.inference ? openModels(plan.inference) : undefined,
     readHardware(),
   ])
-  const advert = { hardware, sandbox: availability?.available ?? false, model: backend?.model.name ?? null }
+  // Both kinds of backend compute on this machine: servers elsewhere are refused when the backend is opened.
+  const advert = {
+    hardware,
+    sandbox: availability?.available ?? false,
+    model: backend?.model.name ?? null,
+    zone: backend ? 'mesh' : null,
+  }
   const hosts = (self: MeshNode) => (roles.includes('worker') ? [worker(self)] : [])
   const node = await joinMesh({ credentials, transport, chain: openChain(plan.chain), advert, hosts })
   if (plan.sandbox && availability?.available) {

@@ -6,6 +6,8 @@ import { Generate, inferenceName } from '../../inference/service.js'
 import { type ToolCall, toolCallSchema } from '../../inference/tool.js'
 import { actor, type Context, type MeshNode, message, on } from '../../mesh/index.js'
 import { ClawmeshError } from '../../policies/errors.js'
+import { join } from '../../router/label.js'
+import { route } from '../../router/route.js'
 import { type ActionOutcome, actionOutcomeSchema, RunAction, sandboxName } from '../../sandbox/service.js'
 import { offeredTools } from './tools.js'
 import { votes } from './voter.js'
@@ -37,7 +39,7 @@ export function worker(node: MeshNode) {
     (self) => {
       const doPart = async (words: string, context: Context): Promise<Report> => {
         const recordAs = { trace: context.trace, actor: self.name }
-        await node.audit.record({ kind: 'thought.asked', ...recordAs, facts: { words } })
+        await node.audit.record({ kind: 'thought.asked', ...recordAs, facts: { words, label: promptLabel } })
         const call = await think(node, words, context)
         await node.audit.record({ kind: 'thought.answered', ...recordAs, facts: { words, call } })
         const outcome = await act(node, call, context)
@@ -77,13 +79,17 @@ async function think(node: MeshNode, words: string, context: Context): Promise<T
   }
 }
 
+/** Nothing classifies prompts yet: each counts as the most sensitive. */
+const promptLabel = join([])
+
+/** Any of the models that the router lets see the prompt; a node that does not say where its model computes has none in the mesh. */
 function chooseModel(node: MeshNode): string {
-  const serving = node.nodes().filter(({ roles, draining }) => roles.includes('inference') && !draining)
-  const chosen = serving[Math.floor(Math.random() * serving.length)]
-  if (chosen) return chosen.name
-  throw new ClawmeshError('UNREACHABLE', 'No node in the mesh serves a model.', {
-    hint: 'Start a node with the role inference.',
-  })
+  const serving = node
+    .nodes()
+    .filter(({ roles, draining }) => roles.includes('inference') && !draining)
+    .map(({ name, advert }) => ({ name, zone: advert['zone'] === 'mesh' ? ('mesh' as const) : ('elsewhere' as const) }))
+  const allowed = route(promptLabel, serving)
+  return (allowed[Math.floor(Math.random() * allowed.length)] ?? allowed[0])?.name ?? ''
 }
 
 /** This node's own sandbox if it has one, else any other's. */
