@@ -1,4 +1,5 @@
 /** One running actor: what its factory returned, behind a mailbox. */
+import { setMaxListeners } from 'node:events'
 import { ClawmeshError } from '../policies/errors.js'
 import { type ActorDefinition, type Handler, parse, type Self } from './actor.js'
 import { Mailbox } from './mailbox.js'
@@ -18,6 +19,8 @@ export class Cell {
     this.name = name
     this.supervisor = supervisor
     this.mailbox = new Mailbox(definition.mailbox, definition.concurrency)
+    // Each message at work listens to it.
+    setMaxListeners(0, this.#ending.signal)
   }
 
   get ended(): boolean {
