@@ -18,6 +18,11 @@ const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
 if (major < 20 || (major === 20 && minor < 11))
   fail(`Node ${process.version} is too old: clawmesh needs 20.11 or newer.`)
 
+// Newer Nodes look for certificate authorities in the system's store, where an organisation puts its own, only when told to.
+const trust = process.allowedNodeEnvironmentFlags.has('--use-system-ca')
+  ? { NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --use-system-ca`.trim() }
+  : {}
+
 const release = takeLock(join(root, '.setup-lock'))
 try {
   if (!installed()) {
@@ -39,7 +44,7 @@ function installed() {
 function run(command, args) {
   const started = Date.now()
   // Output goes to stderr: the last line of stdout belongs to the command that follows.
-  const done = spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2] })
+  const done = spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2], env: { ...process.env, ...trust } })
   if (done.error) fail(`Could not run ${command}: ${done.error.message}`)
   if (done.status !== 0) fail(`${command} ${args.join(' ')} ended with status ${done.status ?? done.signal}.`)
   const seconds = Math.round((Date.now() - started) / 1000)
