@@ -1,0 +1,148 @@
+/** A verifier of audit trails made from docs/audit.md alone: it imports nothing of clawmesh. */
+import { createHash, createPublicKey, verify as verifySignature } from 'node:crypto'
+
+type Value = number | string | Buffer | null | Value[]
+
+export interface Sources {
+  /** The stream's messages, oldest first. */
+  messages: Uint8Array[]
+  /** The text of checkpoints.jsonl. */
+  checkpoints: string
+  /** The bytes of chain files. */
+  chains: Uint8Array[]
+  rootKey: Uint8Array
+}
+
+const sha256 = (...parts: Uint8Array[]) =>
+  parts.reduce((hash, part) => hash.update(part), createHash('sha256')).digest()
+
+/** Throws an Error that says what is wrong; otherwise the number of records, repetitions left out. */
+export function verifyByTheBook({ messages, checkpoints, chains, rootKey }: Sources): number {
+  const producers = new Map<string, { key: Buffer; hashes: Buffer[] }>()
+  const order: Buffer[] = []
+  for (const bytes of messages.flatMap((message) => list(unpack(message)).map(binary))) {
+    const [body, signature] = list(unpack(bytes)).map(binary)
+    const [, name, number, previous, , certificate] = list(unpack(body))
+    const producer = String(name)
+    if (certificate !== null) {
+      const key = certifiedKey(binary(certificate), rootKey)
+      check(sha256(key).toString('hex').slice(0, 32) === producer, 'certificate of another')
+      if (!producers.has(producer)) producers.set(producer, { key, hashes: [] })
+    }
+    const head = producers.get(producer)
+    if (!head) throw new Error('no certificate')
+    check(signed('audit', binary(body), binary(signature), head.key), 'signature')
+    const hash = sha256(bytes)
+    if (Number(number) < head.hashes.length) {
+      check(head.hashes[Number(number)]?.equals(hash) === true, 'number used twice')
+      continue
+    }
+    check(number === head.hashes.length, 'gap')
+    check(binary(previous).equals(head.hashes.at(-1) ?? Buffer.alloc(32)), 'previous')
+    head.hashes.push(hash)
+    order.push(hash)
+  }
+  compareCheckpoints(checkpoints, order, rootKey)
+  for (const file of chains) compareChain(file, producers)
+  return order.length
+}
+
+function certifiedKey(certificate: Buffer, rootKey: Uint8Array): Buffer {
+  const [inner, signature] = list(unpack(certificate)).map(binary)
+  check(signed('certificate', binary(inner), binary(signature), rootKey), 'certificate')
+  return binary(list(unpack(binary(inner)))[3])
+}
+
+function compareCheckpoints(text: string, order: Buffer[], rootKey: Uint8Array): void {
+  let before = ''
+  let from = 0
+  for (const line of text.split('\n').slice(0, -1)) {
+    const { signature, ...unsigned } = JSON.parse(line)
+    const bytes = Buffer.from(JSON.stringify(unsigned))
+    check(signed('checkpoint', bytes, Buffer.from(signature, 'hex'), rootKey), 'checkpoint signature')
+    check(unsigned.previous === sha256(Buffer.from(before)).toString('hex'), 'checkpoint order')
+    check(unsigned.count >= from && unsigned.count <= order.length, 'stream too short')
+    check(merkle(order.slice(from, unsigned.count)).toString('hex') === unsigned.root, 'checkpoint root')
+    before = line
+    from = unsigned.count
+  }
+}
+
+function compareChain(file: Uint8Array, producers: Map<string, { hashes: Buffer[] }>): void {
+  const bytes = Buffer.from(file)
+  const hashes: Buffer[] = []
+  let producer = ''
+  for (let at = 0; at < bytes.length; ) {
+    const end = at + 4 + bytes.readUInt32BE(at)
+    const record = bytes.subarray(at + 4, end)
+    producer = String(list(unpack(binary(list(unpack(record))[0])))[1])
+    hashes.push(sha256(record))
+    at = end
+  }
+  const streamed = producers.get(producer)?.hashes ?? []
+  check(Buffer.concat(hashes).equals(Buffer.concat(streamed)), 'chain file and stream differ')
+}
+
+function merkle(leaves: Buffer[]): Buffer {
+  const [only] = leaves
+  if (!only) return sha256()
+  if (leaves.length === 1) return sha256(Buffer.of(0), only)
+  let half = 1
+  while (half * 2 < leaves.length) half *= 2
+  return sha256(Buffer.of(1), merkle(leaves.slice(0, half)), merkle(leaves.slice(half)))
+}
+
+function signed(context: string, bytes: Buffer, signature: Buffer, publicKey: Uint8Array): boolean {
+  const key = createPublicKey({
+    key: Buffer.concat([Buffer.from('302a300506032b6570032100', 'hex'), publicKey]),
+    format: 'der',
+    type: 'spki',
+  })
+  return verifySignature(null, sha256(Buffer.from(`clawmesh ${context}\0`), bytes), key, signature)
+}
+
+/** msgpack, as far as the page says that it occurs. */
+function unpack(bytes: Uint8Array | undefined): Value {
+  const buffer = Buffer.from(bytes ?? [])
+  let at = 0
+  const uint = (size: number) => {
+    at += size
+    return buffer.readUIntBE(at - size, size)
+  }
+  const raw = (length: number) => {
+    at += length
+    check(at <= buffer.length, 'ends early')
+    return buffer.subarray(at - length, at)
+  }
+  const array = (length: number): Value[] => Array.from({ length }, next)
+  function next(): Value {
+    const tag = uint(1)
+    if (tag < 0x80) return tag
+    if (tag >= 0x90 && tag < 0xa0) return array(tag - 0x90)
+    if (tag >= 0xa0 && tag < 0xc0) return raw(tag - 0xa0).toString()
+    if (tag === 0xc0) return null
+    if (tag >= 0xc4 && tag <= 0xc6) return raw(uint(2 ** (tag - 0xc4)))
+    if (tag === 0xcb) return raw(8).readDoubleBE()
+    if (tag >= 0xcc && tag <= 0xce) return uint(2 ** (tag - 0xcc))
+    if (tag === 0xd9) return raw(uint(1)).toString()
+    if (tag === 0xdc) return array(uint(2))
+    throw new Error(`unexpected tag ${tag}`)
+  }
+  const value = next()
+  check(at === buffer.length, 'more than one value')
+  return value
+}
+
+function list(value: Value): Value[] {
+  if (Array.isArray(value)) return value
+  throw new Error('no array')
+}
+
+function binary(value: Value | undefined): Buffer {
+  if (Buffer.isBuffer(value)) return value
+  throw new Error('no bytes')
+}
+
+function check(holds: boolean, what: string): asserts holds {
+  if (!holds) throw new Error(what)
+}

@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict'
+import { readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { addressesOf } from '../../mesh/address.js'
+import { openChain } from '../../mesh/audit/chain.js'
+import { writeCheckpoint } from '../../mesh/audit/checkpoint.js'
+import { eventKinds } from '../../mesh/audit/event.js'
+import { verifyTrail } from '../../mesh/audit/verify.js'
+import { AuditWriter } from '../../mesh/audit/writer.js'
+import { installation } from '../../mesh/installation.js'
+import { createAuthority } from '../../mesh/seal/authority.js'
+import { enrol } from '../../mesh/seal/credentials.js'
+import { MemoryBroker } from '../../mesh/transport/memory.js'
+import type { Stored } from '../../mesh/transport/transport.js'
+import { temporaryFolder } from '../kit/mesh.js'
+import { type Sources, verifyByTheBook } from './audit-reader.js'
+
+/** Two nodes over two runs each, with a checkpoint after each run, read as a stranger would find it. */
+async function writeTrail(folder: string): Promise<Sources> {
+  const authority = createAuthority()
+  const addresses = addressesOf(authority.mesh, authority.meshKey)
+  const log = new MemoryBroker().connect().log(addresses.auditStream)
+  const nodes = ['one', 'two'].map((name) => enrol(authority, { name, roles: ['worker'] }, Date.now()))
+  const chainOf = (name: string) => join(folder, name, 'audit.chain')
+  const checkpoints = join(folder, 'checkpoints.jsonl')
+  const stored: Stored[] = []
+  for (const run of [1, 2]) {
+    for (const credentials of nodes) {
+      const chain = openChain(chainOf(credentials.certificate.name))
+      const writer = new AuditWriter({ credentials, addresses, log, chain, now: Date.now })
+      for (let n = 0; n < 3; n += 1)
+        await writer.record({ kind: 'thought.asked', trace: '', actor: 'worker', facts: { run, n } })
+      assert.ok(await writer.flush(5000))
+      writer.close()
+    }
+    stored.length = 0
+    for await (const message of log.read()) stored.push(message)
+    const { records } = verifyTrail({ stored, checkpoints: [], chains: new Map() }, authority.root.publicKey)
+    const hashes = records.map(({ hash }) => hash)
+    writeCheckpoint(checkpoints, hashes, authority.root, Date.now())
+  }
+  return {
+    messages: stored.map(({ bytes }) => bytes),
+    checkpoints: readFileSync(checkpoints, 'utf8'),
+    chains: nodes.map(({ certificate }) => readFileSync(chainOf(certificate.name))),
+    rootKey: authority.root.publicKey,
+  }
+}
+
+describe('docs/audit.md', () => {
+  const folder = temporaryFolder()
+  let sources: Sources
+  before(async () => {
+    sources = await writeTrail(folder)
+  })
+  after(() => rmSync(folder, { recursive: true, force: true }))
+
+  const fails = (changed: Partial<Sources>) => assert.throws(() => verifyByTheBook({ ...sources, ...changed }))
+
+  it('is enough to verify a trail of two nodes, two runs and two checkpoints', () => {
+    assert.equal(verifyByTheBook(sources), 12)
+  })
+
+  it('is enough to take a repetition for what it is', () => {
+    const [first = new Uint8Array()] = sources.messages
+    assert.equal(verifyByTheBook({ ...sources, messages: [...sources.messages, first] }), 12)
+  })
+
+  it('is enough to see a changed byte, a message left out, a shorter chain file, another root and an edited checkpoint', () => {
+    for (const [index, message] of sources.messages.entries()) {
+      fails({ messages: sources.messages.filter((_, other) => other !== index) })
+      for (let at = 0; at < message.length; at += 7) {
+        const bytes = message.slice()
+        bytes[at] = (bytes[at] ?? 0) ^ 1
+        fails({ messages: sources.messages.with(index, bytes) })
+      }
+    }
+    const [chain = new Uint8Array()] = sources.chains
+    const first = Buffer.from(chain).readUInt32BE(0) + 4
+    fails({ chains: [chain.subarray(0, first)] })
+    fails({ rootKey: createAuthority().root.publicKey })
+    fails({ checkpoints: sources.checkpoints.replace('"count":6', '"count":5') })
+  })
+
+  it('names every kind of event, and no other', () => {
+    const page = readFileSync(join(installation, 'docs', 'audit.md'), 'utf8')
+    const [, table = ''] = page.split('| kinds | of |\n')
+    const [rows = ''] = table.split('\n\n')
+    const named = [...rows.matchAll(/`([a-z]+\.[a-z]+)`/g)].map(([, kind]) => kind)
+    assert.deepEqual(named.sort(), [...eventKinds].sort())
+  })
+})

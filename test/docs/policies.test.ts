@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { installation } from '../../mesh/installation.js'
+import { covers, type Need } from '../../policies/coverage.js'
+import { parseProfile } from '../../policies/profile.js'
+
+const page = readFileSync(join(installation, 'docs', 'policies.md'), 'utf8')
+const workspace = '/home/anna/work'
+
+describe('docs/policies.md', () => {
+  const profile = parseProfile(/```yaml\n([\s\S]*?)```/.exec(page)?.[1] ?? '', 'docs/policies.md')
+  const rows = [...page.matchAll(/^\| (read|write|execute) `([^`]+)` \| (allow|ask|deny) \|/gm)]
+
+  it('shows every answer for every kind of access', () => {
+    assert.deepEqual(new Set(rows.map(([, , , answer]) => answer)), new Set(['allow', 'ask', 'deny']))
+    assert.equal(rows.length, 9)
+  })
+
+  for (const [, kind, path = '', answer] of rows)
+    it(`is right that the example answers ${answer} to ${kind} ${path}`, () => {
+      const need: Need = {
+        read: kind === 'read' ? [path] : [],
+        write: kind === 'write' ? [path] : [],
+        program: kind === 'execute' ? path : 'tool:read_file',
+      }
+      const { covered, askable } = covers(profile, need, workspace)
+      assert.equal(covered ? 'allow' : askable ? 'ask' : 'deny', answer)
+    })
+
+  it('states the limits that an empty policy has', () => {
+    const { limits } = parseProfile('')
+    const stated = [...page.matchAll(/^\| `limits\.\w+` \|[^|]*\| ([\d ]+) \|/gm)].map(([, value = '']) =>
+      Number(value.replaceAll(' ', '')),
+    )
+    const { wallMs, cpuSeconds, memoryMb, tmpMb, fileMb, processes, openFiles, outputBytes } = limits
+    assert.deepEqual(stated, [wallMs, cpuSeconds, memoryMb, tmpMb, fileMb, processes, openFiles, outputBytes])
+  })
+})
