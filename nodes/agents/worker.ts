@@ -8,6 +8,7 @@ import { actor, type Context, type MeshNode, message, on } from '../../mesh/inde
 import { ClawmeshError } from '../../policies/errors.js'
 import { toolSpecs } from '../../sandbox/index.js'
 import { type ActionOutcome, actionOutcomeSchema, RunAction, sandboxName } from '../../sandbox/service.js'
+import { longestPart } from './plan.js'
 import { votes } from './voter.js'
 
 export const reportSchema = z.object({
@@ -20,7 +21,7 @@ export type Report = z.output<typeof reportSchema>
 
 /** One thing to do, said in words. */
 export const DoPart = message('worker.do', {
-  request: z.object({ words: z.string().min(1).max(400) }),
+  request: z.object({ words: z.string().min(1).max(longestPart) }),
   reply: reportSchema,
   from: ['supervisor'],
 })
