@@ -1,5 +1,15 @@
 /** One mesh's folder on this machine. One process at a time owns it. */
-import { accessSync, constants, mkdirSync, readdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import {
+  accessSync,
+  constants,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { ClawmeshError } from '../policies/errors.js'
 
@@ -21,7 +31,17 @@ const leastFreeBytes = 32 * 1024 * 1024
 /** Takes the folder, or rejects with DATA_IN_USE if a living process has it. */
 export function openDataFolder(path: string): DataFolder {
   prepare(path)
-  const lock = takeLock(path)
+  const lock = takeLock(
+    join(path, 'lock'),
+    (holder) =>
+      new ClawmeshError(
+        'DATA_IN_USE',
+        `The data folder ${path} belongs to a mesh that is running (process ${holder}).`,
+        {
+          hint: 'Stop that one first, or choose another folder with --data.',
+        },
+      ),
+  )
   const nodesFolder = join(path, 'nodes')
   return {
     path,
@@ -74,36 +94,60 @@ function prepare(path: string): void {
   }
 }
 
-function takeLock(path: string): string {
-  const lock = join(path, 'lock')
+/** How long another process may take to remove a lock whose owner is dead. */
+const takeoverMs = 2000
+
+/**
+ * 1. A lock appears whole or not at all: it is written beside its place and linked to it.
+ * 2. A living owner alone removes its lock. That of a dead one is removed by whoever holds the lock for removing it and has looked again since, so of
+ *    several that find it nobody removes a lock that another has just taken.
+ */
+function takeLock(lock: string, refuse: (holder: number) => ClawmeshError): string {
+  const until = performance.now() + takeoverMs
   for (;;) {
+    if (createLock(lock)) return lock
+    const holder = readHolder(lock)
+    if (holder === 'free') continue
+    if (holder !== 'dead') throw refuse(holder)
+    const removal = `${lock}.removal`
     try {
-      writeFileSync(lock, `${process.pid} ${bornAt(process.pid)}`, { flag: 'wx', mode: 0o600 })
-      return lock
+      takeLock(removal, refuse)
     } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw ClawmeshError.from(error)
+      if (performance.now() > until) throw error
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5)
+      continue
     }
-    const holder = readLock(lock)
-    if (holder && isAlive(holder.pid) && bornAt(holder.pid) === holder.born) {
-      throw new ClawmeshError(
-        'DATA_IN_USE',
-        `The data folder ${path} belongs to a mesh that is running (process ${holder.pid}).`,
-        {
-          hint: 'Stop that one first, or choose another folder with --data.',
-        },
-      )
-    }
-    rmSync(lock, { force: true })
+    if (readHolder(lock) === 'dead') rmSync(lock, { force: true })
+    rmSync(removal, { force: true })
   }
 }
 
-function readLock(lock: string): { pid: number; born: string } | undefined {
+/** False if there is a lock already. */
+function createLock(lock: string): boolean {
+  const draft = `${lock}.${process.pid}.new`
   try {
-    const [pid = '', born = ''] = readFileSync(lock, 'utf8').split(' ')
-    return { pid: Number(pid), born }
-  } catch {
-    return undefined
+    writeFileSync(draft, `${process.pid} ${bornAt(process.pid)}`, { mode: 0o600 })
+    linkSync(draft, lock)
+    return true
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false
+    throw ClawmeshError.from(error)
+  } finally {
+    rmSync(draft, { force: true })
   }
+}
+
+/** The process that holds a lock, if it lives. What cannot be read as a lock was left by a crash of the machine. */
+function readHolder(lock: string): number | 'dead' | 'free' {
+  let text: string
+  try {
+    text = readFileSync(lock, 'utf8')
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return 'free'
+    throw ClawmeshError.from(error)
+  }
+  const [pid = 0, born = ''] = [Number(text.split(' ')[0]), text.split(' ')[1]]
+  return Number.isInteger(pid) && pid > 0 && isAlive(pid) && bornAt(pid) === born ? pid : 'dead'
 }
 
 function isAlive(pid: number): boolean {
@@ -115,11 +159,12 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** When a process began, where the system says so: a process id alone may have been given to another one since. */
+/** When a process began, where the system says so: a process id alone may have been given to another one since. Empty for one that has ended. */
 function bornAt(pid: number): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return fields[0] === 'Z' ? '' : (fields[19] ?? '')
   } catch {
     return ''
   }

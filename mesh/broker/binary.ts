@@ -5,12 +5,12 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { accessSync, constants, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { delimiter, isAbsolute, join } from 'node:path'
 import { promisify } from 'node:util'
 import { ClawmeshError } from '../../policies/errors.js'
 import { writeWhole } from '../disk.js'
 import { fetchDebianPackage } from './debian.js'
-import { fetchRelease } from './release.js'
+import { fetchRelease, type Patience } from './release.js'
 
 export interface BrokerBinary {
   path: string
@@ -27,6 +27,8 @@ export interface BinarySearch {
   /** Where release archives are fetched from; a mirror serves the same files and is held to the same digests. */
   releases: string
   progress: (text: string) => void
+  /** How long a silent download is waited for; 10 s unless told. */
+  patience?: Patience
 }
 
 const oldestVersion = [2, 9] as const
@@ -34,18 +36,32 @@ const run = promisify(execFile)
 
 export async function findBroker(search: BinarySearch): Promise<BrokerBinary> {
   if (search.named !== undefined) return { ...(await probe(search.named)), source: 'named' }
-  const inPath = search.searchPath
-    .split(delimiter)
-    .map((folder) => join(folder, 'nats-server'))
-    .find(isExecutable)
-  if (inPath) return { ...(await probe(inPath)), source: 'PATH' }
-  const cached = fromCache(search.cache)
-  if (cached) return { ...(await probe(cached)), source: 'cache' }
-  return fetchBroker(search)
+  const failures: string[] = []
+  for (const [source, path] of atHand(search)) {
+    try {
+      return { ...(await probe(path)), source }
+    } catch (error) {
+      failures.push(`${source}: ${(error as Error).message}`)
+      search.progress(`${(error as Error).message} Looking further …`)
+    }
+  }
+  return fetchBroker(search, failures)
 }
 
-async function fetchBroker(search: BinarySearch): Promise<BrokerBinary> {
-  const failures: string[] = []
+function atHand({ searchPath, cache }: BinarySearch): ['PATH' | 'cache', string][] {
+  const inPath = searchPath
+    .split(delimiter)
+    .filter(isAbsolute)
+    .map((folder) => join(folder, 'nats-server'))
+    .filter(isExecutable)
+  const cached = fromCache(cache)
+  return [
+    ...inPath.map((path) => ['PATH', path] as ['PATH', string]),
+    ...(cached ? [['cache', cached] as ['cache', string]] : []),
+  ]
+}
+
+async function fetchBroker(search: BinarySearch, failures: string[]): Promise<BrokerBinary> {
   for (const [source, fetchInto] of [
     ['release', fetchRelease],
     ['debian', fetchDebianPackage],
@@ -60,7 +76,9 @@ async function fetchBroker(search: BinarySearch): Promise<BrokerBinary> {
       renameSync(binary, join(search.cache, 'nats-server'))
       return { ...found, path: join(search.cache, 'nats-server'), source }
     } catch (error) {
-      failures.push(`${source}: ${error instanceof Error ? error.message : String(error)}`)
+      const why = error instanceof Error ? error.message : String(error)
+      failures.push(`${source}: ${why}`)
+      search.progress(`${source === 'release' ? 'The release' : 'The package'} cannot be used: ${why}`)
     } finally {
       rmSync(draft, { recursive: true, force: true })
     }
@@ -103,12 +121,15 @@ async function versionOf(path: string): Promise<string> {
     if (version) return version
     throw new Error(`it answered "${stdout.trim()}"`)
   } catch (cause) {
-    throw new ClawmeshError('BROKER_UNAVAILABLE', `${path} does not run as a nats-server.`, {
+    const why = cause instanceof Error ? firstLine(cause.message) : String(cause)
+    throw new ClawmeshError('BROKER_UNAVAILABLE', `${path} does not run as a nats-server: ${why}.`, {
       hint: 'Check the path in CLAWMESH_NATS_SERVER, or leave it unset and let clawmesh find one.',
       cause,
     })
   }
 }
+
+const firstLine = (text: string) => text.split('\n', 1)[0] ?? ''
 
 function isExecutable(path: string): boolean {
   try {

@@ -43,29 +43,24 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
 
   const keepRunning = async (): Promise<void> => {
     const { port } = server
-    const code = await server.process.ended
-    if (stopping) return
-    const now = Date.now()
-    restarts.push(now)
-    if (restarts.filter((time) => now - time < restartWindowMs).length > restartsAllowed) {
-      options.onFailure?.(
-        new ClawmeshError('BROKER_UNAVAILABLE', `nats-server died ${restarts.length} times in a row.`, {
+    for (;;) {
+      const code = await server.process.ended
+      if (stopping) return
+      const now = performance.now()
+      restarts.push(now)
+      if (restarts.filter((time) => now - time < restartWindowMs).length > restartsAllowed) {
+        throw new ClawmeshError('BROKER_UNAVAILABLE', `nats-server died ${restarts.length} times in a row.`, {
           hint: `Look at the end of ${logFile(options.folder)} for the reason.`,
-        }),
-      )
-      return
-    }
-    options.onRestart?.(`nats-server ended with status ${code}`)
-    try {
+        })
+      }
+      options.onRestart?.(`nats-server ended with status ${code}`)
       server = await launch(binary, options, port)
-    } catch (error) {
-      options.onFailure?.(ClawmeshError.from(error))
-      return
+      if (stopping) server.process.kill('SIGTERM')
     }
-    if (stopping) server.process.kill('SIGTERM')
-    void keepRunning()
   }
-  void keepRunning()
+  const kept = keepRunning().catch((error: unknown) => {
+    if (!stopping) options.onFailure?.(ClawmeshError.from(error))
+  })
 
   return {
     binary,
@@ -78,7 +73,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       // SIGTERM flushes the store; a server that does not come down is ended.
       server.process.kill('SIGTERM')
       const giveUp = setTimeout(() => server.process.kill('SIGKILL'), 5000)
-      await server.process.ended
+      await kept
       clearTimeout(giveUp)
     },
   }
@@ -102,9 +97,14 @@ async function launch(
   const listening = await waitForPort(ports, server)
   if (listening !== undefined) return { process: server, port: listening }
   server.kill('SIGKILL')
-  throw new ClawmeshError('BROKER_UNAVAILABLE', `nats-server did not start: ${lastError(options.folder)}`, {
-    hint: `Its log is ${logFile(options.folder)}.`,
-  })
+  const reason = lastError(options.folder)
+  throw new ClawmeshError(
+    /no space left|quota exceeded/i.test(reason) ? 'DISK_FULL' : 'BROKER_UNAVAILABLE',
+    `nats-server did not start: ${reason}`,
+    {
+      hint: `Its log is ${logFile(options.folder)}.`,
+    },
+  )
 }
 
 /** nats-server writes its ports to a file once it listens; undefined if it ended first or never did. */
@@ -115,7 +115,7 @@ async function waitForPort(folder: string, server: Guarded): Promise<number | un
   })
   for (const until = Date.now() + startTimeoutMs; Date.now() < until && !ended; ) {
     const file = readdirSync(folder).find((name) => name.endsWith('.ports'))
-    const port = file && /nats:\/\/[^"]*:(\d+)/.exec(readFileSync(join(folder, file), 'utf8'))?.[1]
+    const port = file && /nats:\/\/[^"]*:(\d+)"/.exec(readFileSync(join(folder, file), 'utf8'))?.[1]
     if (port) return Number(port)
     await new Promise((resolve) => setTimeout(resolve, 10))
   }

@@ -23,11 +23,26 @@ export async function fetchDebianPackage(folder: string, { progress }: BinarySea
     ['Debug::NoLocking', '1'],
     // The download runs as us, into a folder that only we can write.
     ['APT::Sandbox::User', ''],
+    ['Acquire::http::Timeout', '15'],
+    ['Acquire::https::Timeout', '15'],
   ].flatMap(([name, value]) => ['-o', `${name}=${value}`])
-  await run('apt-get', [...own, '-q', 'update'], { cwd: folder, timeout: 120_000 })
-  await run('apt-get', [...own, '-q', 'download', 'nats-server'], { cwd: folder, timeout: 120_000 })
+  await apt([...own, '-q', 'update'], folder)
+  await apt([...own, '-q', 'download', 'nats-server'], folder)
   const archive = readdirSync(folder).find((name) => name.endsWith('.deb'))
   if (!archive) throw new Error('apt-get left no package')
   await run('dpkg', ['-x', join(folder, archive), join(folder, 'root')])
   return join(folder, 'root', 'usr', 'sbin', 'nats-server')
+}
+
+/** Rejects with what apt itself says is wrong. */
+async function apt(args: string[], cwd: string): Promise<void> {
+  try {
+    await run('apt-get', args, { cwd, timeout: 120_000 })
+  } catch (cause) {
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT')
+      throw new Error('there is no apt-get here', { cause })
+    const said = cause instanceof Error && 'stderr' in cause ? String(cause.stderr) : ''
+    const complaint = /^E: (.*)$/m.exec(said)?.[1] ?? 'it failed or took too long'
+    throw new Error(`apt-get ${args.at(-1) === 'update' ? 'update' : 'download'}: ${complaint}`, { cause })
+  }
 }

@@ -36,9 +36,11 @@ export async function spawnGuarded(command: string, args: string[]): Promise<Gua
   })
   const pid = await firstLine(shell, command)
   const ended = new Promise<number>((resolve) => {
-    shell.once('exit', (code) => {
-      // If somebody killed the shell the program may still run: end it before anybody starts another.
+    shell.once('exit', async (code) => {
+      // If somebody killed the shell the program may still run: it must be gone, with its port and its files, before anybody starts another.
       endProcess(pid, 'SIGKILL')
+      shell.stdin?.destroy()
+      await gone(pid)
       resolve(code ?? 1)
     })
   })
@@ -57,6 +59,18 @@ async function firstLine(shell: ChildProcess, command: string): Promise<number> 
     return Number(line.value)
   } catch (cause) {
     throw new ClawmeshError('INTERNAL', `Could not start ${command} under /bin/sh.`, { cause })
+  }
+}
+
+/** A process that nobody reaps stays in the table for ever; it holds nothing any more. */
+async function gone(pid: number): Promise<void> {
+  for (let tries = 0; tries < 200; tries += 1) {
+    try {
+      process.kill(pid, 0)
+    } catch {
+      return
+    }
+    await new Promise((resolve) => setTimeout(resolve, 10))
   }
 }
 

@@ -57,11 +57,6 @@ export async function runJob(node: MeshNode, job: Job): Promise<JobResult> {
   const plan = planRequest(job.request, job.files)
   await note('task.planned', { ...plan })
   const parts = [...plan.collective, ...plan.single]
-  if (parts.length === 0) {
-    throw new ClawmeshError('USAGE', 'The request says nothing that could be done.', {
-      hint: 'Say what to do, for example: how many lines has notes.txt',
-    })
-  }
   job.progress(`${parts.length} part${parts.length > 1 ? 's' : ''} for ${job.workers.length} workers`)
   const done = await inTurn(parts, job.workers.length * partsAtOnce, (part, index) =>
     doPart(node, job, task, part, index),

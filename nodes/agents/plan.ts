@@ -3,6 +3,11 @@
  * of all files is put to each of them; every other sentence is one part as it stands.
  */
 
+import { ClawmeshError } from '../../policies/errors.js'
+
+/** In characters: what a worker takes in one sentence. */
+export const longestPart = 400
+
 export interface Part {
   words: string
   /** The file that it is about, for a part of a sentence about all files. */
@@ -21,16 +26,36 @@ const everything =
 
 const sentence = /(?<=[.!?])\s+(?=\S)/
 
+/** Throws USAGE for a request that says nothing to do, or too much at once. */
 export function planRequest(request: string, files: string[]): Plan {
   const sentences = request
     .split(sentence)
     .map((words) => words.trim())
     .filter((words) => words !== '')
   const collective = sentences.filter((words) => everything.test(words))
-  return {
+  const plan = {
     collective: collective.flatMap((words) =>
       files.map((file) => ({ file, words: words.replace(everything, `in ${file}`) })),
     ),
     single: sentences.filter((words) => !everything.test(words)).map((words) => ({ words })),
+  }
+  check(plan)
+  return plan
+}
+
+function check({ collective, single }: Plan): void {
+  const parts = [...collective, ...single]
+  if (parts.length === 0) {
+    throw new ClawmeshError('USAGE', 'The request says nothing that could be done.', {
+      hint: 'Say what to do, for example: how many lines has notes.txt',
+    })
+  }
+  const long = parts.find(({ words }) => words.length > longestPart)
+  if (long) {
+    throw new ClawmeshError(
+      'USAGE',
+      `A sentence of the request is too long: with its file name it has ${long.words.length} characters, at most ${longestPart} are taken.`,
+      { hint: 'Say it in several shorter sentences.' },
+    )
   }
 }

@@ -9,6 +9,7 @@ import { ClawmeshError } from '../../policies/errors.js'
 import { join } from '../../router/label.js'
 import { route } from '../../router/route.js'
 import { type ActionOutcome, actionOutcomeSchema, RunAction, sandboxName } from '../../sandbox/service.js'
+import { longestPart } from './plan.js'
 import { offeredTools } from './tools.js'
 import { votes } from './voter.js'
 
@@ -22,7 +23,7 @@ export type Report = z.output<typeof reportSchema>
 
 /** One thing to do, said in words. */
 export const DoPart = message('worker.do', {
-  request: z.object({ words: z.string().min(1).max(400) }),
+  request: z.object({ words: z.string().min(1).max(longestPart) }),
   reply: reportSchema,
   from: ['supervisor'],
 })

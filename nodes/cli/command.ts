@@ -15,7 +15,9 @@ export interface Command {
   usage: string
   help: string
   options: Record<string, Option>
-  run(args: string[], values: Values): Promise<number>
+  /** What the one word after the name is, for a command that takes one. */
+  takes?: string
+  run(given: string | undefined, values: Values): Promise<number>
 }
 
 export type Values = Record<string, string | boolean | (string | boolean)[] | undefined>

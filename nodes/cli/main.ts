@@ -5,14 +5,15 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { installation } from '../../mesh/installation.js'
 import { ClawmeshError } from '../../policies/errors.js'
-import { readConfig } from '../config.js'
 import { auditVerify } from './audit.js'
 import { type Command, parseConfig } from './command.js'
+import { explain, failureOf } from './failure.js'
 import { start } from './start.js'
 
 const commands: Command[] = [start, auditVerify]
 
-process.exitCode = await main(process.argv.slice(2)).catch(explain)
+const given = process.argv.slice(2)
+process.exitCode = await main(given).catch(fail)
 
 async function main(args: string[]): Promise<number> {
   const [first = 'help'] = args
@@ -27,7 +28,19 @@ async function main(args: string[]): Promise<number> {
   const rest = args.slice(command.name.split(' ').length)
   if (rest.includes('--help') || rest.includes('-h')) return print(helpOf(command))
   const { values, positionals } = parse(command, rest)
-  return command.run(positionals, values)
+  for (const [option, value] of Object.entries(values)) {
+    if (value === '') throw new ClawmeshError('USAGE', `--${option} is empty.`, { hint: seeHelp(command) })
+  }
+  const [request, surplus] = positionals
+  if (request !== undefined && !command.takes) {
+    throw new ClawmeshError('USAGE', `clawmesh ${command.name} takes no "${request}".`, { hint: seeHelp(command) })
+  }
+  if (surplus !== undefined) {
+    throw new ClawmeshError('USAGE', `There is more than one ${command.takes}.`, {
+      hint: `Put the ${command.takes} in quotation marks.`,
+    })
+  }
+  return command.run(request, values)
 }
 
 function parse(command: Command, args: string[]) {
@@ -35,11 +48,13 @@ function parse(command: Command, args: string[]) {
     return parseArgs({ args, options: parseConfig(command.options), allowPositionals: true, strict: true })
   } catch (cause) {
     throw new ClawmeshError('USAGE', cause instanceof Error ? cause.message : String(cause), {
-      hint: `See clawmesh ${command.name} --help.`,
+      hint: seeHelp(command),
       cause,
     })
   }
 }
+
+const seeHelp = ({ name }: Command) => `See clawmesh ${name} --help.`
 
 function overview(): string {
   const width = Math.max(...commands.map(({ name }) => name.length))
@@ -79,10 +94,8 @@ function print(text: string): number {
   return 0
 }
 
-function explain(thrown: unknown): number {
-  const error = ClawmeshError.from(thrown)
-  process.stderr.write(`clawmesh: ${error.message}\n${error.hint ? `  ${error.hint}\n` : ''}`)
-  if (error.code === 'INTERNAL' && readConfig().debug && thrown instanceof Error)
-    process.stderr.write(`${thrown.stack}\n`)
-  return error.exitStatus
+/** A program that asked for JSON gets it in failure too. */
+function fail(thrown: unknown): number {
+  if (given.includes('--json')) print(JSON.stringify({ ok: false, error: failureOf(thrown) }))
+  return explain(thrown)
 }

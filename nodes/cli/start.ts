@@ -6,12 +6,14 @@ import { supervise } from '../../mesh/index.js'
 import { installation } from '../../mesh/installation.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { type JobResult, runJob } from '../agents/job.js'
+import { planRequest } from '../agents/plan.js'
 import { readConfig } from '../config.js'
 import { openDataFolder, openFreeDataFolder } from '../data-folder.js'
 import { readPolicy } from '../policy-file.js'
 import { type Site, startSite } from '../site.js'
 import { listFiles } from '../workspace.js'
 import { type Command, text, type Values } from './command.js'
+import { explain, failureOf } from './failure.js'
 import { printAnswer, printTrail, summarise } from './report.js'
 import { approver, progress } from './terminal.js'
 
@@ -39,18 +41,16 @@ export const start: Command = {
       help: 'a model folder to serve (default: a model server on this machine, else the shipped model)',
     },
   },
+  takes: 'request',
   run: startMesh,
 }
 
-async function startMesh(requests: string[], values: Values): Promise<number> {
+async function startMesh(own: string | undefined, values: Values): Promise<number> {
   const began = performance.now()
-  if (requests.length > 1) {
-    throw new ClawmeshError('USAGE', 'There is more than one request.', { hint: 'Put the request in quotation marks.' })
-  }
-  const [own] = requests
   const workspace = resolve(text(values, 'workspace') ?? (own === undefined ? join(example, 'workspace') : '.'))
   const request = own ?? readFileSync(join(example, 'request.txt'), 'utf8').trim()
   const files = listFiles(workspace)
+  planRequest(request, files)
   const policy = await readPolicy(text(values, 'policy') ?? 'ask-first')
   const port = readPort(text(values, 'port'))
   const config = readConfig()
@@ -102,36 +102,53 @@ async function runOn(site: Site, run: Run): Promise<number> {
   const results: JobResult[] = []
   let failure: unknown
   try {
-    progress(`${site.node.nodes().length} nodes are up`)
-    await site.node.spawn(approver)
-    const children = workers.map((name) => ({ name, definition: 'worker', prefers: name }))
-    const supervisor = await supervise(site.node, {
-      name: 'supervisor',
-      children,
-      onRestart: (child, node, reason) => progress(`${child} goes on on ${node}: ${reason}`),
-      onGiveUp: (_, error) => progress(error.message),
-    })
-    const job = { files: run.files, workers, signal: run.stop, progress }
-    const result = await runJob(site.node, { ...job, request: run.request })
-    results.push(result)
-    if (!run.json) printAnswer(result)
-    if (run.stays) await stay(site, job, results, run)
-    await supervisor.stop()
+    await work(site, run, results)
   } catch (error) {
     failure = error
   }
   progress('draining')
-  const trail = await site.close()
+  const trail = await site.close().catch((error: unknown) => {
+    failure ??= error
+  })
+  if (!trail) throw failure
   if (run.json) {
     const summary = summarise(results[0], trail, site.broker.binary, performance.now() - run.began)
-    process.stdout.write(`${JSON.stringify(summary)}\n`)
+    process.stdout.write(
+      `${JSON.stringify(failure ? { ...summary, ok: false, error: failureOf(failure) } : summary)}\n`,
+    )
   } else {
     printTrail(results[0], trail)
   }
-  if (run.stop.aborted && !(failure instanceof ClawmeshError && failure.code !== 'CANCELLED') && run.stays) return 0
-  if (failure) throw failure
+  if (failure) return explain(failure)
   return results.every(({ ok }) => ok) && trail.verdict.ok ? 0 : 1
 }
+
+async function work(site: Site, run: Run, results: JobResult[]): Promise<void> {
+  progress(`${site.node.nodes().length} nodes are up`)
+  await site.node.spawn(approver)
+  const supervisor = await supervise(site.node, {
+    name: 'supervisor',
+    children: workers.map((name) => ({ name, definition: 'worker', prefers: name })),
+    onRestart: (child, node, reason) => progress(`${child} goes on on ${node}: ${reason}`),
+    onGiveUp: (_, error) => progress(error.message),
+  })
+  try {
+    const job = { files: run.files, workers, signal: run.stop, progress }
+    const result = await runJob(site.node, { ...job, request: run.request })
+    results.push(result)
+    // What came of a job that was cut short is no answer: why it was is what to say.
+    run.stop.throwIfAborted()
+    if (!run.json) printAnswer(result)
+    if (run.stays) await stay(site, job, results, run)
+  } catch (error) {
+    // Ctrl-C is how a mesh that stays is meant to end, and nothing has failed then.
+    if (!(run.stays && error === run.stop.reason && isCancelled(error))) throw error
+  } finally {
+    await supervisor.stop()
+  }
+}
+
+const isCancelled = (error: unknown) => error instanceof ClawmeshError && error.code === 'CANCELLED'
 
 /** Takes further requests at a terminal, and otherwise waits for the signal to stop. */
 async function stay(
@@ -145,13 +162,14 @@ async function stay(
     await new Promise<void>((resolve) =>
       run.stop.aborted ? resolve() : run.stop.addEventListener('abort', () => resolve(), { once: true }),
     )
-    return
+    run.stop.throwIfAborted()
   }
   while (!run.stop.aborted) {
     const terminal = createInterface({ input: process.stdin, output: process.stderr })
     terminal.on('SIGINT', () => process.emit('SIGINT'))
     const typed = await terminal.question('clawmesh> ', { signal: run.stop }).catch(() => undefined)
     terminal.close()
+    run.stop.throwIfAborted()
     if (typed === undefined) return
     if (typed.trim() === '') continue
     const result = await runJob(site.node, { ...job, request: typed.trim() })
