@@ -127,7 +127,7 @@ export class MeshNode {
 
   async begin(hosts: ActorDefinition[], advert: Advert): Promise<void> {
     for (const definition of hosts) this.#hosts.set(definition.name, definition)
-    this.#transport.onConnection((connected) => this.directory.connection(connected))
+    this.#transport.onConnection((connected) => this.#connection(connected))
     this.directory.onLost((node) => this.#lost(node))
     this.directory.onTaken((actor) =>
       this.#cells.get(actor)?.end(new ClawmeshError('CANCELLED', `Actor "${actor}" runs elsewhere now.`)),
@@ -207,6 +207,8 @@ export class MeshNode {
     const cell = new Cell(definition, name, supervisor)
     const ref = this.ref(name)
     await cell.start(ref, args)
+    // A supervisor whose first order was answered in vain gives it again: one actor under one name.
+    this.#cells.get(name)?.end()
     this.#cells.set(name, cell)
     return ref
   }
@@ -240,6 +242,14 @@ export class MeshNode {
       .tell(ActorDown, down)
       // A supervisor that is gone itself cannot be told; it looks after its children when it comes back.
       .catch(() => undefined)
+  }
+
+  #connection(connected: boolean): void {
+    this.directory.connection(connected)
+    this.#post.connection(connected)
+    if (connected) return
+    this.#outbound.disconnected(this.self)
+    this.#inbound.disconnected(this.self)
   }
 
   #lost(node: NodeInfo): void {

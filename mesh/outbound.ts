@@ -114,6 +114,18 @@ export class Outbound implements Caller {
     }
   }
 
+  /** What was on its way when the connection broke may or may not have arrived; nobody else will say. */
+  disconnected(self: Peer): void {
+    for (const pending of this.#pending.values()) {
+      if (pending.peer.id === self.id) continue
+      pending.fail(
+        new ClawmeshError('UNREACHABLE', 'The connection to the mesh was lost before the answer came.', {
+          hint: 'Whether the work was done is not known. Ask again if doing it twice does no harm.',
+        }),
+      )
+    }
+  }
+
   close(): void {
     for (const pending of this.#pending.values())
       pending.fail(new ClawmeshError('CANCELLED', 'This node is leaving the mesh.'))
