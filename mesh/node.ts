@@ -236,12 +236,20 @@ export class MeshNode {
     cell.end(new ClawmeshError('ACTOR_CRASHED', `Actor "${cell.name}" crashed: ${reason}`))
     await this.note('actor.crashed', { name: cell.name, reason })
     await this.directory.release(cell.name).catch(() => undefined)
-    if (cell.supervisor === undefined) return
-    const down = { name: cell.name, node: this.name, reason }
-    await this.ref(cell.supervisor)
-      .tell(ActorDown, down)
-      // A supervisor that is gone itself cannot be told; it looks after its children when it comes back.
-      .catch(() => undefined)
+    if (cell.supervisor !== undefined) await this.#report(cell.supervisor, { name: cell.name, node: this.name, reason })
+  }
+
+  /** A report that is lost on the way leaves a child dead for good, so it is made until it is heard. */
+  async #report(supervisor: string, down: { name: string; node: string; reason: string }): Promise<void> {
+    while (!this.#closing) {
+      try {
+        await this.ref(supervisor).ask(ActorDown, down)
+        return
+      } catch (error) {
+        if (!ClawmeshError.from(error).retry) return
+        await new Promise((resolve) => setTimeout(resolve, reportAgainMs))
+      }
+    }
   }
 
   #connection(connected: boolean): void {
@@ -259,5 +267,7 @@ export class MeshNode {
     if (!this.#closing) void this.note('node.lost', { name: node.name }).catch(() => undefined)
   }
 }
+
+const reportAgainMs = 200
 
 const nodeOf = (target: string) => (target.startsWith('node/') ? target.slice('node/'.length) : undefined)

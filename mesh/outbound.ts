@@ -116,8 +116,9 @@ export class Outbound implements Caller {
 
   /** What was on its way when the connection broke may or may not have arrived; nobody else will say. */
   disconnected(self: Peer): void {
-    for (const pending of this.#pending.values()) {
+    for (const [number, pending] of this.#pending) {
       if (pending.peer.id === self.id) continue
+      this.#cancel(pending.peer, number, this.#options.now() + defaultTimeoutMs)
       pending.fail(
         new ClawmeshError('UNREACHABLE', 'The connection to the mesh was lost before the answer came.', {
           hint: 'Whether the work was done is not known. Ask again if doing it twice does no harm.',
@@ -148,7 +149,7 @@ export class Outbound implements Caller {
       return this.#pending.delete(number)
     }
     const cancel = () => {
-      if (finish()) this.#options.send(peer, 'cancel', number, deadline, null)
+      if (finish()) this.#cancel(peer, number, deadline)
     }
     const fail = (error: ClawmeshError) => {
       cancel()
@@ -181,6 +182,14 @@ export class Outbound implements Caller {
       settle.fail(ClawmeshError.from(error))
     }
     return { number, cancel }
+  }
+
+  #cancel(peer: Peer, number: number, deadline: number): void {
+    try {
+      this.#options.send(peer, 'cancel', number, deadline, null)
+    } catch {
+      // Too much waits for the broker: the deadline ends the work instead.
+    }
   }
 
   #deadline({ deadline, timeoutMs }: CallOptions): number {

@@ -1,7 +1,8 @@
 /** One mesh's folder on this machine. One process at a time owns it. */
-import { accessSync, constants, mkdirSync, readdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { accessSync, constants, mkdirSync, readdirSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { ClawmeshError } from '../policies/errors.js'
+import { type Lock, takeLock } from './lock.js'
 
 export interface DataFolder {
   readonly path: string
@@ -21,7 +22,7 @@ const leastFreeBytes = 32 * 1024 * 1024
 /** Takes the folder, or rejects with DATA_IN_USE if a living process has it. */
 export function openDataFolder(path: string): DataFolder {
   prepare(path)
-  const lock = takeLock(path)
+  const lock = lockFolder(path)
   const nodesFolder = join(path, 'nodes')
   return {
     path,
@@ -37,7 +38,7 @@ export function openDataFolder(path: string): DataFolder {
       mkdirSync(nodesFolder, { recursive: true, mode: 0o700 })
       return readdirSync(nodesFolder)
     },
-    release: () => rmSync(lock, { force: true }),
+    release: () => lock.release(),
   }
 }
 
@@ -74,53 +75,14 @@ function prepare(path: string): void {
   }
 }
 
-function takeLock(path: string): string {
-  const lock = join(path, 'lock')
-  for (;;) {
-    try {
-      writeFileSync(lock, `${process.pid} ${bornAt(process.pid)}`, { flag: 'wx', mode: 0o600 })
-      return lock
-    } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw ClawmeshError.from(error)
-    }
-    const holder = readLock(lock)
-    if (holder && isAlive(holder.pid) && bornAt(holder.pid) === holder.born) {
-      throw new ClawmeshError(
-        'DATA_IN_USE',
-        `The data folder ${path} belongs to a mesh that is running (process ${holder.pid}).`,
-        {
-          hint: 'Stop that one first, or choose another folder with --data.',
-        },
-      )
-    }
-    rmSync(lock, { force: true })
-  }
-}
-
-function readLock(lock: string): { pid: number; born: string } | undefined {
-  try {
-    const [pid = '', born = ''] = readFileSync(lock, 'utf8').split(' ')
-    return { pid: Number(pid), born }
-  } catch {
-    return undefined
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'
-  }
-}
-
-/** When a process began, where the system says so: a process id alone may have been given to another one since. */
-function bornAt(pid: number): string {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
-  } catch {
-    return ''
-  }
+function lockFolder(path: string): Lock {
+  const lock = takeLock(join(path, 'lock'))
+  if ('release' in lock) return lock
+  throw new ClawmeshError(
+    'DATA_IN_USE',
+    `The data folder ${path} belongs to a mesh that is running (process ${lock.holder}).`,
+    {
+      hint: 'Stop that one first, or choose another folder with --data.',
+    },
+  )
 }
