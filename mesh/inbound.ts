@@ -144,13 +144,16 @@ export class Inbound {
   async #stream(letter: Letter, items: AsyncIterable<unknown>, running: Running): Promise<void> {
     const { signal } = running.abort
     signal.addEventListener('abort', () => running.more(), { once: true })
+    // Numbered: a wire that loses or swaps items must not go unnoticed.
+    let number = 0
     for await (const item of items) {
       if (running.credit === 0) await this.#credit(running)
       signal.throwIfAborted()
       running.credit -= 1
-      this.#answer(letter, 'item', item)
+      this.#answer(letter, 'item', [number, item ?? null])
+      number += 1
     }
-    this.#answer(letter, 'end', null)
+    this.#answer(letter, 'end', [number])
   }
 
   #settleFailure(letter: Letter, cell: Cell, error: unknown, running: Running): void {

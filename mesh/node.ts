@@ -102,7 +102,13 @@ export class MeshNode {
       refuse: (error, peer) => this.#refusals.count(error.code, error.message, peer?.certificate.name),
     })
     const send: Post['send'] = (peer, kind, call, deadline, body) => this.#post.send(peer, kind, call, deadline, body)
-    this.#outbound = new Outbound({ locate: (target, withinMs) => this.#locate(target, withinMs), send, now })
+    this.#outbound = new Outbound({
+      locate: (target, withinMs) => this.#locate(target, withinMs),
+      send,
+      notAsked: ({ certificate }) =>
+        this.#refusals.count('UNAUTHENTIC', 'An answer arrived from a node that was not asked.', certificate.name),
+      now,
+    })
     this.#inbound = new Inbound({
       cell: (name) => this.#cells.get(name),
       send,
@@ -129,6 +135,7 @@ export class MeshNode {
     for (const definition of hosts) this.#hosts.set(definition.name, definition)
     this.#transport.onConnection((connected) => this.#connection(connected))
     this.directory.onLost((node) => this.#lost(node))
+    this.directory.onReturned(({ peer }) => this.#outbound.lose(peer))
     this.directory.onTaken((actor) =>
       this.#cells.get(actor)?.end(new ClawmeshError('CANCELLED', `Actor "${actor}" runs elsewhere now.`)),
     )

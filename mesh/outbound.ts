@@ -28,6 +28,8 @@ interface Pending {
 export interface OutboundOptions {
   locate(target: string, withinMs: number): Promise<Peer | undefined>
   send(peer: Peer, kind: Kind, call: number, deadline: number, body: unknown): void
+  /** A node answers a call that was made to another one. */
+  notAsked(peer: Peer): void
   now(): number
 }
 
@@ -93,22 +95,27 @@ export class Outbound implements Caller {
     }
   }
 
-  /** An answer arrived. It counts only from the node that was asked. */
+  /** An answer arrived. It counts only from the node that was asked; one that came too late is nobody's fault. */
   receive({ peer, kind, call, body }: Letter): void {
     const pending = this.#pending.get(call)
-    if (pending?.peer.id !== peer.id) return
+    if (!pending) return
+    if (pending.peer.id !== peer.id) return this.#options.notAsked(peer)
     if (kind === 'error') pending.fail(errorOf(body))
     else pending.receive(kind, body)
   }
 
-  /** Nothing more will come from this node. */
+  /** Nothing more will come from this node, or what was sent to it may never have reached it. */
   lose(peer: Peer): void {
     for (const pending of this.#pending.values()) {
       if (pending.peer.id === peer.id) {
         pending.fail(
-          new ClawmeshError('UNREACHABLE', `Node "${peer.certificate.name}" was lost before it answered.`, {
-            hint: 'Whether the work was done is not known. Ask again if doing it twice does no harm.',
-          }),
+          new ClawmeshError(
+            'UNREACHABLE',
+            `Node "${peer.certificate.name}" was lost, or cut off, before it answered.`,
+            {
+              hint: 'Whether the work was done is not known. Ask again if doing it twice does no harm.',
+            },
+          ),
         )
       }
     }
