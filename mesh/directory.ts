@@ -4,6 +4,8 @@
  * 1. A node's entry is its lease: it is written again every second, and a node whose entry stands still for longer than the lease is lost.
  * 2. Only time in which this node itself was connected counts, so a broker that was away does not make everybody look dead.
  * 3. An actor's entry is written by compare-and-swap, and only over nobody or over an owner whose lease has ended: one name, one owner.
+ * 4. An entry counts its node's connections. When the count changes, what was sent to that node in between may have met nobody: the wire does not say so, the
+ *    directory does.
  */
 import { z } from 'zod'
 import { ClawmeshError } from '../policies/errors.js'
@@ -27,6 +29,8 @@ export interface NodeInfo {
   readonly roles: readonly Role[]
   readonly draining: boolean
   readonly advert: Advert
+  /** How often it has been connected, this time included. */
+  readonly connection: number
 }
 
 interface KnownNode extends NodeInfo {
@@ -35,7 +39,7 @@ interface KnownNode extends NodeInfo {
   seen: number
 }
 
-const nodeSchema = z.tuple([binary, z.number(), z.number(), z.boolean(), z.record(z.string(), z.unknown())])
+const nodeSchema = z.tuple([binary, z.number(), z.number(), z.boolean(), z.number(), z.record(z.string(), z.unknown())])
 const actorSchema = z.tuple([z.string(), z.string()])
 
 export interface DirectoryOptions {
@@ -54,12 +58,14 @@ export class Directory {
   readonly #keys = new Map<string, string>()
   readonly #changed = new Set<() => void>()
   readonly #lostListeners = new Set<(node: NodeInfo) => void>()
+  readonly #returnedListeners = new Set<(node: NodeInfo) => void>()
   readonly #takenListeners = new Set<(actor: string) => void>()
   #watch: Subscription | undefined
   #timer: NodeJS.Timeout | undefined
   #beat = 0
   #draining = false
   #connected = true
+  #connection = 1
   #advert: Advert = {}
 
   constructor(options: DirectoryOptions) {
@@ -154,14 +160,22 @@ export class Directory {
     this.#lostListeners.add(listener)
   }
 
+  /** A node was cut off from the broker and is back. */
+  onReturned(listener: (node: NodeInfo) => void): void {
+    this.#returnedListeners.add(listener)
+  }
+
   /** An actor of this node now belongs to another: what runs here is a leftover and must stop. */
   onTaken(listener: (actor: string) => void): void {
     this.#takenListeners.add(listener)
   }
 
   connection(connected: boolean): void {
+    const isBack = connected && !this.#connected
     this.#connected = connected
-    if (!connected) return
+    if (!isBack) return
+    this.#connection += 1
+    void this.#announce().catch(() => undefined)
     const now = performance.now()
     for (const node of this.#nodes.values()) if (node.seen > 0) node.seen = now
   }
@@ -176,7 +190,14 @@ export class Directory {
     const { bucket, addresses, self, now } = this.#options
     const key = addresses.nodeKey(self.certificate.name)
     this.#beat += 1
-    const value = this.#seal(key, [self.announcement, this.#beat, now(), this.#draining, this.#advert])
+    const value = this.#seal(key, [
+      self.announcement,
+      this.#beat,
+      now(),
+      this.#draining,
+      this.#connection,
+      this.#advert,
+    ])
     const revision = await bucket.put(key, value)
     this.#read({ key, value, revision })
   }
@@ -194,7 +215,7 @@ export class Directory {
   }
 
   #readNode(key: string, content: unknown): void {
-    const [announcement, beat, beatAt, draining, advert] = nodeSchema.parse(content)
+    const [announcement, beat, beatAt, draining, connection, advert] = nodeSchema.parse(content)
     const { rootKey, now } = this.#options
     const known = this.#nodes.get(fingerprint(announcement))
     const peer = known?.peer ?? readAnnouncement(announcement, rootKey, now())
@@ -203,7 +224,9 @@ export class Directory {
     const isFresh = known !== undefined || now() - beatAt < leaseMs
     const seen = isFresh ? performance.now() : 0
     const { name, roles } = peer.certificate
-    this.#nodes.set(peer.id, { peer, name, roles, draining, advert, beat, seen })
+    const node = { peer, name, roles, draining, advert, connection, beat, seen }
+    this.#nodes.set(peer.id, node)
+    if (known && known.connection !== connection) for (const returned of this.#returnedListeners) returned(node)
     const before = this.#keys.get(key)
     this.#keys.set(key, peer.id)
     if (before !== undefined && before !== peer.id) this.#lose(before)

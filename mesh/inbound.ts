@@ -53,6 +53,14 @@ export class Inbound {
     }
   }
 
+  /** Callers elsewhere take the same loss for their answer: what is done for them would be done for nobody. */
+  disconnected(self: Peer): void {
+    for (const [key, running] of this.#running) {
+      if (!key.startsWith(`${self.id}/`))
+        running.abort.abort(new ClawmeshError('UNREACHABLE', 'The connection to the mesh was lost during the work.'))
+    }
+  }
+
   #admit(letter: Letter): void {
     const request = requestSchema.safeParse(letter.body)
     if (!request.success) return this.#fail(letter, new ClawmeshError('MESSAGE_INVALID', 'The request cannot be read.'))
@@ -116,7 +124,7 @@ export class Inbound {
       running.abort.signal.throwIfAborted()
       const result = handler.handle(body, context)
       if (isStream(handler.message)) await this.#stream(letter, result as AsyncIterable<unknown>, running)
-      else this.#answer(letter, 'reply', await (result as Promise<unknown>))
+      else await this.#reply(letter, result, running)
     } catch (error) {
       this.#settleFailure(letter, cell, error, running)
     } finally {
@@ -126,16 +134,26 @@ export class Inbound {
     }
   }
 
+  async #reply(letter: Letter, result: unknown, running: Running): Promise<void> {
+    const body = await result
+    // Work that was broken off has no result, whatever it returns.
+    running.abort.signal.throwIfAborted()
+    this.#answer(letter, 'reply', body)
+  }
+
   async #stream(letter: Letter, items: AsyncIterable<unknown>, running: Running): Promise<void> {
     const { signal } = running.abort
     signal.addEventListener('abort', () => running.more(), { once: true })
+    // Numbered: a wire that loses or swaps items must not go unnoticed.
+    let number = 0
     for await (const item of items) {
       if (running.credit === 0) await this.#credit(running)
       signal.throwIfAborted()
       running.credit -= 1
-      this.#answer(letter, 'item', item)
+      this.#answer(letter, 'item', [number, item ?? null])
+      number += 1
     }
-    this.#answer(letter, 'end', null)
+    this.#answer(letter, 'end', [number])
   }
 
   #settleFailure(letter: Letter, cell: Cell, error: unknown, running: Running): void {
@@ -152,7 +170,11 @@ export class Inbound {
   }
 
   #fail(letter: Letter, error: ClawmeshError): void {
-    this.#answer(letter, 'error', errorBody(error))
+    try {
+      this.#answer(letter, 'error', errorBody(error))
+    } catch {
+      // There is no way to the caller: its deadline tells it.
+    }
   }
 
   #grant(running: Running | undefined, amount: unknown): void {

@@ -102,7 +102,13 @@ export class MeshNode {
       refuse: (error, peer) => this.#refusals.count(error.code, error.message, peer?.certificate.name),
     })
     const send: Post['send'] = (peer, kind, call, deadline, body) => this.#post.send(peer, kind, call, deadline, body)
-    this.#outbound = new Outbound({ locate: (target, withinMs) => this.#locate(target, withinMs), send, now })
+    this.#outbound = new Outbound({
+      locate: (target, withinMs) => this.#locate(target, withinMs),
+      send,
+      notAsked: ({ certificate }) =>
+        this.#refusals.count('UNAUTHENTIC', 'An answer arrived from a node that was not asked.', certificate.name),
+      now,
+    })
     this.#inbound = new Inbound({
       cell: (name) => this.#cells.get(name),
       send,
@@ -127,8 +133,9 @@ export class MeshNode {
 
   async begin(hosts: ActorDefinition[], advert: Advert): Promise<void> {
     for (const definition of hosts) this.#hosts.set(definition.name, definition)
-    this.#transport.onConnection((connected) => this.directory.connection(connected))
+    this.#transport.onConnection((connected) => this.#connection(connected))
     this.directory.onLost((node) => this.#lost(node))
+    this.directory.onReturned(({ peer }) => this.#outbound.lose(peer))
     this.directory.onTaken((actor) =>
       this.#cells.get(actor)?.end(new ClawmeshError('CANCELLED', `Actor "${actor}" runs elsewhere now.`)),
     )
@@ -207,6 +214,8 @@ export class MeshNode {
     const cell = new Cell(definition, name, supervisor)
     const ref = this.ref(name)
     await cell.start(ref, args)
+    // A supervisor whose first order was answered in vain gives it again: one actor under one name.
+    this.#cells.get(name)?.end()
     this.#cells.set(name, cell)
     return ref
   }
@@ -234,12 +243,28 @@ export class MeshNode {
     cell.end(new ClawmeshError('ACTOR_CRASHED', `Actor "${cell.name}" crashed: ${reason}`))
     await this.note('actor.crashed', { name: cell.name, reason })
     await this.directory.release(cell.name).catch(() => undefined)
-    if (cell.supervisor === undefined) return
-    const down = { name: cell.name, node: this.name, reason }
-    await this.ref(cell.supervisor)
-      .tell(ActorDown, down)
-      // A supervisor that is gone itself cannot be told; it looks after its children when it comes back.
-      .catch(() => undefined)
+    if (cell.supervisor !== undefined) await this.#report(cell.supervisor, { name: cell.name, node: this.name, reason })
+  }
+
+  /** A report that is lost on the way leaves a child dead for good, so it is made until it is heard. */
+  async #report(supervisor: string, down: { name: string; node: string; reason: string }): Promise<void> {
+    while (!this.#closing) {
+      try {
+        await this.ref(supervisor).ask(ActorDown, down)
+        return
+      } catch (error) {
+        if (!ClawmeshError.from(error).retry) return
+        await new Promise((resolve) => setTimeout(resolve, reportAgainMs))
+      }
+    }
+  }
+
+  #connection(connected: boolean): void {
+    this.directory.connection(connected)
+    this.#post.connection(connected)
+    if (connected) return
+    this.#outbound.disconnected(this.self)
+    this.#inbound.disconnected(this.self)
   }
 
   #lost(node: NodeInfo): void {
@@ -249,5 +274,7 @@ export class MeshNode {
     if (!this.#closing) void this.note('node.lost', { name: node.name }).catch(() => undefined)
   }
 }
+
+const reportAgainMs = 200
 
 const nodeOf = (target: string) => (target.startsWith('node/') ? target.slice('node/'.length) : undefined)

@@ -28,6 +28,8 @@ interface Pending {
 export interface OutboundOptions {
   locate(target: string, withinMs: number): Promise<Peer | undefined>
   send(peer: Peer, kind: Kind, call: number, deadline: number, body: unknown): void
+  /** A node answers a call that was made to another one. */
+  notAsked(peer: Peer): void
   now(): number
 }
 
@@ -93,24 +95,42 @@ export class Outbound implements Caller {
     }
   }
 
-  /** An answer arrived. It counts only from the node that was asked. */
+  /** An answer arrived. It counts only from the node that was asked; one that came too late is nobody's fault. */
   receive({ peer, kind, call, body }: Letter): void {
     const pending = this.#pending.get(call)
-    if (pending?.peer.id !== peer.id) return
+    if (!pending) return
+    if (pending.peer.id !== peer.id) return this.#options.notAsked(peer)
     if (kind === 'error') pending.fail(errorOf(body))
     else pending.receive(kind, body)
   }
 
-  /** Nothing more will come from this node. */
+  /** Nothing more will come from this node, or what was sent to it may never have reached it. */
   lose(peer: Peer): void {
     for (const pending of this.#pending.values()) {
       if (pending.peer.id === peer.id) {
         pending.fail(
-          new ClawmeshError('UNREACHABLE', `Node "${peer.certificate.name}" was lost before it answered.`, {
-            hint: 'Whether the work was done is not known. Ask again if doing it twice does no harm.',
-          }),
+          new ClawmeshError(
+            'UNREACHABLE',
+            `Node "${peer.certificate.name}" was lost, or cut off, before it answered.`,
+            {
+              hint: 'Whether the work was done is not known. Ask again if doing it twice does no harm.',
+            },
+          ),
         )
       }
+    }
+  }
+
+  /** What was on its way when the connection broke may or may not have arrived; nobody else will say. */
+  disconnected(self: Peer): void {
+    for (const [number, pending] of this.#pending) {
+      if (pending.peer.id === self.id) continue
+      this.#cancel(pending.peer, number, this.#options.now() + defaultTimeoutMs)
+      pending.fail(
+        new ClawmeshError('UNREACHABLE', 'The connection to the mesh was lost before the answer came.', {
+          hint: 'Whether the work was done is not known. Ask again if doing it twice does no harm.',
+        }),
+      )
     }
   }
 
@@ -136,7 +156,7 @@ export class Outbound implements Caller {
       return this.#pending.delete(number)
     }
     const cancel = () => {
-      if (finish()) this.#options.send(peer, 'cancel', number, deadline, null)
+      if (finish()) this.#cancel(peer, number, deadline)
     }
     const fail = (error: ClawmeshError) => {
       cancel()
@@ -169,6 +189,14 @@ export class Outbound implements Caller {
       settle.fail(ClawmeshError.from(error))
     }
     return { number, cancel }
+  }
+
+  #cancel(peer: Peer, number: number, deadline: number): void {
+    try {
+      this.#options.send(peer, 'cancel', number, deadline, null)
+    } catch {
+      // Too much waits for the broker: the deadline ends the work instead.
+    }
   }
 
   #deadline({ deadline, timeoutMs }: CallOptions): number {

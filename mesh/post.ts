@@ -44,13 +44,28 @@ export interface PostOptions {
 export const maxLetterBytes = 900 * 1024
 
 const introductionMs = 2000
-const maxWaitingForIntroduction = 1000
+/** What waits on the word of strangers, and what waits for the broker to come back: both bounded, in letters and in bytes. */
+const maxHeldLetters = 1000
+const maxHeldBytes = 32 * 1024 * 1024
+
+interface Unsent {
+  readonly peer: Peer
+  readonly kind: Kind
+  readonly call: number
+  readonly deadline: number
+  readonly plain: Uint8Array
+}
 
 export class Post {
   readonly #options: PostOptions
   readonly #channels: Channels
   readonly #replays: ReplayGuard
   readonly #waiting = new Map<string, { envelope: Envelope; subject: string }[]>()
+  readonly #strangers = new Room(maxHeldLetters, maxHeldBytes)
+  /** Letters for the time when the connection is back: the client would lose them without a word. */
+  readonly #unsent: Unsent[] = []
+  #unsentRoom = new Room(maxHeldLetters, maxHeldBytes)
+  #connected = true
   #subscription: Subscription | undefined
   /** Letters sent to and taken from others. */
   sent = 0
@@ -76,8 +91,17 @@ export class Post {
     this.#channels.forget(peer.id)
   }
 
+  connection(connected: boolean): void {
+    this.#connected = connected
+    if (!connected) return
+    this.#unsentRoom = new Room(maxHeldLetters, maxHeldBytes)
+    const now = this.#options.now()
+    for (const { peer, kind, call, deadline, plain } of this.#unsent.splice(0))
+      if (deadline > now) this.#publish(peer, kind, call, deadline, plain)
+  }
+
   send(peer: Peer, kind: Kind, call: number, deadline: number, body: unknown): void {
-    const { self, transport, addresses, now, deliver } = this.#options
+    const { self, deliver } = this.#options
     const plain = encode(body)
     if (plain.length > maxLetterBytes) {
       throw new ClawmeshError(
@@ -93,6 +117,17 @@ export class Post {
       setImmediate(() => deliver({ peer: self, kind, call, deadline, body: decode(plain) }))
       return
     }
+    if (this.#connected) return this.#publish(peer, kind, call, deadline, plain)
+    if (!this.#unsentRoom.take(plain.length)) {
+      throw new ClawmeshError('UNREACHABLE', 'The broker is away and too much waits for it already.', {
+        hint: 'Try again when it is back.',
+      })
+    }
+    this.#unsent.push({ peer, kind, call, deadline, plain })
+  }
+
+  #publish(peer: Peer, kind: Kind, call: number, deadline: number, plain: Uint8Array): void {
+    const { self, transport, addresses, now } = this.#options
     const subject = addresses.inbox(peer.id)
     const header = encodeHeader({ kind, from: self.id, to: peer.id, id: newMessageId(), call, sent: now(), deadline })
     transport.publish(subject, encodeEnvelope(header, this.#channels.seal(peer, plain, boundTo(subject, header))))
@@ -137,23 +172,23 @@ export class Post {
   /** A node may write to us before the directory has told us of it; its letters wait for that, in order. */
   #awaitIntroduction(subject: string, envelope: Envelope): void {
     const { from } = envelope.header
+    if (!this.#strangers.take(envelope.sealed.length)) throw strange()
     const queue = this.#waiting.get(from)
     if (queue) {
-      if (queue.length < maxWaitingForIntroduction) queue.push({ subject, envelope })
+      queue.push({ subject, envelope })
       return
     }
-    if (this.#waiting.size >= maxWaitingForIntroduction) return
     const waiting = [{ subject, envelope }]
     this.#waiting.set(from, waiting)
     void this.#options.directory
       .wait(() => this.#options.directory.peer(from), introductionMs)
       .then((peer) => {
         this.#waiting.delete(from)
-        if (!peer)
-          return this.#options.refuse(
-            new ClawmeshError('UNAUTHENTIC', 'A message arrived from a node that nobody knows.'),
-          )
-        for (const letter of waiting) this.#acceptOrRefuse(letter.subject, letter.envelope, peer)
+        for (const letter of waiting) {
+          this.#strangers.give(letter.envelope.sealed.length)
+          if (peer) this.#acceptOrRefuse(letter.subject, letter.envelope, peer)
+          else this.#options.refuse(strange())
+        }
       })
   }
 
@@ -170,3 +205,29 @@ export class Post {
 export function errorBody({ code, message, hint, data }: ClawmeshError): unknown {
   return [code, message, hint, data]
 }
+
+/** How much may be held at once. */
+class Room {
+  #letters: number
+  #bytes: number
+
+  constructor(letters: number, bytes: number) {
+    this.#letters = letters
+    this.#bytes = bytes
+  }
+
+  /** False if there is no room. */
+  take(bytes: number): boolean {
+    if (this.#letters < 1 || this.#bytes < bytes) return false
+    this.#letters -= 1
+    this.#bytes -= bytes
+    return true
+  }
+
+  give(bytes: number): void {
+    this.#letters += 1
+    this.#bytes += bytes
+  }
+}
+
+const strange = () => new ClawmeshError('UNAUTHENTIC', 'A message arrived from a node that nobody knows.')

@@ -1,5 +1,9 @@
-/** The program of a node process. Its parent tells it what to be over the pipe; when that pipe closes, it drains and ends. */
+/**
+ * The program of a node process. Its parent tells it what to be over the pipe. SIGTERM has it drain and end; when the pipe closes the parent is dead, and
+ * with it the site: what has happened is on this disk, so it ends at once and is out of the way of the next run.
+ */
 
+import { setTimeout } from 'node:timers/promises'
 import type { Backend } from '../inference/backend.js'
 import { readHardware } from '../inference/hardware.js'
 import { inferenceName, inferenceService } from '../inference/service.js'
@@ -12,9 +16,13 @@ import { parseProfile } from '../policies/profile.js'
 import { sandboxAvailability } from '../sandbox/availability.js'
 import { sandboxName, sandboxService } from '../sandbox/service.js'
 import { worker } from './agents/worker.js'
+import { takeLock } from './lock.js'
 import { log } from './log.js'
 import { openModels } from './models.js'
 import { type NodePlan, type NodeReport, nodePlanSchema } from './plan.js'
+
+const drainWithinMs = 7000
+const aloneWithinMs = 5000
 
 interface Running {
   node: MeshNode
@@ -26,7 +34,7 @@ let running: Promise<Running> | undefined
 process.on('message', (message) => {
   running ??= start(message)
 })
-process.on('disconnect', () => void end())
+process.on('disconnect', () => process.exit(1))
 process.on('SIGTERM', () => void end())
 process.on('uncaughtException', (error) => crash(error))
 process.on('unhandledRejection', (error) => crash(error))
@@ -45,6 +53,7 @@ async function start(message: unknown): Promise<Running> {
 }
 
 async function boot(plan: NodePlan): Promise<Running> {
+  await beAlone(`${plan.chain}.lock`)
   const credentials = readCredentials(plan.credentials, Date.now())
   const { name, roles } = credentials.certificate
   const [transport, availability, backend, hardware] = await Promise.all([
@@ -77,6 +86,23 @@ async function boot(plan: NodePlan): Promise<Running> {
   return { node, backend }
 }
 
+/** Two processes must never write one chain. A process of an earlier run may need a moment to see that its parent is gone. */
+async function beAlone(path: string): Promise<void> {
+  for (const until = performance.now() + aloneWithinMs; ; ) {
+    const lock = takeLock(path)
+    if ('release' in lock) {
+      process.on('exit', () => lock.release())
+      return
+    }
+    if (performance.now() > until) {
+      throw new ClawmeshError('DATA_IN_USE', `Process ${lock.holder} of an earlier run still holds ${path}.`, {
+        hint: 'End that process and start again.',
+      })
+    }
+    await setTimeout(50)
+  }
+}
+
 let ending: Promise<void> | undefined
 
 /** Drains once, however often and by whatever sign it is asked to. */
@@ -87,7 +113,8 @@ function end(): Promise<void> {
 
 async function drain(): Promise<void> {
   // A drain that hangs must not leave a process behind.
-  setTimeout(() => process.exit(1), 7000).unref()
+  const giveUp = AbortSignal.timeout(drainWithinMs)
+  giveUp.addEventListener('abort', () => process.exit(1))
   const started = await running
   await started?.node.close()
   await started?.backend?.dispose()

@@ -20,7 +20,7 @@ export interface Config {
 
 export function readConfig(environment: Environment = process.env): Config {
   return {
-    data: resolve(environment['CLAWMESH_DATA'] ?? join(dataHome(environment), 'clawmesh', 'mesh')),
+    data: resolve(environment['CLAWMESH_DATA'] || join(dataHome(environment), 'clawmesh', 'mesh')),
     cache: cacheFolder(environment),
     natsServer: environment['CLAWMESH_NATS_SERVER'] || undefined,
     natsReleases: environment['CLAWMESH_NATS_RELEASES'] || officialReleases,

@@ -1,17 +1,8 @@
 /** One mesh's folder on this machine. One process at a time owns it. */
-import {
-  accessSync,
-  constants,
-  linkSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statfsSync,
-  writeFileSync,
-} from 'node:fs'
+import { accessSync, constants, mkdirSync, readdirSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { ClawmeshError } from '../policies/errors.js'
+import { type Lock, takeLock } from './lock.js'
 
 export interface DataFolder {
   readonly path: string
@@ -31,17 +22,7 @@ const leastFreeBytes = 32 * 1024 * 1024
 /** Takes the folder, or rejects with DATA_IN_USE if a living process has it. */
 export function openDataFolder(path: string): DataFolder {
   prepare(path)
-  const lock = takeLock(
-    join(path, 'lock'),
-    (holder) =>
-      new ClawmeshError(
-        'DATA_IN_USE',
-        `The data folder ${path} belongs to a mesh that is running (process ${holder}).`,
-        {
-          hint: 'Stop that one first, or choose another folder with --data.',
-        },
-      ),
-  )
+  const lock = lockFolder(path)
   const nodesFolder = join(path, 'nodes')
   return {
     path,
@@ -57,7 +38,7 @@ export function openDataFolder(path: string): DataFolder {
       mkdirSync(nodesFolder, { recursive: true, mode: 0o700 })
       return readdirSync(nodesFolder)
     },
-    release: () => rmSync(lock, { force: true }),
+    release: () => lock.release(),
   }
 }
 
@@ -94,78 +75,14 @@ function prepare(path: string): void {
   }
 }
 
-/** How long another process may take to remove a lock whose owner is dead. */
-const takeoverMs = 2000
-
-/**
- * 1. A lock appears whole or not at all: it is written beside its place and linked to it.
- * 2. A living owner alone removes its lock. That of a dead one is removed by whoever holds the lock for removing it and has looked again since, so of
- *    several that find it nobody removes a lock that another has just taken.
- */
-function takeLock(lock: string, refuse: (holder: number) => ClawmeshError): string {
-  const until = performance.now() + takeoverMs
-  for (;;) {
-    if (createLock(lock)) return lock
-    const holder = readHolder(lock)
-    if (holder === 'free') continue
-    if (holder !== 'dead') throw refuse(holder)
-    const removal = `${lock}.removal`
-    try {
-      takeLock(removal, refuse)
-    } catch (error) {
-      if (performance.now() > until) throw error
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5)
-      continue
-    }
-    if (readHolder(lock) === 'dead') rmSync(lock, { force: true })
-    rmSync(removal, { force: true })
-  }
-}
-
-/** False if there is a lock already. */
-function createLock(lock: string): boolean {
-  const draft = `${lock}.${process.pid}.new`
-  try {
-    writeFileSync(draft, `${process.pid} ${bornAt(process.pid)}`, { mode: 0o600 })
-    linkSync(draft, lock)
-    return true
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false
-    throw ClawmeshError.from(error)
-  } finally {
-    rmSync(draft, { force: true })
-  }
-}
-
-/** The process that holds a lock, if it lives. What cannot be read as a lock was left by a crash of the machine. */
-function readHolder(lock: string): number | 'dead' | 'free' {
-  let text: string
-  try {
-    text = readFileSync(lock, 'utf8')
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return 'free'
-    throw ClawmeshError.from(error)
-  }
-  const [pid = 0, born = ''] = [Number(text.split(' ')[0]), text.split(' ')[1]]
-  return Number.isInteger(pid) && pid > 0 && isAlive(pid) && bornAt(pid) === born ? pid : 'dead'
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'
-  }
-}
-
-/** When a process began, where the system says so: a process id alone may have been given to another one since. Empty for one that has ended. */
-function bornAt(pid: number): string {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return fields[0] === 'Z' ? '' : (fields[19] ?? '')
-  } catch {
-    return ''
-  }
+function lockFolder(path: string): Lock {
+  const lock = takeLock(join(path, 'lock'))
+  if ('release' in lock) return lock
+  throw new ClawmeshError(
+    'DATA_IN_USE',
+    `The data folder ${path} belongs to a mesh that is running (process ${lock.holder}).`,
+    {
+      hint: 'Stop that one first, or choose another folder with --data.',
+    },
+  )
 }

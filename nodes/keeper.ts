@@ -1,6 +1,6 @@
 /**
- * Keeps one node process running on this machine: starts it, starts it again when it dies, drains it at the end. The child watches the pipe to us and
- * ends when we do, however we end.
+ * Keeps one node process running on this machine: starts it, starts it again when it dies, has it drain (SIGTERM) at the end. The child watches the
+ * pipe to us and ends at once when we do, however we end.
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
@@ -31,35 +31,31 @@ export interface KeptNode {
 
 /** Resolves when the node says that it is ready; rejects with its own error if it cannot be. */
 export async function keepNode(options: KeeperOptions): Promise<KeptNode> {
-  let child = await startProcess(options)
+  let child = startProcess(options)
+  await ready(child, options)
   let stopping = false
   const deaths: number[] = []
 
   const keep = async (): Promise<void> => {
-    const reason = await ending(child)
-    if (stopping) return
-    const now = performance.now()
-    deaths.push(now)
-    try {
+    for (;;) {
+      const reason = await ending(child)
+      if (stopping) return
+      const now = performance.now()
+      deaths.push(now)
       if (deaths.filter((time) => now - time < restartWindowMs).length > restartsAllowed) {
         throw new ClawmeshError(
           'RESTARTS_EXHAUSTED',
           `Node "${options.name}" died ${deaths.length} times; the last time it ${reason}.`,
-          {
-            hint: `Its log is ${logOf(options)}.`,
-          },
+          { hint: `Its log is ${logOf(options)}.` },
         )
       }
       options.onRestart?.(options.name, reason)
-      child = await startProcess(options)
-    } catch (error) {
-      if (!stopping) options.onGiveUp?.(options.name, ClawmeshError.from(error))
-      return
+      child = startProcess(options)
+      // One that does not come up has ended; it is tried again like one that died later.
+      await ready(child, options).catch(() => undefined)
     }
-    if (stopping) child.kill('SIGTERM')
-    void keep()
   }
-  void keep()
+  const kept = keep().catch((error: unknown) => options.onGiveUp?.(options.name, ClawmeshError.from(error)))
 
   return {
     name: options.name,
@@ -68,32 +64,35 @@ export async function keepNode(options: KeeperOptions): Promise<KeptNode> {
     },
     stop: async () => {
       stopping = true
-      if (child.exitCode !== null || child.signalCode !== null) return
+      child.kill('SIGTERM')
       const giveUp = setTimeout(() => child.kill('SIGKILL'), drainTimeoutMs)
-      const ended = ending(child)
-      // Closing the pipe asks the child to drain: the same sign that it gets when we die.
-      child.disconnect()
-      await ended
+      await kept
       clearTimeout(giveUp)
     },
   }
 }
 
-async function startProcess(options: KeeperOptions): Promise<ChildProcess> {
+function startProcess(options: KeeperOptions): ChildProcess {
   const log = openSync(logOf(options), 'a', 0o600)
   // A session of its own: Ctrl-C at the terminal reaches us alone, and we drain the nodes in good order.
   const child = fork(entry, [], { stdio: ['ignore', log, log, 'ipc'], detached: true })
   closeSync(log)
+  // What goes wrong with the pipe to it is seen by its end.
+  child.on('error', () => child.kill('SIGKILL'))
+  return child
+}
+
+/** Rejects, and sees to its end, if the node cannot be made ready. */
+async function ready(child: ChildProcess, options: KeeperOptions): Promise<void> {
   try {
-    await ready(child, options)
+    await firstReport(child, options)
   } catch (error) {
     child.kill('SIGKILL')
     throw error
   }
-  return child
 }
 
-function ready(child: ChildProcess, options: KeeperOptions): Promise<void> {
+function firstReport(child: ChildProcess, options: KeeperOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     const settle = (error?: Error) => {
       clearTimeout(timer)
@@ -107,7 +106,6 @@ function ready(child: ChildProcess, options: KeeperOptions): Promise<void> {
     const onExit = () => settle(failed('ended before it was ready'))
     const timer = setTimeout(() => settle(failed('was not ready in time')), startTimeoutMs)
     child.once('exit', onExit)
-    child.once('error', settle)
     child.on('message', (message) => {
       const report = nodeReportSchema.safeParse(message)
       if (!report.success) return

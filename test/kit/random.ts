@@ -1,0 +1,12 @@
+/** Numbers in [0, 1) that depend on the seed alone (mulberry32): what went wrong once can be done again. */
+export function seededRandom(seed: number): () => number {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+export const wholeBelow = (random: () => number, limit: number): number => Math.floor(random() * limit)
