@@ -9,6 +9,7 @@ export const Generate = message('inference.generate', {
   request: generateRequestSchema,
   item: generateEventSchema,
   from: ['worker', 'supervisor', 'router', 'gateway'],
+  to: ['inference'],
 })
 
 export const DescribeModel = message('inference.describe', { request: nothing, reply: modelInfoSchema })

@@ -45,7 +45,7 @@ export class Cell {
   }
 
   end(reason: ClawmeshError = new ClawmeshError('CANCELLED', `Actor "${this.name}" was stopped.`)): void {
-    this.mailbox.close()
     this.#ending.abort(reason)
+    this.mailbox.close()
   }
 }

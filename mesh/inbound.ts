@@ -3,14 +3,14 @@
  * goes back to the caller.
  */
 import { z } from 'zod'
-import { decideMessage, type Principal } from '../policies/decide.js'
+import { decideSender } from '../policies/decide.js'
 import { ClawmeshError } from '../policies/errors.js'
 import type { Context, Handler } from './actor.js'
 import type { Cell } from './cell.js'
 import type { Kind } from './envelope.js'
 import { isStream } from './message.js'
 import { errorBody, type Letter } from './post.js'
-import type { Peer } from './seal/incarnation.js'
+import { type Peer, principalOf } from './seal/incarnation.js'
 
 const requestSchema = z.tuple([z.string(), z.string(), z.string(), z.unknown()]).rest(z.unknown())
 
@@ -25,7 +25,8 @@ interface Running {
 export interface InboundOptions {
   cell(name: string): Cell | undefined
   send(peer: Peer, kind: Kind, call: number, deadline: number, body: unknown): void
-  recordDenial(principal: Principal, message: string, reason: string): void
+  /** A message was refused; for a tell nobody else will say so. */
+  refused(error: ClawmeshError, peer: Peer): void
   crashed(cell: Cell, error: unknown): void
   now(): number
 }
@@ -67,20 +68,15 @@ export class Inbound {
     const [target, name, trace, body, window] = request.data
     const cell = this.#options.cell(target)
     if (!cell) {
-      return this.#fail(
-        letter,
-        new ClawmeshError('ACTOR_MOVED', `Actor "${target}" does not run on this node (any more).`),
-      )
+      return this.#fail(letter, moved(target))
     }
     const handler = cell.handler(name)
     const expected = letter.kind === 'open'
     if (!handler || isStream(handler.message) !== expected) {
       return this.#fail(letter, new ClawmeshError('UNKNOWN_MESSAGE', `Actor "${target}" does not answer ${name}.`))
     }
-    const principal = principalOf(letter.peer)
-    const decision = decideMessage(principal, name, handler.message.from)
+    const decision = decideSender(principalOf(letter.peer), name, handler.message.from)
     if (decision.effect === 'deny') {
-      this.#options.recordDenial(principal, name, decision.reason)
       return this.#fail(letter, new ClawmeshError('DENIED', decision.reason))
     }
     const running: Running = { abort: new AbortController(), credit: Number(window) || 0, more: () => undefined }
@@ -104,9 +100,13 @@ export class Inbound {
     trace: string,
     running: Running,
   ): Promise<void> {
+    if (cell.ended) {
+      // It was still waiting: nothing was begun, so the caller may ask again where the actor is started next.
+      this.#running.delete(keyOf(letter))
+      return this.#fail(letter, moved(cell.name))
+    }
     const stop = () => running.abort.abort(cell.signal.reason)
     cell.signal.addEventListener('abort', stop, { once: true })
-    if (cell.ended) stop()
     const timer = setTimeout(
       () =>
         running.abort.abort(
@@ -170,6 +170,7 @@ export class Inbound {
   }
 
   #fail(letter: Letter, error: ClawmeshError): void {
+    if (letter.kind === 'tell' || error.code === 'DENIED') this.#options.refused(error, letter.peer)
     try {
       this.#answer(letter, 'error', errorBody(error))
     } catch {
@@ -191,6 +192,7 @@ export class Inbound {
   }
 }
 
-const keyOf = ({ peer, call }: Letter) => `${peer.id}/${call}`
+const moved = (actor: string) =>
+  new ClawmeshError('ACTOR_MOVED', `Actor "${actor}" does not run on this node (any more).`)
 
-const principalOf = ({ certificate }: Peer): Principal => ({ node: certificate.name, roles: certificate.roles })
+const keyOf = ({ peer, call }: Letter) => `${peer.id}/${call}`

@@ -1,7 +1,7 @@
 /** A bounded queue in front of an actor: jobs start in order, `concurrency` at once; a full one refuses. */
 export class Mailbox {
   readonly #capacity: number
-  readonly #concurrency: number
+  #concurrency: number
   readonly #waiting: (() => Promise<void>)[] = []
   #running = 0
   #closed = false
@@ -23,10 +23,11 @@ export class Mailbox {
     return true
   }
 
-  /** Takes nothing more, and gives back what had not begun. */
-  close(): number {
+  /** Takes nothing more, and lets all that waits begin now: each job finds that its actor has ended and tells its caller. */
+  close(): void {
     this.#closed = true
-    return this.#waiting.splice(0).length
+    this.#concurrency = Number.POSITIVE_INFINITY
+    this.#next()
   }
 
   #next(): void {

@@ -14,6 +14,7 @@ export interface Message<Q extends z.ZodType = z.ZodType, R extends z.ZodType = 
   readonly request: Q
   readonly reply: R
   readonly from: readonly Role[] | 'members'
+  readonly to: readonly Role[] | 'members'
 }
 
 export interface StreamMessage<Q extends z.ZodType = z.ZodType, I extends z.ZodType = z.ZodType> {
@@ -21,28 +22,32 @@ export interface StreamMessage<Q extends z.ZodType = z.ZodType, I extends z.ZodT
   readonly request: Q
   readonly item: I
   readonly from: readonly Role[] | 'members'
+  readonly to: readonly Role[] | 'members'
 }
 
-/** Who may send it: nodes that hold one of these roles, or, where nothing is said, every member of the mesh. */
-interface Senders {
+/** Which nodes may take part, by role; where nothing is said, every member of the mesh. */
+interface Parties {
+  /** Who may send it. The receiver sees to that. */
   from?: readonly Role[]
+  /** Who may be asked. The sender sees to that: an actor of this name on any other node is an impostor. */
+  to?: readonly Role[]
 }
 
 export function message<Q extends z.ZodType, R extends z.ZodType>(
   name: string,
-  definition: { request: Q; reply: R } & Senders,
+  definition: { request: Q; reply: R } & Parties,
 ): Message<Q, R>
 export function message<Q extends z.ZodType, I extends z.ZodType>(
   name: string,
-  definition: { request: Q; item: I } & Senders,
+  definition: { request: Q; item: I } & Parties,
 ): StreamMessage<Q, I>
 export function message(
   name: string,
-  definition: { request: z.ZodType; reply?: z.ZodType; item?: z.ZodType } & Senders,
+  definition: { request: z.ZodType; reply?: z.ZodType; item?: z.ZodType } & Parties,
 ): Message | StreamMessage {
-  const { request, reply, item, from = 'members' } = definition
-  if (item) return { name, request, item, from }
-  if (reply) return { name, request, reply, from }
+  const { request, reply, item, from = 'members', to = 'members' } = definition
+  if (item) return { name, request, item, from, to }
+  if (reply) return { name, request, reply, from, to }
   throw new TypeError(`message "${name}" needs a reply or an item`)
 }
 

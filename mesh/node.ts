@@ -112,7 +112,7 @@ export class MeshNode {
     this.#inbound = new Inbound({
       cell: (name) => this.#cells.get(name),
       send,
-      recordDenial: ({ node }, message, reason) => this.#refusals.count('DENIED', `${message}: ${reason}`, node),
+      refused: (error, peer) => this.#refusals.count(error.code, error.message, peer.certificate.name),
       crashed: (cell, error) => void this.#crashed(cell, error),
       now,
     })

@@ -1,5 +1,6 @@
 /** Calls that this node's actors make: one number and one map entry a call, whatever comes back. */
 import { z } from 'zod'
+import { decideReceiver } from '../policies/decide.js'
 import { ClawmeshError, type ErrorCode, errorCodes } from '../policies/errors.js'
 import { type CallOptions, parse } from './actor.js'
 import { Arrivals } from './arrivals.js'
@@ -7,7 +8,7 @@ import type { Kind } from './envelope.js'
 import type { Message, StreamMessage } from './message.js'
 import type { Letter } from './post.js'
 import type { Caller } from './ref.js'
-import type { Peer } from './seal/incarnation.js'
+import { type Peer, principalOf } from './seal/incarnation.js'
 
 export const defaultTimeoutMs = 10_000
 
@@ -51,7 +52,7 @@ export class Outbound implements Caller {
 
   async ask(target: string, message: Message, request: unknown, options: CallOptions): Promise<unknown> {
     const deadline = this.#deadline(options)
-    const body = await this.#whereverItIs(target, deadline, options.signal, (peer) => {
+    const body = await this.#whereverItIs(target, message, deadline, options.signal, (peer) => {
       return new Promise<unknown>((resolve, reject) => {
         this.#open(peer, 'ask', [target, message.name, options.trace ?? '', request], deadline, options.signal, {
           receive: (kind, answer) => (kind === 'reply' ? resolve(answer) : undefined),
@@ -64,7 +65,7 @@ export class Outbound implements Caller {
 
   async tell(target: string, message: Message, request: unknown, options: CallOptions): Promise<void> {
     const deadline = this.#deadline(options)
-    const peer = await this.#locate(target, deadline, options.signal)
+    const peer = await this.#locate(target, message, deadline, options.signal)
     this.#options.send(peer, 'tell', 0, deadline, [target, message.name, options.trace ?? '', request])
   }
 
@@ -76,7 +77,7 @@ export class Outbound implements Caller {
   ): AsyncIterable<unknown> {
     const deadline = this.#deadline(options)
     const body = [target, message.name, options.trace ?? '', request, creditWindow]
-    const stream = await this.#whereverItIs(target, deadline, options.signal, async (peer) => {
+    const stream = await this.#whereverItIs(target, message, deadline, options.signal, async (peer) => {
       const arrivals = new Arrivals()
       const call = this.#open(peer, 'open', body, deadline, options.signal, arrivals)
       await arrivals.first
@@ -210,6 +211,7 @@ export class Outbound implements Caller {
    */
   async #whereverItIs<T>(
     target: string,
+    message: Message | StreamMessage,
     deadline: number,
     signal: AbortSignal | undefined,
     call: (peer: Peer) => Promise<T>,
@@ -217,7 +219,7 @@ export class Outbound implements Caller {
     const until = Math.min(deadline, this.#options.now() + appearanceMs)
     for (;;) {
       try {
-        return await call(await this.#locate(target, deadline, signal))
+        return await call(await this.#locate(target, message, deadline, signal))
       } catch (error) {
         const hasMoved = error instanceof ClawmeshError && error.code === 'ACTOR_MOVED'
         if (!hasMoved) throw error
@@ -227,14 +229,21 @@ export class Outbound implements Caller {
     }
   }
 
-  async #locate(target: string, deadline: number, signal: AbortSignal | undefined): Promise<Peer> {
+  async #locate(
+    target: string,
+    message: Message | StreamMessage,
+    deadline: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Peer> {
     if (signal?.aborted) throw cancelled(signal)
     const left = deadline - this.#options.now()
     if (left <= 0) throw new ClawmeshError('DEADLINE', `There was no time left to call "${target}".`)
     const peer = await this.#options.locate(target, Math.min(left, appearanceMs))
     if (signal?.aborted) throw cancelled(signal)
-    if (peer) return peer
-    throw unreachable(target)
+    if (!peer) throw unreachable(target)
+    const decision = decideReceiver(principalOf(peer), message.name, message.to)
+    if (decision.effect === 'deny') throw new ClawmeshError('DENIED', decision.reason)
+    return peer
   }
 }
 

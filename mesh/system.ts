@@ -20,6 +20,7 @@ export const StopActor = message('node.stop-actor', {
 export const ActorDown = message('node.actor-down', {
   request: z.object({ name: z.string(), node: z.string(), reason: z.string() }),
   reply: nothing,
+  to: ['authority', 'supervisor'],
 })
 
 export const nodeActorName = (node: string) => `node/${node}`

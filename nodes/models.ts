@@ -8,12 +8,12 @@ import { log } from './log.js'
 import type { NodePlan } from './plan.js'
 
 export async function openModels({ openAiUrl, probe, folder }: NonNullable<NodePlan['inference']>): Promise<Backend> {
-  if (probe || openAiUrl !== undefined) {
-    const [server] = await probeServers(openAiUrl)
-    if (server) {
-      log.info({ base: server.base, kind: server.kind }, 'a model server was found on this machine')
-      return OpenAiBackend.open({ url: server.base })
-    }
+  // One that the person named must be there; one that is found must have a model to be of use.
+  if (openAiUrl !== undefined) return OpenAiBackend.open({ url: openAiUrl })
+  const server = probe ? (await probeServers(undefined)).find(({ models }) => models.length > 0) : undefined
+  if (server) {
+    log.info({ base: server.base, kind: server.kind }, 'a model server was found on this machine')
+    return OpenAiBackend.open({ url: server.base })
   }
   return OnnxBackend.open({ folder: folder ?? shippedModelFolder })
 }

@@ -19,6 +19,7 @@ export const AskApproval = message('approval.ask', {
     by: z.string(),
   }),
   from: ['sandbox'],
+  to: ['gateway'],
 })
 export type ApprovalQuestion = z.output<(typeof AskApproval)['request']>
 export type ApprovalAnswer = z.output<(typeof AskApproval)['reply']>

@@ -135,7 +135,7 @@ function readReport(
       'SANDBOX_FAILED',
       `The sandbox could not be put up (${stage}: ${reason.join(' ')}), so nothing was run.`,
       {
-        hint: 'Run `clawmesh doctor` to see what this machine lacks.',
+        hint: 'The log of the node says at its start what this machine lacks.',
         data: { stage, reason: reason.join(' ') },
       },
     )

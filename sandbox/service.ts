@@ -37,6 +37,7 @@ export const RunAction = message('sandbox.run', {
   request: z.object({ tool: z.string(), args: z.record(z.string(), z.unknown()) }),
   reply: actionOutcomeSchema,
   from: ['worker', 'supervisor'],
+  to: ['sandbox'],
 })
 
 export const sandboxName = (node: string) => `sandbox/${node}`

@@ -3,6 +3,7 @@
  * that has ended can be opened by nobody, so nothing recorded then can be replayed to the node that came after it.
  */
 import { z } from 'zod'
+import type { Principal } from '../../policies/decide.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { binary, decode, encode } from '../codec.js'
 import { type Certificate, readCertificate } from './certificate.js'
@@ -16,6 +17,9 @@ export interface Peer {
   readonly certificate: Certificate
   readonly agreementPublic: Uint8Array
 }
+
+/** Who speaks, to whoever decides. */
+export const principalOf = ({ certificate }: Peer): Principal => ({ node: certificate.name, roles: certificate.roles })
 
 /** What the node itself knows of its run. */
 export interface Incarnation extends Peer {

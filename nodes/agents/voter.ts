@@ -19,6 +19,7 @@ export const CastVote = message('worker.vote', {
   request: z.object({ files: z.array(z.string()), phrasing: z.number().int().nonnegative() }),
   reply: ballotSchema,
   from: ['supervisor'],
+  to: ['worker'],
 })
 
 /** Voters ask the model in different words, so that one misunderstanding is not everybody's. */

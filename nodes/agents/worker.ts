@@ -26,6 +26,7 @@ export const DoPart = message('worker.do', {
   request: z.object({ words: z.string().min(1).max(longestPart) }),
   reply: reportSchema,
   from: ['supervisor'],
+  to: ['worker'],
 })
 
 const instructions =

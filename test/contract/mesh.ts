@@ -17,6 +17,8 @@ const Count = message('test.count', { request: z.number(), item: z.number() })
 const Produced = message('test.produced', { request: nothing, reply: z.number() })
 const Secret = message('test.secret', { request: nothing, reply: z.string(), from: ['auditor'] })
 
+const Vouch = message('test.vouch', { request: nothing, reply: z.boolean(), to: ['auditor'] })
+
 const accumulator = actor('accumulator', () => {
   let sum = 0
   return [
@@ -192,6 +194,29 @@ export function meshContract(name: string, create: MeshFactory): void {
       assert.equal(await here.ref('kept').ask(Add, 1), 1)
       await supervisor.stop()
       await spare.close()
+    })
+
+    it('passes what was waiting for a crashed actor on to the one that takes its place', async () => {
+      const supervisor = await supervise(here, {
+        name: 'heir',
+        children: [{ name: 'mortal', definition: 'accumulator' }],
+      })
+      const ref = here.ref('mortal')
+      const [crash, ...waiting] = await Promise.allSettled([ref.ask(Fail, 'bug'), ref.ask(Add, 1), ref.ask(Add, 1)])
+      assert.equal(crash.status === 'rejected' && (crash.reason as ClawmeshError).code, 'ACTOR_CRASHED')
+      assert.deepEqual(waiting.map((call) => call.status === 'fulfilled' && call.value).sort(), [1, 2])
+      await supervisor.stop()
+    })
+
+    it('does not ask an actor on a node without the role that answers, whatever its name', async () => {
+      let asked = 0
+      const impostor = actor('impostor', () => [on(Vouch, () => ++asked > 0)])
+      await there.spawn(impostor, { as: 'notary' })
+      await assert.rejects(
+        here.ref('notary').ask(Vouch, null),
+        (error) => code('DENIED')(error) && /answered by auditor/.test(String(error)),
+      )
+      assert.equal(asked, 0)
     })
 
     it('gives a child up that will not stay up', async () => {
