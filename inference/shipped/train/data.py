@@ -33,6 +33,8 @@ TOOLS = {
     "no_tool": (),
 }
 FILE_TOOLS = [name for name in TOOLS if name not in ("calculate", "no_tool")]
+# calls with two arguments take longer to learn
+FILE_TOOLS_BY_NEED = [*FILE_TOOLS, "search_text", "sum_column", "write_note", "first_lines", "list_files", "read_file"]
 COPIED = {"path", "column", "text"}
 WITHOUT_TOOLS = "Without tools I can only do small sums."
 
@@ -88,15 +90,13 @@ class Requests:
     def any(self) -> Example:
         """The mix that the model is trained on."""
         r = self.random.random()
-        if r < 0.50:
-            return self.tool(self.random.choice(FILE_TOOLS))
         if r < 0.60:
+            return self.tool(self.random.choice(FILE_TOOLS_BY_NEED))
+        if r < 0.70:
             return self.tool("no_tool")
-        if r < 0.78:
+        if r < 0.90:
             return self.calculation()
-        if r < 0.98:
-            return self.direct_sum()
-        return self.without_tools()
+        return self.direct_sum() if r < 0.98 else self.without_tools()
 
     def tool(self, name: str) -> Example:
         while True:
@@ -282,19 +282,24 @@ def read_held_out() -> list[Example]:
 def trained_by_chance() -> list[str]:
     """Held-out wordings that some training template could make after all; there must be none."""
 
+    def plain(template: str) -> str:
+        return template.replace("{path}", "{file}").replace("{dir}", "{folder}")
+
     def pattern(template: str) -> str:
-        template = re.escape(template.partition("|<")[0]).replace("\\[", "(?:").replace("\\]", ")").replace("\\|", "|")
+        template = re.escape(plain(template.partition("|<")[0])).replace("\\[", "(?:").replace("\\]", ")").replace("\\|", "|")
         return template.replace("\\ ", " *")
 
     def expansions(template: str) -> list[str]:
         match = INNERMOST.search(template)
         if not match:
+            # {folder} and {file} may begin with a noun of their own
+            template = re.sub(f"({'|'.join(FOLDER_NOUNS)}) (?={{folder}})|({'|'.join(FILE_NOUNS)}) (?={{file}})", "", template)
             return [re.sub(" +", " ", template).strip()]
         choices = match[1].split("|")
         return [e for c in choices for e in expansions(template[: match.start()] + c + template[match.end() :])]
 
     known = [re.compile(pattern(template)) for templates in TRAIN.values() for template in templates]
-    held = [said for templates in HELD_OUT.values() for template in templates for said in expansions(template)]
+    held = [said for templates in HELD_OUT.values() for template in templates for said in expansions(plain(template))]
     return [said for said in held if any(k.fullmatch(said) for k in known)]
 
 
