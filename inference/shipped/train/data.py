@@ -34,7 +34,7 @@ TOOLS = {
 }
 FILE_TOOLS = [name for name in TOOLS if name not in ("calculate", "no_tool")]
 # calls with two arguments take longer to learn
-FILE_TOOLS_BY_NEED = [*FILE_TOOLS, "search_text", "sum_column", "write_note", "first_lines", "list_files", "read_file"]
+FILE_TOOLS_BY_NEED = [*FILE_TOOLS, *["search_text", "sum_column", "write_note"] * 3, "list_files", "read_file", "read_file"]
 COPIED = {"path", "column", "text"}
 WITHOUT_TOOLS = "Without tools I can only do small sums."
 
@@ -90,11 +90,11 @@ class Requests:
     def any(self) -> Example:
         """The mix that the model is trained on."""
         r = self.random.random()
-        if r < 0.60:
+        if r < 0.62:
             return self.tool(self.random.choice(FILE_TOOLS_BY_NEED))
-        if r < 0.70:
+        if r < 0.76:
             return self.tool("no_tool")
-        if r < 0.90:
+        if r < 0.93:
             return self.calculation()
         return self.direct_sum() if r < 0.98 else self.without_tools()
 
