@@ -122,7 +122,7 @@ class Arithmetic:
         pick = self.random
         op = pick.choice("+++---**/")
         if op in "+-":
-            top = pick.choice([20, 99, 99, 999, 999])
+            top = pick.choice([20, 99, 99, 999])
             a, b = pick.randint(0, top), pick.randint(0, top)
             if op == "-" and pick.random() < 0.9:
                 a, b = max(a, b), min(a, b)
@@ -133,10 +133,10 @@ class Arithmetic:
         answer = {"+": a + b, "-": a - b, "*": a * b, "/": a // max(b, 1)}[op]
         x, y = self.spoken(a), self.spoken(b)
         r = pick.random()
-        if r < 0.15:
+        if r < 0.12:
             said, expression = self.sentence(x, y, op)
             return Sum(said, expression, str(answer))
-        if r < 0.3:
+        if r < 0.2:
             said, expression = self.noun(x, y, op)
         else:
             said, expression = f"{x[0]} {self.infix(op)} {y[0]}", f"{a} {op} {b}"

@@ -33,11 +33,14 @@ TOOLS = {
     "no_tool": (),
 }
 FILE_TOOLS = [name for name in TOOLS if name not in ("calculate", "no_tool")]
+# calls with two arguments take longer to learn
+FILE_TOOLS_BY_NEED = [*FILE_TOOLS, *["search_text", "sum_column", "write_note"] * 3, "list_files", "read_file", "read_file"]
 COPIED = {"path", "column", "text"}
 WITHOUT_TOOLS = "Without tools I can only do small sums."
 
 INNERMOST = re.compile(r"\[([^\[\]]*)\]")
 SLOT = re.compile(r"\{(\w+)\}")
+FILLERS = "really just exactly again also actually simply now here maybe then kindly quickly once perhaps only there".split()
 FILE_NOUNS = ["the file", "file", "my file", "the document", "the text file", "our file", "the attached"]
 FOLDER_NOUNS = ["the folder", "folder", "the directory", "directory", "the subfolder", "my folder"]
 
@@ -87,15 +90,13 @@ class Requests:
     def any(self) -> Example:
         """The mix that the model is trained on."""
         r = self.random.random()
-        if r < 0.50:
-            return self.tool(self.random.choice(FILE_TOOLS))
-        if r < 0.60:
+        if r < 0.62:
+            return self.tool(self.random.choice(FILE_TOOLS_BY_NEED))
+        if r < 0.76:
             return self.tool("no_tool")
-        if r < 0.78:
+        if r < 0.93:
             return self.calculation()
-        if r < 0.98:
-            return self.direct_sum()
-        return self.without_tools()
+        return self.direct_sum() if r < 0.98 else self.without_tools()
 
     def tool(self, name: str) -> Example:
         while True:
@@ -230,8 +231,8 @@ class Requests:
             words = re.sub(r"\bi\b", "I", words)
         if r() < 0.02:
             words = words.upper()
-        if not self.held_out and not calm and r() < 0.04:
-            words = self.mistyped(words)
+        if not self.held_out and not calm and r() < 0.15:
+            words = self.random.choice([self.mistyped, self.clipped, self.padded, self.padded])(words)
         words += self.random.choice(["?", "?", "", "??", "?"] if question else [".", ".", "", "", "!"])
         if not short and r() < (0.04 if calm else 0.12):
             words = f"{self.setting(BEFORE)} {words}"
@@ -251,6 +252,19 @@ class Requests:
         at = self.random.choice(letters)
         return words[:at] + self.random.choice(["", words[at] * 2, words[at + 1] + words[at]]) + words[at + 1 :]
 
+    def clipped(self, words: str) -> str:
+        """Without one of its small words, as in notes."""
+        small = [m.span() for m in re.finditer(r"\b(the|a|an|all|of|please|me|is) ", words)]
+        if not small:
+            return words
+        start, end = self.random.choice(small)
+        return words[:start] + words[end:]
+
+    def padded(self, words: str) -> str:
+        """With a word between that says nothing."""
+        at = self.random.choice([m.start() for m in re.finditer(" |$", words)])
+        return f"{words[:at]} {self.random.choice(FILLERS)}{words[at:]}"
+
 
 def held_out_examples() -> list[Example]:
     source = Requests(HELD_OUT_SEED, held_out=True)
@@ -265,7 +279,32 @@ def read_held_out() -> list[Example]:
     return [Example(e["kind"], e["request"], e["call"], e.get("answer")) for e in map(json.loads, lines)]
 
 
+def trained_by_chance() -> list[str]:
+    """Held-out wordings that some training template could make after all; there must be none."""
+
+    def plain(template: str) -> str:
+        return template.replace("{path}", "{file}").replace("{dir}", "{folder}")
+
+    def pattern(template: str) -> str:
+        template = re.escape(plain(template.partition("|<")[0])).replace("\\[", "(?:").replace("\\]", ")").replace("\\|", "|")
+        return template.replace("\\ ", " *")
+
+    def expansions(template: str) -> list[str]:
+        match = INNERMOST.search(template)
+        if not match:
+            # {folder} and {file} may begin with a noun of their own
+            template = re.sub(f"({'|'.join(FOLDER_NOUNS)}) (?={{folder}})|({'|'.join(FILE_NOUNS)}) (?={{file}})", "", template)
+            return [re.sub(" +", " ", template).strip()]
+        choices = match[1].split("|")
+        return [e for c in choices for e in expansions(template[: match.start()] + c + template[match.end() :])]
+
+    known = [re.compile(pattern(template)) for templates in TRAIN.values() for template in templates]
+    held = [said for templates in HELD_OUT.values() for template in templates for said in expansions(plain(template))]
+    return [said for said in held if any(k.fullmatch(said) for k in known)]
+
+
 if __name__ == "__main__":
+    assert not trained_by_chance(), trained_by_chance()
     with HELD_OUT_FILE.open("w") as out:
         for example in held_out_examples():
             line = {"kind": example.kind, "request": example.request, "call": example.call}

@@ -112,7 +112,7 @@ class Names:
 
     def file(self) -> str:
         r = self.random.random()
-        if r < 0.03:
+        if r < 0.03 and self.words is WORDS:
             name = self.random.choice(["Makefile", "README", "LICENSE", "Dockerfile", ".env", ".gitignore", "TODO", "CHANGES"])
         elif r < 0.06:
             name = "." + self.word()

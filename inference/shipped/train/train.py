@@ -2,8 +2,8 @@
 
     python train.py --run runs/a --steps 9000 [--resume runs/a/last.pt]
 
-Batches hold a fixed number of tokens and come from `data.Requests` with a seed that depends on the step alone, so a resumed
-run sees what an uninterrupted one would. Matrices are trained by Muon, the embedding and the norms by AdamW; the learning
+Batches hold about a fixed number of tokens and come from `data.Requests`; the same seed gives the same run, and a resumed one
+goes on with the requests that come next. Matrices are trained by Muon, the embedding and the norms by AdamW; the learning
 rate warms up, stays, and falls to zero over the last part. Only the completion counts for the loss, and not its <|call|>
 mark: whether a call is made is decided by the grammar, from the tools that are offered.
 """
@@ -26,7 +26,7 @@ from muon import Muon
 POOL_BATCHES = 16
 ECHO_STEPS = 600
 WARMUP_STEPS = 100
-COOL_DOWN = 0.45
+COOL_DOWN = 0.62
 MUON_RATE, ADAM_RATE = 0.02, 0.004
 
 
@@ -84,18 +84,18 @@ def train(options: argparse.Namespace) -> None:
     others = [p for name, p in model.named_parameters() if p.ndim == 1 or "embedding" in name]
     muon = Muon(matrices, rate=MUON_RATE)
     adam = torch.optim.AdamW(others, lr=ADAM_RATE, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
-    step = 0
+    step, index = 0, 0
     if options.resume:
         saved = torch.load(options.resume, weights_only=True)
         model.load_state_dict(saved["weights"])
         muon.load_state_dict(saved["muon"])
         adam.load_state_dict(saved["adam"])
-        step = saved["step"]
+        step, index = saved["step"], saved.get("index", saved["step"] // POOL_BATCHES)
     states = torch.compile(model.hidden_states, dynamic=True)
     options.run.mkdir(parents=True, exist_ok=True)
     log = (options.run / "log.jsonl").open("a")
     batches: list[list[Example]] = []
-    index, began, seen, losses = step // POOL_BATCHES, time.time(), 0, []
+    began, seen, losses = time.time(), 0, []
     while step < options.steps:
         if not batches:
             batches = pool(options.seed, index, options.tokens, echo=0.3 if step < ECHO_STEPS else 0.0)
@@ -127,6 +127,7 @@ def train(options: argparse.Namespace) -> None:
                 "muon": muon.state_dict(),
                 "adam": adam.state_dict(),
                 "step": step,
+                "index": index,
             }
             torch.save(checkpoint, options.run / "writing.pt")
             (options.run / "writing.pt").rename(options.run / "last.pt")
