@@ -58,7 +58,9 @@ function parse(command: Command, args: string[]) {
   }
 }
 
-const seeHelp = ({ name }: Command) => `See clawmesh ${name} --help.`
+function seeHelp({ name }: Command): string {
+  return `See clawmesh ${name} --help.`
+}
 
 function overview(): string {
   const width = Math.max(...commands.map(({ name }) => name.length))
