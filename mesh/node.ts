@@ -20,6 +20,7 @@ import { Outbound } from './outbound.js'
 import { type Letter, Post } from './post.js'
 import { ActorRef } from './ref.js'
 import { Refusals } from './refusals.js'
+import { readCertificate } from './seal/certificate.js'
 import type { Credentials } from './seal/credentials.js'
 import { beginIncarnation, type Incarnation, type Peer } from './seal/incarnation.js'
 import { ActorDown, nodeActor, nodeActorName } from './system.js'
@@ -46,6 +47,8 @@ export interface SpawnOptions<A> {
 
 export async function joinMesh(options: JoinOptions): Promise<MeshNode> {
   const { credentials, transport, chain = memoryChain(), hosts = [], advert = {}, now = Date.now } = options
+  // A node whose clock is wrong would take everybody else's certificate for one of tomorrow, and see an empty mesh: its own says so first.
+  readCertificate(credentials.certificate.wire, credentials.rootKey, now())
   const addresses = addressesOf(credentials.mesh, credentials.meshKey)
   const self = beginIncarnation(credentials)
   const directory = new Directory({

@@ -160,6 +160,9 @@ export class Post {
       )
       if (header.kind === 'ask' || header.kind === 'open')
         this.send(peer, 'error', header.call, now() + 5000, errorBody(error))
+      // An answer of the wrong time is not believed, but who waits for it is told why. Its id is that of a call of ours, so nothing old passes for it.
+      else if (header.kind === 'error' || header.kind === 'reply')
+        deliver({ peer, kind: 'error', call: header.call, deadline: header.deadline, body: errorBody(error) })
       return refuse(error, peer)
     }
     if (!this.#replays.first(header.id, now())) {

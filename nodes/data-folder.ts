@@ -13,16 +13,26 @@ export interface DataFolder {
   node(name: string): string
   /** Names of all nodes that ever ran here. */
   nodes(): string[]
+  /** DISK_FULL if the disk is so full that whatever else fails, fails because of it. */
+  full(): ClawmeshError | undefined
+  /** Calls once with DISK_FULL when the disk runs full; returns what ends the watch. */
+  watch(onFull: (error: ClawmeshError) => void): () => void
   release(): void
 }
 
+const megabyte = 1024 * 1024
 /** Less than this and the broker would soon stop taking events. */
-const leastFreeBytes = 32 * 1024 * 1024
+const leastFreeBytes = 32 * megabyte
+/** With less than this nothing that happens can be recorded for long, and the broker answers nobody: time to end in good order. */
+const lastFreeBytes = 4 * megabyte
+const watchMs = 500
 
 /** Takes the folder, or rejects with DATA_IN_USE if a living process has it. */
 export function openDataFolder(path: string): DataFolder {
   prepare(path)
   const lock = lockFolder(path)
+  const release = () => lock.release()
+  process.once('exit', release)
   const nodesFolder = join(path, 'nodes')
   return {
     path,
@@ -38,7 +48,20 @@ export function openDataFolder(path: string): DataFolder {
       mkdirSync(nodesFolder, { recursive: true, mode: 0o700 })
       return readdirSync(nodesFolder)
     },
-    release: () => lock.release(),
+    full: () => fullness(path, lastFreeBytes),
+    watch: (onFull) => {
+      const timer = setInterval(() => {
+        const error = fullness(path, lastFreeBytes)
+        if (!error) return
+        clearInterval(timer)
+        onFull(error)
+      }, watchMs)
+      return () => clearInterval(timer)
+    },
+    release: () => {
+      process.off('exit', release)
+      release()
+    },
   }
 }
 
@@ -65,14 +88,19 @@ function prepare(path: string): void {
       cause,
     })
   }
+  const full = fullness(path, leastFreeBytes)
+  if (full) throw full
+}
+
+function fullness(path: string, least: number): ClawmeshError | undefined {
   const { bavail, bsize } = statfsSync(path)
-  if (bavail * bsize < leastFreeBytes) {
-    throw new ClawmeshError(
-      'DISK_FULL',
-      `Only ${Math.floor((bavail * bsize) / 1024 / 1024)} MB are free on the disk that holds ${path}; ${leastFreeBytes / 1024 / 1024} MB are needed.`,
-      { hint: 'Free some space, or choose another folder with --data, and start again.' },
-    )
-  }
+  const free = bavail * bsize
+  if (free >= least) return undefined
+  return new ClawmeshError(
+    'DISK_FULL',
+    `Only ${Math.floor(free / megabyte)} MB are free on the disk that holds ${path}; ${least / megabyte} MB are needed.`,
+    { hint: 'Free some space, or choose another folder with --data, and start again.' },
+  )
 }
 
 function lockFolder(path: string): Lock {

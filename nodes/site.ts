@@ -115,9 +115,11 @@ export async function startSite(options: SiteOptions): Promise<Site> {
     await transport.provide(addresses)
 
     const credentials = credentialsFor(authority, folder, supervisingNode, ['authority', 'supervisor', 'gateway'])
+    const own = await connectNats({ ...asAuthority, name: supervisingNode })
+    undo.push(() => own.close())
     const node = await joinMesh({
       credentials,
-      transport: await connectNats({ ...asAuthority, name: supervisingNode }),
+      transport: own,
       chain: openChain(chainFile(folder, supervisingNode)),
     })
     undo.push(() => node.close())

@@ -74,8 +74,12 @@ export function openChain(path: string): Chain {
     sent: () => sent,
     markSent: (count) => {
       sent = count
-      // Not synced: to lose it costs a repetition that the stream and every reader recognise.
-      writeSync(mark, String(count).padEnd(16), 0)
+      // Not synced, and no matter if the disk is full: to lose it costs a repetition that the stream and every reader recognise.
+      try {
+        writeSync(mark, String(count).padEnd(16), 0)
+      } catch {
+        return
+      }
     },
     close: () => {
       closeSync(file)

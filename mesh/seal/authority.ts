@@ -19,13 +19,15 @@ import {
 
 const day = 24 * 60 * 60 * 1000
 
+const key = (bytes: number) => z.string().regex(new RegExp(`^[0-9a-f]{${bytes * 2}}$`))
+
 const storedSchema = z.object({
   created: z.number().int(),
-  rootPublic: z.string(),
-  rootSecret: z.string(),
-  auditorPublic: z.string(),
-  auditorSecret: z.string(),
-  meshKey: z.string(),
+  rootPublic: key(32),
+  rootSecret: key(64),
+  auditorPublic: key(32),
+  auditorSecret: key(32),
+  meshKey: key(32),
 })
 
 export interface Authority {

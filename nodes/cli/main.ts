@@ -13,7 +13,11 @@ import { start } from './start.js'
 const commands: Command[] = [start, auditVerify]
 
 const given = process.argv.slice(2)
-process.exitCode = await main(given).catch(fail)
+// What nobody expected ends the process at once; nodes and broker see that and end too.
+process.on('uncaughtException', (error) => process.exit(fail(error)))
+const status = await main(given).catch(fail)
+// A connection that hangs must not keep a command that is done; what was printed goes out first.
+process.stdout.write('', () => process.exit(status))
 
 async function main(args: string[]): Promise<number> {
   const [first = 'help'] = args
@@ -54,7 +58,9 @@ function parse(command: Command, args: string[]) {
   }
 }
 
-const seeHelp = ({ name }: Command) => `See clawmesh ${name} --help.`
+function seeHelp({ name }: Command): string {
+  return `See clawmesh ${name} --help.`
+}
 
 function overview(): string {
   const width = Math.max(...commands.map(({ name }) => name.length))

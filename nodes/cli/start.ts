@@ -11,6 +11,7 @@ import { readConfig } from '../config.js'
 import { openDataFolder, openFreeDataFolder } from '../data-folder.js'
 import { readPolicy } from '../policy-file.js'
 import { type Site, startSite } from '../site.js'
+import type { AuditTrail } from '../trail.js'
 import { listFiles } from '../workspace.js'
 import { type Command, text, type Values } from './command.js'
 import { explain, failureOf } from './failure.js'
@@ -18,6 +19,7 @@ import { printAnswer, printTrail, summarise } from './report.js'
 import { approver, progress } from './terminal.js'
 
 const workers = ['worker-1', 'worker-2', 'worker-3']
+const drainWithinMs = 20_000
 const example = join(installation, 'examples', 'ledger')
 
 export const start: Command = {
@@ -60,6 +62,8 @@ async function startMesh(own: string | undefined, values: Values): Promise<numbe
   const stop = new AbortController()
   const onSignal = () => stop.abort(new ClawmeshError('CANCELLED', 'Stopped by the person at the terminal.'))
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal)
+  const causeOf = (error: unknown) => (stop.signal.aborted ? stop.signal.reason : (folder.full() ?? error))
+  const unwatch = folder.watch((error) => stop.abort(error))
   try {
     const model = text(values, 'model')
     const inference =
@@ -75,6 +79,8 @@ async function startMesh(own: string | undefined, values: Values): Promise<numbe
       ],
       progress,
       onFailure: (error) => stop.abort(error),
+    }).catch((error: unknown) => {
+      throw causeOf(error)
     })
     return await runOn(site, {
       request,
@@ -83,8 +89,10 @@ async function startMesh(own: string | undefined, values: Values): Promise<numbe
       began,
       stays: !values['once'] && own === undefined,
       json: values['json'] === true,
+      causeOf,
     })
   } finally {
+    unwatch()
     folder.release()
   }
 }
@@ -96,6 +104,8 @@ interface Run {
   began: number
   stays: boolean
   json: boolean
+  /** What lies behind an error: the stop that was asked for, a disk that is full, or the error itself. */
+  causeOf(error: unknown): unknown
 }
 
 async function runOn(site: Site, run: Run): Promise<number> {
@@ -104,11 +114,11 @@ async function runOn(site: Site, run: Run): Promise<number> {
   try {
     await work(site, run, results)
   } catch (error) {
-    failure = error
+    failure = run.causeOf(error)
   }
   progress('draining')
-  const trail = await site.close().catch((error: unknown) => {
-    failure ??= error
+  const trail = await closeInTime(site).catch((error: unknown) => {
+    failure ??= run.causeOf(error)
   })
   if (!trail) throw failure
   if (run.json) {
@@ -121,6 +131,18 @@ async function runOn(site: Site, run: Run): Promise<number> {
   }
   if (failure) return explain(failure)
   return results.every(({ ok }) => ok) && trail.verdict.ok ? 0 : 1
+}
+
+/** A broker that no longer answers must not hold up the end. What is left when this process ends ends with it. */
+async function closeInTime(site: Site): Promise<AuditTrail> {
+  const late = new ClawmeshError('BROKER_UNAVAILABLE', `The mesh did not drain within ${drainWithinMs / 1000} s.`, {
+    hint: 'Nothing recorded is lost: the next start sends what the audit stream lacks.',
+  })
+  let timer: NodeJS.Timeout | undefined
+  const limit = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(late), drainWithinMs)
+  })
+  return Promise.race([site.close(), limit]).finally(() => clearTimeout(timer))
 }
 
 async function work(site: Site, run: Run, results: JobResult[]): Promise<void> {
@@ -144,7 +166,7 @@ async function work(site: Site, run: Run, results: JobResult[]): Promise<void> {
     // Ctrl-C is how a mesh that stays is meant to end, and nothing has failed then.
     if (!(run.stays && error === run.stop.reason && isCancelled(error))) throw error
   } finally {
-    await supervisor.stop()
+    await supervisor.stop().catch(() => undefined)
   }
 }
 

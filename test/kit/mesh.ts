@@ -40,6 +40,7 @@ export interface NatsMesh extends TestMesh {
   /** A connection with every right on the broker: the operator's, and that of an intruder who took the machine over. */
   connectAsAuthority(): Promise<NatsTransport>
   readonly authoritySeed: string
+  readonly memberSeed: string
 }
 
 export async function natsMesh(binary?: BrokerBinary): Promise<NatsMesh> {
@@ -78,6 +79,7 @@ export async function natsMesh(binary?: BrokerBinary): Promise<NatsMesh> {
     broker,
     folder,
     authoritySeed: seedOf(users.authority),
+    memberSeed: seedOf(users.member),
     connectAsAuthority: () => connectAs(seedOf(users.authority), 'operator'),
   }
 }
