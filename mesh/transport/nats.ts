@@ -2,9 +2,11 @@
 import { connect, type NatsConnection, nkeyAuthenticator } from '@nats-io/transport-node'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { Addresses } from '../address.js'
-import { openNatsBucket, provideBucket } from './nats-bucket.js'
+import { openNatsBucket, provideBucket, unreachable } from './nats-bucket.js'
 import { NatsLog, provideLog } from './nats-log.js'
 import type { AppendLog, Bucket, Receive, Subscription, Transport } from './transport.js'
+
+const reachWithinMs = 10_000
 
 export interface NatsOptions {
   servers: string[]
@@ -53,8 +55,20 @@ export class NatsTransport implements Transport {
         if (!error) receive(message.subject, message.data)
       },
     })
-    await this.#connection.flush()
+    await this.#reached()
     return { unsubscribe: () => subscription.unsubscribe() }
+  }
+
+  /** Resolves when the broker has taken all so far; a connection that is lost meanwhile says again what it subscribes to when it is back. */
+  async #reached(): Promise<void> {
+    for (const until = performance.now() + reachWithinMs; ; ) {
+      try {
+        return await this.#connection.flush()
+      } catch (error) {
+        if (this.#connection.isClosed() || performance.now() > until) throw unreachable(error)
+        await new Promise((resolve) => setTimeout(resolve, 50))
+      }
+    }
   }
 
   async bucket(name: string): Promise<Bucket> {
