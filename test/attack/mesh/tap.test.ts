@@ -126,7 +126,8 @@ describe('a tap on the broker of the main job', () => {
   })
 
   it('sees no byte of the files, their names, the request, the answer or the held action', () => {
-    const answer = ended.summary?.answer ?? ''
+    const answer = ended.summary?.answer
+    assert.ok(answer)
     assert.deepEqual(sightings([...planted, answer, ...(/[\d,]+\.\d\d EUR/.exec(answer) ?? [])]), [])
   })
 
