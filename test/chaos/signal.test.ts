@@ -10,11 +10,12 @@ describe('a signal ends the command within 15 s, with no process left and the da
 
   for (const [signal, moment] of [
     ['SIGINT', 150],
-    ['SIGTERM', 700],
-    ['SIGINT', 1600],
-    ['SIGTERM', 3500],
-    ['SIGHUP', 2500],
+    ['SIGTERM', /nats-server/],
+    ['SIGHUP', /nodes are up/],
+    ['SIGINT', /parts for/],
+    ['SIGTERM', /agents vote/],
+    ['SIGINT', /draining/],
   ] as const) {
-    it(`${signal} after ${moment} ms`, async () => assert.deepEqual(await interrupt(data, signal, moment), []))
+    it(`${signal} at ${moment}`, async () => assert.deepEqual(await interrupt(data, signal, moment), []))
   }
 })
