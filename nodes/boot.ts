@@ -35,6 +35,8 @@ process.on('message', (message) => {
   running ??= start(message)
 })
 process.on('disconnect', () => process.exit(1))
+// The parent may have died while this program was still being loaded.
+if (!process.connected) process.exit(1)
 process.on('SIGTERM', () => void end())
 process.on('uncaughtException', (error) => crash(error))
 process.on('unhandledRejection', (error) => crash(error))

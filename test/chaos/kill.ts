@@ -45,7 +45,8 @@ export class KillMatrix {
   }
 
   async kill(kill: Kill): Promise<Judged> {
-    const command = new Command({ data: this.data })
+    // A node that is still being loaded sees that its parent is gone when it is loaded.
+    const command = new Command({ data: this.data, afterMs: kill.kind === 'command' ? 5000 : 1500 })
     const wasThere = await killWhen(command, kill)
     const ended = await command.ended()
     const [outcome, faults] = this.#judge(kill, ended, wasThere)
