@@ -13,7 +13,7 @@ import { readCredentials } from '../mesh/seal/credentials.js'
 import { connectNats } from '../mesh/transport/nats.js'
 import { ClawmeshError } from '../policies/errors.js'
 import { parseProfile } from '../policies/profile.js'
-import { sandboxAvailability } from '../sandbox/availability.js'
+import { type Availability, sandboxAvailability } from '../sandbox/availability.js'
 import { sandboxName, sandboxService } from '../sandbox/service.js'
 import { worker } from './agents/worker.js'
 import { takeLock } from './lock.js'
@@ -35,6 +35,8 @@ process.on('message', (message) => {
   running ??= start(message)
 })
 process.on('disconnect', () => process.exit(1))
+// The parent may have died while this program was still being loaded.
+if (!process.connected) process.exit(1)
 process.on('SIGTERM', () => void end())
 process.on('uncaughtException', (error) => crash(error))
 process.on('unhandledRejection', (error) => crash(error))
@@ -58,7 +60,7 @@ async function boot(plan: NodePlan): Promise<Running> {
   const { name, roles } = credentials.certificate
   const [transport, availability, backend, hardware] = await Promise.all([
     connectNats({ ...plan.broker, name }),
-    plan.sandbox ? sandboxAvailability() : undefined,
+    plan.sandbox ? testSandbox() : undefined,
     plan.inference ? openModels(plan.inference) : undefined,
     readHardware(),
   ])
@@ -84,6 +86,17 @@ async function boot(plan: NodePlan): Promise<Running> {
   }
   log.info({ name, roles }, 'joined the mesh')
   return { node, backend }
+}
+
+/** A self-test that was ended from outside says nothing of this machine, so it is made once more. One that cannot be made is not passed. */
+async function testSandbox(): Promise<Availability> {
+  const test = () =>
+    sandboxAvailability().catch((error: unknown): Availability => {
+      const { message, hint } = ClawmeshError.from(error)
+      return { available: false, reason: message, hint }
+    })
+  const first = await test()
+  return first.available ? first : test()
 }
 
 /** Two processes must never write one chain. A process of an earlier run may need a moment to see that its parent is gone. */

@@ -12,6 +12,8 @@ import { type NodePlan, nodeReportSchema } from './plan.js'
 const entry = fileURLToPath(new URL('./boot.js', import.meta.url))
 const startTimeoutMs = 30_000
 const drainTimeoutMs = 8000
+/** At first, when what fails may well be the person's mistake. */
+const startsAllowed = 3
 const restartsAllowed = 5
 const restartWindowMs = 30_000
 
@@ -32,7 +34,16 @@ export interface KeptNode {
 /** Resolves when the node says that it is ready; rejects with its own error if it cannot be. */
 export async function keepNode(options: KeeperOptions): Promise<KeptNode> {
   let child = startProcess(options)
-  await ready(child, options)
+  for (let start = 1; ; start += 1) {
+    try {
+      await ready(child, options)
+      break
+    } catch (error) {
+      if (start === startsAllowed || !ClawmeshError.from(error).retry) throw error
+      options.onRestart?.(options.name, `did not come up (${ClawmeshError.from(error).message})`)
+      child = startProcess(options)
+    }
+  }
   let stopping = false
   const deaths: number[] = []
 

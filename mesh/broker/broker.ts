@@ -30,6 +30,7 @@ export interface Broker {
 }
 
 const startTimeoutMs = 15_000
+const launchesAllowed = 3
 const restartsAllowed = 5
 const restartWindowMs = 30_000
 
@@ -37,7 +38,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const binary = await findBroker(options.search)
   mkdirSync(options.folder, { recursive: true, mode: 0o700 })
   if (options.port !== 0) await checkFree(options.port)
-  let server = await launch(binary, options, options.port)
+  let server = await launchRepeatedly(binary, options, options.port)
   let stopping = false
   const restarts: number[] = []
 
@@ -54,7 +55,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
         })
       }
       options.onRestart?.(`nats-server ended with status ${code}`)
-      server = await launch(binary, options, port)
+      server = await launchRepeatedly(binary, options, port)
       if (stopping) server.process.kill('SIGTERM')
     }
   }
@@ -76,6 +77,17 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       await kept
       clearTimeout(giveUp)
     },
+  }
+}
+
+/** A server that was killed while it came up did not refuse to. */
+async function launchRepeatedly(...start: Parameters<typeof launch>): Promise<{ process: Guarded; port: number }> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await launch(...start)
+    } catch (error) {
+      if (attempt === launchesAllowed) throw error
+    }
   }
 }
 

@@ -119,7 +119,7 @@ export async function reachable<T>(work: Promise<T>): Promise<T> {
   }
 }
 
-function unreachable(cause: unknown): ClawmeshError {
+export function unreachable(cause: unknown): ClawmeshError {
   const reason = cause instanceof Error ? cause.message || cause.name : String(cause)
   return new ClawmeshError('BROKER_UNAVAILABLE', `The broker did not do what was asked: ${reason}.`, {
     hint: 'If it was restarted, try again in a moment.',

@@ -2,9 +2,12 @@
 import { connect, type NatsConnection, nkeyAuthenticator } from '@nats-io/transport-node'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { Addresses } from '../address.js'
-import { openNatsBucket, provideBucket } from './nats-bucket.js'
+import { openNatsBucket, provideBucket, unreachable } from './nats-bucket.js'
 import { NatsLog, provideLog } from './nats-log.js'
 import type { AppendLog, Bucket, Receive, Subscription, Transport } from './transport.js'
+
+const connectWithinMs = 3000
+const reachWithinMs = 10_000
 
 export interface NatsOptions {
   servers: string[]
@@ -13,8 +16,25 @@ export interface NatsOptions {
   name: string
 }
 
-export async function connectNats({ servers, seed, name }: NatsOptions): Promise<NatsTransport> {
-  const connection = await connect({
+/** Tries for a few seconds: a broker that has just been started again lets nobody in for a moment. */
+export async function connectNats(options: NatsOptions): Promise<NatsTransport> {
+  for (const until = performance.now() + connectWithinMs; ; ) {
+    try {
+      return new NatsTransport(await connectOnce(options))
+    } catch (cause) {
+      if (performance.now() > until) {
+        throw new ClawmeshError('BROKER_UNAVAILABLE', `No NATS server lets us in at ${options.servers.join(', ')}.`, {
+          hint: 'Check that it runs and that this node belongs to its mesh.',
+          cause,
+        })
+      }
+      await new Promise((resolve) => setTimeout(resolve, 200))
+    }
+  }
+}
+
+function connectOnce({ servers, seed, name }: NatsOptions): Promise<NatsConnection> {
+  return connect({
     servers,
     name,
     authenticator: nkeyAuthenticator(new TextEncoder().encode(seed)),
@@ -24,13 +44,7 @@ export async function connectNats({ servers, seed, name }: NatsOptions): Promise
     waitOnFirstConnect: false,
     timeout: 5000,
     noAsyncTraces: true,
-  }).catch((cause: unknown) => {
-    throw new ClawmeshError('BROKER_UNAVAILABLE', `No NATS server lets us in at ${servers.join(', ')}.`, {
-      hint: 'Check that it runs and that this node belongs to its mesh.',
-      cause,
-    })
   })
-  return new NatsTransport(connection)
 }
 
 export class NatsTransport implements Transport {
@@ -53,8 +67,20 @@ export class NatsTransport implements Transport {
         if (!error) receive(message.subject, message.data)
       },
     })
-    await this.#connection.flush()
+    await this.#reached()
     return { unsubscribe: () => subscription.unsubscribe() }
+  }
+
+  /** Resolves when the broker has taken all so far; a connection that is lost meanwhile says again what it subscribes to when it is back. */
+  async #reached(): Promise<void> {
+    for (const until = performance.now() + reachWithinMs; ; ) {
+      try {
+        return await this.#connection.flush()
+      } catch (error) {
+        if (this.#connection.isClosed() || performance.now() > until) throw unreachable(error)
+        await new Promise((resolve) => setTimeout(resolve, 50))
+      }
+    }
   }
 
   async bucket(name: string): Promise<Bucket> {

@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import type { MeshNode } from '../../mesh/index.js'
 import { ClawmeshError } from '../../policies/errors.js'
+import { wasKilled } from './killed.js'
 import { addUp, euros, type Ledger, readCheckedFile } from './ledger.js'
 import { type Part, planRequest } from './plan.js'
 import { inTurn } from './turn.js'
@@ -87,7 +88,8 @@ async function doPart(node: MeshNode, job: Job, task: string, part: Part, index:
       reason = outcome.reason
     } catch (error) {
       const failure = ClawmeshError.from(error)
-      if (job.signal.aborted || !failure.retry) return { part, report: undefined, reason: failure.message }
+      if (job.signal.aborted || !(failure.retry || wasKilled(failure)))
+        return { part, report: undefined, reason: failure.message }
       reason = failure.message
       job.progress(`"${part.words}" is given to another worker: ${reason}`)
     }

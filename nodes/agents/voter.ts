@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { type Context, type MeshNode, message, on } from '../../mesh/index.js'
 import { ClawmeshError } from '../../policies/errors.js'
+import { wasKilled } from './killed.js'
 import { addUp, type CheckedFile, readCheckedFile } from './ledger.js'
 import { inTurn } from './turn.js'
 import type { Report } from './worker.js'
@@ -51,7 +52,11 @@ async function check(
   context: Context,
 ): Promise<CheckedFile> {
   for (let attempt = 1; ; attempt += 1) {
-    const report = await doPart(words, context)
+    const report = await doPart(words, context).catch((error: unknown) => {
+      if (attempt < tries && wasKilled(ClawmeshError.from(error))) return undefined
+      throw error
+    })
+    if (!report) continue
     const checked = readCheckedFile(file, report)
     if (checked) return checked
     // An action that was killed tells nothing of the file; anything else would come out the same again.

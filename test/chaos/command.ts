@@ -51,7 +51,8 @@ export class Command {
     this.#options = options
     this.#child = spawn(process.execPath, [join(installation, 'dist', 'nodes', 'cli', 'main.js'), ...args, ...folder], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, ...env },
+      // With a stack trace under what should not have happened: those are no clear errors.
+      env: { ...process.env, CLAWMESH_DEBUG: '1', ...env },
     })
     this.#closed = once(this.#child, 'exit')
     this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {

@@ -45,7 +45,8 @@ export class KillMatrix {
   }
 
   async kill(kill: Kill): Promise<Judged> {
-    const command = new Command({ data: this.data })
+    // A node that is still being loaded sees that its parent is gone when it is loaded.
+    const command = new Command({ data: this.data, afterMs: kill.kind === 'command' ? 5000 : 1500 })
     const wasThere = await killWhen(command, kill)
     const ended = await command.ended()
     const [outcome, faults] = this.#judge(kill, ended, wasThere)
@@ -117,15 +118,16 @@ export function planKills(seed: number, count: number, wallMs: number): Kill[] {
   const offset = wholeBelow(random, kinds.length)
   return Array.from({ length: count }, (_, index) => ({
     kind: kinds[(index + offset) % kinds.length] ?? 'command',
-    moment: Math.round(random() * wallMs * 0.9),
+    moment: Math.round(random() * wallMs * 0.8),
     which: random(),
   }))
 }
 
 export function describeJudged({ kill, outcome, wallMs, faults, ended }: Judged): string {
   const line = `${kill.kind.padEnd(12)} at ${String(kill.moment).padStart(6)} ms  ${outcome.padEnd(16)} ${(wallMs / 1000).toFixed(1).padStart(5)} s`
+  const why = outcome === 'clear error' ? `  ${ended.stderr.match(/^clawmesh: .*/m)?.[0] ?? ended.summary?.answer}` : ''
   return faults.length === 0
-    ? line
+    ? line + why
     : `${line}  FAULT: ${faults.join('; ')}\n${ended.stderr}${ended.summary?.answer ?? ''}`
 }
 

@@ -1,15 +1,18 @@
 /** Ctrl-C and its kin at any moment: the command drains and ends in time, leaves no process and gives its data folder back. */
+import assert from 'node:assert/strict'
 import { rmSync } from 'node:fs'
+import { eventually } from '../kit/eventually.js'
 import { temporaryFolder } from '../kit/mesh.js'
 import { seededRandom } from '../kit/random.js'
 import { Command, isReleased } from './command.js'
 
 const endsWithinMs = 15_000
 
-/** What is wrong with how it ended; empty if nothing is. */
-export async function interrupt(data: string, signal: NodeJS.Signals, moment: number): Promise<string[]> {
+/** The moment is in milliseconds after the start, or when its progress says so. Resolves to what is wrong with how it ended. */
+export async function interrupt(data: string, signal: NodeJS.Signals, moment: number | RegExp): Promise<string[]> {
   const command = new Command({ data })
-  await new Promise((resolve) => setTimeout(resolve, moment))
+  if (moment instanceof RegExp) await eventually(() => assert.match(command.stderr, moment), 30_000)
+  else await new Promise((resolve) => setTimeout(resolve, moment))
   const wasRunning = command.running
   const at = command.age
   command.signal(signal)

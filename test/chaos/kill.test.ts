@@ -1,0 +1,26 @@
+/** One kill of each kind of process of the main job; `npm run soak -- kill` does many. */
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { describeJudged, KillMatrix } from './kill.js'
+import { kinds } from './tree.js'
+
+describe('kill -9 of any one process of the main job ends in the right answer or a clear error, and leaves nothing behind', () => {
+  const matrix = new KillMatrix()
+  let wallMs = 0
+  before(async () => {
+    wallMs = (await matrix.begin()).wallMs
+  })
+  after(() => matrix.close())
+
+  for (const [index, kind] of kinds.entries()) {
+    it(`of the ${kind}`, async () => {
+      const moment = Math.round(wallMs * (0.35 + 0.03 * index))
+      const judged = await matrix.kill({ kind, moment, which: 0 })
+      assert.deepEqual(judged.faults, [], describeJudged(judged))
+    })
+  }
+
+  it('and the same data folder serves an undisturbed run', async () => {
+    assert.deepEqual(await matrix.after(), [])
+  })
+})
