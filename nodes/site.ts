@@ -4,30 +4,23 @@
  */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { createUser } from '@nats-io/nkeys'
-import { type Addresses, addressesOf } from '../mesh/address.js'
 import { openChain } from '../mesh/audit/chain.js'
-import { type Broker, startBroker } from '../mesh/broker/broker.js'
+import type { Broker } from '../mesh/broker/broker.js'
 import { joinMesh, type MeshNode } from '../mesh/index.js'
-import { type Authority, openAuthority } from '../mesh/seal/authority.js'
+import type { Authority } from '../mesh/seal/authority.js'
 import { type Credentials, enrol, readCredentials, writeCredentials } from '../mesh/seal/credentials.js'
-import { connectNats, type NatsTransport } from '../mesh/transport/nats.js'
+import { connectNats } from '../mesh/transport/nats.js'
 import type { ClawmeshError } from '../policies/errors.js'
 import type { Role } from '../policies/roles.js'
-import type { Config } from './config.js'
 import type { DataFolder } from './data-folder.js'
+import { type Ground, type GroundOptions, openGround } from './ground.js'
 import { type KeptNode, keepNode } from './keeper.js'
 import type { NodePlan } from './plan.js'
 import { type AuditTrail, chainFile, sealTrail } from './trail.js'
 
-export interface SiteOptions {
-  config: Config
-  folder: DataFolder
-  /** 0: any free port. */
-  port: number
+export interface SiteOptions extends GroundOptions {
   /** The nodes beside the supervising one. */
   nodes: { name: string; roles: readonly Role[]; plan: Pick<NodePlan, 'sandbox' | 'inference'> }[]
-  progress: (text: string) => void
   /** Something that the site cannot mend: whoever waits for it should give up. */
   onFailure: (error: ClawmeshError) => void
 }
@@ -39,29 +32,19 @@ const appearWithinMs = 10_000
 
 export class Site {
   readonly node: MeshNode
-  readonly broker: Broker
   readonly kept: KeptNode[]
-  readonly #authority: Authority
-  readonly #addresses: Addresses
-  readonly #transport: NatsTransport
+  readonly #ground: Ground
   readonly #folder: DataFolder
 
-  constructor(parts: {
-    node: MeshNode
-    broker: Broker
-    kept: KeptNode[]
-    authority: Authority
-    addresses: Addresses
-    transport: NatsTransport
-    folder: DataFolder
-  }) {
+  constructor(parts: { node: MeshNode; kept: KeptNode[]; ground: Ground; folder: DataFolder }) {
     this.node = parts.node
-    this.broker = parts.broker
     this.kept = parts.kept
-    this.#authority = parts.authority
-    this.#addresses = parts.addresses
-    this.#transport = parts.transport
+    this.#ground = parts.ground
     this.#folder = parts.folder
+  }
+
+  get broker(): Broker {
+    return this.#ground.broker
   }
 
   /** Drains all nodes, has the trail verified and vouched for, ends the broker. */
@@ -69,64 +52,33 @@ export class Site {
     await Promise.all(this.kept.map((node) => node.stop()))
     await this.node.close()
     try {
-      const trail = {
-        transport: this.#transport,
-        addresses: this.#addresses,
-        authority: this.#authority,
-        folder: this.#folder,
-      }
-      return await sealTrail(trail, Date.now())
+      return await sealTrail({ ...this.#ground, folder: this.#folder }, Date.now())
     } finally {
-      await this.#transport.close()
-      await this.broker.stop()
+      await this.#ground.close()
     }
   }
 }
 
 export async function startSite(options: SiteOptions): Promise<Site> {
-  const { config, folder, port, progress, onFailure } = options
-  const authority = openAuthority(folder.authority, Date.now())
-  const addresses = addressesOf(authority.mesh, authority.meshKey)
-  const users = { authority: createUser(), member: createUser() }
-  const undo: (() => Promise<unknown>)[] = []
+  const { folder, progress } = options
+  const ground = await openGround(options)
+  const undo: (() => Promise<unknown>)[] = [() => ground.close()]
   try {
-    const broker = await startBroker({
-      folder: folder.broker,
-      port,
-      users: { authority: users.authority.getPublicKey(), member: users.member.getPublicKey() },
-      addresses,
-      search: {
-        named: config.natsServer,
-        searchPath: config.searchPath,
-        cache: config.cache,
-        releases: config.natsReleases,
-        progress,
-      },
-      onRestart: (reason) => progress(`the broker is started again: ${reason}`),
-      onFailure,
-    })
-    undo.push(() => broker.stop())
+    const { authority, broker, transport, seeds, addresses } = ground
     progress(`nats-server ${broker.binary.version} (${broker.binary.source}) at ${broker.url}`)
-
-    const servers = [broker.url]
-    const asAuthority = { servers, seed: seedOf(users.authority), name: 'authority' }
-    const transport = await connectNats(asAuthority)
-    undo.push(() => transport.close())
     await transport.provide(addresses)
 
-    const credentials = credentialsFor(authority, folder, supervisingNode, ['authority', 'supervisor', 'gateway'])
-    const own = await connectNats({ ...asAuthority, name: supervisingNode })
-    undo.push(() => own.close())
+    const servers = [broker.url]
     const node = await joinMesh({
-      credentials,
-      transport: own,
+      credentials: credentialsFor(authority, folder, supervisingNode, ['authority', 'supervisor', 'gateway']),
+      transport: await connectNats({ servers, seed: seeds.authority, name: supervisingNode }),
       chain: openChain(chainFile(folder, supervisingNode)),
     })
     undo.push(() => node.close())
 
-    const kept = await startNodes(options, authority, { servers, seed: seedOf(users.member) }, undo)
+    const kept = await startNodes(options, authority, { servers, seed: seeds.member }, undo)
     await Promise.all(kept.map(({ name }) => node.directory.wait(() => node.directory.node(name), appearWithinMs)))
-    return new Site({ node, broker, kept, authority, addresses, transport, folder })
+    return new Site({ node, kept, ground, folder })
   } catch (error) {
     for (const step of undo.reverse()) await step().catch(() => undefined)
     throw error
@@ -170,4 +122,3 @@ function credentialsFor(authority: Authority, folder: DataFolder, name: string, 
 }
 
 const credentialsFile = (folder: DataFolder, name: string) => join(folder.node(name), 'credentials.json')
-const seedOf = (user: ReturnType<typeof createUser>) => new TextDecoder().decode(user.getSeed())

@@ -2,14 +2,10 @@
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { createUser } from '@nats-io/nkeys'
-import { addressesOf } from '../../mesh/address.js'
-import { startBroker } from '../../mesh/broker/broker.js'
-import { openAuthority } from '../../mesh/seal/authority.js'
-import { connectNats } from '../../mesh/transport/nats.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { readConfig } from '../config.js'
-import { type DataFolder, openDataFolder } from '../data-folder.js'
+import { openDataFolder } from '../data-folder.js'
+import { openGround } from '../ground.js'
 import { type AuditTrail, inspectTrail } from '../trail.js'
 import { type Command, text } from './command.js'
 import { progress } from './terminal.js'
@@ -46,42 +42,13 @@ async function verifyFolder(path: string): Promise<AuditTrail> {
   }
   const folder = openDataFolder(path)
   try {
-    return await verifyOpened(folder)
-  } finally {
-    folder.release()
-  }
-}
-
-async function verifyOpened(folder: DataFolder): Promise<AuditTrail> {
-  const config = readConfig()
-  const authority = openAuthority(folder.authority, Date.now())
-  const addresses = addressesOf(authority.mesh, authority.meshKey)
-  const user = createUser()
-  const broker = await startBroker({
-    folder: folder.broker,
-    port: 0,
-    users: { authority: user.getPublicKey(), member: createUser().getPublicKey() },
-    addresses,
-    search: {
-      named: config.natsServer,
-      searchPath: config.searchPath,
-      cache: config.cache,
-      releases: config.natsReleases,
-      progress,
-    },
-  })
-  try {
-    const transport = await connectNats({
-      servers: [broker.url],
-      seed: new TextDecoder().decode(user.getSeed()),
-      name: 'auditor',
-    })
+    const ground = await openGround({ config: readConfig(), folder, port: 0, progress })
     try {
-      return await inspectTrail({ transport, addresses, authority, folder })
+      return await inspectTrail({ ...ground, folder })
     } finally {
-      await transport.close()
+      await ground.close()
     }
   } finally {
-    await broker.stop()
+    folder.release()
   }
 }

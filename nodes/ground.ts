@@ -1,0 +1,64 @@
+/** What a mesh on this machine stands on: its authority, an embedded broker on its store, and a connection with every right on it. */
+import { createUser } from '@nats-io/nkeys'
+import { type Addresses, addressesOf } from '../mesh/address.js'
+import { type Broker, startBroker } from '../mesh/broker/broker.js'
+import { type Authority, openAuthority } from '../mesh/seal/authority.js'
+import { connectNats, type NatsTransport } from '../mesh/transport/nats.js'
+import type { ClawmeshError } from '../policies/errors.js'
+import type { Config } from './config.js'
+import type { DataFolder } from './data-folder.js'
+
+export interface GroundOptions {
+  config: Config
+  folder: DataFolder
+  /** 0: any free port. */
+  port: number
+  progress: (text: string) => void
+  /** The broker could not be kept running. */
+  onFailure?: (error: ClawmeshError) => void
+}
+
+export interface Ground {
+  readonly authority: Authority
+  readonly addresses: Addresses
+  readonly broker: Broker
+  readonly transport: NatsTransport
+  /** Credentials of the broker's two users; new each time it is started. */
+  readonly seeds: { authority: string; member: string }
+  close(): Promise<void>
+}
+
+export async function openGround({ config, folder, port, progress, onFailure }: GroundOptions): Promise<Ground> {
+  const authority = openAuthority(folder.authority, Date.now())
+  const addresses = addressesOf(authority.mesh, authority.meshKey)
+  const users = { authority: createUser(), member: createUser() }
+  const seeds = { authority: seedOf(users.authority), member: seedOf(users.member) }
+  const broker = await startBroker({
+    folder: folder.broker,
+    port,
+    users: { authority: users.authority.getPublicKey(), member: users.member.getPublicKey() },
+    addresses,
+    search: {
+      named: config.natsServer,
+      searchPath: config.searchPath,
+      cache: config.cache,
+      releases: config.natsReleases,
+      progress,
+    },
+    onRestart: (reason) => progress(`the broker is started again: ${reason}`),
+    ...(onFailure ? { onFailure } : {}),
+  })
+  try {
+    const transport = await connectNats({ servers: [broker.url], seed: seeds.authority, name: 'authority' })
+    const close = async () => {
+      await transport.close()
+      await broker.stop()
+    }
+    return { authority, addresses, broker, transport, seeds, close }
+  } catch (error) {
+    await broker.stop()
+    throw error
+  }
+}
+
+const seedOf = (user: ReturnType<typeof createUser>) => new TextDecoder().decode(user.getSeed())
