@@ -15,6 +15,7 @@ import type { AuditTrail } from '../trail.js'
 import { listFiles } from '../workspace.js'
 import { type Command, text, type Values } from './command.js'
 import { explain, failureOf } from './failure.js'
+import { introduceModels } from './introduce.js'
 import { printAnswer, printTrail, summarise } from './report.js'
 import { approver, progress } from './terminal.js'
 
@@ -147,6 +148,7 @@ async function closeInTime(site: Site): Promise<AuditTrail> {
 
 async function work(site: Site, run: Run, results: JobResult[]): Promise<void> {
   progress(`${site.node.nodes().length} nodes are up`)
+  await introduceModels(site.node, progress)
   await site.node.spawn(approver)
   const supervisor = await supervise(site.node, {
     name: 'supervisor',
