@@ -74,6 +74,19 @@ describe('the lock of a data folder', () => {
     assert.deepEqual(readdirSync(folder), [])
   })
 
+  it('of a dead process is not touched while another that lives is taking it over', () => {
+    const taken = openDataFolder(folder)
+    const ours = readFileSync(lock)
+    taken.release()
+    const stale = `${process.pid} 1`
+    writeFileSync(lock, stale)
+    writeFileSync(`${lock}.removal`, ours)
+    assert.throws(() => openDataFolder(folder), isInUse)
+    assert.equal(readFileSync(lock, 'utf8'), stale)
+    rmSync(`${lock}.removal`)
+    openDataFolder(folder).release()
+  })
+
   it('of a process whose number another one has now is taken over', () => {
     writeFileSync(lock, `${process.pid} 1`)
     openDataFolder(folder).release()
