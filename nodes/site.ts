@@ -66,9 +66,9 @@ export class Site {
 
   /** Drains all nodes, has the trail verified and vouched for, ends the broker. */
   async close(): Promise<AuditTrail> {
-    await Promise.all(this.kept.map((node) => node.stop()))
-    await this.node.close()
     try {
+      await Promise.all(this.kept.map((node) => node.stop()))
+      await this.node.close()
       const trail = {
         transport: this.#transport,
         addresses: this.#addresses,
