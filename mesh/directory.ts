@@ -84,10 +84,15 @@ export class Directory {
 
   /** Leaves: a node that says goodbye is gone at once, not when its lease ends. */
   async stop(): Promise<void> {
-    clearInterval(this.#timer)
-    this.#watch?.unsubscribe()
+    this.leave()
     const { bucket, addresses, self } = this.#options
     await bucket.delete(addresses.nodeKey(self.certificate.name)).catch(() => undefined)
+  }
+
+  /** Without a word. */
+  leave(): void {
+    clearInterval(this.#timer)
+    this.#watch?.unsubscribe()
   }
 
   nodes(): NodeInfo[] {

@@ -45,14 +45,19 @@ export interface SpawnOptions<A> {
   supervisor?: string
 }
 
+/** The transport is the node's from here on, and is closed with it, also if it cannot join. */
 export async function joinMesh(options: JoinOptions): Promise<MeshNode> {
   const { credentials, transport, chain = memoryChain(), hosts = [], advert = {}, now = Date.now } = options
   // A node whose clock is wrong would take everybody else's certificate for one of tomorrow, and see an empty mesh: its own says so first.
   readCertificate(credentials.certificate.wire, credentials.rootKey, now())
   const addresses = addressesOf(credentials.mesh, credentials.meshKey)
   const self = beginIncarnation(credentials)
+  const bucket = await transport.bucket(addresses.directory).catch(async (error: unknown) => {
+    await transport.close()
+    throw error
+  })
   const directory = new Directory({
-    bucket: await transport.bucket(addresses.directory),
+    bucket,
     addresses,
     meshKey: credentials.meshKey,
     rootKey: credentials.rootKey,
@@ -61,8 +66,13 @@ export async function joinMesh(options: JoinOptions): Promise<MeshNode> {
   })
   const audit = new AuditWriter({ credentials, addresses, log: transport.log(addresses.auditStream), chain, now })
   const node = new MeshNode({ self, transport, directory, audit, now, addresses })
-  await node.begin(typeof hosts === 'function' ? hosts(node) : hosts, advert)
-  return node
+  try {
+    await node.begin(typeof hosts === 'function' ? hosts(node) : hosts, advert)
+    return node
+  } catch (error) {
+    await node.abandon()
+    throw error
+  }
 }
 
 interface NodeParts {
@@ -192,6 +202,15 @@ export class MeshNode {
   close(): Promise<void> {
     this.#closing ??= this.#leave()
     return this.#closing
+  }
+
+  /** Lets go of everything at once, for a node that never came up; what it wrote stands on its disk. */
+  async abandon(): Promise<void> {
+    this.#outbound.close()
+    this.directory.leave()
+    this.#post.stop()
+    this.audit.close()
+    await this.#transport.close()
   }
 
   async #leave(): Promise<void> {

@@ -49,9 +49,9 @@ export class Site {
 
   /** Drains all nodes, has the trail verified and vouched for, ends the broker. */
   async close(): Promise<AuditTrail> {
-    await Promise.all(this.kept.map((node) => node.stop()))
-    await this.node.close()
     try {
+      await Promise.all(this.kept.map((node) => node.stop()))
+      await this.node.close()
       return await sealTrail({ ...this.#ground, folder: this.#folder }, Date.now())
     } finally {
       await this.#ground.close()

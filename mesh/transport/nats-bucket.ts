@@ -1,6 +1,6 @@
 import { JetStreamApiError, StorageType } from '@nats-io/jetstream'
 import { type KV, Kvm, type KvWatchEntry } from '@nats-io/kv'
-import type { NatsConnection } from '@nats-io/transport-node'
+import { ClosedConnectionError, type NatsConnection } from '@nats-io/transport-node'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { Bucket, Entry, Subscription } from './transport.js'
 
@@ -9,7 +9,7 @@ type OnConnection = (listener: (connected: boolean) => void) => void
 const wrongRevision = 10071
 
 export async function provideBucket(connection: NatsConnection, name: string): Promise<void> {
-  await reachable(new Kvm(connection).create(name, { history: 1, storage: StorageType.File }))
+  await reachable(() => new Kvm(connection).create(name, { history: 1, storage: StorageType.File }))
 }
 
 export async function openNatsBucket(
@@ -17,7 +17,7 @@ export async function openNatsBucket(
   name: string,
   onConnection: OnConnection,
 ): Promise<Bucket> {
-  return new NatsBucket(await reachable(new Kvm(connection).open(name)), onConnection)
+  return new NatsBucket(await reachable(() => new Kvm(connection).open(name)), onConnection)
 }
 
 class NatsBucket implements Bucket {
@@ -30,7 +30,7 @@ class NatsBucket implements Bucket {
   }
 
   put(key: string, value: Uint8Array): Promise<number> {
-    return reachable(this.#kv.put(key, value))
+    return reachable(() => this.#kv.put(key, value))
   }
 
   async swap(key: string, value: Uint8Array, revision: number): Promise<number | undefined> {
@@ -43,14 +43,14 @@ class NatsBucket implements Bucket {
   }
 
   async get(key: string): Promise<Entry | undefined> {
-    const entry = await reachable(this.#kv.get(key))
+    const entry = await reachable(() => this.#kv.get(key))
     return entry
       ? { key, value: entry.operation === 'PUT' ? entry.value : undefined, revision: entry.revision }
       : undefined
   }
 
   async delete(key: string): Promise<void> {
-    await reachable(this.#kv.delete(key))
+    await reachable(() => this.#kv.delete(key))
   }
 
   /**
@@ -71,7 +71,7 @@ class NatsBucket implements Bucket {
         void follow(entries, changed, ready)
       })
     }
-    await reachable(begin())
+    await reachable(begin)
     let sawFirst = false
     this.#onConnection((connected) => {
       // The listener hears the present state at once; only what comes after that is a reconnection.
@@ -111,11 +111,19 @@ async function persist(begin: () => Promise<void>, isOver: () => boolean): Promi
   }
 }
 
-export async function reachable<T>(work: Promise<T>): Promise<T> {
-  try {
-    return await work
-  } catch (error) {
-    throw unreachable(error)
+/**
+ * Does what may be done twice, and does it again where the broker gave no answer: what was on its way when a broker died is lost. An answer that says no
+ * is final.
+ */
+export async function reachable<T>(work: () => Promise<T>, tries = 3): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await work()
+    } catch (error) {
+      if (attempt === tries || error instanceof JetStreamApiError || error instanceof ClosedConnectionError)
+        throw unreachable(error)
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
   }
 }
 

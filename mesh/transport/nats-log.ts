@@ -7,10 +7,11 @@ import type { AppendLog, Stored } from './transport.js'
 const second = 1_000_000_000
 
 const deliverWithinMs = 3000
+const emptyBatches = 2
 
 /** A stream that no client can delete from or purge. Options are read back: an old server drops what it does not know. */
 export async function provideLog(connection: NatsConnection, stream: string, subjects: string): Promise<void> {
-  const manager = await reachable(jetstreamManager(connection))
+  const manager = await reachable(() => jetstreamManager(connection))
   const wanted = {
     name: stream,
     subjects: [subjects],
@@ -21,7 +22,7 @@ export async function provideLog(connection: NatsConnection, stream: string, sub
     duplicate_window: 120 * second,
   }
   const existing = await manager.streams.info(stream).catch(() => undefined)
-  const { config } = existing ?? (await reachable(manager.streams.add(wanted)))
+  const { config } = existing ?? (await reachable(() => manager.streams.add(wanted)))
   if (!config.deny_delete || !config.deny_purge) {
     throw new ClawmeshError('AUDIT_UNAVAILABLE', `The audit stream ${stream} allows deletes or purges.`, {
       hint: 'Use nats-server 2.9 or newer, and a stream that clawmesh made itself.',
@@ -41,24 +42,25 @@ export class NatsLog implements AppendLog {
   }
 
   async append(subject: string, id: string, bytes: Uint8Array): Promise<void> {
-    await reachable(this.#jetstream.publish(subject, bytes, { msgID: id, timeout: 2000 }))
+    await reachable(() => this.#jetstream.publish(subject, bytes, { msgID: id, timeout: 2000 }), 1)
   }
 
   async *read(): AsyncIterable<Stored> {
-    const manager = await reachable(jetstreamManager(this.#connection))
-    const { state } = await reachable(manager.streams.info(this.#stream))
+    const manager = await reachable(() => jetstreamManager(this.#connection))
+    const { state } = await reachable(() => manager.streams.info(this.#stream))
     if (state.messages === 0) return
-    const consumer = await reachable(this.#jetstream.consumers.get(this.#stream))
-    for (;;) {
-      const batch = await reachable(consumer.fetch({ max_messages: 500, expires: deliverWithinMs }))
+    const consumer = await reachable(() => this.#jetstream.consumers.get(this.#stream))
+    for (let empty = 0; empty < emptyBatches; ) {
+      const batch = await reachable(() => consumer.fetch({ max_messages: 500, expires: deliverWithinMs }))
       let delivered = 0
       for await (const { seq, subject, data, info } of batch) {
         delivered += 1
         yield { sequence: seq, subject, bytes: data }
         if (info.pending === 0 || seq >= state.last_seq) return
       }
-      // A store that was damaged promises messages that it cannot deliver: they are missing, and whoever verifies will say so.
-      if (delivered === 0) return
+      // A broker that was started again needs a moment. A store that was damaged promises messages that it can never deliver: they are missing, and
+      // whoever verifies will say so.
+      empty = delivered === 0 ? empty + 1 : 0
     }
   }
 }
