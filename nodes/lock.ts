@@ -11,9 +11,12 @@ export interface Lock {
   release(): void
 }
 
+/** How long the removal of a dead holder's file may take another process. */
+const turnMs = 2000
+
 /** The lock, or the process that has it. */
 export function takeLock(path: string): Lock | { holder: number } {
-  for (;;) {
+  for (const until = performance.now() + turnMs; ; ) {
     if (create(path)) return { release: () => rmSync(path, { force: true }) }
     const found = read(path)
     if (found === undefined) continue
@@ -22,6 +25,8 @@ export function takeLock(path: string): Lock | { holder: number } {
     if ('release' in turn) {
       if (read(path) === found) rmSync(path, { force: true })
       turn.release()
+    } else if (performance.now() > until) {
+      return turn
     } else {
       // Its holder is about to remove the file: a matter of microseconds, unless it is stopped just there.
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5)

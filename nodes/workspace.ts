@@ -4,6 +4,15 @@ import { ClawmeshError } from '../policies/errors.js'
 
 const mostFiles = 1000
 
+/** Throws WORKSPACE_UNREADABLE for what is no folder, or one that may not be read. */
+export function checkWorkspace(workspace: string): void {
+  try {
+    readdirSync(workspace)
+  } catch (cause) {
+    throw unreadable(workspace, cause)
+  }
+}
+
 /** The files below a folder, relative to it, sorted; hidden ones and links are left out. */
 export function listFiles(workspace: string): string[] {
   const files: string[] = []
@@ -24,14 +33,15 @@ export function listFiles(workspace: string): string[] {
     walk(workspace)
   } catch (cause) {
     if (cause instanceof ClawmeshError) throw cause
-    throw new ClawmeshError(
-      'WORKSPACE_UNREADABLE',
-      `The workspace ${workspace} cannot be read: ${(cause as Error).message}.`,
-      {
-        hint: 'Name a folder that exists and that you may read with --workspace.',
-        cause,
-      },
-    )
+    throw unreadable(workspace, cause)
   }
   return files.sort()
+}
+
+function unreadable(workspace: string, cause: unknown): ClawmeshError {
+  return new ClawmeshError(
+    'WORKSPACE_UNREADABLE',
+    `The workspace ${workspace} cannot be read: ${(cause as Error).message}.`,
+    { hint: 'Name a folder that exists and that you may read with --workspace.', cause },
+  )
 }

@@ -16,7 +16,7 @@ import { DoPart, type Report } from './worker.js'
 export interface Job {
   request: string
   /** Files of the workspace, relative to it. */
-  files: string[]
+  files: () => string[]
   /** Names of the worker actors. */
   workers: string[]
   signal: AbortSignal
@@ -54,7 +54,7 @@ export async function runJob(node: MeshNode, job: Job): Promise<JobResult> {
   const task = randomUUID()
   const note = (kind: Parameters<MeshNode['note']>[0], facts: Record<string, unknown>) =>
     node.audit.intend({ kind, trace: task, actor: 'supervisor', facts })
-  await note('task.started', { request: job.request, files: job.files })
+  await note('task.started', { request: job.request })
   const plan = planRequest(job.request, job.files)
   await note('task.planned', { ...plan })
   const parts = [...plan.collective, ...plan.single]

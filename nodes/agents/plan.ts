@@ -26,8 +26,8 @@ const everything =
 
 const sentence = /(?<=[.!?])\s+(?=\S)/
 
-/** Throws USAGE for a request that says nothing to do, or too much at once. */
-export function planRequest(request: string, files: string[]): Plan {
+/** Throws USAGE for a request that says nothing to do, or too much at once. `files` is called only if the request speaks of all of them. */
+export function planRequest(request: string, files: () => string[]): Plan {
   const sentences = request
     .split(sentence)
     .map((words) => words.trim())
@@ -35,7 +35,7 @@ export function planRequest(request: string, files: string[]): Plan {
   const collective = sentences.filter((words) => everything.test(words))
   const plan = {
     collective: collective.flatMap((words) =>
-      files.map((file) => ({ file, words: words.replace(everything, `in ${file}`) })),
+      files().map((file) => ({ file, words: words.replace(everything, `in ${file}`) })),
     ),
     single: sentences.filter((words) => !everything.test(words)).map((words) => ({ words })),
   }

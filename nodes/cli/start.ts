@@ -12,7 +12,7 @@ import { openDataFolder, openFreeDataFolder } from '../data-folder.js'
 import { readPolicy } from '../policy-file.js'
 import { type Site, startSite } from '../site.js'
 import type { AuditTrail } from '../trail.js'
-import { listFiles } from '../workspace.js'
+import { checkWorkspace, listFiles } from '../workspace.js'
 import { type Command, text, type Values } from './command.js'
 import { explain, failureOf } from './failure.js'
 import { introduceModels } from './introduce.js'
@@ -52,7 +52,8 @@ async function startMesh(own: string | undefined, values: Values): Promise<numbe
   const began = performance.now()
   const workspace = resolve(text(values, 'workspace') ?? (own === undefined ? join(example, 'workspace') : '.'))
   const request = own ?? readFileSync(join(example, 'request.txt'), 'utf8').trim()
-  const files = listFiles(workspace)
+  checkWorkspace(workspace)
+  const files = () => listFiles(workspace)
   planRequest(request, files)
   const policy = await readPolicy(text(values, 'policy') ?? 'ask-first')
   const port = readPort(text(values, 'port'))
@@ -100,7 +101,7 @@ async function startMesh(own: string | undefined, values: Values): Promise<numbe
 
 interface Run {
   request: string
-  files: string[]
+  files: () => string[]
   stop: AbortSignal
   began: number
   stays: boolean

@@ -69,7 +69,7 @@ describe('the lock of a data folder', () => {
 
   it('is taken over by one of eight when the one who took it over before them died in the middle', async () => {
     await leaveBehind()
-    writeFileSync(`${lock}.removal`, readFileSync(lock))
+    writeFileSync(`${lock}.turn`, readFileSync(lock))
     assert.deepEqual(await race(folder), oneWinner)
     assert.deepEqual(readdirSync(folder), [])
   })
@@ -80,10 +80,10 @@ describe('the lock of a data folder', () => {
     taken.release()
     const stale = `${process.pid} 1`
     writeFileSync(lock, stale)
-    writeFileSync(`${lock}.removal`, ours)
+    writeFileSync(`${lock}.turn`, ours)
     assert.throws(() => openDataFolder(folder), isInUse)
     assert.equal(readFileSync(lock, 'utf8'), stale)
-    rmSync(`${lock}.removal`)
+    rmSync(`${lock}.turn`)
     openDataFolder(folder).release()
   })
 

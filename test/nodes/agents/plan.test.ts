@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { planRequest } from '../../../nodes/agents/plan.js'
+import { majority } from '../../../nodes/agents/vote.js'
+
+const files = () => ['a.csv', 'q3/b.json']
+const none = (): string[] => {
+  throw new Error('nobody asked for the files')
+}
+
+describe('a plan', () => {
+  it('takes a sentence that names its file as it stands, and does not look at the workspace', () => {
+    assert.deepEqual(planRequest('how many lines has notes.txt', none), {
+      collective: [],
+      single: [{ words: 'how many lines has notes.txt' }],
+    })
+  })
+
+  it('puts a sentence about all files to each of them', () => {
+    for (const [all, one] of [
+      ['Check the entries of this quarter: name the faulty ones.', 'Check the entries in a.csv: name the faulty ones.'],
+      ['Count the lines in all files', 'Count the lines in a.csv'],
+      ['Count the words of each of the files', 'Count the words in a.csv'],
+      ['Look for a date in the whole folder', 'Look for a date in a.csv'],
+    ] as const) {
+      const { collective } = planRequest(all, files)
+      assert.deepEqual(
+        collective.map(({ file }) => file),
+        files(),
+      )
+      assert.equal(collective[0]?.words, one)
+    }
+  })
+
+  it('splits sentences and not file names', () => {
+    const { collective, single } = planRequest(
+      'Check the entries of this month. Then read ../x.y/z.csv. Is it 3.5 kB?',
+      files,
+    )
+    assert.equal(collective.length, 2)
+    assert.deepEqual(
+      single.map(({ words }) => words),
+      ['Then read ../x.y/z.csv.', 'Is it 3.5 kB?'],
+    )
+  })
+})
+
+describe('a majority', () => {
+  const ballots = (...choices: (number | undefined)[]) =>
+    choices.map((choice, index) => ({ voter: `v${index}`, choice }))
+
+  it('is more than half of all who were asked, silent ones included', () => {
+    assert.deepEqual(majority(ballots(1, 1, 2)), { winner: 1, votes: 2, voters: 3 })
+    assert.equal(majority(ballots(1, undefined, undefined)).winner, undefined)
+    assert.equal(majority(ballots(1, 1, 2, 2)).winner, undefined)
+    assert.equal(majority(ballots(1, 2, 3)).winner, undefined)
+  })
+
+  it('compares what was found, not which object says it', () => {
+    const fault = () => [{ file: 'a.csv', line: 3 }]
+    assert.deepEqual(
+      majority([
+        { voter: 'a', choice: fault() },
+        { voter: 'b', choice: fault() },
+      ]).winner,
+      fault(),
+    )
+  })
+})
