@@ -27,9 +27,12 @@ class Runner:
     def __init__(self, path: Path = MODEL):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
-        began = time.perf_counter()
-        self.session = onnxruntime.InferenceSession(path / "model.onnx", options)
-        self.load_ms = (time.perf_counter() - began) * 1000
+        loads = []
+        for _ in range(5):
+            began = time.perf_counter()
+            self.session = onnxruntime.InferenceSession(path / "model.onnx", options)
+            loads.append((time.perf_counter() - began) * 1000)
+        self.load_ms = round(sorted(loads)[2])
         self.config = json.loads((path / "config.json").read_text())
 
     def decode(self, examples: list[Example]) -> list[list[int]]:
@@ -93,8 +96,10 @@ if __name__ == "__main__":
     parser.add_argument("--figures", type=Path, help="where to write the figures for export.py")
     parser.add_argument("--misses", action="store_true", help="print each request that was answered wrongly")
     options = parser.parse_args()
-    counts = measure(Runner(), read_held_out(), options.misses)
-    figures = {key: {"right": right, "of": of, "share": round(right / of, 3)} for key, (right, of) in sorted(counts.items())}
+    runner = Runner()
+    counts = measure(runner, read_held_out(), options.misses)
+    figures = {"loadMs": runner.load_ms}
+    figures |= {key: {"right": right, "of": of, "share": round(right / of, 3)} for key, (right, of) in sorted(counts.items())}
     print(json.dumps(figures, indent=2))
     if options.figures:
         options.figures.write_text(json.dumps(figures, indent=2) + "\n")

@@ -24,8 +24,9 @@ from model import Config, Decoder, rope_tables
 MODEL = Path(__file__).parent.parent / "model"
 PURPOSE = "Turns a plain request about files or arithmetic into one call of a closed set of tools."
 LIMITS = (
-    "Knows only the listed tools, one call per request, English, requests of a few sentences. Without tools it answers "
-    "small sums and nothing else. It holds no conversation and no knowledge of the world. It is not Nemotron."
+    "Knows only the listed tools, one call per request, English, requests of up to about 400 characters. It often misreads "
+    "verbs that were not in its training. Without tools it tries small sums and is nearly always wrong. It holds no "
+    "conversation and knows nothing of the world. It is not Nemotron."
 )
 
 

@@ -1,6 +1,6 @@
 """Trains the decoder from synthetic requests and writes a checkpoint every few minutes.
 
-    python train.py --run runs/a --steps 9000 [--resume runs/a/last.pt]
+    python train.py --run runs/a --steps 4000 [--resume runs/a/last.pt]
 
 Batches hold about a fixed number of tokens and come from `data.Requests`; the same seed gives the same run, and a resumed one
 goes on with the requests that come next. Matrices are trained by Muon, the embedding and the norms by AdamW; the learning
@@ -136,7 +136,7 @@ def train(options: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--run", type=Path, default=Path("runs/shipped"))
-    parser.add_argument("--steps", type=int, default=9000)
+    parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--tokens", type=int, default=6144, help="tokens in a batch")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
