@@ -13,7 +13,7 @@ import type { AppendLog, Stored } from './transport.js'
 
 const second = 1_000_000_000
 
-const deliverWithinMs = 3000
+const deliverWithinMs = 1500
 const emptyBatches = 2
 
 /** A stream that no client can delete from or purge. Options are read back: an old server drops what it does not know. */
