@@ -1,4 +1,11 @@
-import { type JetStreamClient, jetstream, jetstreamManager, RetentionPolicy, StorageType } from '@nats-io/jetstream'
+import {
+  DeliverPolicy,
+  type JetStreamClient,
+  jetstream,
+  jetstreamManager,
+  RetentionPolicy,
+  StorageType,
+} from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/transport-node'
 import { ClawmeshError } from '../../policies/errors.js'
 import { reachable } from './nats-bucket.js'
@@ -6,7 +13,7 @@ import type { AppendLog, Stored } from './transport.js'
 
 const second = 1_000_000_000
 
-const deliverWithinMs = 3000
+const deliverWithinMs = 1500
 const emptyBatches = 2
 
 /** A stream that no client can delete from or purge. Options are read back: an old server drops what it does not know. */
@@ -49,18 +56,26 @@ export class NatsLog implements AppendLog {
     const manager = await reachable(() => jetstreamManager(this.#connection))
     const { state } = await reachable(() => manager.streams.info(this.#stream))
     if (state.messages === 0) return
-    const consumer = await reachable(() => this.#jetstream.consumers.get(this.#stream))
-    for (let empty = 0; empty < emptyBatches; ) {
-      const batch = await reachable(() => consumer.fetch({ max_messages: 500, expires: deliverWithinMs }))
-      let delivered = 0
-      for await (const { seq, subject, data, info } of batch) {
-        delivered += 1
-        yield { sequence: seq, subject, bytes: data }
-        if (info.pending === 0 || seq >= state.last_seq) return
-      }
+    for (let next = state.first_seq, empty = 0; next <= state.last_seq && empty < emptyBatches; ) {
+      const from = next
+      const batch = await reachable(() => this.#batch(from, state.last_seq))
+      yield* batch
+      next = (batch.at(-1)?.sequence ?? from - 1) + 1
       // A broker that was started again needs a moment. A store that was damaged promises messages that it can never deliver: they are missing, and
       // whoever verifies will say so.
-      empty = delivered === 0 ? empty + 1 : 0
+      empty = batch.length === 0 ? empty + 1 : 0
     }
+  }
+
+  /** Under a reader of its own: one that the broker forgot in a restart fails this batch alone, and the batch is read again. */
+  async #batch(from: number, last: number): Promise<Stored[]> {
+    const options = { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: from }
+    const consumer = await this.#jetstream.consumers.get(this.#stream, options)
+    const found: Stored[] = []
+    for await (const { seq, subject, data } of await consumer.fetch({ max_messages: 500, expires: deliverWithinMs })) {
+      if (seq <= last) found.push({ sequence: seq, subject, bytes: data })
+      if (seq >= last) break
+    }
+    return found
   }
 }
