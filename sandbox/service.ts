@@ -44,6 +44,9 @@ export const sandboxName = (node: string) => `sandbox/${node}`
 
 const actionsAtOnce = 4
 
+/** So that an approver who gives up at the last moment is still the one to say so. */
+const deliveryMs = 5000
+
 export interface SandboxServiceOptions {
   workspace: string
   profile: Profile
@@ -100,7 +103,7 @@ async function ask(
   call: { signal: AbortSignal; deadline: number; trace: string },
 ) {
   try {
-    return await node.ref(approverName).ask(AskApproval, question, { ...call, timeoutMs: answerWithinMs })
+    return await node.ref(approverName).ask(AskApproval, question, { ...call, timeoutMs: answerWithinMs + deliveryMs })
   } catch (error) {
     return { answer: 'refuse' as const, by: `nobody (${ClawmeshError.from(error).message})` }
   }

@@ -122,20 +122,25 @@ async function holdVote(node: MeshNode, job: Job, task: string, ledger: Ledger):
   }
 }
 
-/** The task is done well if every part came to an end that was decided, not suffered, and the vote, if there was one, bears the ledger out. */
+/** The task is done well if something was done, every part came to an end that was decided, not suffered, and a vote bears the ledger out. */
 function conclude(task: string, parts: Done[], ledger: Ledger | undefined, vote: LedgerVote | undefined): JobResult {
   const suffered = parts.filter(({ report }) => report === undefined || report.outcome.status === 'failed')
+  const isDone = parts.some(({ report }) => report?.outcome.status === 'done')
   const isBorneOut =
     ledger === undefined ||
     (vote?.total.winner === ledger.totalCents && JSON.stringify(vote.faulty.winner) === JSON.stringify(ledger.faulty))
   const answer = ledger ? ledgerAnswer(ledger, isBorneOut) : parts.map(answerOf).join('\n')
-  return { task, ok: suffered.length === 0 && isBorneOut, answer, parts, ledger, vote }
+  return { task, ok: isDone && suffered.length === 0 && isBorneOut, answer, parts, ledger, vote }
 }
 
 function ledgerAnswer({ totalCents, entries, faulty }: Ledger, isBorneOut: boolean): string {
   if (!isBorneOut) return 'The agents did not agree on the total and the faulty entries.'
   return `${euros(totalCents)} in ${entries - faulty.length} valid entries; ${faulty.length} of ${entries} entries are faulty.`
 }
+
+/** Nothing was done, because the policy or a person would not have it. */
+export const wasRefused = ({ parts }: JobResult): boolean =>
+  parts.every(({ report }) => report?.outcome.status === 'refused' || report?.outcome.status === 'denied')
 
 export function answerOf({ report, reason }: Done): string {
   if (!report) return `failed: ${reason}`

@@ -1,12 +1,14 @@
 /** How the outcome of a job is shown: short for people, one object for programs. */
 import type { BrokerBinary } from '../../mesh/broker/binary.js'
-import { answerOf, type JobResult } from '../agents/job.js'
+import { answerOf, type Done, type JobResult } from '../agents/job.js'
 import { euros } from '../agents/ledger.js'
 import type { AuditTrail } from '../trail.js'
 
 export interface Summary {
   ok: boolean
   answer: string
+  /** What was asked and what was done about it, in the order of the plan. */
+  parts: { words: string; tool?: string; arguments?: Record<string, unknown>; status: string }[]
   ledger?: {
     entries: number
     totalCents: number
@@ -36,6 +38,11 @@ export function summarise(
   return {
     ok: result?.ok === true && verdict.ok,
     answer: result?.answer ?? '',
+    parts: (result?.parts ?? []).map(({ part: { words }, report }) =>
+      report
+        ? { words, tool: report.call.name, arguments: report.call.arguments, status: report.outcome.status }
+        : { words, status: 'failed' },
+    ),
     ...(result?.ledger ? { ledger: { ...result.ledger } } : {}),
     nodes: new Set(left.map(({ producer }) => producer)).size,
     messages: left.reduce((sum, { facts }) => sum + Number(facts['sent'] ?? 0), 0),
@@ -49,9 +56,7 @@ export function summarise(
 }
 
 export function printAnswer(result: JobResult): void {
-  const lines = result.ledger
-    ? ledgerLines(result)
-    : result.parts.map((part) => `${part.part.words}\n  ${answerOf(part)}`)
+  const lines = result.ledger ? ledgerLines(result) : result.parts.flatMap(partLines)
   process.stdout.write(`\n${lines.join('\n')}\n`)
 }
 
@@ -82,14 +87,29 @@ function ledgerLines({ ledger, vote, parts, answer }: JobResult): string[] {
   ]
 }
 
+/** The words, the call that the model made of them, and what came of it: a misunderstanding must be plain to see. */
+function partLines(done: Done): string[] {
+  const { part, report } = done
+  const call = report ? `${report.call.name} ${JSON.stringify(report.call.arguments)}` : 'no call'
+  return [
+    part.words,
+    `  ${call}`,
+    ...answerOf(done)
+      .split('\n')
+      .map((line) => `  ${line}`),
+  ]
+}
+
 function otherParts(parts: JobResult['parts']): string[] {
   const others = parts.filter(({ part }) => part.file === undefined)
   if (others.length === 0) return []
-  return ['', 'Also asked', ...others.map((part) => `  ${part.part.words}\n    ${answerOf(part)}`)]
+  return ['', 'Also asked', ...others.flatMap(partLines).map((line) => `  ${line}`)]
 }
 
-export function printTrail(result: JobResult | undefined, { verdict, events }: AuditTrail): void {
-  const held = events.filter(({ kind, trace }) => kind === 'approval.answered' && trace === result?.task)
+export function printTrail(results: JobResult[], { verdict, events }: AuditTrail): void {
+  const held = events.filter(
+    ({ kind, trace }) => kind === 'approval.answered' && results.some(({ task }) => task === trace),
+  )
   const lines = [
     ...(held.length > 0 ? ['', 'Held'] : []),
     ...held.map(

@@ -4,9 +4,10 @@ import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline/promises'
 import { supervise } from '../../mesh/index.js'
 import { installation } from '../../mesh/installation.js'
-import { ClawmeshError } from '../../policies/errors.js'
-import { type JobResult, runJob } from '../agents/job.js'
+import { ClawmeshError, outcomes } from '../../policies/errors.js'
+import { type Job, type JobResult, runJob, wasRefused } from '../agents/job.js'
 import { planRequest } from '../agents/plan.js'
+import { offeredTools } from '../agents/tools.js'
 import { readConfig } from '../config.js'
 import { openDataFolder, openFreeDataFolder } from '../data-folder.js'
 import { readPolicy } from '../policy-file.js'
@@ -31,17 +32,28 @@ export const start: Command = {
     workspace: {
       type: 'string',
       value: 'DIR',
-      help: 'the folder that the request is about; the agents see nothing else',
+      help: 'the folder that the request is about (default: this folder)',
     },
-    policy: { type: 'string', value: 'FILE|PRESET', help: 'what actions may do (default: ask-first)' },
-    once: { type: 'boolean', help: 'end after the job; without it the mesh stays until Ctrl-C' },
+    policy: {
+      type: 'string',
+      value: 'FILE|PRESET',
+      help: 'what actions may do: ask-first (default), read-only-research, code-workspace, none, or a file',
+    },
+    once: {
+      type: 'boolean',
+      help: 'end after the example job; without it the mesh stays and takes requests. With a request of your own it always ends',
+    },
     json: { type: 'boolean', help: 'print one JSON object as the last line' },
-    data: { type: 'string', value: 'DIR', help: 'where the mesh keeps its keys and its audit trail' },
+    data: {
+      type: 'string',
+      value: 'DIR',
+      help: 'where the mesh keeps its keys and its audit trail (default: ~/.local/share/clawmesh/mesh, or the next free one)',
+    },
     port: { type: 'string', value: 'N', help: 'the port of the broker (default: any free one)' },
     model: {
       type: 'string',
-      value: 'DIR',
-      help: 'a model folder to serve (default: a model server on this machine, else the shipped model)',
+      value: 'DIR|shipped',
+      help: 'a model folder to serve, or the shipped one (default: a model server on this machine, else the shipped one)',
     },
   },
   takes: 'request',
@@ -62,14 +74,16 @@ async function startMesh(own: string | undefined, values: Values): Promise<numbe
   const folder = data === undefined ? openFreeDataFolder(config.data) : openDataFolder(resolve(data))
 
   const stop = new AbortController()
-  const onSignal = () => stop.abort(new ClawmeshError('CANCELLED', 'Stopped by the person at the terminal.'))
+  const onSignal = (signal: NodeJS.Signals) => stop.abort(new ClawmeshError('CANCELLED', `Stopped by ${signal}.`))
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal)
   const causeOf = (error: unknown) => (stop.signal.aborted ? stop.signal.reason : (folder.full() ?? error))
   const unwatch = folder.watch((error) => stop.abort(error))
   try {
     const model = text(values, 'model')
     const inference =
-      model === undefined ? { openAiUrl: config.openAiUrl, probe: true } : { folder: resolve(model), probe: false }
+      model === undefined
+        ? { openAiUrl: config.openAiUrl, probe: true }
+        : { folder: model === 'shipped' ? undefined : resolve(model), probe: false }
     const sandbox = { workspace, policy: policy.text, policyName: policy.name }
     const site = await startSite({
       config,
@@ -129,10 +143,12 @@ async function runOn(site: Site, run: Run): Promise<number> {
       `${JSON.stringify(failure ? { ...summary, ok: false, error: failureOf(failure) } : summary)}\n`,
     )
   } else {
-    printTrail(results[0], trail)
+    printTrail(results, trail)
   }
   if (failure) return explain(failure)
-  return results.every(({ ok }) => ok) && trail.verdict.ok ? 0 : 1
+  if (!trail.verdict.ok) return outcomes.failed
+  if (results.every(wasRefused)) return outcomes.denied
+  return results.every(({ ok }) => ok) ? 0 : outcomes.failed
 }
 
 /** A broker that no longer answers must not hold up the end. What is left when this process ends ends with it. */
@@ -176,13 +192,8 @@ async function work(site: Site, run: Run, results: JobResult[]): Promise<void> {
 const isCancelled = (error: unknown) => error instanceof ClawmeshError && error.code === 'CANCELLED'
 
 /** Takes further requests at a terminal, and otherwise waits for the signal to stop. */
-async function stay(
-  site: Site,
-  job: Omit<Parameters<typeof runJob>[1], 'request'>,
-  results: JobResult[],
-  run: Run,
-): Promise<void> {
-  progress('The mesh stays up. Ctrl-C drains and ends it.')
+async function stay(site: Site, job: Omit<Job, 'request'>, results: JobResult[], run: Run): Promise<void> {
+  progress('The mesh stays up. Type a request, or `exit`. Ctrl-C drains and ends it.')
   if (!process.stdin.isTTY) {
     await new Promise<void>((resolve) =>
       run.stop.aborted ? resolve() : run.stop.addEventListener('abort', () => resolve(), { once: true }),
@@ -196,10 +207,23 @@ async function stay(
     terminal.close()
     run.stop.throwIfAborted()
     if (typed === undefined) return
-    if (typed.trim() === '') continue
-    const result = await runJob(site.node, { ...job, request: typed.trim() })
+    const request = typed.trim()
+    if (request === 'exit' || request === 'quit') return
+    if (request === 'help')
+      progress(offeredTools.map(({ name, description }) => `${name}: ${description}`).join('\n  '))
+    else if (request !== '') await answer(site, { ...job, request }, results)
+  }
+}
+
+/** A request that cannot be done is said to be so, and the next one is taken. */
+async function answer(site: Site, job: Job, results: JobResult[]): Promise<void> {
+  try {
+    const result = await runJob(site.node, job)
     results.push(result)
     printAnswer(result)
+  } catch (error) {
+    job.signal.throwIfAborted()
+    explain(error)
   }
 }
 

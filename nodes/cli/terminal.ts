@@ -22,12 +22,17 @@ async function askPerson(question: ApprovalQuestion, signal: AbortSignal): Promi
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
   const timeout = AbortSignal.timeout(answerWithinMs)
   try {
-    const typed = await terminal.question('  The policy does not grant it. Allow it this once? [y/N] ', {
-      signal: AbortSignal.any([signal, timeout]),
-    })
+    const typed = await terminal.question(
+      `  The policy does not grant it. Allow it this once? [y/N, within ${answerWithinMs / 1000} s] `,
+      {
+        signal: AbortSignal.any([signal, timeout]),
+      },
+    )
     const answer = /^y(es)?$/i.test(typed.trim()) ? 'allow' : 'refuse'
     return { answer, by: 'the person at the terminal' }
   } catch {
+    process.stderr.write('\n')
+    progress('not answered in time: refused')
     return { answer: 'refuse', by: 'nobody: the question was not answered in time' }
   } finally {
     terminal.close()
