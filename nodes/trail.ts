@@ -1,12 +1,14 @@
 /** The audit trail of a mesh on this machine: read, checkpointed, verified, opened. */
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Addresses } from '../mesh/address.js'
 import { readChain } from '../mesh/audit/chain.js'
 import { readCheckpoints, writeCheckpoint } from '../mesh/audit/checkpoint.js'
 import { type AuditEvent, openEvent } from '../mesh/audit/event.js'
 import { type ReadRecord, readRecord } from '../mesh/audit/record.js'
-import { type Verdict, verifyTrail } from '../mesh/audit/verify.js'
+import { type Fault, type Verdict, verifyTrail } from '../mesh/audit/verify.js'
 import type { Authority } from '../mesh/seal/authority.js'
+import { readCredentials } from '../mesh/seal/credentials.js'
 import type { Stored, Transport } from '../mesh/transport/transport.js'
 import { ClawmeshError } from '../policies/errors.js'
 import type { DataFolder } from './data-folder.js'
@@ -42,7 +44,11 @@ export async function inspectTrail(options: TrailOptions): Promise<AuditTrail> {
   const stored: Stored[] = []
   for await (const message of transport.log(addresses.auditStream).read()) stored.push(message)
   const checkpoints = readCheckpoints(folder.checkpoints, authority.root.publicKey)
-  const verdict = verifyTrail({ stored, checkpoints, chains: readChains(folder) }, authority.root.publicKey)
+  const chains = readChains(folder)
+  const verdict = verifyTrail({ stored, checkpoints, chains }, authority.root.publicKey)
+  const lost = lostChains(folder, chains, verdict)
+  verdict.faults.push(...lost)
+  verdict.ok &&= lost.length === 0
   return { verdict, events: verdict.ok ? openEvents(verdict.records, authority) : [] }
 }
 
@@ -55,6 +61,17 @@ function readChains(folder: DataFolder): Map<string, Uint8Array[]> {
     if (first) chains.set(producerOf(first, chainFile(folder, node)), records)
   }
   return chains
+}
+
+/** Nodes of this machine that are on the stream and whose own copy is gone. */
+function lostChains(folder: DataFolder, chains: Map<string, Uint8Array[]>, { records }: Verdict): Fault[] {
+  const producers = new Set(records.map(({ producer }) => producer))
+  return folder.nodes().flatMap((name) => {
+    const file = join(folder.node(name), 'credentials.json')
+    const holder = existsSync(file) ? readCredentials(file, undefined).certificate.holder : undefined
+    if (holder === undefined || chains.has(holder) || !producers.has(holder)) return []
+    return [{ place: `node ${name}`, what: `its own chain file ${chainFile(folder, name)} is gone` }]
+  })
 }
 
 function producerOf(record: Uint8Array, file: string): string {

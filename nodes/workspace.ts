@@ -1,5 +1,5 @@
-import { readdirSync } from 'node:fs'
-import { join, relative } from 'node:path'
+import { existsSync, readdirSync, realpathSync } from 'node:fs'
+import { basename, dirname, join, relative, sep } from 'node:path'
 import { ClawmeshError } from '../policies/errors.js'
 
 const mostFiles = 1000
@@ -12,6 +12,21 @@ export function checkWorkspace(workspace: string): void {
     throw unreadable(workspace, cause)
   }
 }
+
+/** The agents must not get at the keys and the trail of the mesh that they run in. Throws USAGE where one folder lies in the other. */
+export function checkApart(workspace: string, data: string): void {
+  const [outer, inner] = [realpathSync(workspace), realOf(data)]
+  if (!isWithin(inner, outer) && !isWithin(outer, inner)) return
+  throw new ClawmeshError('USAGE', `The workspace ${workspace} and the data folder ${data} lie in one another.`, {
+    hint: 'The data folder holds the keys of the mesh. Choose a smaller workspace, or another data folder with --data.',
+  })
+}
+
+/** The real path of what may not exist yet. */
+const realOf = (path: string): string =>
+  existsSync(path) || dirname(path) === path ? realpathSync(path) : join(realOf(dirname(path)), basename(path))
+
+const isWithin = (path: string, folder: string): boolean => path === folder || path.startsWith(join(folder, sep))
 
 /** The files below a folder, relative to it, sorted; hidden ones and links are left out. */
 export function listFiles(workspace: string): string[] {

@@ -2,9 +2,10 @@
  * The authority's word on what the stream held: kept in a file beside the authority's key, outside the stream, so that a stream that was cut,
  * rewritten or rolled back is seen even if every chain in it is whole. Checkpoints are chained themselves; each covers the records since the last.
  */
-import { appendFileSync, existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { ClawmeshError } from '../../policies/errors.js'
+import { writeWhole } from '../disk.js'
 import { digest, fromHex, hex, type SigningKey, sign, utf8, verifies } from '../seal/keys.js'
 import { merkleRoot } from './merkle.js'
 
@@ -39,7 +40,7 @@ export function writeCheckpoint(file: string, hashes: Uint8Array[], key: Signing
     previous: hex(digest(utf8(earlier.at(-1) ?? ''))),
   }
   const checkpoint = { ...unsigned, signature: hex(sign('checkpoint', utf8(JSON.stringify(unsigned)), key)) }
-  appendFileSync(file, `${JSON.stringify(checkpoint)}\n`, { mode: 0o600, flush: true })
+  writeWhole(file, `${[...earlier, JSON.stringify(checkpoint)].join('\n')}\n`)
   return checkpoint
 }
 
@@ -65,7 +66,12 @@ export function readCheckpoints(file: string, rootKey: Uint8Array): Checkpoint[]
 
 function readLines(file: string): string[] {
   if (!existsSync(file)) return []
-  return readFileSync(file, 'utf8').split('\n').slice(0, -1)
+  // It is written whole each time, so a last line without an end is somebody's work.
+  const lines = readFileSync(file, 'utf8').split('\n')
+  if (lines.pop() === '') return lines
+  throw new ClawmeshError('AUDIT_BROKEN', `The checkpoint file ${file} was cut: its last line has no end.`, {
+    hint: 'Restore it from a backup. Without it a stream that was cut is noticed by the chain files alone.',
+  })
 }
 
 function parseLine(file: string, line: string, number: number): Checkpoint {

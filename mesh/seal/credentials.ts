@@ -56,7 +56,8 @@ export function writeCredentials(file: string, credentials: Credentials): void {
   writeWhole(file, JSON.stringify(stored, null, 2))
 }
 
-export function readCredentials(file: string, now: number): Credentials {
+/** With `now` the certificate must be valid at that time. */
+export function readCredentials(file: string, now: number | undefined): Credentials {
   const stored = parse(file)
   const rootKey = fromHex(stored.rootKey)
   const certificate = readCertificate(fromHex(stored.certificate), rootKey, now)

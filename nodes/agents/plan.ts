@@ -35,7 +35,7 @@ export function planRequest(request: string, files: () => string[]): Plan {
   const collective = sentences.filter((words) => everything.test(words))
   const plan = {
     collective: collective.flatMap((words) =>
-      files().map((file) => ({ file, words: words.replace(everything, `in ${file}`) })),
+      files().map((file) => ({ file, words: words.replace(everything, () => `in ${file}`) })),
     ),
     single: sentences.filter((words) => !everything.test(words)).map((words) => ({ words })),
   }

@@ -33,6 +33,7 @@ const instructions =
   'You are a worker of a mesh of agents. Choose the one tool that does what the person asks and call it. Copy file names exactly as they stand in the request.'
 
 const thinkAgainMs = 150
+const unusableAnswers = 4
 const partsAtOnce = 2
 
 export function worker(node: MeshNode) {
@@ -67,7 +68,7 @@ async function think(node: MeshNode, words: string, context: Context): Promise<T
     maxTokens: 400,
     temperature: 0,
   }
-  for (;;) {
+  for (let unusable = 0; ; ) {
     try {
       const { calls } = await collect(node.ref(inferenceName(chooseModel(node))).stream(Generate, request, context))
       const [call] = calls
@@ -75,7 +76,9 @@ async function think(node: MeshNode, words: string, context: Context): Promise<T
       throw new ClawmeshError('MODEL_FAILED', 'The model answered without choosing a tool.')
     } catch (error) {
       const failure = ClawmeshError.from(error)
-      if (!failure.retry || node.now() + thinkAgainMs > context.deadline) throw failure
+      // An answer that cannot be used will hardly be better for asking on and on.
+      if (failure.code === 'MODEL_FAILED') unusable += 1
+      if (unusable >= unusableAnswers || !failure.retry || node.now() + thinkAgainMs > context.deadline) throw failure
       await setTimeout(thinkAgainMs, undefined, { signal: context.signal })
     }
   }

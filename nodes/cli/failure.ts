@@ -1,6 +1,7 @@
 /** How a command says that it failed: one message for people on stderr, one object for programs on stdout, an exit status for scripts. */
 import { ClawmeshError } from '../../policies/errors.js'
 import { readConfig } from '../config.js'
+import { printable } from './printable.js'
 
 export interface Failure {
   code: string
@@ -16,7 +17,7 @@ export function failureOf(thrown: unknown): Failure {
 /** Says what happened and what to do; returns the exit status. A stack trace is shown only for what should not happen, and only on demand. */
 export function explain(thrown: unknown): number {
   const error = ClawmeshError.from(thrown)
-  process.stderr.write(`clawmesh: ${error.message}\n${error.hint ? `  ${error.hint}\n` : ''}`)
+  process.stderr.write(printable(`clawmesh: ${error.message}\n${error.hint ? `  ${error.hint}\n` : ''}`))
   if (error.code === 'INTERNAL' && readConfig().debug && thrown instanceof Error)
     process.stderr.write(`${thrown.stack}\n`)
   return error.exitStatus

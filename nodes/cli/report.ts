@@ -3,6 +3,7 @@ import type { BrokerBinary } from '../../mesh/broker/binary.js'
 import { answerOf, type Done, type JobResult } from '../agents/job.js'
 import { euros } from '../agents/ledger.js'
 import type { AuditTrail } from '../trail.js'
+import { printable } from './printable.js'
 
 export interface Summary {
   ok: boolean
@@ -57,7 +58,7 @@ export function summarise(
 
 export function printAnswer(result: JobResult): void {
   const lines = result.ledger ? ledgerLines(result) : result.parts.flatMap(partLines)
-  process.stdout.write(`\n${lines.join('\n')}\n`)
+  process.stdout.write(`\n${printable(lines.join('\n'))}\n`)
 }
 
 function ledgerLines({ ledger, vote, parts, answer }: JobResult): string[] {
@@ -120,5 +121,5 @@ export function printTrail(results: JobResult[], { verdict, events }: AuditTrail
     `  ${verdict.records.length} records of ${verdict.producers} nodes: ${verdict.ok ? 'every chain verified' : 'BROKEN'}`,
     ...verdict.faults.map(({ place, what }) => `  ${place}: ${what}`),
   ]
-  process.stdout.write(`${lines.join('\n')}\n`)
+  process.stdout.write(`${printable(lines.join('\n'))}\n`)
 }

@@ -13,7 +13,7 @@ import { openDataFolder, openFreeDataFolder } from '../data-folder.js'
 import { readPolicy } from '../policy-file.js'
 import { type Site, startSite } from '../site.js'
 import type { AuditTrail } from '../trail.js'
-import { checkWorkspace, listFiles } from '../workspace.js'
+import { checkApart, checkWorkspace, listFiles } from '../workspace.js'
 import { type Command, text, type Values } from './command.js'
 import { explain, failureOf } from './failure.js'
 import { introduceModels } from './introduce.js'
@@ -71,6 +71,7 @@ async function startMesh(own: string | undefined, values: Values): Promise<numbe
   const port = readPort(text(values, 'port'))
   const config = readConfig()
   const data = text(values, 'data')
+  checkApart(workspace, resolve(data ?? config.data))
   const folder = data === undefined ? openFreeDataFolder(config.data) : openDataFolder(resolve(data))
 
   const stop = new AbortController()

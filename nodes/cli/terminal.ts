@@ -2,12 +2,14 @@
 import { createInterface } from 'node:readline/promises'
 import { actor, on } from '../../mesh/index.js'
 import { type ApprovalAnswer, type ApprovalQuestion, AskApproval, answerWithinMs } from '../../sandbox/approval.js'
+import { printable } from './printable.js'
 
 const isTerminal = process.stdin.isTTY === true && process.stderr.isTTY === true
 
 /** Progress goes to stderr: stdout is for answers. */
 export function progress(text: string): void {
-  process.stderr.write(isTerminal ? `\u001b[2m· ${text}\u001b[0m\n` : `· ${text}\n`)
+  const line = printable(text)
+  process.stderr.write(isTerminal ? `\u001b[2m· ${line}\u001b[0m\n` : `· ${line}\n`)
 }
 
 /** Brings held actions to the person, one at a time. Where nobody sits at a terminal, the answer is no. */
@@ -16,7 +18,7 @@ export const approver = actor('approver', () => [
 ])
 
 async function askPerson(question: ApprovalQuestion, signal: AbortSignal): Promise<ApprovalAnswer> {
-  const wish = question.missing.map(({ kind, path }) => `${kind} ${path}`).join(' and ')
+  const wish = question.missing.map(({ kind, path }) => `${kind} "${printable(path)}"`).join(' and ')
   progress(`held: ${question.tool} on ${question.node} wants to ${wish}`)
   if (!isTerminal) return { answer: 'refuse', by: 'nobody: clawmesh does not run at a terminal' }
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
