@@ -17,6 +17,12 @@ if (files.length === 0) {
   process.stderr.write(`No test file's path contains ${words.join(' or ')}.\n`)
   process.exit(2)
 }
-const flags = ['--test', '--test-concurrency=2', '--test-reporter=spec', '--enable-source-maps']
+const flags = [
+  '--test',
+  '--test-concurrency=2',
+  '--test-timeout=900000',
+  '--test-reporter=spec',
+  '--enable-source-maps',
+]
 const { status } = spawnSync(process.execPath, [...flags, ...files], { cwd: installation, stdio: ['ignore', 1, 2] })
 process.exit(status ?? 1)

@@ -26,6 +26,8 @@ export async function serve(models: string | Answer, completion: Answer): Promis
       await completion(response, body)
     } else response.writeHead(404).end()
   })
+  // A test that fails before it closes the server must not keep its process from ending.
+  server.unref()
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
