@@ -27,6 +27,8 @@ export interface CommandOptions {
   /** Left out: the default one. */
   data?: string
   args?: string[]
+  /** After those. */
+  more?: string[]
   env?: Record<string, string>
   withinMs?: number
   /** How long the last of its processes may take to be gone after the command itself. */
@@ -46,14 +48,18 @@ export class Command {
   #stderr = ''
 
   constructor(options: CommandOptions = {}) {
-    const { data, args = ['start', '--once', '--json', ...modelArgs], env = {} } = options
+    const { data, args = ['start', '--once', '--json', ...modelArgs], more = [], env = {} } = options
     const folder = data === undefined ? [] : ['--data', data]
     this.#options = options
-    this.#child = spawn(process.execPath, [join(installation, 'dist', 'nodes', 'cli', 'main.js'), ...args, ...folder], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      // With a stack trace under what should not have happened: those are no clear errors.
-      env: { ...process.env, CLAWMESH_DEBUG: '1', ...env },
-    })
+    this.#child = spawn(
+      process.execPath,
+      [join(installation, 'dist', 'nodes', 'cli', 'main.js'), ...args, ...more, ...folder],
+      {
+        stdio: ['ignore', 'pipe', 'pipe'],
+        // With a stack trace under what should not have happened: those are no clear errors.
+        env: { ...process.env, CLAWMESH_DEBUG: '1', ...env },
+      },
+    )
     this.#closed = once(this.#child, 'exit')
     this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       this.#stdout += text

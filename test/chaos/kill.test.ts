@@ -1,16 +1,27 @@
 /** One kill of each kind of process of the main job; `npm run soak -- kill` does many. */
 import assert from 'node:assert/strict'
+import { cpSync, readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { installation } from '../../mesh/installation.js'
+import { temporaryFolder } from '../kit/mesh.js'
 import { describeJudged, KillMatrix } from './kill.js'
 import { kinds } from './tree.js'
 
 describe('kill -9 of any one process of the main job ends in the right answer or a clear error, and leaves nothing behind', () => {
-  const matrix = new KillMatrix()
+  // The example ledger's first month: the same job in less time.
+  const workspace = temporaryFolder()
+  cpSync(join(installation, 'examples', 'ledger', 'workspace'), workspace, { recursive: true })
+  for (const name of readdirSync(join(workspace, 'q3'))) if (!name.startsWith('07')) rmSync(join(workspace, 'q3', name))
+  const matrix = new KillMatrix(['--workspace', workspace])
   let wallMs = 0
   before(async () => {
     wallMs = (await matrix.begin()).wallMs
   })
-  after(() => matrix.close())
+  after(() => {
+    matrix.close()
+    rmSync(workspace, { recursive: true, force: true })
+  })
 
   for (const [index, kind] of kinds.entries()) {
     it(`of the ${kind}`, async () => {

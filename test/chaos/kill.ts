@@ -34,11 +34,17 @@ export interface Reference {
 
 export class KillMatrix {
   readonly data = temporaryFolder()
+  readonly #args: string[]
   #reference: Reference = { answer: '', wallMs: 0 }
+
+  /** Of the command, beside those of the main job. */
+  constructor(args: string[] = []) {
+    this.#args = args
+  }
 
   /** What the job answers when nobody disturbs it. */
   async begin(): Promise<Reference> {
-    const { summary, wallMs, stderr } = await new Command({ data: this.data }).ended()
+    const { summary, wallMs, stderr } = await new Command({ data: this.data, more: this.#args }).ended()
     if (!summary?.ok || !summary.auditVerified) throw new Error(`the undisturbed run failed: ${stderr}`)
     this.#reference = { answer: answerOf(summary), wallMs }
     return this.#reference
@@ -46,7 +52,7 @@ export class KillMatrix {
 
   async kill(kill: Kill): Promise<Judged> {
     // A node that is still being loaded sees that its parent is gone when it is loaded.
-    const command = new Command({ data: this.data, afterMs: kill.kind === 'command' ? 5000 : 1500 })
+    const command = new Command({ data: this.data, more: this.#args, afterMs: kill.kind === 'command' ? 5000 : 1500 })
     const wasThere = await killWhen(command, kill)
     const ended = await command.ended()
     const [outcome, faults] = this.#judge(kill, ended, wasThere)
@@ -55,7 +61,7 @@ export class KillMatrix {
 
   /** An undisturbed run on the same folder after all of it. */
   async after(): Promise<string[]> {
-    const ended = await new Command({ data: this.data }).ended()
+    const ended = await new Command({ data: this.data, more: this.#args }).ended()
     const isRight =
       ended.status === 0 && ended.summary !== undefined && answerOf(ended.summary) === this.#reference.answer
     return isRight ? [] : [`the undisturbed run after it ended with ${ended.status}: ${ended.stderr}`]
