@@ -6,7 +6,7 @@ import { openNatsBucket, provideBucket, unreachable } from './nats-bucket.js'
 import { NatsLog, provideLog } from './nats-log.js'
 import type { AppendLog, Bucket, Receive, Subscription, Transport } from './transport.js'
 
-const connectWithinMs = 3000
+const connectWithinMs = 10_000
 const reachWithinMs = 10_000
 
 export interface NatsOptions {
@@ -42,7 +42,8 @@ function connectOnce({ servers, seed, name }: NatsOptions): Promise<NatsConnecti
     reconnectTimeWait: 100,
     reconnectJitter: 50,
     waitOnFirstConnect: false,
-    timeout: 5000,
+    // A broker that reloads or comes up can leave a connection unanswered: better a new one soon than a long wait for this one.
+    timeout: 2500,
     noAsyncTraces: true,
   })
 }
