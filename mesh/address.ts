@@ -8,6 +8,9 @@ export interface Addresses {
   readonly directory: string
   readonly nodeKey: (nodeName: string) => string
   readonly actorKey: (actorName: string) => string
+  /** The bucket of tasks, and where the journal of one begins. */
+  readonly tasks: string
+  readonly taskKey: (task: string) => string
   /** The audit stream and the subject on which one producer appends. */
   readonly auditStream: string
   readonly auditSubjects: string
@@ -24,6 +27,8 @@ export function addressesOf(mesh: string, secret: Uint8Array): Addresses {
     directory: `cm-${mesh}-directory`,
     nodeKey: (name) => hidden('node', name),
     actorKey: (name) => hidden('actor', name),
+    tasks: `cm-${mesh}-tasks`,
+    taskKey: (task) => hidden('task', task),
     auditStream: `cm-${mesh}-audit`,
     auditSubjects: `cm-audit.${mesh}.*`,
     audit: (producer) => `cm-audit.${mesh}.${producer}`,

@@ -1,6 +1,7 @@
 /** `npm run soak -- NAME [COUNT] [SEED]`: long runs that wear at what the tests touch once. */
 import { soakKill } from './chaos/kill-soak.js'
 import { soakSignal } from './chaos/signal.js'
+import { soakTask } from './chaos/task.js'
 import { soakTwice } from './chaos/twice.js'
 import { soakCurrent } from './mesh/current-soak.js'
 
@@ -10,8 +11,9 @@ const soaks: Record<string, (count: number, seed: number) => Promise<boolean>> =
   signal: soakSignal,
   twice: soakTwice,
   current: soakCurrent,
+  task: soakTask,
 }
-const usual: Record<string, number> = { kill: 60, signal: 20, twice: 3, current: 1 }
+const usual: Record<string, number> = { kill: 60, signal: 20, twice: 3, current: 1, task: 20 }
 
 const [name = '', count, seed] = process.argv.slice(2)
 const soak = soaks[name]

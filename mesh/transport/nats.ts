@@ -97,9 +97,10 @@ export class NatsTransport implements Transport {
     listener(this.#connected)
   }
 
-  /** Makes the bucket and the stream of a mesh if they are not there. Only the authority may. */
+  /** Makes the buckets and the stream of a mesh if they are not there. Only the authority may. */
   async provide(addresses: Addresses): Promise<void> {
     await provideBucket(this.#connection, addresses.directory)
+    await provideBucket(this.#connection, addresses.tasks)
     await provideLog(this.#connection, addresses.auditStream, addresses.auditSubjects)
   }
 

@@ -43,9 +43,13 @@ export interface NatsMesh extends TestMesh {
   readonly memberSeed: string
 }
 
-export async function natsMesh(binary?: BrokerBinary): Promise<NatsMesh> {
-  const authority = createAuthority()
+/** `found` makes the authority, in memory if left out; the folder is the mesh's and goes with it. */
+export async function natsMesh(
+  binary?: BrokerBinary,
+  found: (folder: string) => Authority = createAuthority,
+): Promise<NatsMesh> {
   const folder = temporaryFolder()
+  const authority = found(folder)
   const addresses = addressesOf(authority.mesh, authority.meshKey)
   const users = { authority: createUser(), member: createUser() }
   const broker = await startBroker({
