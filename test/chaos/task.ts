@@ -20,8 +20,10 @@ export interface Survived {
 
 const life = fileURLToPath(new URL('task-life.js', import.meta.url))
 
-/** A life ends after up to `moments` moments; the broker dies in one life of `brokerEvery`. */
-export async function surviveDeaths(seed: number, moments: number, brokerEvery: number): Promise<Survived> {
+/** A life ends after up to `moments` moments. The broker dies every few seconds: more often, and it is given up, as it should be. */
+const brokerLivesMs = 7000
+
+export async function surviveDeaths(seed: number, moments: number): Promise<Survived> {
   const random = seededRandom(seed)
   const mesh = await natsMesh(undefined, (folder) => openAuthority(join(folder, 'authority'), Date.now()))
   const { folder, authority, broker } = mesh
@@ -35,11 +37,13 @@ export async function surviveDeaths(seed: number, moments: number, brokerEvery: 
     /** Steps that were recorded as done, with how often they had had their effect by then. */
     const settled = new Map<string, number>()
     let [lives, brokerDeaths, inDoubt] = [0, 0, 0]
+    let brokerBorn = 0
     for (;;) {
       lives += 1
       const args = [life, folder, broker.url, mesh.authoritySeed, id, String(1 + wholeBelow(random, moments))]
       const ending = run(args)
-      if (lives % brokerEvery === 0) {
+      if (performance.now() - brokerBorn > brokerLivesMs) {
+        brokerBorn = performance.now()
         brokerDeaths += 1
         process.kill(broker.pid, 'SIGKILL')
       }
@@ -74,7 +78,7 @@ export async function soakTask(count: number, seed: number): Promise<boolean> {
   let clean = true
   for (let number = seed; number < seed + count; number += 1) {
     for (const moments of [12, 120]) {
-      const { lives, brokerDeaths, inDoubt, faults } = await surviveDeaths(number, moments, 5)
+      const { lives, brokerDeaths, inDoubt, faults } = await surviveDeaths(number, moments)
       clean &&= faults.length === 0
       process.stdout.write(
         `seed ${number}: ${lives} lives, ${brokerDeaths} deaths of the broker, ${inDoubt} steps in doubt: ${faults.join('; ') || 'clean'}\n`,
