@@ -8,6 +8,8 @@ export interface DataFolder {
   readonly path: string
   readonly authority: string
   readonly checkpoints: string
+  /** The signed note of the newest checkpoint, apart from the checkpoints. */
+  readonly newestCheckpoint: string
   readonly broker: string
   /** The folder of one node: its credentials, its chain, its log. */
   node(name: string): string
@@ -38,6 +40,7 @@ export function openDataFolder(path: string): DataFolder {
     path,
     authority: join(path, 'authority'),
     checkpoints: join(path, 'authority', 'checkpoints.jsonl'),
+    newestCheckpoint: join(path, 'newest-checkpoint.json'),
     broker: join(path, 'broker'),
     node: (name) => {
       const folder = join(nodesFolder, name)

@@ -2,13 +2,14 @@
  * Says whether an audit trail is whole, and if not, where it is not. Pure: it takes what was read and trusts only the root key.
  *
  * Seen are: a changed byte, a record put in, left out, doubled with other content, moved, cut off at either end; a chain that goes on under a key that the
- * authority did not certify; a stream that is shorter than a producer's own copy, or other than at a checkpoint.
+ * authority did not certify; a stream that is shorter than it is known to have been, or other than at a checkpoint.
  */
 import { ClawmeshError } from '../../policies/errors.js'
 import { decode } from '../codec.js'
 import { readCertificate } from '../seal/certificate.js'
 import { hex, sameBytes, verifies } from '../seal/keys.js'
 import type { Stored } from '../transport/transport.js'
+import type { OwnCopy } from './chain.js'
 import type { Checkpoint } from './checkpoint.js'
 import { merkleRoot } from './merkle.js'
 import { noHash, type ReadRecord, readRecord } from './record.js'
@@ -17,14 +18,22 @@ export interface Trail {
   /** The stream's messages, each a batch of records. */
   stored: Stored[]
   checkpoints: Checkpoint[]
-  /** Producers' own chain files, as far as they are at hand: producer → records. */
-  chains: Map<string, Uint8Array[]>
+  /** Producers' own chain files, as far as they are at hand: producer → its copy. */
+  chains: Map<string, OwnCopy>
 }
 
 export interface Fault {
   /** For people: "record 17 of node worker-2 (stream message 40)". */
   place: string
   what: string
+}
+
+/** Records that a node has on its disk and the stream never had: a crash came between the two. */
+export interface Unsent {
+  producer: string
+  /** The node's name, or its producer where the stream has nothing of it. */
+  name: string
+  records: ReadRecord[]
 }
 
 export interface Verdict {
@@ -34,6 +43,8 @@ export interface Verdict {
   producers: number
   /** Records that a checkpoint covers; the rest is held by the chains alone. */
   checkpointed: number
+  /** No fault: the next start sends them. */
+  unsent: Unsent[]
   faults: Fault[]
 }
 
@@ -62,8 +73,9 @@ export function verifyTrail(trail: Trail, rootKey: Uint8Array): Verdict {
     records.map(({ hash }) => hash),
     faults,
   )
-  compareChains(trail.chains, heads, faults)
-  return { ok: faults.length === 0, records, producers: heads.size, checkpointed, faults }
+  const producers = heads.size
+  const unsent = compareChains(trail.chains, heads, rootKey, faults)
+  return { ok: faults.length === 0, records, producers, checkpointed, unsent, faults }
 }
 
 function recordsOf(stored: Stored[], faults: Fault[]): { place: string; bytes: Uint8Array }[] {
@@ -149,15 +161,20 @@ function compareCheckpoints(checkpoints: Checkpoint[], order: Uint8Array[], faul
   return Math.min(from, order.length)
 }
 
-function compareChains(chains: Map<string, Uint8Array[]>, heads: Map<string, Head>, faults: Fault[]): void {
-  for (const [producer, records] of chains) {
+function compareChains(
+  chains: Map<string, OwnCopy>,
+  heads: Map<string, Head>,
+  rootKey: Uint8Array,
+  faults: Fault[],
+): Unsent[] {
+  return [...chains].flatMap(([producer, { records, sent }]) => {
     const head = heads.get(producer)
     const name = head ? `node ${head.name}` : `producer ${producer}`
     const onStream = head?.next ?? 0
-    if (records.length > onStream) {
+    if (sent > onStream) {
       faults.push({
         place: `record ${onStream} of ${name}`,
-        what: `the stream ends here; ${name} itself wrote ${records.length} records`,
+        what: `the stream ends here; it had ${sent} records of ${name}`,
       })
     }
     if (records.length < onStream) {
@@ -166,14 +183,42 @@ function compareChains(chains: Map<string, Uint8Array[]>, heads: Map<string, Hea
         what: `the node's own chain file ends here; the stream holds ${onStream}`,
       })
     }
-    for (const [index, bytes] of records.entries()) {
+    for (const [index, bytes] of records.slice(0, onStream).entries()) {
       const place = `record ${index} of ${name} (its own chain file)`
       const record = attempt(() => readRecord(bytes), place, faults)
       const expected = head?.hashes[index]
       if (record && expected && !sameBytes(expected, record.hash))
         faults.push({ place, what: 'the stream holds another record in its place' })
     }
-  }
+    const rest = continuation(producer, records.slice(onStream), heads, rootKey, faults)
+    return sent > onStream || rest.length === 0
+      ? []
+      : [{ producer, name: heads.get(producer)?.name ?? producer, records: rest }]
+  })
+}
+
+/** What a node wrote after that which the stream holds must go on from there, like any record. */
+function continuation(
+  producer: string,
+  records: Uint8Array[],
+  heads: Map<string, Head>,
+  rootKey: Uint8Array,
+  faults: Fault[],
+): ReadRecord[] {
+  const place = `the own chain file of producer ${producer}`
+  return records.flatMap((bytes) => {
+    const record = attempt(() => readRecord(bytes), place, faults)
+    if (!record) return []
+    if (record.producer !== producer) {
+      faults.push({ place, what: `a record of another producer, ${record.producer}, stands in it` })
+      return []
+    }
+    const head = headOf(record, heads, rootKey, place, faults)
+    if (!head) return []
+    const here = `record ${record.number} of node ${head.name} (its own chain file)`
+    if (!follow(record, head, here, faults)) faults.push({ place: here, what: 'it stands here a second time' })
+    return [record]
+  })
 }
 
 function attempt<T>(read: () => T, place: string, faults: Fault[]): T | undefined {

@@ -1,10 +1,13 @@
 import {
   DeliverPolicy,
+  JetStreamApiError,
   type JetStreamClient,
+  type JetStreamManager,
   jetstream,
   jetstreamManager,
   RetentionPolicy,
   StorageType,
+  type StreamState,
 } from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/transport-node'
 import { ClawmeshError } from '../../policies/errors.js'
@@ -12,6 +15,8 @@ import { reachable } from './nats-bucket.js'
 import type { AppendLog, Stored } from './transport.js'
 
 const second = 1_000_000_000
+
+const streamNotFound = 10059
 
 const deliverWithinMs = 1500
 const emptyBatches = 2
@@ -54,8 +59,9 @@ export class NatsLog implements AppendLog {
 
   async *read(): AsyncIterable<Stored> {
     const manager = await reachable(() => jetstreamManager(this.#connection))
-    const { state } = await reachable(() => manager.streams.info(this.#stream))
-    if (state.messages === 0) return
+    const state = await reachable(() => stateOf(manager, this.#stream))
+    // A stream that is gone holds nothing: whoever verifies misses its records, and says so.
+    if (!state || state.messages === 0) return
     for (let next = state.first_seq, empty = 0; next <= state.last_seq && empty < emptyBatches; ) {
       const from = next
       const batch = await reachable(() => this.#batch(from, state.last_seq))
@@ -71,11 +77,27 @@ export class NatsLog implements AppendLog {
   async #batch(from: number, last: number): Promise<Stored[]> {
     const options = { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: from }
     const consumer = await this.#jetstream.consumers.get(this.#stream, options)
-    const found: Stored[] = []
-    for await (const { seq, subject, data } of await consumer.fetch({ max_messages: 500, expires: deliverWithinMs })) {
-      if (seq <= last) found.push({ sequence: seq, subject, bytes: data })
-      if (seq >= last) break
+    try {
+      const found: Stored[] = []
+      for await (const { seq, subject, data } of await consumer.fetch({
+        max_messages: 500,
+        expires: deliverWithinMs,
+      })) {
+        if (seq <= last) found.push({ sequence: seq, subject, bytes: data })
+        if (seq >= last) break
+      }
+      return found
+    } finally {
+      consumer.delete().catch(() => undefined)
     }
-    return found
+  }
+}
+
+async function stateOf(manager: JetStreamManager, stream: string): Promise<StreamState | undefined> {
+  try {
+    return (await manager.streams.info(stream)).state
+  } catch (error) {
+    if (error instanceof JetStreamApiError && error.code === streamNotFound) return undefined
+    throw error
   }
 }

@@ -20,10 +20,12 @@ export const auditVerify: Command = {
   },
   run: async (_, values) => {
     const { verdict } = await verifyFolder(text(values, 'data') ?? readConfig().data)
-    const { ok, records, producers, checkpointed, faults } = verdict
-    if (values['json'])
-      process.stdout.write(`${JSON.stringify({ ok, records: records.length, producers, checkpointed, faults })}\n`)
-    else {
+    const { ok, records, producers, checkpointed, unsent, faults } = verdict
+    const waiting = unsent.reduce((sum, { records: rest }) => sum + rest.length, 0)
+    if (values['json']) {
+      const counts = { records: records.length, producers, checkpointed, unsent: waiting }
+      process.stdout.write(`${JSON.stringify({ ok, ...counts, faults })}\n`)
+    } else {
       for (const { place, what } of faults) process.stdout.write(`${place}: ${what}\n`)
       const state = ok
         ? 'The audit trail is whole'
@@ -31,6 +33,12 @@ export const auditVerify: Command = {
       process.stdout.write(
         `${state}: ${records.length} records of ${producers} nodes, ${checkpointed} under a checkpoint.\n`,
       )
+      if (waiting > 0) {
+        const names = unsent.map(({ name }) => name).join(', ')
+        process.stdout.write(
+          `${waiting} record${waiting > 1 ? 's' : ''} not sent yet (${names}); the next start sends them.\n`,
+        )
+      }
     }
     return ok ? 0 : 1
   },
