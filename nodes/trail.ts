@@ -11,8 +11,9 @@ import {
   writeCheckpoint,
 } from '../mesh/audit/checkpoint.js'
 import { type AuditEvent, openEvent } from '../mesh/audit/event.js'
+import type { Fault } from '../mesh/audit/reader.js'
 import { type ReadRecord, readRecord } from '../mesh/audit/record.js'
-import { type Fault, type Verdict, verifyTrail } from '../mesh/audit/verify.js'
+import { type Verdict, verifyTrail } from '../mesh/audit/verify.js'
 import type { Authority } from '../mesh/seal/authority.js'
 import { readCertificate } from '../mesh/seal/certificate.js'
 import { readCredentials } from '../mesh/seal/credentials.js'

@@ -11,7 +11,7 @@ import { ClawmeshError } from '../../policies/errors.js'
 import { writeWhole } from '../disk.js'
 import { digest, fromHex, hex, type SigningKey, sign, utf8, verifies } from '../seal/keys.js'
 import { merkleRoot } from './merkle.js'
-import type { Fault } from './verify.js'
+import type { Fault } from './reader.js'
 
 const checkpointSchema = z.object({
   /** Records 0 … count-1 of the stream, in its order. */
