@@ -19,7 +19,7 @@ import { readCertificate } from '../mesh/seal/certificate.js'
 import { readCredentials } from '../mesh/seal/credentials.js'
 import type { Stored, Transport } from '../mesh/transport/transport.js'
 import { ClawmeshError } from '../policies/errors.js'
-import type { DataFolder } from './data-folder.js'
+import type { DataPaths } from './data-folder.js'
 
 export interface AuditTrail {
   verdict: Verdict
@@ -36,7 +36,7 @@ export interface TrailOptions {
   transport: Transport
   addresses: Addresses
   authority: Authority
-  folder: DataFolder
+  folder: DataPaths
 }
 
 /** Verifies all that the stream holds; the authority then vouches for it with a checkpoint, unless something is wrong with it. */
@@ -50,10 +50,11 @@ export async function sealTrail(options: TrailOptions, now: number): Promise<Aud
 export async function inspectTrail(options: TrailOptions): Promise<AuditTrail> {
   const { transport, addresses, authority, folder } = options
   const stored: Stored[] = []
-  // The copies first: of a mesh that runs, the stream then has all that they say was sent.
-  const { chains, doubled } = readChains(folder)
+  // Of a mesh that runs: what was sent before the stream is read stands on it, and what stands on it the copies have that are read after it.
+  const sent = new Map(folder.nodes().map((node) => [node, readChain(chainFile(folder, node)).sent]))
   const checkpoints = readCheckpoints(folder.checkpoints, authority.root.publicKey)
   for await (const message of transport.log(addresses.auditStream).read()) stored.push(message)
+  const { chains, doubled } = readChains(folder, sent)
   const verdict = verifyTrail({ stored, checkpoints, chains }, authority.root.publicKey)
   verdict.faults.push(...doubled, ...lostChains(folder, chains, verdict))
   const events = verdict.faults.length === 0 ? openEvents(verdict.records, authority) : []
@@ -70,7 +71,7 @@ interface OwnCopies {
 }
 
 /** Each producer's own copy, found by the producer that its records name. */
-function readChains(folder: DataFolder): OwnCopies {
+function readChains(folder: DataPaths, sent: Map<string, number>): OwnCopies {
   const chains = new Map<string, OwnCopy>()
   const owners = new Map<string, string>()
   const doubled: Fault[] = []
@@ -82,7 +83,7 @@ function readChains(folder: DataFolder): OwnCopies {
     const owner = owners.get(producer)
     if (owner === undefined) {
       owners.set(producer, node)
-      chains.set(producer, copy)
+      chains.set(producer, { records: copy.records, sent: sent.get(node) ?? 0 })
     } else {
       doubled.push({ place: `node ${node}`, what: `its chain file is of the same producer as that of node ${owner}` })
     }
@@ -101,7 +102,7 @@ function marksIn(events: DatedEvent[], records: ReadRecord[], rootKey: Uint8Arra
 }
 
 /** Nodes of this machine that are on the stream and whose own copy is gone. */
-function lostChains(folder: DataFolder, chains: Map<string, OwnCopy>, { records }: Verdict): Fault[] {
+function lostChains(folder: DataPaths, chains: Map<string, OwnCopy>, { records }: Verdict): Fault[] {
   const producers = new Set(records.map(({ producer }) => producer))
   return folder.nodes().flatMap((name) => {
     const file = join(folder.node(name), 'credentials.json')
@@ -122,7 +123,7 @@ function producerOf(record: Uint8Array, file: string): string {
   }
 }
 
-export const chainFile = (folder: DataFolder, node: string): string => join(folder.node(node), 'audit.chain')
+export const chainFile = (folder: DataPaths, node: string): string => join(folder.node(node), 'audit.chain')
 
 function openEvents(records: ReadRecord[], authority: Authority): DatedEvent[] {
   return records.map(({ sealed, time, producer }) => ({ ...openEvent(sealed, authority.auditor), time, producer }))

@@ -219,6 +219,8 @@ describe('the audit writer', () => {
           await log.append(subject, id, bytes)
         },
         read: () => log.read(),
+        follow: (from: number, signal: AbortSignal) => log.follow(from, signal),
+        last: () => log.last(),
       },
     }
   }
