@@ -1,4 +1,5 @@
 /** `npm run soak -- NAME [COUNT] [SEED]`: long runs that wear at what the tests touch once. */
+import { soakConsumer } from './audit/kill-consumer.js'
 import { soakKill } from './chaos/kill-soak.js'
 import { soakSignal } from './chaos/signal.js'
 import { soakTwice } from './chaos/twice.js'
@@ -10,8 +11,9 @@ const soaks: Record<string, (count: number, seed: number) => Promise<boolean>> =
   signal: soakSignal,
   twice: soakTwice,
   current: soakCurrent,
+  consumer: soakConsumer,
 }
-const usual: Record<string, number> = { kill: 60, signal: 20, twice: 3, current: 1 }
+const usual: Record<string, number> = { kill: 60, signal: 20, twice: 3, current: 1, consumer: 300 }
 
 const [name = '', count, seed] = process.argv.slice(2)
 const soak = soaks[name]
