@@ -90,7 +90,7 @@ describe('an HTTP collector', () => {
     running = await beginSite(data)
     for (let n = 0; n < 120; n += 1) {
       await running.site.node.note('thought.asked', { n })
-      if (n % 4 === 0) await running.site.node.audit.flush(5000)
+      if (n % 10 === 0) await running.site.node.audit.flush(5000)
     }
     await running.site.node.audit.flush(5000)
     const live = await openLiveSource(data)
@@ -155,7 +155,7 @@ describe('an HTTP collector', () => {
     const whims: Whim[] = ['refuse', 'hang up', 'take and hang up']
     splunk.behave(() => (random() < 0.5 ? 'take' : (whims[Math.floor(random() * whims.length)] ?? 'refuse')))
     // Ended and begun again on the way, as by a crash.
-    for (let round = 0; round < 5; round += 1) await send(collector('half.json'), 5)
+    for (let round = 0; round < 5; round += 1) await send(collector('half.json'), 2)
     await send(collector('half.json'))
     assert.deepEqual(compare(splunk.ids(), wanted), [])
     assert.ok(splunk.taken.length > wanted.length, 'none came twice: nothing was tried')

@@ -4,7 +4,7 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { checkExport, eventFiles } from '../../nodes/audit/event-file.js'
 import { formatNamed } from '../../nodes/audit/format.js'
@@ -26,8 +26,11 @@ export interface Killed {
   faults: string[]
 }
 
-/** Loading takes a consumer about half of this. */
-const longestMs = 1100
+/** A consumer is loaded in about this time, and has written what waits for it in about that. */
+const loadsMs = 600
+const worksMs = 150
+/** Nothing to do, or not loaded yet: killed all the same. */
+const longestMs = 20_000
 const rotateMegabytes = '0.3'
 
 export async function killConsumer(count: number, seed: number, report: (line: string) => void): Promise<Killed> {
@@ -49,7 +52,10 @@ export async function killConsumer(count: number, seed: number, report: (line: s
   try {
     while (result.kills < count) {
       const before = newestOf(to)
-      await runAndKill([...command, '--follow'], 200 + wholeBelow(random, longestMs - 200))
+      // One in three at any moment from its start on, the others at any moment of its work.
+      const isEarly = result.kills % 3 === 0
+      const moment = wholeBelow(random, isEarly ? loadsMs : worksMs)
+      await runAndKill([...command, '--follow'], moment, isEarly ? () => true : () => sizeOf(to) !== before.length)
       const after = newestOf(to)
       result.kills += 1
       if (!after.equals(before)) result.whileWriting += 1
@@ -81,13 +87,18 @@ export async function killConsumer(count: number, seed: number, report: (line: s
 
 const newestOf = (path: string): Buffer => (existsSync(path) ? readFileSync(path) : Buffer.alloc(0))
 
-async function runAndKill(args: string[], afterMs: number): Promise<void> {
+const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0
+
+async function runAndKill(args: string[], afterMs: number, isAtWork: () => boolean): Promise<void> {
   const child = spawn(process.execPath, [program, ...args], { stdio: 'ignore' })
   const ended = once(child, 'exit')
-  const timer = setTimeout(() => child.kill('SIGKILL'), afterMs)
+  for (const until = performance.now() + longestMs; !isAtWork() && performance.now() < until; ) await pause(2)
+  await pause(afterMs)
+  child.kill('SIGKILL')
   await ended
-  clearTimeout(timer)
 }
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
 /** `npm run soak -- consumer [KILLS] [SEED]` */
 export async function soakConsumer(count: number, seed: number): Promise<boolean> {
