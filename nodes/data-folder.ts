@@ -4,15 +4,23 @@ import { join } from 'node:path'
 import { ClawmeshError } from '../policies/errors.js'
 import { type Lock, takeLock } from './lock.js'
 
-export interface DataFolder {
+/** Where things are in it. */
+export interface DataPaths {
   readonly path: string
   readonly authority: string
   readonly checkpoints: string
+  /** The signed note of the newest checkpoint, apart from the checkpoints. */
+  readonly newestCheckpoint: string
   readonly broker: string
+  /** How readers of the audit stream get in while a broker runs on the store. */
+  readonly auditAccess: string
   /** The folder of one node: its credentials, its chain, its log. */
   node(name: string): string
   /** Names of all nodes that ever ran here. */
   nodes(): string[]
+}
+
+export interface DataFolder extends DataPaths {
   /** DISK_FULL if the disk is so full that whatever else fails, fails because of it. */
   full(): ClawmeshError | undefined
   /** Calls once with DISK_FULL when the disk runs full; returns what ends the watch. */
@@ -33,21 +41,8 @@ export function openDataFolder(path: string): DataFolder {
   const lock = lockFolder(path)
   const release = () => lock.release()
   process.once('exit', release)
-  const nodesFolder = join(path, 'nodes')
   return {
-    path,
-    authority: join(path, 'authority'),
-    checkpoints: join(path, 'authority', 'checkpoints.jsonl'),
-    broker: join(path, 'broker'),
-    node: (name) => {
-      const folder = join(nodesFolder, name)
-      mkdirSync(folder, { recursive: true, mode: 0o700 })
-      return folder
-    },
-    nodes: () => {
-      mkdirSync(nodesFolder, { recursive: true, mode: 0o700 })
-      return readdirSync(nodesFolder)
-    },
+    ...dataPaths(path),
     full: () => fullness(path, lastFreeBytes),
     watch: (onFull) => {
       const timer = setInterval(() => {
@@ -61,6 +56,28 @@ export function openDataFolder(path: string): DataFolder {
     release: () => {
       process.off('exit', release)
       release()
+    },
+  }
+}
+
+/** Of a folder that another process may own: to read what may be read of it. */
+export function dataPaths(path: string): DataPaths {
+  const nodesFolder = join(path, 'nodes')
+  return {
+    path,
+    authority: join(path, 'authority'),
+    checkpoints: join(path, 'authority', 'checkpoints.jsonl'),
+    newestCheckpoint: join(path, 'newest-checkpoint.json'),
+    broker: join(path, 'broker'),
+    auditAccess: join(path, 'broker', 'audit-access.json'),
+    node: (name) => {
+      const folder = join(nodesFolder, name)
+      mkdirSync(folder, { recursive: true, mode: 0o700 })
+      return folder
+    },
+    nodes: () => {
+      mkdirSync(nodesFolder, { recursive: true, mode: 0o700 })
+      return readdirSync(nodesFolder)
     },
   }
 }

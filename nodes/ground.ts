@@ -1,10 +1,12 @@
 /** What a mesh on this machine stands on: its authority, an embedded broker on its store, and a connection with every right on it. */
+import { rmSync } from 'node:fs'
 import { createUser } from '@nats-io/nkeys'
 import { type Addresses, addressesOf } from '../mesh/address.js'
 import { type Broker, startBroker } from '../mesh/broker/broker.js'
 import { type Authority, openAuthority } from '../mesh/seal/authority.js'
 import { connectNats, type NatsTransport } from '../mesh/transport/nats.js'
 import type { ClawmeshError } from '../policies/errors.js'
+import { writeAccess } from './audit/access.js'
 import type { Config } from './config.js'
 import type { DataFolder } from './data-folder.js'
 
@@ -31,12 +33,16 @@ export interface Ground {
 export async function openGround({ config, folder, port, progress, onFailure }: GroundOptions): Promise<Ground> {
   const authority = openAuthority(folder.authority, Date.now())
   const addresses = addressesOf(authority.mesh, authority.meshKey)
-  const users = { authority: createUser(), member: createUser() }
+  const users = { authority: createUser(), member: createUser(), auditor: createUser() }
   const seeds = { authority: seedOf(users.authority), member: seedOf(users.member) }
   const broker = await startBroker({
     folder: folder.broker,
     port,
-    users: { authority: users.authority.getPublicKey(), member: users.member.getPublicKey() },
+    users: {
+      authority: users.authority.getPublicKey(),
+      member: users.member.getPublicKey(),
+      auditor: users.auditor.getPublicKey(),
+    },
     addresses,
     search: {
       named: config.natsServer,
@@ -50,7 +56,9 @@ export async function openGround({ config, folder, port, progress, onFailure }: 
   })
   try {
     const transport = await connectNats({ servers: [broker.url], seed: seeds.authority, name: 'authority' })
+    writeAccess(folder.auditAccess, { url: broker.url, seed: seedOf(users.auditor) })
     const close = async () => {
+      rmSync(folder.auditAccess, { force: true })
       await transport.close()
       await broker.stop()
     }

@@ -5,6 +5,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { openChain } from '../mesh/audit/chain.js'
+import { checkpointMark } from '../mesh/audit/checkpoint.js'
 import type { Broker } from '../mesh/broker/broker.js'
 import { joinMesh, type MeshNode } from '../mesh/index.js'
 import type { Authority } from '../mesh/seal/authority.js'
@@ -75,6 +76,8 @@ export async function startSite(options: SiteOptions): Promise<Site> {
       chain: openChain(chainFile(folder, supervisingNode)),
     })
     undo.push(() => node.close())
+    const found = checkpointMark(folder.checkpoints)
+    if (found) await node.note('checkpoints.found', found)
 
     const kept = await startNodes(options, authority, { servers, seed: seeds.member }, undo)
     await Promise.all(kept.map(({ name }) => node.directory.wait(() => node.directory.node(name), appearWithinMs)))

@@ -25,6 +25,7 @@ export const eventKinds = [
   'approval.answered',
   'vote.cast',
   'vote.decided',
+  'checkpoints.found',
 ] as const
 export type EventKind = (typeof eventKinds)[number]
 

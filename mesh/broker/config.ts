@@ -5,6 +5,8 @@ export interface BrokerUsers {
   /** nkey public keys. The authority may do everything; a member what the fabric needs and no more. */
   authority: string
   member: string
+  /** Reads the audit stream and can do nothing else. */
+  auditor?: string
 }
 
 export interface BrokerSettings {
@@ -34,6 +36,17 @@ export function brokerConfig({ port, store, portsFolder, logFile, users, address
     `$JS.API.CONSUMER.DELETE.${directory}.>`,
     '$JS.FC.>',
   ]
+  const audit = addresses.auditStream
+  const mayAsk = [
+    '$JS.API.INFO',
+    `$JS.API.STREAM.INFO.${audit}`,
+    `$JS.API.CONSUMER.CREATE.${audit}`,
+    ...['CREATE', 'INFO', 'DELETE', 'MSG.NEXT'].map((verb) => `$JS.API.CONSUMER.${verb}.${audit}.>`),
+  ]
+  const auditor = `{ nkey: ${users.auditor}, permissions: {
+        publish: { allow: ${JSON.stringify(mayAsk)} }
+        subscribe: { allow: ["_INBOX.>"] }
+    } }`
   return `
 host: "127.0.0.1"
 port: ${port === 0 ? -1 : port}
@@ -48,6 +61,7 @@ authorization {
         publish: { allow: ${JSON.stringify(mayPublish)} }
         subscribe: { allow: ${JSON.stringify([addresses.traffic, '_INBOX.>'])} }
     } }
+    ${users.auditor ? auditor : ''}
   ]
 }
 `

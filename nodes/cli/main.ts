@@ -6,11 +6,14 @@ import { parseArgs } from 'node:util'
 import { installation } from '../../mesh/installation.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { auditVerify } from './audit.js'
+import { auditExport } from './audit-export.js'
+import { auditKey } from './audit-key.js'
+import { auditQuery, auditTail } from './audit-show.js'
 import { type Command, parseConfig } from './command.js'
 import { explain, failureOf } from './failure.js'
 import { start } from './start.js'
 
-const commands: Command[] = [start, auditVerify]
+const commands: Command[] = [start, auditVerify, auditTail, auditQuery, auditExport, auditKey]
 
 const given = process.argv.slice(2)
 // What nobody expected ends the process at once; nodes and broker see that and end too.
