@@ -30,6 +30,7 @@ export function covers(profile: Profile, need: Need, workspace: string): Coverag
   ]
   const missing = wanted.filter(({ kind, path }) => !grantOf(profile, path, workspace).includes(kind))
   const mayAsk = ({ kind, path }: Access) =>
+    !isKernels(path) &&
     profile.ask.some((scope) => scope.kind === kind && isWithin(path, inWorkspace(scope.path, workspace)))
   return { covered: missing.length === 0, missing, askable: missing.length > 0 && missing.every(mayAsk) }
 }
@@ -65,6 +66,11 @@ export function grantOf(profile: Profile, path: string, workspace: string): read
 export function inWorkspace(path: string, workspace: string): string {
   if (path.startsWith('/')) return path
   return path === '.' ? workspace : `${workspace}/${path.slice(2)}`
+}
+
+/** The kernel's own: an action has a /proc of its own, a minimal /dev and no /sys, and nobody can be asked for the machine's. */
+export function isKernels(path: string): boolean {
+  return ['/dev', '/proc', '/sys'].some((folder) => isWithin(path, folder))
 }
 
 export function isWithin(path: string, folder: string): boolean {

@@ -85,7 +85,7 @@ describe('a launch', () => {
     await symlink(folder, join(workspace, 'data'))
     await assert.rejects(
       launch(decided),
-      (error) => error instanceof ClawmeshError && error.code === 'SANDBOX_FAILED' && error.data.stage === 'mounts',
+      (error) => error instanceof ClawmeshError && error.code === 'DENIED' && error.data.stage === 'changed',
     )
   })
 
