@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { mkdir, readdir, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -7,6 +7,7 @@ import { describe, test } from 'node:test'
 import { ClawmeshError } from '../../policies/errors.js'
 import { launch } from '../../sandbox/launch.js'
 import { launcherPath } from '../../sandbox/launcher.js'
+import { descendant } from './descendant.js'
 import { newStage, plan, programs, run, shell } from './stage.js'
 
 describe('a launch', () => {
@@ -74,6 +75,39 @@ describe('a launch', () => {
     assert.equal((await stat(join(workspace, 'kept', 'f'))).mode & 0o777, 0o644)
     assert.equal(await readFile(join(workspace, 'free'), 'utf8'), 'z\n')
     assert.equal(err.trim().split('\n').length, 4)
+  })
+
+  test('a folder that leads to a read-only one cannot be renamed, nor removed, and is written as before', async () => {
+    const { workspace } = await newStage()
+    await mkdir(join(workspace, 'a', 'b', 'kept'), { recursive: true })
+    const yaml = 'filesystem_policy: { include_workdir: true, read_only: [/usr, /bin, /lib, /lib64, ./a/b/kept] }'
+    const script =
+      'mv a away || mv a/b away || mv a/b/kept away || rmdir a/b/kept; echo x > a/b/free && mv a/b/free a/b/moved'
+    const { exitCode, err } = await shell(yaml, workspace, script)
+    assert.equal(exitCode, 0, err)
+    assert.equal(err.trim().split('\n').length, 4)
+    assert.deepEqual((await readdir(join(workspace, 'a', 'b'))).sort(), ['kept', 'moved'])
+    assert.deepEqual(await readdir(workspace), ['a'])
+  })
+
+  test('a file system of the kernel is refused under whatever name it is mounted', async () => {
+    const { workspace } = await newStage()
+    const mounted = join(workspace, 'mounted')
+    await mkdir(mounted)
+    const fixture = join(import.meta.dirname, 'grant-of.js')
+    const unshare = process.geteuid?.() === 0 ? ['-m'] : ['-Urm']
+    const script = 'mount --rbind /proc "$1" && exec "$2" "$3" "$1"'
+    const { stdout, stderr } = spawnSync('unshare', [
+      ...unshare,
+      'sh',
+      '-c',
+      script,
+      'sh',
+      mounted,
+      process.execPath,
+      fixture,
+    ])
+    assert.match(stdout.toString(), /^SANDBOX_FAILED .*mounted is the kernel's/, stderr.toString())
   })
 
   test('a grant that turns into a link between decision and launch is refused', async () => {
@@ -147,6 +181,36 @@ describe('a launch', () => {
       outcomes.map(({ out }) => Number(out)),
       [...outcomes.keys()],
     )
+  })
+})
+
+describe('a launch that is stopped from outside', { concurrency: 2 }, () => {
+  const limited = `${programs}\nlimits: { wall_ms: 700 }`
+
+  for (const [who, word] of [
+    ['action', 'sleep-in-action'],
+    ['launcher', launcherPath],
+  ] as const)
+    test(`the ${who}: its time is over all the same, and that is told`, async () => {
+      const { workspace } = await newStage()
+      const running = shell(limited, workspace, ': sleep-in-action; sleep 60; :')
+      // Launcher and process 1 share a command line; the launcher is the elder.
+      process.kill(await descendant(word), 'SIGSTOP')
+      const { timedOut, stopped, exitCode, signal, killed } = await running
+      assert.deepEqual(
+        { timedOut, stopped, exitCode, signal, killed },
+        { timedOut: true, stopped: true, exitCode: null, signal: null, killed: false },
+      )
+    })
+
+  test('one that goes on again ends as it would have', async () => {
+    const { workspace } = await newStage()
+    const running = shell(programs, workspace, ': goes-on-again; sleep 0.3; exit 7')
+    const pid = await descendant('goes-on-again')
+    process.kill(pid, 'SIGSTOP')
+    process.kill(pid, 'SIGCONT')
+    const { exitCode, timedOut, stopped } = await running
+    assert.deepEqual({ exitCode, timedOut, stopped }, { exitCode: 7, timedOut: false, stopped: true })
   })
 })
 
