@@ -57,7 +57,12 @@ export async function findPlace(path: string): Promise<Place> {
       continue
     }
     if (links.length === mostLinks) throw unusable(path, 'ELOOP')
-    const leadsTo = resolve(real, await readlink(at))
+    const leadsTo = resolve(
+      real,
+      await readlink(at).catch((error: NodeJS.ErrnoException) => {
+        throw unusable(path, 'changing', error)
+      }),
+    )
     links.push({ path: at, leadsTo })
     real = '/'
     kind = 'folder'
@@ -109,6 +114,7 @@ export function recode(code: ErrorCode): (error: unknown) => never {
 const reasons: Record<string, string> = {
   ENAMETOOLONG: 'it is longer than a path can be',
   ELOOP: 'its links lead in a circle',
+  changing: 'somebody changes it at this moment',
   EACCES: 'a folder on the way may not be entered',
 }
 const shownCharacters = 200

@@ -45,7 +45,9 @@ int watch(pid_t pid, const struct spec *spec)
         report("timeout");
     else if (!(events[0].revents & POLLIN))
         report("cancelled");
-    kill(pid, SIGKILL);
+    /* Started by root, process 1 is still root's for a moment, and not ours to end before it has settled under its own id. */
+    while (kill(pid, SIGKILL) != 0 && errno == EPERM)
+        poll(events, 1, 1);
 
     /* Process 1 ends only after all others of its namespace have: their use of time is in here too. */
     int status;

@@ -247,7 +247,7 @@ describe('what changes while a person is asked', { concurrency: 2 }, () => {
     racing = false
     await raced
     assert.deepEqual(await readdir(other), ['old.txt'])
-    const expected = ['done', 'refused', 'failed', 'DENIED', 'SANDBOX_FAILED']
+    const expected = ['done', 'refused', 'failed', 'DENIED', 'SANDBOX_FAILED', 'MESSAGE_INVALID']
     assert.deepEqual(
       [...ends].filter((end) => !expected.includes(end)),
       [],
