@@ -3,6 +3,7 @@ import { soakKill } from './chaos/kill-soak.js'
 import { soakSignal } from './chaos/signal.js'
 import { soakTwice } from './chaos/twice.js'
 import { soakCurrent } from './mesh/current-soak.js'
+import { soakLaunch } from './sandbox/launch-soak.js'
 
 /** Each takes how often and a seed, and resolves to whether it was clean. */
 const soaks: Record<string, (count: number, seed: number) => Promise<boolean>> = {
@@ -10,8 +11,9 @@ const soaks: Record<string, (count: number, seed: number) => Promise<boolean>> =
   signal: soakSignal,
   twice: soakTwice,
   current: soakCurrent,
+  sandbox: soakLaunch,
 }
-const usual: Record<string, number> = { kill: 60, signal: 20, twice: 3, current: 1 }
+const usual: Record<string, number> = { kill: 60, signal: 20, twice: 3, current: 1, sandbox: 20_000 }
 
 const [name = '', count, seed] = process.argv.slice(2)
 const soak = soaks[name]
