@@ -1,14 +1,20 @@
 /** A process that this one has started, or that one of those has: found by a word of its command line. */
 import { readdir, readFile } from 'node:fs/promises'
 
-/** Looks every few milliseconds, for at most five seconds. */
+const withinMs = 10_000
+
+/** Looks every few milliseconds. */
 export async function descendant(word: string): Promise<number> {
-  for (let tries = 0; tries < 500; tries++) {
+  for (const begun = performance.now(); performance.now() - begun < withinMs; ) {
     const found = (await descendantsOf(process.pid)).find(({ command }) => command.includes(word))
     if (found) return found.pid
     await new Promise((soon) => setTimeout(soon, 10))
   }
   throw new Error(`no process with ${word} in its command line came up`)
+}
+
+export async function parentOf(pid: number): Promise<number> {
+  return (await look(String(pid)))?.parent ?? 0
 }
 
 async function descendantsOf(root: number): Promise<{ pid: number; command: string }[]> {

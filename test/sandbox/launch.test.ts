@@ -7,7 +7,7 @@ import { describe, test } from 'node:test'
 import { ClawmeshError } from '../../policies/errors.js'
 import { launch } from '../../sandbox/launch.js'
 import { launcherPath } from '../../sandbox/launcher.js'
-import { descendant } from './descendant.js'
+import { descendant, parentOf } from './descendant.js'
 import { newStage, plan, programs, run, shell } from './stage.js'
 
 describe('a launch', () => {
@@ -188,9 +188,10 @@ describe('a launch that is stopped from outside', () => {
   for (const who of ['action', 'launcher'] as const)
     test(`the ${who}: its time is over all the same, and that is told`, async () => {
       const { workspace } = await newStage()
-      const running = shell(`${programs}\nlimits: { wall_ms: 700 }`, workspace, `: stopped-${who}; sleep 60; :`)
+      const running = shell(`${programs}\nlimits: { wall_ms: 3000 }`, workspace, `: stopped-${who}; sleep 60; :`)
       const action = await descendant(`stopped-${who}`)
-      process.kill(who === 'action' ? action : await descendant(launcherPath), 'SIGSTOP')
+      // The launcher is the parent of process 1, which is the parent of the action.
+      process.kill(who === 'action' ? action : await parentOf(await parentOf(action)), 'SIGSTOP')
       const { timedOut, stopped, exitCode, signal, killed } = await running
       assert.deepEqual(
         { timedOut, stopped, exitCode, signal, killed },
@@ -200,10 +201,11 @@ describe('a launch that is stopped from outside', () => {
 
   test('one that goes on again ends as it would have', async () => {
     const { workspace } = await newStage()
-    const running = shell(programs, workspace, ': goes-on-again; sleep 0.3; exit 7')
+    const running = shell(programs, workspace, ': goes-on-again; until [ -e go ]; do sleep 0.05; done; exit 7')
     const pid = await descendant('goes-on-again')
     process.kill(pid, 'SIGSTOP')
     process.kill(pid, 'SIGCONT')
+    await writeFile(join(workspace, 'go'), '')
     const { exitCode, timedOut } = await running
     assert.deepEqual({ exitCode, timedOut }, { exitCode: 7, timedOut: false })
   })

@@ -314,8 +314,8 @@ test('a path that is too long is one clear error', async () => {
 
 test('an action that is stopped from outside until its time is over says so, and may be done again', async () => {
   const { workspace } = await newStage()
-  await writeFile(join(workspace, 'long.txt'), 'one two three four\n'.repeat(1_000_000))
-  const profile = parseProfile('filesystem_policy: { read_only: [.] }\nlimits: { wall_ms: 1500 }')
+  await writeFile(join(workspace, 'long.txt'), 'one two three four\n'.repeat(3_000_000))
+  const profile = parseProfile('filesystem_policy: { read_only: [.] }\nlimits: { wall_ms: 5000 }')
   const running = runTool({ tool: 'count_words', args: { path: 'long.txt' }, workspace, profile })
   const stopped = assert.rejects(
     running,
