@@ -5,6 +5,7 @@ import { soakSignal } from './chaos/signal.js'
 import { soakTask } from './chaos/task.js'
 import { soakTwice } from './chaos/twice.js'
 import { soakCurrent } from './mesh/current-soak.js'
+import { soakLaunch } from './sandbox/launch-soak.js'
 
 interface Soak {
   /** Takes how often and a seed, and resolves to whether it was clean. */
@@ -18,6 +19,7 @@ const soaks: Record<string, Soak> = {
   twice: { run: soakTwice, usually: 3 },
   current: { run: soakCurrent, usually: 1 },
   task: { run: soakTask, usually: 20 },
+  sandbox: { run: soakLaunch, usually: 20_000 },
   consumer: { run: soakConsumer, usually: 300 },
 }
 

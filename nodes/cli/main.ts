@@ -11,9 +11,19 @@ import { auditKey } from './audit-key.js'
 import { auditQuery, auditTail } from './audit-show.js'
 import { type Command, parseConfig } from './command.js'
 import { explain, failureOf } from './failure.js'
+import { policyExplain, policyTest } from './policy.js'
 import { start } from './start.js'
 
-const commands: Command[] = [start, auditVerify, auditTail, auditQuery, auditExport, auditKey]
+const commands: Command[] = [
+  start,
+  auditVerify,
+  auditTail,
+  auditQuery,
+  auditExport,
+  auditKey,
+  policyTest,
+  policyExplain,
+]
 
 const given = process.argv.slice(2)
 // What nobody expected ends the process at once; nodes and broker see that and end too.
