@@ -16,6 +16,8 @@ export interface GroundOptions {
   progress: (text: string) => void
   /** The broker could not be kept running. */
   onFailure?: (error: ClawmeshError) => void
+  /** Aborted: what is being started is not wanted any more, and whoever starts it rejects with the reason. */
+  signal?: AbortSignal
 }
 
 export interface Ground {
@@ -28,7 +30,14 @@ export interface Ground {
   close(): Promise<void>
 }
 
-export async function openGround({ config, folder, port, progress, onFailure }: GroundOptions): Promise<Ground> {
+export async function openGround({
+  config,
+  folder,
+  port,
+  progress,
+  onFailure,
+  signal,
+}: GroundOptions): Promise<Ground> {
   const authority = openAuthority(folder.authority, Date.now())
   const addresses = addressesOf(authority.mesh, authority.meshKey)
   const users = { authority: createUser(), member: createUser() }
@@ -44,11 +53,13 @@ export async function openGround({ config, folder, port, progress, onFailure }: 
       cache: config.cache,
       releases: config.natsReleases,
       progress,
+      ...(signal ? { signal } : {}),
     },
     onRestart: (reason) => progress(`the broker is started again: ${reason}`),
     ...(onFailure ? { onFailure } : {}),
   })
   try {
+    signal?.throwIfAborted()
     const transport = await connectNats({ servers: [broker.url], seed: seeds.authority, name: 'authority' })
     const close = async () => {
       await transport.close()

@@ -60,13 +60,14 @@ export class Site {
 }
 
 export async function startSite(options: SiteOptions): Promise<Site> {
-  const { folder, progress } = options
+  const { folder, progress, signal } = options
   const ground = await openGround(options)
   const undo: (() => Promise<unknown>)[] = [() => ground.close()]
   try {
     const { authority, broker, transport, seeds, addresses } = ground
     progress(`nats-server ${broker.binary.version} (${broker.binary.source}) at ${broker.url}`)
     await transport.provide(addresses)
+    signal?.throwIfAborted()
 
     const servers = [broker.url]
     const node = await joinMesh({
@@ -77,6 +78,7 @@ export async function startSite(options: SiteOptions): Promise<Site> {
     undo.push(() => node.close())
 
     const kept = await startNodes(options, authority, { servers, seed: seeds.member }, undo)
+    signal?.throwIfAborted()
     await Promise.all(kept.map(({ name }) => node.directory.wait(() => node.directory.node(name), appearWithinMs)))
     return new Site({ node, kept, ground, folder })
   } catch (error) {
@@ -86,7 +88,7 @@ export async function startSite(options: SiteOptions): Promise<Site> {
 }
 
 async function startNodes(
-  { folder, nodes, progress, onFailure }: SiteOptions,
+  { folder, nodes, progress, onFailure, signal }: SiteOptions,
   authority: Authority,
   broker: NodePlan['broker'],
   undo: (() => Promise<unknown>)[],
@@ -100,6 +102,7 @@ async function startNodes(
         logFolder: folder.node(name),
         onRestart: (_, reason) => progress(`node ${name} ${reason}; it is started again`),
         onGiveUp: (_, error) => onFailure(error),
+        ...(signal ? { signal } : {}),
       })
       undo.push(() => kept.stop())
       return kept
