@@ -26,7 +26,7 @@ async function askPerson(question: ApprovalQuestion, signal: AbortSignal): Promi
   const wish = question.missing.map(({ kind, path }) => `${kind} "${printable(path)}"`).join(' and ')
   progress(`held: ${question.tool} on ${question.node} wants to ${wish}`)
   if (!isTerminal) return { answer: 'refuse', by: 'nobody: clawmesh does not run at a terminal' }
-  const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  const terminal = createInterface({ input: process.stdin, output: process.stderr, prompt: '' })
   const timeout = AbortSignal.timeout(answerWithinMs)
   try {
     await forgetTyped(terminal)
