@@ -1,10 +1,11 @@
 /** What a mesh on this machine stands on: its authority, an embedded broker on its store, and a connection with every right on it. */
+import { existsSync } from 'node:fs'
 import { createUser } from '@nats-io/nkeys'
 import { type Addresses, addressesOf } from '../mesh/address.js'
 import { type Broker, startBroker } from '../mesh/broker/broker.js'
 import { type Authority, openAuthority } from '../mesh/seal/authority.js'
 import { connectNats, type NatsTransport } from '../mesh/transport/nats.js'
-import type { ClawmeshError } from '../policies/errors.js'
+import { ClawmeshError } from '../policies/errors.js'
 import type { Config } from './config.js'
 import type { DataFolder } from './data-folder.js'
 
@@ -38,6 +39,7 @@ export async function openGround({
   onFailure,
   signal,
 }: GroundOptions): Promise<Ground> {
+  refuseWithoutAuthority(folder)
   const authority = openAuthority(folder.authority, Date.now())
   const addresses = addressesOf(authority.mesh, authority.meshKey)
   const users = { authority: createUser(), member: createUser() }
@@ -70,6 +72,18 @@ export async function openGround({
     await broker.stop()
     throw error
   }
+}
+
+/** A new authority would know neither the nodes of the old one nor their trail. */
+function refuseWithoutAuthority({ path, authority, nodes }: DataFolder): void {
+  if (existsSync(authority) || nodes().length === 0) return
+  throw new ClawmeshError(
+    'UNAUTHENTIC',
+    `The data folder ${path} holds nodes, but the keys of their authority are gone.`,
+    {
+      hint: `Restore ${authority} from a backup, or start a new mesh in another folder with --data.`,
+    },
+  )
 }
 
 const seedOf = (user: ReturnType<typeof createUser>) => new TextDecoder().decode(user.getSeed())

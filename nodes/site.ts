@@ -117,9 +117,9 @@ async function startNodes(
 /** A node that ran here before keeps its key, so its audit chain goes on; its certificate is new each time. */
 function credentialsFor(authority: Authority, folder: DataFolder, name: string, roles: readonly Role[]): Credentials {
   const file = credentialsFile(folder, name)
-  const now = Date.now()
-  const signing = existsSync(file) ? readCredentials(file, now).signing : undefined
-  const credentials = enrol(authority, signing ? { name, roles, signing } : { name, roles }, now)
+  // When the old certificate was good does not matter here: the mesh may not have run for long, or its clock was wrong then.
+  const signing = existsSync(file) ? readCredentials(file, undefined).signing : undefined
+  const credentials = enrol(authority, signing ? { name, roles, signing } : { name, roles }, Date.now())
   writeCredentials(file, credentials)
   return credentials
 }

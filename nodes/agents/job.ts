@@ -163,7 +163,7 @@ function conclude(task: string, parts: Done[], ledger: Ledger | undefined, vote:
   const isBorneOut =
     ledger === undefined ||
     (vote?.total.winner === ledger.totalCents && JSON.stringify(vote.faulty.winner) === JSON.stringify(ledger.faulty))
-  const answer = ledger ? ledgerAnswer(ledger, isBorneOut) : parts.map(answerOf).join('\n')
+  const answer = ledger ? ledgerAnswer(ledger, isBorneOut) : answerTo(parts)
   const error =
     shortcomingOf(parts) ??
     (isBorneOut
@@ -187,6 +187,12 @@ function shortcomingOf(parts: Done[]): ClawmeshError | undefined {
   return new ClawmeshError('DENIED', 'Nothing was done: the policy or a person refused every action.', {
     hint: 'Allow the action when asked, at a terminal, or choose another --policy or --workspace.',
   })
+}
+
+/** Of each part; where none has one, what they lack is said once. */
+function answerTo(parts: Done[]): string {
+  const answers = parts.map(answerOf)
+  return (parts.some(({ report }) => report) ? answers : [...new Set(answers)]).join('\n')
 }
 
 function ledgerAnswer({ totalCents, entries, faulty }: Ledger, isBorneOut: boolean): string {

@@ -84,7 +84,7 @@ async function startMesh(own: string | undefined, values: Values): Promise<numbe
     progress(`${config.data} belongs to a mesh that is running: this one has its own keys and trail in ${folder.path}`)
 
   const stop = new AbortController()
-  const onSignal = (signal: NodeJS.Signals) => stop.abort(new ClawmeshError('CANCELLED', `Stopped by ${signal}.`))
+  const onSignal = (signal: NodeJS.Signals) => stop.abort(stoppedBy(signal))
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal)
   const causeOf = (error: unknown) => (stop.signal.aborted ? stop.signal.reason : (folder.full() ?? error))
   const unwatch = folder.watch((error) => stop.abort(error))
@@ -176,7 +176,7 @@ function shortcomingOf({ verdict }: AuditTrail): ClawmeshError | undefined {
   const [first] = verdict.faults
   if (verdict.ok) return undefined
   return new ClawmeshError('AUDIT_BROKEN', `The audit trail is broken: ${first?.place}: ${first?.what}.`, {
-    hint: '`clawmesh audit verify` names every place. Keep the data folder as it is, and compare it with a backup.',
+    hint: "`clawmesh audit verify` names every place. The nodes' own chain files still hold what only the broker lost: restore its store from a backup, or keep this folder as it is and go on in another one with --data.",
   })
 }
 
@@ -260,6 +260,11 @@ async function answer(site: Site, job: Job, results: JobResult[]): Promise<void>
     explain(error)
   }
 }
+
+const stoppedBy = (signal: NodeJS.Signals) =>
+  new ClawmeshError('CANCELLED', `Stopped by ${signal}.`, {
+    hint: 'Start again when you like: what was recorded is kept.',
+  })
 
 const exampleRequest = () => readFileSync(join(example, 'request.txt'), 'utf8').trim()
 

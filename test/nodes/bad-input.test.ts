@@ -238,6 +238,12 @@ describe('bad input', () => {
       const second = await start('--data', own)
       assert.match(second.stderr, new RegExp(`belongs to a mesh that is running \\(process ${staying.child.pid}\\)`))
       await check(second, unavailable, /is running/, /--data/)
+      const beside = await run(['start', 'How many lines has notes.txt?', '--workspace', workspace], {
+        env: { CLAWMESH_DATA: own },
+      }).ended
+      assert.equal(beside.status, 0, beside.stderr)
+      assert.ok(beside.stderr.includes(`${own} belongs to a mesh that is running`), beside.stderr)
+      assert.ok(beside.stderr.includes(`trail in ${own}-2`), beside.stderr)
       staying.child.kill('SIGINT')
       await staying.ended
 

@@ -30,7 +30,8 @@ describe('a start that is interrupted', () => {
     const tookMs = performance.now() - at
     assert.ok(tookMs < endsWithinMs, `it took ${Math.round(tookMs)} ms: ${ended.stderr}`)
     assert.equal(ended.status, 1)
-    assert.deepEqual(ended.error, ['clawmesh: Stopped by SIGINT.'])
+    assert.deepEqual(ended.error.slice(0, 1), ['clawmesh: Stopped by SIGINT.'])
+    assert.equal(ended.error.length, 2, ended.stderr)
     await eventually(() => assert.deepEqual(ended.left(), []))
     assert.equal(existsSync(join(data, 'lock')), false)
     return ended.stderr

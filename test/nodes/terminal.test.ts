@@ -79,6 +79,6 @@ describe('at a terminal', { skip: noTerminal }, () => {
     await terminal.shows(/Allow it this once\?/)
     terminal.type('y\r')
     assert.equal(await terminal.status(), 0)
-    assert.match(terminal.shown(), /1 lines[^]*allow \(the person at the terminal\)/)
+    assert.match(terminal.shown(), /1 lines[\s\S]*allow \(the person at the terminal\)/)
   })
 })
