@@ -130,7 +130,8 @@ function firstReport(child: ChildProcess, options: KeeperOptions): Promise<void>
       const { code, message: text, hint } = report.data
       settle(new ClawmeshError(code in errorCodes ? (code as ErrorCode) : 'INTERNAL', text, { hint }))
     })
-    child.send(options.plan, (error) => error && settle(error))
+    // The pipe breaks when the process was killed before it could read.
+    child.send(options.plan, (error) => error && settle(failed('ended before it was ready')))
   })
 }
 
