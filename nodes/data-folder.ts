@@ -2,7 +2,7 @@
 import { accessSync, constants, mkdirSync, readdirSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { ClawmeshError } from '../policies/errors.js'
-import { type Lock, takeLock } from './lock.js'
+import { type Lock, takeLock } from './lock.mjs'
 
 /** Where things are in it. */
 export interface DataPaths {
@@ -100,13 +100,17 @@ function prepare(path: string): void {
     accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK)
   } catch (cause) {
     if (cause instanceof Error && 'code' in cause && cause.code === 'ENOSPC') throw ClawmeshError.from(cause)
-    throw new ClawmeshError('USAGE', `The data folder ${path} cannot be used: ${(cause as Error).message}.`, {
-      hint: 'Choose one that you can write to with --data.',
-      cause,
-    })
+    throw unusable(path, cause)
   }
   const full = fullness(path, leastFreeBytes)
   if (full) throw full
+}
+
+function unusable(path: string, cause: unknown): ClawmeshError {
+  return new ClawmeshError('USAGE', `The data folder ${path} cannot be used: ${(cause as Error).message}.`, {
+    hint: 'Choose one on a local disk that you can write to with --data.',
+    cause,
+  })
 }
 
 function fullness(path: string, least: number): ClawmeshError | undefined {
@@ -121,13 +125,22 @@ function fullness(path: string, least: number): ClawmeshError | undefined {
 }
 
 function lockFolder(path: string): Lock {
-  const lock = takeLock(join(path, 'lock'))
+  const lock = tryLock(path)
   if ('release' in lock) return lock
   throw new ClawmeshError(
     'DATA_IN_USE',
     `The data folder ${path} belongs to a mesh that is running (process ${lock.holder}).`,
     {
-      hint: 'Stop that one first, or choose another folder with --data.',
+      hint: 'Stop that one first (it may run in another container), or choose another folder with --data.',
     },
   )
+}
+
+function tryLock(path: string): ReturnType<typeof takeLock> {
+  try {
+    return takeLock(join(path, 'lock'))
+  } catch (cause) {
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOSPC') throw ClawmeshError.from(cause)
+    throw unusable(path, cause)
+  }
 }

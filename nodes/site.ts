@@ -61,13 +61,14 @@ export class Site {
 }
 
 export async function startSite(options: SiteOptions): Promise<Site> {
-  const { folder, progress } = options
+  const { folder, progress, signal } = options
   const ground = await openGround(options)
   const undo: (() => Promise<unknown>)[] = [() => ground.close()]
   try {
     const { authority, broker, transport, seeds, addresses } = ground
     progress(`nats-server ${broker.binary.version} (${broker.binary.source}) at ${broker.url}`)
     await transport.provide(addresses)
+    signal?.throwIfAborted()
 
     const servers = [broker.url]
     const node = await joinMesh({
@@ -80,6 +81,7 @@ export async function startSite(options: SiteOptions): Promise<Site> {
     if (found) await node.note('checkpoints.found', found)
 
     const kept = await startNodes(options, authority, { servers, seed: seeds.member }, undo)
+    signal?.throwIfAborted()
     await Promise.all(kept.map(({ name }) => node.directory.wait(() => node.directory.node(name), appearWithinMs)))
     return new Site({ node, kept, ground, folder })
   } catch (error) {
@@ -89,7 +91,7 @@ export async function startSite(options: SiteOptions): Promise<Site> {
 }
 
 async function startNodes(
-  { folder, nodes, progress, onFailure }: SiteOptions,
+  { folder, nodes, progress, onFailure, signal }: SiteOptions,
   authority: Authority,
   broker: NodePlan['broker'],
   undo: (() => Promise<unknown>)[],
@@ -103,6 +105,7 @@ async function startNodes(
         logFolder: folder.node(name),
         onRestart: (_, reason) => progress(`node ${name} ${reason}; it is started again`),
         onGiveUp: (_, error) => onFailure(error),
+        ...(signal ? { signal } : {}),
       })
       undo.push(() => kept.stop())
       return kept
@@ -117,9 +120,9 @@ async function startNodes(
 /** A node that ran here before keeps its key, so its audit chain goes on; its certificate is new each time. */
 function credentialsFor(authority: Authority, folder: DataFolder, name: string, roles: readonly Role[]): Credentials {
   const file = credentialsFile(folder, name)
-  const now = Date.now()
-  const signing = existsSync(file) ? readCredentials(file, now).signing : undefined
-  const credentials = enrol(authority, signing ? { name, roles, signing } : { name, roles }, now)
+  // When the old certificate was good does not matter here: the mesh may not have run for long, or its clock was wrong then.
+  const signing = existsSync(file) ? readCredentials(file, undefined).signing : undefined
+  const credentials = enrol(authority, signing ? { name, roles, signing } : { name, roles }, Date.now())
   writeCredentials(file, credentials)
   return credentials
 }

@@ -40,6 +40,7 @@ export const errorCodes = {
   ACTOR_CRASHED: { outcome: 'failed', retry: true },
   RESTARTS_EXHAUSTED: { outcome: 'failed', retry: false },
   // tasks
+  TASK_FAILED: { outcome: 'failed', retry: false },
   IN_DOUBT: { outcome: 'failed', retry: false },
   FENCED: { outcome: 'failed', retry: false },
   // audit
