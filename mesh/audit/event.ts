@@ -25,6 +25,9 @@ export const eventKinds = [
   'approval.answered',
   'vote.cast',
   'vote.decided',
+  'debate.opened',
+  'debate.round',
+  'debate.lost',
 ] as const
 export type EventKind = (typeof eventKinds)[number]
 
