@@ -115,7 +115,7 @@ function goOn(course: Course): Step {
       `round ${course.rounds.length} could have at most ${within} of ${rules.voters.length} votes, and ${rules.quorum} are needed`,
     )
   }
-  if (course.rounds.length === rules.rounds && isDecided(course)) return conclude(course, '')
+  if (rules.early && course.rounds.length === rules.rounds && isDecided(course)) return conclude(course, '')
   if (pending.length > 0) return { course, orders: [] }
   return unasked > 0 ? pastGate(course) : closeRound(course)
 }
@@ -147,9 +147,8 @@ function pastGate(course: Course): Step {
 function closeRound(course: Course): Step {
   const { rules, rounds } = course
   const votes = rounds.at(-1) ?? []
-  if (agree(votes)) return conclude(course, '')
-  if (rounds.length === rules.rounds) return conclude(course, '')
-  if (nobodyMoved(rounds)) return conclude(course, `nobody changed a vote in round ${rounds.length}`)
+  if (rounds.length === rules.rounds || (rules.early && agree(votes))) return conclude(course, '')
+  if (rules.early && nobodyMoved(rounds)) return conclude(course, `nobody changed a vote in round ${rounds.length}`)
   return beginRound(course)
 }
 

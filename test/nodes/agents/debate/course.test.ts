@@ -86,6 +86,11 @@ describe('the course of a debate', () => {
     assert.equal(course.bill.unbilled, 1, 'what was called off is on the bill')
   })
 
+  it('holds every round to its end where it is told not to end early', () => {
+    const { outcome, course, orders } = play({ rounds: 3, early: false }, ['xxx', 'xxx', 'xxx'])
+    assert.deepEqual([outcome?.answer, outcome?.rounds, asks(orders).length, course.bill.unbilled], ['x', 3, 9, 0])
+  })
+
   it('counts silent ones against a majority', () => {
     const { outcome } = play({ voters: voters(4), rounds: 1, quorum: 2 }, ['xx..'])
     assert.equal(outcome?.status, 'undecided')
