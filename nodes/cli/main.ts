@@ -7,10 +7,11 @@ import { installation } from '../../mesh/installation.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { auditVerify } from './audit.js'
 import { type Command, parseConfig } from './command.js'
+import { debateCommand } from './debate.js'
 import { explain, failureOf } from './failure.js'
 import { start } from './start.js'
 
-const commands: Command[] = [start, auditVerify]
+const commands: Command[] = [start, debateCommand, auditVerify]
 
 const given = process.argv.slice(2)
 // What nobody expected ends the process at once; nodes and broker see that and end too.
