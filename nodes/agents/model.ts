@@ -1,8 +1,15 @@
 /** How an agent thinks: it asks a model of the mesh, whichever the router lets see the prompt. */
 import { setTimeout } from 'node:timers/promises'
-import { type Answer, collect, type GenerateEvent, type GenerateRequest, type Usage } from '../../inference/backend.js'
-import { Generate, inferenceName } from '../../inference/service.js'
-import type { MeshNode } from '../../mesh/index.js'
+import {
+  type Answer,
+  collect,
+  type GenerateEvent,
+  type GenerateRequest,
+  type ModelInfo,
+  type Usage,
+} from '../../inference/backend.js'
+import { DescribeModel, Generate, inferenceName } from '../../inference/service.js'
+import type { CallOptions, MeshNode } from '../../mesh/index.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { join, type Label } from '../../router/label.js'
 import { route, type Zone } from '../../router/route.js'
@@ -42,6 +49,10 @@ export async function think(node: MeshNode, request: GenerateRequest, thinking: 
     }
   }
 }
+
+/** What is known of the model that `think` would ask. */
+export const describeModel = (node: MeshNode, model: string | undefined, options: CallOptions): Promise<ModelInfo> =>
+  node.ref(inferenceName(chooseModel(node, model))).ask(DescribeModel, null, options)
 
 export const tokensOf = (usage: Usage | null): number | null => usage && usage.promptTokens + usage.outputTokens
 
