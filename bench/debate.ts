@@ -41,7 +41,7 @@ export default async function bench(report: Report): Promise<void> {
     for (let phrasing = 0; phrasing < agents; phrasing += 1)
       await mesh.spawn(debater(mesh, { calculate }), {
         as: `voter-${phrasing + 1}`,
-        args: { thinks: 'arithmetic', phrasing, temperature: 0.7, maxTokens: 200, model: undefined },
+        args: { thinks: 'arithmetic', phrasing, temperature: 0.7, maxTokens: 200 },
       })
     const measured = new Map<string, Score>()
     for (const { name, rules } of strategies) measured.set(name, await score(mesh, asked, rules))

@@ -125,7 +125,7 @@ async function hold(site: Site, spec: DebateSpec, names: string[], signal: Abort
   const thinks = model.tools?.includes('calculate') ? 'arithmetic' : 'conversation'
   if (thinks === 'arithmetic') sayWhatItCanDo(model, spec)
   const voters = spec.voters.map(({ name }) => ({ name, model: model.name }))
-  const argsOf = (phrasing: number): Partial<DebaterArgs> => ({ model: model.name, thinks, phrasing })
+  const argsOf = (phrasing: number): DebaterArgs => ({ model: model.name, thinks, phrasing })
   const children = [...voters.map(({ name }) => name), ...(spec.judge === undefined ? [] : [spec.judge])]
   const supervisor = await supervise(site.node, {
     name: 'supervisor',

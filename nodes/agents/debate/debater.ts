@@ -19,12 +19,12 @@ import { judgePrompt, phrased, readBallot, votePrompt } from './prompt.js'
 export const debaterArgsSchema = z.object({
   /** The model that it thinks with; any of the mesh if left out. */
   model: z.string().optional(),
-  /** 'conversation': asked in words, answers in JSON. 'arithmetic': asked for an expression. */
-  thinks: z.enum(['conversation', 'arithmetic']).default('conversation'),
+  /** 'conversation', unless said otherwise: asked in words, answers in JSON. 'arithmetic': asked for an expression. */
+  thinks: z.enum(['conversation', 'arithmetic']).optional(),
   /** Which wording it puts a question in, so that one misunderstanding is not everybody's. */
-  phrasing: z.int().nonnegative().default(0),
-  temperature: z.number().min(0).max(2).default(0.7),
-  maxTokens: z.int().positive().default(400),
+  phrasing: z.int().nonnegative().optional(),
+  temperature: z.number().min(0).max(2).optional(),
+  maxTokens: z.int().positive().optional(),
 })
 export type DebaterArgs = z.output<typeof debaterArgsSchema>
 
@@ -48,7 +48,7 @@ export const debater = (node: MeshNode, options: DebaterOptions = {}) =>
         }),
       ]
     },
-    { args: debaterArgsSchema as z.ZodType<DebaterArgs>, concurrency: 4 },
+    { args: debaterArgsSchema, concurrency: 4 },
   )
 
 interface Voter {
@@ -65,7 +65,7 @@ async function voteInWords(voter: Voter, { question, own, heard, seed }: Questio
 }
 
 async function voteByArithmetic(voter: Voter, { question, own, heard, seed }: Question): Promise<Ballot> {
-  const content = phrased(question, voter.args.phrasing)
+  const content = phrased(question, voter.args.phrasing ?? 0)
   const { calls, usage } = await ask(voter, { messages: [{ role: 'user', content }], tools: offeredTools }, seed)
   const tokens = tokensOf(usage)
   const expression = calls[0]?.name === 'calculate' ? calls[0].arguments['expression'] : undefined
@@ -91,7 +91,7 @@ async function workOut({ node, options, context }: Voter, expression: string): P
 }
 
 function ask(
-  { node, args: { model, temperature, maxTokens }, context }: Voter,
+  { node, args: { model, temperature = 0.7, maxTokens = 400 }, context }: Voter,
   request: Pick<GenerateRequest, 'messages' | 'tools'>,
   seed: number | undefined,
 ): Promise<Answer> {
