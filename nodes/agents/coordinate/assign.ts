@@ -17,6 +17,8 @@ export const partSchema = z.object({
       sandbox: z.boolean().optional(),
     })
     .optional(),
+  /** Doing it twice would do harm: it is given to one worker and, whatever comes of it, to no other. */
+  once: z.boolean().optional(),
 })
 export type Part = z.output<typeof partSchema>
 

@@ -181,6 +181,8 @@ class Coordinator<R> {
         const answer = await this.#attempt(part, worker)
         if (typeof answer === 'string') return { part, worker, answer }
         reasons.push(`${worker}: ${answer.why}`)
+        if (part.once)
+          return { part, reasons: [...reasons, 'how much of it was done is in doubt, and it may not be done twice'] }
         this.#options.progress?.(`"${part.task}" failed with ${worker}: ${answer.why}`)
       }
       return { part, reasons }

@@ -107,6 +107,16 @@ describe('a coordination', () => {
     assert.deepEqual([status, answered[0]?.worker], ['done', 'b'])
   })
 
+  it('gives a part that may not be done twice to nobody else, and says that it is in doubt', async () => {
+    const mesh = await meshWith(shouting)
+    const workers = [{ name: 'a-dead' }, ...(await clerks(mesh, 'b'))]
+    await mesh.spawn(dead('a-dead'))
+    const parts = [{ task: 'x', once: true }]
+    const { status, givenUp } = await coordinate(mesh, { task: 't', parts, workers, merge })
+    assert.equal(status, 'failed')
+    assert.match(givenUp[0]?.reasons.join('; ') ?? '', /^a-dead: .*; how much of it was done is in doubt/)
+  })
+
   it('gives a part up with the reasons, and goes on with the others', async () => {
     const mesh = await meshWith((request) =>
       wordsOf(request) === 'impossible' ? call('nothing') : wordsOf(request).toUpperCase(),
