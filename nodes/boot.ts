@@ -15,6 +15,7 @@ import { ClawmeshError } from '../policies/errors.js'
 import { parseProfile } from '../policies/profile.js'
 import { type Availability, sandboxAvailability } from '../sandbox/availability.js'
 import { sandboxName, sandboxService } from '../sandbox/service.js'
+import { debater } from './agents/debate/debater.js'
 import { worker } from './agents/worker.js'
 import { takeLock } from './lock.mjs'
 import { log } from './log.js'
@@ -77,7 +78,7 @@ async function boot(plan: NodePlan): Promise<Running> {
     zone: backend ? 'mesh' : null,
     notes,
   }
-  const hosts = (self: MeshNode) => (roles.includes('worker') ? [worker(self)] : [])
+  const hosts = (self: MeshNode) => (roles.includes('worker') ? [worker(self), debater(self)] : [])
   const node = await joinMesh({ credentials, transport, chain: openChain(plan.chain), advert, hosts })
   if (plan.sandbox && availability?.available) {
     const profile = parseProfile(plan.sandbox.policy, plan.sandbox.policyName)

@@ -26,6 +26,9 @@ export const eventKinds = [
   'vote.cast',
   'vote.decided',
   'checkpoints.found',
+  'debate.opened',
+  'debate.round',
+  'debate.lost',
 ] as const
 export type EventKind = (typeof eventKinds)[number]
 

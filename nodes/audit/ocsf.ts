@@ -64,6 +64,9 @@ export const ocsfActivities: Record<EventKind, Activity> = {
   'approval.answered': other(api, 'Approval Answered', 'Low'),
   'vote.cast': other(api, 'Vote Cast'),
   'vote.decided': other(api, 'Vote Decided'),
+  'debate.opened': other(api, 'Debate Opened'),
+  'debate.round': other(api, 'Debate Round'),
+  'debate.lost': other(api, 'Debate Vote Lost', 'Low'),
 }
 
 const { version } = JSON.parse(readFileSync(join(installation, 'package.json'), 'utf8')) as { version: string }

@@ -10,12 +10,14 @@ import { auditExport } from './audit-export.js'
 import { auditKey } from './audit-key.js'
 import { auditQuery, auditTail } from './audit-show.js'
 import { type Command, parseConfig } from './command.js'
+import { debateCommand } from './debate.js'
 import { explain, failureOf } from './failure.js'
 import { policyExplain, policyTest } from './policy.js'
 import { start } from './start.js'
 
 const commands: Command[] = [
   start,
+  debateCommand,
   auditVerify,
   auditTail,
   auditQuery,
