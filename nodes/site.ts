@@ -10,6 +10,7 @@ import type { Broker } from '../mesh/broker/broker.js'
 import { joinMesh, type MeshNode } from '../mesh/index.js'
 import type { Authority } from '../mesh/seal/authority.js'
 import { type Credentials, enrol, readCredentials, writeCredentials } from '../mesh/seal/credentials.js'
+import { openTasks, type Tasks } from '../mesh/task/tasks.js'
 import { connectNats } from '../mesh/transport/nats.js'
 import type { ClawmeshError } from '../policies/errors.js'
 import type { Role } from '../policies/roles.js'
@@ -34,12 +35,14 @@ const appearWithinMs = 10_000
 export class Site {
   readonly node: MeshNode
   readonly kept: KeptNode[]
+  readonly tasks: Tasks
   readonly #ground: Ground
   readonly #folder: DataFolder
 
-  constructor(parts: { node: MeshNode; kept: KeptNode[]; ground: Ground; folder: DataFolder }) {
+  constructor(parts: { node: MeshNode; kept: KeptNode[]; tasks: Tasks; ground: Ground; folder: DataFolder }) {
     this.node = parts.node
     this.kept = parts.kept
+    this.tasks = parts.tasks
     this.#ground = parts.ground
     this.#folder = parts.folder
   }
@@ -83,7 +86,8 @@ export async function startSite(options: SiteOptions): Promise<Site> {
     const kept = await startNodes(options, authority, { servers, seed: seeds.member }, undo)
     signal?.throwIfAborted()
     await Promise.all(kept.map(({ name }) => node.directory.wait(() => node.directory.node(name), appearWithinMs)))
-    return new Site({ node, kept, ground, folder })
+    const tasks = await openTasks({ transport, addresses, key: authority.tasksKey, by: supervisingNode })
+    return new Site({ node, kept, tasks, ground, folder })
   } catch (error) {
     for (const step of undo.reverse()) await step().catch(() => undefined)
     throw error

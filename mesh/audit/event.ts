@@ -15,6 +15,7 @@ export const eventKinds = [
   'policy.loaded',
   'model.loaded',
   'task.started',
+  'task.resumed',
   'task.planned',
   'task.ended',
   'thought.asked',

@@ -54,6 +54,7 @@ export const ocsfActivities: Record<EventKind, Activity> = {
   'checkpoints.found': other(lifecycle, 'Audit Checkpoints Found'),
   'message.denied': other(api, 'Message Denied', 'Medium'),
   'task.started': known(api, 1, 'Create'),
+  'task.resumed': other(api, 'Task Resumed', 'Low'),
   'task.planned': known(api, 3, 'Update'),
   'task.ended': other(api, 'Task Ended'),
   'thought.asked': other(api, 'Model Asked'),
