@@ -50,6 +50,9 @@ function* objectsIn(text) {
       else if (character === '"') quoted = false
     } else if (character === '"') quoted = true
     else if (character === '{') depth += 1
-    else if (character === '}' && --depth === 0) yield JSON.parse(text.slice(start, (start = at + 1)))
+    else if (character === '}') depth -= 1
+    if (character !== '}' || quoted || depth > 0) continue
+    yield JSON.parse(text.slice(start, at + 1))
+    start = at + 1
   }
 }

@@ -24,7 +24,6 @@ import { eventually } from '../kit/eventually.js'
 import { natsMesh, temporaryFolder } from '../kit/mesh.js'
 import { seededRandom, wholeBelow } from '../kit/random.js'
 import { compare, hashesIn, hashesOn } from './exported.js'
-import { killConsumer } from './kill-consumer.js'
 import { beginSite, type RunningSite, runSite } from './site.js'
 
 const broken = (what: RegExp) => (error: unknown) =>
@@ -124,16 +123,6 @@ describe('an event file', () => {
     const mesh = createAuthority().mesh
     const options = { path, format: jsonl, mesh, rootKey: authority.root.publicKey, rotateBytes: 1e9 }
     assert.throws(() => new EventFile(options), /another mesh/)
-  })
-})
-
-describe('an exporting consumer', () => {
-  it('that is killed at 30 random moments misses no event and doubles none', async () => {
-    const { kills, whileWriting, events, files, faults } = await killConsumer(30, 11, () => undefined)
-    assert.deepEqual(faults, [])
-    assert.equal(kills, 30)
-    assert.ok(whileWriting >= 8, `${whileWriting} kills met one that wrote`)
-    assert.ok(events > 500 && files > 1, `${events} events in ${files} files`)
   })
 })
 
