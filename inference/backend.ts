@@ -18,6 +18,8 @@ export const generateRequestSchema = z.object({
   temperature: z.number().min(0).max(2),
   /** The same seed, request and model give the same answer. */
   seed: z.int().nonnegative().max(0xffffffff).optional(),
+  /** Whether to think before the answer, for models that can be told; left out, as the model does by itself. */
+  thinking: z.boolean().optional(),
 })
 export type GenerateRequest = z.infer<typeof generateRequestSchema>
 
@@ -28,6 +30,8 @@ export type Usage = z.infer<typeof usageSchema>
 export const generateEventSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('token'), text: z.string() }),
   z.object({ type: z.literal('call'), call: toolCallSchema }),
+  /** What a model thinks before it answers: no part of the answer. */
+  z.object({ type: z.literal('thought'), text: z.string() }),
   z.object({
     type: z.literal('done'),
     reason: z.enum(['stop', 'length', 'call']),
@@ -41,7 +45,7 @@ export const modelInfoSchema = z.object({
   name: z.string(),
   /** 'sha256:…' over the digests of all files of the model; null: served from elsewhere, and nobody says. */
   digest: z.string().nullable(),
-  /** 'onnx', or 'openai:' and the kind of server. */
+  /** 'onnx', 'openai:' and the kind of server, or 'triton:' and the dialect. */
   backend: z.string(),
   /** Tokens of prompt and answer together; null: the server does not say. */
   context: z.int().positive().nullable(),
@@ -93,17 +97,21 @@ export function checkRequest(model: ModelInfo, request: GenerateRequest): Genera
 /** Runs a generation to its end. */
 export async function collect(events: AsyncIterable<GenerateEvent>): Promise<Answer> {
   let text = ''
+  let thought = ''
   const calls: ToolCall[] = []
   for await (const event of events) {
     if (event.type === 'token') text += event.text
+    else if (event.type === 'thought') thought += event.text
     else if (event.type === 'call') calls.push(event.call)
-    else return { text, calls, reason: event.reason, usage: event.usage }
+    else return { text, thought, calls, reason: event.reason, usage: event.usage }
   }
   throw new ClawmeshError('MODEL_FAILED', 'The generation ended without saying so.', { hint: 'Ask again.' })
 }
 
 export interface Answer {
   text: string
+  /** Empty where the model thought nothing, or keeps it to itself. */
+  thought: string
   calls: ToolCall[]
   reason: 'stop' | 'length' | 'call'
   usage: Usage | null
