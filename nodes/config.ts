@@ -12,8 +12,8 @@ export interface Config {
   natsServer: string | undefined
   natsReleases: string
   searchPath: string
-  /** An OpenAI-compatible server to use instead of probing for one. */
-  openAiUrl: string | undefined
+  /** A model server to use instead of probing for one: OpenAI-compatible over http, Triton over grpc. */
+  modelUrl: string | undefined
   /** Show stack traces of errors that should not have happened. */
   debug: boolean
 }
@@ -25,7 +25,7 @@ export function readConfig(environment: Environment = process.env): Config {
     natsServer: environment['CLAWMESH_NATS_SERVER'] || undefined,
     natsReleases: environment['CLAWMESH_NATS_RELEASES'] || officialReleases,
     searchPath: environment['PATH'] ?? '',
-    openAiUrl: environment['CLAWMESH_OPENAI_URL'] || undefined,
+    modelUrl: environment['CLAWMESH_MODEL_URL'] || environment['CLAWMESH_OPENAI_URL'] || undefined,
     debug: Boolean(environment['CLAWMESH_DEBUG']),
   }
 }

@@ -52,8 +52,8 @@ export const start: Command = {
     port: { type: 'string', value: 'N', help: 'the port of the broker (default: any free one)' },
     model: {
       type: 'string',
-      value: 'DIR|shipped',
-      help: 'a model folder to serve, or the shipped one (default: a model server on this machine, else the shipped one)',
+      value: 'DIR|URL|shipped',
+      help: 'a model folder to serve, a model server on this machine (http://… OpenAI-compatible, grpc://HOST:8001/MODEL Triton), or the shipped model (default: a server that is found on this machine, else the shipped model)',
     },
   },
   takes: 'request',
@@ -83,8 +83,10 @@ async function startMesh(own: string | undefined, values: Values): Promise<numbe
     const model = text(values, 'model')
     const inference =
       model === undefined
-        ? { openAiUrl: config.openAiUrl, probe: true }
-        : { folder: model === 'shipped' ? undefined : resolve(model), probe: false }
+        ? { modelUrl: config.modelUrl, probe: true }
+        : isUrl(model)
+          ? { modelUrl: model, probe: false }
+          : { folder: model === 'shipped' ? undefined : resolve(model), probe: false }
     const sandbox = { workspace, policy: policy.text, policyName: policy.name }
     const site = await startSite({
       config,
@@ -227,6 +229,8 @@ async function answer(site: Site, job: Job, results: JobResult[]): Promise<void>
     explain(error)
   }
 }
+
+const isUrl = (text: string) => /^[a-z]+:\/\//i.test(text)
 
 function readPort(given: string | undefined): number {
   if (given === undefined) return 0

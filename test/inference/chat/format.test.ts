@@ -39,7 +39,7 @@ describe('a chat format', () => {
     const { text, thinking } = format.prompt({ messages: [system, user], thinking: true })
     assert.match(
       text,
-      /^<\|begin_of_text\|><\|start_header_id\|>system<\|end_header_id\|>\n\ndetailed thinking on\n\nBe brief\.<\|eot_id\|>/,
+      /^<\|start_header_id\|>system<\|end_header_id\|>\n\ndetailed thinking on\n\nBe brief\.<\|eot_id\|>/,
     )
     // The model itself opens the thought.
     assert.equal(thinking, false)
