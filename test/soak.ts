@@ -2,6 +2,7 @@
 import { soakKill } from './chaos/kill-soak.js'
 import { soakSignal } from './chaos/signal.js'
 import { soakTwice } from './chaos/twice.js'
+import { soakTriton } from './inference/triton/soak.js'
 import { soakCurrent } from './mesh/current-soak.js'
 
 /** Each takes how often and a seed, and resolves to whether it was clean. */
@@ -10,8 +11,9 @@ const soaks: Record<string, (count: number, seed: number) => Promise<boolean>> =
   signal: soakSignal,
   twice: soakTwice,
   current: soakCurrent,
+  triton: soakTriton,
 }
-const usual: Record<string, number> = { kill: 60, signal: 20, twice: 3, current: 1 }
+const usual: Record<string, number> = { kill: 60, signal: 20, twice: 3, current: 1, triton: 1 }
 
 const [name = '', count, seed] = process.argv.slice(2)
 const soak = soaks[name]

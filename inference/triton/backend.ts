@@ -62,7 +62,7 @@ export class TritonBackend implements Backend {
   private readonly slots: number
   private readonly deadlines: Deadlines
   private readonly closing = new AbortController()
-  private running = 0
+  private readonly running = new Set<symbol>()
 
   private constructor(
     client: TritonClient,
@@ -110,12 +110,17 @@ export class TritonBackend implements Backend {
     const checked = checkRequest(this.model, request)
     const { signal: closed } = this.closing
     if (closed.aborted || signal?.aborted) throw cancelled()
-    if (this.running >= this.slots) throw busy(this.slots)
-    this.running++
+    if (this.running.size >= this.slots) throw busy(this.slots)
+    const slot = Symbol()
+    const free = (): boolean => this.running.delete(slot)
+    this.running.add(slot)
+    // Whoever cancels may ask again at once, before the answer has come to its end.
+    signal?.addEventListener('abort', free)
     try {
       yield* this.answer(checked, signal ? AbortSignal.any([signal, closed]) : closed)
     } finally {
-      this.running--
+      free()
+      signal?.removeEventListener('abort', free)
     }
   }
 
