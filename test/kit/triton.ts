@@ -86,7 +86,7 @@ export async function serveTriton(models: readonly ServedModel[]): Promise<Trito
     })),
     ModelStreamInfer: (call: InferCall) => {
       call.on('data', (request: InferRequest) => {
-        const inputs = read(request)
+        const inputs = readInputs(request)
         asked.push({ id: request.id, inputs })
         const work = answer(call, find(request.model_name), request, inputs).catch(() => {})
         running.add(work)
@@ -160,7 +160,7 @@ function mismatch(model: ServedModel, inputs: InferRequest['inputs']): string | 
   return undefined
 }
 
-function read({ inputs, raw_input_contents: raw }: InferRequest): Asked {
+export function readInputs({ inputs, raw_input_contents: raw }: InferRequest): Asked {
   return Object.fromEntries(
     inputs.map(({ name, datatype }, i) => [name, decodeTensor(name, datatype, raw[i] ?? Buffer.alloc(0)).values]),
   )
