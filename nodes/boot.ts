@@ -5,6 +5,7 @@
 
 import { setTimeout } from 'node:timers/promises'
 import type { Backend } from '../inference/backend.js'
+import { thisHost } from '../inference/hardware/host.js'
 import { readHardware } from '../inference/hardware.js'
 import { inferenceName, inferenceService } from '../inference/service.js'
 import { openChain } from '../mesh/audit/chain.js'
@@ -16,6 +17,7 @@ import { parseProfile } from '../policies/profile.js'
 import { type Availability, sandboxAvailability } from '../sandbox/availability.js'
 import { sandboxName, sandboxService } from '../sandbox/service.js'
 import { worker } from './agents/worker.js'
+import { readConfig } from './config.js'
 import { takeLock } from './lock.js'
 import { log } from './log.js'
 import { openModels } from './models.js'
@@ -62,7 +64,7 @@ async function boot(plan: NodePlan): Promise<Running> {
     connectNats({ ...plan.broker, name }),
     plan.sandbox ? testSandbox() : undefined,
     plan.inference ? openModels(plan.inference) : undefined,
-    readHardware(),
+    readHardware({ ...thisHost, visibleGpus: readConfig().visibleGpus }),
   ])
   // Both kinds of backend compute on this machine: servers elsewhere are refused when the backend is opened.
   const advert = {
