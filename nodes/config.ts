@@ -14,6 +14,8 @@ export interface Config {
   searchPath: string
   /** A model server to use instead of probing for one: OpenAI-compatible over http, Triton over grpc. */
   modelUrl: string | undefined
+  /** Where models are fetched from: a hub in the layout of Hugging Face's. */
+  modelHub: string
   /** The GPUs that the programs of this machine were told to use. */
   visibleGpus: string | undefined
   /** Show stack traces of errors that should not have happened. */
@@ -28,6 +30,7 @@ export function readConfig(environment: Environment = process.env): Config {
     natsReleases: environment['CLAWMESH_NATS_RELEASES'] || officialReleases,
     searchPath: environment['PATH'] ?? '',
     modelUrl: environment['CLAWMESH_MODEL_URL'] || environment['CLAWMESH_OPENAI_URL'] || undefined,
+    modelHub: environment['CLAWMESH_MODEL_HUB'] || 'https://huggingface.co',
     visibleGpus: environment['CUDA_VISIBLE_DEVICES'],
     debug: Boolean(environment['CLAWMESH_DEBUG']),
   }
