@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { ClawmeshError } from '../policies/errors.js'
+import type { Speed } from './place.js'
 import { type ToolCall, toolCallSchema, toolSpecSchema } from './tool.js'
 
 export const chatMessageSchema = z.object({
@@ -69,6 +70,10 @@ export type ModelInfo = z.infer<typeof modelInfoSchema>
  */
 export interface Backend {
   readonly model: ModelInfo
+  /** Measured when it was loaded; left out where nothing was measured yet. */
+  readonly speed?: Speed
+  /** Answers that can be under way side by side; left out where the server behind it does not say. */
+  readonly slots?: number
   generate(request: GenerateRequest, signal?: AbortSignal): AsyncIterable<GenerateEvent>
   /** Ends whatever is running with CANCELLED and frees what the model held. */
   dispose(): Promise<void>

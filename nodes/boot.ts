@@ -21,6 +21,7 @@ import { readConfig } from './config.js'
 import { takeLock } from './lock.js'
 import { log } from './log.js'
 import { openModels } from './models.js'
+import { offerOf } from './placing.js'
 import { type NodePlan, type NodeReport, nodePlanSchema } from './plan.js'
 
 const drainWithinMs = 7000
@@ -71,6 +72,7 @@ async function boot(plan: NodePlan): Promise<Running> {
     hardware,
     sandbox: availability?.available ?? false,
     model: backend?.model.name ?? null,
+    offers: backend ? [offerOf(backend)] : [],
     zone: backend ? 'mesh' : null,
   }
   const hosts = (self: MeshNode) => (roles.includes('worker') ? [worker(self)] : [])

@@ -55,11 +55,11 @@ const openingMs = 5000
  */
 export class TritonBackend implements Backend {
   readonly model: ModelInfo
+  readonly slots: number
   private readonly client: TritonClient
   private readonly served: Served
   private readonly dialect: Dialect
   private readonly format: ChatFormat
-  private readonly slots: number
   private readonly deadlines: Deadlines
   private readonly closing = new AbortController()
   private readonly running = new Set<symbol>()
