@@ -5,6 +5,7 @@
 
 import { setTimeout } from 'node:timers/promises'
 import type { Backend } from '../inference/backend.js'
+import { thisHost } from '../inference/hardware/host.js'
 import { readHardware } from '../inference/hardware.js'
 import { inferenceName, inferenceService } from '../inference/service.js'
 import { openChain } from '../mesh/audit/chain.js'
@@ -17,9 +18,11 @@ import { type Availability, sandboxAvailability } from '../sandbox/availability.
 import { sandboxName, sandboxService } from '../sandbox/service.js'
 import { debater } from './agents/debate/debater.js'
 import { worker } from './agents/worker.js'
+import { readConfig } from './config.js'
 import { takeLock } from './lock.mjs'
 import { log } from './log.js'
 import { openModels } from './models.js'
+import { offerOf } from './placing.js'
 import { type NodePlan, type NodeReport, nodePlanSchema } from './plan.js'
 
 const drainWithinMs = 7000
@@ -63,7 +66,7 @@ async function boot(plan: NodePlan): Promise<Running> {
     connectNats({ ...plan.broker, name }),
     plan.sandbox ? testSandbox() : undefined,
     plan.inference ? openModels(plan.inference) : undefined,
-    readHardware(),
+    readHardware({ ...thisHost, visibleGpus: readConfig().visibleGpus }),
   ])
   const backend = models?.backend
   const notes = models?.notes ?? []
@@ -75,6 +78,7 @@ async function boot(plan: NodePlan): Promise<Running> {
     hardware,
     sandbox: availability?.available ?? false,
     model: backend?.model.name ?? null,
+    offers: backend ? [offerOf(backend)] : [],
     zone: backend ? 'mesh' : null,
     notes,
   }

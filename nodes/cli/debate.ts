@@ -17,6 +17,7 @@ import type { AuditTrail } from '../trail.js'
 import { type Command, text, type Values } from './command.js'
 import { explain } from './failure.js'
 import { introduceModels } from './introduce.js'
+import { modelOption, readModel } from './model-option.js'
 import { printable } from './printable.js'
 import { progress } from './terminal.js'
 
@@ -38,11 +39,7 @@ export const debateCommand: Command = {
     budget: { type: 'string', value: 'N', help: 'the most tokens that the whole debate may take' },
     json: { type: 'boolean', help: 'print one JSON object as the last line, with the transcript' },
     data: { type: 'string', value: 'DIR', help: 'where the mesh keeps its keys and its audit trail' },
-    model: {
-      type: 'string',
-      value: 'DIR|shipped',
-      help: 'a model folder to serve, or the shipped one (default: a model server on this machine, else the shipped one)',
-    },
+    model: modelOption,
   },
   takes: 'question',
   run: startDebate,
@@ -69,11 +66,7 @@ async function startDebate(question: string | undefined, values: Values): Promis
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal)
   const unwatch = folder.watch((error) => stop.abort(error))
   try {
-    const model = text(values, 'model')
-    const inference =
-      model === undefined
-        ? { openAiUrl: config.openAiUrl, probe: true }
-        : { folder: model === 'shipped' ? undefined : resolve(model), probe: false }
+    const inference = readModel(text(values, 'model'), config.modelUrl)
     const sandbox = { workspace, policy: policy.text, policyName: policy.name }
     const names = spec.voters.slice(0, mostNodes).map((_, index) => `worker-${index + 1}`)
     const site = await startSite({

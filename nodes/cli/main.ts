@@ -12,6 +12,7 @@ import { auditQuery, auditTail } from './audit-show.js'
 import { type Command, parseConfig } from './command.js'
 import { debateCommand } from './debate.js'
 import { explain, failureOf } from './failure.js'
+import { modelsList, modelsPull, modelsRemove, modelsVerify } from './models.js'
 import { policyExplain, policyTest } from './policy.js'
 import { start } from './start.js'
 
@@ -23,6 +24,10 @@ const commands: Command[] = [
   auditQuery,
   auditExport,
   auditKey,
+  modelsList,
+  modelsPull,
+  modelsVerify,
+  modelsRemove,
   policyTest,
   policyExplain,
 ]

@@ -10,7 +10,6 @@ import { planRequest } from '../agents/plan.js'
 import { offeredTools } from '../agents/tools.js'
 import { readConfig } from '../config.js'
 import { openDataFolder, openFreeDataFolder } from '../data-folder.js'
-import type { NodePlan } from '../plan.js'
 import { readPolicy } from '../policy-file.js'
 import { type Site, startSite } from '../site.js'
 import type { AuditTrail } from '../trail.js'
@@ -53,11 +52,7 @@ export const start: Command = {
       help: 'where the mesh keeps its keys and its audit trail (default: ~/.local/share/clawmesh/mesh, or the next free one)',
     },
     port: { type: 'string', value: 'N', help: 'the port of the broker (default: any free one)' },
-    model: {
-      type: 'string',
-      value: 'DIR|URL|shipped',
-      help: 'a model folder to serve, a model server on this machine, or the shipped model (default: a server that is found, else the shipped one)',
-    },
+    model: modelOption,
   },
   takes: 'request',
   run: startMesh,
@@ -89,7 +84,7 @@ async function startMesh(own: string | undefined, values: Values): Promise<numbe
   const causeOf = (error: unknown) => (stop.signal.aborted ? stop.signal.reason : (folder.full() ?? error))
   const unwatch = folder.watch((error) => stop.abort(error))
   try {
-    const inference = readModel(text(values, 'model'), config.openAiUrl)
+    const inference = readModel(text(values, 'model'), config.modelUrl)
     const sandbox = { workspace, policy: policy.text, policyName: policy.name }
     const site = await startSite({
       config,
@@ -278,12 +273,6 @@ function noRequest(workspace: string | undefined): ClawmeshError {
   return new ClawmeshError('USAGE', `Nothing is asked of the workspace ${workspace}.`, {
     hint: `Say what to do, for example: npm start -- "how many lines has notes.txt" --workspace ${workspace}. The example job has a workspace of its own.`,
   })
-}
-
-function readModel(model: string | undefined, openAiUrl: string | undefined): NonNullable<NodePlan['inference']> {
-  if (model === undefined) return { openAiUrl, probe: true }
-  if (/^https?:/i.test(model)) return { openAiUrl: model, probe: false }
-  return { folder: model === 'shipped' ? undefined : resolve(model), probe: false }
 }
 
 function readPort(given: string | undefined): number {
