@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import type { ModelInfo } from '../../inference/backend.js'
 import { DescribeModel, inferenceName } from '../../inference/service.js'
 import { supervise } from '../../mesh/index.js'
@@ -46,6 +47,7 @@ export const debateCommand: Command = {
 }
 
 const mostNodes = 3
+const drainWithinMs = 20_000
 const judge = 'judge'
 const voterName = (index: number) => `voter-${index + 1}`
 
@@ -103,13 +105,26 @@ async function runOn(
     failure = signal.aborted ? signal.reason : error
   }
   progress('draining')
-  const trail = await site.close()
+  const trail = await closeInTime(site)
   if (failure !== undefined) throw failure
   if (!result) return outcomes.failed
   if (json) process.stdout.write(`${JSON.stringify(summaryOf(result, trail))}\n`)
   else print(result, trail)
   if (signal.aborted) return explain(signal.reason)
   return result.outcome.status === 'decided' && trail.verdict.ok ? 0 : outcomes.failed
+}
+
+/** A broker that no longer answers must not hold up the end. What is left when this process ends ends with it. */
+async function closeInTime(site: Site): Promise<AuditTrail> {
+  const late = new AbortController()
+  const limit = setTimeout(drainWithinMs, undefined, { signal: late.signal }).then(() => {
+    throw new ClawmeshError('BROKER_UNAVAILABLE', `The mesh did not drain within ${drainWithinMs / 1000} s.`, {
+      hint: 'Nothing recorded is lost: the next start sends what the audit stream lacks.',
+    })
+  })
+  // Once the mesh is closed the limit is called off, and says so to nobody.
+  limit.catch(() => undefined)
+  return Promise.race([site.close(), limit]).finally(() => late.abort())
 }
 
 async function hold(site: Site, spec: DebateSpec, names: string[], signal: AbortSignal): Promise<DebateResult> {
