@@ -17,6 +17,7 @@ import { checkApart, checkWorkspace, listFiles } from '../workspace.js'
 import { type Command, text, type Values } from './command.js'
 import { explain } from './failure.js'
 import { introduceModels, passNotesOn } from './introduce.js'
+import { modelOption, readModel } from './model-option.js'
 import { type Outcome, printAnswer, printTrail, summarise } from './report.js'
 import { approver, isTerminal, progress } from './terminal.js'
 
