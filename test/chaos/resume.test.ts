@@ -15,7 +15,7 @@ const sizeOf = (file: string) => (existsSync(file) ? statSync(file).size : 0)
 it('a job whose supervisor was killed goes on where it was, when it is asked for again', async () => {
   const first = new Command({ data })
   // Workers have begun to write what they think and do.
-  const chain = join(data, 'nodes', 'worker-1', 'chain')
+  const chain = join(data, 'nodes', 'worker-1', 'audit.chain')
   let idle = 0
   await eventually(() => {
     assert.match(first.stderr, /parts for 3 workers/)
