@@ -1,0 +1,179 @@
+/**
+ * Views that undo how a person would hide something: split lines, spaced letters, words for digits, mirror writing. Each of them may join what does not
+ * belong together, so they are lossy: only findings that prove themselves (a checksum, a known ending) count in them.
+ *
+ * They are made of the dense stretches of a text alone. In ordinary prose there are few.
+ */
+import type { Run } from './runs.js'
+import { rewrite, type Span, type View, ViewWriter } from './view.js'
+
+const spaced = /(?<![A-Za-z0-9])(?:[A-Za-z0-9@.:_+][ \t*_|./~,-]{1,3}){6,}[A-Za-z0-9](?![A-Za-z0-9])/g
+
+/** `4 1 1 1`, `j*o*h*n`: separators between single characters are taken out; one that is a double separator stands for a break. */
+export function unspaced(view: View): View | undefined {
+  return rewrite(
+    view,
+    spaced,
+    'spaced',
+    ([match]) => {
+      const separator = match[1] ?? ' '
+      return match.replaceAll(separator, '').replace(/[ \t*|~]/g, '')
+    },
+    true,
+  )
+}
+
+const spoken =
+  /\s*[[({<]\s*(at|dot|punkt|ät)\s*[\])}>]\s*|\s+(at|dot|punkt)\s+|\s*[[({]\s*([.@:])\s*[\])}]\s*|\bh(xx|\*\*)ps?(?=:\/\/)/gi
+
+/** `name (at) firm dot com`, `name[@]firm[.]com`, `hxxps://`. */
+export function unspoken(view: View): View | undefined {
+  if (!/dot|punkt|\[|\(at|\{|hxxp|h\*\*p| at |<at/i.test(view.text)) return undefined
+  return rewrite(
+    view,
+    spoken,
+    'spoken',
+    ([match, bracketed, bare, sign]) => {
+      if (sign) return sign
+      const word = (bracketed ?? bare)?.toLowerCase()
+      if (word === undefined) return match.replace(/xx|\*\*/i, 'tt')
+      return word === 'dot' || word === 'punkt' ? '.' : '@'
+    },
+    true,
+  )
+}
+
+const quotes = /["'`]\s*(?:[+.&]|\|\|)?\s*["'`]|["'`]\s*,\s*["'`]|\*{2,3}|__/g
+
+/** `"ab" + "cd"`, and letters set in bold. */
+export function unquotedParts(view: View): View | undefined {
+  if (!/["'`]\s*[+.,&|]?.?\s*["'`]|\*\*|__/.test(view.text)) return undefined
+  return rewrite(view, quotes, 'parts', () => '', true)
+}
+
+const digitWords: Record<string, string> = {
+  zero: '0',
+  oh: '0',
+  null: '0',
+  one: '1',
+  eins: '1',
+  two: '2',
+  zwei: '2',
+  zwo: '2',
+  three: '3',
+  drei: '3',
+  four: '4',
+  vier: '4',
+  five: '5',
+  funf: '5',
+  fuenf: '5',
+  six: '6',
+  sechs: '6',
+  seven: '7',
+  sieben: '7',
+  eight: '8',
+  acht: '8',
+  nine: '9',
+  neun: '9',
+}
+export const digitWordList = Object.keys(digitWords)
+const oneWord = digitWordList.join('|')
+const worded = new RegExp(`\\b(?:(?:${oneWord}|dash|minus|bindestrich)[\\s,.-]+){5,}(?:${oneWord})\\b`, 'gi')
+
+/** `four one one one`, `vier eins eins eins`. */
+export function numbered(view: View): View | undefined {
+  return rewrite(
+    view,
+    worded,
+    'words',
+    ([match]) => match.replace(/[a-z]+/gi, (word) => digitWords[word.toLowerCase()] ?? '-').replace(/[\s,.]+/g, ''),
+    true,
+  )
+}
+
+/** Lines that end or begin in the middle of something are joined. */
+export function unbroken(view: View, dense: readonly Run[]): View | undefined {
+  const { text } = view
+  const writer = new ViewWriter(view)
+  let joined = false
+  // Moves on only, so that a text is searched once however many stretches it has.
+  let line = text.indexOf('\n')
+  for (const [from, to] of dense) {
+    let done = from
+    let isSplit = false
+    while (line >= 0 && line < from) line = text.indexOf('\n', line + 1)
+    for (; line >= 0 && line < to; line = text.indexOf('\n', line + 1)) {
+      const [start, end] = breakAround(text, line)
+      if (start < done) continue
+      writer.copy(done, start)
+      done = end
+      isSplit = true
+    }
+    if (!isSplit) continue
+    joined = true
+    writer.copy(done, to)
+    writer.replace('\n', Math.max(from, to - 1), to)
+  }
+  return joined ? writer.end('lines', true) : undefined
+}
+
+/** The break itself with what indents or quotes the next line. */
+function breakAround(text: string, line: number): [number, number] {
+  let start = line
+  while (start > 0 && ' \t\r'.includes(text[start - 1] ?? '-')) start -= 1
+  let end = line + 1
+  while (end < text.length && ' \t\r>|'.includes(text[end] ?? '-')) end += 1
+  return [start, end]
+}
+
+export function mirrored(view: View, dense: readonly Run[]): View | undefined {
+  return stretches(view, dense, 'mirrored', (part) => [...part].reverse().join(''))
+}
+
+/** Each letter thirteen further on. */
+export function rotated(view: View, dense: readonly Run[]): View | undefined {
+  return stretches(view, dense, 'rot13', (part) =>
+    part.replace(/[a-z]/gi, (letter) => {
+      const code = letter.charCodeAt(0)
+      const base = code >= 97 ? 97 : 65
+      return String.fromCharCode(((code - base + 13) % 26) + base)
+    }),
+  )
+}
+
+/** A view of stretches that were each changed unit for unit, back to front if mirrored. */
+function stretches(
+  view: View,
+  runs: readonly Run[],
+  step: 'mirrored' | 'rot13',
+  change: (part: string) => string,
+): View | undefined {
+  if (runs.length === 0) return undefined
+  const starts: number[] = []
+  const parts: string[] = []
+  let length = 0
+  for (const [start, end] of runs) {
+    starts.push(length)
+    parts.push(`${change(view.text.slice(start, end))}\n`)
+    length += end - start + 1
+  }
+  const origin = (start: number, end: number): Span => {
+    const index = lastAtMost(starts, start)
+    const [from, to] = runs[index] ?? [0, 0]
+    const before = start - (starts[index] ?? 0)
+    const after = Math.min(to - from, end - (starts[index] ?? 0))
+    return step === 'mirrored' ? view.origin(to - after, to - before) : view.origin(from + before, from + after)
+  }
+  return { text: parts.join(''), steps: [...view.steps, step], lossy: true, origin }
+}
+
+function lastAtMost(sorted: readonly number[], value: number): number {
+  let low = 0
+  let high = sorted.length - 1
+  while (low < high) {
+    const middle = (low + high + 1) >> 1
+    if ((sorted[middle] ?? 0) <= value) low = middle
+    else high = middle - 1
+  }
+  return low
+}
