@@ -9,7 +9,7 @@ import { ClawmeshError } from '../policies/errors.js'
 import type { Category, Label, Sensitivity } from '../policies/router-label.js'
 import { type Detector, type DetectorSettings, detectors } from './detect/detectors.js'
 import { type Kind, type KindInfo, kinds } from './detect/kind.js'
-import { type Found, type Reading, read } from './detect/reading.js'
+import { type Found, read } from './detect/reading.js'
 import { joinSensitivity } from './label.js'
 import type { Span, View } from './view/view.js'
 import { readViews } from './view/views.js'
@@ -64,7 +64,10 @@ export function classify(text: string, settings: ClassifySettings): Classificati
   const unread = readViews(text, (view) => {
     const reading = read(view.text, view.lossy)
     for (const detector of all) if (!collected.isFull) collected.add(view, detector.find(reading, settings))
-    return { wordedDigits: hasWordedDigits(reading) }
+    return {
+      wordedDigits: reading.words('digit').length >= wordedDigitsFrom,
+      spokenSigns: reading.words('spoken').length > 0,
+    }
   })
   for (const { kind, span } of unread) collected.put({ kind, span, steps: [] })
   if (collected.isFull) collected.put({ kind: 'unread', span: { start: 0, end: text.length }, steps: [] })
@@ -72,8 +75,6 @@ export function classify(text: string, settings: ClassifySettings): Classificati
   const sensitivities = findings.map(({ label, category }) => ({ label, categories: category ? [category] : [] }))
   return { ...joinSensitivity([{ label: settings.unmarked, categories: [] }, ...sensitivities]), findings }
 }
-
-const hasWordedDigits = (reading: Reading): boolean => reading.words('digit').length >= wordedDigitsFrom
 
 /** Findings without repetition: what stands in the open is not found once more in another reading of the same place. */
 class Collection {
@@ -93,10 +94,10 @@ class Collection {
     for (const { kind, start, end, of } of found) {
       if (this.isFull) return
       const span = view.origin(start, end)
+      const steps = view.stepsAt(start)
       const isKnown =
-        view.steps.length > 0 &&
-        this.#byKind.get(kind)?.some((other) => other.start < span.end && span.start < other.end)
-      if (!isKnown) this.put({ kind, span, steps: view.steps, ...(of === undefined ? {} : { of }) })
+        steps.length > 0 && this.#byKind.get(kind)?.some((other) => other.start < span.end && span.start < other.end)
+      if (!isKnown) this.put({ kind, span, steps, ...(of === undefined ? {} : { of }) })
     }
   }
 

@@ -31,16 +31,19 @@ export function buildGate(words: readonly GateWord[]): Gate {
     }
   }
   const { next, ends } = buildStates(words, classes, width)
-  const ending = Uint8Array.from(ends, (list) => (list.length > 0 ? 1 : 0))
+  // A step of the table is twice the place of the next state's row, and one more where words end: one look-up for each character.
+  const table = Int32Array.from(next, (state) => 2 * state * width + ((ends[state]?.length ?? 0) > 0 ? 1 : 0))
+  const classOf = new Uint8Array(65536)
+  classOf.set(classes)
   return {
     scan: (text, hit) => {
       const { length } = text
-      let state = 0
+      let row = 0
       for (let at = 0; at < length; at += 1) {
-        const code = text.charCodeAt(at)
-        state = next[state * width + (code < 128 ? (classes[code] ?? 0) : 0)] ?? 0
-        if (ending[state] === 0) continue
-        for (const index of ends[state] ?? []) {
+        const step = table[row + (classOf[text.charCodeAt(at)] as number)] as number
+        row = step >> 1
+        if ((step & 1) === 0) continue
+        for (const index of ends[row / width] ?? []) {
           const { word, bound } = words[index] as GateWord
           const start = at + 1 - word.length
           if (bound !== 'none' && isWordAt(text, start - 1)) continue

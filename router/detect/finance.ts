@@ -1,7 +1,24 @@
 import { type Found, firstAtLeast, matches, type Reading } from './reading.js'
 
-const amount =
-  /(?<![\w.,])[-+(]?(?:[$€£]|EUR|USD|CHF|GBP)? ?\d{1,3}(?:[.,' ]\d{3}){0,4}[.,]\d{2}\)?(?!\d)(?: ?(?:[$€£]|EUR|USD|CHF|GBP))?|[$€£] ?\d[\d.,]{2,15}|(?<![\w.,])\d[\d.,]{2,15} ?(?:€|EUR\b|USD\b|Euro\b)/g
+const number = /\d(?<![\w.,]\d)(?:\d|[.,' ](?=\d)){0,20}/g
+const currencyBefore = /(?:[$€£]|EUR|USD|CHF|GBP) ?[-(]?$/
+const currencyAfter = /^\)? ?(?:[$€£]|EUR\b|USD\b|CHF\b|GBP\b|Euro\b)/
+
+/** Where amounts of money begin: two decimals, or a currency beside it. */
+function amountsIn(text: string): number[] {
+  const found: number[] = []
+  for (const { index, 0: match } of matches(number, text)) {
+    const end = index + match.length
+    if (
+      /[.,]\d\d$/.test(match) ||
+      currencyBefore.test(text.slice(Math.max(0, index - 6), index)) ||
+      currencyAfter.test(text.slice(end, end + 6))
+    )
+      found.push(index)
+  }
+  return found
+}
+
 const accountNumber =
   /[\w.() -]{2,32}?["'\]]{0,2}[ \t]{0,3}(?:[:=#,]|is|ist|lautet)?[ \t]{0,3}["'#]{0,2}((?:\d[ -]?){5,17}\d|[A-Z]{4}(?:DE|AT|CH|GB|US|FR|NL|ES|IT|BE)[A-Z0-9]{2}(?:[A-Z0-9]{3})?)(?!\w)/iy
 const accountWithin = 56
@@ -14,7 +31,7 @@ export function finance(reading: Reading): Found[] {
   if (lossy || !reading.hasDigits) return []
   const words = { strong: reading.words('moneyStrong'), weak: reading.words('money') }
   const isAboutMoney = words.strong.length > 0 || words.weak.length >= 2
-  const amounts = isAboutMoney ? [...matches(amount, text)].map(({ index }) => index) : []
+  const amounts = isAboutMoney ? amountsIn(text) : []
   return [...accounts(text, reading), ...statements(text, words, amounts), ...ledgers(text, words, amounts)]
 }
 

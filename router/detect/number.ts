@@ -54,7 +54,7 @@ const ibanLengths = new Map(
     chars === undefined || chars === null ? [] : [[country, chars] as const],
   ),
 )
-const ibanCheck = /(?<=[A-Za-z] ?)\d\d/g
+const ibanCheck = /\d(?<=[A-Za-z] ?\d)\d/g
 const ibanRest = /(?:[ \t.-]{0,2}[A-Za-z0-9]){11,32}/y
 
 export function ibans({ text, hasDigits }: Reading): Found[] {

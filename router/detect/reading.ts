@@ -32,7 +32,11 @@ interface Announcement extends GateWord {
 
 const announcements: Announcement[] = [
   ...Object.entries(topics).flatMap(([topic, words]) =>
-    words.map((word) => ({ word, bound: 'both' as const, topic: topic as Topic })),
+    words.map((word) => ({
+      word,
+      bound: topic === 'spoken' ? ('none' as const) : ('both' as const),
+      topic: topic as Topic,
+    })),
   ),
   ...families.flatMap(({ announcedBy, bound }, family) =>
     announcedBy.map((word) => ({ word: word.toLowerCase(), bound: bound ?? ('left' as const), family })),

@@ -1,9 +1,10 @@
 /** Words that give a number its meaning, English and German, in canonical spelling: small letters, no marks (`fur`, `arztin`). */
 
-import { digitWordList } from '../view/guess.js'
+import { digitWordList, spokenSigns } from '../view/guess.js'
 
 export const topics = {
   digit: digitWordList,
+  spoken: spokenSigns,
   card: split(
     'card|cards|credit card|debit card|card number|visa|mastercard|amex|american express|kreditkarte|kreditkartennummer|kartennummer|karte|girocard|cvv|cvc|pan|kk-nr|maestro|discover',
   ),

@@ -2,6 +2,9 @@
 import { type Decoded, decodeBlob } from './blob.js'
 import { rewrite, type View, ViewWriter } from './view.js'
 
+/** As far as detectors look around. */
+const margin = 512
+
 const entities: Record<string, string> = {
   amp: '&',
   lt: '<',
@@ -39,7 +42,7 @@ const escaped =
 export function unescaped(view: View): View | undefined {
   const { text } = view
   if (!text.includes('%') && !text.includes('&') && !text.includes('\\')) return undefined
-  return rewrite(view, escaped, 'escapes', ([match]) => {
+  return rewrite(view, escaped, { step: 'escapes', margin }, ([match]) => {
     if (match[0] === '%') return Buffer.from(match.replaceAll('%', ''), 'hex').toString('utf8')
     if (match[0] === '&') return entity(match.slice(1, -1))
     return backslash(match.slice(1))
@@ -66,17 +69,18 @@ const softBreaks = /=\r?\n|(?:=[0-9A-F]{2})+/g
 /** Quoted-printable, where there is more of it than an equals sign. */
 export function unquoted(view: View): View | undefined {
   if (!/=(?:40|3D|2E|20|2D|[C-F][0-9A-F]=|\r?\n)/.test(view.text)) return undefined
-  return rewrite(view, softBreaks, 'quoted-printable', ([match]) =>
+  return rewrite(view, softBreaks, { step: 'quoted-printable', margin }, ([match]) =>
     /\n/.test(match) ? '' : Buffer.from(match.replaceAll('=', ''), 'hex').toString('utf8'),
   )
 }
 
+/** In ASCII the codes of all visible characters begin with 2 to 7. */
 const codeRuns =
-  /(?:\b(?:0x)?[0-9a-f]{2}\b[\s:,;-]{1,2}){7,}(?:0x)?[0-9a-f]{2}\b|(?:\b\d{2,3}\b[\s,;]{1,2}){7,}\d{2,3}\b|\b(?:[01]{8}[\s,]?){6,}/gi
+  /(?:(?:0x)?(?:[2-7][0-9a-f]|0[9ad])\b[\s:,;-]{1,2}){7,}(?:0x)?[2-7][0-9a-f]\b|(?:\d{2,3}\b[\s,;]{1,2}){7,}\d{2,3}\b|(?:[01]{8}[\s,]?){6,}/gi
 
 /** Character codes that are written out: `6a 6f`, `0x6a,0x6f`, `106 111`, `01101010 01101111`. */
 export function spelledCodes(view: View): View | undefined {
-  return rewrite(view, codeRuns, 'codes', ([match]) => {
+  return rewrite(view, codeRuns, { step: 'codes', margin }, ([match]) => {
     const groups = match.match(/[0-9a-f]+/gi)?.filter((group) => group !== '0') ?? []
     const radices = /^[01]{8}/.test(match) ? [2] : groups.every((group) => /^\d{2,3}$/.test(group)) ? [10, 16] : [16]
     for (const radix of radices) {

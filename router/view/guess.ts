@@ -5,50 +5,63 @@
  * They are made of the dense stretches of a text alone. In ordinary prose there are few.
  */
 import type { Run } from './runs.js'
-import { rewrite, type Span, type View, ViewWriter } from './view.js'
+import { lastAtMost, rewrite, type Span, together, type View, ViewWriter } from './view.js'
+
+const margin = 64
 
 const spaced = /(?<![A-Za-z0-9])(?:[A-Za-z0-9@.:_+][ \t*_|./~,-]{1,3}){6,}[A-Za-z0-9](?![A-Za-z0-9])/g
 
 /** `4 1 1 1`, `j*o*h*n`: separators between single characters are taken out; one that is a double separator stands for a break. */
-export function unspaced(view: View): View | undefined {
-  return rewrite(
-    view,
-    spaced,
-    'spaced',
-    ([match]) => {
-      const separator = match[1] ?? ' '
-      return match.replaceAll(separator, '').replace(/[ \t*|~]/g, '')
-    },
-    true,
-  )
+function unspaced(view: View): View | undefined {
+  return rewrite(view, spaced, { step: 'spaced', margin, lossy: true }, ([match]) => {
+    const separator = match[1] ?? ' '
+    return match.replaceAll(separator, '').replace(/[ \t*|~]/g, '')
+  })
 }
 
 const spoken =
-  /\s*[[({<]\s*(at|dot|punkt|ät)\s*[\])}>]\s*|\s+(at|dot|punkt)\s+|\s*[[({]\s*([.@:])\s*[\])}]\s*|\bh(xx|\*\*)ps?(?=:\/\/)/gi
+  /\s*[[({<]\s*(at|dot|punkt)\s*[\])}>]\s*|\s+(dot|punkt)\s+|\s+(at)\s+(?=\S{1,64}\s{1,3}(?:dot|punkt)\s)|\s*[[({]\s*([.@:])\s*[\])}]\s*|\bh(?:xx|\*\*)ps?(?=:\/\/)/gi
+
+/** What announces a spelled out sign. */
+export const spokenSigns = [
+  '[at]',
+  '(at)',
+  '{at}',
+  '<at>',
+  '[@]',
+  '(@)',
+  '[dot]',
+  '(dot)',
+  '{dot}',
+  '<dot>',
+  '[.]',
+  '(.)',
+  '{.}',
+  'hxxp',
+  'h**p',
+  ' dot ',
+  ' punkt ',
+  '[ at ]',
+  '( at )',
+  '(punkt)',
+  '[punkt]',
+]
 
 /** `name (at) firm dot com`, `name[@]firm[.]com`, `hxxps://`. */
-export function unspoken(view: View): View | undefined {
-  if (!/dot|punkt|\[|\(at|\{|hxxp|h\*\*p| at |<at/i.test(view.text)) return undefined
-  return rewrite(
-    view,
-    spoken,
-    'spoken',
-    ([match, bracketed, bare, sign]) => {
-      if (sign) return sign
-      const word = (bracketed ?? bare)?.toLowerCase()
-      if (word === undefined) return match.replace(/xx|\*\*/i, 'tt')
-      return word === 'dot' || word === 'punkt' ? '.' : '@'
-    },
-    true,
-  )
+function unspoken(view: View): View | undefined {
+  return rewrite(view, spoken, { step: 'spoken', margin, lossy: true }, ([match, bracketed, dot, at, sign]) => {
+    if (sign) return sign
+    const word = (bracketed ?? dot ?? at)?.toLowerCase()
+    if (word === undefined) return match.replace(/xx|\*\*/i, 'tt')
+    return word === 'at' ? '@' : '.'
+  })
 }
 
 const quotes = /["'`]\s*(?:[+.&]|\|\|)?\s*["'`]|["'`]\s*,\s*["'`]|\*{2,3}|__/g
 
 /** `"ab" + "cd"`, and letters set in bold. */
-export function unquotedParts(view: View): View | undefined {
-  if (!/["'`]\s*[+.,&|]?.?\s*["'`]|\*\*|__/.test(view.text)) return undefined
-  return rewrite(view, quotes, 'parts', () => '', true)
+function unquotedParts(view: View): View | undefined {
+  return rewrite(view, quotes, { step: 'parts', margin, lossy: true }, () => '')
 }
 
 const digitWords: Record<string, string> = {
@@ -81,18 +94,14 @@ const oneWord = digitWordList.join('|')
 const worded = new RegExp(`\\b(?:(?:${oneWord}|dash|minus|bindestrich)[\\s,.-]+){5,}(?:${oneWord})\\b`, 'gi')
 
 /** `four one one one`, `vier eins eins eins`. */
-export function numbered(view: View): View | undefined {
-  return rewrite(
-    view,
-    worded,
-    'words',
-    ([match]) => match.replace(/[a-z]+/gi, (word) => digitWords[word.toLowerCase()] ?? '-').replace(/[\s,.]+/g, ''),
-    true,
+function numbered(view: View): View | undefined {
+  return rewrite(view, worded, { step: 'words', margin, lossy: true }, ([match]) =>
+    match.replace(/[a-z]+/gi, (word) => digitWords[word.toLowerCase()] ?? '-').replace(/[\s,.]+/g, ''),
   )
 }
 
 /** Lines that end or begin in the middle of something are joined. */
-export function unbroken(view: View, dense: readonly Run[]): View | undefined {
+function unbroken(view: View, dense: readonly Run[]): View | undefined {
   const { text } = view
   const writer = new ViewWriter(view)
   let joined = false
@@ -126,12 +135,12 @@ function breakAround(text: string, line: number): [number, number] {
   return [start, end]
 }
 
-export function mirrored(view: View, dense: readonly Run[]): View | undefined {
+function mirrored(view: View, dense: readonly Run[]): View | undefined {
   return stretches(view, dense, 'mirrored', (part) => [...part].reverse().join(''))
 }
 
 /** Each letter thirteen further on. */
-export function rotated(view: View, dense: readonly Run[]): View | undefined {
+function rotated(view: View, dense: readonly Run[]): View | undefined {
   return stretches(view, dense, 'rot13', (part) =>
     part.replace(/[a-z]/gi, (letter) => {
       const code = letter.charCodeAt(0)
@@ -139,6 +148,24 @@ export function rotated(view: View, dense: readonly Run[]): View | undefined {
       return String.fromCharCode(((code - base + 13) % 26) + base)
     }),
   )
+}
+
+/** Everything that could be hidden in the view, as one view. */
+export function guessed(
+  view: View,
+  dense: readonly Run[],
+  has: { wordedDigits: boolean; spokenSigns: boolean },
+): View | undefined {
+  const views = [
+    unspaced(view),
+    unquotedParts(view),
+    unbroken(view, dense),
+    mirrored(view, dense),
+    rotated(view, dense),
+    has.spokenSigns ? unspoken(view) : undefined,
+    has.wordedDigits ? numbered(view) : undefined,
+  ]
+  return together(views.filter((each) => each !== undefined))
 }
 
 /** A view of stretches that were each changed unit for unit, back to front if mirrored. */
@@ -164,16 +191,5 @@ function stretches(
     const after = Math.min(to - from, end - (starts[index] ?? 0))
     return step === 'mirrored' ? view.origin(to - after, to - before) : view.origin(from + before, from + after)
   }
-  return { text: parts.join(''), steps: [...view.steps, step], lossy: true, origin }
-}
-
-function lastAtMost(sorted: readonly number[], value: number): number {
-  let low = 0
-  let high = sorted.length - 1
-  while (low < high) {
-    const middle = (low + high + 1) >> 1
-    if ((sorted[middle] ?? 0) <= value) low = middle
-    else high = middle - 1
-  }
-  return low
+  return { text: parts.join(''), lossy: true, origin, stepsAt: (at) => [...view.stepsAt(origin(at, at).start), step] }
 }

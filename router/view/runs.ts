@@ -10,6 +10,8 @@ export interface Runs {
 }
 
 const blobFrom = 16
+/** A token so long is no word, even without a digit. */
+const longFrom = 40
 const margin = 48
 
 const space = 1
@@ -17,7 +19,7 @@ const alphabet = 2
 const digit = 4
 const at = 8
 
-const kinds = new Uint8Array(128)
+const kinds = new Uint8Array(65536)
 for (const character of ' \t\r\n') kinds[character.charCodeAt(0)] = space
 for (const character of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz+/_-')
   kinds[character.charCodeAt(0)] = alphabet
@@ -34,7 +36,7 @@ export function findRuns(text: string): Runs {
   let run = 0
   for (let index = 0; index <= length; index += 1) {
     const code = index < length ? text.charCodeAt(index) : 32
-    const kind = code < 128 ? (kinds[code] ?? 0) : 0
+    const kind = kinds[code] as number
     if ((kind & alphabet) === 0) {
       if (index - run >= blobFrom) {
         let end = index
@@ -44,7 +46,7 @@ export function findRuns(text: string): Runs {
       run = index + 1
     }
     if (kind === space) {
-      if (digits >= 2 || hasAt || index - token >= blobFrom)
+      if (digits >= 2 || hasAt || index - token >= (digits > 0 ? blobFrom : longFrom))
         mark(dense, token - margin, Math.min(length, index + margin))
       token = index + 1
       digits = 0

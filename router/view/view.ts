@@ -12,16 +12,16 @@ export interface Span {
 
 export interface View {
   readonly text: string
-  /** The steps that led here, for people: `['base64', 'escapes']`. Empty for the text as it stands. */
-  readonly steps: readonly string[]
   /** Made by a lossy step, which may join what does not belong together: only findings that prove themselves count here. */
   readonly lossy: boolean
   /** What of the original stands at this stretch of the view. */
   origin(start: number, end: number): Span
+  /** The steps that led to this place, for people: `['base64', 'escapes']`. Empty for the text as it stands. */
+  stepsAt(at: number): readonly string[]
 }
 
 export function plainView(text: string): View {
-  return { text, steps: [], lossy: false, origin: (start, end) => ({ start, end }) }
+  return { text, lossy: false, origin: (start, end) => ({ start, end }), stepsAt: () => [] }
 }
 
 /**
@@ -64,8 +64,8 @@ export class ViewWriter {
     const count = this.#count
     return {
       text: this.#parts.join(''),
-      steps: [...parent.steps, step],
       lossy: lossy || parent.lossy,
+      stepsAt: (at) => [...parent.stepsAt(count === 0 ? 0 : read(map, stretchAt(map, count, at), 1)), step],
       origin: (start, end) => {
         if (count === 0) return parent.origin(0, 0)
         const first = stretchAt(map, count, start)
@@ -105,30 +105,80 @@ function stretchAt(map: Int32Array, count: number, at: number): number {
   return low
 }
 
-/** A view in which each match is replaced; undefined where nothing matches, or every match stands for itself. */
+export interface Rewriting {
+  readonly step: string
+  /** What of the text around a match is kept, in units: of a long text only what was changed, and its surroundings, is worth reading again. */
+  readonly margin: number
+  readonly lossy?: boolean
+}
+
+/** A view of the places that match, each match replaced; undefined where nothing matches, or every match stands for itself. */
 export function rewrite(
   parent: View,
   pattern: RegExp,
-  step: string,
+  { step, margin, lossy = false }: Rewriting,
   by: (match: RegExpExecArray) => string | undefined,
-  lossy = false,
 ): View | undefined {
   const { text } = parent
   const writer = new ViewWriter(parent)
-  let done = 0
-  let changed = false
+  let done = -1
   pattern.lastIndex = 0
   for (let match = pattern.exec(text); match; match = pattern.exec(text)) {
     const end = match.index + match[0].length
     if (end === match.index) pattern.lastIndex = end + 1
     const replacement = by(match)
     if (replacement === undefined) continue
-    writer.copy(done, match.index)
+    if (done < 0) writer.copy(Math.max(0, match.index - margin), match.index)
+    else if (match.index - done <= 2 * margin) writer.copy(done, match.index)
+    else {
+      writer.copy(done, done + margin)
+      writer.replace('\n', done + margin, done + margin)
+      writer.copy(match.index - margin, match.index)
+    }
     writer.replace(replacement, match.index, end)
     done = end
-    changed = true
   }
-  if (!changed) return undefined
-  writer.copy(done, text.length)
+  if (done < 0) return undefined
+  writer.copy(done, Math.min(text.length, done + margin))
   return writer.end(step, lossy)
+}
+
+/** Several views as one, a line apart. A view costs some forty searches however short it is. */
+export function together(views: readonly View[]): View | undefined {
+  const [first, second] = views
+  if (!first || !second) return first
+  const starts: number[] = []
+  let length = 0
+  for (const { text } of views) {
+    starts.push(length)
+    length += text.length + 1
+  }
+  const part = (at: number): [View, number] => {
+    const index = lastAtMost(starts, at)
+    return [views[index] ?? first, starts[index] ?? 0]
+  }
+  return {
+    text: views.map(({ text }) => text).join('\n'),
+    lossy: views.some(({ lossy }) => lossy),
+    origin: (start, end) => {
+      const [view, from] = part(start)
+      return view.origin(start - from, Math.min(view.text.length, end - from))
+    },
+    stepsAt: (at) => {
+      const [view, from] = part(at)
+      return view.stepsAt(at - from)
+    },
+  }
+}
+
+/** The index of the last element that is not above the value; 0 if all are. */
+export function lastAtMost(sorted: readonly number[], value: number): number {
+  let low = 0
+  let high = sorted.length - 1
+  while (low < high) {
+    const middle = (low + high + 1) >> 1
+    if ((sorted[middle] ?? 0) <= value) low = middle
+    else high = middle - 1
+  }
+  return low
 }

@@ -1,21 +1,19 @@
 /**
- * Every way in which a text is read: as it stands, then what it encodes and how it could be hidden, and that again of each.
+ * Every way in which a text is read: as it stands, what it encodes, how something could be hidden in it, and that again of each.
  *
  * 1. Work is bounded: the views together are at most `spread` times the text, and nothing is decoded deeper than `deepest` steps. What is then
  *    left unread is said to be, and never taken for harmless.
- * 2. The same text is read once, by whatever steps it was reached.
+ * 2. A guess is made of what stands or was decoded, not of another guess; what a guess encodes is decoded.
  */
 import { canonical } from './canonical.js'
 import { decodedBlobs, spelledCodes, unescaped, unquoted } from './decode.js'
-import { mirrored, numbered, rotated, unbroken, unquotedParts, unspaced, unspoken } from './guess.js'
+import { guessed } from './guess.js'
 import { findRuns } from './runs.js'
-import { plainView, type Span, type View } from './view.js'
+import { plainView, type Span, together, type View } from './view.js'
 
 const spread = 6
 const allowance = 256 * 1024
 const deepest = 4
-const mostGuesses = 2
-const guesses = new Set(['spaced', 'spoken', 'parts', 'words', 'lines', 'mirrored', 'rot13'])
 
 export interface Unread {
   readonly span: Span
@@ -23,41 +21,38 @@ export interface Unread {
   readonly kind: 'opaque' | 'unread'
 }
 
-/** @param read is called with each view; it says whether the view holds enough words for digits that they are worth reading as digits */
-export function readViews(text: string, read: (view: View) => { wordedDigits: boolean }): Unread[] {
+/** What a reader saw in a view that makes further views of it worth while. */
+export interface Seen {
+  readonly wordedDigits: boolean
+  readonly spokenSigns: boolean
+}
+
+/** @param read is called with each view */
+export function readViews(text: string, read: (view: View) => Seen): Unread[] {
   const unread: Unread[] = []
-  const seen = new Set<string>()
-  const queue: View[] = [canonical(plainView(text))]
+  const queue: { view: View; depth: number }[] = [{ view: canonical(plainView(text)), depth: 0 }]
   let budget = text.length * spread + allowance
-  for (const view of queue) {
-    if (seen.has(view.text)) continue
-    seen.add(view.text)
+  for (const { view, depth } of queue) {
     budget -= view.text.length
     if (budget < 0) {
-      unread.push({ kind: 'unread', span: view.origin(0, view.text.length) })
+      unread.push({ kind: 'unread', span: { start: 0, end: text.length } })
       break
     }
-    const { wordedDigits } = read(view)
-    const steps = view.steps.filter((step) => step !== 'canonical')
+    const seen = read(view)
     const { blobs, dense } = findRuns(view.text)
-    const isDeepest = steps.length >= deepest
-    const decoded = decodedBlobs(view, blobs, Math.max(0, budget))
-    if (!view.lossy)
-      unread.push(
-        ...decoded.opaque.map(({ start, end }) => ({ kind: 'opaque' as const, span: view.origin(start, end) })),
-      )
-    if (isDeepest) {
-      if (decoded.view) unread.push({ kind: 'unread', span: decoded.view.origin(0, decoded.view.text.length) })
+    const inBlobs = decodedBlobs(view, blobs, budget)
+    if (depth === deepest) {
+      if (inBlobs.view) unread.push({ kind: 'unread', span: inBlobs.view.origin(0, inBlobs.view.text.length) })
       continue
     }
-    const next = [decoded.view, unescaped(view), unquoted(view), spelledCodes(view)]
-    if (steps.filter((step) => guesses.has(step)).length < mostGuesses) {
-      next.push(unspaced(view), unspoken(view), unquotedParts(view), unbroken(view, dense))
-      if (wordedDigits) next.push(numbered(view))
-      if (!steps.includes('mirrored')) next.push(mirrored(view, dense))
-      if (!steps.includes('rot13')) next.push(rotated(view, dense))
+    if (!view.lossy) {
+      for (const { start, end } of inBlobs.opaque) unread.push({ kind: 'opaque', span: view.origin(start, end) })
+      const guess = guessed(view, dense, seen)
+      if (guess) queue.push({ view: canonical(guess), depth: depth + 1 })
     }
-    for (const each of next) if (each) queue.push(canonical(each))
+    const decoded = [inBlobs.view, unescaped(view), unquoted(view), spelledCodes(view)]
+    const decode = together(decoded.filter((each) => each !== undefined))
+    if (decode) queue.push({ view: canonical(decode), depth: depth + 1 })
   }
   return unread
 }
