@@ -38,6 +38,8 @@ export interface ClassifySettings extends DetectorSettings {
   readonly kinds?: Readonly<Partial<Record<Kind, Partial<KindInfo>>>>
   /** Detectors beside the usual ones: a person's own patterns. */
   readonly more?: readonly Detector[]
+  /** What those patterns count for, by their names. */
+  readonly named?: ReadonlyMap<string, KindInfo>
 }
 
 /** In UTF-16 units. */
@@ -102,7 +104,12 @@ class Collection {
   }
 
   put(finding: Omit<Finding, 'label' | 'category'>): void {
-    const { label, category }: KindInfo = { ...kinds[finding.kind], ...this.#settings.kinds?.[finding.kind] }
+    const own = finding.of === undefined ? undefined : this.#settings.named?.get(finding.of)
+    const { label, category }: KindInfo = {
+      ...kinds[finding.kind],
+      ...this.#settings.kinds?.[finding.kind],
+      ...(finding.kind === 'custom' ? own : undefined),
+    }
     this.findings.push({ ...finding, label, ...(category === undefined ? {} : { category }) })
     const spans = this.#byKind.get(finding.kind)
     if (spans) spans.push(finding.span)

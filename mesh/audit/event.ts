@@ -25,6 +25,10 @@ export const eventKinds = [
   'approval.answered',
   'vote.cast',
   'vote.decided',
+  'route.decided',
+  'egress.intended',
+  'egress.ended',
+  'label.lowered',
 ] as const
 export type EventKind = (typeof eventKinds)[number]
 

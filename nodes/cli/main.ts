@@ -8,9 +8,10 @@ import { ClawmeshError } from '../../policies/errors.js'
 import { auditVerify } from './audit.js'
 import { type Command, parseConfig } from './command.js'
 import { explain, failureOf } from './failure.js'
+import { route } from './route.js'
 import { start } from './start.js'
 
-const commands: Command[] = [start, auditVerify]
+const commands: Command[] = [start, auditVerify, route]
 
 const given = process.argv.slice(2)
 // What nobody expected ends the process at once; nodes and broker see that and end too.
