@@ -64,7 +64,7 @@ export function classify(text: string, settings: ClassifySettings): Classificati
   const collected = new Collection(settings)
   const all = settings.more ? [...detectors, ...settings.more] : detectors
   const unread = readViews(text, (view) => {
-    const reading = read(view.text, view.lossy)
+    const reading = read(view)
     for (const detector of all) if (!collected.isFull) collected.add(view, detector.find(reading, settings))
     return {
       wordedDigits: reading.words('digit').length >= wordedDigitsFrom,

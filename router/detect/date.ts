@@ -26,7 +26,10 @@ export function dates(reading: Reading): Found[] {
         : parts[5] !== undefined
           ? [parts[8], parts[7], parts[5]]
           : [parts[11], parts[10], parts[9]]
-    if (isDate(year, month, day) || isDate(year, day, month)) put(index, match.length)
+    // Only slashes are written month first. A short year with a single digit before it is a version.
+    const isEither = match.includes('/') && isDate(year, day, month)
+    if (year?.length === 2 && !/^\d\d.\d\d./.test(match) && !match.includes('/')) continue
+    if ((isDate(year, month, day) || isEither) && !reading.near('version', index, index, 16)) put(index, match.length)
   }
   const months = reading.words('month')
   if (months.length === 0) return found

@@ -1,9 +1,9 @@
 /** Numbers that carry their own proof: cards, bank accounts, identities. */
-import { getCountrySpecifications, isValidIBAN } from 'ibantools'
+import { getCountrySpecifications, ValidationErrorsIBAN, validateIBAN } from 'ibantools'
 import { type Found, matches, type Reading } from './reading.js'
 
 const cardGroups =
-  /(?<![\dA-Za-z]|\d[.,-])(?:\d{4}([ .-]?)\d{4}\1\d{4}\1\d{4}(?:\1\d{3})?|3[47]\d{2}([ .-]?)\d{6}\2\d{5}|3[068]\d{2}([ .-]?)\d{6}\3\d{4}|\d{13,19})(?![\dA-Za-z]|[.-]\d)/g
+  /(?<![\dA-Za-z]|\d[.,-]|[A-Z]{2}\d\d ?)(?:\d{4}([ .-]?)\d{4}\1\d{4}\1\d{4}(?:\1\d{3})?|3[47]\d{2}([ .-]?)\d{6}\2\d{5}|3[068]\d{2}([ .-]?)\d{6}\3\d{4}|\d{13,19})(?![\dA-Za-z]|[.-]\d)/g
 
 export function cards(reading: Reading): Found[] {
   const { text, hasDigits, lossy } = reading
@@ -16,9 +16,9 @@ export function cards(reading: Reading): Found[] {
     const isNamed = reading.near('card', index, end, 60, 30)
     const isGrouped = digits.length !== match.length
     const isOther = reading.near('notPhone', index, index, 32)
-    if (
-      lossy ? isNamed || (!isOther && digits.length >= 15) : isNamed || isGrouped || (!isOther && digits.length >= 15)
-    ) {
+    // One number in ten passes the check when read backwards.
+    const isMirrored = lossy && reading.stepsAt(index).includes('mirrored')
+    if (isNamed || (!isMirrored && (isGrouped || (!isOther && digits.length >= 15)))) {
       found.push({ kind: 'card', start: index, end })
     }
   }
@@ -69,19 +69,16 @@ export function ibans({ text, hasDigits }: Reading): Found[] {
     const match = ibanRest.exec(text)
     if (!match) continue
     const end = endOfCount(text, start, length)
-    if (
-      end > index + match[0].length ||
-      !isValidIBAN(
-        text
-          .slice(start, end)
-          .replace(/[^A-Za-z0-9]/g, '')
-          .toUpperCase(),
-      )
-    )
-      continue
+    if (end > index + match[0].length || !isIban(text.slice(start, end))) continue
     found.push({ kind: 'iban', start, end })
   }
   return found
+}
+
+/** By length and checksum; the bank's own check of the account is no matter here. */
+function isIban(spelled: string): boolean {
+  const { errorCodes } = validateIBAN(spelled.replace(/[^A-Za-z0-9]/g, '').toUpperCase())
+  return errorCodes.every((code) => code === ValidationErrorsIBAN.WrongAccountBankBranchChecksum)
 }
 
 /** Behind the given number of letters and digits. */

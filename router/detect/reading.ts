@@ -1,5 +1,6 @@
 /** A text as detectors get it: with all words that matter already found, by topic. */
 import { buildGate, type GateWord } from '../gate.js'
+import type { View } from '../view/view.js'
 import type { Kind } from './kind.js'
 import { families } from './secret-families.js'
 import { type Topic, topics } from './words.js'
@@ -16,6 +17,8 @@ export interface Reading {
   readonly text: string
   /** The text is a guess at what somebody hid: only what proves itself counts. */
   readonly lossy: boolean
+  /** How the text came to be, at a place of it. */
+  stepsAt(at: number): readonly string[]
   readonly hasDigits: boolean
   /** Starts of the topic's words, ascending. */
   words(topic: Topic): readonly number[]
@@ -45,7 +48,7 @@ const announcements: Announcement[] = [
 const gate = buildGate(announcements)
 const none: readonly number[] = []
 
-export function read(text: string, lossy: boolean): Reading {
+export function read({ text, lossy, stepsAt }: Omit<View, 'origin'>): Reading {
   const found = new Map<Topic, number[]>()
   const announced: { family: number; start: number }[] = []
   gate.scan(text, (index, start) => {
@@ -62,6 +65,7 @@ export function read(text: string, lossy: boolean): Reading {
   return {
     text,
     lossy,
+    stepsAt,
     hasDigits: /\d/.test(text),
     announced,
     words,

@@ -12,7 +12,7 @@ export const topics = {
     'ssn|social security|social security number|social|soc sec|tax id|taxpayer id|itin|steuer-id|steuer id|steueridentifikationsnummer|steuerliche identifikationsnummer|idnr|tin|sozialversicherungsnummer|rentenversicherungsnummer|sv-nummer|svnr|rvnr|ahv|ahv-nummer|ahv-nr',
   ),
   phone: split(
-    'tel|tel.|phone|telephone|mobile|cell|cellphone|call|fax|telefon|telefonnummer|mobil|mobilnummer|handy|handynummer|rufnummer|durchwahl|anrufen|anruf|ruf|erreichbar|erreichen|whatsapp|sms|dial|ring|text me|callback|hotline|reach|contact|kontakt|telefonisch|ruckruf|number is|zuruckrufen',
+    'tel|tel.|phone|telephone|mobile|cell|cellphone|call|fax|telefon|telefonnummer|mobil|mobilnummer|handy|handynummer|rufnummer|durchwahl|anrufen|anruf|ruf|erreichbar|erreichen|whatsapp|sms|dial|ring|text me|callback|hotline|reach|contact|kontakt|telefonisch|ruckruf|number is|zuruckrufen|rufen|rufen sie|ring me|give me a call|buro',
   ),
   birth: split(
     'born|dob|d.o.b|date of birth|birth date|birthdate|birthday|geboren|geb|geburtsdatum|geburtstag|geb.-datum|gebdat|birth',
