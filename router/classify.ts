@@ -67,6 +67,7 @@ export function classify(text: string, settings: ClassifySettings): Classificati
     const reading = read(view)
     for (const detector of all) if (!collected.isFull) collected.add(view, detector.find(reading, settings))
     return {
+      isEnough: collected.isFull,
       wordedDigits: reading.words('digit').length >= wordedDigitsFrom,
       spokenSigns: reading.words('spoken').length > 0,
     }
@@ -92,7 +93,7 @@ class Collection {
     return this.findings.length >= mostFindings
   }
 
-  add(view: View, found: readonly Found[]): void {
+  add(view: View, found: Iterable<Found>): void {
     for (const { kind, start, end, of } of found) {
       if (this.isFull) return
       const span = view.origin(start, end)

@@ -15,7 +15,8 @@ export interface DetectorSettings {
 
 export interface Detector {
   readonly name: string
-  find(reading: Reading, settings: DetectorSettings): readonly Found[]
+  /** Asked for one find after the other, and no further than anybody wants to know. */
+  find(reading: Reading, settings: DetectorSettings): Iterable<Found>
 }
 
 export const detectors: readonly Detector[] = [

@@ -45,24 +45,23 @@ const rest = /[^\s"'`<>\\^{|}]{1,2048}/y
 const bareUrl =
   /(?<![A-Za-z0-9@._/-])(?:www\.[A-Za-z0-9-]{1,63}\.[A-Za-z]{2,24}[^\s"'`<>\\^{|}]{0,2048}|(?:[A-Za-z0-9-]{1,63}\.){1,5}([A-Za-z]{2,12})(?::\d{2,5})?\/[^\s"'`<>\\^{|}]{0,2048})/y
 
-export function urls({ text, lossy }: Reading): Found[] {
-  if (lossy) return []
-  const found: Found[] = []
-  for (let sign = text.indexOf('://'); sign >= 0; sign = text.indexOf('://', sign + 3)) {
+export function* urls({ text, lossy }: Reading): Generator<Found> {
+  if (lossy) return
+  for (let sign = text.indexOf('://'), done = 0; sign >= 0; sign = text.indexOf('://', Math.max(sign + 3, done))) {
     let start = sign
     while (start > 0 && sign - start < 16 && scheme.test(text[start - 1] ?? ' ')) start -= 1
     rest.lastIndex = sign + 3
     const match = rest.exec(text)
-    if (start < sign && match)
-      found.push({ kind: 'url', start, end: trimmedEnd(text, start, sign + 3 + match[0].length) })
+    if (start === sign || !match) continue
+    done = sign + 3 + match[0].length
+    yield { kind: 'url', start, end: trimmedEnd(text, start, done) }
   }
   for (const start of bareStarts(text)) {
     bareUrl.lastIndex = start
     const match = bareUrl.exec(text)
     if (!match || (match[1] !== undefined && !commonEndings.has(match[1].toLowerCase()))) continue
-    found.push({ kind: 'url', start, end: trimmedEnd(text, start, start + match[0].length) })
+    yield { kind: 'url', start, end: trimmedEnd(text, start, start + match[0].length) }
   }
-  return found
 }
 
 /** Where `www.` stands, and where a name with a dot that a slash follows begins. */

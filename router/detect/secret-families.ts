@@ -163,7 +163,7 @@ export const families: readonly Family[] = [
     name: 'private-key',
     announcedBy: ['-----begin '],
     pattern:
-      /-----BEGIN (?:[A-Z0-9]{2,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----(?:[A-Za-z0-9+/=\s:,.-]{0,16000}?-----END [A-Z0-9 ]{0,40}-----)?/y,
+      /-----BEGIN (?:[A-Z0-9]{2,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----(?:[A-Za-z0-9+/=\s:,.-]{0,8000}?-----END [A-Z0-9 ]{0,40}-----)?/y,
     bound: 'none',
   },
   {

@@ -2,11 +2,12 @@ import type { Found, Reading } from './reading.js'
 import { families } from './secret-families.js'
 
 /** Every key, token and password that a word announces. */
-export function secrets({ text, lossy, announced }: Reading): Found[] {
-  const found: Found[] = []
+export function* secrets({ text, lossy, announced }: Reading): Generator<Found> {
+  // Behind the last secret of a family: what stands inside it is no other one.
+  const done = new Map<string, number>()
   for (const { family, start } of announced) {
     const rule = families[family]
-    if (!rule) continue
+    if (!rule || start < (done.get(rule.name) ?? 0)) continue
     // What only its neighbours make a secret proves nothing in a text that was put together.
     if (lossy && rule.bound === 'none' && rule.entropy !== undefined && rule.entropy < 3) continue
     rule.pattern.lastIndex = start
@@ -15,9 +16,9 @@ export function secrets({ text, lossy, announced }: Reading): Found[] {
     const value = match.groups?.['value'] ?? match[0]
     if (rule.entropy !== undefined && entropy(value) < rule.entropy) continue
     if (match.groups?.['value'] !== undefined && !isValue(rule.name, value)) continue
-    found.push({ kind: 'secret', start, end: start + match[0].length, of: rule.name })
+    done.set(rule.name, start + match[0].length)
+    yield { kind: 'secret', start, end: start + match[0].length, of: rule.name }
   }
-  return found
 }
 
 const placeholder =

@@ -1,9 +1,12 @@
 /** What a run of Base64, Base32 or hexadecimal spells, if it spells text at all, compressed or not. */
 import { gunzipSync, inflateSync } from 'node:zlib'
 
-const hex = /^(?:0x)?(?:[0-9a-f]{2}){8,}$/i
-const base32 = /^[A-Z2-7]{16,}={0,6}$/i
-const base64 = /^[A-Za-z0-9+/_-]{16,}={0,2}$/
+/**
+ * Told by what does not belong: to match a run that may be megabytes long from end to end, the engine would keep its place at every character.
+ */
+const notHex = /[^0-9a-f]/i
+const notBase64 = /[^A-Za-z0-9+/_-]/
+const notBase32 = /[^A-Z2-7]/i
 const printable = /[\n\r\t\x20-\x7e\u00a0-\ud7ff\ue000-\ufffc]/g
 const printableShare = 0.95
 
@@ -17,16 +20,18 @@ export interface Decoded {
  * @returns undefined where it is no encoding of text
  */
 export function decodeBlob(run: string, most: number): Decoded | undefined {
-  if (hex.test(run)) {
-    const text = readText(Buffer.from(run.replace(/^0x/i, ''), 'hex'), most)
+  const digits = run.startsWith('0x') ? run.slice(2) : run
+  if (digits.length % 2 === 0 && !notHex.test(digits)) {
+    const text = readText(Buffer.from(digits, 'hex'), most)
     if (text !== undefined) return { text, step: 'hex' }
   }
-  if (base64.test(run)) {
+  const bare = withoutPadding(run)
+  if (!notBase64.test(bare)) {
     const text = readText(Buffer.from(run, 'base64'), most)
     if (text !== undefined) return { text, step: 'base64' }
   }
-  if (base32.test(run)) {
-    const text = readText(fromBase32(run), most)
+  if (!notBase32.test(bare)) {
+    const text = readText(fromBase32(bare), most)
     if (text !== undefined) return { text, step: 'base32' }
   }
   return undefined
@@ -54,13 +59,19 @@ function expand(bytes: Buffer, most: number): Buffer | undefined {
   }
 }
 
+function withoutPadding(run: string): string {
+  let end = run.length
+  while (run[end - 1] === '=') end -= 1
+  return run.slice(0, end)
+}
+
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
 
 function fromBase32(run: string): Buffer {
   const bytes: number[] = []
   let bits = 0
   let held = 0
-  for (const character of run.toUpperCase().replace(/=+$/, '')) {
+  for (const character of run.toUpperCase()) {
     held = ((held << 5) | alphabet.indexOf(character)) & 0xfff
     bits += 5
     if (bits >= 8) {

@@ -36,7 +36,7 @@ const entities: Record<string, string> = {
 const controls: Record<string, string> = { n: '\n', r: '\r', t: '\t', b: '', f: '\n' }
 
 const escaped =
-  /(?:%[0-9a-f]{2})+|&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z]{2,8});|\\(?:u\{[0-9a-f]{1,6}\}|u[0-9a-f]{4}|U[0-9a-f]{8}|x[0-9a-f]{2}|[0-7]{2,3}|[nrtbf"'/\\])/gi
+  /(?:%[0-9a-f]{2}){1,2000}|&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z]{2,8});|\\(?:u\{[0-9a-f]{1,6}\}|u[0-9a-f]{4}|U[0-9a-f]{8}|x[0-9a-f]{2}|[0-7]{2,3}|[nrtbf"'/\\])/gi
 
 /** Percent, HTML and backslash escapes read as what they stand for. */
 export function unescaped(view: View): View | undefined {
@@ -64,7 +64,7 @@ function backslash(rest: string): string {
 const character = (point: number): string =>
   point > 0x10ffff || (point >= 0xd800 && point < 0xe000 && point > 0xffff) ? ' ' : String.fromCodePoint(point)
 
-const softBreaks = /=\r?\n|(?:=[0-9A-F]{2})+/g
+const softBreaks = /=\r?\n|(?:=[0-9A-F]{2}){1,2000}/g
 
 /** Quoted-printable, where there is more of it than an equals sign. */
 export function unquoted(view: View): View | undefined {
@@ -76,7 +76,7 @@ export function unquoted(view: View): View | undefined {
 
 /** In ASCII the codes of all visible characters begin with 2 to 7. */
 const codeRuns =
-  /(?:(?:0x)?(?:[2-7][0-9a-f]|0[9ad])\b[\s:,;-]{1,2}){7,}(?:0x)?[2-7][0-9a-f]\b|(?:\d{2,3}\b[\s,;]{1,2}){7,}\d{2,3}\b|(?:[01]{8}[\s,]?){6,}/gi
+  /(?:(?:0x)?(?:[2-7][0-9a-f]|0[9ad])\b[\s:,;-]{1,2}){7,2000}(?:0x)?[2-7][0-9a-f]\b|(?:\d{2,3}\b[\s,;]{1,2}){7,2000}\d{2,3}\b|(?:[01]{8}[\s,]?){6,2000}/gi
 
 /** Character codes that are written out: `6a 6f`, `0x6a,0x6f`, `106 111`, `01101010 01101111`. */
 export function spelledCodes(view: View): View | undefined {

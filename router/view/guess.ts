@@ -9,7 +9,7 @@ import { lastAtMost, rewrite, type Span, together, type View, ViewWriter } from 
 
 const margin = 64
 
-const spaced = /(?<![A-Za-z0-9])(?:[A-Za-z0-9@.:_+][ \t*_|./~,-]{1,3}){6,}[A-Za-z0-9](?![A-Za-z0-9])/g
+const spaced = /(?<![A-Za-z0-9])(?:[A-Za-z0-9@.:_+][ \t*_|./~,-]{1,3}){6,2000}[A-Za-z0-9](?![A-Za-z0-9])/g
 
 /** `4 1 1 1`, `j*o*h*n`: separators between single characters are taken out; one that is a double separator stands for a break. */
 function unspaced(view: View): View | undefined {
@@ -91,7 +91,7 @@ const digitWords: Record<string, string> = {
 }
 export const digitWordList = Object.keys(digitWords)
 const oneWord = digitWordList.join('|')
-const worded = new RegExp(`\\b(?:(?:${oneWord}|dash|minus|bindestrich)[\\s,.-]+){5,}(?:${oneWord})\\b`, 'gi')
+const worded = new RegExp(`\\b(?:(?:${oneWord}|dash|minus|bindestrich)[\\s,.-]+){5,500}(?:${oneWord})\\b`, 'gi')
 
 /** `four one one one`, `vier eins eins eins`. */
 function numbered(view: View): View | undefined {

@@ -23,6 +23,8 @@ export interface Unread {
 
 /** What a reader saw in a view that makes further views of it worth while. */
 export interface Seen {
+  /** Whatever else there is would change nothing. */
+  readonly isEnough: boolean
   readonly wordedDigits: boolean
   readonly spokenSigns: boolean
 }
@@ -39,6 +41,7 @@ export function readViews(text: string, read: (view: View) => Seen): Unread[] {
       break
     }
     const seen = read(view)
+    if (seen.isEnough) break
     const { blobs, dense } = findRuns(view.text)
     const inBlobs = decodedBlobs(view, blobs, budget)
     if (depth === deepest) {
