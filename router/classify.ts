@@ -45,7 +45,7 @@ export interface ClassifySettings extends DetectorSettings {
 /** In UTF-16 units. */
 export const longestText = 12 * 1024 * 1024
 const mostFindings = 5000
-const wordedDigitsFrom = 6
+const wordedDigitsFrom = 1
 
 /**
  * @throws ClawmeshError DENIED for a text that is too long to be judged

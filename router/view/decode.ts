@@ -104,9 +104,10 @@ export interface Blobs {
 }
 
 const opaqueFrom = 256
+const shortRun = 24
 
 /**
- * @param runs where the view has unbroken runs of an encoding's alphabet, 16 and longer
+ * @param runs where the view has unbroken runs of an encoding's alphabet, 12 and longer
  * @param most units of text that may be made
  */
 export function decodedBlobs(view: View, runs: readonly (readonly [number, number])[], most: number): Blobs {
@@ -114,7 +115,10 @@ export function decodedBlobs(view: View, runs: readonly (readonly [number, numbe
   const opaque: Blobs['opaque'] = []
   const steps = new Set<string>()
   for (const [start, end] of runs) {
-    const decoded = firstOf(view.text.slice(start, end), most - writer.length)
+    const run = view.text.slice(start, end)
+    // A word in small letters is a word.
+    if (run.length < shortRun && !/[A-Z0-9]/.test(run.slice(1))) continue
+    const decoded = firstOf(run, most - writer.length)
     if (decoded) {
       writer.replace(`${decoded.text}\n`, start, end)
       steps.add(decoded.step)

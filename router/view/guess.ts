@@ -91,13 +91,20 @@ const digitWords: Record<string, string> = {
 }
 export const digitWordList = Object.keys(digitWords)
 const oneWord = digitWordList.join('|')
-const worded = new RegExp(`\\b(?:(?:${oneWord}|dash|minus|bindestrich)[\\s,.-]+){5,500}(?:${oneWord})\\b`, 'gi')
+const amongThemselves = new RegExp(`\\b(${oneWord})\\b(?:[\\s,.-]{1,8}(?=(?:${oneWord})\\b))?`, 'gi')
+const withNeighbours = new RegExp(`[ \\t]{0,4}\\b(${oneWord})\\b[ \\t]{0,4}`, 'gi')
 
-/** `four one one one`, `vier eins eins eins`. */
+/** `four one one one`, `vier eins eins eins`; and with what stands beside them, `gho_U zero pZ`. */
 function numbered(view: View): View | undefined {
-  return rewrite(view, worded, { step: 'words', margin, lossy: true }, ([match]) =>
-    match.replace(/[a-z]+/gi, (word) => digitWords[word.toLowerCase()] ?? '-').replace(/[\s,.]+/g, ''),
+  const digits = [amongThemselves, withNeighbours].map((pattern) =>
+    rewrite(
+      view,
+      pattern,
+      { step: 'words', margin, lossy: true },
+      (match) => digitWords[match[1]?.toLowerCase() ?? ''],
+    ),
   )
+  return together(digits.filter((each) => each !== undefined))
 }
 
 /** Lines that end or begin in the middle of something are joined. */

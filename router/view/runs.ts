@@ -3,13 +3,13 @@
 export type Run = readonly [start: number, end: number]
 
 export interface Runs {
-  /** Unbroken runs of the alphabets of Base64 and its kin, at least 16 long. */
+  /** Unbroken runs of the alphabets of Base64 and its kin, at least 12 long. */
   readonly blobs: readonly Run[]
   /** Stretches around tokens that could be an identifier, with their surroundings, in order and apart. */
   readonly dense: readonly Run[]
 }
 
-const blobFrom = 16
+const blobFrom = 12
 /** A token so long is no word, even without a digit. */
 const longFrom = 40
 const margin = 48
