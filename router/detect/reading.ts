@@ -29,16 +29,19 @@ export interface Reading {
 }
 
 interface Announcement extends GateWord {
-  readonly topic?: Topic
+  /** By its place among the topics. */
+  readonly topic?: number
   readonly family?: number
 }
+
+const topicNames = Object.keys(topics) as Topic[]
 
 const announcements: Announcement[] = [
   ...Object.entries(topics).flatMap(([topic, words]) =>
     words.map((word) => ({
       word,
       bound: topic === 'spoken' ? ('none' as const) : ('both' as const),
-      topic: topic as Topic,
+      topic: topicNames.indexOf(topic as Topic),
     })),
   ),
   ...families.flatMap(({ announcedBy, bound }, family) =>
@@ -49,19 +52,19 @@ const gate = buildGate(announcements)
 const none: readonly number[] = []
 
 export function read({ text, lossy, stepsAt }: Omit<View, 'origin'>): Reading {
-  const found = new Map<Topic, number[]>()
+  const found: number[][] = []
   const announced: { family: number; start: number }[] = []
   gate.scan(text, (index, start) => {
-    const { topic, family } = announcements[index] ?? {}
+    const { topic, family } = announcements[index] as Announcement
     if (family !== undefined) announced.push({ family, start })
     if (topic === undefined) return
-    const starts = found.get(topic)
+    const starts = found[topic]
     if (starts) starts.push(start)
-    else found.set(topic, [start])
+    else found[topic] = [start]
   })
   // Words end in order; a long one may have begun before a short one.
-  for (const starts of found.values()) starts.sort((a, b) => a - b)
-  const words = (topic: Topic) => found.get(topic) ?? none
+  for (const starts of found) starts?.sort((a, b) => a - b)
+  const words = (topic: Topic) => found[topicNames.indexOf(topic)] ?? none
   return {
     text,
     lossy,

@@ -143,18 +143,27 @@ function breakAround(text: string, line: number): [number, number] {
 }
 
 function mirrored(view: View, dense: readonly Run[]): View | undefined {
-  return stretches(view, dense, 'mirrored', (part) => [...part].reverse().join(''))
+  return stretches(view, dense, 'mirrored', (part) => {
+    let back = ''
+    for (let at = part.length - 1; at >= 0; at -= 1) back += part[at]
+    return back
+  })
 }
+
+const plainLetters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
+const movedLetters = 'NOPQRSTUVWXYZABCDEFGHIJKLMnopqrstuvwxyzabcdefghijklm'
+const moved = Array.from({ length: 128 }, (_, code) => {
+  const character = String.fromCharCode(code)
+  return movedLetters[plainLetters.indexOf(character)] ?? character
+})
 
 /** Each letter thirteen further on. */
 function rotated(view: View, dense: readonly Run[]): View | undefined {
-  return stretches(view, dense, 'rot13', (part) =>
-    part.replace(/[a-z]/gi, (letter) => {
-      const code = letter.charCodeAt(0)
-      const base = code >= 97 ? 97 : 65
-      return String.fromCharCode(((code - base + 13) % 26) + base)
-    }),
-  )
+  return stretches(view, dense, 'rot13', (part) => {
+    let changed = ''
+    for (let at = 0; at < part.length; at += 1) changed += moved[part.charCodeAt(at)] ?? part[at]
+    return changed
+  })
 }
 
 /** Everything that could be hidden in the view, as one view. */
