@@ -7,7 +7,6 @@ import { gunzipSync, inflateSync } from 'node:zlib'
 const notHex = /[^0-9a-f]/i
 const notBase64 = /[^A-Za-z0-9+/_-]/
 const notBase32 = /[^A-Z2-7]/i
-const printable = /[\n\r\t\x20-\x7e\u00a0-\ud7ff\ue000-\ufffc]/g
 const printableShare = 0.95
 
 export interface Decoded {
@@ -15,47 +14,70 @@ export interface Decoded {
   step: string
 }
 
+/** It is an encoding, and what it encodes cannot be read: an archive, or more than may be unpacked. */
+export interface Closed {
+  closed: 'opaque' | 'unread'
+}
+
 /**
- * @param most units of text that it may become: a compressed bomb ends there and counts as unreadable
+ * @param most units of text that it may become
  * @returns undefined where it is no encoding of text
  */
-export function decodeBlob(run: string, most: number): Decoded | undefined {
+export function decodeBlob(run: string, most: number): Decoded | Closed | undefined {
   const digits = run.startsWith('0x') ? run.slice(2) : run
-  if (digits.length % 2 === 0 && !notHex.test(digits)) {
-    const text = readText(Buffer.from(digits, 'hex'), most)
-    if (text !== undefined) return { text, step: 'hex' }
-  }
   const bare = withoutPadding(run)
-  if (!notBase64.test(bare)) {
-    const text = readText(Buffer.from(run, 'base64'), most)
-    if (text !== undefined) return { text, step: 'base64' }
-  }
-  if (!notBase32.test(bare)) {
-    const text = readText(fromBase32(bare), most)
-    if (text !== undefined) return { text, step: 'base32' }
-  }
-  return undefined
+  const isHex = digits.length % 2 === 0 && !notHex.test(digits)
+  return (
+    (isHex ? readText(Buffer.from(digits, 'hex'), most, 'hex') : undefined) ??
+    (notBase64.test(bare) ? undefined : readText(Buffer.from(run, 'base64'), most, 'base64')) ??
+    (notBase32.test(bare) ? undefined : readText(fromBase32(bare), most, 'base32'))
+  )
 }
 
-function readText(bytes: Buffer, most: number): string | undefined {
+function readText(bytes: Buffer, most: number, step: string): Decoded | Closed | undefined {
+  if (archives.some((mark) => mark.equals(bytes.subarray(0, mark.length)))) return { closed: 'opaque' }
   const plain = expand(bytes, most)
-  if (plain === undefined || plain.length < 6 || plain.length > most * 3) return undefined
+  if (plain === undefined || plain === 'too much') return plain && { closed: 'unread' }
+  if (plain.length < 6) return undefined
   // Wide text has a zero in every other place.
   const wide = plain.length % 2 === 0 && plain[1] === 0 && plain[3] === 0
-  const text = wide ? plain.toString('utf16le') : plain.toString('utf8')
-  if (text.length > most) return undefined
-  const good = text.match(printable)?.length ?? 0
-  return good >= text.length * printableShare ? text : undefined
+  const encoding = wide ? 'utf16le' : 'utf8'
+  if (!isPrintable(plain.subarray(0, sampleBytes).toString(encoding))) return undefined
+  const text = plain.toString(encoding)
+  if (!isPrintable(text)) return undefined
+  return text.length > most ? { closed: 'unread' } : { text, step }
 }
 
-function expand(bytes: Buffer, most: number): Buffer | undefined {
-  const isGzip = bytes[0] === 0x1f && bytes[1] === 0x8b
+/** Most of what is no text shows it at once. */
+const sampleBytes = 64
+
+function isPrintable(text: string): boolean {
+  const most = Math.ceil(text.length * (1 - printableShare))
+  let bad = 0
+  for (let at = 0; at < text.length && bad <= most; at += 1) if (!isPrintableCode(text.charCodeAt(at))) bad += 1
+  return bad <= most
+}
+
+/** Neither a control character nor what stands for bytes that are none. */
+function isPrintableCode(code: number): boolean {
+  if (code < 0x20) return code === 9 || code === 10 || code === 13
+  return code < 0x7f || (code >= 0xa0 && code < 0xfffd)
+}
+
+/** The first bytes of zip, bzip2, xz, zstd, 7z and PDF. */
+const archives = ['504b0304', '425a6839', 'fd377a585a00', '28b52ffd', '377abcaf271c', '25504446'].map((mark) =>
+  Buffer.from(mark, 'hex'),
+)
+
+function expand(bytes: Buffer, most: number): Buffer | 'too much' | undefined {
+  const isGzip = bytes[0] === 0x1f && bytes[1] === 0x8b && bytes[2] === 8
   const isZlib = bytes[0] === 0x78 && [0x01, 0x5e, 0x9c, 0xda].includes(bytes[1] ?? 0)
   if (!isGzip && !isZlib) return bytes
   try {
     return (isGzip ? gunzipSync : inflateSync)(bytes, { maxOutputLength: Math.max(1, most) })
-  } catch {
-    return undefined
+  } catch (error) {
+    const isTooMuch = error instanceof Error && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE'
+    return isTooMuch ? 'too much' : undefined
   }
 }
 

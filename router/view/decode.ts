@@ -1,5 +1,5 @@
 /** Views of what a text encodes. Nothing here joins what stood apart: a finding in one of these views counts in full. */
-import { type Decoded, decodeBlob } from './blob.js'
+import { type Closed, type Decoded, decodeBlob } from './blob.js'
 import { rewrite, type View, ViewWriter } from './view.js'
 
 /** As far as detectors look around. */
@@ -99,8 +99,8 @@ function fromCodes(groups: readonly string[], radix: number): string | undefined
 export interface Blobs {
   /** Everything that was decoded, a line each. */
   view: View | undefined
-  /** Long runs that look like an encoding and could not be read. */
-  opaque: { start: number; end: number }[]
+  /** Runs that are, or look like, an encoding and could not be read. */
+  closed: (Closed & { start: number; end: number })[]
 }
 
 const opaqueFrom = 256
@@ -112,25 +112,26 @@ const shortRun = 24
  */
 export function decodedBlobs(view: View, runs: readonly (readonly [number, number])[], most: number): Blobs {
   const writer = new ViewWriter(view)
-  const opaque: Blobs['opaque'] = []
+  const closed: Blobs['closed'] = []
   const steps = new Set<string>()
   for (const [start, end] of runs) {
     const run = view.text.slice(start, end)
     // A word in small letters is a word.
     if (run.length < shortRun && !/[A-Z0-9]/.test(run.slice(1))) continue
     const decoded = firstOf(run, most - writer.length)
-    if (decoded) {
+    if (decoded && 'closed' in decoded) closed.push({ ...decoded, start, end })
+    else if (decoded) {
       writer.replace(`${decoded.text}\n`, start, end)
       steps.add(decoded.step)
     } else if (end - start >= opaqueFrom && looksRandom(view.text.slice(start, start + opaqueFrom))) {
-      opaque.push({ start, end })
+      closed.push({ closed: 'opaque', start, end })
     }
   }
-  return { view: writer.length > 0 ? writer.end([...steps].join(' ')) : undefined, opaque }
+  return { view: writer.length > 0 ? writer.end([...steps].join(' ')) : undefined, closed }
 }
 
 /** A run may have something in front of it that is of the same alphabet: a path, a name with a dash. */
-function firstOf(run: string, most: number): Decoded | undefined {
+function firstOf(run: string, most: number): Decoded | Closed | undefined {
   const whole = decodeBlob(run, most)
   if (whole) return whole
   const cut = Math.max(run.indexOf('/'), run.indexOf('-'), run.indexOf('_'))

@@ -143,27 +143,27 @@ function breakAround(text: string, line: number): [number, number] {
 }
 
 function mirrored(view: View, dense: readonly Run[]): View | undefined {
-  return stretches(view, dense, 'mirrored', (part) => {
-    let back = ''
-    for (let at = part.length - 1; at >= 0; at -= 1) back += part[at]
-    return back
-  })
+  return stretches(view, dense, 'mirrored', (part) =>
+    unitwise(part.length, (at) => part.charCodeAt(part.length - 1 - at)),
+  )
 }
-
-const plainLetters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
-const movedLetters = 'NOPQRSTUVWXYZABCDEFGHIJKLMnopqrstuvwxyzabcdefghijklm'
-const moved = Array.from({ length: 128 }, (_, code) => {
-  const character = String.fromCharCode(code)
-  return movedLetters[plainLetters.indexOf(character)] ?? character
-})
 
 /** Each letter thirteen further on. */
 function rotated(view: View, dense: readonly Run[]): View | undefined {
-  return stretches(view, dense, 'rot13', (part) => {
-    let changed = ''
-    for (let at = 0; at < part.length; at += 1) changed += moved[part.charCodeAt(at)] ?? part[at]
-    return changed
-  })
+  return stretches(view, dense, 'rot13', (part) => unitwise(part.length, (at) => turned(part.charCodeAt(at))))
+}
+
+function turned(code: number): number {
+  const letter = code | 32
+  if (letter < 97 || letter > 122 || code > 122) return code
+  return letter < 110 ? code + 13 : code - 13
+}
+
+/** A text of so many units, each of them given. Takes two bytes a unit on the way, however long it is. */
+function unitwise(length: number, unitAt: (at: number) => number): string {
+  const units = new Uint16Array(length)
+  for (let at = 0; at < length; at += 1) units[at] = unitAt(at)
+  return Buffer.from(units.buffer).toString('utf16le')
 }
 
 /** Everything that could be hidden in the view, as one view. */

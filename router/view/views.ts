@@ -49,7 +49,7 @@ export function readViews(text: string, read: (view: View) => Seen): Unread[] {
       continue
     }
     if (!view.lossy) {
-      for (const { start, end } of inBlobs.opaque) unread.push({ kind: 'opaque', span: view.origin(start, end) })
+      for (const { closed, start, end } of inBlobs.closed) unread.push({ kind: closed, span: view.origin(start, end) })
       const guess = guessed(view, dense, seen)
       if (guess) queue.push({ view: canonical(guess), depth: depth + 1 })
     }

@@ -50,7 +50,7 @@ describe('the canonical view', () => {
 
 describe('hostile input', () => {
   const tenMegabytes = 10 * 1024 * 1024
-  const withinMs = 30_000
+  const withinMs = 60_000
   const repeated = (unit: string) => unit.repeat(Math.ceil(tenMegabytes / unit.length)).slice(0, tenMegabytes)
   const cases: Record<string, string> = {
     'one letter': repeated('a'),
