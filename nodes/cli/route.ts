@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { installation } from '../../mesh/installation.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { parseRouterRules, type RouterRules } from '../../policies/router.js'
-import { type ExplainedFinding, type Explanation, explain } from '../../router/explain.js'
+import type { ExplainedFinding, Explanation } from '../../router/explain.js'
 import { type Command, text } from './command.js'
 import { printable } from './printable.js'
 
@@ -24,6 +24,8 @@ export const route: Command = {
         hint: 'Name a file with --explain, or - for standard input.',
       })
     }
+    // Its tables of telephone numbers are for this command alone to load.
+    const { explain } = await import('../../router/explain.js')
     const explanation = explain(readText(file), readRules(text(values, 'rules')))
     process.stdout.write(values['json'] ? `${JSON.stringify({ ok: true, ...explanation })}\n` : page(explanation))
     return 0
