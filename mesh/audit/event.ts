@@ -30,6 +30,10 @@ export const eventKinds = [
   'debate.opened',
   'debate.round',
   'debate.lost',
+  'route.decided',
+  'egress.intended',
+  'egress.ended',
+  'label.lowered',
 ] as const
 export type EventKind = (typeof eventKinds)[number]
 

@@ -14,6 +14,7 @@ import { debateCommand } from './debate.js'
 import { explain, failureOf } from './failure.js'
 import { modelsList, modelsPull, modelsRemove, modelsVerify } from './models.js'
 import { policyExplain, policyTest } from './policy.js'
+import { route } from './route.js'
 import { start } from './start.js'
 
 const commands: Command[] = [
@@ -28,6 +29,7 @@ const commands: Command[] = [
   modelsPull,
   modelsVerify,
   modelsRemove,
+  route,
   policyTest,
   policyExplain,
 ]
