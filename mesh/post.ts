@@ -79,7 +79,7 @@ export class Post {
 
   async start(): Promise<void> {
     const { transport, addresses, self } = this.#options
-    const inbox = addresses.inbox(self.id)
+    const inbox = addresses.inbox(self)
     this.#subscription = await transport.subscribe(inbox, (subject, wire) => this.#receive(subject, wire))
   }
 
@@ -128,7 +128,7 @@ export class Post {
 
   #publish(peer: Peer, kind: Kind, call: number, deadline: number, plain: Uint8Array): void {
     const { self, transport, addresses, now } = this.#options
-    const subject = addresses.inbox(peer.id)
+    const subject = addresses.inbox(peer)
     const header = encodeHeader({ kind, from: self.id, to: peer.id, id: newMessageId(), call, sent: now(), deadline })
     transport.publish(subject, encodeEnvelope(header, this.#channels.seal(peer, plain, boundTo(subject, header))))
     this.sent += 1
@@ -149,8 +149,10 @@ export class Post {
   }
 
   #accept(subject: string, { header, headerBytes, sealed }: Envelope, peer: Peer): void {
-    const { now, deliver, refuse } = this.#options
+    const { now, deliver, refuse, directory } = this.#options
     const plain = this.#channels.open(peer, sealed, boundTo(subject, headerBytes))
+    const objection = directory.objection(peer)
+    if (objection) return refuse(objection, peer)
     const skew = now() - header.sent
     if (Math.abs(skew) > clockToleranceMs) {
       const error = new ClawmeshError(

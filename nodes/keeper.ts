@@ -62,8 +62,10 @@ export async function keepNode(options: KeeperOptions): Promise<KeptNode> {
       }
       options.onRestart?.(options.name, reason)
       child = startProcess(options)
-      // One that does not come up has ended; it is tried again like one that died later.
-      await ready(child, options).catch(() => undefined)
+      // One that does not come up has ended; it is tried again like one that died later, unless it was told that it may not.
+      await ready(child, options).catch((error: unknown) => {
+        if (ClawmeshError.from(error).code === 'DENIED') throw error
+      })
     }
   }
   const kept = keep().catch((error: unknown) => options.onGiveUp?.(options.name, ClawmeshError.from(error)))

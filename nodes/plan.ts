@@ -4,8 +4,8 @@ import { z } from 'zod'
 export const nodePlanSchema = z.object({
   /** Files of this node. */
   credentials: z.string(),
+  access: z.string(),
   chain: z.string(),
-  broker: z.object({ servers: z.array(z.string()), seed: z.string() }),
   /** Set for a node that runs actions. */
   sandbox: z
     .object({

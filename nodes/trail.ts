@@ -25,7 +25,8 @@ export interface DatedEvent extends AuditEvent {
 }
 
 export interface TrailOptions {
-  transport: Transport
+  /** Reads the audit stream. */
+  records: Transport
   addresses: Addresses
   authority: Authority
   folder: DataFolder
@@ -40,9 +41,9 @@ export async function sealTrail(options: TrailOptions, now: number): Promise<Aud
 }
 
 export async function inspectTrail(options: TrailOptions): Promise<AuditTrail> {
-  const { transport, addresses, authority, folder } = options
+  const { records, addresses, authority, folder } = options
   const stored: Stored[] = []
-  for await (const message of transport.log(addresses.auditStream).read()) stored.push(message)
+  for await (const message of records.log(addresses.auditStream).read()) stored.push(message)
   const checkpoints = readCheckpoints(folder.checkpoints, authority.root.publicKey)
   const chains = readChains(folder)
   const verdict = verifyTrail({ stored, checkpoints, chains }, authority.root.publicKey)

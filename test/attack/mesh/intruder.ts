@@ -29,10 +29,11 @@ export class Tap {
   readonly caught: Caught[] = []
   readonly #mesh: NatsMesh
   readonly #wire: NatsTransport
+  readonly #records: NatsTransport
 
-  private constructor(mesh: NatsMesh, wire: NatsTransport, addresses: Addresses, bucket: Bucket) {
+  private constructor(mesh: NatsMesh, wires: [NatsTransport, NatsTransport], addresses: Addresses, bucket: Bucket) {
     this.#mesh = mesh
-    this.#wire = wire
+    ;[this.#wire, this.#records] = wires
     this.addresses = addresses
     this.bucket = bucket
   }
@@ -40,24 +41,24 @@ export class Tap {
   static async on(mesh: NatsMesh): Promise<Tap> {
     const wire = await mesh.connectAsAuthority()
     const addresses = addressesOf(mesh.authority.mesh, mesh.authority.meshKey)
-    const tap = new Tap(mesh, wire, addresses, await wire.bucket(addresses.directory))
+    const tap = new Tap(mesh, [wire, await mesh.connectAsAuditor()], addresses, await wire.bucket(addresses.directory))
     await wire.subscribe(addresses.traffic, (subject, bytes) => tap.caught.push({ subject, bytes: bytes.slice() }))
     return tap
   }
 
   /** What was sent to a run of a node. */
   to(peer: Peer): Caught[] {
-    return this.caught.filter(({ subject }) => subject === this.addresses.inbox(peer.id))
+    return this.caught.filter(({ subject }) => subject === this.addresses.inbox(peer))
   }
 
   inject(peer: Peer, bytes: Uint8Array): void {
-    this.#wire.publish(this.addresses.inbox(peer.id), bytes)
+    this.#wire.publish(this.addresses.inbox(peer), bytes)
   }
 
   /** Refusals in the audit trail of the mesh, as its auditor reads them. */
   async refusals(): Promise<Refusal[]> {
     const found: Refusal[] = []
-    for await (const { bytes } of this.#wire.log(this.addresses.auditStream).read()) {
+    for await (const { bytes } of this.#records.log(this.addresses.auditStream).read()) {
       for (const record of z.array(binary).parse(decode(bytes))) {
         const event = openEvent(readRecord(record).sealed, this.#mesh.authority.auditor)
         if (event.kind === 'message.denied') found.push(refusalSchema.parse(event.facts))
@@ -70,8 +71,9 @@ export class Tap {
     return (await this.refusals()).reduce((sum, { count }) => sum + count, 0)
   }
 
-  close(): Promise<void> {
-    return this.#wire.close()
+  async close(): Promise<void> {
+    await this.#records.close()
+    await this.#wire.close()
   }
 }
 
@@ -111,7 +113,7 @@ export class Traitor {
   }
 
   /** Seals anything to a peer, under any header; fields that are left out are those of an honest ask. */
-  send(peer: Peer, header: Partial<Header>, body: unknown, subject = this.#addresses.inbox(peer.id)): void {
+  send(peer: Peer, header: Partial<Header>, body: unknown, subject = this.#addresses.inbox(peer)): void {
     const now = Date.now()
     const full = {
       kind: 'ask',
@@ -124,7 +126,7 @@ export class Traitor {
     }
     const headerBytes = encodeHeader({ ...full, ...header } as Header)
     const sealed = this.#channels.seal(peer, encode(body), boundTo(subject, headerBytes))
-    this.#transport.publish(this.#addresses.inbox(peer.id), encodeEnvelope(headerBytes, sealed))
+    this.#transport.publish(this.#addresses.inbox(peer), encodeEnvelope(headerBytes, sealed))
   }
 
   async close(): Promise<void> {

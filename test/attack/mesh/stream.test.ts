@@ -6,6 +6,7 @@ import { actor, on } from '../../../mesh/actor.js'
 import { decodeEnvelope } from '../../../mesh/envelope.js'
 import { message } from '../../../mesh/message.js'
 import type { MeshNode } from '../../../mesh/node.js'
+import { enrol } from '../../../mesh/seal/credentials.js'
 import type { Receive, Transport } from '../../../mesh/transport/transport.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { type NatsMesh, natsMesh } from '../../kit/mesh.js'
@@ -44,11 +45,12 @@ describe('the items of a stream', () => {
     mesh = await natsMesh()
     const writer = await mesh.join('writer')
     await writer.spawn(counter)
-    const transport = tampering(await mesh.connect(), (receive, kind) => {
+    const credentials = enrol(mesh.authority, { name: 'reader', roles: ['supervisor'] }, Date.now())
+    const transport = tampering(await mesh.connect(credentials), (receive, kind) => {
       if (kind === 'item') items += 1
       tamper(receive, kind)
     })
-    reader = await mesh.join('reader', { transport })
+    reader = await mesh.join('reader', { credentials, transport })
   })
   after(() => mesh.close())
 
