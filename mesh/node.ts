@@ -159,7 +159,7 @@ export class MeshNode {
     this.directory.onRevoked((holder, peer) => this.#revoked(holder, peer))
     await this.#post.start()
     await this.#start(nodeActor(this), nodeActorName(this.name), undefined, undefined)
-    await this.directory.start({ ...advert, hosts: [...this.#hosts.keys()] })
+    await this.directory.start({ ...advert, since: this.now(), hosts: [...this.#hosts.keys()] })
     await this.note('node.joined', { roles: [...this.roles] })
   }
 

@@ -10,6 +10,7 @@ import { connectNats } from '../mesh/transport/nats.js'
 import type { Subscription } from '../mesh/transport/transport.js'
 import type { ClawmeshError } from '../policies/errors.js'
 import type { Role } from '../policies/roles.js'
+import { serversOf, writeReachable } from './authority/address.js'
 import { Desk } from './authority/desk.js'
 import { keepCertified } from './certified.js'
 import type { DataFolder } from './data-folder.js'
@@ -24,8 +25,8 @@ export interface SiteOptions extends GroundOptions {
   nodes: { name: string; roles: readonly Role[]; plan: Pick<NodePlan, 'sandbox' | 'inference'> }[]
   /** Something that the site cannot mend: whoever waits for it should give up. */
   onFailure: (error: ClawmeshError) => void
-  /** Where other machines find the broker; where this one does, if left out. */
-  advertised?: string[]
+  /** Where other machines find the broker, if not at an address of this one. */
+  advertise?: string | undefined
 }
 
 export const supervisingNode = 'operator'
@@ -81,7 +82,9 @@ export async function startSite(options: SiteOptions): Promise<Site> {
     await publishRevocations(ground)
     const node = await supervise(ground, folder, progress)
     undo.push(() => node.close())
-    const desk = await openDesk(ground, node, options.advertised)
+    const servers = serversOf({ host: '127.0.0.1', ...options }, broker.port, ground.tls !== undefined)
+    const desk = await openDesk(ground, node, servers)
+    writeReachable(folder.authority, { local: broker.url, servers, tlsAuthority: ground.tls?.authority })
     undo.push(async () => desk.unsubscribe())
     const kept = await startNodes(options, ground, undo)
     await Promise.all(kept.map(({ name }) => node.directory.wait(() => node.directory.node(name), appearWithinMs)))
@@ -103,11 +106,11 @@ async function supervise(ground: Ground, folder: DataFolder, progress: (text: st
   return node
 }
 
-function openDesk(ground: Ground, node: MeshNode, advertised: string[] | undefined): Promise<Subscription> {
+function openDesk(ground: Ground, node: MeshNode, servers: string[]): Promise<Subscription> {
   const desk = new Desk({
     ...ground,
     node,
-    servers: advertised ?? [ground.broker.url],
+    servers,
     tlsAuthority: ground.tls?.authority,
   })
   return ground.transport.answer(ground.addresses.enrolment, (question) => desk.answer(question))

@@ -1,11 +1,14 @@
 /** The mesh over a NATS server: core subjects for messages, a key-value bucket for the directory, a stream for the audit log. */
 import { AuthorizationError, connect, jwtAuthenticator, type NatsConnection } from '@nats-io/transport-node'
+import { z } from 'zod'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { Addresses } from '../address.js'
 import type { BrokerUser } from '../broker/accounts.js'
 import { openNatsBucket, provideBucket, unreachable } from './nats-bucket.js'
 import { NatsLog, provideLog } from './nats-log.js'
 import type { AppendLog, Bucket, Receive, Subscription, Transport } from './transport.js'
+
+const claimsAnswer = z.object({ error: z.object({ description: z.string().optional() }).optional() })
 
 const connectWithinMs = 10_000
 const letInWithinMs = 2000
@@ -145,6 +148,17 @@ export class NatsTransport implements Transport {
     })
     await this.#reached()
     return { unsubscribe: () => subscription.unsubscribe() }
+  }
+
+  /** Tells the broker that an account has changed: at once, and without a restart. Only a user of its own account may. */
+  async changeAccount(token: string): Promise<void> {
+    const answer = await this.ask('$SYS.REQ.CLAIMS.UPDATE', new TextEncoder().encode(token), reachWithinMs)
+    const { error } = claimsAnswer.parse(JSON.parse(new TextDecoder().decode(answer)))
+    if (error === undefined) return
+    throw new ClawmeshError(
+      'BROKER_UNAVAILABLE',
+      `The broker did not take the change: ${error.description ?? 'no reason'}.`,
+    )
   }
 
   /** Makes the bucket of a mesh if it is not there. Only the authority may. */

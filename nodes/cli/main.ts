@@ -8,9 +8,14 @@ import { ClawmeshError } from '../../policies/errors.js'
 import { auditVerify } from './audit.js'
 import { type Command, parseConfig } from './command.js'
 import { explain, failureOf } from './failure.js'
+import { invite } from './invite.js'
+import { join as joinCommand } from './join.js'
+import { nodes } from './nodes.js'
+import { revoke } from './revoke.js'
 import { start } from './start.js'
+import { up } from './up.js'
 
-const commands: Command[] = [start, auditVerify]
+const commands: Command[] = [start, up, invite, joinCommand, nodes, revoke, auditVerify]
 
 const given = process.argv.slice(2)
 // What nobody expected ends the process at once; nodes and broker see that and end too.
