@@ -49,8 +49,11 @@ export async function keepNode(options: KeeperOptions): Promise<KeptNode> {
 
   const keep = async (): Promise<void> => {
     for (;;) {
+      const farewell = lastWords(child, options)
       const reason = await ending(child)
       if (stopping) return
+      const told = farewell()
+      if (told?.code === 'DENIED') throw told
       const now = performance.now()
       deaths.push(now)
       if (deaths.filter((time) => now - time < restartWindowMs).length > restartsAllowed) {
@@ -120,14 +123,27 @@ function firstReport(child: ChildProcess, options: KeeperOptions): Promise<void>
     const timer = setTimeout(() => settle(failed('was not ready in time')), startTimeoutMs)
     child.once('exit', onExit)
     child.on('message', (message) => {
-      const report = nodeReportSchema.safeParse(message)
-      if (!report.success) return
-      if (report.data.type === 'ready') return settle()
-      const { code, message: text, hint } = report.data
-      settle(new ClawmeshError(code in errorCodes ? (code as ErrorCode) : 'INTERNAL', text, { hint }))
+      const failure = failureIn(message, options)
+      if (failure || nodeReportSchema.safeParse(message).success) settle(failure)
     })
     child.send(options.plan, (error) => error && settle(error))
   })
+}
+
+/** What a node that was up says of its own end: to be asked when it has ended. */
+function lastWords(child: ChildProcess, options: KeeperOptions): () => ClawmeshError | undefined {
+  let told: ClawmeshError | undefined
+  child.on('message', (message) => {
+    told ??= failureIn(message, options)
+  })
+  return () => told
+}
+
+function failureIn(message: unknown, { name }: KeeperOptions): ClawmeshError | undefined {
+  const report = nodeReportSchema.safeParse(message)
+  if (!report.success || report.data.type !== 'failed') return undefined
+  const { code, message: text, hint } = report.data
+  return new ClawmeshError(code in errorCodes ? (code as ErrorCode) : 'INTERNAL', text, { hint, data: { node: name } })
 }
 
 function ending(child: ChildProcess): Promise<string> {
