@@ -19,7 +19,7 @@ try {
     assert.notEqual(execFileSync('readlink', [`/proc/${holder.pid}/ns/net`]).toString(), own)
   })
   ip('link', 'set', 'lo', 'up')
-  ip('link', 'add', 'cable', 'type', 'veth', 'peer', 'name', 'far')
+  ip('link', 'add', 'name', 'cable', 'type', 'veth', 'peer', 'name', 'far')
   ip('link', 'set', 'far', 'netns', String(holder.pid))
   ip('addr', 'add', `${here}/24`, 'dev', 'cable')
   ip('link', 'set', 'cable', 'up')

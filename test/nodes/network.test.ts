@@ -9,7 +9,19 @@ import { fileURLToPath } from 'node:url'
 
 const inside = fileURLToPath(new URL('./network-host.js', import.meta.url))
 const unshare = ['unshare', '--user', '--map-root-user', '--net', '--']
-const able = spawnSync('unshare', [...unshare.slice(1), 'ip', 'link', 'add', 'a', 'type', 'veth', 'peer', 'name', 'b'])
+const able = spawnSync('unshare', [
+  ...unshare.slice(1),
+  'ip',
+  'link',
+  'add',
+  'name',
+  'near',
+  'type',
+  'veth',
+  'peer',
+  'name',
+  'far',
+])
 
 describe('two hosts on a network', {
   skip: able.status === 0 ? false : 'no network namespaces can be made here',
