@@ -24,6 +24,9 @@ export interface Addresses {
   readonly actorKeys: string
   /** Under which the authority says whose certificates are no longer good. */
   readonly revokedKey: string
+  /** The bucket of tasks, and where the journal of one begins. */
+  readonly tasks: string
+  readonly taskKey: (task: string) => string
   /** The audit stream and the subject on which one producer appends. */
   readonly auditStream: string
   readonly auditSubjects: string
@@ -50,6 +53,8 @@ export function addressesOf(mesh: string, secret: Uint8Array): Addresses {
     actorKey: (name) => `actor.${hidden('actor', name)}`,
     actorKeys: 'actor.*',
     revokedKey: 'revoked',
+    tasks: `cm-${mesh}-tasks`,
+    taskKey: (task) => `task-${hidden('task', task)}`,
     auditStream: `cm-${mesh}-audit`,
     auditSubjects: `cm-audit.${mesh}.*`,
     audit: (producer) => `cm-audit.${mesh}.${producer}`,

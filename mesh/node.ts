@@ -14,10 +14,12 @@ import { type Chain, memoryChain } from './audit/chain.js'
 import type { AuditEvent, EventKind } from './audit/event.js'
 import { AuditWriter } from './audit/writer.js'
 import { Cell } from './cell.js'
+import { Deadlines } from './deadlines.js'
 import { type Advert, Directory, type NodeInfo } from './directory.js'
 import { Inbound } from './inbound.js'
+import type { Letter } from './letter.js'
 import { Outbound } from './outbound.js'
-import { type Letter, Post } from './post.js'
+import { Post } from './post.js'
 import { ActorRef } from './ref.js'
 import { Refusals } from './refusals.js'
 import { type Certificate, readCertificate } from './seal/certificate.js'
@@ -118,12 +120,15 @@ export class MeshNode {
       deliver: (letter) => this.#deliver(letter),
       refuse: (error, peer) => this.#refusals.count(error.code, error.message, peer?.certificate.name),
     })
+    const deadlines = new Deadlines()
     const send: Post['send'] = (peer, kind, call, deadline, body) => this.#post.send(peer, kind, call, deadline, body)
     this.#outbound = new Outbound({
-      locate: (target, withinMs) => this.#locate(target, withinMs),
+      find: (target) => this.#find(target),
+      await: (target, withinMs) => directory.wait(() => this.#find(target), withinMs),
       send,
       notAsked: ({ certificate }) =>
         this.#refusals.count('UNAUTHENTIC', 'An answer arrived from a node that was not asked.', certificate.name),
+      deadlines,
       now,
     })
     this.#inbound = new Inbound({
@@ -131,6 +136,7 @@ export class MeshNode {
       send,
       refused: (error, peer) => this.#refusals.count(error.code, error.message, peer.certificate.name),
       crashed: (cell, error) => void this.#crashed(cell, error),
+      deadlines,
       now,
     })
   }
@@ -152,7 +158,10 @@ export class MeshNode {
     for (const definition of hosts) this.#hosts.set(definition.name, definition)
     this.#transport.onConnection((connected) => this.#connection(connected))
     this.directory.onLost((node) => this.#lost(node))
-    this.directory.onReturned(({ peer }) => this.#outbound.lose(peer))
+    this.directory.onReturned(({ peer }) => {
+      this.#outbound.lose(peer)
+      this.#post.renew(peer)
+    })
     this.directory.onTaken((actor) =>
       this.#cells.get(actor)?.end(new ClawmeshError('CANCELLED', `Actor "${actor}" runs elsewhere now.`)),
     )
@@ -260,12 +269,10 @@ export class MeshNode {
     }
   }
 
-  #locate(target: string, withinMs: number): Promise<Peer | undefined> {
-    return this.directory.wait(() => {
-      if (this.#cells.has(target)) return this.self
-      const node = nodeOf(target)
-      return node === undefined ? this.directory.locate(target) : this.directory.node(node)?.peer
-    }, withinMs)
+  #find(target: string): Peer | undefined {
+    if (this.#cells.has(target)) return this.self
+    const node = nodeOf(target)
+    return node === undefined ? this.directory.locate(target) : this.directory.node(node)?.peer
   }
 
   async #crashed(cell: Cell, error: unknown): Promise<void> {
@@ -308,7 +315,7 @@ export class MeshNode {
   #lost(node: NodeInfo): void {
     this.#outbound.lose(node.peer)
     this.#inbound.lose(node.peer)
-    this.#post.forget(node.peer)
+    this.#post.lose(node.peer)
     if (!this.#closing) void this.note('node.lost', { name: node.name }).catch(() => undefined)
   }
 }

@@ -9,10 +9,10 @@ import { ClawmeshError } from '../policies/errors.js'
 
 const accessSchema = z.object({
   servers: z.array(z.string()),
-  user: z.object({ token: z.string(), seed: z.string(), inbox: z.string() }),
+  user: z.object({ token: z.string(), seed: z.string(), inbox: z.string().exactOptional() }),
   tlsAuthority: z.string().optional(),
 })
-export type Access = z.output<typeof accessSchema> & NatsAccess
+export type Access = NatsAccess
 
 export function readAccess(file: string): Access {
   try {

@@ -17,9 +17,10 @@ import { parseProfile } from '../policies/profile.js'
 import { type Availability, sandboxAvailability } from '../sandbox/availability.js'
 import { sandboxName, sandboxService } from '../sandbox/service.js'
 import { readAccess } from './access.js'
+import { debater } from './agents/debate/debater.js'
 import { worker } from './agents/worker.js'
 import { isDue, keepCertified, renewed } from './certified.js'
-import { takeLock } from './lock.js'
+import { takeLock } from './lock.mjs'
 import { log } from './log.js'
 import { openModels } from './models.js'
 import { type NodePlan, type NodeReport, nodePlanSchema } from './plan.js'
@@ -61,7 +62,7 @@ async function boot(plan: NodePlan): Promise<Running> {
   await beAlone(`${plan.chain}.lock`)
   const earlier = readCredentials(plan.credentials, undefined)
   const { name, roles, holder } = earlier.certificate
-  const [transport, availability, backend, hardware] = await Promise.all([
+  const [transport, availability, models, hardware] = await Promise.all([
     connectNats({ ...readAccess(plan.access), name: holder }),
     plan.sandbox ? testSandbox() : undefined,
     plan.inference ? openModels(plan.inference) : undefined,
@@ -69,21 +70,25 @@ async function boot(plan: NodePlan): Promise<Running> {
   ])
   void transport.ended().then((reason) => reason && turnedAway(reason))
   const credentials = isDue(earlier, Date.now()) ? await freshened(earlier, plan, transport) : earlier
+  const backend = models?.backend
+  const notes = models?.notes ?? []
+  if (availability && !availability.available)
+    notes.push(`no action can run here: ${availability.reason}. ${availability.hint}`)
+  for (const note of notes) log.warn(note)
   // Both kinds of backend compute on this machine: servers elsewhere are refused when the backend is opened.
   const advert = {
     hardware,
     sandbox: availability?.available ?? false,
     model: backend?.model.name ?? null,
     zone: backend ? 'mesh' : null,
+    notes,
   }
-  const hosts = (self: MeshNode) => (roles.includes('worker') ? [worker(self)] : [])
+  const hosts = (self: MeshNode) => (roles.includes('worker') ? [worker(self), debater(self)] : [])
   const node = await joinMesh({ credentials, transport, chain: openChain(plan.chain), advert, hosts })
   if (plan.sandbox && availability?.available) {
     const profile = parseProfile(plan.sandbox.policy, plan.sandbox.policyName)
     await node.note('policy.loaded', { name: plan.sandbox.policyName, text: plan.sandbox.policy })
     await node.spawn(sandboxService(node, { workspace: plan.sandbox.workspace, profile }), { as: sandboxName(name) })
-  } else if (availability && !availability.available) {
-    log.warn({ reason: availability.reason, hint: availability.hint }, 'this node does not offer the sandbox role')
   }
   if (backend) {
     await node.note('model.loaded', { ...backend.model })

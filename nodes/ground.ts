@@ -1,11 +1,13 @@
 /** What a mesh on this machine stands on: its authority, an embedded broker on its store, and connections with every right on it. */
+import { existsSync, rmSync } from 'node:fs'
 import { type Addresses, addressesOf } from '../mesh/address.js'
 import { BrokerAccounts } from '../mesh/broker/accounts.js'
 import { type Broker, startBroker } from '../mesh/broker/broker.js'
 import { openBrokerKeys } from '../mesh/broker/keys.js'
 import { type Authority, openAuthority } from '../mesh/seal/authority.js'
 import { connectNats, type NatsTransport } from '../mesh/transport/nats.js'
-import type { ClawmeshError } from '../policies/errors.js'
+import { ClawmeshError } from '../policies/errors.js'
+import { writeAuditAccess } from './audit/access.js'
 import { Register } from './authority/register.js'
 import { type BrokerTls, openBrokerTls } from './authority/tls.js'
 import type { Config } from './config.js'
@@ -23,6 +25,8 @@ export interface GroundOptions {
   progress: (text: string) => void
   /** The broker could not be kept running. */
   onFailure?: (error: ClawmeshError) => void
+  /** Aborted: what is being started is not wanted any more, and whoever starts it rejects with the reason. */
+  signal?: AbortSignal
 }
 
 export interface Ground {
@@ -39,7 +43,8 @@ export interface Ground {
 }
 
 export async function openGround(options: GroundOptions): Promise<Ground> {
-  const { config, folder, host = '127.0.0.1', port, progress, onFailure } = options
+  const { config, folder, host = '127.0.0.1', port, progress, onFailure, signal } = options
+  refuseWithoutAuthority(folder)
   const authority = openAuthority(folder.authority, Date.now(), options.certificateLifeMs)
   const addresses = addressesOf(authority.mesh, authority.meshKey)
   const accounts = new BrokerAccounts(openBrokerKeys(folder.authority), addresses)
@@ -57,12 +62,14 @@ export async function openGround(options: GroundOptions): Promise<Ground> {
       cache: config.cache,
       releases: config.natsReleases,
       progress,
+      ...(signal ? { signal } : {}),
     },
     onRestart: (reason) => progress(`the broker is started again: ${reason}`),
     ...(onFailure ? { onFailure } : {}),
   })
   const open: NatsTransport[] = []
   const close = async () => {
+    rmSync(folder.auditAccess, { force: true })
     await Promise.all(open.map((transport) => transport.close()))
     await broker.stop()
   }
@@ -74,7 +81,10 @@ export async function openGround(options: GroundOptions): Promise<Ground> {
       open.push(transport)
       return transport
     }
+    signal?.throwIfAborted()
     const [transport, records] = [await connect('mesh'), await connect('audit')]
+    const auditor = { servers: [broker.url], user: await accounts.auditor(), tlsAuthority: tls?.authority }
+    writeAuditAccess(folder.auditAccess, auditor)
     return { authority, accounts, register, addresses, broker, tls, transport, records, close }
   } catch (error) {
     await close()
@@ -83,3 +93,15 @@ export async function openGround(options: GroundOptions): Promise<Ground> {
 }
 
 export const isLoopback = (host: string): boolean => /^127\.|^localhost$|^::1$/.test(host)
+
+/** A new authority would know neither the nodes of the old one nor their trail. */
+function refuseWithoutAuthority({ path, authority, nodes }: DataFolder): void {
+  if (existsSync(authority) || nodes().length === 0) return
+  throw new ClawmeshError(
+    'UNAUTHENTIC',
+    `The data folder ${path} holds nodes, but the keys of their authority are gone.`,
+    {
+      hint: `Restore ${authority} from a backup, or start a new mesh in another folder with --data.`,
+    },
+  )
+}

@@ -23,6 +23,8 @@ export interface KeeperOptions {
   logFolder: string
   onRestart?: (name: string, reason: string) => void
   onGiveUp?: (name: string, error: ClawmeshError) => void
+  /** Aborted before the node is ready: it is ended, and the reason is what is told. */
+  signal?: AbortSignal
 }
 
 export interface KeptNode {
@@ -39,7 +41,7 @@ export async function keepNode(options: KeeperOptions): Promise<KeptNode> {
       await ready(child, options)
       break
     } catch (error) {
-      if (start === startsAllowed || !ClawmeshError.from(error).retry) throw error
+      if (options.signal?.aborted || start === startsAllowed || !ClawmeshError.from(error).retry) throw error
       options.onRestart?.(options.name, `did not come up (${ClawmeshError.from(error).message})`)
       child = startProcess(options)
     }
@@ -114,19 +116,24 @@ function firstReport(child: ChildProcess, options: KeeperOptions): Promise<void>
       clearTimeout(timer)
       child.removeAllListeners('message')
       child.removeListener('exit', onExit)
+      options.signal?.removeEventListener('abort', onAbort)
       if (error) reject(error)
       else resolve()
     }
     const failed = (why: string) =>
       new ClawmeshError('UNREACHABLE', `Node "${options.name}" ${why}.`, { hint: `Its log is ${logOf(options)}.` })
     const onExit = () => settle(failed('ended before it was ready'))
+    const onAbort = () => settle(options.signal?.reason)
     const timer = setTimeout(() => settle(failed('was not ready in time')), startTimeoutMs)
+    if (options.signal?.aborted) return onAbort()
+    options.signal?.addEventListener('abort', onAbort)
     child.once('exit', onExit)
     child.on('message', (message) => {
       const failure = failureIn(message, options)
       if (failure || nodeReportSchema.safeParse(message).success) settle(failure)
     })
-    child.send(options.plan, (error) => error && settle(error))
+    // The pipe breaks when the process was killed before it could read.
+    child.send(options.plan, (error) => error && settle(failed('ended before it was ready')))
   })
 }
 

@@ -36,7 +36,7 @@ export async function enrolHere(
   const seed = brokerSeed(files.access)
   const brokerKey = publicKeyOf(seed)
   await register.admit({ name, holder, roles: [...roles], brokerKeys: [brokerKey], since: now })
-  const token = await accounts.memberToken(holder, name, brokerKey)
+  const token = await accounts.memberToken(credentials.certificate, brokerKey)
   const access: Access = {
     servers: [broker.url],
     user: { token, seed, inbox: addresses.repliesTo(holder) },

@@ -3,6 +3,7 @@
  * happens to one of them, what was started here is ended here.
  */
 import { openChain } from '../mesh/audit/chain.js'
+import { checkpointMark } from '../mesh/audit/checkpoint.js'
 import type { Broker } from '../mesh/broker/broker.js'
 import { joinMesh, type MeshNode } from '../mesh/index.js'
 import { writeRevocations } from '../mesh/seal/revocation.js'
@@ -71,22 +72,28 @@ export class Site {
 }
 
 export async function startSite(options: SiteOptions): Promise<Site> {
-  const { folder, progress } = options
+  const { folder, progress, signal } = options
   const ground = await openGround(options)
   const undo: (() => Promise<unknown>)[] = [() => ground.close()]
   try {
     const { broker } = ground
     progress(`nats-server ${broker.binary.version} (${broker.binary.source}) at ${broker.url}`)
-    await ground.transport.provideDirectory(ground.addresses)
+    await ground.transport.provideBuckets(ground.addresses)
     await ground.records.provideAudit(ground.addresses)
     await publishRevocations(ground)
+    signal?.throwIfAborted()
+
     const node = await supervise(ground, folder, progress)
     undo.push(() => node.close())
+    const found = checkpointMark(folder.checkpoints)
+    if (found) await node.note('checkpoints.found', found)
+
     const servers = serversOf({ host: '127.0.0.1', ...options }, broker.port, ground.tls !== undefined)
     const desk = await openDesk(ground, node, servers)
     writeReachable(folder.authority, { local: broker.url, servers, tlsAuthority: ground.tls?.authority })
     undo.push(async () => desk.unsubscribe())
     const kept = await startNodes(options, ground, undo)
+    signal?.throwIfAborted()
     await Promise.all(kept.map(({ name }) => node.directory.wait(() => node.directory.node(name), appearWithinMs)))
     return new Site({ node, kept, ground, folder, desk })
   } catch (error) {
@@ -125,7 +132,7 @@ export async function publishRevocations({ authority, register, transport, addre
 }
 
 async function startNodes(
-  { folder, nodes, progress, onFailure }: SiteOptions,
+  { folder, nodes, progress, onFailure, signal }: SiteOptions,
   ground: Ground,
   undo: (() => Promise<unknown>)[],
 ): Promise<KeptNode[]> {
@@ -139,6 +146,7 @@ async function startNodes(
         onRestart: (_, reason) => progress(`node ${name} ${reason}; it is started again`),
         // One that was revoked is gone by somebody's will; the rest goes on.
         onGiveUp: (_, error) => (error.code === 'DENIED' ? progress(error.message) : onFailure(error)),
+        ...(signal ? { signal } : {}),
       })
       undo.push(() => kept.stop())
       return kept

@@ -75,6 +75,7 @@ export class Sequence {
     if (allowed.length === 0)
       throw new ClawmeshError('MODEL_FAILED', 'None of the offered tools can be called for this request.', {
         hint: 'Name the file or the text that the request is about.',
+        data: { unusable: true },
       })
     return allowed.length === 1 ? allowed[0] : undefined
   }
@@ -131,6 +132,7 @@ function callWriter(loaded: Loaded, request: GenerateRequest, emit: (event: Gene
     cut: () => {
       throw new ClawmeshError('MODEL_FAILED', 'The tool call did not come to its end within the tokens it was given.', {
         hint: 'Raise maxTokens, or shorten the request.',
+        data: { unusable: true },
       })
     },
   }

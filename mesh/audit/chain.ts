@@ -1,6 +1,7 @@
 /**
  * A producer's own chain file: each record is on this disk before anybody else hears of it. Framed as a 4-byte length and the bytes. A frame that a
- * crash cut short was never acknowledged to anybody and is cut off when the file is opened again.
+ * crash cut short was never acknowledged to anybody and is moved aside when the file is opened again. What the stream is known to have must be there
+ * whole: a file with fewer records was damaged, not cut short.
  */
 import {
   closeSync,
@@ -10,7 +11,6 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
-  readSync,
   writeSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
@@ -46,14 +46,26 @@ export function memoryChain(): Chain {
   }
 }
 
+/** Throws AUDIT_BROKEN if records are missing that were sent. */
 export function openChain(path: string): Chain {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  const bytes = existsSync(path) ? new Uint8Array(readFileSync(path)) : new Uint8Array()
+  const { records, end } = readFrames(bytes)
+  let sent = readCount(path)
+  if (sent > records.length) {
+    throw new ClawmeshError(
+      'AUDIT_BROKEN',
+      `The chain file ${path} holds ${records.length} whole records; ${sent} were sent to the stream. It was damaged after byte ${end}.`,
+      { hint: 'Keep it as it is, compare it with the stream (`clawmesh audit verify`) and restore it from a backup.' },
+    )
+  }
   const file = openSync(path, existsSync(path) ? 'r+' : 'w+', 0o600)
-  const { records, end } = readFrames(new Uint8Array(readFileSync(path)))
-  ftruncateSync(file, end)
+  if (end < bytes.length) {
+    putAside(`${path}.cut-${end}`, bytes.subarray(end))
+    ftruncateSync(file, end)
+  }
   let position = end
-  const mark = openSync(`${path}.sent`, existsSync(`${path}.sent`) ? 'r+' : 'w+', 0o600)
-  let sent = Math.min(readCount(mark), records.length)
+  const mark = openSync(markOf(path), existsSync(markOf(path)) ? 'r+' : 'w+', 0o600)
   return {
     read: () => records,
     append: (record) => {
@@ -88,15 +100,35 @@ export function openChain(path: string): Chain {
   }
 }
 
-/** Reads a chain file that another process writes. */
-export function readChain(path: string): Uint8Array[] {
-  return existsSync(path) ? readFrames(new Uint8Array(readFileSync(path))).records : []
+/** A producer's own copy of its chain, as one finds it on its disk. */
+export interface OwnCopy {
+  records: Uint8Array[]
+  /** How many of them the stream is known to have had; may be too few. */
+  sent: number
 }
 
-function readCount(mark: number): number {
-  const text = Buffer.alloc(16)
-  readSync(mark, text, 0, 16, 0)
-  return Number(text.toString('latin1').trim()) || 0
+/** Reads a chain file that another process writes. */
+export function readChain(path: string): OwnCopy {
+  // The count first: it never runs ahead of the records.
+  const sent = readCount(path)
+  return { records: existsSync(path) ? readFrames(new Uint8Array(readFileSync(path))).records : [], sent }
+}
+
+const markOf = (path: string) => `${path}.sent`
+
+function readCount(path: string): number {
+  return existsSync(markOf(path)) ? Number(readFileSync(markOf(path), 'latin1').trim()) || 0 : 0
+}
+
+/** On disk before the chain lets go of it. */
+function putAside(path: string, bytes: Uint8Array): void {
+  const aside = openSync(path, 'a', 0o600)
+  try {
+    for (let at = 0; at < bytes.length; ) at += writeSync(aside, bytes, at)
+    fdatasyncSync(aside)
+  } finally {
+    closeSync(aside)
+  }
 }
 
 function readFrames(bytes: Uint8Array): { records: Uint8Array[]; end: number } {

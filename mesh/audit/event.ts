@@ -28,6 +28,10 @@ export const eventKinds = [
   'approval.answered',
   'vote.cast',
   'vote.decided',
+  'checkpoints.found',
+  'debate.opened',
+  'debate.round',
+  'debate.lost',
 ] as const
 export type EventKind = (typeof eventKinds)[number]
 

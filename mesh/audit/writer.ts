@@ -117,26 +117,29 @@ export class AuditWriter {
   #send(): void {
     if (this.#sending) return
     this.#sending = true
-    void this.#sendAll().finally(() => {
-      this.#sending = false
-    })
+    void this.#sendAll()
   }
 
   async #sendAll(): Promise<void> {
     const { log, addresses, chain } = this.#options
-    while (this.#queue.length > 0 && !this.#closed) {
-      const batch = batchOf(this.#queue)
-      const wire = encode(batch)
-      const id = this.#idOf(this.#sent, batch.length)
-      while (!(await this.#sentOnce(() => log.append(addresses.audit(this.#producer), id, wire)))) {
+    try {
+      while (this.#queue.length > 0 && !this.#closed) {
+        const batch = batchOf(this.#queue)
+        const wire = encode(batch)
+        const id = this.#idOf(this.#sent, batch.length)
+        while (!(await this.#sentOnce(() => log.append(addresses.audit(this.#producer), id, wire)))) {
+          if (this.#closed) return
+          await new Promise((resolve) => setTimeout(resolve, retryMs))
+        }
         if (this.#closed) return
-        await new Promise((resolve) => setTimeout(resolve, retryMs))
+        this.#queue.splice(0, batch.length)
+        this.#sent += batch.length
+        chain.markSent(this.#sent)
+        this.#tellWaiting()
       }
-      if (this.#closed) return
-      this.#queue.splice(0, batch.length)
-      this.#sent += batch.length
-      chain.markSent(this.#sent)
-      this.#tellWaiting()
+    } finally {
+      // In the same breath as the last look at the queue: what is appended a moment later must find nobody sending.
+      this.#sending = false
     }
   }
 

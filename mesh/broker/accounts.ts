@@ -4,9 +4,17 @@
  */
 import { encodeAccount, encodeOperator, encodeUser, newScopedSigner, type OperatorLimits } from '@nats-io/jwt'
 import { createUser, fromPublic } from '@nats-io/nkeys'
+import type { Role } from '../../policies/roles.js'
 import type { Addresses } from '../address.js'
 import { type BrokerKeys, seedOf } from './keys.js'
-import { joinerPermissions, memberPermissions, nodeTag, type Permissions } from './permissions.js'
+import {
+  auditorPermissions,
+  joinerPermissions,
+  memberPermissions,
+  nodeTag,
+  type Permissions,
+  supervisorPermissions,
+} from './permissions.js'
 import { signJoinerToken } from './token.js'
 
 /** What lets one in: a token, and the seed of the key that it names. */
@@ -15,6 +23,13 @@ export interface BrokerUser {
   readonly seed: string
   /** The prefix under which the broker's answers come; the broker's own choice of words if left out. */
   readonly inbox?: string
+}
+
+/** As much of a certificate as says what its holder may do on the broker. */
+export interface Certified {
+  readonly holder: string
+  readonly name: string
+  readonly roles: readonly Role[]
 }
 
 /** All that the broker must be told. */
@@ -70,7 +85,8 @@ export class BrokerAccounts {
 
   /** The account of the mesh's traffic: the one that changes when a node is revoked. */
   meshToken(revocations: RevokedUsers): Promise<string> {
-    const { operator, mesh, audit, member, joiner } = this.#keys
+    const { operator, mesh, audit, member, supervisor, joiner } = this.#keys
+    const permitted = supervisorPermissions(this.#addresses)
     return encodeAccount(
       'mesh',
       mesh,
@@ -79,6 +95,7 @@ export class BrokerAccounts {
         imports: [{ ...this.#auditService(), account: audit.getPublicKey() }],
         signing_keys: [
           newScopedSigner(member, 'member', { ...permits(memberPermissions(this.#addresses)), ...scopes }),
+          newScopedSigner(supervisor, 'supervisor', { ...permits(permitted), ...scopes }),
           newScopedSigner(joiner, 'joiner', { ...permits(joinerPermissions(this.#addresses)), ...narrow }),
         ],
         revocations,
@@ -88,12 +105,13 @@ export class BrokerAccounts {
   }
 
   /** A token for the user of a certified node, who keeps the seed to himself. */
-  memberToken(holder: string, nodeName: string, publicKey: string): Promise<string> {
+  memberToken({ holder, name, roles }: Certified, publicKey: string): Promise<string> {
     const claims = {
       issuer_account: this.#keys.mesh.getPublicKey(),
-      tags: [`${nodeTag}:${this.#addresses.nodeToken(nodeName)}`],
+      tags: [`${nodeTag}:${this.#addresses.nodeToken(name)}`],
     }
-    return encodeUser(holder, fromPublic(publicKey), this.#keys.member, claims, { scopedUser: true })
+    const signer = roles.includes('supervisor') ? this.#keys.supervisor : this.#keys.member
+    return encodeUser(holder, fromPublic(publicKey), signer, claims, { scopedUser: true })
   }
 
   /** A token for whoever holds an invitation: short, since it is typed in as a part of it. */
@@ -111,6 +129,13 @@ export class BrokerAccounts {
   async administrator(account: 'system' | 'mesh' | 'audit'): Promise<BrokerUser> {
     const user = createUser()
     return { token: await encodeUser('authority', user, this.#keys[account], scopes), seed: seedOf(user) }
+  }
+
+  /** A user that may read the audit stream and do nothing else; new each time. */
+  async auditor(): Promise<BrokerUser> {
+    const user = createUser()
+    const claims = { ...permits(auditorPermissions(this.#addresses)), ...scopes }
+    return { token: await encodeUser('auditor', user, this.#keys.audit, claims), seed: seedOf(user) }
   }
 
   /** One message to it is one record, acknowledged; nothing else of the audit account can be reached through it. */

@@ -42,6 +42,7 @@ const restartWindowMs = 30_000
 
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const binary = await findBroker(options.search)
+  options.search.signal?.throwIfAborted()
   mkdirSync(options.folder, { recursive: true, mode: 0o700 })
   const { host = loopback } = options
   if (options.port !== 0) await checkFree(host, options.port)

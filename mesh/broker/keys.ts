@@ -14,6 +14,7 @@ export interface BrokerKeys {
   readonly audit: KeyPair
   /** Sign users of the mesh's account who may do what the scope of the key says, and cannot sign any other. */
   readonly member: KeyPair
+  readonly supervisor: KeyPair
   readonly joiner: KeyPair
 }
 
@@ -24,6 +25,7 @@ const storedSchema = z.object({
   mesh: seed,
   audit: seed,
   member: seed,
+  supervisor: seed,
   joiner: seed,
 })
 
@@ -34,6 +36,7 @@ export function createBrokerKeys(): BrokerKeys {
     mesh: createAccount(),
     audit: createAccount(),
     member: createAccount(),
+    supervisor: createAccount(),
     joiner: createAccount(),
   }
 }
@@ -61,13 +64,14 @@ function load(file: string): BrokerKeys {
 }
 
 function mapKeys<A, B>(keys: Record<keyof BrokerKeys, A>, change: (key: A) => B): Record<keyof BrokerKeys, B> {
-  const { operator, system, mesh, audit, member, joiner } = keys
+  const { operator, system, mesh, audit, member, supervisor, joiner } = keys
   return {
     operator: change(operator),
     system: change(system),
     mesh: change(mesh),
     audit: change(audit),
     member: change(member),
+    supervisor: change(supervisor),
     joiner: change(joiner),
   }
 }

@@ -12,7 +12,6 @@ export interface Permissions {
  */
 export function memberPermissions(addresses: Addresses): Permissions {
   const bucket = addresses.directory
-  const stream = `KV_${bucket}`
   return {
     publish: [
       addresses.inboxes,
@@ -21,17 +20,29 @@ export function memberPermissions(addresses: Addresses): Permissions {
       `$KV.${bucket}.${addresses.nodeKeyAt(`{{tag(${nodeTag})}}`)}`,
       `$KV.${bucket}.${addresses.actorKeys}`,
       '$JS.API.INFO',
-      `$JS.API.STREAM.INFO.${stream}`,
-      `$JS.API.STREAM.MSG.GET.${stream}`,
-      `$JS.API.DIRECT.GET.${stream}`,
-      `$JS.API.DIRECT.GET.${stream}.>`,
-      `$JS.API.CONSUMER.CREATE.${stream}`,
-      `$JS.API.CONSUMER.CREATE.${stream}.>`,
-      `$JS.API.CONSUMER.INFO.${stream}.>`,
-      `$JS.API.CONSUMER.DELETE.${stream}.>`,
+      ...reading(bucket),
       '$JS.FC.>',
     ],
     subscribe: [addresses.inboxesOf('{{name()}}'), `${addresses.repliesTo('{{name()}}')}.>`],
+  }
+}
+
+/** Of a node that supervises: the journals of tasks as well. */
+export function supervisorPermissions(addresses: Addresses): Permissions {
+  const { publish, subscribe } = memberPermissions(addresses)
+  return { publish: [...publish, `$KV.${addresses.tasks}.>`, ...reading(addresses.tasks)], subscribe }
+}
+
+/** Of whoever reads the audit stream, in the account that holds it. */
+export function auditorPermissions({ auditStream }: Addresses): Permissions {
+  return {
+    publish: [
+      '$JS.API.INFO',
+      `$JS.API.STREAM.INFO.${auditStream}`,
+      `$JS.API.CONSUMER.CREATE.${auditStream}`,
+      ...['CREATE', 'INFO', 'DELETE', 'MSG.NEXT'].map((verb) => `$JS.API.CONSUMER.${verb}.${auditStream}.>`),
+    ],
+    subscribe: ['_INBOX.>'],
   }
 }
 
@@ -41,3 +52,18 @@ export function joinerPermissions(addresses: Addresses): Permissions {
 }
 
 export const nodeTag = 'node'
+
+/** To read a bucket, and to watch it. */
+function reading(bucket: string): string[] {
+  const stream = `KV_${bucket}`
+  return [
+    `$JS.API.STREAM.INFO.${stream}`,
+    `$JS.API.STREAM.MSG.GET.${stream}`,
+    `$JS.API.DIRECT.GET.${stream}`,
+    `$JS.API.DIRECT.GET.${stream}.>`,
+    `$JS.API.CONSUMER.CREATE.${stream}`,
+    `$JS.API.CONSUMER.CREATE.${stream}.>`,
+    `$JS.API.CONSUMER.INFO.${stream}.>`,
+    `$JS.API.CONSUMER.DELETE.${stream}.>`,
+  ]
+}

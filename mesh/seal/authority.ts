@@ -9,12 +9,14 @@ import { type Certificate, issueCertificate } from './certificate.js'
 import {
   type AgreementKey,
   agreementKey,
+  digest,
   fingerprint,
   fromHex,
   hex,
   randomBytes,
   type SigningKey,
   signingKey,
+  utf8,
 } from './keys.js'
 
 /** Long enough for a night without the authority, short enough that a stolen key whose revocation is kept from a node does not serve for long. */
@@ -38,6 +40,8 @@ export interface Authority {
   readonly auditor: AgreementKey
   /** Known to every member and to nobody else: seals what is meant for all, such as the directory. */
   readonly meshKey: Uint8Array
+  /** Seals the journals of tasks; for supervisors. */
+  readonly tasksKey: Uint8Array
   certify(name: string, roles: readonly Role[], publicKey: Uint8Array, now: number): Certificate
 }
 
@@ -94,6 +98,7 @@ function authorityOf(
   return {
     mesh,
     ...keys,
+    tasksKey: digest(utf8('clawmesh tasks 1\0'), keys.root.secretKey),
     certify: (name, roles, publicKey, now) =>
       issueCertificate({ mesh, name, publicKey, roles, notBefore: now, notAfter: now + lifeMs }, keys.root),
   }

@@ -12,7 +12,7 @@ import { z } from 'zod'
 import { ClawmeshError, type ErrorCode, errorCodes } from '../../policies/errors.js'
 import { roles } from '../../policies/roles.js'
 import { binary, decode, encode } from '../codec.js'
-import { openWith, sealWith } from './channel.js'
+import { openWith, sealWith } from './box.js'
 import { agreementKey, digest, type SigningKey, sign, utf8, verifies } from './keys.js'
 import { sodium } from './sodium.js'
 

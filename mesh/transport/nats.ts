@@ -161,9 +161,10 @@ export class NatsTransport implements Transport {
     )
   }
 
-  /** Makes the bucket of a mesh if it is not there. Only the authority may. */
-  async provideDirectory(addresses: Addresses): Promise<void> {
+  /** Makes the buckets of a mesh if they are not there. Only the authority may. */
+  async provideBuckets(addresses: Addresses): Promise<void> {
     await provideBucket(this.#connection, addresses.directory)
+    await provideBucket(this.#connection, addresses.tasks)
   }
 
   /** Makes the audit stream of a mesh if it is not there, in the account of this connection. */

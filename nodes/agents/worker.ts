@@ -33,7 +33,10 @@ const instructions =
   'You are a worker of a mesh of agents. Choose the one tool that does what the person asks and call it. Copy file names exactly as they stand in the request.'
 
 const thinkAgainMs = 150
-const unusableAnswers = 4
+const unusableAnswers = 3
+const failuresAllowed = 4
+/** A temperature at which a second answer differs from the first. */
+const freely = 0.7
 const partsAtOnce = 2
 
 export function worker(node: MeshNode) {
@@ -56,32 +59,48 @@ export function worker(node: MeshNode) {
 
 /**
  * Asks a model for a tool call. Thinking changes nothing, so what failed on the way (a model's process that died, a node that was lost) is asked again, of
- * any node that serves a model, until the deadline.
+ * any node that serves a model, until the deadline. An answer that cannot be used would come out the same again: the next ones are drawn more freely, and
+ * after a few the model is not up to it, which nobody needs to find out once more.
  */
 async function think(node: MeshNode, words: string, context: Context): Promise<ToolCall> {
-  const request = {
-    messages: [
-      { role: 'system' as const, content: instructions },
-      { role: 'user' as const, content: words },
-    ],
-    tools: offeredTools,
-    maxTokens: 400,
-    temperature: 0,
-  }
-  for (let unusable = 0; ; ) {
+  const messages = [
+    { role: 'system' as const, content: instructions },
+    { role: 'user' as const, content: words },
+  ]
+  let unusable = 0
+  for (let failures = 0; ; ) {
+    const request = {
+      messages,
+      tools: offeredTools,
+      maxTokens: 400,
+      ...(unusable === 0 ? { temperature: 0 } : { temperature: freely, seed: unusable }),
+    }
     try {
       const { calls } = await collect(node.ref(inferenceName(chooseModel(node))).stream(Generate, request, context))
       const [call] = calls
       if (call) return call
-      throw new ClawmeshError('MODEL_FAILED', 'The model answered without choosing a tool.')
+      throw new ClawmeshError('MODEL_FAILED', 'The model answered without choosing a tool.', {
+        data: { unusable: true },
+      })
     } catch (error) {
       const failure = ClawmeshError.from(error)
-      // An answer that cannot be used will hardly be better for asking on and on.
-      if (failure.code === 'MODEL_FAILED') unusable += 1
-      if (unusable >= unusableAnswers || !failure.retry || node.now() + thinkAgainMs > context.deadline) throw failure
+      if (failure.data['unusable'] === true) unusable += 1
+      else if (failure.code === 'MODEL_FAILED') failures += 1
+      if (unusable === unusableAnswers) throw unsuited(failure)
+      if (failures === failuresAllowed || !failure.retry || node.now() + thinkAgainMs > context.deadline) throw failure
       await setTimeout(thinkAgainMs, undefined, { signal: context.signal })
     }
   }
+}
+
+function unsuited({ message }: ClawmeshError): ClawmeshError {
+  return new ClawmeshError(
+    'MODEL_UNSUITED',
+    `${unusableAnswers} answers of the model cannot be used. The last: ${message}`,
+    {
+      hint: 'Say the request in other words, or use a more capable model.',
+    },
+  )
 }
 
 /** Nothing classifies prompts yet: each counts as the most sensitive. */
@@ -103,7 +122,7 @@ async function act(node: MeshNode, call: ToolCall, context: Context): Promise<Ac
   const chosen = able.find(({ name }) => name === node.name) ?? able[0]
   if (!chosen) {
     throw new ClawmeshError('SANDBOX_UNAVAILABLE', 'No node in the mesh can hold an action in a sandbox.', {
-      hint: 'Each node says in its log why it does not offer the sandbox role.',
+      hint: 'The start says why, and so does the log of each node.',
     })
   }
   return node.ref(sandboxName(chosen.name)).ask(RunAction, { tool: call.name, args: call.arguments }, context)

@@ -86,12 +86,12 @@ export class Desk {
 
   async #grantFor(name: string, granted: readonly Role[], publicKey: Uint8Array, { brokerKey }: Wish): Promise<Grant> {
     const { authority, accounts, servers, tlsAuthority } = this.#options
-    const { wire, holder } = authority.certify(name, granted, publicKey, this.#now())
+    const certificate = authority.certify(name, granted, publicKey, this.#now())
     return {
-      certificate: wire,
+      certificate: certificate.wire,
       meshKey: authority.meshKey,
       auditorKey: authority.auditor.publicKey,
-      brokerToken: await accounts.memberToken(holder, name, brokerKey),
+      brokerToken: await accounts.memberToken(certificate, brokerKey),
       servers,
       ...(tlsAuthority === undefined ? {} : { tlsAuthority }),
     }

@@ -13,7 +13,7 @@ import type { RevokedUsers } from '../../mesh/broker/accounts.js'
 import { writeWhole } from '../../mesh/disk.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { roles } from '../../policies/roles.js'
-import { takeLock } from '../lock.js'
+import { takeLock } from '../lock.mjs'
 
 const memberSchema = z.object({
   name: z.string(),

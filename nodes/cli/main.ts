@@ -6,16 +6,36 @@ import { parseArgs } from 'node:util'
 import { installation } from '../../mesh/installation.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { auditVerify } from './audit.js'
+import { auditExport } from './audit-export.js'
+import { auditKey } from './audit-key.js'
+import { auditQuery, auditTail } from './audit-show.js'
 import { type Command, parseConfig } from './command.js'
+import { debateCommand } from './debate.js'
 import { explain, failureOf } from './failure.js'
 import { invite } from './invite.js'
 import { join as joinCommand } from './join.js'
 import { nodes } from './nodes.js'
+import { policyExplain, policyTest } from './policy.js'
 import { revoke } from './revoke.js'
 import { start } from './start.js'
 import { up } from './up.js'
 
-const commands: Command[] = [start, up, invite, joinCommand, nodes, revoke, auditVerify]
+const commands: Command[] = [
+  start,
+  debateCommand,
+  up,
+  invite,
+  joinCommand,
+  nodes,
+  revoke,
+  auditVerify,
+  auditTail,
+  auditQuery,
+  auditExport,
+  auditKey,
+  policyTest,
+  policyExplain,
+]
 
 const given = process.argv.slice(2)
 // What nobody expected ends the process at once; nodes and broker see that and end too.

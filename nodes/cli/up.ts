@@ -62,6 +62,7 @@ async function runUp(_: string | undefined, values: Values): Promise<number> {
       nodes: [{ name: offer.name ?? machineName(), roles, plan }],
       progress,
       onFailure: (error) => stop.abort(error),
+      signal: stop.signal,
     })
     try {
       keepOffer(folder.path, offer)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "kernel.h"
@@ -47,22 +48,64 @@ static void map_owner(int tree, const struct stat *source)
     set_attributes(tree, K_AT_RECURSIVE, (struct k_mount_attr){.attr_set = K_MOUNT_IDMAP, .userns_fd = (uint64_t)last.map});
 }
 
+/* What is not a disk: names in there mean another thing for each process, or switch the machine's own settings. */
+static bool is_kernels(int path)
+{
+    static const unsigned magics[] = {
+        0x9fa0 /* proc */, 0x62656572 /* sysfs */, 0x27e0eb /* cgroup */, 0x63677270 /* cgroup2 */, 0x64626720 /* debugfs */,
+        0x74726163 /* tracefs */, 0x73636673 /* securityfs */, 0x62656570 /* configfs */, 0xcafe4a11 /* bpf */, 0x1cd1 /* devpts */,
+        0xde5e81e4 /* efivarfs */, 0x6e736673 /* nsfs */, 0x50494446 /* pidfs */, 0x19800202 /* mqueue */};
+    struct statfs found;
+    if (fstatfs(path, &found) != 0)
+        refuse(STAGE_MOUNTS, "cannot look at a file system");
+    for (size_t i = 0; i < sizeof magics / sizeof *magics; i++)
+        if ((unsigned)found.f_type == magics[i])
+            return true;
+    return false;
+}
+
+/*
+ * Opens exactly what was decided on, once: from here on only the descriptor is used. The path is real, so a link on it now has appeared
+ * since, and is an attempt to lead us elsewhere.
+ */
+static int open_source(const struct mount *mount, struct stat *found)
+{
+    struct k_open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = K_RESOLVE_NO_SYMLINKS | K_RESOLVE_NO_MAGICLINKS};
+    if (mount->kind == KIND_NEW) {
+        how.flags = O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC;
+        how.mode = 0666;
+    }
+    int source = (int)syscall(NR_openat2, AT_FDCWD, mount->source, &how, sizeof how);
+    if (source < 0 && (errno == ELOOP || errno == ENOTDIR || errno == EEXIST || (errno == ENOENT && mount->kind != KIND_NEW))) {
+        errno = 0;
+        refuse(STAGE_CHANGED, "%s", mount->source);
+    }
+    if (source < 0)
+        refuse(mount->kind == KIND_NEW ? STAGE_MAKE : STAGE_MOUNTS, "%s", mount->source);
+    if (fstat(source, found) != 0)
+        refuse(STAGE_MOUNTS, "cannot look at %s", mount->source);
+    errno = 0;
+    if (mount->access != ACCESS_DEVICE && is_kernels(source))
+        refuse(STAGE_MOUNTS, "%s is the kernel's", mount->source);
+    if ((mount->access == ACCESS_DEVICE) != S_ISCHR(found->st_mode) || S_ISBLK(found->st_mode))
+        refuse(STAGE_MOUNTS, "%s is a device, or should be one", mount->source);
+    if ((mount->kind == KIND_FOLDER) != S_ISDIR(found->st_mode))
+        refuse(STAGE_CHANGED, "%s", mount->source);
+    return source;
+}
+
 void root_open_trees(struct spec *spec, bool as_root)
 {
     for (struct mount *mount = spec->mounts; mount < spec->mounts + spec->mount_count; mount++) {
-        /* The path was resolved when it was decided on; a link that has appeared in it since is an attempt to lead us elsewhere. */
-        struct k_open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = K_RESOLVE_NO_SYMLINKS};
-        struct stat source;
-        int path = (int)syscall(NR_openat2, AT_FDCWD, mount->source, &how, sizeof how);
-        if (path < 0 || fstat(path, &source) != 0)
-            refuse(STAGE_MOUNTS, "%s", mount->source);
-        if ((mount->access == ACCESS_DEVICE) != S_ISCHR(source.st_mode) || S_ISBLK(source.st_mode)) {
-            errno = 0;
-            refuse(STAGE_MOUNTS, "%s is a device, or should be one", mount->source);
-        }
-        mount->folder = S_ISDIR(source.st_mode);
+        if (mount->access == ACCESS_PIN)
+            continue;
+        struct stat found;
+        int source = open_source(mount, &found);
+        if (mount->kind == KIND_NEW)
+            report("made %zu %llu %llu", (size_t)(mount - spec->mounts), (unsigned long long)found.st_dev,
+                   (unsigned long long)found.st_ino);
         mount->tree =
-            (int)syscall(NR_open_tree, path, "", K_AT_EMPTY_PATH | K_AT_RECURSIVE | K_OPEN_TREE_CLONE | O_CLOEXEC);
+            (int)syscall(NR_open_tree, source, "", K_AT_EMPTY_PATH | K_AT_RECURSIVE | K_OPEN_TREE_CLONE | O_CLOEXEC);
         if (mount->tree < 0)
             refuse(STAGE_MOUNTS, "cannot bind %s", mount->source);
         /* Private, so that nothing mounted here is ever seen outside. */
@@ -70,10 +113,10 @@ void root_open_trees(struct spec *spec, bool as_root)
                            (struct k_mount_attr){.attr_set = attributes[mount->access], .propagation = K_PROPAGATE_PRIVATE}) != 0)
             refuse(STAGE_MOUNTS, "cannot restrict the mount of %s", mount->source);
         /* Granted system folders stay as they are: what in them only root may read is not meant for an action. */
-        bool program_folder = mount->access == ACCESS_EXECUTE && mount->folder;
+        bool program_folder = mount->access == ACCESS_EXECUTE && mount->kind == KIND_FOLDER;
         if (as_root && mount->access != ACCESS_DEVICE && !program_folder)
-            map_owner(mount->tree, &source);
-        close(path);
+            map_owner(mount->tree, &found);
+        close(source);
     }
 }
 
@@ -180,6 +223,16 @@ static int open_parent(int root, const char *path, const char **last)
     }
 }
 
+/* The same folder over itself, with all that the mount above it says: owners, attributes. Nothing else lies below it yet. */
+static int copy_of(int folder, const char *path)
+{
+    struct stat found;
+    int tree = (int)syscall(NR_open_tree, folder, "", K_AT_EMPTY_PATH | K_AT_RECURSIVE | K_OPEN_TREE_CLONE | O_CLOEXEC);
+    if (tree < 0 || fstat(tree, &found) != 0 || !S_ISDIR(found.st_mode))
+        refuse(STAGE_ROOT, "cannot hold %s in place", path);
+    return tree;
+}
+
 static void place_mount(int root, const struct mount *mount)
 {
     const char *name;
@@ -187,16 +240,17 @@ static void place_mount(int root, const struct mount *mount)
     int point = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (point < 0 && errno == ENOENT) {
         require_own(parent, mount->target);
-        int made = mount->folder ? mkdirat(parent, name, 0755) : openat(parent, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0444);
+        int made = mount->kind == KIND_FOLDER ? mkdirat(parent, name, 0755) : openat(parent, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0444);
         if (made < 0)
             refuse(STAGE_ROOT, "cannot make a place for %s", mount->target);
-        if (!mount->folder)
+        if (mount->kind != KIND_FOLDER)
             close(made);
         point = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     }
     if (point < 0)
         refuse(STAGE_ROOT, "cannot open the place for %s", mount->target);
-    attach(mount->tree, point, "");
+    int tree = mount->access == ACCESS_PIN ? copy_of(point, mount->target) : mount->tree;
+    attach(tree, point, "");
     close(point);
     close(parent);
 }
@@ -218,9 +272,9 @@ void root_enter(struct spec *spec)
 
     int root = new_tmpfs(1 << 20, K_MOUNT_NOSUID | K_MOUNT_NODEV | K_MOUNT_NOEXEC);
     attach(root, AT_FDCWD, "/tmp"); /* any folder does, and this one is everywhere: the sources are open already */
-    struct mount proc = {ACCESS_READ, "proc", "/proc", new_proc(), true};
-    struct mount tmp = {ACCESS_WRITE, "tmpfs", "/tmp",
-                        new_tmpfs(spec->tmp_bytes, K_MOUNT_NOSUID | K_MOUNT_NODEV | K_MOUNT_NOEXEC), true};
+    struct mount proc = {ACCESS_READ, KIND_FOLDER, "proc", "/proc", new_proc()};
+    struct mount tmp = {ACCESS_WRITE, KIND_FOLDER, "tmpfs", "/tmp",
+                        new_tmpfs(spec->tmp_bytes, K_MOUNT_NOSUID | K_MOUNT_NODEV | K_MOUNT_NOEXEC)};
     own[0] = device_of(root);
     own[1] = device_of(tmp.tree);
 

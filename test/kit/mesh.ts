@@ -52,9 +52,13 @@ export interface NatsMesh extends TestMesh {
   readonly revoked: RevokedUsers
 }
 
-export async function natsMesh(binary?: BrokerBinary): Promise<NatsMesh> {
-  const authority = createAuthority()
+/** `found` makes the authority, in memory if left out; the folder is the mesh's and goes with it. */
+export async function natsMesh(
+  binary?: BrokerBinary,
+  found: (folder: string) => Authority = () => createAuthority(),
+): Promise<NatsMesh> {
   const folder = temporaryFolder()
+  const authority = found(folder)
   const addresses = addressesOf(authority.mesh, authority.meshKey)
   const accounts = new BrokerAccounts(createBrokerKeys(), addresses)
   const revoked: RevokedUsers = {}
@@ -72,13 +76,13 @@ export async function natsMesh(binary?: BrokerBinary): Promise<NatsMesh> {
   })
   const connectAs = (user: BrokerUser) => connectNats({ servers: [broker.url], user, name: 'test' })
   const connectTo = async (account: 'mesh' | 'audit') => connectAs(await accounts.administrator(account))
-  const memberUser = async ({ certificate: { holder, name } }: Credentials): Promise<BrokerUser> => {
+  const memberUser = async ({ certificate }: Credentials): Promise<BrokerUser> => {
     const user = createUser()
-    const token = await accounts.memberToken(holder, name, user.getPublicKey())
-    return { token, seed: seedOf(user), inbox: addresses.repliesTo(holder) }
+    const token = await accounts.memberToken(certificate, user.getPublicKey())
+    return { token, seed: seedOf(user), inbox: addresses.repliesTo(certificate.holder) }
   }
   const [operator, auditor] = await Promise.all([connectTo('mesh'), connectTo('audit')])
-  await operator.provideDirectory(addresses)
+  await operator.provideBuckets(addresses)
   await auditor.provideAudit(addresses)
   const some = () => enrol(authority, { name: 'member', roles: ['worker'] }, Date.now())
   const mesh = testMesh(

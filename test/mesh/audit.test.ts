@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { addressesOf } from '../../mesh/address.js'
-import { memoryChain, openChain, readChain } from '../../mesh/audit/chain.js'
+import { memoryChain, type OwnCopy, openChain, readChain } from '../../mesh/audit/chain.js'
 import { readCheckpoints, writeCheckpoint } from '../../mesh/audit/checkpoint.js'
 import { openEvent } from '../../mesh/audit/event.js'
 import { merkleRoot } from '../../mesh/audit/merkle.js'
@@ -26,13 +26,15 @@ async function makeTrail(folder: string): Promise<{ authority: Authority; trail:
   const authority = createAuthority()
   const addresses = addressesOf(authority.mesh, authority.meshKey)
   const log = new MemoryBroker().connect().log(addresses.auditStream)
-  const chains = new Map<string, Uint8Array[]>()
+  const chains = new Map<string, OwnCopy>()
   const writers = ['one', 'two'].map((name) => {
     const chain = memoryChain()
     const credentials = enrol(authority, { name, roles: ['worker'] }, Date.now())
-    chains.set(credentials.certificate.holder, chain.read())
     const writer = new AuditWriter({ credentials, addresses, log, chain, now: Date.now })
-    return { writer, refresh: () => chains.set(credentials.certificate.holder, chain.read()) }
+    return {
+      writer,
+      refresh: () => chains.set(credentials.certificate.holder, { records: chain.read(), sent: chain.sent() }),
+    }
   })
   const file = join(folder, 'checkpoints.jsonl')
   for (const half of [0, 1]) {
@@ -47,7 +49,7 @@ async function makeTrail(folder: string): Promise<{ authority: Authority; trail:
         authority.root.publicKey,
       )
       writeCheckpoint(
-        file,
+        { checkpoints: file, newestCheckpoint: join(folder, 'newest-checkpoint.json') },
         records.map(({ hash }) => hash),
         authority.root,
         Date.now(),
@@ -190,12 +192,12 @@ describe('an audit chain file', () => {
     chain.sync()
     chain.close()
     writeFileSync(path, Buffer.concat([readFileSync(path), Buffer.from([0, 0, 0, 9, 1, 2])]))
-    assert.equal(readChain(path).length, 2)
+    assert.equal(readChain(path).records.length, 2)
     const again = openChain(path)
     again.append(encode('three'))
     again.close()
     assert.deepEqual(
-      readChain(path).map((bytes) => decode(bytes)),
+      readChain(path).records.map((bytes) => decode(bytes)),
       ['one', 'two', 'three'],
     )
     rmSync(folder, { recursive: true, force: true })
@@ -217,6 +219,8 @@ describe('the audit writer', () => {
           await log.append(subject, id, bytes)
         },
         read: () => log.read(),
+        follow: (from: number, signal: AbortSignal) => log.follow(from, signal),
+        last: () => log.last(),
       },
     }
   }

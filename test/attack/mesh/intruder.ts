@@ -7,12 +7,15 @@ import { z } from 'zod'
 import { type Addresses, addressesOf } from '../../../mesh/address.js'
 import { openEvent } from '../../../mesh/audit/event.js'
 import { readRecord } from '../../../mesh/audit/record.js'
-import { binary, decode, encode } from '../../../mesh/codec.js'
+import { binary, decode } from '../../../mesh/codec.js'
 import { Directory } from '../../../mesh/directory.js'
-import { boundTo, encodeEnvelope, encodeHeader, type Header, newMessageId } from '../../../mesh/envelope.js'
-import { Channels } from '../../../mesh/seal/channel.js'
+import { encodeLetter, type Kind } from '../../../mesh/letter.js'
 import type { Credentials } from '../../../mesh/seal/credentials.js'
+import { helloFrame } from '../../../mesh/seal/frame.js'
 import { beginIncarnation, type Incarnation, type Peer } from '../../../mesh/seal/incarnation.js'
+import { utf8 } from '../../../mesh/seal/keys.js'
+import { Initiator } from '../../../mesh/seal/noise.js'
+import { introduction } from '../../../mesh/sessions.js'
 import type { NatsTransport } from '../../../mesh/transport/nats.js'
 import type { Bucket, Transport } from '../../../mesh/transport/transport.js'
 import type { NatsMesh } from '../../kit/mesh.js'
@@ -85,19 +88,27 @@ const refusalSchema = z.object({
 })
 export type Refusal = z.output<typeof refusalSchema>
 
+interface Lie {
+  kind?: Kind
+  call?: number
+  from?: string
+  sent?: number
+  deadline?: number
+  /** The run whose address is in the seal. */
+  boundFor?: string
+}
+
 export class Traitor {
   readonly self: Incarnation
   readonly directory: Directory
   readonly #transport: Transport
   readonly #addresses: Addresses
-  readonly #channels: Channels
 
   private constructor(self: Incarnation, directory: Directory, transport: Transport, addresses: Addresses) {
     this.self = self
     this.directory = directory
     this.#transport = transport
     this.#addresses = addresses
-    this.#channels = new Channels(self)
   }
 
   /** `now` is the time that the traitor says it is. */
@@ -112,21 +123,15 @@ export class Traitor {
     return new Traitor(self, directory, transport, addresses)
   }
 
-  /** Seals anything to a peer, under any header; fields that are left out are those of an honest ask. */
-  send(peer: Peer, header: Partial<Header>, body: unknown, subject = this.#addresses.inbox(peer)): void {
+  /** Says anything to a peer, with a handshake of its own each time; what is left out is as an honest ask has it. */
+  send(peer: Peer, lie: Lie, body: unknown): void {
     const now = Date.now()
-    const full = {
-      kind: 'ask',
-      from: this.self.id,
-      to: peer.id,
-      id: newMessageId(),
-      call: 1,
-      sent: now,
-      deadline: now + 5000,
-    }
-    const headerBytes = encodeHeader({ ...full, ...header } as Header)
-    const sealed = this.#channels.seal(peer, encode(body), boundTo(subject, headerBytes))
-    this.#transport.publish(this.#addresses.inbox(peer), encodeEnvelope(headerBytes, sealed))
+    const { kind = 'ask', call = 1, from = this.self.id, sent = now, deadline = now + 5000, boundFor = peer.id } = lie
+    const addressOf = (id: string) => this.#addresses.inbox(this.directory.peer(id) ?? { ...this.self, id })
+    const prologue = `clawmesh 2\0${addressOf(from)}\0${addressOf(boundFor)}`
+    const initiator = new Initiator(this.self.agreement, peer.agreementPublic, utf8(prologue))
+    const hello = initiator.write(introduction(sent, 1, encodeLetter(kind, call, deadline, body)))
+    this.#transport.publish(this.#addresses.inbox(peer), helloFrame(from, hello))
   }
 
   async close(): Promise<void> {
