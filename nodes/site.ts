@@ -124,7 +124,7 @@ function openDesk(ground: Ground, node: MeshNode, servers: string[]): Promise<Su
 }
 
 /** Also what was revoked while the mesh did not run. */
-export async function publishRevocations({ authority, register, transport, addresses }: Ground): Promise<void> {
+async function publishRevocations({ authority, register, transport, addresses }: Ground): Promise<void> {
   const holders = register.revoked().map(({ holder }) => holder)
   if (holders.length === 0) return
   const bucket = await transport.bucket(addresses.directory)

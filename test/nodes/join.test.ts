@@ -160,7 +160,7 @@ describe('an authority that dies while it is asked', () => {
     await home.kill()
     await home.up()
     await joining
-    assert.deepEqual(await home.names(), ['guest', 'home', 'operator'])
+    await eventually(async () => assert.deepEqual(await home.names(), ['guest', 'home', 'operator']), 20_000)
   })
 
   it('gives the same key the same place when the answer was lost, and no other key', async () => {
@@ -179,7 +179,10 @@ describe('an authority that dies while it is asked', () => {
       assert.match(error[0] ?? '', /used already|has a node named/)
       const isMember = existsSync(join(second.data, 'nodes', 'second', 'credentials.json'))
       await (isMember ? second.join() : second.join(invitation, '--name', 'second'))
-      assert.deepEqual(await home.names(), ['guest', 'home', 'operator', 'second'])
+      await eventually(
+        async () => assert.deepEqual(await home.names(), ['guest', 'home', 'operator', 'second']),
+        20_000,
+      )
     } finally {
       await second.remove()
       await thief.remove()
