@@ -3,7 +3,6 @@
  * and looks at nothing, in the same run. And what it costs the writers when many read at once.
  */
 import { jetstream } from '@nats-io/jetstream'
-import { connect, nkeyAuthenticator } from '@nats-io/transport-node'
 import { addressesOf } from '../mesh/address.js'
 import { readTrail, strictReader } from '../nodes/audit/read.js'
 import { type NatsMesh, natsMesh } from '../test/kit/mesh.js'
@@ -56,7 +55,7 @@ export default async function bench(report: Report): Promise<void> {
 
 /** Events a second of a whole reading. */
 async function ours(mesh: NatsMesh, open: boolean): Promise<number> {
-  const transport = await mesh.connectAsAuthority()
+  const transport = await mesh.connectAsAuditor()
   const { authority } = mesh
   const log = transport.log(addressesOf(authority.mesh, authority.meshKey).auditStream)
   const begun = performance.now()
@@ -73,8 +72,7 @@ async function ours(mesh: NatsMesh, open: boolean): Promise<number> {
 
 /** The same stream, message by message, each of which holds many events; counted as the events that they hold. */
 async function bare(mesh: NatsMesh): Promise<number> {
-  const authenticator = nkeyAuthenticator(new TextEncoder().encode(mesh.authoritySeed))
-  const connection = await connect({ servers: [mesh.broker.url], authenticator })
+  const connection = await mesh.plain(await mesh.accounts.administrator('audit'))
   const { authority } = mesh
   const begun = performance.now()
   const consumer = await jetstream(connection).consumers.get(addressesOf(authority.mesh, authority.meshKey).auditStream)
@@ -100,7 +98,7 @@ async function slowing(mesh: NatsMesh, report: Report): Promise<void> {
   for (let round = 0; round < rounds; round += 1) {
     alone.push(await perSecond())
     const stops = Array.from({ length: followers }, () => new AbortController())
-    const transport = await mesh.connectAsAuthority()
+    const transport = await mesh.connectAsAuditor()
     const log = transport.log(auditStream)
     const from = (await log.last()) + 1
     const seen = stops.map(() => 0)

@@ -22,9 +22,10 @@ import { Outbound } from './outbound.js'
 import { Post } from './post.js'
 import { ActorRef } from './ref.js'
 import { Refusals } from './refusals.js'
-import { readCertificate } from './seal/certificate.js'
+import { type Certificate, readCertificate } from './seal/certificate.js'
 import type { Credentials } from './seal/credentials.js'
 import { beginIncarnation, type Incarnation, type Peer } from './seal/incarnation.js'
+import type { SigningKey } from './seal/keys.js'
 import { ActorDown, nodeActor, nodeActorName } from './system.js'
 import type { Transport } from './transport/transport.js'
 
@@ -67,7 +68,7 @@ export async function joinMesh(options: JoinOptions): Promise<MeshNode> {
     now,
   })
   const audit = new AuditWriter({ credentials, addresses, log: transport.log(addresses.auditStream), chain, now })
-  const node = new MeshNode({ self, transport, directory, audit, now, addresses })
+  const node = new MeshNode({ self, signing: credentials.signing, transport, directory, audit, now, addresses })
   try {
     await node.begin(typeof hosts === 'function' ? hosts(node) : hosts, advert)
     return node
@@ -79,6 +80,7 @@ export async function joinMesh(options: JoinOptions): Promise<MeshNode> {
 
 interface NodeParts {
   self: Incarnation
+  signing: SigningKey
   transport: Transport
   directory: Directory
   audit: AuditWriter
@@ -91,6 +93,7 @@ export class MeshNode {
   readonly directory: Directory
   readonly audit: AuditWriter
   readonly now: () => number
+  readonly #signing: SigningKey
   readonly #transport: Transport
   readonly #post: Post
   readonly #inbound: Inbound
@@ -100,8 +103,9 @@ export class MeshNode {
   readonly #hosts = new Map<string, ActorDefinition>()
   #closing: Promise<void> | undefined
 
-  constructor({ self, transport, directory, audit, addresses, now }: NodeParts) {
+  constructor({ self, signing, transport, directory, audit, addresses, now }: NodeParts) {
     this.self = self
+    this.#signing = signing
     this.directory = directory
     this.audit = audit
     this.now = now
@@ -161,10 +165,16 @@ export class MeshNode {
     this.directory.onTaken((actor) =>
       this.#cells.get(actor)?.end(new ClawmeshError('CANCELLED', `Actor "${actor}" runs elsewhere now.`)),
     )
+    this.directory.onRevoked((holder, peer) => this.#revoked(holder, peer))
     await this.#post.start()
     await this.#start(nodeActor(this), nodeActorName(this.name), undefined, undefined)
-    await this.directory.start({ ...advert, hosts: [...this.#hosts.keys()] })
+    await this.directory.start({ ...advert, since: this.now(), hosts: [...this.#hosts.keys()] })
     await this.note('node.joined', { roles: [...this.roles] })
+  }
+
+  /** Goes on under a renewed certificate, with the same key, name and roles. */
+  renew(certificate: Certificate): Promise<void> {
+    return this.directory.renew(certificate, this.#signing)
   }
 
   nodes(): NodeInfo[] {
@@ -294,6 +304,12 @@ export class MeshNode {
     if (connected) return
     this.#outbound.disconnected(this.self)
     this.#inbound.disconnected(this.self)
+  }
+
+  /** The authority writes it down for all. */
+  #revoked(holder: string, peer: Peer | undefined): void {
+    if (!this.roles.includes('authority') || this.#closing) return
+    void this.note('node.revoked', { holder, name: peer?.certificate.name ?? null }).catch(() => undefined)
   }
 
   #lost(node: NodeInfo): void {

@@ -50,7 +50,7 @@ export class Post {
     this.#sessions = new Sessions({
       self,
       addresses,
-      publish: (peer, frame) => transport.publish(addresses.inbox(peer.id), frame),
+      publish: (peer, frame) => transport.publish(addresses.inbox(peer), frame),
       undeliverable: (peer, letters, error) => this.#answerFor(peer, letters, error),
       now,
     })
@@ -58,7 +58,7 @@ export class Post {
 
   async start(): Promise<void> {
     const { transport, addresses, self } = this.#options
-    this.#subscription = await transport.subscribe(addresses.inbox(self.id), (_, bytes) => this.#receive(bytes))
+    this.#subscription = await transport.subscribe(addresses.inbox(self), (_, bytes) => this.#receive(bytes))
   }
 
   stop(): void {
@@ -136,10 +136,13 @@ export class Post {
   }
 
   #take(peer: Peer, letters: Uint8Array): void {
-    const { now, deliver, refuse } = this.#options
+    const { now, deliver, refuse, directory } = this.#options
+    const objection = directory.objection(peer)
     for (const letter of decodeLetters(peer, letters)) {
       const late = now() - letter.deadline
-      if (late > clockToleranceMs) {
+      if (objection) {
+        refuse(objection, peer)
+      } else if (late > clockToleranceMs) {
         const what = `A message arrived ${Math.round(late / 1000)} s after its deadline.`
         refuse(new ClawmeshError('DEADLINE', what), peer)
       } else {

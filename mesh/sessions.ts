@@ -258,7 +258,7 @@ export class Sessions {
   /** Binds a session to the addresses of both sides, and so to the mesh. */
   #prologue(initiator: Peer, responder: Peer): Uint8Array {
     const { addresses } = this.#options
-    return utf8(`clawmesh 2\0${addresses.inbox(initiator.id)}\0${addresses.inbox(responder.id)}`)
+    return utf8(`clawmesh 2\0${addresses.inbox(initiator)}\0${addresses.inbox(responder)}`)
   }
 }
 

@@ -1,5 +1,5 @@
 /** One mesh's folder on this machine. One process at a time owns it. */
-import { accessSync, constants, mkdirSync, readdirSync, statfsSync } from 'node:fs'
+import { accessSync, constants, existsSync, mkdirSync, readdirSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { ClawmeshError } from '../policies/errors.js'
 import { type Lock, takeLock } from './lock.mjs'
@@ -92,6 +92,15 @@ export function openFreeDataFolder(base: string): DataFolder {
       if (!isTaken || number === 100) throw error
     }
   }
+}
+
+/** Whether a living process has the folder. */
+export function isRunning(path: string): boolean {
+  if (!existsSync(join(path, 'lock'))) return false
+  const lock = takeLock(join(path, 'lock'))
+  if (!('release' in lock)) return true
+  lock.release()
+  return false
 }
 
 function prepare(path: string): void {

@@ -16,7 +16,7 @@
  *     const { answer } = await runTask(mesh.ref('clerk'), 'What is 6 times 7?')
  *
  * A node of a mesh of many processes joins with its credentials: `joinMesh({ credentials: readCredentials(file, Date.now()), transport:
- * await connectNats({ servers, seed, name }) })`.
+ * await connectNats({ servers, user, name }) })`.
  */
 export type { Backend } from '../inference/backend.js'
 export { shippedModelFolder } from '../inference/models.js'

@@ -33,7 +33,8 @@ export interface DatedEvent extends AuditEvent {
 }
 
 export interface TrailOptions {
-  transport: Transport
+  /** Reads the audit stream. */
+  records: Transport
   addresses: Addresses
   authority: Authority
   folder: DataPaths
@@ -48,12 +49,12 @@ export async function sealTrail(options: TrailOptions, now: number): Promise<Aud
 }
 
 export async function inspectTrail(options: TrailOptions): Promise<AuditTrail> {
-  const { transport, addresses, authority, folder } = options
+  const { records, addresses, authority, folder } = options
   const stored: Stored[] = []
   // Of a mesh that runs: what was sent before the stream is read stands on it, and what stands on it the copies have that are read after it.
   const sent = new Map(folder.nodes().map((node) => [node, readChain(chainFile(folder, node)).sent]))
   const checkpoints = readCheckpoints(folder.checkpoints, authority.root.publicKey)
-  for await (const message of transport.log(addresses.auditStream).read()) stored.push(message)
+  for await (const message of records.log(addresses.auditStream).read()) stored.push(message)
   const { chains, doubled } = readChains(folder, sent)
   const verdict = verifyTrail({ stored, checkpoints, chains }, authority.root.publicKey)
   verdict.faults.push(...doubled, ...lostChains(folder, chains, verdict))

@@ -11,13 +11,13 @@ import { ClawmeshError } from '../../policies/errors.js'
 import type { Config } from '../config.js'
 import { type DataPaths, dataPaths, openDataFolder } from '../data-folder.js'
 import { openGround } from '../ground.js'
-import { readAccess } from './access.js'
+import { readAuditAccess } from './access.js'
 
 export interface AuditSource {
   readonly authority: Authority
   readonly addresses: Addresses
   readonly folder: DataPaths
-  readonly transport: Transport
+  readonly records: Transport
   readonly log: AppendLog
   /** A mesh runs, so more may come. */
   readonly isLive: boolean
@@ -63,15 +63,15 @@ export async function openSource(options: SourceOptions): Promise<AuditSource> {
 /** Undefined if no broker runs there now. */
 export async function openLiveSource(path: string): Promise<AuditSource | undefined> {
   const folder = dataPaths(path)
-  const access = readAccess(folder.auditAccess)
+  const access = readAuditAccess(folder.auditAccess)
   if (!access) return undefined
   const authority = openAuthority(folder.authority, Date.now())
   const addresses = addressesOf(authority.mesh, authority.meshKey)
-  const transport = await connectNats({ servers: [access.url], seed: access.seed, name: 'auditor' })
-  return sourceOf({ authority, addresses, folder, transport, isLive: true, close: () => transport.close() })
+  const records = await connectNats({ ...access, name: 'auditor' })
+  return sourceOf({ authority, addresses, folder, records, isLive: true, close: () => records.close() })
 }
 
 const sourceOf = (parts: Omit<AuditSource, 'log'>): AuditSource => ({
   ...parts,
-  log: parts.transport.log(parts.addresses.auditStream),
+  log: parts.records.log(parts.addresses.auditStream),
 })

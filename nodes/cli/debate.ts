@@ -12,13 +12,14 @@ import type { DebaterArgs } from '../agents/debate/debater.js'
 import { type DebateSpec, debateRules, type Topology } from '../agents/debate/rules.js'
 import { readConfig } from '../config.js'
 import { openDataFolder, openFreeDataFolder } from '../data-folder.js'
+import { planInference } from '../plan.js'
 import { readPolicy } from '../policy-file.js'
 import { type Site, startSite } from '../site.js'
 import type { AuditTrail } from '../trail.js'
 import { type Command, text, type Values } from './command.js'
 import { explain } from './failure.js'
 import { introduceModels } from './introduce.js'
-import { modelOption, readModel } from './model-option.js'
+import { modelOption } from './model-option.js'
 import { printable } from './printable.js'
 import { progress } from './terminal.js'
 
@@ -68,7 +69,7 @@ async function startDebate(question: string | undefined, values: Values): Promis
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal)
   const unwatch = folder.watch((error) => stop.abort(error))
   try {
-    const inference = readModel(text(values, 'model'), config.modelUrl)
+    const inference = planInference(text(values, 'model'), config.modelUrl)
     const sandbox = { workspace, policy: policy.text, policyName: policy.name }
     const names = spec.voters.slice(0, mostNodes).map((_, index) => `worker-${index + 1}`)
     const site = await startSite({

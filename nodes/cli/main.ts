@@ -12,14 +12,24 @@ import { auditQuery, auditTail } from './audit-show.js'
 import { type Command, parseConfig } from './command.js'
 import { debateCommand } from './debate.js'
 import { explain, failureOf } from './failure.js'
+import { invite } from './invite.js'
+import { join as joinCommand } from './join.js'
 import { modelsList, modelsPull, modelsRemove, modelsVerify } from './models.js'
+import { nodes } from './nodes.js'
 import { policyExplain, policyTest } from './policy.js'
+import { revoke } from './revoke.js'
 import { route } from './route.js'
 import { start } from './start.js'
+import { up } from './up.js'
 
 const commands: Command[] = [
   start,
   debateCommand,
+  up,
+  invite,
+  joinCommand,
+  nodes,
+  revoke,
   auditVerify,
   auditTail,
   auditQuery,

@@ -10,6 +10,7 @@ import { planRequest } from '../agents/plan.js'
 import { offeredTools } from '../agents/tools.js'
 import { readConfig } from '../config.js'
 import { openDataFolder, openFreeDataFolder } from '../data-folder.js'
+import { planInference } from '../plan.js'
 import { readPolicy } from '../policy-file.js'
 import { type Site, startSite } from '../site.js'
 import type { AuditTrail } from '../trail.js'
@@ -17,7 +18,7 @@ import { checkApart, checkWorkspace, listFiles } from '../workspace.js'
 import { type Command, text, type Values } from './command.js'
 import { explain } from './failure.js'
 import { introduceModels, passNotesOn } from './introduce.js'
-import { modelOption, readModel } from './model-option.js'
+import { modelOption } from './model-option.js'
 import { type Outcome, printAnswer, printTrail, summarise } from './report.js'
 import { approver, isTerminal, progress } from './terminal.js'
 
@@ -85,7 +86,7 @@ async function startMesh(own: string | undefined, values: Values): Promise<numbe
   const causeOf = (error: unknown) => (stop.signal.aborted ? stop.signal.reason : (folder.full() ?? error))
   const unwatch = folder.watch((error) => stop.abort(error))
   try {
-    const inference = readModel(text(values, 'model'), config.modelUrl)
+    const inference = planInference(text(values, 'model'), config.modelUrl)
     const sandbox = { workspace, policy: policy.text, policyName: policy.name }
     const site = await startSite({
       config,

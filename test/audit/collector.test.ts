@@ -96,7 +96,7 @@ describe('an HTTP collector', () => {
     const live = await openLiveSource(data)
     assert.ok(live)
     source = live
-    wanted = await hashesOn(source.transport, source.authority)
+    wanted = await hashesOn(source.records, source.authority)
   })
   after(async () => {
     await source.close()
@@ -172,7 +172,7 @@ describe('an HTTP collector', () => {
     await slow
     assert.ok(takenMeanwhile < wanted.length, 'the collector was not slow')
     assert.ok(writing < 2000, `20 intents took ${Math.round(writing)} ms`)
-    wanted = await hashesOn(source.transport, source.authority)
+    wanted = await hashesOn(source.records, source.authority)
     await send(collector('slow.json'))
     assert.deepEqual(compare(splunk.ids(), wanted), [])
   })

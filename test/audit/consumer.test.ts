@@ -6,7 +6,6 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, trunc
 import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 import { jetstreamManager } from '@nats-io/jetstream'
-import { connect, nkeyAuthenticator } from '@nats-io/transport-node'
 import { addressesOf } from '../../mesh/address.js'
 import { memoryChain } from '../../mesh/audit/chain.js'
 import { AuditWriter } from '../../mesh/audit/writer.js'
@@ -151,7 +150,7 @@ describe('on a data folder', () => {
   const wanted = async () => {
     const source = await openLiveSource(data)
     assert.ok(source)
-    return hashesOn(source.transport, source.authority).finally(() => source.close())
+    return hashesOn(source.records, source.authority).finally(() => source.close())
   }
 
   it('exports, tails and verifies the trail of a mesh that runs, and goes on when it has ended', async () => {
@@ -225,12 +224,13 @@ describe('on a data folder', () => {
     running = await beginSite(data)
     const source = await openLiveSource(data)
     assert.ok(source)
-    const { transport, addresses, log } = source
+    const { records, addresses, log } = source
     assert.ok((await log.last()) > 0)
     await assert.rejects(log.append(addresses.audit('x'), 'x', new Uint8Array([1])))
-    await assert.rejects(async () => (await transport.bucket(addresses.directory)).get('node-x'))
-    assert.ok(transport instanceof NatsTransport)
-    await assert.rejects(transport.provide(addresses))
+    await assert.rejects(async () => (await records.bucket(addresses.directory)).get('node.x'))
+    assert.ok(records instanceof NatsTransport)
+    await assert.rejects(records.provideBuckets(addresses))
+    await assert.rejects(records.provideAudit({ ...addresses, auditStream: 'another', auditSubjects: 'another.*' }))
     await source.close()
   })
 
@@ -285,9 +285,8 @@ describe('a consumer that follows', () => {
       for (let n = 0; n < 20; n += 1)
         await node.audit.intend({ kind: 'thought.asked', trace: '', actor: 'w', facts: { n } })
       const addresses = addressesOf(mesh.authority.mesh, mesh.authority.meshKey)
-      const operator = await mesh.connectAsAuthority()
-      const authenticator = nkeyAuthenticator(new TextEncoder().encode(mesh.authoritySeed))
-      const intruder = await connect({ servers: [mesh.broker.url], authenticator })
+      const operator = await mesh.connectAsAuditor()
+      const intruder = await mesh.plain(await mesh.accounts.administrator('audit'))
       const seen: number[] = []
       const reading = (async () => {
         for await (const { sequence } of operator.log(addresses.auditStream).follow(1, new AbortController().signal))
@@ -299,7 +298,7 @@ describe('a consumer that follows', () => {
       )
       await eventually(() => assert.ok(seen.length >= 20))
       await (await jetstreamManager(intruder)).streams.delete(addresses.auditStream)
-      await operator.provide(addresses)
+      await operator.provideAudit(addresses)
       await failed
       await intruder.close()
       await operator.close()

@@ -69,7 +69,7 @@ export async function killConsumer(count: number, seed: number, report: (line: s
     if (last.status !== 0) result.faults.push(`the last export ended with ${last.status}: ${last.stderr}`)
     const source = await openLiveSource(data)
     if (!source) throw new Error('the mesh is gone')
-    const wanted = await hashesOn(source.transport, source.authority)
+    const wanted = await hashesOn(source.records, source.authority)
     await source.close()
     result.events = wanted.length
     result.files = eventFiles(to).length

@@ -2,7 +2,7 @@
  * One life of a program that does a task of many steps, each with an effect: a line in a file. It dies by its own hand after so many of the moments at which a
  * crash could matter: before and after each write of the journal, before and after each effect.
  *
- *     node task-life.js FOLDER BROKER_URL SEED TASK MOMENTS
+ *     node task-life.js FOLDER BROKER_URL USER TASK MOMENTS
  *
  * Ends with 0 when the task has ended, with 3 and the step's name on stdout when a step is in doubt.
  */
@@ -21,7 +21,9 @@ export const stepName = (number: number) => `step-${number}`
 /** A line may stand twice only for these. */
 export const isRepeatable = (number: number) => number % 2 === 0
 
-async function live([folder = '', url = '', seed = '', id = '', moments = '']: string[]): Promise<void> {
+const userSchema = z.object({ token: z.string(), seed: z.string() })
+
+async function live([folder = '', url = '', user = '', id = '', moments = '']: string[]): Promise<void> {
   let left = Number(moments)
   const moment = () => {
     left -= 1
@@ -29,7 +31,7 @@ async function live([folder = '', url = '', seed = '', id = '', moments = '']: s
   }
   const authority = openAuthority(join(folder, 'authority'), Date.now())
   const addresses = addressesOf(authority.mesh, authority.meshKey)
-  const transport = await connectNats({ servers: [url], seed, name: 'task-life' })
+  const transport = await connectNats({ servers: [url], user: userSchema.parse(JSON.parse(user)), name: 'task-life' })
   const real = await transport.bucket(addresses.tasks)
   const bucket: Bucket = {
     put: (key, value) => real.put(key, value),

@@ -38,9 +38,10 @@ export async function surviveDeaths(seed: number, moments: number): Promise<Surv
     const settled = new Map<string, number>()
     let [lives, brokerDeaths, inDoubt] = [0, 0, 0]
     let brokerBorn = 0
+    const user = await mesh.accounts.administrator('mesh')
     for (;;) {
       lives += 1
-      const args = [life, folder, broker.url, mesh.authoritySeed, id, String(1 + wholeBelow(random, moments))]
+      const args = [life, folder, broker.url, JSON.stringify(user), id, String(1 + wholeBelow(random, moments))]
       const ending = run(args)
       if (performance.now() - brokerBorn > brokerLivesMs) {
         brokerBorn = performance.now()

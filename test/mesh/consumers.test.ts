@@ -2,18 +2,19 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { jetstreamManager } from '@nats-io/jetstream'
-import { connect, nkeyAuthenticator } from '@nats-io/transport-node'
 import { addressesOf } from '../../mesh/address.js'
 import { eventually } from '../kit/eventually.js'
 import { type NatsMesh, natsMesh } from '../kit/mesh.js'
 
 /** Consumers that the broker knows, as its administrator sees them. */
 async function consumers(mesh: NatsMesh): Promise<number> {
-  const authenticator = nkeyAuthenticator(new TextEncoder().encode(mesh.authoritySeed))
-  const connection = await connect({ servers: [mesh.broker.url], authenticator })
-  const { consumers: count } = await (await jetstreamManager(connection)).getAccountInfo()
-  await connection.close()
-  return count
+  let sum = 0
+  for (const account of ['mesh', 'audit'] as const) {
+    const connection = await mesh.plain(await mesh.accounts.administrator(account))
+    sum += (await (await jetstreamManager(connection)).getAccountInfo()).consumers
+    await connection.close()
+  }
+  return sum
 }
 
 describe('the broker', () => {
@@ -26,7 +27,7 @@ describe('the broker', () => {
   it('keeps no consumer of nodes that came and went, nor of readers of the audit stream', async () => {
     const stays = await mesh.join('stays')
     const { auditStream } = addressesOf(mesh.authority.mesh, mesh.authority.meshKey)
-    const operator = await mesh.connectAsAuthority()
+    const operator = await mesh.connectAsAuditor()
     const before = await consumers(mesh)
     for (let round = 0; round < 5; round += 1) {
       const node = await mesh.join('comes-and-goes')

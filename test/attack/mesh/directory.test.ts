@@ -82,7 +82,7 @@ describe('a directory in false hands', () => {
   async function isKeptOut(credentials: Credentials): Promise<void> {
     asked = []
     const before = await tap.refused()
-    const stranger = await Traitor.join(credentials, await mesh.connect())
+    const stranger = await Traitor.join(credentials, await mesh.connect(credentials))
     try {
       stranger.send(there.self, {}, ['honest', Who.name, '', null])
       await eventually(async () => assert.equal(await tap.refused(), before + 1))
@@ -96,10 +96,8 @@ describe('a directory in false hands', () => {
 
   it('a member with a valid certificate is let in by the same means', async () => {
     asked = []
-    const stranger = await Traitor.join(
-      holding((publicKey) => certificate(publicKey, { from: 0, to: day })),
-      await mesh.connect(),
-    )
+    const credentials = holding((publicKey) => certificate(publicKey, { from: 0, to: day }))
+    const stranger = await Traitor.join(credentials, await mesh.connect(credentials))
     stranger.send(there.self, {}, ['honest', Who.name, '', null])
     await eventually(() => assert.deepEqual(asked, ['stranger']))
     await stranger.close()

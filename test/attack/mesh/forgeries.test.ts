@@ -51,10 +51,8 @@ describe('a message that is not what it says', () => {
     victim = await mesh.join('victim', { hosts: [till] })
     friend = await mesh.join('friend')
     await victim.spawn(till)
-    traitor = await Traitor.join(
-      enrol(mesh.authority, { name: 'traitor', roles: ['worker'] }, Date.now()),
-      await mesh.connect(),
-    )
+    const credentials = enrol(mesh.authority, { name: 'traitor', roles: ['worker'] }, Date.now())
+    traitor = await Traitor.join(credentials, await mesh.connect(credentials))
     await eventually(() => assert.ok(victim.directory.node('traitor') && traitor.directory.node('victim')))
   })
   after(async () => {

@@ -32,10 +32,11 @@ export class Tap {
   readonly caught: Caught[] = []
   readonly #mesh: NatsMesh
   readonly #wire: NatsTransport
+  readonly #records: NatsTransport
 
-  private constructor(mesh: NatsMesh, wire: NatsTransport, addresses: Addresses, bucket: Bucket) {
+  private constructor(mesh: NatsMesh, wires: [NatsTransport, NatsTransport], addresses: Addresses, bucket: Bucket) {
     this.#mesh = mesh
-    this.#wire = wire
+    ;[this.#wire, this.#records] = wires
     this.addresses = addresses
     this.bucket = bucket
   }
@@ -43,24 +44,24 @@ export class Tap {
   static async on(mesh: NatsMesh): Promise<Tap> {
     const wire = await mesh.connectAsAuthority()
     const addresses = addressesOf(mesh.authority.mesh, mesh.authority.meshKey)
-    const tap = new Tap(mesh, wire, addresses, await wire.bucket(addresses.directory))
+    const tap = new Tap(mesh, [wire, await mesh.connectAsAuditor()], addresses, await wire.bucket(addresses.directory))
     await wire.subscribe(addresses.traffic, (subject, bytes) => tap.caught.push({ subject, bytes: bytes.slice() }))
     return tap
   }
 
   /** What was sent to a run of a node. */
   to(peer: Peer): Caught[] {
-    return this.caught.filter(({ subject }) => subject === this.addresses.inbox(peer.id))
+    return this.caught.filter(({ subject }) => subject === this.addresses.inbox(peer))
   }
 
   inject(peer: Peer, bytes: Uint8Array): void {
-    this.#wire.publish(this.addresses.inbox(peer.id), bytes)
+    this.#wire.publish(this.addresses.inbox(peer), bytes)
   }
 
   /** Refusals in the audit trail of the mesh, as its auditor reads them. */
   async refusals(): Promise<Refusal[]> {
     const found: Refusal[] = []
-    for await (const { bytes } of this.#wire.log(this.addresses.auditStream).read()) {
+    for await (const { bytes } of this.#records.log(this.addresses.auditStream).read()) {
       for (const record of z.array(binary).parse(decode(bytes))) {
         const event = openEvent(readRecord(record).sealed, this.#mesh.authority.auditor)
         if (event.kind === 'message.denied') found.push(refusalSchema.parse(event.facts))
@@ -73,8 +74,9 @@ export class Tap {
     return (await this.refusals()).reduce((sum, { count }) => sum + count, 0)
   }
 
-  close(): Promise<void> {
-    return this.#wire.close()
+  async close(): Promise<void> {
+    await this.#records.close()
+    await this.#wire.close()
   }
 }
 
@@ -125,10 +127,11 @@ export class Traitor {
   send(peer: Peer, lie: Lie, body: unknown): void {
     const now = Date.now()
     const { kind = 'ask', call = 1, from = this.self.id, sent = now, deadline = now + 5000, boundFor = peer.id } = lie
-    const prologue = `clawmesh 2\0${this.#addresses.inbox(from)}\0${this.#addresses.inbox(boundFor)}`
+    const addressOf = (id: string) => this.#addresses.inbox(this.directory.peer(id) ?? { ...this.self, id })
+    const prologue = `clawmesh 2\0${addressOf(from)}\0${addressOf(boundFor)}`
     const initiator = new Initiator(this.self.agreement, peer.agreementPublic, utf8(prologue))
     const hello = initiator.write(introduction(sent, 1, encodeLetter(kind, call, deadline, body)))
-    this.#transport.publish(this.#addresses.inbox(peer.id), helloFrame(from, hello))
+    this.#transport.publish(this.#addresses.inbox(peer), helloFrame(from, hello))
   }
 
   async close(): Promise<void> {

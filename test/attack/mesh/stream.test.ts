@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { actor, on } from '../../../mesh/actor.js'
 import { message } from '../../../mesh/message.js'
 import type { MeshNode } from '../../../mesh/node.js'
+import { enrol } from '../../../mesh/seal/credentials.js'
 import { readFrame } from '../../../mesh/seal/frame.js'
 import type { Receive, Transport } from '../../../mesh/transport/transport.js'
 import { ClawmeshError } from '../../../policies/errors.js'
@@ -50,11 +51,12 @@ describe('the items of a stream', () => {
     mesh = await natsMesh()
     const writer = await mesh.join('writer')
     await writer.spawn(counter)
-    const transport = tampering(await mesh.connect(), (receive, isLetter) => {
+    const credentials = enrol(mesh.authority, { name: 'reader', roles: ['supervisor'] }, Date.now())
+    const transport = tampering(await mesh.connect(credentials), (receive, isLetter) => {
       if (isLetter) items += 1
       tamper(receive, isLetter)
     })
-    reader = await mesh.join('reader', { transport })
+    reader = await mesh.join('reader', { credentials, transport })
   })
   after(() => mesh.close())
 
