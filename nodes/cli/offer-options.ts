@@ -21,7 +21,11 @@ export const offerOptions: Command['options'] = {
 
 export function givenOffer(values: Values): Partial<Offer> {
   const workspace = text(values, 'workspace')
-  const offer = { name: text(values, 'name'), policy: text(values, 'policy'), model: text(values, 'model') }
+  const offer = { name: text(values, 'name'), policy: text(values, 'policy'), model: rooted(text(values, 'model')) }
   const given = { ...offer, workspace: workspace === undefined ? undefined : resolve(workspace) }
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
 }
+
+/** A folder is remembered from wherever the next start is made. */
+const rooted = (model: string | undefined) =>
+  model === undefined || model === 'shipped' || model.includes('://') ? model : resolve(model)

@@ -19,6 +19,7 @@ import { EventFile, eventFiles } from '../../nodes/audit/event-file.js'
 import { type Format, formats } from '../../nodes/audit/format.js'
 import { readTrail } from '../../nodes/audit/read.js'
 import { openLiveSource } from '../../nodes/audit/source.js'
+import { takeLock } from '../../nodes/lock.mjs'
 import { ClawmeshError } from '../../policies/errors.js'
 import { program, runCommand } from '../kit/command.js'
 import { eventually } from '../kit/eventually.js'
@@ -253,11 +254,12 @@ describe('on a data folder', () => {
 
   it('lets one export at a time write to a file', async () => {
     running = await beginSite(data)
-    writeFileSync(`${to}.lock`, readFileSync(join(data, 'lock')))
+    const held = takeLock(`${to}.lock`)
+    assert.ok('release' in held)
     const second = await audit('export', '--to', to)
     assert.equal(second.status, 4)
     assert.match(second.stderr, /Another export writes/)
-    rmSync(`${to}.lock`)
+    held.release()
   })
 
   it('notices a stream that was put back to an earlier state behind the consumer', async () => {
