@@ -8,6 +8,7 @@ import { OnnxBackend } from '../../../inference/onnx/backend.js'
 import { Hub } from '../../../inference/store/hub.js'
 import { ModelStore, type PullOptions, type StoredModel } from '../../../inference/store/store.js'
 import { coded, sum } from '../../contract/backend.js'
+import { eventually } from '../../kit/eventually.js'
 import { commit, give, type HubRepository, type Misbehaviour, serveHub, type TestHub } from '../../kit/hub.js'
 import { temporaryFolder } from '../folder.js'
 
@@ -29,7 +30,17 @@ async function hubOf(repository: Partial<HubRepository> = {}): Promise<TestHub> 
   return hub
 }
 
-const quick: PullOptions = { accepts: async () => false, stallMs: 300, pausesMs: [1, 1, 1] }
+/** Bytes that the store has taken from the wire. */
+let arrived = 0
+
+const quick: PullOptions = {
+  accepts: async () => false,
+  stallMs: 300,
+  pausesMs: [1, 1, 1],
+  onProgress: ({ done }) => {
+    arrived = done
+  },
+}
 
 async function pull(
   hub: TestHub,
@@ -53,7 +64,7 @@ const does =
     return true
   }
 
-/** Sends the beginning of what was asked for and hangs up. */
+/** Sends the beginning of what was asked for and hangs up when that has arrived. */
 const cutAfter =
   (bytes: number): Misbehaviour =>
   (request, response, content) => {
@@ -63,9 +74,9 @@ const cutAfter =
       'content-length': whole.length - from,
       ...(from > 0 ? { 'content-range': `bytes ${from}-${whole.length - 1}/${whole.length}` } : {}),
     }
-    response
-      .writeHead(from > 0 ? 206 : 200, headers)
-      .write(whole.subarray(from, from + bytes), () => response.destroy())
+    const until = arrived + bytes
+    response.writeHead(from > 0 ? 206 : 200, headers).write(whole.subarray(from, from + bytes))
+    void eventually(() => assert.ok(arrived >= until)).then(() => response.destroy())
     return true
   }
 
