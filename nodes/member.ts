@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { type Credentials, enrol, readCredentials, writeCredentials } from '../mesh/seal/credentials.js'
 import type { Role } from '../policies/roles.js'
 import { type Access, brokerSeed, publicKeyOf, writeAccess } from './access.js'
-import type { DataFolder } from './data-folder.js'
+import type { DataPaths } from './data-folder.js'
 import type { Ground } from './ground.js'
 import { chainFile } from './trail.js'
 
@@ -14,16 +14,21 @@ export interface NodeFiles {
   chain: string
 }
 
-export const nodeFiles = (folder: DataFolder, name: string): NodeFiles => ({
+export const nodeFiles = (folder: DataPaths, name: string): NodeFiles => ({
   credentials: join(folder.node(name), 'credentials.json'),
   access: join(folder.node(name), 'access.json'),
   chain: chainFile(folder, name),
 })
 
+type EnrolmentGround = Pick<Ground, 'authority' | 'accounts' | 'addresses' | 'register'> & {
+  broker: { url: string }
+  tls: { authority: string } | undefined
+}
+
 /** A node that ran here before keeps its keys, so its audit chain goes on; its certificate is new each time. */
 export async function enrolHere(
-  ground: Ground,
-  folder: DataFolder,
+  ground: EnrolmentGround,
+  folder: DataPaths,
   name: string,
   roles: readonly Role[],
 ): Promise<{ credentials: Credentials; access: Access }> {

@@ -163,6 +163,6 @@ function revive({ code, message, hint }: z.output<typeof failureSchema>): Clawme
 
 const inDoubt = (id: string, step: string) =>
   new ClawmeshError('IN_DOUBT', `Step "${step}" of task ${id} was begun, and whether it was done is not known.`, {
-    hint: `Find out, then say it: clawmesh tasks settle ${id} "${step}" done|again.`,
+    hint: `Find out, then say it: clawmesh tasks settle ${id} --step "${step}" --as done|again.`,
     data: { task: id, step },
   })

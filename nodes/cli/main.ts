@@ -19,13 +19,20 @@ import { nodes } from './nodes.js'
 import { policyExplain, policyTest } from './policy.js'
 import { revoke } from './revoke.js'
 import { route } from './route.js'
+import { run } from './run.js'
 import { start } from './start.js'
+import { tasksCancel, tasksList, tasksSettle, tasksShow } from './tasks.js'
 import { up } from './up.js'
 
 const commands: Command[] = [
   start,
   debateCommand,
   up,
+  run,
+  tasksList,
+  tasksShow,
+  tasksSettle,
+  tasksCancel,
   invite,
   joinCommand,
   nodes,

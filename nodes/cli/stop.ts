@@ -3,7 +3,8 @@ import { ClawmeshError } from '../../policies/errors.js'
 /** Aborted, with the reason, by the first signal that asks this process to end. */
 export function stopOnSignal(): AbortController {
   const stop = new AbortController()
-  const onSignal = (signal: NodeJS.Signals) => stop.abort(new ClawmeshError('CANCELLED', `Stopped by ${signal}.`))
+  const onSignal = (signal: NodeJS.Signals) =>
+    stop.abort(new ClawmeshError('CANCELLED', `Stopped by ${signal}.`, { data: { signal } }))
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal)
   return stop
 }
