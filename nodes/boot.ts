@@ -5,6 +5,7 @@
 
 import { setTimeout } from 'node:timers/promises'
 import type { Backend } from '../inference/backend.js'
+import { thisHost } from '../inference/hardware/host.js'
 import { readHardware } from '../inference/hardware.js'
 import { inferenceName, inferenceService } from '../inference/service.js'
 import { openChain } from '../mesh/audit/chain.js'
@@ -20,9 +21,11 @@ import { readAccess } from './access.js'
 import { debater } from './agents/debate/debater.js'
 import { worker } from './agents/worker.js'
 import { isDue, keepCertified, renewed } from './certified.js'
+import { readConfig } from './config.js'
 import { takeLock } from './lock.mjs'
 import { log } from './log.js'
 import { openModels } from './models.js'
+import { offerOf } from './placing.js'
 import { type NodePlan, type NodeReport, nodePlanSchema } from './plan.js'
 
 const drainWithinMs = 7000
@@ -66,7 +69,7 @@ async function boot(plan: NodePlan): Promise<Running> {
     connectNats({ ...readAccess(plan.access), name: holder }),
     plan.sandbox ? testSandbox() : undefined,
     plan.inference ? openModels(plan.inference) : undefined,
-    readHardware(),
+    readHardware({ ...thisHost, visibleGpus: readConfig().visibleGpus }),
   ])
   void transport.ended().then((reason) => reason && turnedAway(reason))
   const credentials = isDue(earlier, Date.now()) ? await freshened(earlier, plan, transport) : earlier
@@ -80,6 +83,7 @@ async function boot(plan: NodePlan): Promise<Running> {
     hardware,
     sandbox: availability?.available ?? false,
     model: backend?.model.name ?? null,
+    offers: backend ? [offerOf(backend)] : [],
     zone: backend ? 'mesh' : null,
     notes,
   }

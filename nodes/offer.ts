@@ -1,12 +1,11 @@
 /** What a machine offers to a mesh, from what its person said; kept in its data folder, so that it offers the same after a reboot without being told again. */
 import { existsSync, readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { z } from 'zod'
 import { writeWhole } from '../mesh/disk.js'
 import { ClawmeshError } from '../policies/errors.js'
 import type { Role } from '../policies/roles.js'
-import type { Config } from './config.js'
 import type { NodePlan } from './plan.js'
 import { readPolicy } from './policy-file.js'
 import { checkApart, checkWorkspace } from './workspace.js'
@@ -43,13 +42,9 @@ export const keepOffer = (data: string, offer: Offer): void => writeWhole(fileOf
 export async function planOffer(
   offer: Offer,
   data: string,
-  config: Config,
+  inference: NonNullable<NodePlan['inference']>,
 ): Promise<{ roles: Role[]; plan: Pick<NodePlan, 'sandbox' | 'inference'> }> {
-  const { workspace, policy, model } = offer
-  const inference =
-    model === undefined
-      ? { openAiUrl: config.openAiUrl, probe: true }
-      : { folder: model === 'shipped' ? undefined : resolve(model), probe: false }
+  const { workspace, policy } = offer
   if (workspace === undefined) return { roles: ['worker', 'inference'], plan: { inference } }
   checkWorkspace(workspace)
   checkApart(workspace, data)

@@ -17,7 +17,7 @@ export const nodePlanSchema = z.object({
     .optional(),
   /** Set for a node that serves a model. */
   inference: z
-    .object({ openAiUrl: z.string().optional(), probe: z.boolean(), folder: z.string().optional() })
+    .object({ modelUrl: z.string().optional(), probe: z.boolean(), folder: z.string().optional() })
     .optional(),
 })
 export type NodePlan = z.output<typeof nodePlanSchema>

@@ -7,6 +7,7 @@ import { checkpointMark } from '../mesh/audit/checkpoint.js'
 import type { Broker } from '../mesh/broker/broker.js'
 import { joinMesh, type MeshNode } from '../mesh/index.js'
 import { writeRevocations } from '../mesh/seal/revocation.js'
+import { openTasks, type Tasks } from '../mesh/task/tasks.js'
 import { connectNats } from '../mesh/transport/nats.js'
 import type { Subscription } from '../mesh/transport/transport.js'
 import type { ClawmeshError } from '../policies/errors.js'
@@ -38,13 +39,22 @@ const appearWithinMs = 10_000
 export class Site {
   readonly node: MeshNode
   readonly kept: KeptNode[]
+  readonly tasks: Tasks
   readonly #ground: Ground
   readonly #folder: DataFolder
   readonly #desk: Subscription
 
-  constructor(parts: { node: MeshNode; kept: KeptNode[]; ground: Ground; folder: DataFolder; desk: Subscription }) {
+  constructor(parts: {
+    node: MeshNode
+    kept: KeptNode[]
+    tasks: Tasks
+    ground: Ground
+    folder: DataFolder
+    desk: Subscription
+  }) {
     this.node = parts.node
     this.kept = parts.kept
+    this.tasks = parts.tasks
     this.#ground = parts.ground
     this.#folder = parts.folder
     this.#desk = parts.desk
@@ -95,7 +105,9 @@ export async function startSite(options: SiteOptions): Promise<Site> {
     const kept = await startNodes(options, ground, undo)
     signal?.throwIfAborted()
     await Promise.all(kept.map(({ name }) => node.directory.wait(() => node.directory.node(name), appearWithinMs)))
-    return new Site({ node, kept, ground, folder, desk })
+    const { transport, addresses, authority } = ground
+    const tasks = await openTasks({ transport, addresses, key: authority.tasksKey, by: supervisingNode })
+    return new Site({ node, kept, tasks, ground, folder, desk })
   } catch (error) {
     for (const step of undo.reverse()) await step().catch(() => undefined)
     throw error

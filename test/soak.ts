@@ -4,6 +4,7 @@ import { soakKill } from './chaos/kill-soak.js'
 import { soakSignal } from './chaos/signal.js'
 import { soakTask } from './chaos/task.js'
 import { soakTwice } from './chaos/twice.js'
+import { soakTriton } from './inference/triton/soak.js'
 import { soakCurrent } from './mesh/current-soak.js'
 import { soakLaunch } from './sandbox/launch-soak.js'
 
@@ -19,6 +20,7 @@ const soaks: Record<string, Soak> = {
   twice: { run: soakTwice, usually: 3 },
   current: { run: soakCurrent, usually: 1 },
   task: { run: soakTask, usually: 20 },
+  triton: { run: soakTriton, usually: 1 },
   sandbox: { run: soakLaunch, usually: 20_000 },
   consumer: { run: soakConsumer, usually: 300 },
 }

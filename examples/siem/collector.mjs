@@ -51,7 +51,7 @@ function* objectsIn(text) {
     } else if (character === '"') quoted = true
     else if (character === '{') depth += 1
     else if (character === '}') depth -= 1
-    if (depth > 0 || character !== '}') continue
+    if (character !== '}' || quoted || depth > 0) continue
     yield JSON.parse(text.slice(start, at + 1))
     start = at + 1
   }

@@ -18,6 +18,7 @@ export const eventKinds = [
   'policy.loaded',
   'model.loaded',
   'task.started',
+  'task.resumed',
   'task.planned',
   'task.ended',
   'thought.asked',
@@ -32,6 +33,10 @@ export const eventKinds = [
   'debate.opened',
   'debate.round',
   'debate.lost',
+  'route.decided',
+  'egress.intended',
+  'egress.ended',
+  'label.lowered',
 ] as const
 export type EventKind = (typeof eventKinds)[number]
 

@@ -19,7 +19,7 @@ const failureSchema = z.object({ code: z.string(), message: z.string(), hint: z.
 export const taskRecordSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('task'), id: z.string(), at: z.number(), by: z.string(), facts: z.unknown() }),
   z.object({ type: z.literal('resumed'), at: z.number(), by: z.string() }),
-  z.object({ type: z.literal('begun'), step: z.string() }),
+  z.object({ type: z.literal('begun'), step: z.string(), repeatable: z.boolean() }),
   z.object({ type: z.literal('done'), step: z.string(), result: z.unknown() }),
   z.object({ type: z.literal('failed'), step: z.string(), failure: failureSchema }),
   /** A person has looked: as if it had never begun. */
@@ -35,7 +35,8 @@ export interface StepOptions<T> {
 }
 
 interface StepState {
-  state: 'in doubt' | 'running' | 'done' | 'failed'
+  /** Cut off: begun, not recorded, and may be done again. In doubt: begun, not recorded, and may not. */
+  state: 'cut off' | 'in doubt' | 'running' | 'done' | 'failed'
   result?: unknown
   failure?: z.output<typeof failureSchema>
 }
@@ -54,6 +55,8 @@ export interface TaskInfo {
 export class Task {
   readonly id: string
   readonly facts: unknown
+  /** It was begun before, and goes on. */
+  readonly isResumed: boolean
   readonly #journal: Journal
   readonly #steps: Map<string, StepState>
 
@@ -62,13 +65,14 @@ export class Task {
     const { id, facts } = describeTask(records)
     this.id = id
     this.facts = facts
+    this.isResumed = records.length > 1
     this.#journal = journal
     this.#steps = stepsOf(records)
   }
 
   /**
    * Does a step once, or gives what it gave when it was done. Its intent is recorded before it begins and its result before anyone sees it. A failure that may be
-   * gone the next time (see `retry` of the error table) is thrown and not recorded; any other is, and is thrown again on a replay. Rejects with
+   * gone the next time, or that comes from outside, is thrown and not recorded; any other is, and is thrown again on a replay. Rejects with
    * IN_DOUBT, FENCED, or what `run` rejected with.
    */
   async step<T>(name: string, { result, repeatable }: StepOptions<T>, run: () => Promise<T>): Promise<T> {
@@ -76,19 +80,19 @@ export class Task {
     if (known?.state === 'done') return result.parse(known.result)
     if (known?.state === 'failed' && known.failure) throw revive(known.failure)
     if (known?.state === 'running') throw new Error(`step "${name}" of a task runs already: a name is used once`)
-    if (known?.state === 'in doubt' && !repeatable) throw inDoubt(this.id, name)
+    if (known?.state === 'in doubt') throw inDoubt(this.id, name)
     const state: StepState = { state: 'running' }
     this.#steps.set(name, state)
-    if (!known) await this.#append({ type: 'begun', step: name })
+    if (!known) await this.#append({ type: 'begun', step: name, repeatable })
     try {
       const value = await run()
       await this.#append({ type: 'done', step: name, result: value })
       Object.assign(state, { state: 'done', result: value })
       return value
     } catch (error) {
-      state.state = 'in doubt'
-      const failure = ClawmeshError.from(error)
-      if (!(error instanceof ClawmeshError) || failure.retry || failure.code === 'FENCED') throw error
+      state.state = repeatable ? 'cut off' : 'in doubt'
+      if (!(error instanceof ClawmeshError) || !isFinal(error)) throw error
+      const failure = error
       const { code, message, hint } = failure
       await this.#append({ type: 'failed', step: name, failure: { code, message, hint } })
       Object.assign(state, { state: 'failed', failure: { code, message, hint } })
@@ -142,13 +146,16 @@ export function describeTask(records: TaskRecord[]): TaskInfo {
 function stepsOf(records: TaskRecord[]): Map<string, StepState> {
   const steps = new Map<string, StepState>()
   for (const record of records) {
-    if (record.type === 'begun') steps.set(record.step, { state: 'in doubt' })
+    if (record.type === 'begun') steps.set(record.step, { state: record.repeatable ? 'cut off' : 'in doubt' })
     else if (record.type === 'done') steps.set(record.step, { state: 'done', result: record.result })
     else if (record.type === 'failed') steps.set(record.step, { state: 'failed', failure: record.failure })
     else if (record.type === 'cleared') steps.delete(record.step)
   }
   return steps
 }
+
+/** Whether doing it again would end the same way. */
+const isFinal = ({ code, retry }: ClawmeshError) => !retry && code !== 'CANCELLED' && code !== 'FENCED'
 
 function revive({ code, message, hint }: z.output<typeof failureSchema>): ClawmeshError {
   return new ClawmeshError(code in errorCodes ? (code as ErrorCode) : 'INTERNAL', message, { hint })

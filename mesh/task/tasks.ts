@@ -49,8 +49,9 @@ export class Tasks {
     const records = readAll(journal, entries)
     if (describeTask(records).state === 'ended')
       throw new ClawmeshError('USAGE', `Task ${id} has ended.`, { hint: `clawmesh tasks show ${id} says how.` })
-    await journal.append({ type: 'resumed', at: this.#now(), by: this.#options.by })
-    return new Task(journal, records)
+    const resumed: TaskRecord = { type: 'resumed', at: this.#now(), by: this.#options.by }
+    await journal.append(resumed)
+    return new Task(journal, [...records, resumed])
   }
 
   /** What is known of each, oldest first. */

@@ -11,7 +11,7 @@ import {
 } from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/transport-node'
 import { ClawmeshError } from '../../policies/errors.js'
-import { reachable } from './nats-bucket.js'
+import { reachable, unreachable } from './nats-bucket.js'
 import type { AppendLog, Stored } from './transport.js'
 
 const second = 1_000_000_000
@@ -22,7 +22,9 @@ const deliverWithinMs = 1500
 const emptyBatches = 2
 
 const guardMs = 1000
-const unansweredAllowed = 2
+const answerWithinMs = 1500
+/** A broker that is killed and started again stays away for less than this many looks. */
+const unansweredAllowed = 4
 
 /** A stream that no client can delete from or purge. Options are read back: an old server drops what it does not know. */
 export async function provideLog(connection: NatsConnection, stream: string, subjects: string): Promise<void> {
@@ -118,7 +120,8 @@ export class NatsLog implements AppendLog {
     let unanswered = 0
     const look = async () => {
       const before = read()
-      const last = await this.last()
+      const manager = await jetstreamManager(this.#connection, { timeout: answerWithinMs, checkAPI: false })
+      const last = (await stateOf(manager, this.#stream))?.last_seq ?? 0
       unanswered = 0
       if (last < before) failed(cut(last, before))
     }
@@ -128,7 +131,7 @@ export class NatsLog implements AppendLog {
       look()
         .catch((error: unknown) => {
           unanswered += 1
-          if (unanswered >= unansweredAllowed || this.#connection.isClosed()) failed(ClawmeshError.from(error))
+          if (unanswered >= unansweredAllowed || this.#connection.isClosed()) failed(unreachable(error))
         })
         .finally(() => {
           looking = false

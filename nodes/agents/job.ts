@@ -1,18 +1,21 @@
 /**
  * The supervisor's side of a task: plan, hand the parts out, take lost ones back, let three agents vote, answer. What it decides is on the audit stream
- * before it acts on it.
+ * before it acts on it, and each step is in the task's journal: a job that was cut off goes on with the first that is not.
  */
-import { randomUUID } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
+import { z } from 'zod'
 import type { MeshNode } from '../../mesh/index.js'
-import { ClawmeshError } from '../../policies/errors.js'
+import type { Task } from '../../mesh/task/task.js'
+import type { Tasks } from '../../mesh/task/tasks.js'
+import { ClawmeshError, type ErrorCode } from '../../policies/errors.js'
 import { wasKilled } from './killed.js'
 import { addUp, euros, type Ledger, readCheckedFile } from './ledger.js'
-import { type Part, planRequest } from './plan.js'
+import { type Part, planRequest, planSchema } from './plan.js'
 import { sayWhileWaiting } from './progress.js'
 import { inTurn } from './turn.js'
 import { type Ballot, majority, type Result } from './vote.js'
-import { CastVote, type LedgerBallot } from './voter.js'
-import { DoPart, type Report } from './worker.js'
+import { ballotSchema, CastVote, type LedgerBallot } from './voter.js'
+import { DoPart, type Report, reportSchema } from './worker.js'
 
 export interface Job {
   request: string
@@ -53,32 +56,72 @@ const attempts = 5
 const partsAtOnce = 2
 const patienceMs = 10_000
 
-export async function runJob(node: MeshNode, job: Job): Promise<JobResult> {
-  const task = randomUUID()
+/** What a task of this kind is about, as its journal keeps it. */
+export interface Asked {
+  request: string
+  workspace: string
+}
+
+/** Goes on with what was asked before and cut off; otherwise begins. */
+export async function takeUp(tasks: Tasks, asked: Asked, progress: Job['progress']): Promise<Task> {
+  const cutOff = (await tasks.list()).find(
+    ({ state, facts }) => state !== 'ended' && isDeepStrictEqual(facts, { ...asked }),
+  )
+  if (!cutOff) return tasks.begin({ ...asked })
+  const done = cutOff.steps.filter(({ state }) => state === 'done').length
+  progress(`this was asked before and cut off: task ${cutOff.id} goes on, ${done} of its steps are done`)
+  return tasks.resume(cutOff.id)
+}
+
+/** The task ends with the job. If the job is cut off from outside, it goes on when the same is asked again; if a person stops it, it does not. */
+export async function runJob(node: MeshNode, task: Task, job: Job): Promise<JobResult> {
+  try {
+    const result = await work(node, task, job)
+    await task.end({ ok: result.error === undefined, answer: result.answer })
+    return result
+  } catch (thrown) {
+    const error = ClawmeshError.from(thrown)
+    const isCutOff = error.retry || cutsOff.has(error.code)
+    if (!isCutOff || wasWithdrawn(job.signal))
+      await task.end({ ok: false, answer: error.message }).catch(() => undefined)
+    throw thrown
+  }
+}
+
+const cutsOff = new Set<ErrorCode>(['CANCELLED', 'FENCED', 'IN_DOUBT', 'INTERNAL'])
+
+const wasWithdrawn = ({ reason }: AbortSignal): boolean =>
+  reason instanceof ClawmeshError && reason.data['signal'] === 'SIGINT'
+
+async function work(node: MeshNode, task: Task, job: Job): Promise<JobResult> {
   const note = (kind: Parameters<MeshNode['note']>[0], facts: Record<string, unknown>) =>
-    node.audit.intend({ kind, trace: task, actor: 'supervisor', facts })
-  await note('task.started', { request: job.request })
-  const plan = planRequest(job.request, job.files)
-  await note('task.planned', { ...plan })
+    node.audit.intend({ kind, trace: task.id, actor: 'supervisor', facts })
+  await note(task.isResumed ? 'task.resumed' : 'task.started', { request: job.request })
+  const plan = await task.step('plan', { result: planSchema, repeatable: true }, async () => {
+    const planned = planRequest(job.request, job.files)
+    await note('task.planned', { ...planned })
+    return planned
+  })
   const parts = [...plan.collective, ...plan.single]
-  const done = await doParts(node, job, task, parts)
+  const done = await doParts(node, task, job, parts)
   const checked = done.flatMap(({ part, report }) =>
     report && part.file !== undefined ? (readCheckedFile(part.file, report) ?? []) : [],
   )
   const isLedger = plan.collective.length > 0 && checked.length === plan.collective.length
   const ledger = isLedger ? addUp(checked) : undefined
-  const vote = ledger ? await holdVote(node, job, task, ledger) : undefined
+  const vote = ledger ? await holdVote(node, task, job, ledger) : undefined
   if (vote) await note('vote.decided', { total: vote.total, faulty: vote.faulty })
-  const result = conclude(task, done, ledger, vote)
+  job.signal.throwIfAborted()
+  const result = conclude(task.id, done, ledger, vote)
   await note('task.ended', { ok: result.error === undefined, answer: result.answer })
   return result
 }
 
-function doParts(node: MeshNode, job: Job, task: string, parts: Part[]): Promise<Done[]> {
+function doParts(node: MeshNode, task: Task, job: Job, parts: Part[]): Promise<Done[]> {
   job.progress(`${parts.length} part${parts.length > 1 ? 's' : ''} for ${job.workers.length} workers`)
   let ended = 0
   const work = inTurn(parts, job.workers.length * partsAtOnce, async (part, index) => {
-    const done = await doPart(node, job, task, part, index)
+    const done = await recorded(task, job, part, index, () => doPart(node, task.id, job, part, index))
     ended += 1
     return done
   })
@@ -89,8 +132,20 @@ function doParts(node: MeshNode, job: Job, task: string, parts: Part[]): Promise
   )
 }
 
-/** A part reads and never writes twice with another effect, so one that was lost with its worker is given to the next. */
-async function doPart(node: MeshNode, job: Job, task: string, part: Part, index: number): Promise<Done> {
+/** A part reads and never writes twice with another effect, so one that was cut off is done again. */
+async function recorded(task: Task, job: Job, part: Part, index: number, run: () => Promise<Report>): Promise<Done> {
+  try {
+    return { part, report: await task.step(`part ${index + 1}`, { result: reportSchema, repeatable: true }, run) }
+  } catch (thrown) {
+    const error = ClawmeshError.from(thrown)
+    // Cut off, or taken over by another supervisor: what came of this part is not for us to say.
+    if (job.signal.aborted || error.code === 'FENCED') throw error
+    return { part, error }
+  }
+}
+
+/** One that was lost with its worker is given to the next. */
+async function doPart(node: MeshNode, task: string, job: Job, part: Part, index: number): Promise<Report> {
   let last = new ClawmeshError('INTERNAL', 'It was not tried.')
   for (let attempt = 0; attempt < attempts; attempt += 1) {
     const worker = job.workers[(index + attempt) % job.workers.length] ?? ''
@@ -99,27 +154,32 @@ async function doPart(node: MeshNode, job: Job, task: string, part: Part, index:
         .ref(worker)
         .ask(DoPart, { words: part.words }, { timeoutMs: partTimeoutMs, trace: task, signal: job.signal })
       const { outcome } = report
-      if (outcome.status !== 'failed' || outcome.signal === null) return { part, report }
+      if (outcome.status !== 'failed' || outcome.signal === null) return report
       last = new ClawmeshError('SANDBOX_FAILED', outcome.reason, { hint: 'Ask again.' })
     } catch (error) {
       last = ClawmeshError.from(error)
-      if (job.signal.aborted || !(last.retry || wasKilled(last))) return { part, error: last }
+      if (job.signal.aborted || !(last.retry || wasKilled(last))) throw last
       job.progress(`"${part.words}" is given to another worker: ${last.message}`)
     }
   }
   const { code, message, hint } = last
-  return { part, error: new ClawmeshError(code, `It was tried ${attempts} times; the last time: ${message}`, { hint }) }
+  throw new ClawmeshError(code, `It was tried ${attempts} times; the last time: ${message}`, { hint })
 }
 
-async function holdVote(node: MeshNode, job: Job, task: string, ledger: Ledger): Promise<LedgerVote> {
+/** Null: this voter cannot vote. */
+const choiceSchema = z.object({ choice: ballotSchema.nullable() })
+
+async function holdVote(node: MeshNode, task: Task, job: Job, ledger: Ledger): Promise<LedgerVote> {
   const files = ledger.files.map(({ file }) => file)
   job.progress(`${job.workers.length} agents vote on ${files.length} files`)
   let voted = 0
   const voting = Promise.all(
     job.workers.map(async (voter, phrasing): Promise<Ballot<LedgerBallot>> => {
-      const choice = await castVote(node, job, task, { voter, files, phrasing })
+      const { choice } = await task.step(`vote of ${voter}`, { result: choiceSchema, repeatable: true }, async () => ({
+        choice: await castVote(node, task.id, job, { voter, files, phrasing }),
+      }))
       voted += 1
-      return { voter, choice }
+      return { voter, choice: choice ?? undefined }
     }),
   )
   const ballots = await sayWhileWaiting(voting, job.sayEveryMs ?? patienceMs, (seconds) =>
@@ -138,24 +198,25 @@ interface Invitation {
   phrasing: number
 }
 
-/** Undefined if this voter cannot vote. */
+/** Null if this voter cannot vote. */
 async function castVote(
   node: MeshNode,
-  job: Job,
   task: string,
+  job: Job,
   { voter, files, phrasing }: Invitation,
-): Promise<LedgerBallot | undefined> {
+): Promise<LedgerBallot | null> {
   for (let attempt = 0; attempt < attempts; attempt += 1) {
     try {
       const call = { timeoutMs: voteTimeoutMs, trace: task, signal: job.signal }
       return await node.ref(voter).ask(CastVote, { files, phrasing }, call)
     } catch (error) {
       const failure = ClawmeshError.from(error)
+      job.signal.throwIfAborted()
       job.progress(`${voter} has not voted: ${failure.message}`)
-      if (job.signal.aborted || !failure.retry) return undefined
+      if (!failure.retry) return null
     }
   }
-  return undefined
+  return null
 }
 
 /** The task is done well if something was done, every part came to an end that was decided, not suffered, and a vote bears the ledger out. */

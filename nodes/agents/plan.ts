@@ -3,22 +3,25 @@
  * of all files, or lists some, is put to each of them; every other sentence is one part as it stands.
  */
 
+import { z } from 'zod'
 import { ClawmeshError } from '../../policies/errors.js'
 
 /** In characters: what a worker takes in one sentence. */
 export const longestPart = 400
 
-export interface Part {
-  words: string
+const partSchema = z.object({
+  words: z.string(),
   /** The file that it is about, for a part of a sentence about several. */
-  file?: string
-}
+  file: z.string().optional(),
+})
+export type Part = z.output<typeof partSchema>
 
-export interface Plan {
+export const planSchema = z.object({
   /** Of the sentences about all files or a list of them, in order. */
-  collective: Part[]
-  single: Part[]
-}
+  collective: z.array(partSchema),
+  single: z.array(partSchema),
+})
+export type Plan = z.output<typeof planSchema>
 
 /** How people say "all of them"; the name of one file takes its place. */
 const everything =

@@ -9,6 +9,7 @@ import { ClawmeshError } from '../../policies/errors.js'
 import { join } from '../../router/label.js'
 import { route } from '../../router/route.js'
 import { type ActionOutcome, actionOutcomeSchema, RunAction, sandboxName } from '../../sandbox/service.js'
+import { chooseNode } from '../placing.js'
 import { longestPart } from './plan.js'
 import { offeredTools } from './tools.js'
 import { votes } from './voter.js'
@@ -76,7 +77,9 @@ async function think(node: MeshNode, words: string, context: Context): Promise<T
       ...(unusable === 0 ? { temperature: 0 } : { temperature: freely, seed: unusable }),
     }
     try {
-      const { calls } = await collect(node.ref(inferenceName(chooseModel(node))).stream(Generate, request, context))
+      const { calls } = await collect(
+        node.ref(inferenceName(chooseModel(node, words))).stream(Generate, request, context),
+      )
       const [call] = calls
       if (call) return call
       throw new ClawmeshError('MODEL_FAILED', 'The model answered without choosing a tool.', {
@@ -106,13 +109,23 @@ function unsuited({ message }: ClawmeshError): ClawmeshError {
 /** Nothing classifies prompts yet: each counts as the most sensitive. */
 const promptLabel = join([])
 
-/** Any of the models that the router lets see the prompt; a node that does not say where its model computes has none in the mesh. */
-function chooseModel(node: MeshNode): string {
+/**
+ * Of the models that the router lets see the prompt, the one that will likely answer soonest; any of them where nothing is said of that. A node that does not
+ * say where its model computes has none in the mesh.
+ */
+function chooseModel(node: MeshNode, words: string): string {
   const serving = node
     .nodes()
     .filter(({ roles, draining }) => roles.includes('inference') && !draining)
     .map(({ name, advert }) => ({ name, zone: advert['zone'] === 'mesh' ? ('mesh' as const) : ('elsewhere' as const) }))
   const allowed = route(promptLabel, serving)
+  const names = new Set(allowed.map(({ name }) => name))
+  const soonest = chooseNode(
+    node.nodes().filter(({ name }) => names.has(name)),
+    allowed.map(({ zone }) => zone),
+    words.length,
+  )
+  if (soonest !== undefined) return soonest
   return (allowed[Math.floor(Math.random() * allowed.length)] ?? allowed[0])?.name ?? ''
 }
 

@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import type { ModelInfo } from '../../inference/backend.js'
 import { DescribeModel, inferenceName } from '../../inference/service.js'
 import { supervise } from '../../mesh/index.js'
@@ -17,6 +18,7 @@ import type { AuditTrail } from '../trail.js'
 import { type Command, text, type Values } from './command.js'
 import { explain } from './failure.js'
 import { introduceModels } from './introduce.js'
+import { modelOption, readModel } from './model-option.js'
 import { printable } from './printable.js'
 import { progress } from './terminal.js'
 
@@ -38,17 +40,14 @@ export const debateCommand: Command = {
     budget: { type: 'string', value: 'N', help: 'the most tokens that the whole debate may take' },
     json: { type: 'boolean', help: 'print one JSON object as the last line, with the transcript' },
     data: { type: 'string', value: 'DIR', help: 'where the mesh keeps its keys and its audit trail' },
-    model: {
-      type: 'string',
-      value: 'DIR|shipped',
-      help: 'a model folder to serve, or the shipped one (default: a model server on this machine, else the shipped one)',
-    },
+    model: modelOption,
   },
   takes: 'question',
   run: startDebate,
 }
 
 const mostNodes = 3
+const drainWithinMs = 20_000
 const judge = 'judge'
 const voterName = (index: number) => `voter-${index + 1}`
 
@@ -69,11 +68,7 @@ async function startDebate(question: string | undefined, values: Values): Promis
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal)
   const unwatch = folder.watch((error) => stop.abort(error))
   try {
-    const model = text(values, 'model')
-    const inference =
-      model === undefined
-        ? { openAiUrl: config.openAiUrl, probe: true }
-        : { folder: model === 'shipped' ? undefined : resolve(model), probe: false }
+    const inference = readModel(text(values, 'model'), config.modelUrl)
     const sandbox = { workspace, policy: policy.text, policyName: policy.name }
     const names = spec.voters.slice(0, mostNodes).map((_, index) => `worker-${index + 1}`)
     const site = await startSite({
@@ -110,13 +105,26 @@ async function runOn(
     failure = signal.aborted ? signal.reason : error
   }
   progress('draining')
-  const trail = await site.close()
+  const trail = await closeInTime(site)
   if (failure !== undefined) throw failure
   if (!result) return outcomes.failed
   if (json) process.stdout.write(`${JSON.stringify(summaryOf(result, trail))}\n`)
   else print(result, trail)
   if (signal.aborted) return explain(signal.reason)
   return result.outcome.status === 'decided' && trail.verdict.ok ? 0 : outcomes.failed
+}
+
+/** A broker that no longer answers must not hold up the end. What is left when this process ends ends with it. */
+async function closeInTime(site: Site): Promise<AuditTrail> {
+  const late = new AbortController()
+  const limit = setTimeout(drainWithinMs, undefined, { signal: late.signal }).then(() => {
+    throw new ClawmeshError('BROKER_UNAVAILABLE', `The mesh did not drain within ${drainWithinMs / 1000} s.`, {
+      hint: 'Nothing recorded is lost: the next start sends what the audit stream lacks.',
+    })
+  })
+  // Once the mesh is closed the limit is called off, and says so to nobody.
+  limit.catch(() => undefined)
+  return Promise.race([site.close(), limit]).finally(() => late.abort())
 }
 
 async function hold(site: Site, spec: DebateSpec, names: string[], signal: AbortSignal): Promise<DebateResult> {

@@ -14,9 +14,11 @@ import { debateCommand } from './debate.js'
 import { explain, failureOf } from './failure.js'
 import { invite } from './invite.js'
 import { join as joinCommand } from './join.js'
+import { modelsList, modelsPull, modelsRemove, modelsVerify } from './models.js'
 import { nodes } from './nodes.js'
 import { policyExplain, policyTest } from './policy.js'
 import { revoke } from './revoke.js'
+import { route } from './route.js'
 import { start } from './start.js'
 import { up } from './up.js'
 
@@ -33,6 +35,11 @@ const commands: Command[] = [
   auditQuery,
   auditExport,
   auditKey,
+  modelsList,
+  modelsPull,
+  modelsVerify,
+  modelsRemove,
+  route,
   policyTest,
   policyExplain,
 ]

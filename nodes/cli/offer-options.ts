@@ -2,6 +2,7 @@
 import { resolve } from 'node:path'
 import type { Offer } from '../offer.js'
 import { type Command, text, type Values } from './command.js'
+import { modelOption } from './model-option.js'
 
 export const offerOptions: Command['options'] = {
   name: { type: 'string', value: 'NAME', help: "this machine's name in the mesh (default: its host name)" },
@@ -15,16 +16,16 @@ export const offerOptions: Command['options'] = {
     value: 'FILE|PRESET',
     help: 'what those actions may do: ask-first (default), read-only-research, code-workspace, none, or a file',
   },
-  model: {
-    type: 'string',
-    value: 'DIR|shipped',
-    help: 'a model folder to serve, or the shipped one (default: a model server on this machine, else the shipped one)',
-  },
+  model: modelOption,
 }
 
 export function givenOffer(values: Values): Partial<Offer> {
   const workspace = text(values, 'workspace')
-  const offer = { name: text(values, 'name'), policy: text(values, 'policy'), model: text(values, 'model') }
+  const offer = { name: text(values, 'name'), policy: text(values, 'policy'), model: lasting(text(values, 'model')) }
   const given = { ...offer, workspace: workspace === undefined ? undefined : resolve(workspace) }
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
 }
+
+/** The same model wherever the next start is typed. */
+const lasting = (model: string | undefined): string | undefined =>
+  model === undefined || model === 'shipped' || /^[a-z]+:\/\//i.test(model) ? model : resolve(model)

@@ -5,12 +5,11 @@ import { createInterface } from 'node:readline/promises'
 import { supervise } from '../../mesh/index.js'
 import { installation } from '../../mesh/installation.js'
 import { ClawmeshError } from '../../policies/errors.js'
-import { type Job, type JobResult, runJob } from '../agents/job.js'
+import { type Job, type JobResult, runJob, takeUp } from '../agents/job.js'
 import { planRequest } from '../agents/plan.js'
 import { offeredTools } from '../agents/tools.js'
 import { readConfig } from '../config.js'
 import { openDataFolder, openFreeDataFolder } from '../data-folder.js'
-import type { NodePlan } from '../plan.js'
 import { readPolicy } from '../policy-file.js'
 import { type Site, startSite } from '../site.js'
 import type { AuditTrail } from '../trail.js'
@@ -18,6 +17,7 @@ import { checkApart, checkWorkspace, listFiles } from '../workspace.js'
 import { type Command, text, type Values } from './command.js'
 import { explain } from './failure.js'
 import { introduceModels, passNotesOn } from './introduce.js'
+import { modelOption, readModel } from './model-option.js'
 import { type Outcome, printAnswer, printTrail, summarise } from './report.js'
 import { approver, isTerminal, progress } from './terminal.js'
 
@@ -53,11 +53,7 @@ export const start: Command = {
       help: 'where the mesh keeps its keys and its audit trail (default: ~/.local/share/clawmesh/mesh, or the next free one)',
     },
     port: { type: 'string', value: 'N', help: 'the port of the broker (default: any free one)' },
-    model: {
-      type: 'string',
-      value: 'DIR|URL|shipped',
-      help: 'a model folder to serve, a model server on this machine, or the shipped model (default: a server that is found, else the shipped one)',
-    },
+    model: modelOption,
   },
   takes: 'request',
   run: startMesh,
@@ -89,7 +85,7 @@ async function startMesh(own: string | undefined, values: Values): Promise<numbe
   const causeOf = (error: unknown) => (stop.signal.aborted ? stop.signal.reason : (folder.full() ?? error))
   const unwatch = folder.watch((error) => stop.abort(error))
   try {
-    const inference = readModel(text(values, 'model'), config.openAiUrl)
+    const inference = readModel(text(values, 'model'), config.modelUrl)
     const sandbox = { workspace, policy: policy.text, policyName: policy.name }
     const site = await startSite({
       config,
@@ -107,6 +103,7 @@ async function startMesh(own: string | undefined, values: Values): Promise<numbe
     })
     return await runOn(site, {
       request,
+      workspace,
       files,
       stop: stop.signal,
       began,
@@ -124,6 +121,7 @@ async function startMesh(own: string | undefined, values: Values): Promise<numbe
 interface Run {
   /** Undefined: the person is asked for it. */
   request: string | undefined
+  workspace: string
   files: () => string[]
   stop: AbortSignal
   /** On the clock that measures. */
@@ -206,7 +204,9 @@ async function work(site: Site, run: Run, results: JobResult[]): Promise<void> {
   try {
     const job = { files: run.files, workers, signal: run.stop, progress }
     if (run.request !== undefined) {
-      const result = await runJob(site.node, { ...job, request: run.request })
+      const { request, workspace } = run
+      const task = await takeUp(site.tasks, { request, workspace }, progress)
+      const result = await runJob(site.node, task, { ...job, request })
       results.push(result)
       // What came of a job that was cut short is no answer: why it was is what to say.
       run.stop.throwIfAborted()
@@ -245,14 +245,15 @@ async function stay(site: Site, job: Omit<Job, 'request'>, results: JobResult[],
       progress('nothing is held now: an action that is not answered in time is refused')
     else if (request === 'help')
       progress(offeredTools.map(({ name, description }) => `${name}: ${description}`).join('\n  '))
-    else if (request !== '') await answer(site, { ...job, request }, results)
+    else if (request !== '') await answer(site, { ...job, request }, run.workspace, results)
   }
 }
 
 /** A request that cannot be done is said to be so, and the next one is taken. */
-async function answer(site: Site, job: Job, results: JobResult[]): Promise<void> {
+async function answer(site: Site, job: Job, workspace: string, results: JobResult[]): Promise<void> {
   try {
-    const result = await runJob(site.node, job)
+    const task = await takeUp(site.tasks, { request: job.request, workspace }, progress)
+    const result = await runJob(site.node, task, job)
     results.push(result)
     printAnswer(result)
   } catch (error) {
@@ -264,6 +265,7 @@ async function answer(site: Site, job: Job, results: JobResult[]): Promise<void>
 const stoppedBy = (signal: NodeJS.Signals) =>
   new ClawmeshError('CANCELLED', `Stopped by ${signal}.`, {
     hint: 'Start again when you like: what was recorded is kept.',
+    data: { signal },
   })
 
 const exampleRequest = () => readFileSync(join(example, 'request.txt'), 'utf8').trim()
@@ -272,12 +274,6 @@ function noRequest(workspace: string | undefined): ClawmeshError {
   return new ClawmeshError('USAGE', `Nothing is asked of the workspace ${workspace}.`, {
     hint: `Say what to do, for example: npm start -- "how many lines has notes.txt" --workspace ${workspace}. The example job has a workspace of its own.`,
   })
-}
-
-function readModel(model: string | undefined, openAiUrl: string | undefined): NonNullable<NodePlan['inference']> {
-  if (model === undefined) return { openAiUrl, probe: true }
-  if (/^https?:/i.test(model)) return { openAiUrl: model, probe: false }
-  return { folder: model === 'shipped' ? undefined : resolve(model), probe: false }
 }
 
 function readPort(given: string | undefined): number {

@@ -9,6 +9,7 @@ import { startSite } from '../site.js'
 import { type Command, text, type Values } from './command.js'
 import { readDuration } from './duration.js'
 import { introduceModels } from './introduce.js'
+import { readModel } from './model-option.js'
 import { givenOffer, offerOptions } from './offer-options.js'
 import { stopOnSignal, untilStopped } from './stop.js'
 import { approver, progress } from './terminal.js'
@@ -52,7 +53,7 @@ async function runUp(_: string | undefined, values: Values): Promise<number> {
   const unwatch = folder.watch((error) => stop.abort(error))
   try {
     const offer = recallOffer(folder.path, givenOffer(values))
-    const { roles, plan } = await planOffer(offer, folder.path, config)
+    const { roles, plan } = await planOffer(offer, folder.path, readModel(offer.model, config.modelUrl))
     const listen = listenAt(recallListen(folder.authority), values)
     const site = await startSite({
       config,

@@ -106,6 +106,7 @@ int main(int count, char **arguments)
     stop_with_parent();
     setsid(); /* a terminal's Ctrl-C is for whoever started us, who then decides */
     spec_read(&spec, CONTROL);
+    source_make_new(&spec);
 
     bool as_root = namespaces_as_root();
     if (as_root) {

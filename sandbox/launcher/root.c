@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "kernel.h"
@@ -48,62 +47,13 @@ static void map_owner(int tree, const struct stat *source)
     set_attributes(tree, K_AT_RECURSIVE, (struct k_mount_attr){.attr_set = K_MOUNT_IDMAP, .userns_fd = (uint64_t)last.map});
 }
 
-/* What is not a disk: names in there mean another thing for each process, or switch the machine's own settings. */
-static bool is_kernels(int path)
-{
-    static const unsigned magics[] = {
-        0x9fa0 /* proc */, 0x62656572 /* sysfs */, 0x27e0eb /* cgroup */, 0x63677270 /* cgroup2 */, 0x64626720 /* debugfs */,
-        0x74726163 /* tracefs */, 0x73636673 /* securityfs */, 0x62656570 /* configfs */, 0xcafe4a11 /* bpf */, 0x1cd1 /* devpts */,
-        0xde5e81e4 /* efivarfs */, 0x6e736673 /* nsfs */, 0x50494446 /* pidfs */, 0x19800202 /* mqueue */};
-    struct statfs found;
-    if (fstatfs(path, &found) != 0)
-        refuse(STAGE_MOUNTS, "cannot look at a file system");
-    for (size_t i = 0; i < sizeof magics / sizeof *magics; i++)
-        if ((unsigned)found.f_type == magics[i])
-            return true;
-    return false;
-}
-
-/*
- * Opens exactly what was decided on, once: from here on only the descriptor is used. The path is real, so a link on it now has appeared
- * since, and is an attempt to lead us elsewhere.
- */
-static int open_source(const struct mount *mount, struct stat *found)
-{
-    struct k_open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = K_RESOLVE_NO_SYMLINKS | K_RESOLVE_NO_MAGICLINKS};
-    if (mount->kind == KIND_NEW) {
-        how.flags = O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC;
-        how.mode = 0666;
-    }
-    int source = (int)syscall(NR_openat2, AT_FDCWD, mount->source, &how, sizeof how);
-    if (source < 0 && (errno == ELOOP || errno == ENOTDIR || errno == EEXIST || (errno == ENOENT && mount->kind != KIND_NEW))) {
-        errno = 0;
-        refuse(STAGE_CHANGED, "%s", mount->source);
-    }
-    if (source < 0)
-        refuse(mount->kind == KIND_NEW ? STAGE_MAKE : STAGE_MOUNTS, "%s", mount->source);
-    if (fstat(source, found) != 0)
-        refuse(STAGE_MOUNTS, "cannot look at %s", mount->source);
-    errno = 0;
-    if (mount->access != ACCESS_DEVICE && is_kernels(source))
-        refuse(STAGE_MOUNTS, "%s is the kernel's", mount->source);
-    if ((mount->access == ACCESS_DEVICE) != S_ISCHR(found->st_mode) || S_ISBLK(found->st_mode))
-        refuse(STAGE_MOUNTS, "%s is a device, or should be one", mount->source);
-    if ((mount->kind == KIND_FOLDER) != S_ISDIR(found->st_mode))
-        refuse(STAGE_CHANGED, "%s", mount->source);
-    return source;
-}
-
 void root_open_trees(struct spec *spec, bool as_root)
 {
     for (struct mount *mount = spec->mounts; mount < spec->mounts + spec->mount_count; mount++) {
         if (mount->access == ACCESS_PIN)
             continue;
         struct stat found;
-        int source = open_source(mount, &found);
-        if (mount->kind == KIND_NEW)
-            report("made %zu %llu %llu", (size_t)(mount - spec->mounts), (unsigned long long)found.st_dev,
-                   (unsigned long long)found.st_ino);
+        int source = source_open(mount, &found);
         mount->tree =
             (int)syscall(NR_open_tree, source, "", K_AT_EMPTY_PATH | K_AT_RECURSIVE | K_OPEN_TREE_CLONE | O_CLOEXEC);
         if (mount->tree < 0)
@@ -272,9 +222,11 @@ void root_enter(struct spec *spec)
 
     int root = new_tmpfs(1 << 20, K_MOUNT_NOSUID | K_MOUNT_NODEV | K_MOUNT_NOEXEC);
     attach(root, AT_FDCWD, "/tmp"); /* any folder does, and this one is everywhere: the sources are open already */
-    struct mount proc = {ACCESS_READ, KIND_FOLDER, "proc", "/proc", new_proc()};
-    struct mount tmp = {ACCESS_WRITE, KIND_FOLDER, "tmpfs", "/tmp",
-                        new_tmpfs(spec->tmp_bytes, K_MOUNT_NOSUID | K_MOUNT_NODEV | K_MOUNT_NOEXEC)};
+    struct mount proc = {.access = ACCESS_READ, .kind = KIND_FOLDER, .target = "/proc", .tree = new_proc()};
+    struct mount tmp = {.access = ACCESS_WRITE,
+                        .kind = KIND_FOLDER,
+                        .target = "/tmp",
+                        .tree = new_tmpfs(spec->tmp_bytes, K_MOUNT_NOSUID | K_MOUNT_NODEV | K_MOUNT_NOEXEC)};
     own[0] = device_of(root);
     own[1] = device_of(tmp.tree);
 

@@ -47,7 +47,7 @@ static problem take_mount(struct spec *spec, char **values)
         return "unknown access or kind";
     if (kind == KIND_NEW && access != ACCESS_WRITE)
         return "a new file that may not be written";
-    spec->mounts[spec->mount_count++] = (struct mount){access, kind, values[2], values[3], -1};
+    spec->mounts[spec->mount_count++] = (struct mount){.access = access, .kind = kind, .source = values[2], .target = values[3], .tree = -1};
     return plain_path(values[2]) && plain_path(values[3]) ? NULL : "not a plain absolute path";
 }
 

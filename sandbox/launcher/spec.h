@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum {
     SPEC_BYTES = 1 << 20,
@@ -39,6 +40,8 @@ struct mount {
     enum kind kind;
     const char *source, *target; /* absolute, without symbolic links, '.' or '..' */
     int tree;                    /* a detached copy of the source, once it is open */
+    dev_t device;                /* of a new file, once it is made */
+    ino_t inode;
 };
 
 struct link {

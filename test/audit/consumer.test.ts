@@ -1,5 +1,7 @@
 /** `clawmesh audit export` to a file: each event once, whatever happens to the consumer; and what it says when the stream or the file is not what it was. */
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
@@ -18,12 +20,11 @@ import { type Format, formats } from '../../nodes/audit/format.js'
 import { readTrail } from '../../nodes/audit/read.js'
 import { openLiveSource } from '../../nodes/audit/source.js'
 import { ClawmeshError } from '../../policies/errors.js'
-import { runCommand } from '../kit/command.js'
+import { program, runCommand } from '../kit/command.js'
 import { eventually } from '../kit/eventually.js'
 import { natsMesh, temporaryFolder } from '../kit/mesh.js'
 import { seededRandom, wholeBelow } from '../kit/random.js'
 import { compare, hashesIn, hashesOn } from './exported.js'
-import { killConsumer } from './kill-consumer.js'
 import { beginSite, type RunningSite, runSite } from './site.js'
 
 const broken = (what: RegExp) => (error: unknown) =>
@@ -126,16 +127,6 @@ describe('an event file', () => {
   })
 })
 
-describe('an exporting consumer', () => {
-  it('that is killed at 30 random moments misses no event and doubles none', async () => {
-    const { kills, whileWriting, events, files, faults } = await killConsumer(30, 11, () => undefined)
-    assert.deepEqual(faults, [])
-    assert.equal(kills, 30)
-    assert.ok(whileWriting >= 8, `${whileWriting} kills met one that wrote`)
-    assert.ok(events > 500 && files > 1, `${events} events in ${files} files`)
-  })
-})
-
 describe('on a data folder', () => {
   let data: string
   let to: string
@@ -201,6 +192,32 @@ describe('on a data folder', () => {
     await running.site.node.audit.flush(5000)
     assert.equal((await audit('export', '--to', to)).status, 0)
     assert.deepEqual(compare(hashesIn(to), await wanted()), [])
+  })
+
+  it('follows one mesh after another, each event once, until it is told to end', async () => {
+    const file = join(data, 'exports', 'followed.jsonl')
+    const args = [program, 'audit', 'export', '--follow', '--to', file, '--data', data]
+    const child = spawn(process.execPath, args, { stdio: 'ignore' })
+    const ended = once(child, 'exit')
+    try {
+      await eventually(() => assert.ok(hashesIn(file).length > 0), 30_000)
+      for (let round = 0; round < 2; round += 1) {
+        await eventually(async () => {
+          running = await beginSite(data)
+        }, 30_000)
+        for (let n = 0; n < 10; n += 1) await running?.site.node.note('thought.asked', { n })
+        await running?.site.node.audit.flush(5000)
+        const on = await wanted()
+        await eventually(() => assert.equal(hashesIn(file).length, on.length), 30_000)
+        assert.deepEqual(compare(hashesIn(file), on), [])
+        if (round === 0) await end()
+      }
+    } finally {
+      child.kill('SIGINT')
+    }
+    assert.deepEqual(await ended, [0, null])
+    await end()
+    rmSync(file)
   })
 
   it('gives the readers of a running mesh no right but to read the audit stream', async () => {

@@ -9,10 +9,12 @@ import { AuditWriter } from '../../mesh/audit/writer.js'
 import { encode } from '../../mesh/codec.js'
 import { readCredentials } from '../../mesh/seal/credentials.js'
 import { MemoryBroker } from '../../mesh/transport/memory.js'
+import { openLiveSource } from '../../nodes/audit/source.js'
+import { inspectTrail } from '../../nodes/trail.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { runCommand } from '../kit/command.js'
 import { temporaryFolder } from '../kit/mesh.js'
-import { runSite } from './site.js'
+import { beginSite, runSite } from './site.js'
 
 interface Verdict {
   ok: boolean
@@ -107,6 +109,33 @@ describe('a data folder', () => {
       await runSite(data)
       writeFileSync(note(), before)
       assert.deepEqual((await verify()).faults, [])
+    }),
+  )
+
+  it(
+    'verifies while its mesh writes',
+    copyOf(async () => {
+      const { site, close } = await beginSite(data)
+      let stopped = false
+      const writing = (async () => {
+        for (let n = 0; !stopped; n += 1) {
+          await site.node.note('task.started', { n })
+          if (n % 20 === 0) await new Promise((resolve) => setImmediate(resolve))
+        }
+      })()
+      const source = await openLiveSource(data)
+      assert.ok(source)
+      const counts: number[] = []
+      for (let round = 0; round < 5; round += 1) {
+        const { verdict } = await inspectTrail(source)
+        assert.deepEqual(verdict.faults, [])
+        counts.push(verdict.records.length)
+      }
+      stopped = true
+      await writing
+      await source.close()
+      await close()
+      assert.ok((counts.at(-1) ?? 0) > (counts[0] ?? 0), `nothing was written meanwhile: ${counts}`)
     }),
   )
 

@@ -25,8 +25,8 @@ describe('the main job on two machines', () => {
     const workspace = join(installation, 'examples', 'ledger', 'workspace')
     const config = readConfig()
     const folder = openDataFolder(home.data)
-    const offer = { workspace, policy: 'ask-first', model: 'shipped' }
-    const { roles, plan } = await planOffer(offer, home.data, config)
+    const offer = { workspace, policy: 'ask-first' }
+    const { roles, plan } = await planOffer(offer, home.data, { probe: false })
     const site = await startSite({
       config,
       folder,
@@ -56,13 +56,13 @@ describe('the main job on two machines', () => {
       }
       const truth = ledgerTruth(workspace)
       const request = 'Check the expense entries of this quarter: add up what is valid and name the faulty ones.'
-      const first = await runJob(site.node, { ...job, request })
+      const first = await runJob(site.node, await site.tasks.begin({ request }), { ...job, request })
       assert.equal(first.ledger?.totalCents, truth.totalCents)
       assert.equal(first.error, undefined)
       const nodes = new Set(first.parts.map(({ report }) => report?.node))
       assert.deepEqual([...nodes].sort(), ['guest', 'home'])
 
-      const second = runJob(site.node, { ...job, request })
+      const second = runJob(site.node, await site.tasks.begin({ request }), { ...job, request })
       await guest.kill()
       assert.equal((await second).ledger?.totalCents, truth.totalCents)
       await eventually(() => assert.deepEqual([...places()], ['home']))

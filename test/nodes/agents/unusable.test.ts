@@ -5,7 +5,9 @@ import { join } from 'node:path'
 import { afterEach, describe, it } from 'node:test'
 import { OpenAiBackend } from '../../../inference/openai/backend.js'
 import { inferenceName, inferenceService } from '../../../inference/service.js'
+import { addressesOf } from '../../../mesh/address.js'
 import type { MeshNode } from '../../../mesh/index.js'
+import { openTasks } from '../../../mesh/task/tasks.js'
 import { type JobResult, runJob } from '../../../nodes/agents/job.js'
 import { worker } from '../../../nodes/agents/worker.js'
 import { parseProfile } from '../../../policies/profile.js'
@@ -53,7 +55,10 @@ describe('a model whose answers are of no use', () => {
     }
     const supervisor = await mesh.join('supervisor', { roles: ['supervisor'] })
     const progress: string[] = []
-    const result: JobResult = await runJob(supervisor, {
+    const { authority } = mesh
+    const addresses = addressesOf(authority.mesh, authority.meshKey)
+    const tasks = await openTasks({ transport: await mesh.connect(), addresses, key: authority.tasksKey, by: 'test' })
+    const result: JobResult = await runJob(supervisor, await tasks.begin({}), {
       request,
       files: () => ['a.csv'],
       workers,
