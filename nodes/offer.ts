@@ -6,8 +6,7 @@ import { z } from 'zod'
 import { writeWhole } from '../mesh/disk.js'
 import { ClawmeshError } from '../policies/errors.js'
 import type { Role } from '../policies/roles.js'
-import type { Config } from './config.js'
-import { type NodePlan, planInference } from './plan.js'
+import type { NodePlan } from './plan.js'
 import { readPolicy } from './policy-file.js'
 import { checkApart, checkWorkspace } from './workspace.js'
 
@@ -43,10 +42,9 @@ export const keepOffer = (data: string, offer: Offer): void => writeWhole(fileOf
 export async function planOffer(
   offer: Offer,
   data: string,
-  config: Config,
+  inference: NonNullable<NodePlan['inference']>,
 ): Promise<{ roles: Role[]; plan: Pick<NodePlan, 'sandbox' | 'inference'> }> {
-  const { workspace, policy, model } = offer
-  const inference = planInference(model, config.modelUrl)
+  const { workspace, policy } = offer
   if (workspace === undefined) return { roles: ['worker', 'inference'], plan: { inference } }
   checkWorkspace(workspace)
   checkApart(workspace, data)

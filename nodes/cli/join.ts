@@ -11,6 +11,7 @@ import { enrolBy } from '../enrol.js'
 import { keepNode } from '../keeper.js'
 import { nodeFiles } from '../member.js'
 import { keepOffer, machineName, planOffer, recallOffer } from '../offer.js'
+import { planInference } from '../plan.js'
 import { type Command, text, type Values } from './command.js'
 import { givenOffer, offerOptions } from './offer-options.js'
 import { stopOnSignal, untilStopped } from './stop.js'
@@ -41,7 +42,7 @@ async function runJoin(given: string | undefined, values: Values): Promise<numbe
   const unwatch = folder.watch((error) => stop.abort(error))
   try {
     const offer = recallOffer(data, givenOffer(values))
-    const { roles, plan } = await planOffer(offer, data, config)
+    const { roles, plan } = await planOffer(offer, data, planInference(offer.model, config.modelUrl))
     const member = memberOf(folder)
     const name = invitation
       ? await enrolBy(fresh(invitation, folder, member), folder, { name: offer.name ?? machineName(), roles })

@@ -15,7 +15,7 @@ import { enrolHere, nodeFiles } from '../member.js'
 import { recallOffer } from '../offer.js'
 import { checkWorkspace, listFiles } from '../workspace.js'
 import { type Command, text, type Values } from './command.js'
-import { failureOf } from './failure.js'
+import { explain, failureOf } from './failure.js'
 import { passNotesOn } from './introduce.js'
 import { printAnswer } from './report.js'
 import { stopOnSignal } from './stop.js'
@@ -69,7 +69,7 @@ async function runRequest(request: string | undefined, values: Values): Promise<
       if (values['json'])
         process.stdout.write(`${JSON.stringify(error ? { ...summary, error: failureOf(error) } : summary)}\n`)
       else printAnswer(result)
-      return error?.exitStatus ?? 0
+      return error === undefined ? 0 : explain(error)
     } finally {
       await end()
     }
@@ -94,7 +94,11 @@ async function work(node: MeshNode, ground: LiveGround, { request, workspace, fi
   progress(`${count} workers on ${places.join(', ')}`)
   const supervisor = await supervise(node, {
     name: `${node.name}-supervisor`,
-    children: workers.map((name, index) => ({ name, definition: 'worker', prefers: places[index % places.length] ?? '' })),
+    children: workers.map((name, index) => ({
+      name,
+      definition: 'worker',
+      prefers: places[index % places.length] ?? '',
+    })),
     onRestart: (child, where, reason) => progress(`${child} goes on on ${where}: ${reason}`),
     onGiveUp: (_, error) => progress(error.message),
   })

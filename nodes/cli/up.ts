@@ -5,6 +5,7 @@ import { readConfig } from '../config.js'
 import { openDataFolder } from '../data-folder.js'
 import { isLoopback } from '../ground.js'
 import { keepOffer, machineName, planOffer, recallOffer } from '../offer.js'
+import { planInference } from '../plan.js'
 import { startSite } from '../site.js'
 import { type Command, text, type Values } from './command.js'
 import { readDuration } from './duration.js'
@@ -52,7 +53,7 @@ async function runUp(_: string | undefined, values: Values): Promise<number> {
   const unwatch = folder.watch((error) => stop.abort(error))
   try {
     const offer = recallOffer(folder.path, givenOffer(values))
-    const { roles, plan } = await planOffer(offer, folder.path, config)
+    const { roles, plan } = await planOffer(offer, folder.path, planInference(offer.model, config.modelUrl))
     const listen = listenAt(recallListen(folder.authority), values)
     const site = await startSite({
       config,

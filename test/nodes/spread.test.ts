@@ -25,8 +25,8 @@ describe('the main job on two machines', () => {
     const workspace = join(installation, 'examples', 'ledger', 'workspace')
     const config = readConfig()
     const folder = openDataFolder(home.data)
-    const offer = { workspace, policy: 'ask-first', model: 'shipped' }
-    const { roles, plan } = await planOffer(offer, home.data, config)
+    const offer = { workspace, policy: 'ask-first' }
+    const { roles, plan } = await planOffer(offer, home.data, { probe: false })
     const site = await startSite({
       config,
       folder,
