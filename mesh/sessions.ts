@@ -36,6 +36,9 @@ const sweepMs = 30_000
 const maxWaitingLetters = 16_384
 const maxWaitingBytes = 32 * 1024 * 1024
 
+/** Of one peer; the oldest goes. An honest one has two or three at a time, and one that begins thousands must not fill our memory. */
+const maxSessionsOfPeer = 16
+
 /** More than this in one turn goes as several. The broker takes a megabyte; a letter alone may be larger than a batch. */
 const maxBatchBytes = 128 * 1024
 
@@ -65,6 +68,7 @@ export class Sessions {
   readonly #current = new Map<string, Session>()
   readonly #beginning = new Map<string, number>()
   readonly #outboxes = new Map<string, Outbox>()
+  readonly #byPeer = new Map<string, number[]>()
   readonly #hellos: ReplayGuard
   readonly #room = new Room(maxWaitingLetters, maxWaitingBytes)
   readonly #sweeper: NodeJS.Timeout
@@ -203,6 +207,9 @@ export class Sessions {
   #establish(peer: Peer, index: number, session: Session): void {
     this.#sessions.set(index, session)
     this.#current.set(peer.id, session)
+    const indexes = this.#byPeer.get(peer.id) ?? []
+    this.#byPeer.set(peer.id, [...indexes, index])
+    if (indexes.length >= maxSessionsOfPeer) this.#drop(indexes[0])
     this.#flush(this.#outboxFor(peer))
   }
 
@@ -240,12 +247,20 @@ export class Sessions {
 
   #sweep(): void {
     const now = this.#elapsed()
-    for (const [index, session] of this.#sessions) {
-      if (session.mayOpen(now)) continue
-      session.end()
-      this.#sessions.delete(index)
-      if (this.#current.get(session.peer.id) === session) this.#current.delete(session.peer.id)
-    }
+    for (const [index, session] of this.#sessions) if (!session.mayOpen(now)) this.#drop(index)
+  }
+
+  /** Forgets a session and its keys. */
+  #drop(index: number | undefined): void {
+    const session = index === undefined ? undefined : this.#sessions.get(index)
+    if (index === undefined || !session) return
+    const { id } = session.peer
+    session.end()
+    this.#sessions.delete(index)
+    if (this.#current.get(id) === session) this.#current.delete(id)
+    const left = this.#byPeer.get(id)?.filter((other) => other !== index) ?? []
+    if (left.length > 0) this.#byPeer.set(id, left)
+    else this.#byPeer.delete(id)
   }
 
   #freeIndex(): number {

@@ -40,8 +40,9 @@ export class Journal {
     const byKey = new Map(entries.map((entry) => [entry.key, entry.value]))
     const records: unknown[] = []
     for (let value = byKey.get(this.#next); value !== undefined; value = byKey.get(this.#next)) {
-      const [before, content] = recordSchema.parse(decode(openWith(this.#key, value, utf8(this.#next))))
-      if (!sameBytes(before, this.#head)) throw broken(this.#next)
+      const record = recordSchema.safeParse(this.#open(value))
+      if (!record.success || !sameBytes(record.data[0], this.#head)) throw broken(this.#next)
+      const [, content] = record.data
       records.push(content)
       this.#advance(value)
     }
@@ -74,6 +75,14 @@ export class Journal {
         if (!failure.retry || performance.now() > until) throw failure
         await new Promise((resolve) => setTimeout(resolve, againMs))
       }
+    }
+  }
+
+  #open(value: Uint8Array): unknown {
+    try {
+      return decode(openWith(this.#key, value, utf8(this.#next)))
+    } catch {
+      throw broken(this.#next)
     }
   }
 

@@ -47,7 +47,8 @@ export interface TaskInfo {
   readonly begunAt: number
   readonly by: string
   readonly facts: unknown
-  readonly state: 'unfinished' | 'in doubt' | 'ended'
+  /** Damaged: its journal does not read, and nothing more is done with it. */
+  readonly state: 'unfinished' | 'in doubt' | 'ended' | 'damaged'
   readonly steps: { name: string; state: StepState['state'] }[]
   readonly outcome: unknown
 }

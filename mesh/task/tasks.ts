@@ -57,7 +57,7 @@ export class Tasks {
   /** What is known of each, oldest first. */
   async list(): Promise<TaskInfo[]> {
     return [...groupByPlace(await this.#entries())]
-      .map(([place, entries]) => describeTask(readAll(this.#journal(place), entries)))
+      .map(([place, entries]) => this.#describe(place, entries))
       .sort((a, b) => a.begunAt - b.begunAt)
   }
 
@@ -68,6 +68,16 @@ export class Tasks {
     // From the end, so that what is left after a crash still reads as a journal.
     const newestFirst = entries.sort((a, b) => b.revision - a.revision)
     for (const { key } of newestFirst) await this.#bucket.delete(key)
+  }
+
+  /** One damaged journal must not hide the others. */
+  #describe(place: string, entries: Entry[]): TaskInfo {
+    try {
+      return describeTask(readAll(this.#journal(place), entries))
+    } catch (error) {
+      const { message } = ClawmeshError.from(error)
+      return { id: place, begunAt: 0, by: '', facts: undefined, state: 'damaged', steps: [], outcome: message }
+    }
   }
 
   async #entries(): Promise<Entry[]> {

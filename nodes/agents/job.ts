@@ -65,7 +65,7 @@ export interface Asked {
 /** Goes on with what was asked before and cut off; otherwise begins. */
 export async function takeUp(tasks: Tasks, asked: Asked, progress: Job['progress']): Promise<Task> {
   const cutOff = (await tasks.list()).find(
-    ({ state, facts }) => state !== 'ended' && isDeepStrictEqual(facts, { ...asked }),
+    ({ state, facts }) => (state === 'unfinished' || state === 'in doubt') && isDeepStrictEqual(facts, { ...asked }),
   )
   if (!cutOff) return tasks.begin({ ...asked })
   const done = cutOff.steps.filter(({ state }) => state === 'done').length

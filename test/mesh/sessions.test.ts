@@ -208,6 +208,31 @@ describe('sessions', () => {
     await eventually(() => assert.deepEqual(bob.heard, ['now']))
   })
 
+  it('keeps few sessions of a peer that begins ever new ones, and talks on with it', async () => {
+    const [ann, bob] = [join('ann'), join('bob')]
+    const early: (() => void)[] = []
+    wire = (deliver, type) => {
+      if (type === 'letter') early.push(deliver)
+      deliver()
+    }
+    say(ann, bob, 0)
+    await setImmediate()
+    say(ann, bob, 1)
+    await setImmediate()
+    for (let number = 2; number < 40; number += 1) {
+      ann.sessions.renew(bob.self)
+      say(ann, bob, number)
+      await setImmediate()
+    }
+    assert.deepEqual(bob.heard, numbers(40))
+    // The session of the first letter is not known any more.
+    early[0]?.()
+    assert.match(bob.refused.at(-1) ?? '', /not known/)
+    say(bob, ann, 'still here')
+    await setImmediate()
+    assert.deepEqual(ann.heard, ['still here'])
+  })
+
   it('holds a bounded amount for one who does not answer, and says so', async () => {
     const [ann, bob] = [join('ann'), join('bob')]
     wire = () => undefined

@@ -208,6 +208,10 @@ for (const [name, openGround] of Object.entries(grounds)) {
       ]) {
         await damage()
         await assert.rejects(tasks.resume(task.id), coded('UNAUTHENTIC'))
+        // The others can still be seen, and what is wrong with this one.
+        const listed = await tasks.list()
+        assert.equal(listed.filter(({ state }) => state === 'damaged').length, 1)
+        assert.ok(listed.length > 1)
         await bucket.put(second.key, second.value)
       }
       await tasks.resume(task.id)
