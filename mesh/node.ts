@@ -228,7 +228,7 @@ export class MeshNode {
     this.#outbound.close()
     this.directory.leave()
     this.#post.stop()
-    this.audit.close()
+    await this.audit.close()
     await this.#transport.close()
   }
 
@@ -242,7 +242,7 @@ export class MeshNode {
     await Promise.all([...this.#cells.keys()].map((actor) => this.directory.release(actor).catch(() => undefined)))
     await this.directory.stop()
     this.#post.stop()
-    this.audit.close()
+    await this.audit.close()
     await this.#transport.close()
   }
 

@@ -6,6 +6,7 @@
 import {
   closeSync,
   existsSync,
+  fdatasync,
   fdatasyncSync,
   ftruncateSync,
   mkdirSync,
@@ -14,14 +15,17 @@ import {
   writeSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
+import { promisify } from 'node:util'
 import { ClawmeshError } from '../../policies/errors.js'
+
+const syncData = promisify(fdatasync)
 
 export interface Chain {
   /** All records, oldest first. */
   read(): Uint8Array[]
   append(record: Uint8Array): void
-  /** Returns when all that was appended is on disk. */
-  sync(): void
+  /** Resolves when all that was appended before is on disk. One at a time. */
+  sync(): Promise<void>
   /** How many of the records the stream is known to hold. After a crash this may be too few, never too many. */
   sent(): number
   markSent(count: number): void
@@ -37,7 +41,7 @@ export function memoryChain(): Chain {
     append: (record) => {
       records.push(record)
     },
-    sync: () => undefined,
+    sync: () => Promise.resolve(),
     sent: () => sent,
     markSent: (count) => {
       sent = count
@@ -82,7 +86,7 @@ export function openChain(path: string): Chain {
       position += frame.length
       records.push(record)
     },
-    sync: () => fdatasyncSync(file),
+    sync: () => syncData(file).catch((cause: unknown) => Promise.reject(ClawmeshError.from(cause))),
     sent: () => sent,
     markSent: (count) => {
       sent = count

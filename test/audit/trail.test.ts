@@ -207,7 +207,6 @@ describe('a chain file', () => {
     for (const file of [path, `${path}.sent`]) rmSync(file, { force: true })
     const chain = openChain(path)
     for (const text of ['one', 'two', 'three']) chain.append(encode(text))
-    chain.sync()
     chain.markSent(2)
     chain.close()
     return readFileSync(path)
