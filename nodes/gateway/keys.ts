@@ -33,20 +33,20 @@ const keyForm = /^cm_[A-Za-z0-9_-]{43}$/
 const nameForm = /^[a-z0-9][a-z0-9-]{0,62}$/
 
 export class ApiKeys {
-  readonly #file: string
+  readonly file: string
   readonly #lock: string
   #read: { stamp: string; keys: ApiKey[] } | undefined
 
   /** `data`: the data folder of the mesh. */
   constructor(data: string) {
-    this.#file = join(data, 'gateway-keys.json')
+    this.file = join(data, 'gateway-keys.json')
     this.#lock = join(data, 'gateway-keys.lock')
   }
 
   list(): ApiKey[] {
-    const stamp = stampOf(this.#file)
+    const stamp = stampOf(this.file)
     if (this.#read?.stamp !== stamp)
-      this.#read = { stamp, keys: stamp === '' ? [] : parseFile(readFileSync(this.#file, 'utf8'), this.#file) }
+      this.#read = { stamp, keys: stamp === '' ? [] : parseFile(readFileSync(this.file, 'utf8'), this.file) }
     return this.#read.keys
   }
 
@@ -93,7 +93,7 @@ export class ApiKeys {
     if (!('release' in lock))
       throw new ClawmeshError('DATA_IN_USE', `Process ${lock.holder} is changing the keys.`, { hint: 'Try again.' })
     try {
-      writeWhole(this.#file, JSON.stringify({ keys: change(this.list()) }, null, 2))
+      writeWhole(this.file, JSON.stringify({ keys: change(this.list()) }, null, 2))
     } finally {
       lock.release()
     }
