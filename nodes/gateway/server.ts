@@ -32,7 +32,7 @@ export interface GatewayOptions extends GatewayAddress {
 
 export interface Gateway {
   readonly url: string
-  /** Ends what is under way and lets go of the port. */
+  /** Ends what is under way, lets go of the port, and resolves when nothing of it needs the node any more. */
   close(): Promise<void>
 }
 
@@ -56,9 +56,15 @@ export async function openGateway({ node, data, host, port, limits: given }: Gat
     'POST /v1/chat/completions': (request, reply) =>
       complete({ node, limits, metrics, closing: closing.signal }, request, reply),
   }
+  const underWay = new Set<Promise<unknown>>()
   for (const name of routeNames) {
     const [method = '', url = ''] = name.split(' ')
-    server.route({ method, url, handler: async (request, reply) => handlers[name](request, reply) })
+    const handler = (request: FastifyRequest, reply: FastifyReply) => {
+      const work = Promise.resolve().then(() => handlers[name](request, reply))
+      underWay.add(work)
+      return work.finally(() => underWay.delete(work))
+    }
+    server.route({ method, url, handler })
   }
   await server.listen({ host, port }).catch((cause: unknown) => {
     throw cannotListen(host, port, cause)
@@ -69,6 +75,7 @@ export async function openGateway({ node, data, host, port, limits: given }: Gat
     close: async () => {
       closing.abort()
       await server.close()
+      await Promise.allSettled(underWay)
     },
   }
 }

@@ -1,6 +1,7 @@
 /** Chat completions over real HTTP, a real broker and real models. */
 import assert from 'node:assert/strict'
-import { request as httpRequest } from 'node:http'
+import { once } from 'node:events'
+import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { after, before, describe, it } from 'node:test'
 import { z } from 'zod'
 import { collect } from '../../../inference/backend.js'
@@ -229,5 +230,41 @@ describe('the chat completions of the gateway', () => {
     const bucket = (bound: string) =>
       figure(`clawmesh_gateway_request_seconds_bucket{route="POST /v1/chat/completions",le="${bound}"}`)
     assert.ok(bucket('0.01') <= bucket('1') && bucket('1') <= bucket('+Inf') && bucket('+Inf') > 0)
+  })
+
+  /** An endless stream that has begun; its text when the other side ended it. */
+  async function beginEndless(url: string): Promise<{ ended: Promise<string> }> {
+    const call = httpRequest(`${url}/v1/chat/completions`, {
+      method: 'POST',
+      agent: false,
+      headers: { authorization: `Bearer ${stand.keyOf.developer}`, 'content-type': 'application/json' },
+    })
+    call.end(JSON.stringify({ ...sum, model: endless, stream: true, max_tokens: 100_000 }))
+    const [response] = (await once(call, 'response')) as [IncomingMessage]
+    let text = ''
+    response.setEncoding('utf8').on('data', (piece: string) => {
+      text += piece
+    })
+    response.on('error', () => undefined)
+    await once(response, 'data')
+    return { ended: once(response, 'close').then(() => text) }
+  }
+
+  it('end with their gateway: nothing goes on for nobody', async () => {
+    const gateway = await stand.open({})
+    const { ended } = await beginEndless(gateway.url)
+    await gateway.close()
+    assert.ok(!(await ended).includes('[DONE]'))
+    assert.equal((await complete({ ...sum, model: endless, max_tokens: 3 })).usage.completion_tokens, 3)
+  })
+
+  it('say so in the stream when the node of the model goes, and are not begun again', async () => {
+    const { ended } = await beginEndless(stand.url)
+    await stand.endlessNode.close()
+    const events = (await ended).split('\n\n').filter((line) => line !== '')
+    assert.ok(!events.includes('data: [DONE]'))
+    assert.match(events.at(-1) ?? '', /^data: \{"error":\{"message":".+"code":"(unreachable|cancelled|actor_moved)"/)
+    assert.equal(events.filter((line) => line.includes('"role":"assistant"')).length, 1)
+    await eventually(async () => assert.equal((await post({ ...sum, model: endless })).status, 404))
   })
 })

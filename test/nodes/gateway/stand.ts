@@ -6,6 +6,7 @@ import { z } from 'zod'
 import type { Backend } from '../../../inference/backend.js'
 import { shippedModelFolder } from '../../../inference/models.js'
 import { OnnxBackend } from '../../../inference/onnx/backend.js'
+import type { MeshNode } from '../../../mesh/index.js'
 import { ApiKeys } from '../../../nodes/gateway/keys.js'
 import type { GatewayLimits } from '../../../nodes/gateway/limits.js'
 import { gatewayRoles } from '../../../nodes/gateway/route.js'
@@ -79,6 +80,8 @@ export interface Stand {
   readonly url: string
   /** The shipped model itself. */
   readonly tiny: Backend
+  /** The node of the model that never ends. */
+  readonly endlessNode: MeshNode
   readonly keys: ApiKeys
   /** One of each role, by its name. */
   readonly keyOf: Record<(typeof gatewayRoles)[number], string>
@@ -101,11 +104,12 @@ export async function openStand(limits: Partial<GatewayLimits> = {}): Promise<St
     const serve = async (name: string, folder: string, slots: number) => {
       const backend = await OnnxBackend.open({ folder, slots })
       undo.push(() => backend.dispose())
-      await serveModel(await mesh.join(name, { roles: ['inference'] }), backend)
-      return backend
+      const node = await mesh.join(name, { roles: ['inference'] })
+      await serveModel(node, backend)
+      return { node, backend }
     }
-    const tiny = await serve('tiny', shippedModelFolder, 4)
-    await serve('endless', never, 1)
+    const { backend: tiny } = await serve('tiny', shippedModelFolder, 4)
+    const { node: endlessNode } = await serve('endless', never, 1)
     await mesh.join('far', { roles: ['inference'], advert: { model: cloud, zone: 'elsewhere' } })
     const node = await mesh.join('front', { roles: ['gateway'] })
     const keys = new ApiKeys(data)
@@ -120,7 +124,7 @@ export async function openStand(limits: Partial<GatewayLimits> = {}): Promise<St
       const models = node.nodes().filter(({ advert }) => typeof advert['model'] === 'string')
       if (models.length < 3) throw new Error('not all nodes are there yet')
     })
-    return { url, tiny, keys, keyOf: keyOf as Stand['keyOf'], open, close }
+    return { url, tiny, endlessNode, keys, keyOf: keyOf as Stand['keyOf'], open, close }
   } catch (error) {
     await close()
     throw error
