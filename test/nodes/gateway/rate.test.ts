@@ -9,11 +9,11 @@ describe('the rate of a key', () => {
       [0, 0, 0, 0].map((now) => limit.take('a', now)),
       [0, 0, 0, 500],
     )
-    assert.equal(limit.take('a', 499), 1)
+    assert.equal(limit.take('a', 250), 250)
     assert.equal(limit.take('a', 500), 0)
     assert.equal(limit.take('a', 500), 500)
     let taken = 0
-    for (let now = 501; now <= 10_500; now += 1) if (limit.take('a', now) === 0) taken += 1
+    for (let now = 750; now <= 10_500; now += 250) if (limit.take('a', now) === 0) taken += 1
     assert.equal(taken, 20)
   })
 
@@ -28,8 +28,11 @@ describe('the rate of a key', () => {
 
   it('remembers only so many names, and forgets first those that are rested', () => {
     const limit = new RateLimit({ burst: 1, perSecond: 0.001 })
-    limit.take('busy', 1_000_000)
-    for (let i = 0; i < 5000; i++) limit.take(`name ${i}`, i < 900 ? 0 : 1_000_000)
-    assert.ok(limit.size <= 1000, `${limit.size}`)
+    for (let i = 0; i < 900; i++) limit.take(`rested ${i}`, 0)
+    for (let i = 0; i < 200; i++) limit.take(`busy ${i}`, 2_000_000)
+    assert.equal(limit.size, 200)
+    assert.ok(limit.take('busy 0', 2_000_001) > 0)
+    for (let i = 200; i < 5000; i++) limit.take(`busy ${i}`, 2_000_001)
+    assert.equal(limit.size, 1000)
   })
 })
