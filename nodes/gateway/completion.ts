@@ -8,6 +8,7 @@ import { EventStream } from './event-stream.js'
 import type { GatewayLimits } from './limits.js'
 import type { Metrics } from './metrics.js'
 import { Refusal, refusalOf } from './refusal.js'
+import { readiness } from './view.js'
 
 export interface Desk {
   node: MeshNode
@@ -21,8 +22,9 @@ export async function complete(desk: Desk, request: FastifyRequest, reply: Fasti
   const { node, limits, metrics } = desk
   const asked = parseChat(request.body)
   const question = generateRequestOf(asked)
+  readiness(node)
   const known = servedModels(node)
-  if (known.length > 0 && !known.includes(asked.model))
+  if (!known.includes(asked.model))
     throw new Refusal(
       404,
       'model_not_found',
@@ -76,8 +78,11 @@ export async function complete(desk: Desk, request: FastifyRequest, reply: Fasti
 /** Aborted when the client has gone away before it had its answer. */
 function untilGone({ raw }: FastifyReply): AbortSignal {
   const gone = new AbortController()
-  raw.once('close', () => {
+  const look = () => {
     if (!raw.writableFinished) gone.abort()
-  })
+  }
+  // It may be gone already: then no event will say so.
+  if (raw.closed) look()
+  else raw.once('close', look)
   return gone.signal
 }
