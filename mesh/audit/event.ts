@@ -37,6 +37,8 @@ export const eventKinds = [
   'egress.intended',
   'egress.ended',
   'label.lowered',
+  'gateway.asked',
+  'gateway.answered',
 ] as const
 export type EventKind = (typeof eventKinds)[number]
 

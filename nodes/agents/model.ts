@@ -23,8 +23,10 @@ export interface Thinking {
   deadline: number
   signal: AbortSignal
   trace: string
-  /** Sees each event of the answer as it comes. */
-  onEvent?: (event: GenerateEvent) => void
+  /** Sees each event of the answer as it comes; the next one waits for it. */
+  onEvent?: (event: GenerateEvent) => unknown
+  /** Whether what was lost on the way may be asked again now; it may, if left out. */
+  again?: () => boolean
 }
 
 const againMs = 150
@@ -35,7 +37,7 @@ const againMs = 150
  * Throws DENIED or UNREACHABLE where no model may be asked, MODEL_FAILED for an answer that cannot be used, and what a model throws.
  */
 export async function think(node: MeshNode, request: GenerateRequest, thinking: Thinking): Promise<Answer> {
-  const { model, deadline, signal, trace, onEvent } = thinking
+  const { model, deadline, signal, trace, onEvent, again = () => true } = thinking
   for (;;) {
     try {
       const target = node.ref(inferenceName(chooseModel(node, model)))
@@ -44,7 +46,7 @@ export async function think(node: MeshNode, request: GenerateRequest, thinking: 
       const failure = ClawmeshError.from(error)
       // An answer that cannot be used is the caller's to judge: asking in the same words would hardly mend it.
       const isLost = failure.retry && failure.code !== 'MODEL_FAILED' && failure.code !== 'DEADLINE'
-      if (!isLost || node.now() + againMs > deadline) throw failure
+      if (!isLost || !again() || node.now() + againMs > deadline) throw failure
       await setTimeout(againMs, undefined, { signal })
     }
   }
@@ -82,7 +84,7 @@ function serving(node: MeshNode): { name: string; model: string; zone: Zone }[] 
 
 async function* watched(events: AsyncIterable<GenerateEvent>, onEvent: Thinking['onEvent']) {
   for await (const event of events) {
-    onEvent?.(event)
+    await onEvent?.(event)
     yield event
   }
 }

@@ -72,6 +72,8 @@ export const ocsfActivities: Record<EventKind, Activity> = {
   'egress.intended': other(api, 'Egress Intended', 'Low'),
   'egress.ended': other(api, 'Egress Ended'),
   'label.lowered': other(api, 'Label Lowered', 'Medium'),
+  'gateway.asked': other(api, 'Gateway Asked'),
+  'gateway.answered': other(api, 'Gateway Answered'),
   'debate.opened': other(api, 'Debate Opened'),
   'debate.round': other(api, 'Debate Round'),
   'debate.lost': other(api, 'Debate Vote Lost', 'Low'),

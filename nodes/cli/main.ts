@@ -12,6 +12,7 @@ import { auditQuery, auditTail } from './audit-show.js'
 import { type Command, parseConfig } from './command.js'
 import { debateCommand } from './debate.js'
 import { explain, failureOf } from './failure.js'
+import { gatewayKeyAdd, gatewayKeyList, gatewayKeyRemove } from './gateway-key.js'
 import { invite } from './invite.js'
 import { join as joinCommand } from './join.js'
 import { modelsList, modelsPull, modelsRemove, modelsVerify } from './models.js'
@@ -49,6 +50,9 @@ const commands: Command[] = [
   route,
   policyTest,
   policyExplain,
+  gatewayKeyAdd,
+  gatewayKeyList,
+  gatewayKeyRemove,
 ]
 
 const given = process.argv.slice(2)
