@@ -30,8 +30,9 @@ export interface SessionsOptions {
   elapsed?: () => number
 }
 
-/** A handshake that nobody answers is begun anew with what waits for it. */
+/** A handshake that nobody answers is begun anew with what waits for it; an answer that comes late after all still counts. */
 const answerWithinMs = 3000
+const lateAnswerWithinMs = 60_000
 const sweepMs = 30_000
 const maxWaitingLetters = 16_384
 const maxWaitingBytes = 32 * 1024 * 1024
@@ -57,6 +58,8 @@ interface Handshake {
   /** Went with the hello. */
   readonly first: Uint8Array
   readonly timer: NodeJS.Timeout
+  /** Given up, and another one may be under way. */
+  readonly isLate: boolean
 }
 
 export class Sessions {
@@ -154,8 +157,8 @@ export class Sessions {
   /** A peer may no longer know of our sessions, or never have got our hello: what there is to say begins a new one. */
   renew(peer?: Peer): void {
     for (const id of peer ? [peer.id] : [...this.#current.keys()]) this.#current.delete(id)
-    for (const [index, handshake] of this.#handshakes)
-      if (!peer || handshake.peer.id === peer.id) this.#beginAgain(index)
+    for (const [index, handshake] of [...this.#handshakes])
+      if (!handshake.isLate && (!peer || handshake.peer.id === peer.id)) this.#beginAgain(index)
   }
 
   /** Nobody is there any more: what waits for it is given up. What it sent before it went is still opened. */
@@ -193,7 +196,7 @@ export class Sessions {
     const index = this.#freeIndex()
     const initiator = new Initiator(self.agreement, peer.agreementPublic, this.#prologue(self, peer))
     const timer = setTimeout(() => this.#beginAgain(index), answerWithinMs)
-    this.#handshakes.set(index, { peer, initiator, first, timer })
+    this.#handshakes.set(index, { peer, initiator, first, timer, isLate: false })
     this.#beginning.set(peer.id, index)
     publish(peer, helloFrame(self.id, initiator.write(introduction(now(), index, first))))
   }
@@ -201,7 +204,10 @@ export class Sessions {
   /** With what waits, if anything does: what went with the hello may have arrived. */
   #beginAgain(index: number): void {
     const handshake = this.#end(index)
-    if (handshake) this.#flush(this.#outboxFor(handshake.peer))
+    if (!handshake) return
+    const timer = setTimeout(() => this.#end(index), lateAnswerWithinMs).unref()
+    this.#handshakes.set(index, { ...handshake, timer, isLate: true })
+    this.#flush(this.#outboxFor(handshake.peer))
   }
 
   #establish(peer: Peer, index: number, session: Session): void {

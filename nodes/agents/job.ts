@@ -2,7 +2,9 @@
  * The supervisor's side of a task: plan, hand the parts out, take lost ones back, let three agents vote, answer. What it decides is on the audit stream
  * before it acts on it, and each step is in the task's journal: a job that was cut off goes on with the first that is not.
  */
-import { isDeepStrictEqual } from 'node:util'
+import { createHash } from 'node:crypto'
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
 import { z } from 'zod'
 import type { MeshNode } from '../../mesh/index.js'
 import type { Task } from '../../mesh/task/task.js'
@@ -10,7 +12,7 @@ import type { Tasks } from '../../mesh/task/tasks.js'
 import { ClawmeshError, type ErrorCode } from '../../policies/errors.js'
 import { wasKilled } from './killed.js'
 import { addUp, euros, type Ledger, readCheckedFile } from './ledger.js'
-import { type Part, planRequest, planSchema } from './plan.js'
+import { listed, type Part, planRequest, planSchema } from './plan.js'
 import { sayWhileWaiting } from './progress.js'
 import { inTurn } from './turn.js'
 import { type Ballot, majority, type Result } from './vote.js'
@@ -60,17 +62,36 @@ const patienceMs = 10_000
 export interface Asked {
   request: string
   workspace: string
+  /** Hash of what the answer depends on: each file's path, size and time of change, and the policy. */
+  basis: string
 }
 
-/** Goes on with what was asked before and cut off; otherwise begins. */
+export function askedOf(request: string, workspace: string, files: () => string[], policy = ''): Asked {
+  const hash = createHash('sha256').update(policy)
+  for (const file of listed(files)) {
+    const { size, mtimeMs } = statSync(join(workspace, file), { throwIfNoEntry: false }) ?? { size: -1, mtimeMs: 0 }
+    hash.update(`\0${file}\0${size}\0${mtimeMs}`)
+  }
+  return { request, workspace, basis: hash.digest('hex') }
+}
+
+const ofAsked = z.object({ request: z.string(), workspace: z.string(), basis: z.string() })
+
+/** Goes on with what was asked before and cut off; otherwise begins. What was begun on other files or under another policy is not gone on with. */
 export async function takeUp(tasks: Tasks, asked: Asked, progress: Job['progress']): Promise<Task> {
-  const cutOff = (await tasks.list()).find(
-    ({ state, facts }) => (state === 'unfinished' || state === 'in doubt') && isDeepStrictEqual(facts, { ...asked }),
-  )
-  if (!cutOff) return tasks.begin({ ...asked })
-  const done = cutOff.steps.filter(({ state }) => state === 'done').length
-  progress(`this was asked before and cut off: task ${cutOff.id} goes on, ${done} of its steps are done`)
-  return tasks.resume(cutOff.id)
+  for (const { id, state, facts, steps } of await tasks.list()) {
+    const before = ofAsked.safeParse(facts).data
+    const isCutOff = state === 'unfinished' || state === 'in doubt'
+    if (!isCutOff || before?.request !== asked.request || before.workspace !== asked.workspace) continue
+    if (before.basis === asked.basis) {
+      const done = steps.filter((step) => step.state === 'done').length
+      progress(`this was asked before and cut off: task ${id} goes on, ${done} of its steps are done`)
+      return tasks.resume(id)
+    }
+    progress(`task ${id} was cut off, and the files or the policy have changed since: it is begun anew`)
+    await (await tasks.resume(id)).end({ ok: false, answer: 'The files or the policy changed before it could go on.' })
+  }
+  return tasks.begin({ ...asked })
 }
 
 /** The task ends with the job. If the job is cut off from outside, it goes on when the same is asked again; if a person stops it, it does not. */

@@ -38,9 +38,9 @@ const abbreviations = new Set(['e.g', 'i.e'])
 /** "both a.txt, b.txt and in c.txt": a list of names that one name can stand for. */
 const between = '(?:\\s*,\\s*(?:and\\s+)?|\\s+and\\s+|\\s*&\\s*)(?:(?:in|of|from|for)\\s+)?'
 
-/** Throws USAGE for a request that says nothing to do, or too much at once. `files` is called only if the request speaks of all of them. */
+/** Throws USAGE for a request that says nothing to do, or too much at once. `files` are those of the workspace. */
 export function planRequest(request: string, files: () => string[]): Plan {
-  const parts = request
+  const parts = quoteNames(request, files)
     .split(sentence)
     .map((words) => words.trim())
     .filter((words) => words !== '')
@@ -52,12 +52,36 @@ export function planRequest(request: string, files: () => string[]): Plan {
   }
 }
 
+/** A name that does not read as one word is put in quotation marks that it does not hold itself. */
+function spoken(file: string): string {
+  if (/^[\w./-]+$/.test(file)) return file
+  const mark = ['"', '`', "'"].find((candidate) => !file.includes(candidate)) ?? '"'
+  return `${mark}${file}${mark}`
+}
+
+/** Names of the workspace with spaces and the like, said without quotation marks: they get them, the longest first. */
+function quoteNames(request: string, files: () => string[]): string {
+  return listed(files)
+    .filter((file) => spoken(file) !== file && request.includes(file))
+    .sort((a, b) => b.length - a.length)
+    .reduce((text, file) => (text.includes(spoken(file)) ? text : text.replace(file, () => spoken(file))), request)
+}
+
+/** A workspace that is too large to be listed can still be asked about one file. */
+export function listed(files: () => string[]): string[] {
+  try {
+    return files()
+  } catch {
+    return []
+  }
+}
+
 /** A tool takes one file. A sentence about several is put to each of them; one that relates them to one another cannot be done. */
 function partsOf(words: string, files: () => string[]): Part[] {
   const isOfAll = everything.test(words)
   const names = namesIn(words)
   if (isOfAll && names.length === 0)
-    return files().map((file) => ({ file, words: words.replace(everything, () => `in ${file}`) }))
+    return files().map((file) => ({ file, words: words.replace(everything, () => `in ${spoken(file)}`) }))
   if (!isOfAll && names.length < 2) return [{ words }]
   const list = listOf(names)
   if (!isOfAll && list.test(words)) return names.map((file) => ({ file, words: words.replace(list, () => file) }))

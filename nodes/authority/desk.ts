@@ -5,6 +5,7 @@
 import type { Addresses } from '../../mesh/address.js'
 import type { BrokerAccounts } from '../../mesh/broker/accounts.js'
 import type { MeshNode } from '../../mesh/index.js'
+import { Refusals } from '../../mesh/refusals.js'
 import type { Authority } from '../../mesh/seal/authority.js'
 import { holderOf } from '../../mesh/seal/certificate.js'
 import { type Asked, type Grant, readQuestion, type Wish } from '../../mesh/seal/enrolment.js'
@@ -29,14 +30,17 @@ export interface DeskOptions {
 export class Desk {
   readonly #options: DeskOptions
   readonly #now: () => number
+  /** A flood of bad questions must not become a flood of audit events. */
+  readonly #refusals: Refusals
 
   constructor(options: DeskOptions) {
     this.#options = options
+    this.#refusals = new Refusals(({ node: kind, ...facts }) => options.node.note('node.refused', { kind, ...facts }))
     this.#now = options.now ?? Date.now
   }
 
   async answer(wire: Uint8Array): Promise<Uint8Array> {
-    const { authority, node } = this.#options
+    const { authority } = this.#options
     const asked = readQuestion(wire)
     if (!asked) return new Uint8Array()
     try {
@@ -44,7 +48,7 @@ export class Desk {
       return asked.grant(secret, grant, authority.root)
     } catch (error) {
       const refusal = ClawmeshError.from(error)
-      await node.note('node.refused', { kind: asked.kind, id: asked.id, code: refusal.code, reason: refusal.message })
+      this.#refusals.count(refusal.code, refusal.message, asked.kind)
       return asked.refuse(refusal, authority.root)
     }
   }
@@ -98,8 +102,15 @@ export class Desk {
   }
 }
 
+/** Nodes that the authority's machine starts by itself. */
+const isReserved = (name: string) => name === 'operator' || /^runner-\d+$/.test(name)
+
 function nameFor({ name }: OpenInvitation, wish: Wish): string {
   const chosen = name ?? wish.name
+  if (isReserved(chosen))
+    throw new ClawmeshError('DENIED', `The name "${chosen}" is kept for the machine of the authority.`, {
+      hint: 'Choose another name with --name.',
+    })
   if (nodeName.test(chosen)) return chosen
   throw new ClawmeshError('USAGE', `"${chosen}" is no name for a node.`, {
     hint: 'Use small letters, digits and hyphens, at most 63 of them, and begin with a letter or digit.',

@@ -41,5 +41,5 @@ export async function openLiveGround(data: string): Promise<LiveGround | undefin
 
 export const notRunning = (data: string): ClawmeshError =>
   new ClawmeshError('UNREACHABLE', `No mesh runs in ${data}.`, {
-    hint: 'Start it with `clawmesh up`, on the machine and with the data folder that hold its authority.',
+    hint: 'This works where the authority is: start `clawmesh up` there, and name its data folder with --data.',
   })

@@ -85,16 +85,18 @@ export class Register {
     return this.#alone(() => this.#admit(member))
   }
 
-  /** Ends a node for good; undefined if there is none of that name. */
+  /** Ends a node for good, under whatever names its key is known; undefined if there is none of that name. */
   revoke(name: string, now: number): Promise<Member | undefined> {
     return this.#alone(() => {
       const member = this.member(name)
       if (!member) return undefined
-      const { holder, brokerKeys } = member
+      const { holder } = member
+      const all = this.members().filter((other) => other.holder === holder)
+      const brokerKeys = [...new Set(all.flatMap((other) => other.brokerKeys))]
       const at = Math.ceil(now / 1000)
       writeWhole(this.#revoked, JSON.stringify([...this.revoked(), { name, holder, brokerKeys, at }], null, 2))
-      rmSync(join(this.#members, `${name}.json`), { force: true })
-      return member
+      for (const other of all) rmSync(join(this.#members, `${other.name}.json`), { force: true })
+      return { ...member, brokerKeys }
     })
   }
 
@@ -129,6 +131,11 @@ export class Register {
     if (known && known.holder !== holder)
       throw new ClawmeshError('DENIED', `The mesh has a node named "${name}" already.`, {
         hint: 'Choose another name with --name, or revoke that node first.',
+      })
+    const otherwise = this.members().find((other) => other.holder === holder && other.name !== name)
+    if (otherwise)
+      throw new ClawmeshError('DENIED', `This node belongs to the mesh as "${otherwise.name}" already.`, {
+        hint: 'A key has one name. A second node on this machine needs a data folder and an invitation of its own.',
       })
     const brokerKeys = [...new Set([...(known?.brokerKeys ?? []), ...member.brokerKeys])]
     const entry: Member = { ...member, brokerKeys, since: known?.since ?? member.since }

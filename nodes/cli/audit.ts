@@ -71,6 +71,10 @@ async function verifyFolder(path: string): Promise<AuditTrail> {
 
 /** What an exported file proves by itself: its records are signed, whole and in order. Files that follow one another must do so without a gap. */
 function verifyExport(path: string, format: string, rootKey: string): { files: number; records: number } {
+  if (rootKey === '')
+    throw new ClawmeshError('USAGE', '--root KEY is missing.', {
+      hint: '`clawmesh audit key` prints it, where the mesh is.',
+    })
   if (!/^[0-9a-f]{64}$/.test(rootKey))
     throw new ClawmeshError('USAGE', `"${rootKey}" is no root key.`, {
       hint: 'It has 64 hex digits: `clawmesh audit key` prints it.',

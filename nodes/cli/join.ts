@@ -35,7 +35,8 @@ export const join: Command = {
 
 async function runJoin(given: string | undefined, values: Values): Promise<number> {
   const config = readConfig()
-  const data = resolve(text(values, 'data') ?? joinPath(dirname(config.data), 'joined'))
+  const named = text(values, 'data')
+  const data = resolve(named ?? joinPath(dirname(config.data), 'joined'))
   const invitation = given === undefined ? undefined : readInvitation(given, Date.now())
   const folder = openDataFolder(data)
   const stop = stopOnSignal()
@@ -68,7 +69,7 @@ async function runJoin(given: string | undefined, values: Values): Promise<numbe
     })
     try {
       progress(
-        `Joined as "${name}": ${granted.join(', ')}. After a reboot, \`clawmesh join\` with no string is enough.`,
+        `Joined as "${name}": ${granted.join(', ')}. After a reboot, \`clawmesh join${named === undefined ? '' : ` --data ${named}`}\` with no string is enough.`,
       )
       await untilStopped(stop)
     } finally {

@@ -1,10 +1,11 @@
 #!/usr/bin/env node
 /** The command line: finds the command, runs it, turns what went wrong into one clear message and an exit status. */
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { installation } from '../../mesh/installation.js'
 import { ClawmeshError } from '../../policies/errors.js'
+import { readConfig } from '../config.js'
 import { auditVerify } from './audit.js'
 import { auditExport } from './audit-export.js'
 import { auditKey } from './audit-key.js'
@@ -58,6 +59,9 @@ const commands: Command[] = [
 const given = process.argv.slice(2)
 // What nobody expected ends the process at once; nodes and broker see that and end too.
 process.on('uncaughtException', (error) => process.exit(fail(error)))
+// Paths are meant as they are typed.
+const { typedIn } = readConfig()
+if (typedIn !== undefined && process.cwd() === installation && existsSync(typedIn)) process.chdir(typedIn)
 const status = await main(given).catch(fail)
 // A connection that hangs must not keep a command that is done; what was printed goes out first.
 process.stdout.write('', () => process.exit(status))

@@ -1,5 +1,5 @@
 /** `clawmesh nodes`: who is in the mesh, as this machine's own node sees it. */
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { z } from 'zod'
 import { hardwareAdvertSchema } from '../../inference/hardware.js'
@@ -83,11 +83,14 @@ async function look(data: string): Promise<NodeInfo[]> {
   }
 }
 
+/** The node that was last let in: the others of this folder may be of earlier runs. */
 function memberOf(folder: string): string {
-  const member = existsSync(folder)
-    ? readdirSync(folder).find((name) => existsSync(join(folder, name, 'access.json')))
-    : undefined
-  if (member !== undefined) return member
+  const members = (existsSync(folder) ? readdirSync(folder) : [])
+    .map((name) => ({ name, access: join(folder, name, 'access.json') }))
+    .filter(({ access }) => existsSync(access))
+    .sort((a, b) => statSync(b.access).mtimeMs - statSync(a.access).mtimeMs)
+  const [newest] = members
+  if (newest) return newest.name
   throw new ClawmeshError('UNREACHABLE', `No node of ${folder} belongs to a mesh yet.`, {
     hint: 'Try again in a moment, when it has come up.',
   })

@@ -36,6 +36,10 @@ async function runRevoke(name: string | undefined, values: Values): Promise<numb
       hint: 'Type it on the machine where the mesh was made, or name its data folder with --data.',
     })
   const running = isRunning(data) ? readReachable(authority) : undefined
+  if (existsSync(join(data, 'nodes', name, 'credentials.json')))
+    throw new ClawmeshError('USAGE', `Node "${name}" runs on this machine, beside the authority.`, {
+      hint: 'Stop `clawmesh up` to end it; `up --name OTHER` begins with another name. Revoking is for machines that joined.',
+    })
   const holder = await revokeNode(authority, running, name, Date.now())
   if (values['json']) process.stdout.write(`${JSON.stringify({ ok: true, name, holder, running: Boolean(running) })}\n`)
   else progress(`"${name}" is revoked${running ? '' : '; the mesh does not run, and holds to it when it does'}.`)

@@ -5,7 +5,7 @@ import { joinMesh, type MeshNode, supervise } from '../../mesh/index.js'
 import { openTasks } from '../../mesh/task/tasks.js'
 import { connectNats } from '../../mesh/transport/nats.js'
 import { ClawmeshError } from '../../policies/errors.js'
-import { runJob, takeUp } from '../agents/job.js'
+import { askedOf, runJob, takeUp } from '../agents/job.js'
 import { planRequest } from '../agents/plan.js'
 import { type LiveGround, notRunning, openLiveGround } from '../authority/live.js'
 import { readConfig } from '../config.js'
@@ -104,7 +104,7 @@ async function work(node: MeshNode, ground: LiveGround, { request, workspace, fi
   })
   try {
     const tasks = await openTasks({ transport, addresses, key: authority.tasksKey, by: node.name })
-    const task = await takeUp(tasks, { request, workspace }, progress)
+    const task = await takeUp(tasks, askedOf(request, workspace, files), progress)
     return await runJob(node, task, { request, files, workers, signal, progress })
   } finally {
     await supervisor.stop().catch(() => undefined)
@@ -142,7 +142,8 @@ async function joinAsRunner(ground: LiveGround, data: string): Promise<{ node: M
       return { node, end }
     } catch (error) {
       lock.release()
-      throw error
+      // A name that is somebody else's, from before such names were kept free.
+      if (!(error instanceof ClawmeshError && error.code === 'DENIED' && number < runnersAtMost)) throw error
     }
   }
   throw new ClawmeshError(

@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline/promises'
 import { supervise } from '../../mesh/index.js'
 import { installation } from '../../mesh/installation.js'
 import { ClawmeshError } from '../../policies/errors.js'
-import { type Job, type JobResult, runJob, takeUp } from '../agents/job.js'
+import { askedOf, type Job, type JobResult, runJob, takeUp } from '../agents/job.js'
 import { planRequest } from '../agents/plan.js'
 import { offeredTools } from '../agents/tools.js'
 import { readConfig } from '../config.js'
@@ -105,6 +105,7 @@ async function startMesh(own: string | undefined, values: Values): Promise<numbe
     return await runOn(site, {
       request,
       workspace,
+      policy: policy.text,
       files,
       stop: stop.signal,
       began,
@@ -123,6 +124,8 @@ interface Run {
   /** Undefined: the person is asked for it. */
   request: string | undefined
   workspace: string
+  /** Its text. */
+  policy: string
   files: () => string[]
   stop: AbortSignal
   /** On the clock that measures. */
@@ -206,7 +209,7 @@ async function work(site: Site, run: Run, results: JobResult[]): Promise<void> {
     const job = { files: run.files, workers, signal: run.stop, progress }
     if (run.request !== undefined) {
       const { request, workspace } = run
-      const task = await takeUp(site.tasks, { request, workspace }, progress)
+      const task = await takeUp(site.tasks, askedOf(request, workspace, run.files, run.policy), progress)
       const result = await runJob(site.node, task, { ...job, request })
       results.push(result)
       // What came of a job that was cut short is no answer: why it was is what to say.
@@ -246,14 +249,14 @@ async function stay(site: Site, job: Omit<Job, 'request'>, results: JobResult[],
       progress('nothing is held now: an action that is not answered in time is refused')
     else if (request === 'help')
       progress(offeredTools.map(({ name, description }) => `${name}: ${description}`).join('\n  '))
-    else if (request !== '') await answer(site, { ...job, request }, run.workspace, results)
+    else if (request !== '') await answer(site, { ...job, request }, run, results)
   }
 }
 
 /** A request that cannot be done is said to be so, and the next one is taken. */
-async function answer(site: Site, job: Job, workspace: string, results: JobResult[]): Promise<void> {
+async function answer(site: Site, job: Job, run: Run, results: JobResult[]): Promise<void> {
   try {
-    const task = await takeUp(site.tasks, { request: job.request, workspace }, progress)
+    const task = await takeUp(site.tasks, askedOf(job.request, run.workspace, run.files, run.policy), progress)
     const result = await runJob(site.node, task, job)
     results.push(result)
     printAnswer(result)

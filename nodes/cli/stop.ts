@@ -4,7 +4,12 @@ import { ClawmeshError } from '../../policies/errors.js'
 export function stopOnSignal(): AbortController {
   const stop = new AbortController()
   const onSignal = (signal: NodeJS.Signals) =>
-    stop.abort(new ClawmeshError('CANCELLED', `Stopped by ${signal}.`, { data: { signal } }))
+    stop.abort(
+      new ClawmeshError('CANCELLED', `Stopped by ${signal}.`, {
+        hint: 'Start again when you like: what was recorded is kept.',
+        data: { signal },
+      }),
+    )
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal)
   return stop
 }

@@ -138,9 +138,15 @@ function readVerdict(values: Values): { done: unknown } | 'again' {
   }
 }
 
-const line = ({ id, begunAt, state, steps, facts }: TaskInfo): string => {
+const line = ({ id, begunAt, state, steps, facts, outcome }: TaskInfo): string => {
   const done = steps.filter((step) => step.state === 'done').length
-  return `${id}  ${new Date(begunAt).toISOString()}  ${state.padEnd(10)}  ${done} of ${steps.length} steps done  ${requestOf(facts)}`
+  return `${id}  ${new Date(begunAt).toISOString()}  ${endOf(state, outcome).padEnd(10)}  ${done} of ${steps.length} steps done  ${requestOf(facts)}`
+}
+
+/** As people say it: whether it ended well. */
+const endOf = (state: TaskInfo['state'], outcome: unknown): string => {
+  if (state !== 'ended' || typeof outcome !== 'object' || outcome === null || !('ok' in outcome)) return state
+  return outcome.ok === true ? 'done' : 'failed'
 }
 
 const requestOf = (facts: unknown): string =>

@@ -195,6 +195,24 @@ describe('sessions', () => {
     assert.match(ann.refused.at(-1) ?? '', /not known/)
   })
 
+  it('takes a true answer that comes late, and what was sealed under it', async () => {
+    const [ann, bob] = [join('ann'), join('bob')]
+    const held: (() => void)[] = []
+    wire = (deliver, _, frame) => {
+      // What bob sends stays on the way while ann has given up waiting.
+      if (readFrame(frame).type === 'hello') deliver()
+      else held.push(deliver)
+    }
+    say(ann, bob, 'question')
+    await setImmediate()
+    say(bob, ann, 'answer')
+    await setImmediate()
+    ann.sessions.renew(bob.self)
+    for (const deliver of held.splice(0)) deliver()
+    assert.deepEqual(ann.heard, ['answer'])
+    assert.deepEqual(ann.refused, [])
+  })
+
   it('tells both sides when their clocks differ', async () => {
     const [ann, bob] = [join('ann'), join('bob')]
     clocks = { ann: 86_400_000 }

@@ -10,11 +10,28 @@ const none = (): string[] => {
 }
 
 describe('a plan', () => {
-  it('takes a sentence that names its file as it stands, and does not look at the workspace', () => {
+  it('takes a sentence that names its file as it stands, even where the workspace cannot be listed', () => {
     assert.deepEqual(planRequest('how many lines has notes.txt', none), {
       collective: [],
       single: [{ words: 'how many lines has notes.txt' }],
     })
+  })
+
+  it('puts names that do not read as one word in quotation marks', () => {
+    const odd = () => ['report.txt', 'my report.txt', 'my report (final).txt', 'say "so".txt']
+    const wordsOf = (request: string) => {
+      const { collective, single } = planRequest(request, odd)
+      return [...collective, ...single].map(({ words }) => words)
+    }
+    assert.deepEqual(wordsOf('how many lines has my report.txt'), ['how many lines has "my report.txt"'])
+    assert.deepEqual(wordsOf('how many lines has "my report.txt"'), ['how many lines has "my report.txt"'])
+    assert.deepEqual(wordsOf('how many lines has report.txt'), ['how many lines has report.txt'])
+    assert.deepEqual(wordsOf('count the lines in all files'), [
+      'count the lines in report.txt',
+      'count the lines in "my report.txt"',
+      'count the lines in "my report (final).txt"',
+      'count the lines in `say "so".txt`',
+    ])
   })
 
   it('puts a sentence about all files to each of them', () => {
