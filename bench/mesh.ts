@@ -3,10 +3,9 @@
  * Both sides live in this process, so a ratio compares the same number of hops on the same cores.
  */
 
-import { connect, nkeyAuthenticator } from '@nats-io/transport-node'
 import { z } from 'zod'
 import { actor, message, on } from '../mesh/index.js'
-import { natsMesh } from '../test/kit/mesh.js'
+import { type NatsMesh, natsMesh } from '../test/kit/mesh.js'
 import type { Report } from './figure.js'
 
 const Echo = message('bench.echo', { request: z.instanceof(Uint8Array), reply: z.instanceof(Uint8Array) })
@@ -20,7 +19,7 @@ export default async function bench(report: Report): Promise<void> {
   const here = await mesh.join('here')
   const there = await mesh.join('there')
   await there.spawn(echo)
-  const plain = await plainPair(mesh.broker.url, mesh.authoritySeed)
+  const plain = await plainPair(mesh)
   const ref = here.ref('echo')
   try {
     for (const size of [256, 16 * 1024]) {
@@ -71,9 +70,8 @@ async function perSecond(call: () => Promise<unknown>, inFlight: number, count: 
   return (1000 * count) / (performance.now() - begun)
 }
 
-async function plainPair(servers: string, seed: string) {
-  const authenticator = nkeyAuthenticator(new TextEncoder().encode(seed))
-  const open = () => connect({ servers, authenticator })
+async function plainPair(mesh: NatsMesh) {
+  const open = async () => mesh.plain(await mesh.accounts.administrator('mesh'))
   const [asking, answering] = await Promise.all([open(), open()])
   answering.subscribe('bench.plain', { callback: (_, message) => void message.respond(message.data) })
   await answering.flush()

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { ClawmeshError } from '../policies/errors.js'
+import type { Speed } from './place.js'
 import { type ToolCall, toolCallSchema, toolSpecSchema } from './tool.js'
 
 export const chatMessageSchema = z.object({
@@ -18,6 +19,8 @@ export const generateRequestSchema = z.object({
   temperature: z.number().min(0).max(2),
   /** The same seed, request and model give the same answer. */
   seed: z.int().nonnegative().max(0xffffffff).optional(),
+  /** Whether to think before the answer, for models that can be told; left out, as the model does by itself. */
+  thinking: z.boolean().optional(),
 })
 export type GenerateRequest = z.infer<typeof generateRequestSchema>
 
@@ -28,6 +31,8 @@ export type Usage = z.infer<typeof usageSchema>
 export const generateEventSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('token'), text: z.string() }),
   z.object({ type: z.literal('call'), call: toolCallSchema }),
+  /** What a model thinks before it answers: no part of the answer. */
+  z.object({ type: z.literal('thought'), text: z.string() }),
   z.object({
     type: z.literal('done'),
     reason: z.enum(['stop', 'length', 'call']),
@@ -41,7 +46,7 @@ export const modelInfoSchema = z.object({
   name: z.string(),
   /** 'sha256:…' over the digests of all files of the model; null: served from elsewhere, and nobody says. */
   digest: z.string().nullable(),
-  /** 'onnx', or 'openai:' and the kind of server. */
+  /** 'onnx', 'openai:' and the kind of server, or 'triton:' and the dialect. */
   backend: z.string(),
   /** Tokens of prompt and answer together; null: the server does not say. */
   context: z.int().positive().nullable(),
@@ -65,6 +70,10 @@ export type ModelInfo = z.infer<typeof modelInfoSchema>
  */
 export interface Backend {
   readonly model: ModelInfo
+  /** Measured when it was loaded; left out where nothing was measured yet. */
+  readonly speed?: Speed
+  /** Answers that can be under way side by side; left out where the server behind it does not say. */
+  readonly slots?: number
   generate(request: GenerateRequest, signal?: AbortSignal): AsyncIterable<GenerateEvent>
   /** Ends whatever is running with CANCELLED and frees what the model held. */
   dispose(): Promise<void>
@@ -93,17 +102,21 @@ export function checkRequest(model: ModelInfo, request: GenerateRequest): Genera
 /** Runs a generation to its end. */
 export async function collect(events: AsyncIterable<GenerateEvent>): Promise<Answer> {
   let text = ''
+  let thought = ''
   const calls: ToolCall[] = []
   for await (const event of events) {
     if (event.type === 'token') text += event.text
+    else if (event.type === 'thought') thought += event.text
     else if (event.type === 'call') calls.push(event.call)
-    else return { text, calls, reason: event.reason, usage: event.usage }
+    else return { text, thought, calls, reason: event.reason, usage: event.usage }
   }
   throw new ClawmeshError('MODEL_FAILED', 'The generation ended without saying so.', { hint: 'Ask again.' })
 }
 
 export interface Answer {
   text: string
+  /** Empty where the model thought nothing, or keeps it to itself. */
+  thought: string
   calls: ToolCall[]
   reason: 'stop' | 'length' | 'call'
   usage: Usage | null

@@ -1,37 +1,27 @@
 import { cpus, freemem, totalmem } from 'node:os'
 import { z } from 'zod'
+import { type Accelerator, acceleratorSchema, memorySchema, readNvidia } from './hardware/accelerator.js'
 import { parseSysctl, parseVmStat, sysctlNames } from './hardware/apple.js'
 import { type Cpu, parseCpuinfo, parseLscpu } from './hardware/cpu.js'
 import { type Fact, fact, factSchema } from './hardware/fact.js'
 import { type Host, thisHost } from './hardware/host.js'
 import { clamp, type Memory, parseCgroup, parseLimit, parseMeminfo } from './hardware/memory.js'
-import { type NvidiaGpu, nvidiaQuery, parseNvidia, sharesMemory } from './hardware/nvidia.js'
-
-const memorySchema = z.object({ total: z.number().nonnegative(), free: z.number().nonnegative() })
-
-export const acceleratorSchema = z.object({
-  vendor: z.enum(['nvidia', 'apple']),
-  name: factSchema(z.string()),
-  uuid: factSchema(z.string()).optional(),
-  computeCapability: factSchema(z.string()).optional(),
-  driver: factSchema(z.string()).optional(),
-  /** Bytes; left out where nothing reports it. */
-  memory: factSchema(memorySchema).optional(),
-  /** True: its memory is the machine's. */
-  unifiedMemory: z.boolean(),
-})
-export type Accelerator = z.infer<typeof acceleratorSchema>
+import { parseQuota } from './hardware/quota.js'
 
 /** What a machine has to run models on, each fact with where it was read. What nothing reports is left out, never guessed. */
 export const hardwareAdvertSchema = z.object({
   platform: z.string(),
   arch: z.string(),
+  /** What the device tree calls the machine. */
+  board: factSchema(z.string()).optional(),
   cpu: z.object({
     model: factSchema(z.string()),
     threads: factSchema(z.int().positive()),
     cores: factSchema(z.int().positive()).optional(),
     numaNodes: factSchema(z.int().positive()).optional(),
     flags: factSchema(z.array(z.string())),
+    /** Processors' worth of time that the control group gives, if that is less than the machine has. */
+    quota: factSchema(z.number().positive()).optional(),
   }),
   /** Bytes, with the limit of the control group if that is lower than the machine's. */
   memory: factSchema(memorySchema),
@@ -42,13 +32,21 @@ export type HardwareAdvert = z.infer<typeof hardwareAdvertSchema>
 export async function readHardware(host: Host = thisHost): Promise<HardwareAdvert> {
   const { platform, arch } = host
   if (platform === 'darwin') return { platform, arch, ...(await readApple(host)) }
-  const [cpu, machine, gpus] = await Promise.all([
+  const [cpu, machine, tree] = await Promise.all([
     readCpu(host),
     readMemory(host),
-    host.output('nvidia-smi', ...nvidiaQuery),
+    host.file('/proc/device-tree/model'),
   ])
-  const accelerators = parseNvidia(gpus ?? '').map((gpu) => describeNvidia(gpu, machine.whole))
-  return { platform, arch, cpu: describeCpu(cpu), memory: machine.limited, accelerators }
+  const [accelerators, quota] = await Promise.all([readNvidia(host, machine.whole), readQuota(host, cpu.value.threads)])
+  const board = tree?.replaceAll('\0', '').trim()
+  return {
+    platform,
+    arch,
+    ...(board ? { board: fact(board, '/proc/device-tree/model') } : {}),
+    cpu: { ...describeCpu(cpu), ...(quota ? { quota } : {}) },
+    memory: machine.limited,
+    accelerators,
+  }
 }
 
 async function readCpu(host: Host): Promise<Fact<Cpu>> {
@@ -105,27 +103,24 @@ const v1Files = ['memory.limit_in_bytes', 'memory.usage_in_bytes'] as const
 const v2Files = ['memory.max', 'memory.current'] as const
 
 /** A limit binds all groups below it. In a container the path is the host's, and the mount shows the own group alone. */
-function foldersOf({ version, path }: { version: 1 | 2; path: string }): string[] {
-  const root = version === 1 ? '/sys/fs/cgroup/memory' : '/sys/fs/cgroup'
+function foldersOf({ version, path }: { version: 1 | 2; path: string }, controller = 'memory'): string[] {
+  const root = version === 1 ? `/sys/fs/cgroup/${controller}` : '/sys/fs/cgroup'
   const parts = path.split('/').filter((part) => part !== '' && part !== '..')
   return [root, ...parts.map((_, i) => `${root}/${parts.slice(0, i + 1).join('/')}`)]
 }
 
-function describeNvidia(gpu: NvidiaGpu, machine: Fact<Memory>): Accelerator {
-  const source = 'nvidia-smi'
-  const { name, uuid, computeCapability, driver, memoryTotal: total, memoryFree: free } = gpu
-  const own = total === undefined || free === undefined ? undefined : fact({ total, free }, source)
-  const unifiedMemory = own === undefined && sharesMemory(name)
-  const memory = own ?? (unifiedMemory ? machine : undefined)
-  return {
-    vendor: 'nvidia',
-    name: fact(name, source),
-    uuid: fact(uuid, source),
-    ...(computeCapability ? { computeCapability: fact(computeCapability, source) } : {}),
-    ...(driver ? { driver: fact(driver, source) } : {}),
-    ...(memory ? { memory } : {}),
-    unifiedMemory,
+async function readQuota(host: Host, threads: number): Promise<Fact<number> | undefined> {
+  const group = parseCgroup((await host.file('/proc/self/cgroup')) ?? '', 'cpu')
+  let least: Fact<number> | undefined
+  for (const folder of group ? foldersOf(group, 'cpu') : []) {
+    const [given = '', every = ''] =
+      group?.version === 1
+        ? [await host.file(`${folder}/cpu.cfs_quota_us`), await host.file(`${folder}/cpu.cfs_period_us`)]
+        : ((await host.file(`${folder}/cpu.max`)) ?? '').split(' ')
+    const quota = parseQuota(given, every, least?.value ?? threads)
+    if (quota !== undefined) least = fact(quota, `${folder}/${group?.version === 1 ? 'cpu.cfs_quota_us' : 'cpu.max'}`)
   }
+  return least
 }
 
 async function readApple(host: Host): Promise<Pick<HardwareAdvert, 'cpu' | 'memory' | 'accelerators'>> {

@@ -38,7 +38,7 @@ export type ToolCall = z.infer<typeof toolCallSchema>
 
 /**
  * The last gate before a call leaves a backend, whatever made it: the tool was offered, the arguments parse against its
- * schema, copied values stand in the user's message. Throws MODEL_FAILED.
+ * schema, copied values stand in the user's message. Throws MODEL_FAILED, with `unusable` in its data.
  */
 export function checkCall(call: ToolCall, offered: readonly ToolSpec[], userText: string): ToolCall {
   const tool = offered.find(({ name }) => name === call.name)
@@ -75,6 +75,7 @@ function charsetOf(charset: string): { test(value: string): boolean } {
 function unusable(why: string, cause?: unknown): ClawmeshError {
   return new ClawmeshError('MODEL_FAILED', `The model's tool call cannot be used: ${why}.`, {
     hint: 'Say the request in other words, or ask a more capable model.',
+    data: { unusable: true },
     cause,
   })
 }

@@ -1,32 +1,67 @@
 /** The only file that spells a NATS subject, stream or bucket. Names of actors and nodes never appear in one. */
 import { digest, hex, utf8 } from './seal/keys.js'
 
+/** As much of a run of a node as its address needs. */
+interface Run {
+  readonly id: string
+  readonly certificate: { readonly holder: string }
+}
+
 export interface Addresses {
-  /** Where one run of a node receives everything that is sent to it. */
-  inbox(incarnation: string): string
+  /** Where one run of a node receives everything that is sent to it. Only its holder may listen there. */
+  inbox(run: Run): string
+  /** All inboxes, and those of the runs of one holder. */
+  readonly inboxes: string
+  inboxesOf(holder: string): string
+  /** Where answers of the broker itself come to, for one of its users. */
+  repliesTo(user: string): string
   /** The bucket of the directory, and its keys. */
   readonly directory: string
+  readonly nodeToken: (nodeName: string) => string
+  readonly nodeKeyAt: (token: string) => string
   readonly nodeKey: (nodeName: string) => string
   readonly actorKey: (actorName: string) => string
+  readonly actorKeys: string
+  /** Under which the authority says whose certificates are no longer good. */
+  readonly revokedKey: string
+  /** The bucket of tasks, and where the journal of one begins. */
+  readonly tasks: string
+  readonly taskKey: (task: string) => string
   /** The audit stream and the subject on which one producer appends. */
   readonly auditStream: string
   readonly auditSubjects: string
   audit(producer: string): string
-  /** Everything that a member may publish and subscribe to outside JetStream. */
+  /** Where newcomers and members ask the authority for a certificate. */
+  readonly enrolment: string
+  /** All that nodes send to each other. */
   readonly traffic: string
 }
 
 /** `secret` hides names in keys: the broker can tell two names apart and cannot read them. */
 export function addressesOf(mesh: string, secret: Uint8Array): Addresses {
-  const hidden = (kind: string, name: string) => `${kind}-${hex(digest(secret, utf8(`${kind}\0${name}`))).slice(0, 32)}`
+  const hidden = (kind: string, name: string) => hex(digest(secret, utf8(`${kind}\0${name}`))).slice(0, 32)
+  const nodeKeyAt = (token: string) => `node.${token}`
   return {
-    inbox: (incarnation) => `cm.${mesh}.in.${incarnation}`,
+    inbox: ({ id, certificate }) => `cm.${mesh}.in.${certificate.holder}.${id}`,
+    inboxes: `cm.${mesh}.in.>`,
+    inboxesOf: (holder) => `cm.${mesh}.in.${holder}.*`,
+    repliesTo: (user) => `_INBOX.${user}`,
     directory: `cm-${mesh}-directory`,
-    nodeKey: (name) => hidden('node', name),
-    actorKey: (name) => hidden('actor', name),
+    nodeToken: (name) => hidden('node', name),
+    nodeKeyAt,
+    nodeKey: (name) => nodeKeyAt(hidden('node', name)),
+    actorKey: (name) => `actor.${hidden('actor', name)}`,
+    actorKeys: 'actor.*',
+    revokedKey: 'revoked',
+    tasks: `cm-${mesh}-tasks`,
+    taskKey: (task) => `task-${hidden('task', task)}`,
     auditStream: `cm-${mesh}-audit`,
     auditSubjects: `cm-audit.${mesh}.*`,
     audit: (producer) => `cm-audit.${mesh}.${producer}`,
+    enrolment: enrolmentSubject(mesh),
     traffic: `cm.${mesh}.>`,
   }
 }
+
+/** All that one need know who is not a member yet. */
+export const enrolmentSubject = (mesh: string): string => `cm-enrol.${mesh}`

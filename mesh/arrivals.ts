@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { ClawmeshError } from '../policies/errors.js'
-import type { Kind } from './envelope.js'
+import type { Kind } from './letter.js'
 
 /** An item is `[number, item]`, the end `[how many there were]`: what a wire lost or swapped is seen. */
 const arrivalSchema = z.tuple([z.number().int()]).rest(z.unknown())

@@ -1,9 +1,12 @@
 /** One running actor: what its factory returned, behind a mailbox. */
-import { setMaxListeners } from 'node:events'
 import { ClawmeshError } from '../policies/errors.js'
 import { type ActorDefinition, type Handler, parse, type Self } from './actor.js'
 import { Mailbox } from './mailbox.js'
 import type { ActorRef } from './ref.js'
+
+export interface Work {
+  breakOff(reason: ClawmeshError): void
+}
 
 export class Cell {
   readonly definition: ActorDefinition
@@ -11,6 +14,8 @@ export class Cell {
   /** The actor to tell when this one crashes. */
   readonly supervisor: string | undefined
   readonly mailbox: Mailbox
+  /** What is being done now, to be broken off when the actor ends. */
+  readonly work = new Set<Work>()
   readonly #ending = new AbortController()
   #handlers = new Map<string, Handler>()
 
@@ -19,8 +24,6 @@ export class Cell {
     this.name = name
     this.supervisor = supervisor
     this.mailbox = new Mailbox(definition.mailbox, definition.concurrency)
-    // Each message at work listens to it.
-    setMaxListeners(0, this.#ending.signal)
   }
 
   get ended(): boolean {
@@ -46,6 +49,7 @@ export class Cell {
 
   end(reason: ClawmeshError = new ClawmeshError('CANCELLED', `Actor "${this.name}" was stopped.`)): void {
     this.#ending.abort(reason)
+    for (const work of this.work) work.breakOff(reason)
     this.mailbox.close()
   }
 }

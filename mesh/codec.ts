@@ -9,8 +9,12 @@ import { ClawmeshError } from '../policies/errors.js'
 const packr = new Packr({ useRecords: false, variableMapSize: true, int64AsType: 'number', moreTypes: false })
 
 export function encode(value: unknown): Uint8Array {
-  // A copy: msgpackr hands out a view of a buffer that it goes on using.
-  return new Uint8Array(packr.pack(value))
+  return new Uint8Array(pack(value))
+}
+
+/** A view of a buffer that the next call may write over: to be copied at once. */
+export function pack(value: unknown): Uint8Array {
+  return packr.pack(value)
 }
 
 /** Decodes bytes from outside. What comes back is `unknown` until a schema has spoken. */

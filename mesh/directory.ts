@@ -6,15 +6,19 @@
  * 3. An actor's entry is written by compare-and-swap, and only over nobody or over an owner whose lease has ended: one name, one owner.
  * 4. An entry counts its node's connections. When the count changes, what was sent to that node in between may have met nobody: the wire does not say so, the
  *    directory does.
+ * 5. A node is in the mesh as long as its certificate is: one that has expired or was revoked is lost at once, whatever its entry says, and what it still
+ *    sends is refused. A revocation that was seen is never forgotten.
  */
 import { z } from 'zod'
 import { ClawmeshError } from '../policies/errors.js'
 import type { Role } from '../policies/roles.js'
 import type { Addresses } from './address.js'
 import { binary, decode, encode } from './codec.js'
-import { openWith, sealWith } from './seal/channel.js'
-import { type Incarnation, type Peer, readAnnouncement } from './seal/incarnation.js'
-import { fingerprint, utf8 } from './seal/keys.js'
+import { openWith, sealWith } from './seal/box.js'
+import { type Certificate, checkDates } from './seal/certificate.js'
+import { announce, type Incarnation, type Peer, readAnnouncement } from './seal/incarnation.js'
+import { type SigningKey, sameBytes, utf8 } from './seal/keys.js'
+import { readRevocations } from './seal/revocation.js'
 import type { Bucket, Entry, Subscription } from './transport/transport.js'
 
 export const beatMs = 1000
@@ -34,6 +38,7 @@ export interface NodeInfo {
 }
 
 interface KnownNode extends NodeInfo {
+  announcement: Uint8Array
   beat: number
   /** On this machine's monotonic clock. */
   seen: number
@@ -56,10 +61,14 @@ export class Directory {
   readonly #nodes = new Map<string, KnownNode>()
   readonly #actors = new Map<string, { owner: string; key: string; revision: number }>()
   readonly #keys = new Map<string, string>()
+  readonly #revoked = new Set<string>()
+  /** Runs of nodes that were let in once and no longer are: known, so that what they send can be refused by name. */
+  readonly #barred = new Map<string, Peer>()
   readonly #changed = new Set<() => void>()
   readonly #lostListeners = new Set<(node: NodeInfo) => void>()
   readonly #returnedListeners = new Set<(node: NodeInfo) => void>()
   readonly #takenListeners = new Set<(actor: string) => void>()
+  readonly #revokedListeners = new Set<(holder: string, node: Peer | undefined) => void>()
   #watch: Subscription | undefined
   #timer: NodeJS.Timeout | undefined
   #beat = 0
@@ -67,19 +76,32 @@ export class Directory {
   #connected = true
   #connection = 1
   #advert: Advert = {}
+  #announcement: Uint8Array
 
   constructor(options: DirectoryOptions) {
     this.#options = options
+    this.#announcement = options.self.announcement
   }
 
   async start(advert: Advert): Promise<void> {
     this.#advert = advert
-    this.#watch = await this.#options.bucket.watch((entry) => this.#read(entry))
+    await this.observe()
     await this.#announce()
     this.#timer = setInterval(() => {
       void this.#announce().catch(() => undefined)
       this.#sweep()
     }, beatMs)
+  }
+
+  /** Looks on without taking part. */
+  async observe(): Promise<void> {
+    this.#watch = await this.#options.bucket.watch((entry) => this.#read(entry))
+  }
+
+  /** Goes on under a renewed certificate. */
+  async renew(certificate: Certificate, signing: SigningKey): Promise<void> {
+    this.#announcement = announce(certificate, this.#options.self.agreementPublic, signing)
+    await this.#announce()
   }
 
   /** Leaves: a node that says goodbye is gone at once, not when its lease ends. */
@@ -104,7 +126,19 @@ export class Directory {
   }
 
   peer(id: string): Peer | undefined {
-    return this.#nodes.get(id)?.peer
+    return this.#nodes.get(id)?.peer ?? this.#barred.get(id)
+  }
+
+  /** Why a peer may not take part (any more); undefined if it may. */
+  objection({ certificate }: Peer): ClawmeshError | undefined {
+    if (this.#revoked.has(certificate.holder))
+      return new ClawmeshError('UNAUTHENTIC', `Node "${certificate.name}" was revoked.`)
+    try {
+      checkDates(certificate, this.#options.now())
+      return undefined
+    } catch (error) {
+      return ClawmeshError.from(error)
+    }
   }
 
   /** Where an actor runs now, if its node is alive. */
@@ -175,6 +209,11 @@ export class Directory {
     this.#takenListeners.add(listener)
   }
 
+  /** The authority has revoked a certificate; `node` is the run that it belonged to, if there was one. */
+  onRevoked(listener: (holder: string, node: Peer | undefined) => void): void {
+    this.#revokedListeners.add(listener)
+  }
+
   connection(connected: boolean): void {
     const isBack = connected && !this.#connected
     this.#connected = connected
@@ -196,7 +235,7 @@ export class Directory {
     const key = addresses.nodeKey(self.certificate.name)
     this.#beat += 1
     const value = this.#seal(key, [
-      self.announcement,
+      this.#announcement,
       this.#beat,
       now(),
       this.#draining,
@@ -210,7 +249,8 @@ export class Directory {
   #read({ key, value, revision }: Entry): void {
     try {
       if (value === undefined) this.#forget(key)
-      else if (key.startsWith('node-')) this.#readNode(key, this.#open(key, value))
+      else if (key.startsWith('node.')) this.#readNode(key, this.#open(key, value))
+      else if (key === this.#options.addresses.revokedKey) this.#readRevocations(value)
       else this.#readActor(key, this.#open(key, value), revision)
     } catch {
       // Not sealed by a member, or signed by nobody we know: as if it were not there.
@@ -222,19 +262,38 @@ export class Directory {
   #readNode(key: string, content: unknown): void {
     const [announcement, beat, beatAt, draining, connection, advert] = nodeSchema.parse(content)
     const { rootKey, now } = this.#options
-    const known = this.#nodes.get(fingerprint(announcement))
-    const peer = known?.peer ?? readAnnouncement(announcement, rootKey, now())
-    if (known && beat <= known.beat) return
+    const last = this.#nodes.get(this.#keys.get(key) ?? '')
+    const peer =
+      last && sameBytes(last.announcement, announcement) ? last.peer : readAnnouncement(announcement, rootKey, now())
+    const known = this.#nodes.get(peer.id)
+    if ((known && beat <= known.beat) || this.objection(peer)) return
+    this.#barred.delete(peer.id)
     // An entry met for the first time may be one that a dead node left behind. If this errs, because clocks differ, the next beat mends it.
     const isFresh = known !== undefined || now() - beatAt < leaseMs
     const seen = isFresh ? performance.now() : 0
     const { name, roles } = peer.certificate
-    const node = { peer, name, roles, draining, advert, connection, beat, seen }
+    const node = { peer, announcement, name, roles, draining, advert, connection, beat, seen }
     this.#nodes.set(peer.id, node)
     if (known && known.connection !== connection) for (const returned of this.#returnedListeners) returned(node)
     const before = this.#keys.get(key)
     this.#keys.set(key, peer.id)
     if (before !== undefined && before !== peer.id) this.#lose(before)
+  }
+
+  #readRevocations(value: Uint8Array): void {
+    const { rootKey, self } = this.#options
+    for (const holder of readRevocations(value, self.certificate.mesh, rootKey)) {
+      if (this.#revoked.has(holder)) continue
+      this.#revoked.add(holder)
+      const runs = [...this.#nodes.values()].filter(({ peer }) => peer.certificate.holder === holder)
+      for (const { peer } of runs) this.#bar(peer)
+      for (const revoked of this.#revokedListeners) revoked(holder, runs[0]?.peer)
+    }
+  }
+
+  #bar(peer: Peer): void {
+    this.#barred.set(peer.id, peer)
+    this.#lose(peer.id)
   }
 
   #readActor(key: string, content: unknown, revision: number): void {
@@ -251,18 +310,21 @@ export class Directory {
     const known = this.#keys.get(key)
     this.#keys.delete(key)
     if (known === undefined) return
-    if (key.startsWith('node-')) this.#lose(known)
+    if (key.startsWith('node.')) this.#lose(known)
     else this.#actors.delete(known)
   }
 
   #isAlive(node: KnownNode): boolean {
+    if (this.objection(node.peer)) return false
     return node.seen > 0 && (!this.#connected || performance.now() - node.seen < leaseMs)
   }
 
   #sweep(): void {
     if (!this.#connected) return
     for (const node of this.#nodes.values()) {
-      if (!this.#isAlive(node) && node.peer.id !== this.#options.self.id) this.#lose(node.peer.id)
+      if (this.#isAlive(node) || node.peer.id === this.#options.self.id) continue
+      if (this.objection(node.peer)) this.#bar(node.peer)
+      else this.#lose(node.peer.id)
     }
   }
 

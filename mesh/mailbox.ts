@@ -1,8 +1,11 @@
+/** Does its work and settles its own errors: never throws, never rejects. */
+type Job = () => void | Promise<void>
+
 /** A bounded queue in front of an actor: jobs start in order, `concurrency` at once; a full one refuses. */
 export class Mailbox {
   readonly #capacity: number
   #concurrency: number
-  readonly #waiting: (() => Promise<void>)[] = []
+  readonly #waiting: Job[] = []
   #running = 0
   #closed = false
 
@@ -15,8 +18,8 @@ export class Mailbox {
     return this.#waiting.length + this.#running
   }
 
-  /** False if the job was not taken. Jobs settle their own errors and never reject. */
-  offer(job: () => Promise<void>): boolean {
+  /** False if the job was not taken. */
+  offer(job: Job): boolean {
     if (this.#closed || this.#waiting.length >= this.#capacity) return false
     this.#waiting.push(job)
     this.#next()
@@ -35,10 +38,14 @@ export class Mailbox {
       const job = this.#waiting.shift()
       if (!job) return
       this.#running += 1
-      void job().finally(() => {
-        this.#running -= 1
-        this.#next()
-      })
+      const work = job()
+      if (work) void work.then(this.#done)
+      else this.#running -= 1
     }
+  }
+
+  readonly #done = () => {
+    this.#running -= 1
+    this.#next()
   }
 }

@@ -14,15 +14,18 @@ import { type Chain, memoryChain } from './audit/chain.js'
 import type { AuditEvent, EventKind } from './audit/event.js'
 import { AuditWriter } from './audit/writer.js'
 import { Cell } from './cell.js'
+import { Deadlines } from './deadlines.js'
 import { type Advert, Directory, type NodeInfo } from './directory.js'
 import { Inbound } from './inbound.js'
+import type { Letter } from './letter.js'
 import { Outbound } from './outbound.js'
-import { type Letter, Post } from './post.js'
+import { Post } from './post.js'
 import { ActorRef } from './ref.js'
 import { Refusals } from './refusals.js'
-import { readCertificate } from './seal/certificate.js'
+import { type Certificate, readCertificate } from './seal/certificate.js'
 import type { Credentials } from './seal/credentials.js'
 import { beginIncarnation, type Incarnation, type Peer } from './seal/incarnation.js'
+import type { SigningKey } from './seal/keys.js'
 import { ActorDown, nodeActor, nodeActorName } from './system.js'
 import type { Transport } from './transport/transport.js'
 
@@ -65,7 +68,7 @@ export async function joinMesh(options: JoinOptions): Promise<MeshNode> {
     now,
   })
   const audit = new AuditWriter({ credentials, addresses, log: transport.log(addresses.auditStream), chain, now })
-  const node = new MeshNode({ self, transport, directory, audit, now, addresses })
+  const node = new MeshNode({ self, signing: credentials.signing, transport, directory, audit, now, addresses })
   try {
     await node.begin(typeof hosts === 'function' ? hosts(node) : hosts, advert)
     return node
@@ -77,6 +80,7 @@ export async function joinMesh(options: JoinOptions): Promise<MeshNode> {
 
 interface NodeParts {
   self: Incarnation
+  signing: SigningKey
   transport: Transport
   directory: Directory
   audit: AuditWriter
@@ -89,6 +93,7 @@ export class MeshNode {
   readonly directory: Directory
   readonly audit: AuditWriter
   readonly now: () => number
+  readonly #signing: SigningKey
   readonly #transport: Transport
   readonly #post: Post
   readonly #inbound: Inbound
@@ -98,8 +103,9 @@ export class MeshNode {
   readonly #hosts = new Map<string, ActorDefinition>()
   #closing: Promise<void> | undefined
 
-  constructor({ self, transport, directory, audit, addresses, now }: NodeParts) {
+  constructor({ self, signing, transport, directory, audit, addresses, now }: NodeParts) {
     this.self = self
+    this.#signing = signing
     this.directory = directory
     this.audit = audit
     this.now = now
@@ -114,12 +120,15 @@ export class MeshNode {
       deliver: (letter) => this.#deliver(letter),
       refuse: (error, peer) => this.#refusals.count(error.code, error.message, peer?.certificate.name),
     })
+    const deadlines = new Deadlines()
     const send: Post['send'] = (peer, kind, call, deadline, body) => this.#post.send(peer, kind, call, deadline, body)
     this.#outbound = new Outbound({
-      locate: (target, withinMs) => this.#locate(target, withinMs),
+      find: (target) => this.#find(target),
+      await: (target, withinMs) => directory.wait(() => this.#find(target), withinMs),
       send,
       notAsked: ({ certificate }) =>
         this.#refusals.count('UNAUTHENTIC', 'An answer arrived from a node that was not asked.', certificate.name),
+      deadlines,
       now,
     })
     this.#inbound = new Inbound({
@@ -127,6 +136,7 @@ export class MeshNode {
       send,
       refused: (error, peer) => this.#refusals.count(error.code, error.message, peer.certificate.name),
       crashed: (cell, error) => void this.#crashed(cell, error),
+      deadlines,
       now,
     })
   }
@@ -148,14 +158,23 @@ export class MeshNode {
     for (const definition of hosts) this.#hosts.set(definition.name, definition)
     this.#transport.onConnection((connected) => this.#connection(connected))
     this.directory.onLost((node) => this.#lost(node))
-    this.directory.onReturned(({ peer }) => this.#outbound.lose(peer))
+    this.directory.onReturned(({ peer }) => {
+      this.#outbound.lose(peer)
+      this.#post.renew(peer)
+    })
     this.directory.onTaken((actor) =>
       this.#cells.get(actor)?.end(new ClawmeshError('CANCELLED', `Actor "${actor}" runs elsewhere now.`)),
     )
+    this.directory.onRevoked((holder, peer) => this.#revoked(holder, peer))
     await this.#post.start()
     await this.#start(nodeActor(this), nodeActorName(this.name), undefined, undefined)
-    await this.directory.start({ ...advert, hosts: [...this.#hosts.keys()] })
+    await this.directory.start({ ...advert, since: this.now(), hosts: [...this.#hosts.keys()] })
     await this.note('node.joined', { roles: [...this.roles] })
+  }
+
+  /** Goes on under a renewed certificate, with the same key, name and roles. */
+  renew(certificate: Certificate): Promise<void> {
+    return this.directory.renew(certificate, this.#signing)
   }
 
   nodes(): NodeInfo[] {
@@ -209,7 +228,7 @@ export class MeshNode {
     this.#outbound.close()
     this.directory.leave()
     this.#post.stop()
-    this.audit.close()
+    await this.audit.close()
     await this.#transport.close()
   }
 
@@ -223,7 +242,7 @@ export class MeshNode {
     await Promise.all([...this.#cells.keys()].map((actor) => this.directory.release(actor).catch(() => undefined)))
     await this.directory.stop()
     this.#post.stop()
-    this.audit.close()
+    await this.audit.close()
     await this.#transport.close()
   }
 
@@ -250,12 +269,10 @@ export class MeshNode {
     }
   }
 
-  #locate(target: string, withinMs: number): Promise<Peer | undefined> {
-    return this.directory.wait(() => {
-      if (this.#cells.has(target)) return this.self
-      const node = nodeOf(target)
-      return node === undefined ? this.directory.locate(target) : this.directory.node(node)?.peer
-    }, withinMs)
+  #find(target: string): Peer | undefined {
+    if (this.#cells.has(target)) return this.self
+    const node = nodeOf(target)
+    return node === undefined ? this.directory.locate(target) : this.directory.node(node)?.peer
   }
 
   async #crashed(cell: Cell, error: unknown): Promise<void> {
@@ -289,10 +306,16 @@ export class MeshNode {
     this.#inbound.disconnected(this.self)
   }
 
+  /** The authority writes it down for all. */
+  #revoked(holder: string, peer: Peer | undefined): void {
+    if (!this.roles.includes('authority') || this.#closing) return
+    void this.note('node.revoked', { holder, name: peer?.certificate.name ?? null }).catch(() => undefined)
+  }
+
   #lost(node: NodeInfo): void {
     this.#outbound.lose(node.peer)
     this.#inbound.lose(node.peer)
-    this.#post.forget(node.peer)
+    this.#post.lose(node.peer)
     if (!this.#closing) void this.note('node.lost', { name: node.name }).catch(() => undefined)
   }
 }

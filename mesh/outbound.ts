@@ -4,9 +4,9 @@ import { decideReceiver } from '../policies/decide.js'
 import { ClawmeshError, type ErrorCode, errorCodes } from '../policies/errors.js'
 import { type CallOptions, parse } from './actor.js'
 import { Arrivals } from './arrivals.js'
-import type { Kind } from './envelope.js'
+import type { Deadlines, Expiring } from './deadlines.js'
+import type { Kind, Letter } from './letter.js'
 import type { Message, StreamMessage } from './message.js'
-import type { Letter } from './post.js'
 import type { Caller } from './ref.js'
 import { type Peer, principalOf } from './seal/incarnation.js'
 
@@ -20,17 +20,21 @@ const appearanceMs = 6000
 
 const lookAgainMs = 50
 
-interface Pending {
-  readonly peer: Peer
+/** What a call's answers go to. */
+interface Sink {
   receive(kind: Kind, body: unknown): void
   fail(error: ClawmeshError): void
 }
 
 export interface OutboundOptions {
-  locate(target: string, withinMs: number): Promise<Peer | undefined>
+  /** Where an actor runs, as far as is known now. */
+  find(target: string): Peer | undefined
+  /** The same, after waiting for it to appear. */
+  await(target: string, withinMs: number): Promise<Peer | undefined>
   send(peer: Peer, kind: Kind, call: number, deadline: number, body: unknown): void
   /** A node answers a call that was made to another one. */
   notAsked(peer: Peer): void
+  deadlines: Deadlines
   now(): number
 }
 
@@ -43,7 +47,14 @@ const errorSchema = z.tuple([
 
 export class Outbound implements Caller {
   readonly #options: OutboundOptions
-  readonly #pending = new Map<number, Pending>()
+  readonly #calls = new Map<number, Call>()
+  readonly #books: Books = {
+    ended: (call) => {
+      this.#options.deadlines.remove(call)
+      this.#calls.delete(call.number)
+    },
+    cancel: ({ peer, number, deadline }) => this.#cancel(peer, number, deadline),
+  }
   #number = 0
 
   constructor(options: OutboundOptions) {
@@ -55,7 +66,9 @@ export class Outbound implements Caller {
     const body = await this.#whereverItIs(target, message, deadline, options.signal, (peer) => {
       return new Promise<unknown>((resolve, reject) => {
         this.#open(peer, 'ask', [target, message.name, options.trace ?? '', request], deadline, options.signal, {
-          receive: (kind, answer) => (kind === 'reply' ? resolve(answer) : undefined),
+          receive: (kind, answer) => {
+            if (kind === 'reply') resolve(answer)
+          },
           fail: reject,
         })
       })
@@ -97,19 +110,19 @@ export class Outbound implements Caller {
   }
 
   /** An answer arrived. It counts only from the node that was asked; one that came too late is nobody's fault. */
-  receive({ peer, kind, call, body }: Letter): void {
-    const pending = this.#pending.get(call)
-    if (!pending) return
-    if (pending.peer.id !== peer.id) return this.#options.notAsked(peer)
-    if (kind === 'error') pending.fail(errorOf(body))
-    else pending.receive(kind, body)
+  receive({ peer, kind, call: number, body }: Letter): void {
+    const call = this.#calls.get(number)
+    if (!call) return
+    if (call.peer.id !== peer.id) return this.#options.notAsked(peer)
+    if (kind === 'error') call.fail(errorOf(body))
+    else call.receive(kind, body)
   }
 
   /** Nothing more will come from this node, or what was sent to it may never have reached it. */
   lose(peer: Peer): void {
-    for (const pending of this.#pending.values()) {
-      if (pending.peer.id === peer.id) {
-        pending.fail(
+    for (const call of this.#calls.values()) {
+      if (call.peer.id === peer.id) {
+        call.fail(
           new ClawmeshError(
             'UNREACHABLE',
             `Node "${peer.certificate.name}" was lost, or cut off, before it answered.`,
@@ -124,10 +137,10 @@ export class Outbound implements Caller {
 
   /** What was on its way when the connection broke may or may not have arrived; nobody else will say. */
   disconnected(self: Peer): void {
-    for (const [number, pending] of this.#pending) {
-      if (pending.peer.id === self.id) continue
-      this.#cancel(pending.peer, number, this.#options.now() + defaultTimeoutMs)
-      pending.fail(
+    for (const call of this.#calls.values()) {
+      if (call.peer.id === self.id) continue
+      this.#cancel(call.peer, call.number, this.#options.now() + defaultTimeoutMs)
+      call.fail(
         new ClawmeshError('UNREACHABLE', 'The connection to the mesh was lost before the answer came.', {
           hint: 'Whether the work was done is not known. Ask again if doing it twice does no harm.',
         }),
@@ -136,60 +149,29 @@ export class Outbound implements Caller {
   }
 
   close(): void {
-    for (const pending of this.#pending.values())
-      pending.fail(new ClawmeshError('CANCELLED', 'This node is leaving the mesh.'))
+    for (const call of this.#calls.values()) call.fail(new ClawmeshError('CANCELLED', 'This node is leaving the mesh.'))
   }
 
-  /** Registers a call and sends it. Whatever ends it first (answer, error, deadline, abort) removes it, so nothing can settle it twice. */
+  /** Registers a call and sends it. */
   #open(
     peer: Peer,
     kind: 'ask' | 'open',
     body: unknown[],
     deadline: number,
     signal: AbortSignal | undefined,
-    settle: Omit<Pending, 'peer'>,
-  ): { number: number; cancel(): void } {
+    sink: Sink,
+  ): Call {
+    const { deadlines, now, send } = this.#options
     this.#number = (this.#number % 0xffff_ffff) + 1
-    const number = this.#number
-    const finish = (): boolean => {
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', onAbort)
-      return this.#pending.delete(number)
-    }
-    const cancel = () => {
-      if (finish()) this.#cancel(peer, number, deadline)
-    }
-    const fail = (error: ClawmeshError) => {
-      cancel()
-      settle.fail(error)
-    }
-    const onAbort = () => fail(cancelled(signal))
-    const timer = setTimeout(
-      () =>
-        fail(
-          new ClawmeshError('DEADLINE', `Node "${peer.certificate.name}" did not answer ${String(body[1])} in time.`),
-        ),
-      Math.max(0, deadline - this.#options.now()),
-    )
-    signal?.addEventListener('abort', onAbort, { once: true })
-    this.#pending.set(number, {
-      peer,
-      receive: (answerKind, answer) => {
-        if (answerKind === 'reply' || answerKind === 'end') finish()
-        settle.receive(answerKind, answer)
-      },
-      fail: (error) => {
-        finish()
-        settle.fail(error)
-      },
-    })
+    const call = new Call(peer, this.#number, deadline, String(body[1]), signal, sink, this.#books)
+    this.#calls.set(call.number, call)
+    deadlines.add(call, deadline - now())
     try {
-      this.#options.send(peer, kind, number, deadline, body)
+      send(peer, kind, call.number, deadline, body)
     } catch (error) {
-      finish()
-      settle.fail(ClawmeshError.from(error))
+      call.fail(ClawmeshError.from(error))
     }
-    return { number, cancel }
+    return call
   }
 
   #cancel(peer: Peer, number: number, deadline: number): void {
@@ -238,12 +220,89 @@ export class Outbound implements Caller {
     if (signal?.aborted) throw cancelled(signal)
     const left = deadline - this.#options.now()
     if (left <= 0) throw new ClawmeshError('DEADLINE', `There was no time left to call "${target}".`)
-    const peer = await this.#options.locate(target, Math.min(left, appearanceMs))
+    const peer = this.#options.find(target) ?? (await this.#options.await(target, Math.min(left, appearanceMs)))
     if (signal?.aborted) throw cancelled(signal)
     if (!peer) throw unreachable(target)
     const decision = decideReceiver(principalOf(peer), message.name, message.to)
     if (decision.effect === 'deny') throw new ClawmeshError('DENIED', decision.reason)
     return peer
+  }
+}
+
+/** What a call has its node do. */
+interface Books {
+  ended(call: Call): void
+  /** Tells the other side that nobody waits. */
+  cancel(call: Call): void
+}
+
+/** A call on its way. Whatever ends it first (answer, error, deadline, abort) takes it off the books, so nothing can settle it twice. */
+class Call implements Expiring {
+  readonly peer: Peer
+  readonly number: number
+  readonly deadline: number
+  slot = 0
+  readonly #message: string
+  readonly #signal: AbortSignal | undefined
+  readonly #sink: Sink
+  readonly #books: Books
+  readonly #onAbort: (() => void) | undefined
+  #hasEnded = false
+
+  constructor(
+    peer: Peer,
+    number: number,
+    deadline: number,
+    message: string,
+    signal: AbortSignal | undefined,
+    sink: Sink,
+    books: Books,
+  ) {
+    this.peer = peer
+    this.number = number
+    this.deadline = deadline
+    this.#message = message
+    this.#signal = signal
+    this.#sink = sink
+    this.#books = books
+    if (!signal) return
+    this.#onAbort = () => this.#giveUp(cancelled(signal))
+    signal.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  receive(kind: Kind, body: unknown): void {
+    if (kind === 'reply' || kind === 'end') this.#end()
+    this.#sink.receive(kind, body)
+  }
+
+  fail(error: ClawmeshError): void {
+    this.#end()
+    this.#sink.fail(error)
+  }
+
+  /** Nobody wants the answer any more. */
+  cancel(): void {
+    if (this.#end()) this.#books.cancel(this)
+  }
+
+  expire(): void {
+    this.#giveUp(
+      new ClawmeshError('DEADLINE', `Node "${this.peer.certificate.name}" did not answer ${this.#message} in time.`),
+    )
+  }
+
+  #giveUp(error: ClawmeshError): void {
+    this.cancel()
+    this.#sink.fail(error)
+  }
+
+  /** False if it had ended before. */
+  #end(): boolean {
+    if (this.#hasEnded) return false
+    this.#hasEnded = true
+    this.#books.ended(this)
+    if (this.#onAbort) this.#signal?.removeEventListener('abort', this.#onAbort)
+    return true
   }
 }
 

@@ -4,30 +4,14 @@
  */
 import { ClawmeshError } from '../policies/errors.js'
 import type { Addresses } from './address.js'
-import { decode, encode } from './codec.js'
 import type { Directory } from './directory.js'
-import {
-  boundTo,
-  decodeEnvelope,
-  type Envelope,
-  encodeEnvelope,
-  encodeHeader,
-  type Kind,
-  newMessageId,
-} from './envelope.js'
+import { decodeLetters, encodeLetter, type Kind, type Letter } from './letter.js'
+import { Room } from './room.js'
 import { clockToleranceMs } from './seal/certificate.js'
-import { Channels } from './seal/channel.js'
+import { type Frame, readFrame } from './seal/frame.js'
 import type { Incarnation, Peer } from './seal/incarnation.js'
-import { ReplayGuard } from './seal/replay.js'
+import { Sessions } from './sessions.js'
 import type { Subscription, Transport } from './transport/transport.js'
-
-export interface Letter {
-  readonly peer: Peer
-  readonly kind: Kind
-  readonly call: number
-  readonly deadline: number
-  readonly body: unknown
-}
 
 export interface PostOptions {
   transport: Transport
@@ -40,30 +24,19 @@ export interface PostOptions {
   refuse: (error: ClawmeshError, peer?: Peer) => void
 }
 
-/** The largest sealed letter; NATS refuses more than 1 MiB by default. */
-export const maxLetterBytes = 900 * 1024
-
 const introductionMs = 2000
 /** What waits on the word of strangers, and what waits for the broker to come back: both bounded, in letters and in bytes. */
 const maxHeldLetters = 1000
 const maxHeldBytes = 32 * 1024 * 1024
 
-interface Unsent {
-  readonly peer: Peer
-  readonly kind: Kind
-  readonly call: number
-  readonly deadline: number
-  readonly plain: Uint8Array
-}
-
 export class Post {
   readonly #options: PostOptions
-  readonly #channels: Channels
-  readonly #replays: ReplayGuard
-  readonly #waiting = new Map<string, { envelope: Envelope; subject: string }[]>()
+  readonly #sessions: Sessions
+  /** Frames of nodes that the directory does not know yet, by their ids. */
+  readonly #waiting = new Map<string, Frame[]>()
   readonly #strangers = new Room(maxHeldLetters, maxHeldBytes)
   /** Letters for the time when the connection is back: the client would lose them without a word. */
-  readonly #unsent: Unsent[] = []
+  readonly #unsent: { peer: Peer; deadline: number; letter: Uint8Array }[] = []
   #unsentRoom = new Room(maxHeldLetters, maxHeldBytes)
   #connected = true
   #subscription: Subscription | undefined
@@ -73,133 +46,144 @@ export class Post {
 
   constructor(options: PostOptions) {
     this.#options = options
-    this.#channels = new Channels(options.self)
-    this.#replays = new ReplayGuard(options.now())
+    const { self, addresses, transport, now } = options
+    this.#sessions = new Sessions({
+      self,
+      addresses,
+      publish: (peer, frame) => transport.publish(addresses.inbox(peer), frame),
+      undeliverable: (peer, letters, error) => this.#answerFor(peer, letters, error),
+      now,
+    })
   }
 
   async start(): Promise<void> {
     const { transport, addresses, self } = this.#options
-    const inbox = addresses.inbox(self.id)
-    this.#subscription = await transport.subscribe(inbox, (subject, wire) => this.#receive(subject, wire))
+    this.#subscription = await transport.subscribe(addresses.inbox(self), (_, bytes) => this.#receive(bytes))
   }
 
   stop(): void {
     this.#subscription?.unsubscribe()
+    this.#sessions.close()
   }
 
-  forget(peer: Peer): void {
-    this.#channels.forget(peer.id)
+  /** The node is gone. */
+  lose(peer: Peer): void {
+    this.#sessions.lose(peer)
+  }
+
+  /** The node was cut off and is back: what it was sent meanwhile, it may never have got. */
+  renew(peer: Peer): void {
+    this.#sessions.renew(peer)
   }
 
   connection(connected: boolean): void {
+    const isBack = connected && !this.#connected
     this.#connected = connected
-    if (!connected) return
+    if (!isBack) return
+    this.#sessions.renew()
     this.#unsentRoom = new Room(maxHeldLetters, maxHeldBytes)
     const now = this.#options.now()
-    for (const { peer, kind, call, deadline, plain } of this.#unsent.splice(0))
-      if (deadline > now) this.#publish(peer, kind, call, deadline, plain)
+    for (const { peer, deadline, letter } of this.#unsent.splice(0)) if (deadline > now) this.#dispatch(peer, letter)
   }
 
   send(peer: Peer, kind: Kind, call: number, deadline: number, body: unknown): void {
     const { self, deliver } = this.#options
-    const plain = encode(body)
-    if (plain.length > maxLetterBytes) {
-      throw new ClawmeshError(
-        'MESSAGE_INVALID',
-        `A message of ${plain.length} bytes is too large; the limit is ${maxLetterBytes}.`,
-        {
-          hint: 'Send it as a stream of smaller items.',
-        },
-      )
-    }
+    const letter = encodeLetter(kind, call, deadline, body)
     if (peer.id === self.id) {
       // To ourselves nothing needs sealing; decoding a copy keeps the two sides from sharing memory.
-      setImmediate(() => deliver({ peer: self, kind, call, deadline, body: decode(plain) }))
+      setImmediate(() => {
+        for (const copy of decodeLetters(self, letter)) deliver(copy)
+      })
       return
     }
-    if (this.#connected) return this.#publish(peer, kind, call, deadline, plain)
-    if (!this.#unsentRoom.take(plain.length)) {
+    if (this.#connected) return this.#dispatch(peer, letter)
+    if (!this.#unsentRoom.take(letter.length)) {
       throw new ClawmeshError('UNREACHABLE', 'The broker is away and too much waits for it already.', {
         hint: 'Try again when it is back.',
       })
     }
-    this.#unsent.push({ peer, kind, call, deadline, plain })
+    this.#unsent.push({ peer, deadline, letter })
   }
 
-  #publish(peer: Peer, kind: Kind, call: number, deadline: number, plain: Uint8Array): void {
-    const { self, transport, addresses, now } = this.#options
-    const subject = addresses.inbox(peer.id)
-    const header = encodeHeader({ kind, from: self.id, to: peer.id, id: newMessageId(), call, sent: now(), deadline })
-    transport.publish(subject, encodeEnvelope(header, this.#channels.seal(peer, plain, boundTo(subject, header))))
+  #dispatch(peer: Peer, letter: Uint8Array): void {
+    this.#sessions.send(peer, letter)
     this.sent += 1
   }
 
-  #receive(subject: string, wire: Uint8Array): void {
+  #receive(bytes: Uint8Array): void {
     try {
-      const envelope = decodeEnvelope(wire)
-      const { from, to } = envelope.header
-      if (to !== this.#options.self.id)
-        throw new ClawmeshError('UNAUTHENTIC', 'A message arrived that is addressed to another node.')
+      const frame = readFrame(bytes)
+      const from = frame.type === 'hello' ? frame.from : this.#sessions.claimedBy(frame)
       const peer = this.#options.directory.peer(from)
-      if (peer && !this.#waiting.has(from)) this.#accept(subject, envelope, peer)
-      else this.#awaitIntroduction(subject, envelope)
+      if (peer && !this.#waiting.has(from)) this.#accept(frame, peer)
+      else this.#awaitIntroduction(frame, from)
     } catch (error) {
       this.#options.refuse(ClawmeshError.from(error))
     }
   }
 
-  #accept(subject: string, { header, headerBytes, sealed }: Envelope, peer: Peer): void {
-    const { now, deliver, refuse } = this.#options
-    const plain = this.#channels.open(peer, sealed, boundTo(subject, headerBytes))
-    const skew = now() - header.sent
-    if (Math.abs(skew) > clockToleranceMs) {
-      const error = new ClawmeshError(
-        'CLOCK_SKEW',
-        `Node "${peer.certificate.name}" sent a message whose time is ${Math.round(Math.abs(skew) / 1000)} s ${skew > 0 ? 'behind' : 'ahead of'} ours.`,
-        { hint: 'Set the clocks of both machines (for example with an NTP service).' },
-      )
-      if (header.kind === 'ask' || header.kind === 'open')
-        this.send(peer, 'error', header.call, now() + 5000, errorBody(error))
-      // An answer of the wrong time is not believed, but who waits for it is told why. Its id is that of a call of ours, so nothing old passes for it.
-      else if (header.kind === 'error' || header.kind === 'reply')
-        deliver({ peer, kind: 'error', call: header.call, deadline: header.deadline, body: errorBody(error) })
-      return refuse(error, peer)
+  #accept(frame: Frame, peer: Peer): void {
+    if (frame.type === 'letter') return this.#take(peer, this.#sessions.open(frame))
+    try {
+      if (frame.type === 'welcome') this.#sessions.confirm(frame)
+      else this.#take(peer, this.#sessions.answer(peer, frame))
+    } catch (error) {
+      // Its time is known only once its seal is open.
+      const isProven = error instanceof ClawmeshError && error.code === 'CLOCK_SKEW'
+      if (!isProven) throw error
+      this.#options.refuse(error, peer)
     }
-    if (!this.#replays.first(header.id, now())) {
-      return refuse(new ClawmeshError('UNAUTHENTIC', 'A message arrived a second time.'), peer)
-    }
-    this.received += 1
-    deliver({ peer, kind: header.kind, call: header.call, deadline: header.deadline, body: decode(plain) })
   }
 
-  /** A node may write to us before the directory has told us of it; its letters wait for that, in order. */
-  #awaitIntroduction(subject: string, envelope: Envelope): void {
-    const { from } = envelope.header
-    if (!this.#strangers.take(envelope.sealed.length)) throw strange()
+  #take(peer: Peer, letters: Uint8Array): void {
+    const { now, deliver, refuse, directory } = this.#options
+    const objection = directory.objection(peer)
+    for (const letter of decodeLetters(peer, letters)) {
+      const late = now() - letter.deadline
+      if (objection) {
+        refuse(objection, peer)
+      } else if (late > clockToleranceMs) {
+        const what = `A message arrived ${Math.round(late / 1000)} s after its deadline.`
+        refuse(new ClawmeshError('DEADLINE', what), peer)
+      } else {
+        this.received += 1
+        deliver(letter)
+      }
+    }
+  }
+
+  /** A node may write to us before the directory has told us of it; its frames wait for that, in order. */
+  #awaitIntroduction(frame: Frame, from: string): void {
+    if (!this.#strangers.take(weightOf(frame))) throw strange()
     const queue = this.#waiting.get(from)
     if (queue) {
-      queue.push({ subject, envelope })
+      queue.push(frame)
       return
     }
-    const waiting = [{ subject, envelope }]
+    const waiting = [frame]
     this.#waiting.set(from, waiting)
-    void this.#options.directory
-      .wait(() => this.#options.directory.peer(from), introductionMs)
+    const { directory, refuse } = this.#options
+    void directory
+      .wait(() => directory.peer(from), introductionMs)
       .then((peer) => {
         this.#waiting.delete(from)
-        for (const letter of waiting) {
-          this.#strangers.give(letter.envelope.sealed.length)
-          if (peer) this.#acceptOrRefuse(letter.subject, letter.envelope, peer)
-          else this.#options.refuse(strange())
+        for (const held of waiting) {
+          this.#strangers.give(weightOf(held))
+          try {
+            if (!peer) throw strange()
+            this.#accept(held, peer)
+          } catch (error) {
+            refuse(ClawmeshError.from(error))
+          }
         }
       })
   }
 
-  #acceptOrRefuse(subject: string, envelope: Envelope, peer: Peer): void {
-    try {
-      this.#accept(subject, envelope, peer)
-    } catch (error) {
-      this.#options.refuse(ClawmeshError.from(error))
+  /** Who waits for an answer that cannot come is told why. */
+  #answerFor(peer: Peer, letters: Uint8Array, error: ClawmeshError): void {
+    for (const { kind, call, deadline } of decodeLetters(peer, letters)) {
+      if (kind === 'ask' || kind === 'open')
+        this.#options.deliver({ peer, kind: 'error', call, deadline, body: errorBody(error) })
     }
   }
 }
@@ -209,28 +193,6 @@ export function errorBody({ code, message, hint, data }: ClawmeshError): unknown
   return [code, message, hint, data]
 }
 
-/** How much may be held at once. */
-class Room {
-  #letters: number
-  #bytes: number
-
-  constructor(letters: number, bytes: number) {
-    this.#letters = letters
-    this.#bytes = bytes
-  }
-
-  /** False if there is no room. */
-  take(bytes: number): boolean {
-    if (this.#letters < 1 || this.#bytes < bytes) return false
-    this.#letters -= 1
-    this.#bytes -= bytes
-    return true
-  }
-
-  give(bytes: number): void {
-    this.#letters += 1
-    this.#bytes += bytes
-  }
-}
+const weightOf = (frame: Frame) => (frame.type === 'letter' ? frame.sealed.length : frame.handshake.length)
 
 const strange = () => new ClawmeshError('UNAUTHENTIC', 'A message arrived from a node that nobody knows.')

@@ -56,7 +56,8 @@ class Supervision implements Supervisor {
   readonly #options: SuperviseOptions
   readonly #places = new Map<string, string>()
   readonly #restarts = new Map<string, number[]>()
-  readonly #starting = new Set<string>()
+  /** Children that are being started, and where: they count as load there already. */
+  readonly #starting = new Map<string, string | undefined>()
   #stopped = false
 
   constructor(node: MeshNode, options: SuperviseOptions) {
@@ -120,7 +121,7 @@ class Supervision implements Supervisor {
 
   /** Starts a child on the best node; what fails there is tried on another one until the time is up. */
   async #start(child: Child, avoid: string | undefined): Promise<string> {
-    this.#starting.add(child.name)
+    this.#starting.set(child.name, undefined)
     const failed = new Set<string>(avoid === undefined ? [] : [avoid])
     const until = performance.now() + startWithinMs
     let last: unknown
@@ -132,6 +133,7 @@ class Supervision implements Supervisor {
           await new Promise((resolve) => setTimeout(resolve, retryAfterMs))
           continue
         }
+        this.#starting.set(child.name, place)
         try {
           const { name, definition, args } = child
           const request = { definition, as: name, args, supervisor: this.#options.name }
@@ -163,7 +165,8 @@ class Supervision implements Supervisor {
       )
       .map(({ name }) => name)
     if (child.prefers !== undefined && able.includes(child.prefers)) return child.prefers
-    const load = (name: string) => [...this.#places.values()].filter((place) => place === name).length
+    const taken = [...this.#places.values(), ...this.#starting.values()]
+    const load = (name: string) => taken.filter((place) => place === name).length
     return able.sort((a, b) => load(a) - load(b) || a.localeCompare(b))[0]
   }
 }

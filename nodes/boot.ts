@@ -5,20 +5,27 @@
 
 import { setTimeout } from 'node:timers/promises'
 import type { Backend } from '../inference/backend.js'
+import { thisHost } from '../inference/hardware/host.js'
 import { readHardware } from '../inference/hardware.js'
 import { inferenceName, inferenceService } from '../inference/service.js'
 import { openChain } from '../mesh/audit/chain.js'
 import { joinMesh, type MeshNode } from '../mesh/index.js'
-import { readCredentials } from '../mesh/seal/credentials.js'
-import { connectNats } from '../mesh/transport/nats.js'
+import { readCertificate } from '../mesh/seal/certificate.js'
+import { type Credentials, readCredentials } from '../mesh/seal/credentials.js'
+import { connectNats, type NatsTransport } from '../mesh/transport/nats.js'
 import { ClawmeshError } from '../policies/errors.js'
 import { parseProfile } from '../policies/profile.js'
 import { type Availability, sandboxAvailability } from '../sandbox/availability.js'
 import { sandboxName, sandboxService } from '../sandbox/service.js'
+import { readAccess } from './access.js'
+import { debater } from './agents/debate/debater.js'
 import { worker } from './agents/worker.js'
-import { takeLock } from './lock.js'
+import { isDue, keepCertified, renewed } from './certified.js'
+import { readConfig } from './config.js'
+import { takeLock } from './lock.mjs'
 import { log } from './log.js'
 import { openModels } from './models.js'
+import { offerOf } from './placing.js'
 import { type NodePlan, type NodeReport, nodePlanSchema } from './plan.js'
 
 const drainWithinMs = 7000
@@ -56,36 +63,66 @@ async function start(message: unknown): Promise<Running> {
 
 async function boot(plan: NodePlan): Promise<Running> {
   await beAlone(`${plan.chain}.lock`)
-  const credentials = readCredentials(plan.credentials, Date.now())
-  const { name, roles } = credentials.certificate
-  const [transport, availability, backend, hardware] = await Promise.all([
-    connectNats({ ...plan.broker, name }),
+  const earlier = readCredentials(plan.credentials, undefined)
+  const { name, roles, holder } = earlier.certificate
+  const [transport, availability, models, hardware] = await Promise.all([
+    connectNats({ ...readAccess(plan.access), name: holder }),
     plan.sandbox ? testSandbox() : undefined,
     plan.inference ? openModels(plan.inference) : undefined,
-    readHardware(),
+    readHardware({ ...thisHost, visibleGpus: readConfig().visibleGpus }),
   ])
+  void transport.ended().then((reason) => reason && turnedAway(reason))
+  const credentials = isDue(earlier, Date.now()) ? await freshened(earlier, plan, transport) : earlier
+  const backend = models?.backend
+  const notes = models?.notes ?? []
+  if (availability && !availability.available)
+    notes.push(`no action can run here: ${availability.reason}. ${availability.hint}`)
+  for (const note of notes) log.warn(note)
   // Both kinds of backend compute on this machine: servers elsewhere are refused when the backend is opened.
   const advert = {
     hardware,
     sandbox: availability?.available ?? false,
     model: backend?.model.name ?? null,
+    offers: backend ? [offerOf(backend)] : [],
     zone: backend ? 'mesh' : null,
+    notes,
   }
-  const hosts = (self: MeshNode) => (roles.includes('worker') ? [worker(self)] : [])
+  const hosts = (self: MeshNode) => (roles.includes('worker') ? [worker(self), debater(self)] : [])
   const node = await joinMesh({ credentials, transport, chain: openChain(plan.chain), advert, hosts })
   if (plan.sandbox && availability?.available) {
     const profile = parseProfile(plan.sandbox.policy, plan.sandbox.policyName)
     await node.note('policy.loaded', { name: plan.sandbox.policyName, text: plan.sandbox.policy })
     await node.spawn(sandboxService(node, { workspace: plan.sandbox.workspace, profile }), { as: sandboxName(name) })
-  } else if (availability && !availability.available) {
-    log.warn({ reason: availability.reason, hint: availability.hint }, 'this node does not offer the sandbox role')
   }
   if (backend) {
     await node.note('model.loaded', { ...backend.model })
     await node.spawn(inferenceService(backend), { as: inferenceName(name) })
   }
+  keepCertified(node, credentials, plan, transport, ({ code, message }) =>
+    log.warn({ code, message }, 'the certificate was not renewed; it is tried again'),
+  )
   log.info({ name, roles }, 'joined the mesh')
   return { node, backend }
+}
+
+/** A certificate that is still good will do if the authority is away. */
+async function freshened(credentials: Credentials, plan: NodePlan, transport: NatsTransport): Promise<Credentials> {
+  try {
+    return await renewed(credentials, plan, transport)
+  } catch (error) {
+    if (!ClawmeshError.from(error).retry) throw error
+    readCertificate(credentials.certificate.wire, credentials.rootKey, Date.now())
+    return credentials
+  }
+}
+
+/** The broker has ended this node's user: there is nothing left to do for it here, and nothing to come back to. */
+function turnedAway(reason: Error): void {
+  if (ending) return
+  log.fatal({ reason: reason.message }, 'the broker turned this node away')
+  const hint = 'If that is a mistake, join again by a new invitation.'
+  report({ type: 'failed', code: 'DENIED', message: 'The mesh turned this node away: it was revoked.', hint })
+  process.exit(1)
 }
 
 /** A self-test that was ended from outside says nothing of this machine, so it is made once more. One that cannot be made is not passed. */

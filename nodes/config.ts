@@ -12,8 +12,14 @@ export interface Config {
   natsServer: string | undefined
   natsReleases: string
   searchPath: string
-  /** An OpenAI-compatible server to use instead of probing for one. */
-  openAiUrl: string | undefined
+  /** A model server to use instead of probing for one: OpenAI-compatible over http, Triton over grpc. */
+  modelUrl: string | undefined
+  /** Where models are fetched from: a hub in the layout of Hugging Face's. */
+  modelHub: string
+  /** The GPUs that the programs of this machine were told to use. */
+  visibleGpus: string | undefined
+  /** Where a person typed an npm command; npm itself runs it in the folder of the package. */
+  typedIn: string | undefined
   /** Show stack traces of errors that should not have happened. */
   debug: boolean
 }
@@ -25,7 +31,10 @@ export function readConfig(environment: Environment = process.env): Config {
     natsServer: environment['CLAWMESH_NATS_SERVER'] || undefined,
     natsReleases: environment['CLAWMESH_NATS_RELEASES'] || officialReleases,
     searchPath: environment['PATH'] ?? '',
-    openAiUrl: environment['CLAWMESH_OPENAI_URL'] || undefined,
+    modelUrl: environment['CLAWMESH_MODEL_URL'] || environment['CLAWMESH_OPENAI_URL'] || undefined,
+    modelHub: environment['CLAWMESH_MODEL_HUB'] || 'https://huggingface.co',
+    visibleGpus: environment['CUDA_VISIBLE_DEVICES'],
+    typedIn: environment['INIT_CWD'] || undefined,
     debug: Boolean(environment['CLAWMESH_DEBUG']),
   }
 }

@@ -1,18 +1,26 @@
 /** One mesh's folder on this machine. One process at a time owns it. */
-import { accessSync, constants, mkdirSync, readdirSync, statfsSync } from 'node:fs'
+import { accessSync, constants, existsSync, mkdirSync, readdirSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { ClawmeshError } from '../policies/errors.js'
-import { type Lock, takeLock } from './lock.js'
+import { type Lock, takeLock } from './lock.mjs'
 
-export interface DataFolder {
+/** Where things are in it. */
+export interface DataPaths {
   readonly path: string
   readonly authority: string
   readonly checkpoints: string
+  /** The signed note of the newest checkpoint, apart from the checkpoints. */
+  readonly newestCheckpoint: string
   readonly broker: string
+  /** How readers of the audit stream get in while a broker runs on the store. */
+  readonly auditAccess: string
   /** The folder of one node: its credentials, its chain, its log. */
   node(name: string): string
   /** Names of all nodes that ever ran here. */
   nodes(): string[]
+}
+
+export interface DataFolder extends DataPaths {
   /** DISK_FULL if the disk is so full that whatever else fails, fails because of it. */
   full(): ClawmeshError | undefined
   /** Calls once with DISK_FULL when the disk runs full; returns what ends the watch. */
@@ -33,21 +41,8 @@ export function openDataFolder(path: string): DataFolder {
   const lock = lockFolder(path)
   const release = () => lock.release()
   process.once('exit', release)
-  const nodesFolder = join(path, 'nodes')
   return {
-    path,
-    authority: join(path, 'authority'),
-    checkpoints: join(path, 'authority', 'checkpoints.jsonl'),
-    broker: join(path, 'broker'),
-    node: (name) => {
-      const folder = join(nodesFolder, name)
-      mkdirSync(folder, { recursive: true, mode: 0o700 })
-      return folder
-    },
-    nodes: () => {
-      mkdirSync(nodesFolder, { recursive: true, mode: 0o700 })
-      return readdirSync(nodesFolder)
-    },
+    ...dataPaths(path),
     full: () => fullness(path, lastFreeBytes),
     watch: (onFull) => {
       const timer = setInterval(() => {
@@ -65,6 +60,28 @@ export function openDataFolder(path: string): DataFolder {
   }
 }
 
+/** Of a folder that another process may own: to read what may be read of it. */
+export function dataPaths(path: string): DataPaths {
+  const nodesFolder = join(path, 'nodes')
+  return {
+    path,
+    authority: join(path, 'authority'),
+    checkpoints: join(path, 'authority', 'checkpoints.jsonl'),
+    newestCheckpoint: join(path, 'newest-checkpoint.json'),
+    broker: join(path, 'broker'),
+    auditAccess: join(path, 'broker', 'audit-access.json'),
+    node: (name) => {
+      const folder = join(nodesFolder, name)
+      mkdirSync(folder, { recursive: true, mode: 0o700 })
+      return folder
+    },
+    nodes: () => {
+      mkdirSync(nodesFolder, { recursive: true, mode: 0o700 })
+      return readdirSync(nodesFolder)
+    },
+  }
+}
+
 /** The first of `base`, `base-2`, `base-3` … that nobody uses: a second mesh beside the first needs no option. */
 export function openFreeDataFolder(base: string): DataFolder {
   for (let number = 1; ; number += 1) {
@@ -77,19 +94,32 @@ export function openFreeDataFolder(base: string): DataFolder {
   }
 }
 
+/** Whether a living process has the folder. */
+export function isRunning(path: string): boolean {
+  if (!existsSync(join(path, 'lock'))) return false
+  const lock = takeLock(join(path, 'lock'))
+  if (!('release' in lock)) return true
+  lock.release()
+  return false
+}
+
 function prepare(path: string): void {
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 })
     accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK)
   } catch (cause) {
     if (cause instanceof Error && 'code' in cause && cause.code === 'ENOSPC') throw ClawmeshError.from(cause)
-    throw new ClawmeshError('USAGE', `The data folder ${path} cannot be used: ${(cause as Error).message}.`, {
-      hint: 'Choose one that you can write to with --data.',
-      cause,
-    })
+    throw unusable(path, cause)
   }
   const full = fullness(path, leastFreeBytes)
   if (full) throw full
+}
+
+function unusable(path: string, cause: unknown): ClawmeshError {
+  return new ClawmeshError('USAGE', `The data folder ${path} cannot be used: ${(cause as Error).message}.`, {
+    hint: 'Choose one on a local disk that you can write to with --data.',
+    cause,
+  })
 }
 
 function fullness(path: string, least: number): ClawmeshError | undefined {
@@ -104,13 +134,22 @@ function fullness(path: string, least: number): ClawmeshError | undefined {
 }
 
 function lockFolder(path: string): Lock {
-  const lock = takeLock(join(path, 'lock'))
+  const lock = tryLock(path)
   if ('release' in lock) return lock
   throw new ClawmeshError(
     'DATA_IN_USE',
     `The data folder ${path} belongs to a mesh that is running (process ${lock.holder}).`,
     {
-      hint: 'Stop that one first, or choose another folder with --data.',
+      hint: 'Stop that one first (it may run in another container), or choose another folder with --data.',
     },
   )
+}
+
+function tryLock(path: string): ReturnType<typeof takeLock> {
+  try {
+    return takeLock(join(path, 'lock'))
+  } catch (cause) {
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOSPC') throw ClawmeshError.from(cause)
+    throw unusable(path, cause)
+  }
 }

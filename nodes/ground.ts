@@ -1,64 +1,107 @@
-/** What a mesh on this machine stands on: its authority, an embedded broker on its store, and a connection with every right on it. */
-import { createUser } from '@nats-io/nkeys'
+/** What a mesh on this machine stands on: its authority, an embedded broker on its store, and connections with every right on it. */
+import { existsSync, rmSync } from 'node:fs'
 import { type Addresses, addressesOf } from '../mesh/address.js'
+import { BrokerAccounts } from '../mesh/broker/accounts.js'
 import { type Broker, startBroker } from '../mesh/broker/broker.js'
+import { openBrokerKeys } from '../mesh/broker/keys.js'
 import { type Authority, openAuthority } from '../mesh/seal/authority.js'
 import { connectNats, type NatsTransport } from '../mesh/transport/nats.js'
-import type { ClawmeshError } from '../policies/errors.js'
+import { ClawmeshError } from '../policies/errors.js'
+import { writeAuditAccess } from './audit/access.js'
+import { Register } from './authority/register.js'
+import { type BrokerTls, openBrokerTls } from './authority/tls.js'
 import type { Config } from './config.js'
 import type { DataFolder } from './data-folder.js'
 
 export interface GroundOptions {
   config: Config
   folder: DataFolder
+  /** Where the broker listens; 127.0.0.1 if left out. Anything beyond loopback speaks TLS. */
+  host?: string
   /** 0: any free port. */
   port: number
+  /** How long a certificate is good, in milliseconds; the authority's default if left out. */
+  certificateLifeMs?: number | undefined
   progress: (text: string) => void
   /** The broker could not be kept running. */
   onFailure?: (error: ClawmeshError) => void
+  /** Aborted: what is being started is not wanted any more, and whoever starts it rejects with the reason. */
+  signal?: AbortSignal
 }
 
 export interface Ground {
   readonly authority: Authority
+  readonly accounts: BrokerAccounts
+  readonly register: Register
   readonly addresses: Addresses
   readonly broker: Broker
+  readonly tls: BrokerTls | undefined
+  /** With every right in the account of the mesh, and in that of the audit stream. */
   readonly transport: NatsTransport
-  /** Credentials of the broker's two users; new each time it is started. */
-  readonly seeds: { authority: string; member: string }
+  readonly records: NatsTransport
   close(): Promise<void>
 }
 
-export async function openGround({ config, folder, port, progress, onFailure }: GroundOptions): Promise<Ground> {
-  const authority = openAuthority(folder.authority, Date.now())
+export async function openGround(options: GroundOptions): Promise<Ground> {
+  const { config, folder, host = '127.0.0.1', port, progress, onFailure, signal } = options
+  refuseWithoutAuthority(folder)
+  const authority = openAuthority(folder.authority, Date.now(), options.certificateLifeMs)
   const addresses = addressesOf(authority.mesh, authority.meshKey)
-  const users = { authority: createUser(), member: createUser() }
-  const seeds = { authority: seedOf(users.authority), member: seedOf(users.member) }
+  const accounts = new BrokerAccounts(openBrokerKeys(folder.authority), addresses)
+  const register = new Register(folder.authority)
+  const tls = isLoopback(host) ? undefined : await openBrokerTls(folder.authority, authority.mesh, Date.now())
   const broker = await startBroker({
     folder: folder.broker,
+    host,
     port,
-    users: { authority: users.authority.getPublicKey(), member: users.member.getPublicKey() },
-    addresses,
+    claims: () => accounts.claims(register.revokedUsers()),
+    tls: tls?.files,
     search: {
       named: config.natsServer,
       searchPath: config.searchPath,
       cache: config.cache,
       releases: config.natsReleases,
       progress,
+      ...(signal ? { signal } : {}),
     },
     onRestart: (reason) => progress(`the broker is started again: ${reason}`),
     ...(onFailure ? { onFailure } : {}),
   })
-  try {
-    const transport = await connectNats({ servers: [broker.url], seed: seeds.authority, name: 'authority' })
-    const close = async () => {
-      await transport.close()
-      await broker.stop()
-    }
-    return { authority, addresses, broker, transport, seeds, close }
-  } catch (error) {
+  const open: NatsTransport[] = []
+  const close = async () => {
+    rmSync(folder.auditAccess, { force: true })
+    await Promise.all(open.map((transport) => transport.close()))
     await broker.stop()
+  }
+  try {
+    const connect = async (account: 'mesh' | 'audit') => {
+      const user = await accounts.administrator(account)
+      const access = { servers: [broker.url], user, tlsAuthority: tls?.authority }
+      const transport = await connectNats({ ...access, name: 'authority' })
+      open.push(transport)
+      return transport
+    }
+    signal?.throwIfAborted()
+    const [transport, records] = [await connect('mesh'), await connect('audit')]
+    const auditor = { servers: [broker.url], user: await accounts.auditor(), tlsAuthority: tls?.authority }
+    writeAuditAccess(folder.auditAccess, auditor)
+    return { authority, accounts, register, addresses, broker, tls, transport, records, close }
+  } catch (error) {
+    await close()
     throw error
   }
 }
 
-const seedOf = (user: ReturnType<typeof createUser>) => new TextDecoder().decode(user.getSeed())
+export const isLoopback = (host: string): boolean => /^127\.|^localhost$|^::1$/.test(host)
+
+/** A new authority would know neither the nodes of the old one nor their trail. */
+function refuseWithoutAuthority({ path, authority, nodes }: DataFolder): void {
+  if (existsSync(authority) || nodes().length === 0) return
+  throw new ClawmeshError(
+    'UNAUTHENTIC',
+    `The data folder ${path} holds nodes, but the keys of their authority are gone.`,
+    {
+      hint: `Restore ${authority} from a backup, or start a new mesh in another folder with --data.`,
+    },
+  )
+}

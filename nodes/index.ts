@@ -9,9 +9,19 @@
  *     await ref.ask(Greet, 'Ada')     // 'Hello Ada.'
  *     await mesh.close()
  *
+ * Agents, debates and coordination stand on actors:
+ *
+ *     await serveModel(mesh, await OnnxBackend.open({ folder: shippedModelFolder }))
+ *     await mesh.spawn(agent(mesh, { name: 'clerk', instructions: 'Do sums.', tools: ['calculate'] }))
+ *     const { answer } = await runTask(mesh.ref('clerk'), 'What is 6 times 7?')
+ *
  * A node of a mesh of many processes joins with its credentials: `joinMesh({ credentials: readCredentials(file, Date.now()), transport:
- * await connectNats({ servers, seed, name }) })`.
+ * await connectNats({ servers, user, name }) })`.
  */
+export type { Backend } from '../inference/backend.js'
+export { shippedModelFolder } from '../inference/models.js'
+export { OnnxBackend } from '../inference/onnx/backend.js'
+export { OpenAiBackend } from '../inference/openai/backend.js'
 export {
   type ActorDefinition,
   ActorRef,
@@ -43,3 +53,23 @@ export { connectNats, type NatsOptions } from '../mesh/transport/nats.js'
 export type { Principal } from '../policies/decide.js'
 export { ClawmeshError, type ErrorCode, type ErrorDetail } from '../policies/errors.js'
 export type { Role } from '../policies/roles.js'
+export { AskApproval } from '../sandbox/approval.js'
+export { loadProfile } from '../sandbox/preset.js'
+export { type AgentOptions, agent, runTask } from './agents/agent/agent.js'
+export { type AgentEvent, type AgentResult, RunTask } from './agents/agent/event.js'
+export { type AgentTool, delegate, ownTool } from './agents/agent/tool.js'
+export type { Part } from './agents/coordinate/assign.js'
+export {
+  type Coordinated,
+  type Coordination,
+  coordinate,
+  mapFiles,
+  planSchema,
+} from './agents/coordinate/coordinate.js'
+export { type Ballot, CastBallot, JudgeDebate } from './agents/debate/ballot.js'
+export { type Outcome, replay } from './agents/debate/course.js'
+export { type DebateResult, debate } from './agents/debate/debate.js'
+export { debater } from './agents/debate/debater.js'
+export type { DebateSpec, Topology } from './agents/debate/rules.js'
+export type { Transcript } from './agents/debate/transcript.js'
+export { serveModel, serveSandbox } from './serve.js'

@@ -23,6 +23,8 @@ export interface KeeperOptions {
   logFolder: string
   onRestart?: (name: string, reason: string) => void
   onGiveUp?: (name: string, error: ClawmeshError) => void
+  /** Aborted before the node is ready: it is ended, and the reason is what is told. */
+  signal?: AbortSignal
 }
 
 export interface KeptNode {
@@ -39,7 +41,7 @@ export async function keepNode(options: KeeperOptions): Promise<KeptNode> {
       await ready(child, options)
       break
     } catch (error) {
-      if (start === startsAllowed || !ClawmeshError.from(error).retry) throw error
+      if (options.signal?.aborted || start === startsAllowed || !ClawmeshError.from(error).retry) throw error
       options.onRestart?.(options.name, `did not come up (${ClawmeshError.from(error).message})`)
       child = startProcess(options)
     }
@@ -49,8 +51,11 @@ export async function keepNode(options: KeeperOptions): Promise<KeptNode> {
 
   const keep = async (): Promise<void> => {
     for (;;) {
+      const farewell = lastWords(child, options)
       const reason = await ending(child)
       if (stopping) return
+      const told = farewell()
+      if (told?.code === 'DENIED') throw told
       const now = performance.now()
       deaths.push(now)
       if (deaths.filter((time) => now - time < restartWindowMs).length > restartsAllowed) {
@@ -62,8 +67,10 @@ export async function keepNode(options: KeeperOptions): Promise<KeptNode> {
       }
       options.onRestart?.(options.name, reason)
       child = startProcess(options)
-      // One that does not come up has ended; it is tried again like one that died later.
-      await ready(child, options).catch(() => undefined)
+      // One that does not come up has ended; it is tried again like one that died later, unless it was told that it may not.
+      await ready(child, options).catch((error: unknown) => {
+        if (ClawmeshError.from(error).code === 'DENIED') throw error
+      })
     }
   }
   const kept = keep().catch((error: unknown) => options.onGiveUp?.(options.name, ClawmeshError.from(error)))
@@ -109,23 +116,41 @@ function firstReport(child: ChildProcess, options: KeeperOptions): Promise<void>
       clearTimeout(timer)
       child.removeAllListeners('message')
       child.removeListener('exit', onExit)
+      options.signal?.removeEventListener('abort', onAbort)
       if (error) reject(error)
       else resolve()
     }
     const failed = (why: string) =>
       new ClawmeshError('UNREACHABLE', `Node "${options.name}" ${why}.`, { hint: `Its log is ${logOf(options)}.` })
     const onExit = () => settle(failed('ended before it was ready'))
+    const onAbort = () => settle(options.signal?.reason)
     const timer = setTimeout(() => settle(failed('was not ready in time')), startTimeoutMs)
+    if (options.signal?.aborted) return onAbort()
+    options.signal?.addEventListener('abort', onAbort)
     child.once('exit', onExit)
     child.on('message', (message) => {
-      const report = nodeReportSchema.safeParse(message)
-      if (!report.success) return
-      if (report.data.type === 'ready') return settle()
-      const { code, message: text, hint } = report.data
-      settle(new ClawmeshError(code in errorCodes ? (code as ErrorCode) : 'INTERNAL', text, { hint }))
+      const failure = failureIn(message, options)
+      if (failure || nodeReportSchema.safeParse(message).success) settle(failure)
     })
-    child.send(options.plan, (error) => error && settle(error))
+    // The pipe breaks when the process was killed before it could read.
+    child.send(options.plan, (error) => error && settle(failed('ended before it was ready')))
   })
+}
+
+/** What a node that was up says of its own end: to be asked when it has ended. */
+function lastWords(child: ChildProcess, options: KeeperOptions): () => ClawmeshError | undefined {
+  let told: ClawmeshError | undefined
+  child.on('message', (message) => {
+    told ??= failureIn(message, options)
+  })
+  return () => told
+}
+
+function failureIn(message: unknown, { name }: KeeperOptions): ClawmeshError | undefined {
+  const report = nodeReportSchema.safeParse(message)
+  if (!report.success || report.data.type !== 'failed') return undefined
+  const { code, message: text, hint } = report.data
+  return new ClawmeshError(code in errorCodes ? (code as ErrorCode) : 'INTERNAL', text, { hint, data: { node: name } })
 }
 
 function ending(child: ChildProcess): Promise<string> {

@@ -1,11 +1,12 @@
 /** What a node process is told when it is started: everything it needs, over a pipe that only its parent can write to. */
+import { resolve } from 'node:path'
 import { z } from 'zod'
 
 export const nodePlanSchema = z.object({
   /** Files of this node. */
   credentials: z.string(),
+  access: z.string(),
   chain: z.string(),
-  broker: z.object({ servers: z.array(z.string()), seed: z.string() }),
   /** Set for a node that runs actions. */
   sandbox: z
     .object({
@@ -17,7 +18,7 @@ export const nodePlanSchema = z.object({
     .optional(),
   /** Set for a node that serves a model. */
   inference: z
-    .object({ openAiUrl: z.string().optional(), probe: z.boolean(), folder: z.string().optional() })
+    .object({ modelUrl: z.string().optional(), probe: z.boolean(), folder: z.string().optional() })
     .optional(),
 })
 export type NodePlan = z.output<typeof nodePlanSchema>
@@ -28,3 +29,13 @@ export const nodeReportSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('failed'), code: z.string(), message: z.string(), hint: z.string() }),
 ])
 export type NodeReport = z.output<typeof nodeReportSchema>
+
+/** What `--model` means; without it, what the configuration names, and then what is found. */
+export function planInference(
+  model: string | undefined,
+  modelUrl: string | undefined,
+): NonNullable<NodePlan['inference']> {
+  if (model === undefined) return { modelUrl, probe: true }
+  if (/^[a-z]+:\/\//i.test(model)) return { modelUrl: model, probe: false }
+  return { folder: model === 'shipped' ? undefined : resolve(model), probe: false }
+}

@@ -6,6 +6,7 @@ import { parseProfile } from '../policies/profile.js'
 
 export interface PolicyFile {
   name: string
+  path: string
   text: string
 }
 
@@ -15,7 +16,7 @@ export async function readPolicy(named: string): Promise<PolicyFile> {
   const path = existsSync(preset) ? preset : named
   const text = read(path)
   parseProfile(text, named)
-  return { name: named, text }
+  return { name: named, path, text }
 }
 
 function read(path: string): string {

@@ -2,9 +2,10 @@
 // dependencies, because nothing else exists yet when it runs. Safe to run twice at once: one waits for the other.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { takeLock } from './lock.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const modules = join(root, 'node_modules')
@@ -23,64 +24,55 @@ const trust = process.allowedNodeEnvironmentFlags.has('--use-system-ca')
   ? { NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --use-system-ca`.trim() }
   : {}
 
-const release = takeLock(join(root, '.setup-lock'))
-try {
-  if (!installed()) {
-    say('Installing dependencies (about 450 MB on disk, once) …')
-    // `npm ci` runs our install script too, which compiles the sandbox launcher.
-    run(process.platform === 'win32' ? 'npm.cmd' : 'npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'])
-    writeFileSync(stamp, wanted)
-  }
-  run(process.execPath, [join(root, 'sandbox', 'launcher', 'build.mjs')])
-  run(process.execPath, [join(modules, 'typescript', 'bin', 'tsc'), '-p', root])
-} finally {
-  release()
+// Of onnxruntime-node, whose own install step fetches CUDA files: npm passes the same setting of .npmrc on only until version 12.
+const noCuda = { ONNXRUNTIME_NODE_INSTALL: process.env.ONNXRUNTIME_NODE_INSTALL ?? 'skip' }
+
+lockSetup(join(root, '.setup.lock'))
+if (!installed()) {
+  say('Installing dependencies (about 450 MB on disk, once) …')
+  // `npm ci` runs our install script too, which compiles the sandbox launcher.
+  run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], noCuda)
+  writeFileSync(stamp, wanted)
 }
+run(process.execPath, [join(root, 'sandbox', 'launcher', 'build.mjs')])
+run(process.execPath, [join(modules, 'typescript', 'bin', 'tsc'), '-p', root])
 
 function installed() {
   return existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted
 }
 
-function run(command, args) {
+function run(command, args, more = {}) {
   const started = Date.now()
   // Output goes to stderr: the last line of stdout belongs to the command that follows.
-  const done = spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2], env: { ...process.env, ...trust } })
+  const done = spawnSync(command, args, {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+    env: { ...process.env, ...trust, ...more },
+  })
   if (done.error) fail(`Could not run ${command}: ${done.error.message}`)
   if (done.status !== 0) fail(`${command} ${args.join(' ')} ended with status ${done.status ?? done.signal}.`)
   const seconds = Math.round((Date.now() - started) / 1000)
   if (seconds >= 3) say(`… done in ${seconds} s`)
 }
 
-/** A folder is made by exactly one process; one left by a process that died is taken over. */
-function takeLock(path) {
-  let waited = false
-  for (;;) {
-    try {
-      mkdirSync(path)
-      writeFileSync(join(path, 'pid'), String(process.pid))
-      process.once('exit', () => rmSync(path, { recursive: true, force: true }))
-      return () => rmSync(path, { recursive: true, force: true })
-    } catch (error) {
-      if (error.code !== 'EEXIST') fail(`This folder cannot be written: ${error.message}`)
+/** Waits for another setup in this folder; one that died is not waited for. */
+function lockSetup(path) {
+  for (let waited = false; ; waited = true) {
+    const lock = tryLock(path)
+    if ('release' in lock) {
+      process.once('exit', () => lock.release())
+      return
     }
-    if (ownerIsGone(path)) {
-      rmSync(path, { recursive: true, force: true })
-      continue
-    }
-    if (!waited) say('Another setup is at work in this folder; waiting for it …')
-    waited = true
+    if (!waited) say(`Another setup is at work in this folder (process ${lock.holder}); waiting for it …`)
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
   }
 }
 
-function ownerIsGone(path) {
+function tryLock(path) {
   try {
-    process.kill(Number(readFileSync(join(path, 'pid'), 'utf8')), 0)
-    return false
+    return takeLock(path)
   } catch (error) {
-    if (error.code === 'ESRCH') return true
-    // No pid yet: its owner is about to write it, unless the folder has been there for a while.
-    return error.code === 'ENOENT' && existsSync(path) && Date.now() - statSync(path).mtimeMs > 5000
+    fail(`This folder cannot be written: ${error.message}`)
   }
 }
 

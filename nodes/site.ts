@@ -2,27 +2,33 @@
  * A whole mesh on this machine: an embedded broker, the authority, this process as the supervising node, and a process for each other node. Whatever
  * happens to one of them, what was started here is ended here.
  */
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { openChain } from '../mesh/audit/chain.js'
+import { checkpointMark } from '../mesh/audit/checkpoint.js'
 import type { Broker } from '../mesh/broker/broker.js'
 import { joinMesh, type MeshNode } from '../mesh/index.js'
-import type { Authority } from '../mesh/seal/authority.js'
-import { type Credentials, enrol, readCredentials, writeCredentials } from '../mesh/seal/credentials.js'
+import { writeRevocations } from '../mesh/seal/revocation.js'
+import { openTasks, type Tasks } from '../mesh/task/tasks.js'
 import { connectNats } from '../mesh/transport/nats.js'
+import type { Subscription } from '../mesh/transport/transport.js'
 import type { ClawmeshError } from '../policies/errors.js'
 import type { Role } from '../policies/roles.js'
+import { serversOf, writeReachable } from './authority/address.js'
+import { Desk } from './authority/desk.js'
+import { keepCertified } from './certified.js'
 import type { DataFolder } from './data-folder.js'
 import { type Ground, type GroundOptions, openGround } from './ground.js'
 import { type KeptNode, keepNode } from './keeper.js'
+import { enrolHere, nodeFiles } from './member.js'
 import type { NodePlan } from './plan.js'
-import { type AuditTrail, chainFile, sealTrail } from './trail.js'
+import { type AuditTrail, sealTrail } from './trail.js'
 
 export interface SiteOptions extends GroundOptions {
   /** The nodes beside the supervising one. */
   nodes: { name: string; roles: readonly Role[]; plan: Pick<NodePlan, 'sandbox' | 'inference'> }[]
   /** Something that the site cannot mend: whoever waits for it should give up. */
   onFailure: (error: ClawmeshError) => void
+  /** Where other machines find the broker, if not at an address of this one. */
+  advertise?: string | undefined
 }
 
 export const supervisingNode = 'operator'
@@ -33,23 +39,39 @@ const appearWithinMs = 10_000
 export class Site {
   readonly node: MeshNode
   readonly kept: KeptNode[]
+  readonly tasks: Tasks
   readonly #ground: Ground
   readonly #folder: DataFolder
+  readonly #desk: Subscription
 
-  constructor(parts: { node: MeshNode; kept: KeptNode[]; ground: Ground; folder: DataFolder }) {
+  constructor(parts: {
+    node: MeshNode
+    kept: KeptNode[]
+    tasks: Tasks
+    ground: Ground
+    folder: DataFolder
+    desk: Subscription
+  }) {
     this.node = parts.node
     this.kept = parts.kept
+    this.tasks = parts.tasks
     this.#ground = parts.ground
     this.#folder = parts.folder
+    this.#desk = parts.desk
   }
 
   get broker(): Broker {
     return this.#ground.broker
   }
 
+  get ground(): Ground {
+    return this.#ground
+  }
+
   /** Drains all nodes, has the trail verified and vouched for, ends the broker. */
   async close(): Promise<AuditTrail> {
     try {
+      this.#desk.unsubscribe()
       await Promise.all(this.kept.map((node) => node.stop()))
       await this.node.close()
       return await sealTrail({ ...this.#ground, folder: this.#folder }, Date.now())
@@ -60,46 +82,83 @@ export class Site {
 }
 
 export async function startSite(options: SiteOptions): Promise<Site> {
-  const { folder, progress } = options
+  const { folder, progress, signal } = options
   const ground = await openGround(options)
   const undo: (() => Promise<unknown>)[] = [() => ground.close()]
   try {
-    const { authority, broker, transport, seeds, addresses } = ground
+    const { broker } = ground
     progress(`nats-server ${broker.binary.version} (${broker.binary.source}) at ${broker.url}`)
-    await transport.provide(addresses)
+    await ground.transport.provideBuckets(ground.addresses)
+    await ground.records.provideAudit(ground.addresses)
+    await publishRevocations(ground)
+    signal?.throwIfAborted()
 
-    const servers = [broker.url]
-    const node = await joinMesh({
-      credentials: credentialsFor(authority, folder, supervisingNode, ['authority', 'supervisor', 'gateway']),
-      transport: await connectNats({ servers, seed: seeds.authority, name: supervisingNode }),
-      chain: openChain(chainFile(folder, supervisingNode)),
-    })
+    const node = await supervise(ground, folder, progress)
     undo.push(() => node.close())
+    const found = checkpointMark(folder.checkpoints)
+    if (found) await node.note('checkpoints.found', found)
 
-    const kept = await startNodes(options, authority, { servers, seed: seeds.member }, undo)
+    const servers = serversOf({ host: '127.0.0.1', ...options }, broker.port, ground.tls !== undefined)
+    const desk = await openDesk(ground, node, servers)
+    writeReachable(folder.authority, { local: broker.url, servers, tlsAuthority: ground.tls?.authority })
+    undo.push(async () => desk.unsubscribe())
+    const kept = await startNodes(options, ground, undo)
+    signal?.throwIfAborted()
     await Promise.all(kept.map(({ name }) => node.directory.wait(() => node.directory.node(name), appearWithinMs)))
-    return new Site({ node, kept, ground, folder })
+    const { transport, addresses, authority } = ground
+    const tasks = await openTasks({ transport, addresses, key: authority.tasksKey, by: supervisingNode })
+    return new Site({ node, kept, tasks, ground, folder, desk })
   } catch (error) {
     for (const step of undo.reverse()) await step().catch(() => undefined)
     throw error
   }
 }
 
+/** This process as a node: the one that speaks for the authority. */
+async function supervise(ground: Ground, folder: DataFolder, progress: (text: string) => void): Promise<MeshNode> {
+  const roles = ['authority', 'supervisor', 'gateway'] as const
+  const { credentials, access } = await enrolHere(ground, folder, supervisingNode, roles)
+  const files = nodeFiles(folder, supervisingNode)
+  const transport = await connectNats({ ...access, name: credentials.certificate.holder })
+  const node = await joinMesh({ credentials, transport, chain: openChain(files.chain) })
+  keepCertified(node, credentials, files, transport, ({ message }) => progress(`not certified anew: ${message}`))
+  return node
+}
+
+function openDesk(ground: Ground, node: MeshNode, servers: string[]): Promise<Subscription> {
+  const desk = new Desk({
+    ...ground,
+    node,
+    servers,
+    tlsAuthority: ground.tls?.authority,
+  })
+  return ground.transport.answer(ground.addresses.enrolment, (question) => desk.answer(question))
+}
+
+/** Also what was revoked while the mesh did not run. */
+async function publishRevocations({ authority, register, transport, addresses }: Ground): Promise<void> {
+  const holders = register.revoked().map(({ holder }) => holder)
+  if (holders.length === 0) return
+  const bucket = await transport.bucket(addresses.directory)
+  await bucket.put(addresses.revokedKey, writeRevocations(authority.mesh, holders, authority.root))
+}
+
 async function startNodes(
-  { folder, nodes, progress, onFailure }: SiteOptions,
-  authority: Authority,
-  broker: NodePlan['broker'],
+  { folder, nodes, progress, onFailure, signal }: SiteOptions,
+  ground: Ground,
   undo: (() => Promise<unknown>)[],
 ): Promise<KeptNode[]> {
   const started = await Promise.allSettled(
     nodes.map(async ({ name, roles, plan }) => {
-      credentialsFor(authority, folder, name, roles)
+      await enrolHere(ground, folder, name, roles)
       const kept = await keepNode({
         name,
-        plan: { credentials: credentialsFile(folder, name), chain: chainFile(folder, name), broker, ...plan },
+        plan: { ...nodeFiles(folder, name), ...plan },
         logFolder: folder.node(name),
         onRestart: (_, reason) => progress(`node ${name} ${reason}; it is started again`),
-        onGiveUp: (_, error) => onFailure(error),
+        // One that was revoked is gone by somebody's will; the rest goes on.
+        onGiveUp: (_, error) => (error.code === 'DENIED' ? progress(error.message) : onFailure(error)),
+        ...(signal ? { signal } : {}),
       })
       undo.push(() => kept.stop())
       return kept
@@ -110,15 +169,3 @@ async function startNodes(
     return result.value
   })
 }
-
-/** A node that ran here before keeps its key, so its audit chain goes on; its certificate is new each time. */
-function credentialsFor(authority: Authority, folder: DataFolder, name: string, roles: readonly Role[]): Credentials {
-  const file = credentialsFile(folder, name)
-  const now = Date.now()
-  const signing = existsSync(file) ? readCredentials(file, now).signing : undefined
-  const credentials = enrol(authority, signing ? { name, roles, signing } : { name, roles }, now)
-  writeCredentials(file, credentials)
-  return credentials
-}
-
-const credentialsFile = (folder: DataFolder, name: string) => join(folder.node(name), 'credentials.json')

@@ -2,16 +2,24 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Addresses } from '../mesh/address.js'
-import { readChain } from '../mesh/audit/chain.js'
-import { readCheckpoints, writeCheckpoint } from '../mesh/audit/checkpoint.js'
+import { type OwnCopy, readChain } from '../mesh/audit/chain.js'
+import {
+  type CheckpointMark,
+  markSchema,
+  missingCheckpoints,
+  readCheckpoints,
+  writeCheckpoint,
+} from '../mesh/audit/checkpoint.js'
 import { type AuditEvent, openEvent } from '../mesh/audit/event.js'
+import type { Fault } from '../mesh/audit/reader.js'
 import { type ReadRecord, readRecord } from '../mesh/audit/record.js'
-import { type Fault, type Verdict, verifyTrail } from '../mesh/audit/verify.js'
+import { type Verdict, verifyTrail } from '../mesh/audit/verify.js'
 import type { Authority } from '../mesh/seal/authority.js'
+import { readCertificate } from '../mesh/seal/certificate.js'
 import { readCredentials } from '../mesh/seal/credentials.js'
 import type { Stored, Transport } from '../mesh/transport/transport.js'
 import { ClawmeshError } from '../policies/errors.js'
-import type { DataFolder } from './data-folder.js'
+import type { DataPaths } from './data-folder.js'
 
 export interface AuditTrail {
   verdict: Verdict
@@ -25,46 +33,77 @@ export interface DatedEvent extends AuditEvent {
 }
 
 export interface TrailOptions {
-  transport: Transport
+  /** Reads the audit stream. */
+  records: Transport
   addresses: Addresses
   authority: Authority
-  folder: DataFolder
+  folder: DataPaths
 }
 
 /** Verifies all that the stream holds; the authority then vouches for it with a checkpoint, unless something is wrong with it. */
 export async function sealTrail(options: TrailOptions, now: number): Promise<AuditTrail> {
   const trail = await inspectTrail(options)
   const hashes = trail.verdict.records.map(({ hash }) => hash)
-  if (trail.verdict.ok) writeCheckpoint(options.folder.checkpoints, hashes, options.authority.root, now)
+  if (trail.verdict.ok) writeCheckpoint(options.folder, hashes, options.authority.root, now)
   return trail
 }
 
 export async function inspectTrail(options: TrailOptions): Promise<AuditTrail> {
-  const { transport, addresses, authority, folder } = options
+  const { records, addresses, authority, folder } = options
   const stored: Stored[] = []
-  for await (const message of transport.log(addresses.auditStream).read()) stored.push(message)
+  // Of a mesh that runs: what was sent before the stream is read stands on it, and what stands on it the copies have that are read after it.
+  const sent = new Map(folder.nodes().map((node) => [node, readChain(chainFile(folder, node)).sent]))
   const checkpoints = readCheckpoints(folder.checkpoints, authority.root.publicKey)
-  const chains = readChains(folder)
+  for await (const message of records.log(addresses.auditStream).read()) stored.push(message)
+  const { chains, doubled } = readChains(folder, sent)
   const verdict = verifyTrail({ stored, checkpoints, chains }, authority.root.publicKey)
-  const lost = lostChains(folder, chains, verdict)
-  verdict.faults.push(...lost)
-  verdict.ok &&= lost.length === 0
-  return { verdict, events: verdict.ok ? openEvents(verdict.records, authority) : [] }
+  verdict.faults.push(...doubled, ...lostChains(folder, chains, verdict))
+  const events = verdict.faults.length === 0 ? openEvents(verdict.records, authority) : []
+  const marks = marksIn(events, verdict.records, authority.root.publicKey)
+  verdict.faults.push(...missingCheckpoints(folder, marks, authority.root.publicKey))
+  verdict.ok = verdict.faults.length === 0
+  return { verdict, events: verdict.ok ? events : [] }
+}
+
+interface OwnCopies {
+  chains: Map<string, OwnCopy>
+  /** Two folders that hold one producer's chain: one of them is a copy, and who wrote what cannot be told. */
+  doubled: Fault[]
 }
 
 /** Each producer's own copy, found by the producer that its records name. */
-function readChains(folder: DataFolder): Map<string, Uint8Array[]> {
-  const chains = new Map<string, Uint8Array[]>()
+function readChains(folder: DataPaths, sent: Map<string, number>): OwnCopies {
+  const chains = new Map<string, OwnCopy>()
+  const owners = new Map<string, string>()
+  const doubled: Fault[] = []
   for (const node of folder.nodes()) {
-    const records = readChain(chainFile(folder, node))
-    const [first] = records
-    if (first) chains.set(producerOf(first, chainFile(folder, node)), records)
+    const copy = readChain(chainFile(folder, node))
+    const [first] = copy.records
+    if (!first) continue
+    const producer = producerOf(first, chainFile(folder, node))
+    const owner = owners.get(producer)
+    if (owner === undefined) {
+      owners.set(producer, node)
+      chains.set(producer, { records: copy.records, sent: sent.get(node) ?? 0 })
+    } else {
+      doubled.push({ place: `node ${node}`, what: `its chain file is of the same producer as that of node ${owner}` })
+    }
   }
-  return chains
+  return { chains, doubled }
+}
+
+/** Which checkpoints the runs found when they began. Only the authority's own node is heard: any other could make them up. */
+function marksIn(events: DatedEvent[], records: ReadRecord[], rootKey: Uint8Array): CheckpointMark[] {
+  const authorities = new Set<string>()
+  for (const { producer, certificate } of records)
+    if (certificate && readCertificate(certificate, rootKey).roles.includes('authority')) authorities.add(producer)
+  return events
+    .filter(({ kind, producer }) => kind === 'checkpoints.found' && authorities.has(producer))
+    .map(({ facts }) => markSchema.parse(facts))
 }
 
 /** Nodes of this machine that are on the stream and whose own copy is gone. */
-function lostChains(folder: DataFolder, chains: Map<string, Uint8Array[]>, { records }: Verdict): Fault[] {
+function lostChains(folder: DataPaths, chains: Map<string, OwnCopy>, { records }: Verdict): Fault[] {
   const producers = new Set(records.map(({ producer }) => producer))
   return folder.nodes().flatMap((name) => {
     const file = join(folder.node(name), 'credentials.json')
@@ -85,7 +124,7 @@ function producerOf(record: Uint8Array, file: string): string {
   }
 }
 
-export const chainFile = (folder: DataFolder, node: string): string => join(folder.node(node), 'audit.chain')
+export const chainFile = (folder: DataPaths, node: string): string => join(folder.node(node), 'audit.chain')
 
 function openEvents(records: ReadRecord[], authority: Authority): DatedEvent[] {
   return records.map(({ sealed, time, producer }) => ({ ...openEvent(sealed, authority.auditor), time, producer }))

@@ -29,9 +29,14 @@ export function covers(profile: Profile, need: Need, workspace: string): Coverag
     ...need.write.map((path) => ({ kind: 'write' as const, path })),
   ]
   const missing = wanted.filter(({ kind, path }) => !grantOf(profile, path, workspace).includes(kind))
-  const mayAsk = ({ kind, path }: Access) =>
-    profile.ask.some((scope) => scope.kind === kind && isWithin(path, inWorkspace(scope.path, workspace)))
+  const mayAsk = (access: Access) => scopeOf(profile, access, workspace) !== undefined
   return { covered: missing.length === 0, missing, askable: missing.length > 0 && missing.every(mayAsk) }
+}
+
+/** The first entry of `ask` that lets this be asked for. */
+export function scopeOf(profile: Profile, { kind, path }: Access, workspace: string): Access | undefined {
+  if (isKernels(path)) return undefined
+  return profile.ask.find((scope) => scope.kind === kind && isWithin(path, inWorkspace(scope.path, workspace)))
 }
 
 /** The profile with exactly these accesses more. It is meant for one action and thrown away after it. */
@@ -44,20 +49,33 @@ export function widen(profile: Profile, missing: readonly Access[]): Profile {
   }
 }
 
-/**
- * What may be done at a path: the deepest grant above it decides, so that a read-only folder inside a writable one stays read-only.
- * What can be written, or lies in the workspace, can never be executed.
- */
+export interface Grant {
+  readonly list: 'read' | 'write'
+  /** As the profile writes it. */
+  readonly path: string
+}
+
+/** The deepest grant above a path decides, so that a read-only folder inside a writable one stays read-only. */
+export function deepestGrant(profile: Profile, path: string, workspace: string): Grant | undefined {
+  const grants: Grant[] = [
+    // Of two for the same place the later wins, which is the one for writing.
+    ...profile.read.map((path) => ({ list: 'read' as const, path })),
+    ...profile.write.map((path) => ({ list: 'write' as const, path })),
+  ]
+  const depth = (grant: Grant) => inWorkspace(grant.path, workspace).length
+  return grants
+    .filter((grant) => isWithin(path, inWorkspace(grant.path, workspace)))
+    .reduce<Grant | undefined>(
+      (deepest, grant) => (deepest && depth(deepest) > depth(grant) ? deepest : grant),
+      undefined,
+    )
+}
+
+/** What may be done at a path. What can be written, or lies in the workspace, can never be executed. */
 export function grantOf(profile: Profile, path: string, workspace: string): readonly AccessKind[] {
-  const deepest = (grants: readonly string[]) =>
-    grants
-      .map((grant) => inWorkspace(grant, workspace))
-      .filter((grant) => isWithin(path, grant))
-      .reduce((longest, grant) => Math.max(longest, grant.length), 0)
-  const read = deepest(profile.read)
-  const write = deepest(profile.write)
-  if (write > 0 && write >= read) return ['read', 'write']
-  if (read === 0) return []
+  const list = deepestGrant(profile, path, workspace)?.list
+  if (list === undefined) return []
+  if (list === 'write') return ['read', 'write']
   return isWithin(path, workspace) ? ['read'] : ['read', 'execute']
 }
 
@@ -65,6 +83,11 @@ export function grantOf(profile: Profile, path: string, workspace: string): read
 export function inWorkspace(path: string, workspace: string): string {
   if (path.startsWith('/')) return path
   return path === '.' ? workspace : `${workspace}/${path.slice(2)}`
+}
+
+/** The kernel's own: an action has a /proc of its own, a minimal /dev and no /sys, and nobody can be asked for the machine's. */
+export function isKernels(path: string): boolean {
+  return ['/dev', '/proc', '/sys'].some((folder) => isWithin(path, folder))
 }
 
 export function isWithin(path: string, folder: string): boolean {

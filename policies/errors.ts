@@ -39,6 +39,10 @@ export const errorCodes = {
   CANCELLED: { outcome: 'failed', retry: false },
   ACTOR_CRASHED: { outcome: 'failed', retry: true },
   RESTARTS_EXHAUSTED: { outcome: 'failed', retry: false },
+  // tasks
+  TASK_FAILED: { outcome: 'failed', retry: false },
+  IN_DOUBT: { outcome: 'failed', retry: false },
+  FENCED: { outcome: 'failed', retry: false },
   // audit
   AUDIT_UNAVAILABLE: { outcome: 'unavailable', retry: true },
   AUDIT_BROKEN: { outcome: 'failed', retry: false },

@@ -10,9 +10,9 @@
  * The names and meanings of `filesystem_policy`, `landlock`, `process` and `network_policies` are OpenShell's; `limits` and `ask` are
  * ours. Where OpenShell goes on with less protection, we refuse: a field that we cannot enforce is an error that names it.
  */
-import { isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
-import { ClawmeshError } from './errors.js'
+import { isKernels } from './coverage.js'
+import { type Document, parseDocumentAs, readDocument } from './document.js'
 
 export type AccessKind = 'read' | 'write' | 'execute'
 
@@ -64,7 +64,9 @@ function pathProblem(text: string): string | undefined {
   if (text.includes('\0')) return 'must not hold a NUL character'
   const parts = text.split('/').slice(1)
   if (parts.some((part) => part === '' || part === '.' || part === '..')) return 'must not hold "..", "//" or "/./"'
-  if (!ownPaths.includes(text) && ['dev', 'proc', 'sys'].includes(parts[0] ?? '') && text.startsWith('/'))
+  if (parts.some((part) => Buffer.byteLength(part) > 255) || Buffer.byteLength(text) > 4095)
+    return 'is longer than a path can be'
+  if (!ownPaths.includes(text) && isKernels(text))
     return 'is the kernel’s; the sandbox has its own /proc and a minimal /dev, and no /sys'
   return undefined
 }
@@ -137,34 +139,11 @@ const schema = z.strictObject({
  * @throws ClawmeshError POLICY_INVALID naming source, line, field and reason
  */
 export function parseProfile(text: string, source = 'policy'): Profile {
-  const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true })
-  const broken = document.errors[0]
-  if (broken) {
-    const line = lines.linePos(broken.pos[0]).line
-    throw invalid(source, line, '', `is not valid YAML: ${broken.message.split('\n')[0]}`)
-  }
-  const parsed = schema.safeParse(document.toJS() ?? {})
-  if (parsed.success) return toProfile(parsed.data)
+  return profileOf(readDocument(text, source))
+}
 
-  const issue = parsed.error.issues[0]
-  const unknown = issue?.code === 'unrecognized_keys' ? issue.keys[0] : undefined
-  const field = [...(issue?.path ?? []), ...(unknown === undefined ? [] : [unknown])]
-  const reason =
-    issue?.path[0] === 'network_policies' || unknown === undefined
-      ? (issue?.message ?? 'is not valid')
-      : 'is not a known field; a field that is not enforced is not ignored'
-  throw invalid(source, lineOf(field), field.join('.'), reason)
-
-  function lineOf(keys: PropertyKey[]): number {
-    for (let depth = keys.length; depth > 0; depth--) {
-      const holder = document.getIn(keys.slice(0, depth - 1), true)
-      const pair = isMap(holder) && holder.items.find(({ key }) => isScalar(key) && key.value === keys[depth - 1])
-      const node = pair ? pair.key : document.getIn(keys.slice(0, depth), true)
-      if (isNode(node) && node.range) return lines.linePos(node.range[0]).line
-    }
-    return 1
-  }
+export function profileOf(document: Document): Profile {
+  return toProfile(parseDocumentAs(document, schema))
 }
 
 function toProfile(parsed: z.output<typeof schema>): Profile {
@@ -188,12 +167,4 @@ function toProfile(parsed: z.output<typeof schema>): Profile {
       read === undefined ? { kind: 'write', path: write ?? '' } : { kind: 'read', path: read },
     ),
   }
-}
-
-function invalid(source: string, line: number, field: string, reason: string): ClawmeshError {
-  const where = field === '' ? `${source}:${line}` : `${source}:${line}: ${field}`
-  return new ClawmeshError('POLICY_INVALID', `${where} ${reason}`, {
-    hint: 'Correct the field, or take a preset from policies/presets as a start.',
-    data: { line, field },
-  })
 }

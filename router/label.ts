@@ -1,9 +1,18 @@
-/** How sensitive something is. Labels only rise when things are joined; nothing in this room lowers one. */
-export const labels = ['PUBLIC', 'INTERNAL', 'CONFIDENTIAL', 'RESTRICTED'] as const
-export type Label = (typeof labels)[number]
+import { atLeast, categories, type Label, labels, type Sensitivity } from '../policies/router-label.js'
+
+export { type Label, labels }
 
 /** The label of a whole is that of its most sensitive part; of nothing at all it is RESTRICTED, since nobody has said otherwise. */
 export function join(parts: readonly Label[]): Label {
   const [first = 'RESTRICTED', ...rest] = parts
-  return rest.reduce((highest, label) => (labels.indexOf(label) > labels.indexOf(highest) ? label : highest), first)
+  return rest.reduce((highest, label) => (atLeast(highest, label) ? highest : label), first)
+}
+
+/** A whole is as sensitive as its most sensitive part, and of every category that a part is of. */
+export function joinSensitivity(parts: readonly Sensitivity[]): Sensitivity {
+  const held = new Set(parts.flatMap((part) => part.categories))
+  return {
+    label: join(parts.map(({ label }) => label)),
+    categories: categories.filter((category) => held.has(category)),
+  }
 }

@@ -6,7 +6,7 @@
  */
 export { type Availability, sandboxAvailability } from './availability.js'
 export { type ActionOutcome, type LaunchOptions, launch } from './launch.js'
-export { findPlaces, type Place, realPathOf } from './place.js'
+export { findPlace, findPlaces, type Place } from './place.js'
 export { type Action, grantedPaths, type LaunchPlan, planLaunch } from './plan.js'
 export { loadProfile, presetNames } from './preset.js'
 export { type Answer, type Intent, type Question, runTool, type ToolCall, type ToolOutcome, type Usage } from './run.js'

@@ -10,7 +10,9 @@ import { once } from 'node:events'
 import { Duplex, type Readable, type Writable } from 'node:stream'
 import { ClawmeshError } from '../policies/errors.js'
 import { launcherPath, launcherProblem } from './launcher.js'
+import { removeIfEmpty } from './made.js'
 import type { LaunchPlan } from './plan.js'
+import { madeFiles, readReport } from './report.js'
 import { encodeSpec } from './spec.js'
 
 export interface ActionOutcome {
@@ -19,6 +21,8 @@ export interface ActionOutcome {
   readonly signal: number | null
   /** The deadline of the plan ended it. */
   readonly timedOut: boolean
+  /** It was stopped for a time (by SIGSTOP or its like), or what watches over it was. */
+  readonly stopped: boolean
   /** We ended it: the signal was aborted, or there was too much output. */
   readonly killed: boolean
   readonly stdout: Buffer
@@ -30,6 +34,9 @@ export interface ActionOutcome {
   readonly maxRssKb: number
 }
 
+/** Past the deadline the launcher has this long to end the action and to say so. */
+const overdueMs = 5000
+
 export interface LaunchOptions {
   readonly signal?: AbortSignal | undefined
   readonly stdin?: string | Buffer | undefined
@@ -37,7 +44,8 @@ export interface LaunchOptions {
 
 /**
  * @throws ClawmeshError SANDBOX_UNAVAILABLE where there is no launcher, SANDBOX_FAILED where a protection could not be put up (nothing
- * was run then), CANCELLED where the signal was aborted before the start
+ * was run then), DENIED where a path of the plan is not what it was (nothing was run then), CANCELLED where the signal was aborted before
+ * the start
  */
 export async function launch(plan: LaunchPlan, options: LaunchOptions = {}): Promise<ActionOutcome> {
   const problem = await launcherProblem()
@@ -65,6 +73,12 @@ export async function launch(plan: LaunchPlan, options: LaunchOptions = {}): Pro
     grace = setTimeout(() => launcher.kill('SIGKILL'), 2000)
   }
   options.signal?.addEventListener('abort', stop, { once: true })
+  // The launcher holds the deadline; one that is stopped itself cannot, and is ended with all that it watches.
+  let late = false
+  const overdue = setTimeout(() => {
+    late = true
+    launcher.kill('SIGKILL')
+  }, plan.limits.wall_ms + overdueMs)
 
   const output = new Output(plan.outputBytes, stop)
   const outLines = output.collect(stdout)
@@ -77,9 +91,12 @@ export async function launch(plan: LaunchPlan, options: LaunchOptions = {}): Pro
     await closed
   } finally {
     clearTimeout(grace)
+    clearTimeout(overdue)
     options.signal?.removeEventListener('abort', stop)
   }
-  const facts = readReport(Buffer.concat(report).toString(), killed)
+  const lines = Buffer.concat(report).toString()
+  await Promise.all(madeFiles(lines, plan).map(removeIfEmpty))
+  const facts = readReport(lines, { killed, late })
   return {
     ...facts,
     killed,
@@ -111,53 +128,6 @@ class Output {
       this.#left = Math.max(0, this.#left - chunk.length)
     })
     return chunks
-  }
-}
-
-/** The lines of launcher/report.h. */
-function readReport(
-  text: string,
-  killed: boolean,
-): Pick<ActionOutcome, 'exitCode' | 'signal' | 'timedOut' | 'wallMs' | 'cpuMs' | 'maxRssKb'> {
-  const lines = new Map(
-    text
-      .split('\n')
-      .filter(Boolean)
-      .map((line) => {
-        const [word = '', ...rest] = line.split(' ')
-        return [word, rest] as const
-      }),
-  )
-  const failed = lines.get('failed')
-  if (failed) {
-    const [stage = '', ...reason] = failed
-    throw new ClawmeshError(
-      'SANDBOX_FAILED',
-      `The sandbox could not be put up (${stage}: ${reason.join(' ')}), so nothing was run.`,
-      {
-        hint: 'The log of the node says at its start what this machine lacks.',
-        data: { stage, reason: reason.join(' ') },
-      },
-    )
-  }
-  const timedOut = lines.has('timeout')
-  const stopped = timedOut || killed
-  if (!stopped && !lines.has('exit') && !lines.has('signal'))
-    throw new ClawmeshError(
-      'SANDBOX_FAILED',
-      'The sandbox was ended from outside; what the action had done by then is not known.',
-      {
-        hint: 'See whether the machine ran out of memory, and look at what the action may have changed.',
-      },
-    )
-  const number = (word: string, place: number) => Number(lines.get(word)?.[place] ?? 0)
-  return {
-    exitCode: !stopped && lines.has('exit') ? number('exit', 0) : null,
-    signal: !stopped && lines.has('signal') ? number('signal', 0) : null,
-    timedOut,
-    wallMs: number('usage', 0) / 1000,
-    cpuMs: number('usage', 1) / 1000,
-    maxRssKb: number('usage', 2),
   }
 }
 

@@ -1,11 +1,12 @@
 /**
- * Where a granted path really is. Symbolic links are followed here, before the decision, and the launcher later refuses any that has
- * appeared since; inside the sandbox the same links are made again, so that a program finds `/lib64` where it expects it.
+ * Where a path really is. Symbolic links are followed here, once, before the decision. Nothing looks the path up by its links again: the
+ * launcher opens the real path, refuses any link that has appeared on it since, and goes on by the descriptor alone. Inside the sandbox
+ * the same links are made again, so that a program finds `/lib64` where it expects it.
  */
 import { lstat, readlink } from 'node:fs/promises'
-import { basename, dirname, join, resolve } from 'node:path'
-import { isWithin } from '../policies/coverage.js'
-import { ClawmeshError } from '../policies/errors.js'
+import { join, resolve } from 'node:path'
+import { isKernels, isWithin } from '../policies/coverage.js'
+import { ClawmeshError, type ErrorCode } from '../policies/errors.js'
 
 export interface Link {
   readonly path: string
@@ -15,75 +16,116 @@ export interface Link {
 export interface Place {
   /** Without a symbolic link in any part. */
   readonly real: string
-  readonly folder: boolean
+  /**
+   * What is there. missing: nothing, `real` is where it would be. new: nothing, and the launch is to make an empty file of it. kernel:
+   * it leads into /proc, /dev or /sys, where names mean another thing for each process; it is not looked at any further.
+   */
+  readonly kind: 'file' | 'folder' | 'missing' | 'new' | 'kernel'
   /** The links on the way, each by its own real path. */
   readonly links: readonly Link[]
 }
 
 const mostLinks = 40
 
-/**
- * @param writable where actions may write: a link found there may have been made by one, and is not followed to a grant
- * @returns undefined where nothing exists
- * @throws ClawmeshError DENIED for a link that an action may have made
- */
-export async function findPlace(path: string, writable: readonly string[] = []): Promise<Place | undefined> {
+/** The kernel's PATH_MAX, with its NUL, and NAME_MAX. */
+const pathBytes = 4095
+const nameBytes = 255
+const tooLong = (text: string, bytes: number) => Buffer.byteLength(text) > bytes
+
+/** @throws ClawmeshError MESSAGE_INVALID for a path that no program could use: too long, in a circle, behind a closed folder */
+export async function findPlace(path: string): Promise<Place> {
   const links: Link[] = []
   let real = '/'
-  let folder = true
+  let kind: Place['kind'] = 'folder'
   let rest = parts(path)
+  // Looked up, a path whose beginning is missing would not show that its end is too long.
+  if (tooLong(path, pathBytes) || rest.some((part) => tooLong(part, nameBytes))) throw unusable(path, 'ENAMETOOLONG')
   while (rest.length > 0) {
     const [part = '', ...after] = rest
     const at = join(real, part)
+    const beyond = join(at, ...after)
+    if (isKernels(at)) return { real: beyond, kind: 'kernel', links }
     const found = await lstat(at).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined
-      throw error
+      throw unusable(path, error.code, error)
     })
-    if (!found) return undefined
+    if (!found) return { real: beyond, kind: 'missing', links }
     if (!found.isSymbolicLink()) {
       real = at
-      folder = found.isDirectory()
+      kind = found.isDirectory() ? 'folder' : 'file'
       rest = after
       continue
     }
-    if (writable.some((area) => isWithin(at, area)))
-      throw new ClawmeshError(
-        'DENIED',
-        `The policy grants ${path}, but ${at} is a link that an action may have made.`,
-        {
-          hint: 'Name the place that is meant itself, not a link to it.',
-        },
-      )
-    if (links.length === mostLinks) return undefined
-    const leadsTo = resolve(real, await readlink(at))
+    if (links.length === mostLinks) throw unusable(path, 'ELOOP')
+    const leadsTo = resolve(
+      real,
+      await readlink(at).catch((error: NodeJS.ErrnoException) => {
+        throw unusable(path, 'changing', error)
+      }),
+    )
     links.push({ path: at, leadsTo })
     real = '/'
+    kind = 'folder'
     rest = [...parts(leadsTo), ...after]
   }
-  return { real, folder, links }
+  return { real, kind, links }
 }
 
-/** The places of all that exists. */
+/**
+ * The places of what a policy grants, and of what a program is made of.
+ * @param writable those of the paths where actions may write: a link found there may have been made by one, and is not followed to a grant
+ * @throws ClawmeshError DENIED for a link that an action may have made and for what leads into /proc, /dev or /sys, POLICY_INVALID for a
+ * path that cannot be used
+ */
 export async function findPlaces(
   paths: readonly string[],
   writable: readonly string[] = [],
 ): Promise<Map<string, Place>> {
-  const found = await Promise.all(paths.map(async (path) => [path, await findPlace(path, writable)] as const))
-  return new Map(found.flatMap(([path, place]) => (place ? [[path, place] as const] : [])))
+  const places = new Map(
+    await Promise.all(
+      paths.map(async (path) => [path, await findPlace(path).catch(recode('POLICY_INVALID'))] as const),
+    ),
+  )
+  const areas = writable.map((path) => places.get(path)?.real ?? path)
+  for (const [path, { real, kind, links }] of places) {
+    if (kind === 'kernel')
+      throw new ClawmeshError('DENIED', `The policy grants ${path}, which leads to ${real}: that is the kernel’s.`, {
+        hint: 'Take it out of the policy: an action has a /proc of its own, a minimal /dev, and no /sys.',
+      })
+    const doubtful = links.find((link) => areas.some((area) => isWithin(link.path, area)))
+    if (doubtful)
+      throw new ClawmeshError(
+        'DENIED',
+        `The policy grants ${path}, but ${doubtful.path} is a link that an action may have made.`,
+        { hint: 'Name the place that is meant itself, not a link to it.' },
+      )
+  }
+  return places
 }
 
-/**
- * The real path of something that a tool names, whether it exists or not: what is missing is taken as it is written, below the
- * deepest folder that exists.
- */
-export async function realPathOf(path: string): Promise<string> {
-  const place = await findPlace(path)
-  if (place) return place.real
-  // A link that leads nowhere would, once written to, make the file that it names: that file is what is needed.
-  const parent = await realPathOf(dirname(path))
-  const at = join(parent, basename(path))
-  const leadsTo = await readlink(at).catch(() => undefined)
-  return leadsTo === undefined ? at : realPathOf(resolve(parent, leadsTo))
+/** The same failure of a path under the code that fits whoever named it. */
+export function recode(code: ErrorCode): (error: unknown) => never {
+  return (error) => {
+    const { code: given, message, hint } = ClawmeshError.from(error)
+    throw given === 'MESSAGE_INVALID' ? new ClawmeshError(code, message, { hint, cause: error }) : error
+  }
+}
+
+const reasons: Record<string, string> = {
+  ENAMETOOLONG: 'it is longer than a path can be',
+  ELOOP: 'its links lead in a circle',
+  changing: 'somebody changes it at this moment',
+  EACCES: 'a folder on the way may not be entered',
+}
+const shownCharacters = 200
+
+function unusable(path: string, code = '', cause?: Error): ClawmeshError {
+  const shown = path.length > shownCharacters ? `${path.slice(0, shownCharacters)}…` : path
+  const why = reasons[code] ?? `it cannot be looked up (${code || cause?.message})`
+  return new ClawmeshError('MESSAGE_INVALID', `The path ${shown} cannot be used: ${why}.`, {
+    hint: 'Name a path that can be reached.',
+    cause,
+  })
 }
 
 function parts(path: string): string[] {

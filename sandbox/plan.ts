@@ -5,7 +5,9 @@
  *     const places = await findPlaces(grantedPaths(profile, workspace, action))
  *     const outcome = await launch(planLaunch(profile, workspace, action, places), { signal })
  */
+import { dirname } from 'node:path'
 import { grantOf, inWorkspace, isWithin } from '../policies/coverage.js'
+import { ClawmeshError } from '../policies/errors.js'
 import type { Profile } from '../policies/profile.js'
 import type { Link, Place } from './place.js'
 
@@ -20,11 +22,16 @@ export interface Action {
   readonly read?: readonly string[]
 }
 
-/** r: read, never execute. rx: read and execute. rw: write, never execute. dev: a device node. */
-export type MountAccess = 'r' | 'rx' | 'rw' | 'dev'
+/**
+ * r: read, never execute. rx: read and execute. rw: write, never execute. dev: a device node. pin: nothing more than what is mounted
+ * above it, but a mount point, which cannot be renamed.
+ */
+export type MountAccess = 'r' | 'rx' | 'rw' | 'dev' | 'pin'
 
 export interface Mount {
   readonly access: MountAccess
+  /** What must be there; new: nothing may be, and an empty file is made. */
+  readonly kind: 'file' | 'folder' | 'new'
   readonly source: string
   readonly target: string
 }
@@ -70,19 +77,23 @@ export function grantedPaths(profile: Profile, workspace: string, action: Action
   return [...new Set([...granted, ...ownPaths(action)])]
 }
 
-/** @param places what findPlaces found; a granted path that does not exist is not there, and grants nothing */
+/**
+ * @param places what findPlaces found; a granted path that does not exist is not there, and grants nothing
+ * @throws ClawmeshError DENIED where a path that is to stay read-only does not exist inside a writable one: an action could make it
+ */
 export function planLaunch(
   profile: Profile,
   workspace: string,
   action: Action,
   places: ReadonlyMap<string, Place>,
 ): LaunchPlan {
-  const accesses = new Map<string, MountAccess>()
+  const granted = new Map<string, Mount>()
   const links = new Map(deviceLinks.map((link) => [link.path, link.leadsTo]))
   const grant = (path: string, access: (real: string) => MountAccess) => {
     const place = places.get(path)
-    if (!place) return
-    accesses.set(place.real, access(place.real))
+    if (!place || place.kind === 'missing' || place.kind === 'kernel') return
+    const { real, kind } = place
+    granted.set(real, { access: access(real), kind, source: real, target: real })
     for (const { path, leadsTo } of place.links) links.set(path, leadsTo)
   }
   for (const path of [...profile.read, ...profile.write])
@@ -91,17 +102,20 @@ export function planLaunch(
   for (const path of action.read ?? []) grant(path, () => 'r')
   for (const path of [action.program, ...(action.execute ?? [])]) grant(path, () => 'rx')
 
-  const mounts = [...accesses]
-    .map(([path, access]) => ({ access, source: path, target: path }))
-    .sort((one, other) => (one.target < other.target ? -1 : 1))
-  const needed = mounts.filter((mount) => nearestAbove(mounts, mount)?.access !== mount.access)
+  const mounts = [...granted.values()]
+  requireReadOnly(
+    profile.read.map((path) => places.get(inWorkspace(path, workspace))),
+    mounts,
+  )
+  const different = mounts.filter((mount) => nearestAbove(mounts, mount.target)?.access !== mount.access)
+  const needed = [...different, ...pins(different)].sort((one, other) => (one.target < other.target ? -1 : 1))
   const { limits } = profile
   return {
     program: places.get(action.program)?.real ?? action.program,
     args: [action.program, ...action.args],
     env: { ...plainEnvironment, ...action.env },
     folder: needed.some(({ target }) => isWithin(workspace, target) || isWithin(target, workspace)) ? workspace : '/',
-    mounts: [...devices.map((path) => ({ access: 'dev' as const, source: path, target: path })), ...needed],
+    mounts: [...devices.map(device), ...needed],
     // A link inside something that is mounted is there already.
     links: [...links]
       .filter(([path]) => !needed.some(({ target }) => isWithin(path, target)))
@@ -130,9 +144,38 @@ function accessOf(profile: Profile, granted: string, real: string, workspace: st
   return kinds.includes('execute') && !isWithin(real, workspace) ? 'rx' : 'r'
 }
 
-function nearestAbove(mounts: readonly Mount[], below: Mount): Mount | undefined {
+/** What stays read-only inside a writable folder has to be there: a mount holds only what exists. */
+function requireReadOnly(kept: readonly (Place | undefined)[], mounts: readonly Mount[]): void {
+  for (const place of kept) {
+    if (place?.kind !== 'missing') continue
+    const above = nearestAbove(mounts, place.real)
+    if (above?.access !== 'rw') continue
+    throw new ClawmeshError(
+      'DENIED',
+      `The policy keeps ${place.real} read-only inside ${above.target}, but it does not exist, so an action could make it.`,
+      { hint: 'Make it first, or take it out of read_only.' },
+    )
+  }
+}
+
+/** Every folder between a writable place and what is not writable below it: renamed, it would take the mount below it along. */
+function pins(mounts: readonly Mount[]): Mount[] {
+  const between = new Set<string>()
+  for (const { target } of mounts) {
+    const above = nearestAbove(mounts, target)
+    if (above?.access !== 'rw') continue
+    for (let folder = dirname(target); folder !== above.target; folder = dirname(folder)) between.add(folder)
+  }
+  return [...between].map((path) => ({ access: 'pin', kind: 'folder', source: path, target: path }))
+}
+
+function device(path: string): Mount {
+  return { access: 'dev', kind: 'file', source: path, target: path }
+}
+
+function nearestAbove(mounts: readonly Mount[], path: string): Mount | undefined {
   return mounts
-    .filter((mount) => mount !== below && isWithin(below.target, mount.target))
+    .filter(({ target }) => target !== path && isWithin(path, target))
     .reduce<Mount | undefined>(
       (near, mount) => (near && near.target.length > mount.target.length ? near : mount),
       undefined,

@@ -4,17 +4,16 @@
  *     const outcome = await runTool({ tool: 'count_lines', args: { path: 'notes.txt' }, workspace, profile, ask, before })
  *     outcome.status // 'done' | 'refused' (a person said no) | 'denied' (not even to be asked for) | 'failed'
  *
- * A widened profile lives for one launch. What the action may then do is what was decided on: the launcher mounts real paths only, so
- * a link that changes between decision and launch leads nowhere.
+ * A widened profile lives for one launch. Every path is looked up once, before the decision; what was decided on is what the launcher
+ * opens, by its real path and through no link. Whatever has changed on the way while a person was asked ends in a refusal.
  */
-import { open, rm, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { covers, inWorkspace, type Need, widen } from '../policies/coverage.js'
 import { ClawmeshError } from '../policies/errors.js'
 import type { Access, Profile } from '../policies/profile.js'
 import { type ActionOutcome, launch } from './launch.js'
-import { findPlaces, realPathOf } from './place.js'
-import { type Action, grantedPaths, planLaunch } from './plan.js'
+import { findPlace, findPlaces, type Place, recode } from './place.js'
+import { grantedPaths, planLaunch } from './plan.js'
 import type { ToolResult } from './tools/actions.js'
 import { toolRuntime } from './tools/runtime.js'
 import { findTool } from './tools/tools.js'
@@ -69,13 +68,17 @@ export interface ToolCall {
 
 /**
  * @throws ClawmeshError MESSAGE_INVALID (no such tool, or arguments that it does not take), WORKSPACE_UNREADABLE, SANDBOX_UNAVAILABLE,
- * SANDBOX_FAILED, CANCELLED, DENIED (a grant leads through a link that an action may have made), and what `ask` or `before` throw
+ * SANDBOX_FAILED, CANCELLED, DENIED (a path is not what was decided on, or leads where nothing can be granted), POLICY_INVALID (a path of
+ * the policy cannot be used), DEADLINE (the action was stopped from outside until its time was over), and what `ask` or `before` throw
  */
 export async function runTool(call: ToolCall): Promise<ToolOutcome> {
   const { tool, profile, signal } = call
   const args = checkedArgs(tool, call.args)
   const workspace = await realWorkspace(call.workspace)
-  const need = await realNeed(tool, args, workspace)
+  const { need, named } = await realNeed(tool, args, workspace)
+  const runtime = await toolRuntime()
+  const writable = profile.write.map((path) => inWorkspace(path, workspace))
+  const places = await findPlaces(grantedPaths(profile, workspace, runtime), writable)
 
   const { covered, missing, askable } = covers(profile, need, workspace)
   if (!covered && !askable)
@@ -88,13 +91,10 @@ export async function runTool(call: ToolCall): Promise<ToolOutcome> {
   if (signal?.aborted) throw new ClawmeshError('CANCELLED', `${tool} was cancelled before it began.`)
   await call.before?.({ tool, args, need, granted: missing })
 
-  const made = await makeMissingFiles(missing)
-  try {
-    const outcome = await launchTool(tool, args, workspace, widen(profile, missing), signal)
-    return toToolOutcome(outcome, missing)
-  } finally {
-    await Promise.all(made.map(removeIfEmpty))
-  }
+  for (const access of missing) places.set(access.path, approvedPlace(access, named.get(access.path)))
+  const plan = planLaunch(widen(profile, missing), workspace, runtime, places)
+  const outcome = await launch(plan, { signal, stdin: JSON.stringify({ tool, args }) })
+  return toToolOutcome(tool, outcome, missing)
 }
 
 function checkedArgs(name: string, given: Readonly<Record<string, unknown>>): Record<string, unknown> {
@@ -112,72 +112,52 @@ function checkedArgs(name: string, given: Readonly<Record<string, unknown>>): Re
 }
 
 async function realWorkspace(path: string): Promise<string> {
-  const real = await realPathOf(resolve(path))
+  const { real, kind } = await findPlace(resolve(path)).catch(recode('WORKSPACE_UNREADABLE'))
   if (real === '/') throw unreadable(path, 'it is the whole machine')
-  const found = await stat(real).catch((cause: unknown) => {
-    throw unreadable(path, 'it cannot be reached', cause)
-  })
-  if (!found.isDirectory()) throw unreadable(path, 'it is not a folder')
+  if (kind === 'kernel') throw unreadable(path, 'it is the kernel’s')
+  if (kind === 'missing') throw unreadable(path, 'it cannot be reached')
+  if (kind !== 'folder') throw unreadable(path, 'it is not a folder')
   return real
 }
 
-function unreadable(path: string, why: string, cause?: unknown): ClawmeshError {
+function unreadable(path: string, why: string): ClawmeshError {
   return new ClawmeshError('WORKSPACE_UNREADABLE', `The workspace ${path} cannot be used: ${why}.`, {
     hint: 'Name a folder that exists and that you may read.',
-    cause,
   })
 }
 
-/** The need by real paths: where a link in the workspace leads out of it, the policy sees where it leads. */
-async function realNeed(name: string, args: Record<string, unknown>, workspace: string): Promise<Need> {
+/**
+ * The need by real paths: where a link in the workspace leads out of it, the policy sees where it leads. `named` holds the places that
+ * were found, by their real paths.
+ */
+async function realNeed(name: string, args: Record<string, unknown>, workspace: string) {
   const need = findTool(name)?.need(args, workspace) ?? { read: [], write: [], program: `tool:${name}` }
-  const [read, write] = await Promise.all([need.read, need.write].map((paths) => Promise.all(paths.map(realPathOf))))
-  return { ...need, read: read ?? [], write: write ?? [] }
-}
-
-async function launchTool(
-  tool: string,
-  args: Record<string, unknown>,
-  workspace: string,
-  profile: Profile,
-  signal: AbortSignal | undefined,
-): Promise<ActionOutcome> {
-  const runtime: Action = await toolRuntime()
-  const writable = profile.write.map((path) => inWorkspace(path, workspace))
-  const places = await findPlaces(grantedPaths(profile, workspace, runtime), writable)
-  const plan = planLaunch(profile, workspace, runtime, places)
-  return launch(plan, { signal, stdin: JSON.stringify({ tool, args }) })
+  const [read, write] = await Promise.all([
+    Promise.all(need.read.map(findPlace)),
+    Promise.all(need.write.map(findPlace)),
+  ])
+  const real = (places: readonly Place[]) => places.map((place) => place.real)
+  const named = new Map([...read, ...write].map((place) => [place.real, place]))
+  return { need: { ...need, read: real(read), write: real(write) } satisfies Need, named }
 }
 
 /**
- * A person allowed exactly one new file to be written. It is made here, empty, so that it alone can be granted and not the folder
- * that it goes into.
+ * What a yes makes of a place: exactly what was there when the question was asked. A new file is made by the launch, empty, so that it
+ * alone is granted and not the folder that it goes into.
  */
-async function makeMissingFiles(missing: readonly Access[]): Promise<string[]> {
-  const made: string[] = []
-  for (const { kind, path } of missing) {
-    if (kind !== 'write') continue
-    const file = await open(path, 'wx').catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'EEXIST') return undefined
-      throw new ClawmeshError('SANDBOX_FAILED', `${path} could not be made: ${error.message}`, {
-        hint: 'See that its folder exists and may be written.',
-        cause: error,
-      })
-    })
-    if (!file) continue
-    await file.close()
-    made.push(path)
-  }
-  return made
+function approvedPlace({ kind, path }: Access, found: Place | undefined): Place {
+  const there = found?.kind ?? 'missing'
+  return { real: path, kind: kind === 'write' && there === 'missing' ? 'new' : there, links: [] }
 }
 
-async function removeIfEmpty(path: string): Promise<void> {
-  const found = await stat(path).catch(() => undefined)
-  if (found?.size === 0) await rm(path, { force: true })
-}
-
-function toToolOutcome(outcome: ActionOutcome, granted: readonly Access[]): ToolOutcome {
+function toToolOutcome(tool: string, outcome: ActionOutcome, granted: readonly Access[]): ToolOutcome {
   const { exitCode, signal, timedOut, killed, wallMs, cpuMs, maxRssKb } = outcome
+  if (timedOut && outcome.stopped)
+    throw new ClawmeshError(
+      'DEADLINE',
+      `${tool} was stopped from outside (by SIGSTOP or its like) until the policy's time was over; what it had done by then is not known.`,
+      { hint: 'Do it again, and let its process run.' },
+    )
   const usage = { wallMs, cpuMs, maxRssKb }
   const stderr = outcome.stderr.toString()
   const failed = (reason: string): ToolOutcome => ({

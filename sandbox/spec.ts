@@ -11,7 +11,7 @@ export function encodeSpec(plan: LaunchPlan): Buffer {
     ['folder', plan.folder],
     ...plan.args.map((value) => ['argument', value]),
     ...Object.entries(plan.env).map(([name, value]) => ['variable', `${name}=${value}`]),
-    ...plan.mounts.map(({ access, source, target }) => ['mount', access, source, target]),
+    ...plan.mounts.map(({ access, kind, source, target }) => ['mount', access, kind, source, target]),
     ...plan.links.map(({ path, leadsTo }) => ['link', path, leadsTo]),
     ...Object.entries(plan.limits).map(([name, value]) => [name, String(value)]),
     ['end'],

@@ -1,17 +1,29 @@
 /** `npm run soak -- NAME [COUNT] [SEED]`: long runs that wear at what the tests touch once. */
+import { soakConsumer } from './audit/kill-consumer.js'
 import { soakKill } from './chaos/kill-soak.js'
 import { soakSignal } from './chaos/signal.js'
+import { soakTask } from './chaos/task.js'
 import { soakTwice } from './chaos/twice.js'
+import { soakTriton } from './inference/triton/soak.js'
 import { soakCurrent } from './mesh/current-soak.js'
+import { soakLaunch } from './sandbox/launch-soak.js'
 
-/** Each takes how often and a seed, and resolves to whether it was clean. */
-const soaks: Record<string, (count: number, seed: number) => Promise<boolean>> = {
-  kill: soakKill,
-  signal: soakSignal,
-  twice: soakTwice,
-  current: soakCurrent,
+interface Soak {
+  /** Takes how often and a seed, and resolves to whether it was clean. */
+  run(count: number, seed: number): Promise<boolean>
+  usually: number
 }
-const usual: Record<string, number> = { kill: 60, signal: 20, twice: 3, current: 1 }
+
+const soaks: Record<string, Soak> = {
+  kill: { run: soakKill, usually: 60 },
+  signal: { run: soakSignal, usually: 20 },
+  twice: { run: soakTwice, usually: 3 },
+  current: { run: soakCurrent, usually: 1 },
+  task: { run: soakTask, usually: 20 },
+  triton: { run: soakTriton, usually: 1 },
+  sandbox: { run: soakLaunch, usually: 20_000 },
+  consumer: { run: soakConsumer, usually: 300 },
+}
 
 const [name = '', count, seed] = process.argv.slice(2)
 const soak = soaks[name]
@@ -19,4 +31,4 @@ if (!soak) {
   process.stderr.write(`usage: npm run soak -- ${Object.keys(soaks).join('|')} [COUNT] [SEED]\n`)
   process.exit(2)
 }
-process.exitCode = (await soak(Number(count ?? usual[name]), Number(seed ?? 1))) ? 0 : 1
+process.exitCode = (await soak.run(Number(count ?? soak.usually), Number(seed ?? 1))) ? 0 : 1

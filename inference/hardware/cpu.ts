@@ -22,17 +22,16 @@ const rowSchema = z.object({ field: z.string(), data: z.string().nullish(), chil
 
 /** `lscpu -J`, of any util-linux: newer ones nest the rows. undefined for what is not that. */
 export function parseLscpu(text: string): Cpu | undefined {
-  const fields = new Map(rowsOf(parseJson(text)))
+  const rows = [...rowsOf(parseJson(text))]
+  const fields = new Map(rows)
   const number = (field: string): number | undefined => wholeNumber(fields.get(field))
   const threads = number('CPU(s)')
   const model = fields.get('Model name')
   if (threads === undefined || model === undefined) return undefined
-  const perSocket = number('Core(s) per socket') ?? number('Core(s) per cluster')
-  const sockets = number('Socket(s)') ?? number('Cluster(s)')
   return {
     model: model === '-' ? (fields.get('Vendor ID') ?? 'unknown') : model,
     threads,
-    cores: perSocket && sockets ? perSocket * sockets : undefined,
+    cores: coresOf(rows),
     numaNodes: number('NUMA node(s)'),
     flags: mattering(fields.get('Flags') ?? ''),
   }
@@ -52,6 +51,18 @@ export function parseCpuinfo(text: string): Cpu | undefined {
     numaNodes: undefined,
     flags: mattering(field('flags') ?? field('Features') ?? ''),
   }
+}
+
+/** Kinds of core that a machine mixes are listed one behind the other, each with its own counts. */
+function coresOf(rows: readonly [string, string][]): number | undefined {
+  const counts = (...fields: string[]): number[] =>
+    rows.flatMap(([field, data]) => (fields.includes(field) ? [wholeNumber(data) ?? Number.NaN] : []))
+  const groups = counts('Socket(s)', 'Cluster(s)')
+  const sum = counts('Core(s) per socket', 'Core(s) per cluster').reduce(
+    (total, each, i) => total + each * (groups[i] ?? 1),
+    0,
+  )
+  return sum > 0 ? sum : undefined
 }
 
 function* rowsOf(json: unknown): Iterable<[string, string]> {

@@ -6,6 +6,8 @@ import { arch, platform } from 'node:os'
 export interface Host {
   platform: string
   arch: string
+  /** CUDA_VISIBLE_DEVICES, where it is set: which GPUs this process may use. */
+  visibleGpus?: string | undefined
   /** undefined: there is no such file, or it may not be read. */
   file(path: string): Promise<string | undefined>
   /** Standard output; undefined: there is no such command, it failed, or it took longer than five seconds. */

@@ -15,11 +15,11 @@ export function parseMeminfo(text: string): Memory | undefined {
   return total === undefined || free === undefined ? undefined : { total, free }
 }
 
-/** The folder of this process in the v2 hierarchy or in v1's memory hierarchy, from /proc/self/cgroup. */
-export function parseCgroup(text: string): { version: 1 | 2; path: string } | undefined {
+/** The folder of this process in the v2 hierarchy or in v1's hierarchy of a controller, from /proc/self/cgroup. */
+export function parseCgroup(text: string, controller = 'memory'): { version: 1 | 2; path: string } | undefined {
   const lines = text.split('\n').map((line) => line.split(':'))
-  const memory = lines.find(([, controllers]) => controllers?.split(',').includes('memory'))
-  if (memory) return { version: 1, path: memory.slice(2).join(':') }
+  const own = lines.find(([, controllers]) => controllers?.split(',').includes(controller))
+  if (own) return { version: 1, path: own.slice(2).join(':') }
   const unified = lines.find(([id, controllers]) => id === '0' && controllers === '')
   return unified && { version: 2, path: unified.slice(2).join(':') }
 }

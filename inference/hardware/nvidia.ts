@@ -8,20 +8,57 @@ export interface NvidiaGpu {
   /** Bytes. */
   memoryTotal: number | undefined
   memoryFree: number | undefined
+  /** Watts that it may take. */
+  powerLimit: number | undefined
+  /** It is divided: its memory is that of its parts. */
+  isDivided: boolean
 }
 
-export const nvidiaFields = 'index,uuid,name,compute_cap,driver_version,memory.total,memory.free'
-export const nvidiaQuery = [`--query-gpu=${nvidiaFields}`, '--format=csv,noheader,nounits'] as const
+type Field = (typeof allFields)[number]
 
-/** The rows of `nvidia-smi` with `nvidiaQuery`; a line that is not such a row is no GPU. */
-export function parseNvidia(text: string): NvidiaGpu[] {
+const allFields = [
+  'index',
+  'uuid',
+  'name',
+  'compute_cap',
+  'driver_version',
+  'memory.total',
+  'memory.free',
+  'power.limit',
+  'mig.mode.current',
+] as const
+/** Drivers before 510 refuse a question with a field that they do not know. */
+const oldFields = allFields.filter((field) => field !== 'compute_cap' && field !== 'mig.mode.current')
+
+export const nvidiaQueries: readonly { fields: readonly Field[]; arguments: readonly string[] }[] = [
+  allFields,
+  oldFields,
+].map((fields) => ({
+  fields,
+  arguments: [`--query-gpu=${fields.join(',')}`, '--format=csv,noheader,nounits'],
+}))
+
+/** The rows of `nvidia-smi` for these fields; a line that is not such a row is no GPU. */
+export function parseNvidia(text: string, fields: readonly Field[] = allFields): NvidiaGpu[] {
   return text.split('\n').flatMap((line) => {
-    const [index, uuid, name, computeCapability, driver, total, free] = line
-      .split(',')
-      .map((field) => stated(field.trim()))
+    const values = line.split(',').map((field) => stated(field.trim()))
+    const value = (field: Field): string | undefined =>
+      fields.includes(field) ? values[fields.indexOf(field)] : undefined
+    const [index, uuid, name, power] = [value('index'), value('uuid'), value('name'), Number(value('power.limit'))]
     if (index === undefined || !/^\d+$/.test(index) || uuid === undefined || name === undefined) return []
-    const [memoryTotal, memoryFree] = [mebibytes(total), mebibytes(free)]
-    return [{ index: Number(index), uuid, name, computeCapability, driver, memoryTotal, memoryFree }]
+    return [
+      {
+        index: Number(index),
+        uuid,
+        name,
+        computeCapability: value('compute_cap'),
+        driver: value('driver_version'),
+        memoryTotal: mebibytes(value('memory.total')),
+        memoryFree: mebibytes(value('memory.free')),
+        powerLimit: power > 0 ? power : undefined,
+        isDivided: value('mig.mode.current') === 'Enabled',
+      },
+    ]
   })
 }
 

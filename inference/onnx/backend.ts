@@ -8,6 +8,7 @@ import {
   type ModelInfo,
 } from '../backend.js'
 import { lastUserText } from '../constrain/span.js'
+import type { Speed } from '../place.js'
 import { checkCall } from '../tool.js'
 import { ModelProcess, type ProcessOptions } from './process.js'
 import type { LoadTimes } from './protocol.js'
@@ -28,23 +29,27 @@ export interface LoadReport extends LoadTimes {
 export class OnnxBackend implements Backend {
   readonly model: ModelInfo
   readonly load: LoadReport
+  readonly speed: Speed
+  readonly slots: number
   private readonly options: ProcessOptions
   private process: Promise<ModelProcess>
   private disposed = false
 
-  private constructor(options: ProcessOptions, process: ModelProcess, model: ModelInfo, load: LoadReport) {
+  private constructor(options: ProcessOptions, started: Awaited<ReturnType<typeof ModelProcess.start>>, total: number) {
     this.options = options
-    this.process = Promise.resolve(process)
-    this.model = model
-    this.load = load
+    this.slots = options.slots
+    this.process = Promise.resolve(started.process)
+    this.model = started.model
+    this.load = { ...started.times, total }
+    this.speed = started.speed
   }
 
   /** Checks and loads a model folder. Throws MODEL_BROKEN, MODEL_FAILED. */
   static async open(given: OnnxOptions): Promise<OnnxBackend> {
     const options = { slots: 4, queue: 32, threads: 1, env: {}, loadMs: 120_000, ...given }
     const begun = performance.now()
-    const { process, model, times } = await ModelProcess.start(options)
-    return new OnnxBackend(options, process, model, { ...times, total: performance.now() - begun })
+    const started = await ModelProcess.start(options)
+    return new OnnxBackend(options, started, performance.now() - begun)
   }
 
   async *generate(request: GenerateRequest, signal?: AbortSignal): AsyncIterable<GenerateEvent> {

@@ -7,6 +7,7 @@ import { Vocabulary } from '../constrain/vocabulary.js'
 import { broken, openModel } from '../models.js'
 import { readConfig } from './config.js'
 import { Graph } from './graph.js'
+import { measureSpeed } from './measure.js'
 import type { FromChild, LoadTimes, ToChild, WireError } from './protocol.js'
 import { Scheduler } from './scheduler.js'
 import { type Loaded, Sequence } from './sequence.js'
@@ -36,13 +37,18 @@ async function load({ folder, slots, queue, threads }: ToChild & { type: 'load' 
       throw broken(folder, 'model.onnx', `onnxruntime does not load it (${messageOf(cause)})`, cause)
     })
     host = { loaded: { config, text, vocabulary, graph }, scheduler: new Scheduler(slots, queue) }
+    const loadedAt = performance.now()
+    const speed = await measureSpeed(graph, config.shape.context).catch((cause: unknown) => {
+      throw broken(folder, 'model.onnx', `its graph cannot be computed (${messageOf(cause)})`, cause)
+    })
     const times: LoadTimes = {
       modules,
       verify: verified - modules,
       text: ready - verified,
-      session: performance.now() - ready,
+      session: loadedAt - ready,
+      speed: performance.now() - loadedAt,
     }
-    send({ type: 'loaded', model: { ...config.info, digest: model.digest }, times })
+    send({ type: 'loaded', model: { ...config.info, digest: model.digest }, times, speed })
   } catch (thrown) {
     send({ type: 'broken', error: toWire(thrown, 'MODEL_BROKEN') })
   }

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { ClawmeshError } from '../../policies/errors.js'
 import { cancelled, type GenerateRequest, type ModelInfo } from '../backend.js'
+import type { Speed } from '../place.js'
 import { Inbox } from './inbox.js'
 import { type FromChild, fromChildSchema, fromWire, type LoadTimes, type ToChild } from './protocol.js'
 
@@ -51,16 +52,18 @@ export class ModelProcess {
   }
 
   /** Starts a process and loads the model. Throws MODEL_BROKEN, MODEL_FAILED. */
-  static async start(options: ProcessOptions): Promise<{ process: ModelProcess; model: ModelInfo; times: LoadTimes }> {
+  static async start(
+    options: ProcessOptions,
+  ): Promise<{ process: ModelProcess; model: ModelInfo; times: LoadTimes; speed: Speed }> {
     const { folder, slots, queue, threads, env, loadMs } = options
     const process = new ModelProcess(env)
     const timer = setTimeout(() => process.ended(`it did not load ${folder} within ${loadMs} ms`), loadMs)
     try {
-      const { model, times } = await new Promise<FromChild & { type: 'loaded' }>((resolve, reject) => {
+      const { model, times, speed } = await new Promise<FromChild & { type: 'loaded' }>((resolve, reject) => {
         process.loading = { resolve, reject }
         process.send({ type: 'load', folder, slots, queue, threads })
       })
-      return { process, model, times }
+      return { process, model, times, speed }
     } catch (thrown) {
       await process.stop()
       throw thrown

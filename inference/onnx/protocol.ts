@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { ClawmeshError, type ErrorCode, errorCodes } from '../../policies/errors.js'
 import { type GenerateRequest, generateEventSchema, modelInfoSchema } from '../backend.js'
+import { speedSchema } from '../place.js'
 
 /** From the node to the process that holds the model. */
 export type ToChild =
@@ -14,6 +15,8 @@ export const loadTimesSchema = z.object({
   verify: z.number(),
   text: z.number(),
   session: z.number(),
+  /** What measuring the speed took. */
+  speed: z.number(),
 })
 export type LoadTimes = z.infer<typeof loadTimesSchema>
 
@@ -27,7 +30,7 @@ export type WireError = z.infer<typeof wireErrorSchema>
 
 /** Back. Parsed on arrival: the process runs native code over a file that others made. */
 export const fromChildSchema = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('loaded'), model: modelInfoSchema, times: loadTimesSchema }),
+  z.object({ type: z.literal('loaded'), model: modelInfoSchema, times: loadTimesSchema, speed: speedSchema }),
   z.object({ type: z.literal('broken'), error: wireErrorSchema }),
   z.object({ type: z.literal('event'), id: z.int(), event: generateEventSchema }),
   z.object({ type: z.literal('failed'), id: z.int(), error: wireErrorSchema }),

@@ -1,5 +1,6 @@
 import { ClawmeshError } from '../../policies/errors.js'
 import type { GenerateEvent, GenerateRequest } from '../backend.js'
+import { AnswerReader } from '../chat/answer.js'
 import { type CallState, openCall } from '../constrain/automaton.js'
 import { ruleOf } from '../constrain/rule.js'
 import { lastUserText, spansOf } from '../constrain/span.js'
@@ -47,8 +48,12 @@ export class Sequence {
     this.emit = emit
     this.temperature = request.temperature
     this.random = seeded(request.seed ?? Math.floor(Math.random() * 0x1_0000_0000))
-    this.writer = request.tools ? callWriter(loaded, request, emit) : textWriter(loaded, emit)
-    this.pending = text.prompt(request.messages)
+    const writesText = request.tools === undefined || (config.calls !== 'compact' && text.takesTools)
+    const { ids, thinking } = writesText
+      ? text.conversation(request)
+      : { ids: text.prompt(request.messages), thinking: false }
+    this.writer = writesText ? textWriter(loaded, request, thinking, emit) : callWriter(loaded, request, emit)
+    this.pending = ids
     this.promptTokens = this.pending.length
     this.cache = graph.empty()
     if (this.promptTokens >= config.shape.context) throw tooLong(config, this.promptTokens)
@@ -75,6 +80,7 @@ export class Sequence {
     if (allowed.length === 0)
       throw new ClawmeshError('MODEL_FAILED', 'None of the offered tools can be called for this request.', {
         hint: 'Name the file or the text that the request is about.',
+        data: { unusable: true },
       })
     return allowed.length === 1 ? allowed[0] : undefined
   }
@@ -91,24 +97,41 @@ export class Sequence {
   }
 }
 
-/** Text until one of the model's end tokens. No other special token is ever written. */
-function textWriter({ config, text }: Loaded, emit: (event: GenerateEvent) => void): Writer {
+/** Text until one of the model's end tokens, with thoughts and calls told apart. No special token is written but those that mark them. */
+function textWriter(
+  { config, text }: Loaded,
+  { tools }: GenerateRequest,
+  thinking: boolean,
+  emit: (event: GenerateEvent) => void,
+): Writer {
   const { vocabulary, ends } = config.shape
   const special = new Set(text.special.values())
   const allowed = Array.from({ length: vocabulary }, (_, id) => id).filter(
-    (id) => ends.includes(id) || (!special.has(id) && text.spelling(id) !== undefined),
+    (id) => ends.includes(id) || text.marks.has(id) || (!special.has(id) && text.spelling(id) !== undefined),
   )
   const stream = new TextStream(text)
-  const give = (piece: string): void => {
-    if (piece !== '') emit({ type: 'token', text: piece })
+  const reader = new AnswerReader({ tools, thinking })
+  let calls = 0
+  const give = (parts: Exclude<GenerateEvent, { type: 'done' }>[]): void => {
+    for (const part of parts) {
+      if (part.type === 'call') calls++
+      emit(part)
+    }
   }
   return {
     allowed: () => allowed,
     take: (token) => {
-      give(ends.includes(token) ? stream.flush() : stream.push(token))
-      return ends.includes(token) ? 'stop' : undefined
+      const isEnd = ends.includes(token)
+      const mark = text.marks.get(token)
+      give(reader.push(isEnd || mark !== undefined ? stream.flush() + (mark ?? '') : stream.push(token)))
+      if (!isEnd) return undefined
+      give(reader.end())
+      return calls > 0 ? 'call' : 'stop'
     },
-    cut: () => give(stream.flush()),
+    cut: () => {
+      give(reader.push(stream.flush()))
+      give(reader.end())
+    },
   }
 }
 
@@ -131,6 +154,7 @@ function callWriter(loaded: Loaded, request: GenerateRequest, emit: (event: Gene
     cut: () => {
       throw new ClawmeshError('MODEL_FAILED', 'The tool call did not come to its end within the tokens it was given.', {
         hint: 'Raise maxTokens, or shorten the request.',
+        data: { unusable: true },
       })
     },
   }

@@ -1,7 +1,10 @@
 import { Template } from '@huggingface/jinja'
 import { Tokenizer } from '@huggingface/tokenizers'
 import type { ChatMessage } from '../backend.js'
+import { callMarks } from '../chat/call.js'
+import { type Reasoning, reasoningOf, withReasoning } from '../chat/reasoning.js'
 import { broken, isRecord, type OpenedModel } from '../models.js'
+import type { ToolSpec } from '../tool.js'
 
 /** The way from messages to tokens and back: tokenizer.json and the chat template of tokenizer_config.json. */
 export class Text {
@@ -11,6 +14,11 @@ export class Text {
   private readonly template: Template
   private readonly variables: Record<string, string>
   readonly special: ReadonlyMap<string, number>
+  /** Special tokens that a model writes to set thoughts and calls apart. */
+  readonly marks: ReadonlyMap<number, string>
+  /** The template shows tools to the model. */
+  readonly takesTools: boolean
+  private readonly reasoning: Reasoning
 
   /** Throws MODEL_BROKEN. */
   constructor(model: OpenedModel) {
@@ -28,6 +36,11 @@ export class Text {
     }
     const added = [...this.tokenizer.get_added_tokens_decoder()]
     this.special = new Map(added.map(([id, { content }]) => [content, id]))
+    this.marks = new Map(
+      [...this.special].flatMap(([content, id]) => (answerMarks.has(content) ? [[id, content] as const] : [])),
+    )
+    this.takesTools = /\btools\b/.test(template)
+    this.reasoning = reasoningOf(template)
     this.variables = Object.fromEntries(
       ['bos_token', 'eos_token', 'pad_token'].map((name) => [name, contentOf(config[name])]),
     )
@@ -38,16 +51,33 @@ export class Text {
    * token reaches the template as a placeholder and is put in afterwards, as plain text.
    */
   prompt(messages: readonly ChatMessage[], mark = ''): number[] {
+    return this.conversation({ messages }, mark).ids
+  }
+
+  /** `thinking`: the prompt ends inside a thought. */
+  conversation(
+    asked: {
+      messages: readonly ChatMessage[]
+      tools?: readonly ToolSpec[] | undefined
+      thinking?: boolean | undefined
+    },
+    mark = '',
+  ): { ids: number[]; thinking: boolean } {
+    const { messages, variables } = withReasoning(asked.messages, this.reasoning, asked.thinking)
     const shown = messages.map((message, i) =>
       this.isDangerous(message.content) ? { ...message, content: placeholder(i) } : message,
     )
-    const rendered = this.template.render({ ...this.variables, messages: shown, add_generation_prompt: true }) + mark
+    const given = { ...this.variables, ...variables, messages: shown, add_generation_prompt: true }
+    // Templates look for the shape of the OpenAI API.
+    const tools = asked.tools?.map((tool) => ({ type: 'function', function: tool }))
+    const rendered = this.template.render(tools ? { ...given, tools } : given) + mark
     // Split by a pattern with a group, every other piece is what the group captured: the index of a message.
-    return rendered.split(placeholders).flatMap((piece, i) => {
+    const ids = rendered.split(placeholders).flatMap((piece, i) => {
       const tokenizer = i % 2 === 1 ? this.plain : this.tokenizer
       const content = i % 2 === 1 ? (messages[Number(piece)]?.content ?? '') : piece
       return content === '' ? [] : tokenizer.encode(content, { add_special_tokens: false }).ids
     })
+    return { ids, thinking: /<think>\s*$/.test(rendered) }
   }
 
   private isDangerous(content: string): boolean {
@@ -64,6 +94,8 @@ export class Text {
     return this.tokenizer.id_to_token(id)
   }
 }
+
+const answerMarks = new Set(['<think>', '</think>', ...Object.entries(callMarks).flat()])
 
 // Private-use characters: a template that trims or upper-cases its contents leaves them alone.
 const placeholder = (index: number): string => `\u{10fffa}${index}\u{10fffb}`
@@ -101,6 +133,9 @@ export class TextStream {
   /** What was held back: the start of a character that never came to its end. */
   flush(): string {
     const before = this.text.decode(this.ids.slice(this.from, this.settled))
-    return this.text.decode(this.ids.slice(this.from)).slice(before.length)
+    const now = this.text.decode(this.ids.slice(this.from))
+    this.from = this.ids.length
+    this.settled = this.ids.length
+    return now.slice(before.length)
   }
 }

@@ -5,20 +5,40 @@ import type { ToolCall } from '../tool.js'
 import { malformed } from './sse.js'
 import { type Chunk, chunkSchema, errorSchema, type ToolCallDelta } from './wire.js'
 
+/** No token is longer than this in any vocabulary in use; with JSON around it, it takes this many bytes at most. */
+const charactersPerToken = 256
+const bytesPerToken = 4096
+/** For what a stream carries beside its tokens. */
+const bytesForFree = 65_536
+
+/** Passes a body on until it is longer than any answer of so many tokens. Throws MODEL_FAILED. */
+export async function* capped(body: AsyncIterable<Uint8Array>, maxTokens: number): AsyncIterable<Uint8Array> {
+  let size = 0
+  for await (const piece of body) {
+    size += piece.length
+    if (size > bytesForFree + maxTokens * bytesPerToken) throw endless(maxTokens)
+    yield piece
+  }
+}
+
 /**
  * The events of a streamed completion, from the data of its server-sent events. Calls come whole, once their last piece is there.
- * Throws MODEL_FAILED for an error in the stream, for what is no chunk, and for a stream that ends before the answer does.
+ * Throws MODEL_FAILED for an error in the stream, for what is no chunk, for a stream that ends before the answer does, and for one that goes on beyond
+ * `maxTokens`.
  */
-export async function* readAnswer(events: AsyncIterable<string>): AsyncIterable<GenerateEvent> {
+export async function* readAnswer(events: AsyncIterable<string>, maxTokens: number): AsyncIterable<GenerateEvent> {
   const calls: { name: string; written: string }[] = []
   let reason: string | undefined
   let usage: Usage | null = null
+  let written = 0
   for await (const data of events) {
     if (data.trim() === '[DONE]') break
     const chunk = parseChunk(data)
     if (chunk.usage) usage = { promptTokens: chunk.usage.prompt_tokens, outputTokens: chunk.usage.completion_tokens }
     // Only one answer is asked for; a second choice would be mixed into it.
     const [choice] = chunk.choices
+    written += lengthOf(choice?.delta)
+    if (written > maxTokens * charactersPerToken) throw endless(maxTokens)
     if (choice?.delta?.content) yield { type: 'token', text: choice.delta.content }
     for (const delta of choice?.delta?.tool_calls ?? []) append(calls, delta)
     reason = choice?.finish_reason ?? reason
@@ -30,6 +50,13 @@ export async function* readAnswer(events: AsyncIterable<string>): AsyncIterable<
   for (const call of calls) yield { type: 'call', call: toCall(call) }
   yield { type: 'done', reason: calls.length > 0 ? 'call' : reason === 'length' ? 'length' : 'stop', usage }
 }
+
+function lengthOf(delta: Chunk['choices'][number]['delta']): number {
+  const pieces = [delta?.content, ...(delta?.tool_calls ?? []).map((call) => call.function?.arguments)]
+  return pieces.reduce((sum, piece) => sum + (piece?.length ?? 0), 0)
+}
+
+const endless = (maxTokens: number) => malformed(`it goes on beyond the ${maxTokens} tokens that were asked for`)
 
 function parseChunk(data: string): Chunk {
   let json: unknown

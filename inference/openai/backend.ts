@@ -10,8 +10,9 @@ import {
 import { lastUserText } from '../constrain/span.js'
 import { checkCall } from '../tool.js'
 import { localBase } from './address.js'
-import { readAnswer } from './answer.js'
+import { capped, readAnswer } from './answer.js'
 import { type Deadlines, Exchange } from './exchange.js'
+import { distrust, nameIt } from './owner.js'
 import { listServer, type ServerKind } from './probe.js'
 import { serverSentEvents } from './sse.js'
 import { completionBody, type ListedModel } from './wire.js'
@@ -21,6 +22,8 @@ export interface OpenAiOptions {
   url: string
   /** The first that the server lists, if none is named. */
   model?: string
+  /** Nobody named the server, it was found: before each prompt it is looked who runs it now. */
+  found?: boolean
   deadlines?: Deadlines
 }
 
@@ -28,21 +31,24 @@ export interface OpenAiOptions {
 export class OpenAiBackend implements Backend {
   readonly model: ModelInfo
   private readonly base: string
+  private readonly found: boolean
   private readonly deadlines: Deadlines
   private readonly closing = new AbortController()
 
-  private constructor(base: string, model: ModelInfo, deadlines: Deadlines) {
+  private constructor(base: string, model: ModelInfo, { found, deadlines }: { found: boolean; deadlines: Deadlines }) {
     this.base = base
     this.model = model
+    this.found = found
     this.deadlines = deadlines
   }
 
-  /** Throws DENIED for a server elsewhere, MODEL_UNSUITED if it lacks the model, what Exchange throws if it does not answer. */
+  /** Throws DENIED for a server elsewhere or, if it was only found, of another user, MODEL_UNSUITED if it lacks the model, what Exchange throws if it does not answer. */
   static async open(options: OpenAiOptions): Promise<OpenAiBackend> {
-    const { url, model, deadlines = { silence: 120_000, total: 900_000 } } = options
+    const { url, model, found = false, deadlines = { silence: 120_000, total: 900_000 } } = options
+    if (found) await refuseStranger(localBase(url))
     const { base, kind, models } = await listServer(localBase(url), Math.min(5000, deadlines.silence))
     const listed = model === undefined ? models[0] : models.find(({ id }) => id === model || id === `${model}:latest`)
-    if (listed) return new OpenAiBackend(base, describe(listed, kind), deadlines)
+    if (listed) return new OpenAiBackend(base, describe(listed, kind), { found, deadlines })
     throw new ClawmeshError('MODEL_UNSUITED', `The model server at ${base} does not have ${model ?? 'any model'}.`, {
       hint: `It has: ${models.map(({ id }) => id).join(', ') || 'none'}.`,
     })
@@ -52,6 +58,7 @@ export class OpenAiBackend implements Backend {
     const checked = checkRequest(this.model, request)
     const { signal: closed } = this.closing
     if (closed.aborted) throw cancelled()
+    if (this.found) await refuseStranger(this.base)
     const either = signal ? AbortSignal.any([signal, closed]) : closed
     const exchange = new Exchange(`${this.base}/chat/completions`, this.deadlines, either)
     try {
@@ -60,7 +67,8 @@ export class OpenAiBackend implements Backend {
         headers: { 'content-type': 'application/json', accept: 'text/event-stream' },
         body: completionBody(this.model.name, checked),
       })
-      for await (const event of readAnswer(serverSentEvents(exchange.body(response)))) {
+      const body = capped(exchange.body(response), checked.maxTokens)
+      for await (const event of readAnswer(serverSentEvents(body), checked.maxTokens)) {
         if (event.type === 'call') checkCall(event.call, checked.tools ?? [], lastUserText(checked.messages))
         yield event
       }
@@ -72,6 +80,12 @@ export class OpenAiBackend implements Backend {
   async dispose(): Promise<void> {
     this.closing.abort()
   }
+}
+
+async function refuseStranger(base: string): Promise<void> {
+  const why = await distrust(base)
+  if (why === undefined) return
+  throw new ClawmeshError('DENIED', `The model server at ${base} gets no prompt: ${why}.`, { hint: nameIt })
 }
 
 function describe({ id, max_model_len, meta }: ListedModel, kind: ServerKind): ModelInfo {

@@ -1,6 +1,7 @@
 import { ClawmeshError } from '../../policies/errors.js'
 import { localBase } from './address.js'
 import { Exchange } from './exchange.js'
+import { distrust } from './owner.js'
 import { malformed } from './sse.js'
 import { type ListedModel, modelListSchema } from './wire.js'
 
@@ -11,6 +12,8 @@ export interface FoundServer {
   base: string
   kind: ServerKind
   models: readonly ListedModel[]
+  /** Why it is not to be used unless the person names it. */
+  distrust?: string
 }
 
 /** Where these servers listen if nobody says otherwise: Ollama; vLLM and NIM; llama.cpp. */
@@ -18,12 +21,22 @@ export const usualAddresses = ['http://127.0.0.1:11434', 'http://127.0.0.1:8000'
 
 /**
  * The model servers that answer on this machine within `ms`. `named` is one that the person named: it must be on this machine (DENIED) and
- * must answer (MODEL_FAILED, DEADLINE); the others are taken if they are there.
+ * must answer (MODEL_FAILED, DEADLINE); the others are told if they are there, with what speaks against them.
  */
-export async function probeServers(named: string | undefined, ms = 400): Promise<FoundServer[]> {
+export async function probeServers(
+  named: string | undefined,
+  ms = 400,
+  addresses: readonly string[] = usualAddresses,
+): Promise<FoundServer[]> {
   const asked = named === undefined ? [] : [await listServer(localBase(named), ms)]
-  const usual = usualAddresses.map(localBase).filter((base) => base !== asked[0]?.base)
-  const found = await Promise.allSettled(usual.map((base) => listServer(base, ms)))
+  const usual = addresses.map(localBase).filter((base) => base !== asked[0]?.base)
+  const found = await Promise.allSettled(
+    usual.map(async (base) => {
+      const server = await listServer(base, ms)
+      const why = await distrust(base)
+      return why === undefined ? server : { ...server, distrust: why }
+    }),
+  )
   return [...asked, ...found.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))]
 }
 

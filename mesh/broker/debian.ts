@@ -11,7 +11,7 @@ import type { BinarySearch } from './binary.js'
 const run = promisify(execFile)
 
 /** Downloads and unpacks into `folder`; resolves to the path of the binary. */
-export async function fetchDebianPackage(folder: string, { progress }: BinarySearch): Promise<string> {
+export async function fetchDebianPackage(folder: string, { progress, signal }: BinarySearch): Promise<string> {
   if (process.platform !== 'linux') throw new Error('this is not Debian')
   progress("Fetching Debian's nats-server package …")
   const lists = join(folder, 'lists')
@@ -26,8 +26,8 @@ export async function fetchDebianPackage(folder: string, { progress }: BinarySea
     ['Acquire::http::Timeout', '15'],
     ['Acquire::https::Timeout', '15'],
   ].flatMap(([name, value]) => ['-o', `${name}=${value}`])
-  await apt([...own, '-q', 'update'], folder)
-  await apt([...own, '-q', 'download', 'nats-server'], folder)
+  await apt([...own, '-q', 'update'], folder, signal)
+  await apt([...own, '-q', 'download', 'nats-server'], folder, signal)
   const archive = readdirSync(folder).find((name) => name.endsWith('.deb'))
   if (!archive) throw new Error('apt-get left no package')
   await run('dpkg', ['-x', join(folder, archive), join(folder, 'root')])
@@ -35,9 +35,9 @@ export async function fetchDebianPackage(folder: string, { progress }: BinarySea
 }
 
 /** Rejects with what apt itself says is wrong. */
-async function apt(args: string[], cwd: string): Promise<void> {
+async function apt(args: string[], cwd: string, signal: AbortSignal | undefined): Promise<void> {
   try {
-    await run('apt-get', args, { cwd, timeout: 120_000 })
+    await run('apt-get', args, { cwd, timeout: 120_000, ...(signal ? { signal } : {}) })
   } catch (cause) {
     if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT')
       throw new Error('there is no apt-get here', { cause })

@@ -27,12 +27,15 @@ const standardPatience: Patience = { answerMs: 10_000, stallMs: 10_000 }
 const mostBytes = 64 * 1024 * 1024
 
 /** Downloads, checks and unpacks into `folder`; resolves to the path of the binary. */
-export async function fetchRelease(folder: string, { releases, progress, patience }: BinarySearch): Promise<string> {
+export async function fetchRelease(
+  folder: string,
+  { releases, progress, patience, signal }: BinarySearch,
+): Promise<string> {
   const build = pinned[`${platform}-${arch}`]
   if (!build) throw new Error(`no digest is known for ${platform}-${arch}`)
   const stem = `nats-server-v${version}-${build.name}`
   progress(`Fetching nats-server ${version} …`)
-  const archive = await download(`${releases}/v${version}/${stem}.tar.gz`, patience ?? standardPatience)
+  const archive = await download(`${releases}/v${version}/${stem}.tar.gz`, patience ?? standardPatience, signal)
   const found = createHash('sha256').update(archive).digest('hex')
   if (found !== build.sha256) throw new Error(`the download has SHA-256 ${found}, not the pinned ${build.sha256}`)
   const file = join(folder, 'release.tar.gz')
@@ -41,12 +44,13 @@ export async function fetchRelease(folder: string, { releases, progress, patienc
   return join(folder, 'nats-server')
 }
 
-async function download(url: string, { answerMs, stallMs }: Patience): Promise<Uint8Array> {
+async function download(url: string, { answerMs, stallMs }: Patience, signal?: AbortSignal): Promise<Uint8Array> {
   const giveUp = new AbortController()
+  const either = signal ? AbortSignal.any([giveUp.signal, signal]) : giveUp.signal
   const within = (ms: number, why: string) => setTimeout(() => giveUp.abort(new Error(`${why} for ${ms / 1000} s`)), ms)
   let timer = within(answerMs, 'the download did not answer')
   try {
-    const response = await fetch(url, { signal: giveUp.signal })
+    const response = await fetch(url, { signal: either })
     if (!response.ok || !response.body) throw new Error(`the download answered ${response.status}`)
     const chunks: Uint8Array[] = []
     let size = 0

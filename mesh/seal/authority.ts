@@ -9,15 +9,18 @@ import { type Certificate, issueCertificate } from './certificate.js'
 import {
   type AgreementKey,
   agreementKey,
+  digest,
   fingerprint,
   fromHex,
   hex,
   randomBytes,
   type SigningKey,
   signingKey,
+  utf8,
 } from './keys.js'
 
-const day = 24 * 60 * 60 * 1000
+/** Long enough for a night without the authority, short enough that a stolen key whose revocation is kept from a node does not serve for long. */
+export const certificateLifeMs = 24 * 60 * 60 * 1000
 
 const key = (bytes: number) => z.string().regex(new RegExp(`^[0-9a-f]{${bytes * 2}}$`))
 
@@ -37,18 +40,20 @@ export interface Authority {
   readonly auditor: AgreementKey
   /** Known to every member and to nobody else: seals what is meant for all, such as the directory. */
   readonly meshKey: Uint8Array
+  /** Seals the journals of tasks; for supervisors. */
+  readonly tasksKey: Uint8Array
   certify(name: string, roles: readonly Role[], publicKey: Uint8Array, now: number): Certificate
 }
 
 /** A new authority that lives in memory only. */
-export function createAuthority(): Authority {
-  return authorityOf({ root: signingKey(), auditor: agreementKey(), meshKey: randomBytes(32) })
+export function createAuthority(lifeMs = certificateLifeMs): Authority {
+  return authorityOf(lifeMs, { root: signingKey(), auditor: agreementKey(), meshKey: randomBytes(32) })
 }
 
 /** Opens the authority kept in `folder`, or makes one there; its file can be read by its owner alone. */
-export function openAuthority(folder: string, now: number): Authority {
+export function openAuthority(folder: string, now: number, lifeMs = certificateLifeMs): Authority {
   const file = join(folder, 'authority.json')
-  if (existsSync(file)) return load(file, now)
+  if (existsSync(file)) return load(file, now, lifeMs)
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const keys = { root: signingKey(), auditor: agreementKey(), meshKey: randomBytes(32) }
   const stored: z.infer<typeof storedSchema> = {
@@ -60,10 +65,10 @@ export function openAuthority(folder: string, now: number): Authority {
     meshKey: hex(keys.meshKey),
   }
   writeWhole(file, JSON.stringify(stored, null, 2))
-  return authorityOf(keys)
+  return authorityOf(lifeMs, keys)
 }
 
-function load(file: string, now: number): Authority {
+function load(file: string, now: number, lifeMs: number): Authority {
   const stored = storedSchema.safeParse(parseJson(readFileSync(file, 'utf8')))
   if (!stored.success) {
     throw new ClawmeshError('UNAUTHENTIC', `The authority's key file ${file} is damaged.`, {
@@ -78,20 +83,24 @@ function load(file: string, now: number): Authority {
       { hint: "Set this machine's clock (for example with an NTP service) and start again." },
     )
   }
-  return authorityOf({
+  return authorityOf(lifeMs, {
     root: { publicKey: fromHex(keys.rootPublic), secretKey: fromHex(keys.rootSecret) },
     auditor: { publicKey: fromHex(keys.auditorPublic), secretKey: fromHex(keys.auditorSecret) },
     meshKey: fromHex(keys.meshKey),
   })
 }
 
-function authorityOf(keys: { root: SigningKey; auditor: AgreementKey; meshKey: Uint8Array }): Authority {
+function authorityOf(
+  lifeMs: number,
+  keys: { root: SigningKey; auditor: AgreementKey; meshKey: Uint8Array },
+): Authority {
   const mesh = fingerprint(keys.root.publicKey).slice(0, 16)
   return {
     mesh,
     ...keys,
+    tasksKey: digest(utf8('clawmesh tasks 1\0'), keys.root.secretKey),
     certify: (name, roles, publicKey, now) =>
-      issueCertificate({ mesh, name, publicKey, roles, notBefore: now, notAfter: now + 30 * day }, keys.root),
+      issueCertificate({ mesh, name, publicKey, roles, notBefore: now, notAfter: now + lifeMs }, keys.root),
   }
 }
 

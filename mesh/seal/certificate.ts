@@ -68,7 +68,7 @@ export function readCertificate(wire: Uint8Array, rootKey: Uint8Array, now?: num
   return certificate
 }
 
-function checkDates({ name, notBefore, notAfter }: CertificateBody, now: number): void {
+export function checkDates({ name, notBefore, notAfter }: CertificateBody, now: number): void {
   if (now + clockToleranceMs < notBefore) {
     throw new ClawmeshError(
       'CLOCK_SKEW',
@@ -79,6 +79,7 @@ function checkDates({ name, notBefore, notAfter }: CertificateBody, now: number)
   if (now - clockToleranceMs > notAfter) {
     throw new ClawmeshError('UNAUTHENTIC', `The certificate of node "${name}" ended at ${iso(notAfter)}.`, {
       hint: `If this machine's clock (${iso(now)}) is right, start the node again while the authority is up: it renews the certificate.`,
+      data: { expired: true },
     })
   }
 }

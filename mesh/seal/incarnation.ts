@@ -8,7 +8,7 @@ import { ClawmeshError } from '../../policies/errors.js'
 import { binary, decode, encode } from '../codec.js'
 import { type Certificate, readCertificate } from './certificate.js'
 import type { Credentials } from './credentials.js'
-import { type AgreementKey, agreementKey, fingerprint, sign, verifies } from './keys.js'
+import { type AgreementKey, agreementKey, fingerprint, type SigningKey, sign, verifies } from './keys.js'
 
 /** What others know of a run. */
 export interface Peer {
@@ -31,9 +31,15 @@ const announcementSchema = z.tuple([binary, binary, binary])
 
 export function beginIncarnation({ certificate, signing }: Credentials): Incarnation {
   const agreement = agreementKey()
-  const signature = sign('incarnation', signedPart(certificate.wire, agreement.publicKey), signing)
-  const announcement = encode([certificate.wire, agreement.publicKey, signature])
-  return { id: fingerprint(announcement), certificate, agreement, agreementPublic: agreement.publicKey, announcement }
+  const announcement = announce(certificate, agreement.publicKey, signing)
+  const id = idOf(certificate, agreement.publicKey)
+  return { id, certificate, agreement, agreementPublic: agreement.publicKey, announcement }
+}
+
+/** The same run under a renewed certificate: the same key and address, with newer papers. */
+export function announce(certificate: Certificate, agreementPublic: Uint8Array, signing: SigningKey): Uint8Array {
+  const signature = sign('incarnation', signedPart(certificate.wire, agreementPublic), signing)
+  return encode([certificate.wire, agreementPublic, signature])
 }
 
 export function readAnnouncement(announcement: Uint8Array, rootKey: Uint8Array, now: number): Peer {
@@ -45,7 +51,9 @@ export function readAnnouncement(announcement: Uint8Array, rootKey: Uint8Array, 
   if (!verifies('incarnation', signedPart(wire, agreementPublic), signature, certificate.publicKey)) {
     throw new ClawmeshError('UNAUTHENTIC', `A node announced itself as "${certificate.name}" without its signing key.`)
   }
-  return { id: fingerprint(announcement), certificate, agreementPublic }
+  return { id: idOf(certificate, agreementPublic), certificate, agreementPublic }
 }
+
+const idOf = ({ publicKey }: Certificate, agreementPublic: Uint8Array) => fingerprint(publicKey, agreementPublic)
 
 const signedPart = (wire: Uint8Array, agreementPublic: Uint8Array) => encode([wire, agreementPublic])

@@ -87,6 +87,7 @@ class MemoryBucket implements Bucket {
 class MemoryLog implements AppendLog {
   readonly #stored: Stored[] = []
   readonly #ids = new Set<string>()
+  readonly #waiting = new Set<() => void>()
 
   async append(subject: string, id: string, bytes: Uint8Array): Promise<void> {
     if (this.#ids.has(id)) return
@@ -95,10 +96,35 @@ class MemoryLog implements AppendLog {
     }
     this.#ids.add(id)
     this.#stored.push({ sequence: this.#stored.length + 1, subject, bytes: bytes.slice() })
+    for (const tell of [...this.#waiting]) tell()
   }
 
-  async *read(): AsyncIterable<Stored> {
-    yield* this.#stored.slice()
+  async *read(from = 1): AsyncIterable<Stored> {
+    yield* this.#stored.slice(from - 1)
+  }
+
+  async *follow(from: number, signal: AbortSignal): AsyncIterable<Stored> {
+    for (let next = from; !signal.aborted; ) {
+      yield* this.#stored.slice(next - 1)
+      next = Math.max(next, this.#stored.length + 1)
+      if (this.#stored.length < next) await this.#grows(signal)
+    }
+  }
+
+  async last(): Promise<number> {
+    return this.#stored.length
+  }
+
+  #grows(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        this.#waiting.delete(done)
+        signal.removeEventListener('abort', done)
+        resolve()
+      }
+      this.#waiting.add(done)
+      signal.addEventListener('abort', done)
+    })
   }
 }
 

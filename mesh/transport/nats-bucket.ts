@@ -1,5 +1,5 @@
-import { JetStreamApiError, StorageType } from '@nats-io/jetstream'
-import { type KV, Kvm, type KvWatchEntry } from '@nats-io/kv'
+import { DeliverPolicy, JetStreamApiError, type JetStreamClient, jetstream, StorageType } from '@nats-io/jetstream'
+import { type KV, Kvm } from '@nats-io/kv'
 import { ClosedConnectionError, type NatsConnection } from '@nats-io/transport-node'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { Bucket, Entry, Subscription } from './transport.js'
@@ -7,6 +7,8 @@ import type { Bucket, Entry, Subscription } from './transport.js'
 type OnConnection = (listener: (connected: boolean) => void) => void
 
 const wrongRevision = 10071
+/** Set on what is no put: a delete or a purge. */
+const operationHeader = 'KV-Operation'
 
 export async function provideBucket(connection: NatsConnection, name: string): Promise<void> {
   await reachable(() => new Kvm(connection).create(name, { history: 1, storage: StorageType.File }))
@@ -17,15 +19,29 @@ export async function openNatsBucket(
   name: string,
   onConnection: OnConnection,
 ): Promise<Bucket> {
-  return new NatsBucket(await reachable(() => new Kvm(connection).open(name)), onConnection)
+  const kv = await reachable(() => new Kvm(connection).open(name))
+  return new NatsBucket({ kv, name, jetstream: jetstream(connection), onConnection })
+}
+
+interface NatsBucketParts {
+  kv: KV
+  name: string
+  jetstream: JetStreamClient
+  onConnection: OnConnection
 }
 
 class NatsBucket implements Bucket {
   readonly #kv: KV
+  readonly #jetstream: JetStreamClient
+  readonly #stream: string
+  readonly #subjects: string
   readonly #onConnection: OnConnection
 
-  constructor(kv: KV, onConnection: OnConnection) {
+  constructor({ kv, name, jetstream: client, onConnection }: NatsBucketParts) {
     this.#kv = kv
+    this.#jetstream = client
+    this.#stream = `KV_${name}`
+    this.#subjects = `$KV.${name}.`
     this.#onConnection = onConnection
   }
 
@@ -54,22 +70,18 @@ class NatsBucket implements Bucket {
   }
 
   /**
-   * A watch lives in the broker's memory and ends with it, so it is begun anew after each reconnection, and all that the bucket holds comes
-   * again: `changed` must bear to hear of an entry twice.
+   * A watch lives in the broker's memory: it is deleted when it is no longer wanted, ends with the broker, and is forgotten by it five minutes after its
+   * watcher died. So it is begun anew after each reconnection, and all that the bucket holds comes again: `changed` must bear to hear of an entry twice.
    */
   async watch(changed: (entry: Entry) => void): Promise<Subscription> {
-    let current: { stop(): void } | undefined
+    let current: Watch | undefined
     let ended = false
     const begin = async () => {
-      const isEmpty = (await this.#kv.status()).values === 0
-      const entries = await this.#kv.watch()
-      current?.stop()
-      current = entries
-      if (ended) return entries.stop()
-      await new Promise<void>((ready) => {
-        if (isEmpty) ready()
-        void follow(entries, changed, ready)
-      })
+      const next = await this.#beginWatch(changed)
+      current?.end()
+      current = next
+      if (ended) return next.end()
+      await next.ready
     }
     await reachable(begin)
     let sawFirst = false
@@ -81,23 +93,49 @@ class NatsBucket implements Bucket {
     return {
       unsubscribe: () => {
         ended = true
-        current?.stop()
+        current?.end()
+      },
+    }
+  }
+
+  /** The client's own watch would leave its consumer in the broker's store. */
+  async #beginWatch(changed: (entry: Entry) => void): Promise<Watch> {
+    const wanted = {
+      deliver_policy: DeliverPolicy.LastPerSubject,
+      filter_subjects: `${this.#subjects}>`,
+      mem_storage: true,
+    }
+    const consumer = await this.#jetstream.consumers.getPushConsumer(this.#stream, wanted)
+    let waiting = (await consumer.info(true)).num_pending
+    let isReady: () => void
+    const ready = new Promise<void>((resolve) => {
+      isReady = resolve
+      if (waiting === 0) resolve()
+    })
+    const messages = await consumer.consume({
+      callback: ({ subject, headers, data, seq }) => {
+        const isGone = headers?.has(operationHeader) === true
+        changed({ key: subject.slice(this.#subjects.length), value: isGone ? undefined : data, revision: seq })
+        waiting -= 1
+        if (waiting <= 0) isReady()
+      },
+    })
+    void messages.closed().then(() => isReady())
+    return {
+      ready,
+      end: () => {
+        messages.stop()
+        // One that the broker has forgotten, or cannot be told of, needs no deleting.
+        consumer.delete().catch(() => undefined)
       },
     }
   }
 }
 
-/** `ready` is called when all that stood in the bucket at the start has been passed on. */
-async function follow(
-  entries: AsyncIterable<KvWatchEntry>,
-  changed: (entry: Entry) => void,
-  ready: () => void,
-): Promise<void> {
-  for await (const { key, value, revision, operation, isUpdate } of entries) {
-    changed({ key, value: operation === 'PUT' ? value : undefined, revision })
-    if (isUpdate) ready()
-  }
-  ready()
+interface Watch {
+  /** All that stood in the bucket at the start has been passed on. */
+  readonly ready: Promise<void>
+  end(): void
 }
 
 /** JetStream comes up a little after the connection: tries again until it answers. */

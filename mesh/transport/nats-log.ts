@@ -1,20 +1,30 @@
 import {
   DeliverPolicy,
+  JetStreamApiError,
   type JetStreamClient,
+  type JetStreamManager,
   jetstream,
   jetstreamManager,
   RetentionPolicy,
   StorageType,
+  type StreamState,
 } from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/transport-node'
 import { ClawmeshError } from '../../policies/errors.js'
-import { reachable } from './nats-bucket.js'
+import { reachable, unreachable } from './nats-bucket.js'
 import type { AppendLog, Stored } from './transport.js'
 
 const second = 1_000_000_000
 
+const streamNotFound = 10059
+
 const deliverWithinMs = 1500
 const emptyBatches = 2
+
+const guardMs = 1000
+const answerWithinMs = 1500
+/** A broker that is killed and started again stays away for less than this many looks. */
+const unansweredAllowed = 4
 
 /** A stream that no client can delete from or purge. Options are read back: an old server drops what it does not know. */
 export async function provideLog(connection: NatsConnection, stream: string, subjects: string): Promise<void> {
@@ -52,30 +62,119 @@ export class NatsLog implements AppendLog {
     await reachable(() => this.#jetstream.publish(subject, bytes, { msgID: id, timeout: 2000 }), 1)
   }
 
-  async *read(): AsyncIterable<Stored> {
+  async *read(from = 1): AsyncIterable<Stored> {
     const manager = await reachable(() => jetstreamManager(this.#connection))
-    const { state } = await reachable(() => manager.streams.info(this.#stream))
-    if (state.messages === 0) return
-    for (let next = state.first_seq, empty = 0; next <= state.last_seq && empty < emptyBatches; ) {
-      const from = next
-      const batch = await reachable(() => this.#batch(from, state.last_seq))
+    const state = await reachable(() => stateOf(manager, this.#stream))
+    // A stream that is gone holds nothing: whoever verifies misses its records, and says so.
+    if (!state || state.messages === 0) return
+    for (let next = Math.max(from, state.first_seq), empty = 0; next <= state.last_seq && empty < emptyBatches; ) {
+      const begin = next
+      const batch = await reachable(() => this.#batch(begin, state.last_seq))
       yield* batch
-      next = (batch.at(-1)?.sequence ?? from - 1) + 1
+      next = (batch.at(-1)?.sequence ?? begin - 1) + 1
       // A broker that was started again needs a moment. A store that was damaged promises messages that it can never deliver: they are missing, and
       // whoever verifies will say so.
       empty = batch.length === 0 ? empty + 1 : 0
     }
   }
 
+  async *follow(from: number, signal: AbortSignal): AsyncIterable<Stored> {
+    const options = { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: from }
+    const consumer = await reachable(() => this.#jetstream.consumers.get(this.#stream, options))
+    const messages = await reachable(() => consumer.consume({ max_messages: 1000, expires: 5000 }))
+    let read = from - 1
+    let failure: ClawmeshError | undefined
+    const stop = () => messages.stop()
+    signal.addEventListener('abort', stop)
+    if (signal.aborted) stop()
+    const guard = this.#guard(
+      () => read,
+      (error) => {
+        failure = error
+        stop()
+      },
+    )
+    try {
+      for await (const { seq, subject, data } of messages) {
+        if (signal.aborted || failure) break
+        yield { sequence: seq, subject, bytes: data }
+        read = seq
+      }
+    } finally {
+      clearInterval(guard)
+      signal.removeEventListener('abort', stop)
+      messages.stop()
+      consumer.delete().catch(() => undefined)
+    }
+    if (failure && !signal.aborted) throw failure
+  }
+
+  async last(): Promise<number> {
+    const manager = await reachable(() => jetstreamManager(this.#connection))
+    return (await reachable(() => stateOf(manager, this.#stream)))?.last_seq ?? 0
+  }
+
+  /** A consumer waits for ever, for a stream that was cut as for a broker that is gone: somebody must look. */
+  #guard(read: () => number, failed: (error: ClawmeshError) => void): NodeJS.Timeout {
+    let looking = false
+    let unanswered = 0
+    const look = async () => {
+      const before = read()
+      const manager = await jetstreamManager(this.#connection, { timeout: answerWithinMs, checkAPI: false })
+      const last = (await stateOf(manager, this.#stream))?.last_seq ?? 0
+      unanswered = 0
+      if (last < before) failed(cut(last, before))
+    }
+    return setInterval(() => {
+      if (looking) return
+      looking = true
+      look()
+        .catch((error: unknown) => {
+          unanswered += 1
+          if (unanswered >= unansweredAllowed || this.#connection.isClosed()) failed(unreachable(error))
+        })
+        .finally(() => {
+          looking = false
+        })
+    }, guardMs)
+  }
+
   /** Under a reader of its own: one that the broker forgot in a restart fails this batch alone, and the batch is read again. */
   async #batch(from: number, last: number): Promise<Stored[]> {
     const options = { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: from }
     const consumer = await this.#jetstream.consumers.get(this.#stream, options)
-    const found: Stored[] = []
-    for await (const { seq, subject, data } of await consumer.fetch({ max_messages: 500, expires: deliverWithinMs })) {
-      if (seq <= last) found.push({ sequence: seq, subject, bytes: data })
-      if (seq >= last) break
+    try {
+      const found: Stored[] = []
+      for await (const { seq, subject, data } of await consumer.fetch({
+        max_messages: 500,
+        expires: deliverWithinMs,
+      })) {
+        if (seq <= last) found.push({ sequence: seq, subject, bytes: data })
+        if (seq >= last) break
+      }
+      return found
+    } finally {
+      consumer.delete().catch(() => undefined)
     }
-    return found
+  }
+}
+
+/** What a reader says who finds less than it had read before. */
+export function cut(last: number, read: number): ClawmeshError {
+  return new ClawmeshError(
+    'AUDIT_BROKEN',
+    `The audit stream ends at message ${last}; it was read up to message ${read} before.`,
+    {
+      hint: 'It was cut or put back to an earlier state. Run `clawmesh audit verify`, and keep what was exported.',
+    },
+  )
+}
+
+async function stateOf(manager: JetStreamManager, stream: string): Promise<StreamState | undefined> {
+  try {
+    return (await manager.streams.info(stream)).state
+  } catch (error) {
+    if (error instanceof JetStreamApiError && error.code === streamNotFound) return undefined
+    throw error
   }
 }

@@ -1,28 +1,42 @@
 /** The mesh over a NATS server: core subjects for messages, a key-value bucket for the directory, a stream for the audit log. */
-import { connect, type NatsConnection, nkeyAuthenticator } from '@nats-io/transport-node'
+import { AuthorizationError, connect, jwtAuthenticator, type NatsConnection } from '@nats-io/transport-node'
+import { z } from 'zod'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { Addresses } from '../address.js'
+import type { BrokerUser } from '../broker/accounts.js'
 import { openNatsBucket, provideBucket, unreachable } from './nats-bucket.js'
 import { NatsLog, provideLog } from './nats-log.js'
 import type { AppendLog, Bucket, Receive, Subscription, Transport } from './transport.js'
 
+const claimsAnswer = z.object({ error: z.object({ description: z.string().optional() }).optional() })
+
 const connectWithinMs = 10_000
+const letInWithinMs = 2000
 const reachWithinMs = 10_000
 
-export interface NatsOptions {
+/** What one needs to reach a broker. */
+export interface NatsAccess {
   servers: string[]
-  /** An nkey user seed: proves who connects without a secret crossing the wire. */
-  seed: string
+  /** Proves who connects without a secret crossing the wire. */
+  user: BrokerUser
+  /** The certificate of the mesh's own TLS authority (PEM): whoever shows one signed by it is the broker, at whatever address. */
+  tlsAuthority?: string | undefined
+}
+
+export interface NatsOptions extends NatsAccess {
+  /** What the broker's log calls the connection. */
   name: string
 }
 
 /** Tries for a few seconds: a broker that has just been started again lets nobody in for a moment. */
 export async function connectNats(options: NatsOptions): Promise<NatsTransport> {
-  for (const until = performance.now() + connectWithinMs; ; ) {
+  for (const began = performance.now(); ; ) {
     try {
       return new NatsTransport(await connectOnce(options))
     } catch (cause) {
-      if (performance.now() > until) {
+      const tried = performance.now() - began
+      if (cause instanceof AuthorizationError && tried > letInWithinMs) throw turnedAway(options, cause)
+      if (tried > connectWithinMs) {
         throw new ClawmeshError('BROKER_UNAVAILABLE', `No NATS server lets us in at ${options.servers.join(', ')}.`, {
           hint: 'Check that it runs and that this node belongs to its mesh.',
           cause,
@@ -33,11 +47,25 @@ export async function connectNats(options: NatsOptions): Promise<NatsTransport> 
   }
 }
 
-function connectOnce({ servers, seed, name }: NatsOptions): Promise<NatsConnection> {
+const turnedAway = ({ servers }: NatsOptions, cause: Error) =>
+  new ClawmeshError(
+    'DENIED',
+    `The broker at ${servers.join(', ')} knows this user no more: it was revoked or has expired.`,
+    {
+      hint: 'Ask whoever runs the mesh for an invitation (`clawmesh invite`) and join again.',
+      cause,
+    },
+  )
+
+function connectOnce({ servers, user, name, tlsAuthority }: NatsOptions): Promise<NatsConnection> {
+  // Names of machines say nothing here: the mesh's authority certifies brokers and nothing else.
+  const tls = tlsAuthority === undefined ? undefined : { ca: tlsAuthority, checkServerIdentity: () => undefined }
   return connect({
     servers,
     name,
-    authenticator: nkeyAuthenticator(new TextEncoder().encode(seed)),
+    authenticator: jwtAuthenticator(user.token, new TextEncoder().encode(user.seed)),
+    ...(user.inbox === undefined ? {} : { inboxPrefix: user.inbox }),
+    ...(tls ? { tls } : {}),
     maxReconnectAttempts: -1,
     reconnectTimeWait: 100,
     reconnectJitter: 50,
@@ -97,9 +125,50 @@ export class NatsTransport implements Transport {
     listener(this.#connected)
   }
 
-  /** Makes the bucket and the stream of a mesh if they are not there. Only the authority may. */
-  async provide(addresses: Addresses): Promise<void> {
+  /** Resolves when the connection has ended for good, with the reason if it was not closed by us: the broker turned this user away. */
+  async ended(): Promise<Error | undefined> {
+    const reason = await this.#connection.closed()
+    return reason ?? undefined
+  }
+
+  /** Asks whoever answers on a subject, outside the mesh's own messages. */
+  async ask(subject: string, bytes: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
+    try {
+      return (await this.#connection.request(subject, bytes, { timeout: timeoutMs })).data
+    } catch (cause) {
+      throw unreachable(cause)
+    }
+  }
+
+  async answer(subject: string, reply: (bytes: Uint8Array) => Promise<Uint8Array>): Promise<Subscription> {
+    const subscription = this.#connection.subscribe(subject, {
+      callback: (error, message) => {
+        if (!error) void reply(message.data).then((bytes) => message.respond(bytes))
+      },
+    })
+    await this.#reached()
+    return { unsubscribe: () => subscription.unsubscribe() }
+  }
+
+  /** Tells the broker that an account has changed: at once, and without a restart. Only a user of its own account may. */
+  async changeAccount(token: string): Promise<void> {
+    const answer = await this.ask('$SYS.REQ.CLAIMS.UPDATE', new TextEncoder().encode(token), reachWithinMs)
+    const { error } = claimsAnswer.parse(JSON.parse(new TextDecoder().decode(answer)))
+    if (error === undefined) return
+    throw new ClawmeshError(
+      'BROKER_UNAVAILABLE',
+      `The broker did not take the change: ${error.description ?? 'no reason'}.`,
+    )
+  }
+
+  /** Makes the buckets of a mesh if they are not there. Only the authority may. */
+  async provideBuckets(addresses: Addresses): Promise<void> {
     await provideBucket(this.#connection, addresses.directory)
+    await provideBucket(this.#connection, addresses.tasks)
+  }
+
+  /** Makes the audit stream of a mesh if it is not there, in the account of this connection. */
+  async provideAudit(addresses: Addresses): Promise<void> {
     await provideLog(this.#connection, addresses.auditStream, addresses.auditSubjects)
   }
 

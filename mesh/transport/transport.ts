@@ -50,6 +50,13 @@ export interface Stored {
 export interface AppendLog {
   /** Resolves when the stream holds it. The same `id` again is answered, not stored twice. */
   append(subject: string, id: string, bytes: Uint8Array): Promise<void>
-  /** Everything stored at the moment of the call, oldest first. */
-  read(): AsyncIterable<Stored>
+  /** Everything stored at the moment of the call, from that message on (left out: from the first), oldest first. */
+  read(from?: number): AsyncIterable<Stored>
+  /**
+   * The same, and then whatever comes, until `signal` says enough. Throws AUDIT_BROKEN if the stream becomes shorter than what was read of it, and
+   * BROKER_UNAVAILABLE if the broker stays away.
+   */
+  follow(from: number, signal: AbortSignal): AsyncIterable<Stored>
+  /** The position of the last message; 0 if there is none. */
+  last(): Promise<number>
 }

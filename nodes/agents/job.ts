@@ -1,17 +1,23 @@
 /**
  * The supervisor's side of a task: plan, hand the parts out, take lost ones back, let three agents vote, answer. What it decides is on the audit stream
- * before it acts on it.
+ * before it acts on it, and each step is in the task's journal: a job that was cut off goes on with the first that is not.
  */
-import { randomUUID } from 'node:crypto'
+import { createHash } from 'node:crypto'
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
+import { z } from 'zod'
 import type { MeshNode } from '../../mesh/index.js'
-import { ClawmeshError } from '../../policies/errors.js'
+import type { Task } from '../../mesh/task/task.js'
+import type { Tasks } from '../../mesh/task/tasks.js'
+import { ClawmeshError, type ErrorCode } from '../../policies/errors.js'
 import { wasKilled } from './killed.js'
 import { addUp, euros, type Ledger, readCheckedFile } from './ledger.js'
-import { type Part, planRequest } from './plan.js'
+import { listed, type Part, planRequest, planSchema } from './plan.js'
+import { sayWhileWaiting } from './progress.js'
 import { inTurn } from './turn.js'
 import { type Ballot, majority, type Result } from './vote.js'
-import { CastVote, type LedgerBallot } from './voter.js'
-import { DoPart, type Report } from './worker.js'
+import { ballotSchema, CastVote, type LedgerBallot } from './voter.js'
+import { DoPart, type Report, reportSchema } from './worker.js'
 
 export interface Job {
   request: string
@@ -21,14 +27,14 @@ export interface Job {
   workers: string[]
   signal: AbortSignal
   progress: (text: string) => void
+  /** How often to say that something still goes on; every 10 s unless told. */
+  sayEveryMs?: number
 }
 
-export interface Done {
-  part: Part
-  /** Undefined: it failed, for the reason given. */
-  report: Report | undefined
-  reason: string
-}
+/** Either what a worker reported, or why there is no report. */
+export type Done =
+  | { part: Part; report: Report; error?: undefined }
+  | { part: Part; report?: undefined; error: ClawmeshError }
 
 export interface LedgerVote {
   total: Result<number>
@@ -38,7 +44,8 @@ export interface LedgerVote {
 
 export interface JobResult {
   task: string
-  ok: boolean
+  /** Undefined: it is done. Otherwise what it lacks. */
+  error: ClawmeshError | undefined
   answer: string
   parts: Done[]
   ledger: Ledger | undefined
@@ -49,34 +56,118 @@ const partTimeoutMs = 120_000
 const voteTimeoutMs = 240_000
 const attempts = 5
 const partsAtOnce = 2
+const patienceMs = 10_000
 
-export async function runJob(node: MeshNode, job: Job): Promise<JobResult> {
-  const task = randomUUID()
+/** What a task of this kind is about, as its journal keeps it. */
+export interface Asked {
+  request: string
+  workspace: string
+  /** Hash of what the answer depends on: each file's path, size and time of change, and the policy. */
+  basis: string
+}
+
+export function askedOf(request: string, workspace: string, files: () => string[], policy = ''): Asked {
+  const hash = createHash('sha256').update(policy)
+  for (const file of listed(files)) {
+    const { size, mtimeMs } = statSync(join(workspace, file), { throwIfNoEntry: false }) ?? { size: -1, mtimeMs: 0 }
+    hash.update(`\0${file}\0${size}\0${mtimeMs}`)
+  }
+  return { request, workspace, basis: hash.digest('hex') }
+}
+
+const ofAsked = z.object({ request: z.string(), workspace: z.string(), basis: z.string() })
+
+/** Goes on with what was asked before and cut off; otherwise begins. What was begun on other files or under another policy is not gone on with. */
+export async function takeUp(tasks: Tasks, asked: Asked, progress: Job['progress']): Promise<Task> {
+  for (const { id, state, facts, steps } of await tasks.list()) {
+    const before = ofAsked.safeParse(facts).data
+    const isCutOff = state === 'unfinished' || state === 'in doubt'
+    if (!isCutOff || before?.request !== asked.request || before.workspace !== asked.workspace) continue
+    if (before.basis === asked.basis) {
+      const done = steps.filter((step) => step.state === 'done').length
+      progress(`this was asked before and cut off: task ${id} goes on, ${done} of its steps are done`)
+      return tasks.resume(id)
+    }
+    progress(`task ${id} was cut off, and the files or the policy have changed since: it is begun anew`)
+    await (await tasks.resume(id)).end({ ok: false, answer: 'The files or the policy changed before it could go on.' })
+  }
+  return tasks.begin({ ...asked })
+}
+
+/** The task ends with the job. If the job is cut off from outside, it goes on when the same is asked again; if a person stops it, it does not. */
+export async function runJob(node: MeshNode, task: Task, job: Job): Promise<JobResult> {
+  try {
+    const result = await work(node, task, job)
+    await task.end({ ok: result.error === undefined, answer: result.answer })
+    return result
+  } catch (thrown) {
+    const error = ClawmeshError.from(thrown)
+    const isCutOff = error.retry || cutsOff.has(error.code)
+    if (!isCutOff || wasWithdrawn(job.signal))
+      await task.end({ ok: false, answer: error.message }).catch(() => undefined)
+    throw thrown
+  }
+}
+
+const cutsOff = new Set<ErrorCode>(['CANCELLED', 'FENCED', 'IN_DOUBT', 'INTERNAL'])
+
+const wasWithdrawn = ({ reason }: AbortSignal): boolean =>
+  reason instanceof ClawmeshError && reason.data['signal'] === 'SIGINT'
+
+async function work(node: MeshNode, task: Task, job: Job): Promise<JobResult> {
   const note = (kind: Parameters<MeshNode['note']>[0], facts: Record<string, unknown>) =>
-    node.audit.intend({ kind, trace: task, actor: 'supervisor', facts })
-  await note('task.started', { request: job.request })
-  const plan = planRequest(job.request, job.files)
-  await note('task.planned', { ...plan })
+    node.audit.intend({ kind, trace: task.id, actor: 'supervisor', facts })
+  await note(task.isResumed ? 'task.resumed' : 'task.started', { request: job.request })
+  const plan = await task.step('plan', { result: planSchema, repeatable: true }, async () => {
+    const planned = planRequest(job.request, job.files)
+    await note('task.planned', { ...planned })
+    return planned
+  })
   const parts = [...plan.collective, ...plan.single]
-  job.progress(`${parts.length} part${parts.length > 1 ? 's' : ''} for ${job.workers.length} workers`)
-  const done = await inTurn(parts, job.workers.length * partsAtOnce, (part, index) =>
-    doPart(node, job, task, part, index),
-  )
+  const done = await doParts(node, task, job, parts)
   const checked = done.flatMap(({ part, report }) =>
     report && part.file !== undefined ? (readCheckedFile(part.file, report) ?? []) : [],
   )
   const isLedger = plan.collective.length > 0 && checked.length === plan.collective.length
   const ledger = isLedger ? addUp(checked) : undefined
-  const vote = ledger ? await holdVote(node, job, task, ledger) : undefined
+  const vote = ledger ? await holdVote(node, task, job, ledger) : undefined
   if (vote) await note('vote.decided', { total: vote.total, faulty: vote.faulty })
-  const result = conclude(task, done, ledger, vote)
-  await note('task.ended', { ok: result.ok, answer: result.answer })
+  job.signal.throwIfAborted()
+  const result = conclude(task.id, done, ledger, vote)
+  await note('task.ended', { ok: result.error === undefined, answer: result.answer })
   return result
 }
 
-/** A part reads and never writes twice with another effect, so one that was lost with its worker is given to the next. */
-async function doPart(node: MeshNode, job: Job, task: string, part: Part, index: number): Promise<Done> {
-  let reason = ''
+function doParts(node: MeshNode, task: Task, job: Job, parts: Part[]): Promise<Done[]> {
+  job.progress(`${parts.length} part${parts.length > 1 ? 's' : ''} for ${job.workers.length} workers`)
+  let ended = 0
+  const work = inTurn(parts, job.workers.length * partsAtOnce, async (part, index) => {
+    const done = await recorded(task, job, part, index, () => doPart(node, task.id, job, part, index))
+    ended += 1
+    return done
+  })
+  return sayWhileWaiting(work, job.sayEveryMs ?? patienceMs, (seconds) =>
+    job.progress(
+      `still waiting for the model and the tools: ${ended} of ${parts.length} parts done after ${seconds} s`,
+    ),
+  )
+}
+
+/** A part reads and never writes twice with another effect, so one that was cut off is done again. */
+async function recorded(task: Task, job: Job, part: Part, index: number, run: () => Promise<Report>): Promise<Done> {
+  try {
+    return { part, report: await task.step(`part ${index + 1}`, { result: reportSchema, repeatable: true }, run) }
+  } catch (thrown) {
+    const error = ClawmeshError.from(thrown)
+    // Cut off, or taken over by another supervisor: what came of this part is not for us to say.
+    if (job.signal.aborted || error.code === 'FENCED') throw error
+    return { part, error }
+  }
+}
+
+/** One that was lost with its worker is given to the next. */
+async function doPart(node: MeshNode, task: string, job: Job, part: Part, index: number): Promise<Report> {
+  let last = new ClawmeshError('INTERNAL', 'It was not tried.')
   for (let attempt = 0; attempt < attempts; attempt += 1) {
     const worker = job.workers[(index + attempt) % job.workers.length] ?? ''
     try {
@@ -84,36 +175,36 @@ async function doPart(node: MeshNode, job: Job, task: string, part: Part, index:
         .ref(worker)
         .ask(DoPart, { words: part.words }, { timeoutMs: partTimeoutMs, trace: task, signal: job.signal })
       const { outcome } = report
-      if (outcome.status !== 'failed' || outcome.signal === null) return { part, report, reason: '' }
-      reason = outcome.reason
+      if (outcome.status !== 'failed' || outcome.signal === null) return report
+      last = new ClawmeshError('SANDBOX_FAILED', outcome.reason, { hint: 'Ask again.' })
     } catch (error) {
-      const failure = ClawmeshError.from(error)
-      if (job.signal.aborted || !(failure.retry || wasKilled(failure)))
-        return { part, report: undefined, reason: failure.message }
-      reason = failure.message
-      job.progress(`"${part.words}" is given to another worker: ${reason}`)
+      last = ClawmeshError.from(error)
+      if (job.signal.aborted || !(last.retry || wasKilled(last))) throw last
+      job.progress(`"${part.words}" is given to another worker: ${last.message}`)
     }
   }
-  return { part, report: undefined, reason: `it was tried ${attempts} times; the last time: ${reason}` }
+  const { code, message, hint } = last
+  throw new ClawmeshError(code, `It was tried ${attempts} times; the last time: ${message}`, { hint })
 }
 
-async function holdVote(node: MeshNode, job: Job, task: string, ledger: Ledger): Promise<LedgerVote> {
+/** Null: this voter cannot vote. */
+const choiceSchema = z.object({ choice: ballotSchema.nullable() })
+
+async function holdVote(node: MeshNode, task: Task, job: Job, ledger: Ledger): Promise<LedgerVote> {
   const files = ledger.files.map(({ file }) => file)
   job.progress(`${job.workers.length} agents vote on ${files.length} files`)
-  const ballots = await Promise.all(
+  let voted = 0
+  const voting = Promise.all(
     job.workers.map(async (voter, phrasing): Promise<Ballot<LedgerBallot>> => {
-      for (let attempt = 0; attempt < attempts; attempt += 1) {
-        try {
-          const call = { timeoutMs: voteTimeoutMs, trace: task, signal: job.signal }
-          return { voter, choice: await node.ref(voter).ask(CastVote, { files, phrasing }, call) }
-        } catch (error) {
-          const failure = ClawmeshError.from(error)
-          job.progress(`${voter} has not voted: ${failure.message}`)
-          if (job.signal.aborted || !failure.retry) break
-        }
-      }
-      return { voter, choice: undefined }
+      const { choice } = await task.step(`vote of ${voter}`, { result: choiceSchema, repeatable: true }, async () => ({
+        choice: await castVote(node, task.id, job, { voter, files, phrasing }),
+      }))
+      voted += 1
+      return { voter, choice: choice ?? undefined }
     }),
+  )
+  const ballots = await sayWhileWaiting(voting, job.sayEveryMs ?? patienceMs, (seconds) =>
+    job.progress(`still waiting for votes: ${voted} of ${job.workers.length} are there after ${seconds} s`),
   )
   return {
     ballots,
@@ -122,15 +213,68 @@ async function holdVote(node: MeshNode, job: Job, task: string, ledger: Ledger):
   }
 }
 
+interface Invitation {
+  voter: string
+  files: string[]
+  phrasing: number
+}
+
+/** Null if this voter cannot vote. */
+async function castVote(
+  node: MeshNode,
+  task: string,
+  job: Job,
+  { voter, files, phrasing }: Invitation,
+): Promise<LedgerBallot | null> {
+  for (let attempt = 0; attempt < attempts; attempt += 1) {
+    try {
+      const call = { timeoutMs: voteTimeoutMs, trace: task, signal: job.signal }
+      return await node.ref(voter).ask(CastVote, { files, phrasing }, call)
+    } catch (error) {
+      const failure = ClawmeshError.from(error)
+      job.signal.throwIfAborted()
+      job.progress(`${voter} has not voted: ${failure.message}`)
+      if (!failure.retry) return null
+    }
+  }
+  return null
+}
+
 /** The task is done well if something was done, every part came to an end that was decided, not suffered, and a vote bears the ledger out. */
 function conclude(task: string, parts: Done[], ledger: Ledger | undefined, vote: LedgerVote | undefined): JobResult {
-  const suffered = parts.filter(({ report }) => report === undefined || report.outcome.status === 'failed')
-  const isDone = parts.some(({ report }) => report?.outcome.status === 'done')
   const isBorneOut =
     ledger === undefined ||
     (vote?.total.winner === ledger.totalCents && JSON.stringify(vote.faulty.winner) === JSON.stringify(ledger.faulty))
-  const answer = ledger ? ledgerAnswer(ledger, isBorneOut) : parts.map(answerOf).join('\n')
-  return { task, ok: isDone && suffered.length === 0 && isBorneOut, answer, parts, ledger, vote }
+  const answer = ledger ? ledgerAnswer(ledger, isBorneOut) : answerTo(parts)
+  const error =
+    shortcomingOf(parts) ??
+    (isBorneOut
+      ? undefined
+      : new ClawmeshError('TASK_FAILED', answer, { hint: 'Ask again, or use a more capable model.' }))
+  return { task, error, answer, parts, ledger, vote }
+}
+
+/** The first error if there was one, then the first tool that failed, then that nothing was allowed. */
+function shortcomingOf(parts: Done[]): ClawmeshError | undefined {
+  const suffered = parts.find(({ error }) => error !== undefined)
+  if (suffered) return suffered.error
+  const outcomes = parts.flatMap(({ report }) => report?.outcome ?? [])
+  const failed = outcomes.find(({ status }) => status === 'failed')
+  if (failed && 'reason' in failed) {
+    return new ClawmeshError('TASK_FAILED', `A tool failed: ${failed.reason}`, {
+      hint: 'Check what the request names: files, columns, numbers.',
+    })
+  }
+  if (outcomes.some(({ status }) => status === 'done')) return undefined
+  return new ClawmeshError('DENIED', 'Nothing was done: the policy or a person refused every action.', {
+    hint: 'Allow the action when asked, at a terminal, or choose another --policy or --workspace.',
+  })
+}
+
+/** Of each part; where none has one, what they lack is said once. */
+function answerTo(parts: Done[]): string {
+  const answers = parts.map(answerOf)
+  return (parts.some(({ report }) => report) ? answers : [...new Set(answers)]).join('\n')
 }
 
 function ledgerAnswer({ totalCents, entries, faulty }: Ledger, isBorneOut: boolean): string {
@@ -138,12 +282,8 @@ function ledgerAnswer({ totalCents, entries, faulty }: Ledger, isBorneOut: boole
   return `${euros(totalCents)} in ${entries - faulty.length} valid entries; ${faulty.length} of ${entries} entries are faulty.`
 }
 
-/** Nothing was done, because the policy or a person would not have it. */
-export const wasRefused = ({ parts }: JobResult): boolean =>
-  parts.every(({ report }) => report?.outcome.status === 'refused' || report?.outcome.status === 'denied')
-
-export function answerOf({ report, reason }: Done): string {
-  if (!report) return `failed: ${reason}`
+export function answerOf({ report, error }: Done): string {
+  if (!report) return `failed: ${error.message}`
   const { outcome } = report
   return outcome.status === 'done' ? outcome.result.summary : `${outcome.status}: ${outcome.reason}`
 }

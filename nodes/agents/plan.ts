@@ -1,24 +1,27 @@
 /**
  * Splits a request into parts that one worker can do with one tool. Pure, and deliberately simple: the model that ships cannot plan. A sentence that speaks
- * of all files is put to each of them; every other sentence is one part as it stands.
+ * of all files, or lists some, is put to each of them; every other sentence is one part as it stands.
  */
 
+import { z } from 'zod'
 import { ClawmeshError } from '../../policies/errors.js'
 
 /** In characters: what a worker takes in one sentence. */
 export const longestPart = 400
 
-export interface Part {
-  words: string
-  /** The file that it is about, for a part of a sentence about all files. */
-  file?: string
-}
+const partSchema = z.object({
+  words: z.string(),
+  /** The file that it is about, for a part of a sentence about several. */
+  file: z.string().optional(),
+})
+export type Part = z.output<typeof partSchema>
 
-export interface Plan {
-  /** Of the sentences about all files, in order. */
-  collective: Part[]
-  single: Part[]
-}
+export const planSchema = z.object({
+  /** Of the sentences about all files or a list of them, in order. */
+  collective: z.array(partSchema),
+  single: z.array(partSchema),
+})
+export type Plan = z.output<typeof planSchema>
 
 /** How people say "all of them"; the name of one file takes its place. */
 const everything =
@@ -26,25 +29,81 @@ const everything =
 
 const sentence = /(?<=[.!?])\s+(?=\S)/
 
-/** Throws USAGE for a request that says nothing to do, or too much at once. `files` is called only if the request speaks of all of them. */
+/** What reads like the name of a file: it ends like one. */
+const fileName = /(?<![\w./-])[\w./-]*[\w-]\.[a-z]\w{0,4}(?![\w/])/gi
+/** Is text and no name. */
+const quotation = /"[^"]*"|`[^`]*`|(?<!\w)'[^']*'(?!\w)/g
+const abbreviations = new Set(['e.g', 'i.e'])
+
+/** "both a.txt, b.txt and in c.txt": a list of names that one name can stand for. */
+const between = '(?:\\s*,\\s*(?:and\\s+)?|\\s+and\\s+|\\s*&\\s*)(?:(?:in|of|from|for)\\s+)?'
+
+/** Throws USAGE for a request that says nothing to do, or too much at once. `files` are those of the workspace. */
 export function planRequest(request: string, files: () => string[]): Plan {
-  const sentences = request
+  const parts = quoteNames(request, files)
     .split(sentence)
     .map((words) => words.trim())
     .filter((words) => words !== '')
-  const collective = sentences.filter((words) => everything.test(words))
-  const plan = {
-    collective: collective.flatMap((words) =>
-      files().map((file) => ({ file, words: words.replace(everything, () => `in ${file}`) })),
-    ),
-    single: sentences.filter((words) => !everything.test(words)).map((words) => ({ words })),
+    .flatMap((words) => partsOf(words, files))
+  check(parts)
+  return {
+    collective: parts.filter(({ file }) => file !== undefined),
+    single: parts.filter(({ file }) => file === undefined),
   }
-  check(plan)
-  return plan
 }
 
-function check({ collective, single }: Plan): void {
-  const parts = [...collective, ...single]
+/** A name that does not read as one word is put in quotation marks that it does not hold itself. */
+function spoken(file: string): string {
+  if (/^[\w./-]+$/.test(file)) return file
+  const mark = ['"', '`', "'"].find((candidate) => !file.includes(candidate)) ?? '"'
+  return `${mark}${file}${mark}`
+}
+
+/** Names of the workspace with spaces and the like, said without quotation marks: they get them, the longest first. */
+function quoteNames(request: string, files: () => string[]): string {
+  return listed(files)
+    .filter((file) => spoken(file) !== file && request.includes(file))
+    .sort((a, b) => b.length - a.length)
+    .reduce((text, file) => (text.includes(spoken(file)) ? text : text.replace(file, () => spoken(file))), request)
+}
+
+/** A workspace that is too large to be listed can still be asked about one file. */
+export function listed(files: () => string[]): string[] {
+  try {
+    return files()
+  } catch {
+    return []
+  }
+}
+
+/** A tool takes one file. A sentence about several is put to each of them; one that relates them to one another cannot be done. */
+function partsOf(words: string, files: () => string[]): Part[] {
+  const isOfAll = everything.test(words)
+  const names = namesIn(words)
+  if (isOfAll && names.length === 0)
+    return files().map((file) => ({ file, words: words.replace(everything, () => `in ${spoken(file)}`) }))
+  if (!isOfAll && names.length < 2) return [{ words }]
+  const list = listOf(names)
+  if (!isOfAll && list.test(words)) return names.map((file) => ({ file, words: words.replace(list, () => file) }))
+  throw new ClawmeshError(
+    'USAGE',
+    `One sentence is about more than a tool can take: ${[...names, ...(isOfAll ? ['all files'] : [])].join(', ')}.`,
+    { hint: 'Name one file in each sentence, or list them: how many lines have a.txt and b.txt' },
+  )
+}
+
+const namesIn = (words: string): string[] => [
+  ...new Set(
+    [...words.replace(quotation, '').matchAll(fileName)]
+      .map(([name]) => name)
+      .filter((name) => !abbreviations.has(name.toLowerCase())),
+  ),
+]
+
+const listOf = (names: string[]): RegExp =>
+  new RegExp(`(?:both\\s+)?${names.map((name) => name.replaceAll('.', '\\.')).join(between)}`)
+
+function check(parts: Part[]): void {
   if (parts.length === 0) {
     throw new ClawmeshError('USAGE', 'The request says nothing that could be done.', {
       hint: 'Say what to do, for example: how many lines has notes.txt',

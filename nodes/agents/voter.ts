@@ -59,10 +59,10 @@ async function check(
     if (!report) continue
     const checked = readCheckedFile(file, report)
     if (checked) return checked
-    // An action that was killed tells nothing of the file; anything else would come out the same again.
+    // An action that was killed tells nothing of the file; anything else would come out the same again, whoever asks.
     if (report.outcome.status === 'failed' && report.outcome.signal !== null && attempt < tries) continue
     throw new ClawmeshError(
-      'MODEL_FAILED',
+      'MODEL_UNSUITED',
       `For "${words}" the model chose ${report.call.name}, which says nothing of the entries.`,
       {
         hint: 'Use a more capable model.',

@@ -9,6 +9,7 @@ import { ClawmeshError } from '../../policies/errors.js'
 import { join } from '../../router/label.js'
 import { route } from '../../router/route.js'
 import { type ActionOutcome, actionOutcomeSchema, RunAction, sandboxName } from '../../sandbox/service.js'
+import { chooseNode } from '../placing.js'
 import { longestPart } from './plan.js'
 import { offeredTools } from './tools.js'
 import { votes } from './voter.js'
@@ -33,7 +34,10 @@ const instructions =
   'You are a worker of a mesh of agents. Choose the one tool that does what the person asks and call it. Copy file names exactly as they stand in the request.'
 
 const thinkAgainMs = 150
-const unusableAnswers = 4
+const unusableAnswers = 3
+const failuresAllowed = 4
+/** A temperature at which a second answer differs from the first. */
+const freely = 0.7
 const partsAtOnce = 2
 
 export function worker(node: MeshNode) {
@@ -56,44 +60,72 @@ export function worker(node: MeshNode) {
 
 /**
  * Asks a model for a tool call. Thinking changes nothing, so what failed on the way (a model's process that died, a node that was lost) is asked again, of
- * any node that serves a model, until the deadline.
+ * any node that serves a model, until the deadline. An answer that cannot be used would come out the same again: the next ones are drawn more freely, and
+ * after a few the model is not up to it, which nobody needs to find out once more.
  */
 async function think(node: MeshNode, words: string, context: Context): Promise<ToolCall> {
-  const request = {
-    messages: [
-      { role: 'system' as const, content: instructions },
-      { role: 'user' as const, content: words },
-    ],
-    tools: offeredTools,
-    maxTokens: 400,
-    temperature: 0,
-  }
-  for (let unusable = 0; ; ) {
+  const messages = [
+    { role: 'system' as const, content: instructions },
+    { role: 'user' as const, content: words },
+  ]
+  let unusable = 0
+  for (let failures = 0; ; ) {
+    const request = {
+      messages,
+      tools: offeredTools,
+      maxTokens: 400,
+      ...(unusable === 0 ? { temperature: 0 } : { temperature: freely, seed: unusable }),
+    }
     try {
-      const { calls } = await collect(node.ref(inferenceName(chooseModel(node))).stream(Generate, request, context))
+      const { calls } = await collect(
+        node.ref(inferenceName(chooseModel(node, words))).stream(Generate, request, context),
+      )
       const [call] = calls
       if (call) return call
-      throw new ClawmeshError('MODEL_FAILED', 'The model answered without choosing a tool.')
+      throw new ClawmeshError('MODEL_FAILED', 'The model answered without choosing a tool.', {
+        data: { unusable: true },
+      })
     } catch (error) {
       const failure = ClawmeshError.from(error)
-      // An answer that cannot be used will hardly be better for asking on and on.
-      if (failure.code === 'MODEL_FAILED') unusable += 1
-      if (unusable >= unusableAnswers || !failure.retry || node.now() + thinkAgainMs > context.deadline) throw failure
+      if (failure.data['unusable'] === true) unusable += 1
+      else if (failure.code === 'MODEL_FAILED') failures += 1
+      if (unusable === unusableAnswers) throw unsuited(failure)
+      if (failures === failuresAllowed || !failure.retry || node.now() + thinkAgainMs > context.deadline) throw failure
       await setTimeout(thinkAgainMs, undefined, { signal: context.signal })
     }
   }
 }
 
+function unsuited({ message }: ClawmeshError): ClawmeshError {
+  return new ClawmeshError(
+    'MODEL_UNSUITED',
+    `${unusableAnswers} answers of the model cannot be used. The last: ${message}`,
+    {
+      hint: 'Say the request in other words, or use a more capable model.',
+    },
+  )
+}
+
 /** Nothing classifies prompts yet: each counts as the most sensitive. */
 const promptLabel = join([])
 
-/** Any of the models that the router lets see the prompt; a node that does not say where its model computes has none in the mesh. */
-function chooseModel(node: MeshNode): string {
+/**
+ * Of the models that the router lets see the prompt, the one that will likely answer soonest; any of them where nothing is said of that. A node that does not
+ * say where its model computes has none in the mesh.
+ */
+function chooseModel(node: MeshNode, words: string): string {
   const serving = node
     .nodes()
     .filter(({ roles, draining }) => roles.includes('inference') && !draining)
     .map(({ name, advert }) => ({ name, zone: advert['zone'] === 'mesh' ? ('mesh' as const) : ('elsewhere' as const) }))
   const allowed = route(promptLabel, serving)
+  const names = new Set(allowed.map(({ name }) => name))
+  const soonest = chooseNode(
+    node.nodes().filter(({ name }) => names.has(name)),
+    allowed.map(({ zone }) => zone),
+    words.length,
+  )
+  if (soonest !== undefined) return soonest
   return (allowed[Math.floor(Math.random() * allowed.length)] ?? allowed[0])?.name ?? ''
 }
 
@@ -103,7 +135,7 @@ async function act(node: MeshNode, call: ToolCall, context: Context): Promise<Ac
   const chosen = able.find(({ name }) => name === node.name) ?? able[0]
   if (!chosen) {
     throw new ClawmeshError('SANDBOX_UNAVAILABLE', 'No node in the mesh can hold an action in a sandbox.', {
-      hint: 'Each node says in its log why it does not offer the sandbox role.',
+      hint: 'The start says why, and so does the log of each node.',
     })
   }
   return node.ref(sandboxName(chosen.name)).ask(RunAction, { tool: call.name, args: call.arguments }, context)

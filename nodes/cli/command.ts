@@ -9,7 +9,7 @@ export interface Option {
 }
 
 export interface Command {
-  /** One or two words: "start", "audit verify". */
+  /** One to three words: "start", "audit verify", "gateway key add". */
   name: string
   /** What follows the name, as help shows it. */
   usage: string

@@ -10,14 +10,22 @@ export interface Failure {
 }
 
 export function failureOf(thrown: unknown): Failure {
-  const { code, message, hint } = ClawmeshError.from(thrown)
-  return { code, message, hint }
+  const error = ClawmeshError.from(thrown)
+  return { code: error.code, message: error.message, hint: hintOf(error) }
+}
+
+/** Nobody is left without a next step. */
+function hintOf({ code, hint }: ClawmeshError): string {
+  if (hint !== '') return hint
+  return code === 'INTERNAL'
+    ? 'This is a fault of clawmesh. Please report it, with what it shows under CLAWMESH_DEBUG=1.'
+    : 'Look at the logs in the data folder (nodes/NAME/node.log), and start again.'
 }
 
 /** Says what happened and what to do; returns the exit status. A stack trace is shown only for what should not happen, and only on demand. */
 export function explain(thrown: unknown): number {
   const error = ClawmeshError.from(thrown)
-  process.stderr.write(printable(`clawmesh: ${error.message}\n${error.hint ? `  ${error.hint}\n` : ''}`))
+  process.stderr.write(printable(`clawmesh: ${error.message}\n  ${hintOf(error)}\n`))
   if (error.code === 'INTERNAL' && readConfig().debug && thrown instanceof Error)
     process.stderr.write(`${thrown.stack}\n`)
   return error.exitStatus

@@ -1,4 +1,4 @@
-/** Says which models serve this mesh, with what they are for, how well they do and where they fail, so that none passes for more than it is. */
+/** Says which models serve this mesh, with what they are for, how well they do and where they fail, so that none passes for more than it is; and what nodes lack. */
 import { z } from 'zod'
 import type { ModelInfo } from '../../inference/backend.js'
 import { DescribeModel, inferenceName } from '../../inference/service.js'
@@ -6,6 +6,8 @@ import type { MeshNode } from '../../mesh/index.js'
 
 /** As model cards of this project state a figure. */
 const shareSchema = z.object({ share: z.number() })
+
+const notesSchema = z.array(z.string()).catch([])
 
 /** The kinds of the held-out set, in words. */
 const measured = [
@@ -17,6 +19,15 @@ const measured = [
 export async function introduceModels(node: MeshNode, say: (text: string) => void): Promise<void> {
   const serving = node.nodes().filter(({ roles }) => roles.includes('inference'))
   for (const { name } of serving) say(introduction(name, await node.ref(inferenceName(name)).ask(DescribeModel, null)))
+}
+
+/** What nodes say that a person should know of them; once what several say alike. */
+export function passNotesOn(node: MeshNode, say: (text: string) => void): void {
+  const saying = new Map<string, string[]>()
+  for (const { name, advert } of node.nodes()) {
+    for (const note of notesSchema.parse(advert['notes'])) saying.set(note, [...(saying.get(note) ?? []), name])
+  }
+  for (const [note, names] of saying) say(`${names.sort().join(', ')}: ${note}`)
 }
 
 export function introduction(node: string, { name, purpose, limits, figures = {} }: ModelInfo): string {

@@ -1,20 +1,67 @@
 #!/usr/bin/env node
 /** The command line: finds the command, runs it, turns what went wrong into one clear message and an exit status. */
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { installation } from '../../mesh/installation.js'
 import { ClawmeshError } from '../../policies/errors.js'
+import { readConfig } from '../config.js'
 import { auditVerify } from './audit.js'
+import { auditExport } from './audit-export.js'
+import { auditKey } from './audit-key.js'
+import { auditQuery, auditTail } from './audit-show.js'
 import { type Command, parseConfig } from './command.js'
+import { debateCommand } from './debate.js'
 import { explain, failureOf } from './failure.js'
+import { gatewayKeyAdd, gatewayKeyList, gatewayKeyRemove } from './gateway-key.js'
+import { invite } from './invite.js'
+import { join as joinCommand } from './join.js'
+import { modelsList, modelsPull, modelsRemove, modelsVerify } from './models.js'
+import { nodes } from './nodes.js'
+import { policyExplain, policyTest } from './policy.js'
+import { revoke } from './revoke.js'
+import { route } from './route.js'
+import { run } from './run.js'
 import { start } from './start.js'
+import { tasksCancel, tasksList, tasksSettle, tasksShow } from './tasks.js'
+import { up } from './up.js'
 
-const commands: Command[] = [start, auditVerify]
+const commands: Command[] = [
+  start,
+  debateCommand,
+  up,
+  run,
+  tasksList,
+  tasksShow,
+  tasksSettle,
+  tasksCancel,
+  invite,
+  joinCommand,
+  nodes,
+  revoke,
+  auditVerify,
+  auditTail,
+  auditQuery,
+  auditExport,
+  auditKey,
+  modelsList,
+  modelsPull,
+  modelsVerify,
+  modelsRemove,
+  route,
+  policyTest,
+  policyExplain,
+  gatewayKeyAdd,
+  gatewayKeyList,
+  gatewayKeyRemove,
+]
 
 const given = process.argv.slice(2)
 // What nobody expected ends the process at once; nodes and broker see that and end too.
 process.on('uncaughtException', (error) => process.exit(fail(error)))
+// Paths are meant as they are typed.
+const { typedIn } = readConfig()
+if (typedIn !== undefined && process.cwd() === installation && existsSync(typedIn)) process.chdir(typedIn)
 const status = await main(given).catch(fail)
 // A connection that hangs must not keep a command that is done; what was printed goes out first.
 process.stdout.write('', () => process.exit(status))

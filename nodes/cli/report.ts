@@ -3,6 +3,7 @@ import type { BrokerBinary } from '../../mesh/broker/binary.js'
 import { answerOf, type Done, type JobResult } from '../agents/job.js'
 import { euros } from '../agents/ledger.js'
 import type { AuditTrail } from '../trail.js'
+import { type Failure, failureOf } from './failure.js'
 import { printable } from './printable.js'
 
 export interface Summary {
@@ -19,42 +20,63 @@ export interface Summary {
   messages: number
   actions: number
   held: number
+  /** Of this run. */
   auditEvents: number
+  /** Of all runs on this data folder. */
+  auditEventsInAll: number
+  /** Of all runs. */
   auditVerified: boolean
   broker: string
+  wallMs: number
+  /** Set where `ok` is false. */
+  error?: Failure
+}
+
+export interface Outcome {
+  /** In the order of the requests. */
+  results: JobResult[]
+  trail: AuditTrail
+  /** What is wrong, if something is. */
+  error: unknown
+  broker: BrokerBinary
+  /** When the run began, in milliseconds since 1970, and how long it took. */
+  began: number
   wallMs: number
 }
 
 /** Counts come from the verified audit trail, not from anybody's memory. */
-export function summarise(
-  result: JobResult | undefined,
-  { verdict, events }: AuditTrail,
-  broker: BrokerBinary,
-  wallMs: number,
-): Summary {
-  const ofTask = events.filter(({ trace }) => result !== undefined && trace === result.task)
-  const count = (kind: string) => ofTask.filter((event) => event.kind === kind).length
-  const begun = events.find(({ kind, trace }) => kind === 'task.started' && trace === result?.task)?.time ?? 0
-  const left = events.filter(({ kind, time }) => kind === 'node.left' && time >= begun)
+export function summarise({ results, trail, error, broker, began, wallMs }: Outcome): Summary {
+  const { verdict, events } = trail
+  const tasks = new Set(results.map(({ task }) => task))
+  const count = (kind: string) => events.filter((event) => event.kind === kind && tasks.has(event.trace)).length
+  const left = events.filter(({ kind, time }) => kind === 'node.left' && time >= began)
+  const ledger = results.find((result) => result.ledger)?.ledger
   return {
-    ok: result?.ok === true && verdict.ok,
-    answer: result?.answer ?? '',
-    parts: (result?.parts ?? []).map(({ part: { words }, report }) =>
-      report
-        ? { words, tool: report.call.name, arguments: report.call.arguments, status: report.outcome.status }
-        : { words, status: 'failed' },
-    ),
-    ...(result?.ledger ? { ledger: { ...result.ledger } } : {}),
+    ok: error === undefined,
+    answer: results.map(({ answer }) => answer).join('\n'),
+    parts: results
+      .flatMap(({ parts }) => parts)
+      .map(({ part: { words }, report }) =>
+        report
+          ? { words, tool: report.call.name, arguments: report.call.arguments, status: report.outcome.status }
+          : { words, status: 'failed' },
+      ),
+    ...(ledger ? { ledger: { ...ledger } } : {}),
     nodes: new Set(left.map(({ producer }) => producer)).size,
     messages: left.reduce((sum, { facts }) => sum + Number(facts['sent'] ?? 0), 0),
     actions: count('action.intended'),
     held: count('action.held'),
-    auditEvents: verdict.records.length,
+    auditEvents: recordsSince(trail, began),
+    auditEventsInAll: verdict.records.length,
     auditVerified: verdict.ok,
     broker: `nats-server ${broker.version} (${broker.source})`,
     wallMs: Math.round(wallMs),
+    ...(error === undefined ? {} : { error: failureOf(error) }),
   }
 }
+
+const recordsSince = ({ verdict }: AuditTrail, began: number): number =>
+  verdict.records.filter(({ time }) => time >= began).length
 
 export function printAnswer(result: JobResult): void {
   const lines = result.ledger ? ledgerLines(result) : result.parts.flatMap(partLines)
@@ -107,7 +129,8 @@ function otherParts(parts: JobResult['parts']): string[] {
   return ['', 'Also asked', ...others.flatMap(partLines).map((line) => `  ${line}`)]
 }
 
-export function printTrail(results: JobResult[], { verdict, events }: AuditTrail): void {
+export function printTrail({ results, trail, began }: Outcome): void {
+  const { verdict, events } = trail
   const held = events.filter(
     ({ kind, trace }) => kind === 'approval.answered' && results.some(({ task }) => task === trace),
   )
@@ -118,7 +141,7 @@ export function printTrail(results: JobResult[], { verdict, events }: AuditTrail
     ),
     '',
     'Audit',
-    `  ${verdict.records.length} records of ${verdict.producers} nodes: ${verdict.ok ? 'every chain verified' : 'BROKEN'}`,
+    `  ${recordsSince(trail, began)} records of this run, ${verdict.records.length} in all, of ${verdict.producers} nodes: ${verdict.ok ? 'every chain verified' : 'BROKEN'}`,
     ...verdict.faults.map(({ place, what }) => `  ${place}: ${what}`),
   ]
   process.stdout.write(`${printable(lines.join('\n'))}\n`)

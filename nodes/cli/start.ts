@@ -4,24 +4,28 @@ import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline/promises'
 import { supervise } from '../../mesh/index.js'
 import { installation } from '../../mesh/installation.js'
-import { ClawmeshError, outcomes } from '../../policies/errors.js'
-import { type Job, type JobResult, runJob, wasRefused } from '../agents/job.js'
+import { ClawmeshError } from '../../policies/errors.js'
+import { askedOf, type Job, type JobResult, runJob, takeUp } from '../agents/job.js'
 import { planRequest } from '../agents/plan.js'
 import { offeredTools } from '../agents/tools.js'
 import { readConfig } from '../config.js'
 import { openDataFolder, openFreeDataFolder } from '../data-folder.js'
+import { planInference } from '../plan.js'
 import { readPolicy } from '../policy-file.js'
 import { type Site, startSite } from '../site.js'
 import type { AuditTrail } from '../trail.js'
 import { checkApart, checkWorkspace, listFiles } from '../workspace.js'
 import { type Command, text, type Values } from './command.js'
-import { explain, failureOf } from './failure.js'
-import { introduceModels } from './introduce.js'
-import { printAnswer, printTrail, summarise } from './report.js'
-import { approver, progress } from './terminal.js'
+import { explain } from './failure.js'
+import { introduceModels, passNotesOn } from './introduce.js'
+import { modelOption } from './model-option.js'
+import { type Outcome, printAnswer, printTrail, summarise } from './report.js'
+import { approver, isTerminal, progress } from './terminal.js'
 
 const workers = ['worker-1', 'worker-2', 'worker-3']
 const drainWithinMs = 20_000
+/** On a full disk nothing more can be recorded: what waits for it waits in vain. */
+const drainFullDiskMs = 2000
 const example = join(installation, 'examples', 'ledger')
 
 export const start: Command = {
@@ -50,11 +54,7 @@ export const start: Command = {
       help: 'where the mesh keeps its keys and its audit trail (default: ~/.local/share/clawmesh/mesh, or the next free one)',
     },
     port: { type: 'string', value: 'N', help: 'the port of the broker (default: any free one)' },
-    model: {
-      type: 'string',
-      value: 'DIR|shipped',
-      help: 'a model folder to serve, or the shipped one (default: a model server on this machine, else the shipped one)',
-    },
+    model: modelOption,
   },
   takes: 'request',
   run: startMesh,
@@ -62,29 +62,31 @@ export const start: Command = {
 
 async function startMesh(own: string | undefined, values: Values): Promise<number> {
   const began = performance.now()
-  const workspace = resolve(text(values, 'workspace') ?? (own === undefined ? join(example, 'workspace') : '.'))
-  const request = own ?? readFileSync(join(example, 'request.txt'), 'utf8').trim()
+  const startedAt = Date.now()
+  const given = text(values, 'workspace')
+  const workspace = resolve(given ?? (own === undefined ? join(example, 'workspace') : '.'))
   checkWorkspace(workspace)
   const files = () => listFiles(workspace)
-  planRequest(request, files)
+  const stays = !values['once'] && own === undefined
+  const request = own ?? (given === undefined ? exampleRequest() : undefined)
+  if (request !== undefined) planRequest(request, files)
+  else if (!stays || !isTerminal) throw noRequest(given)
   const policy = await readPolicy(text(values, 'policy') ?? 'ask-first')
   const port = readPort(text(values, 'port'))
   const config = readConfig()
   const data = text(values, 'data')
   checkApart(workspace, resolve(data ?? config.data))
   const folder = data === undefined ? openFreeDataFolder(config.data) : openDataFolder(resolve(data))
+  if (data === undefined && folder.path !== config.data)
+    progress(`${config.data} belongs to a mesh that is running: this one has its own keys and trail in ${folder.path}`)
 
   const stop = new AbortController()
-  const onSignal = (signal: NodeJS.Signals) => stop.abort(new ClawmeshError('CANCELLED', `Stopped by ${signal}.`))
+  const onSignal = (signal: NodeJS.Signals) => stop.abort(stoppedBy(signal))
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal)
   const causeOf = (error: unknown) => (stop.signal.aborted ? stop.signal.reason : (folder.full() ?? error))
   const unwatch = folder.watch((error) => stop.abort(error))
   try {
-    const model = text(values, 'model')
-    const inference =
-      model === undefined
-        ? { openAiUrl: config.openAiUrl, probe: true }
-        : { folder: model === 'shipped' ? undefined : resolve(model), probe: false }
+    const inference = planInference(text(values, 'model'), config.modelUrl)
     const sandbox = { workspace, policy: policy.text, policyName: policy.name }
     const site = await startSite({
       config,
@@ -96,15 +98,19 @@ async function startMesh(own: string | undefined, values: Values): Promise<numbe
       ],
       progress,
       onFailure: (error) => stop.abort(error),
+      signal: stop.signal,
     }).catch((error: unknown) => {
       throw causeOf(error)
     })
     return await runOn(site, {
       request,
+      workspace,
+      policy: policy.text,
       files,
       stop: stop.signal,
       began,
-      stays: !values['once'] && own === undefined,
+      startedAt,
+      stays,
       json: values['json'] === true,
       causeOf,
     })
@@ -115,10 +121,17 @@ async function startMesh(own: string | undefined, values: Values): Promise<numbe
 }
 
 interface Run {
-  request: string
+  /** Undefined: the person is asked for it. */
+  request: string | undefined
+  workspace: string
+  /** Its text. */
+  policy: string
   files: () => string[]
   stop: AbortSignal
+  /** On the clock that measures. */
   began: number
+  /** On the clock that dates. */
+  startedAt: number
   stays: boolean
   json: boolean
   /** What lies behind an error: the stop that was asked for, a disk that is full, or the error itself. */
@@ -129,43 +142,61 @@ async function runOn(site: Site, run: Run): Promise<number> {
   const results: JobResult[] = []
   let failure: unknown
   try {
-    await work(site, run, results)
+    await unlessDiskFull(work(site, run, results), run.stop)
   } catch (error) {
     failure = run.causeOf(error)
   }
   progress('draining')
-  const trail = await closeInTime(site).catch((error: unknown) => {
-    failure ??= run.causeOf(error)
-  })
+  const trail = await closeInTime(site, isDiskFull(failure) ? drainFullDiskMs : drainWithinMs).catch(
+    (error: unknown) => {
+      failure ??= run.causeOf(error)
+    },
+  )
   if (!trail) throw failure
-  if (run.json) {
-    const summary = summarise(results[0], trail, site.broker.binary, performance.now() - run.began)
-    process.stdout.write(
-      `${JSON.stringify(failure ? { ...summary, ok: false, error: failureOf(failure) } : summary)}\n`,
-    )
-  } else {
-    printTrail(results, trail)
-  }
-  if (failure) return explain(failure)
-  if (!trail.verdict.ok) return outcomes.failed
-  if (results.every(wasRefused)) return outcomes.denied
-  return results.every(({ ok }) => ok) ? 0 : outcomes.failed
+  const error = failure ?? shortcomingOf(trail) ?? results.find((result) => result.error)?.error
+  const { began, startedAt } = run
+  const wallMs = performance.now() - began
+  const outcome: Outcome = { results, trail, error, broker: site.broker.binary, began: startedAt, wallMs }
+  if (run.json) process.stdout.write(`${JSON.stringify(summarise(outcome))}\n`)
+  else printTrail(outcome)
+  return error === undefined ? 0 : explain(error)
+}
+
+const isDiskFull = (error: unknown) => error instanceof ClawmeshError && error.code === 'DISK_FULL'
+
+/** Work that needs the disk waits for it to take what it is given; nobody waits for that work. */
+async function unlessDiskFull(work: Promise<void>, stop: AbortSignal): Promise<void> {
+  const full = new Promise<never>((_, reject) => {
+    const rejectIfFull = () => isDiskFull(stop.reason) && reject(stop.reason)
+    stop.addEventListener('abort', rejectIfFull, { once: true })
+    rejectIfFull()
+  })
+  await Promise.race([work, full])
+}
+
+function shortcomingOf({ verdict }: AuditTrail): ClawmeshError | undefined {
+  const [first] = verdict.faults
+  if (verdict.ok) return undefined
+  return new ClawmeshError('AUDIT_BROKEN', `The audit trail is broken: ${first?.place}: ${first?.what}.`, {
+    hint: "`clawmesh audit verify` names every place. The nodes' own chain files still hold what only the broker lost: restore its store from a backup, or keep this folder as it is and go on in another one with --data.",
+  })
 }
 
 /** A broker that no longer answers must not hold up the end. What is left when this process ends ends with it. */
-async function closeInTime(site: Site): Promise<AuditTrail> {
-  const late = new ClawmeshError('BROKER_UNAVAILABLE', `The mesh did not drain within ${drainWithinMs / 1000} s.`, {
+async function closeInTime(site: Site, withinMs: number): Promise<AuditTrail> {
+  const late = new ClawmeshError('BROKER_UNAVAILABLE', `The mesh did not drain within ${withinMs / 1000} s.`, {
     hint: 'Nothing recorded is lost: the next start sends what the audit stream lacks.',
   })
   let timer: NodeJS.Timeout | undefined
   const limit = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(late), drainWithinMs)
+    timer = setTimeout(() => reject(late), withinMs)
   })
   return Promise.race([site.close(), limit]).finally(() => clearTimeout(timer))
 }
 
 async function work(site: Site, run: Run, results: JobResult[]): Promise<void> {
   progress(`${site.node.nodes().length} nodes are up`)
+  passNotesOn(site.node, progress)
   await introduceModels(site.node, progress)
   await site.node.spawn(approver)
   const supervisor = await supervise(site.node, {
@@ -176,11 +207,15 @@ async function work(site: Site, run: Run, results: JobResult[]): Promise<void> {
   })
   try {
     const job = { files: run.files, workers, signal: run.stop, progress }
-    const result = await runJob(site.node, { ...job, request: run.request })
-    results.push(result)
-    // What came of a job that was cut short is no answer: why it was is what to say.
-    run.stop.throwIfAborted()
-    if (!run.json) printAnswer(result)
+    if (run.request !== undefined) {
+      const { request, workspace } = run
+      const task = await takeUp(site.tasks, askedOf(request, workspace, run.files, run.policy), progress)
+      const result = await runJob(site.node, task, { ...job, request })
+      results.push(result)
+      // What came of a job that was cut short is no answer: why it was is what to say.
+      run.stop.throwIfAborted()
+      if (!run.json) printAnswer(result)
+    }
     if (run.stays) await stay(site, job, results, run)
   } catch (error) {
     // Ctrl-C is how a mesh that stays is meant to end, and nothing has failed then.
@@ -210,22 +245,39 @@ async function stay(site: Site, job: Omit<Job, 'request'>, results: JobResult[],
     if (typed === undefined) return
     const request = typed.trim()
     if (request === 'exit' || request === 'quit') return
-    if (request === 'help')
+    if (/^(y|yes|n|no)$/i.test(request))
+      progress('nothing is held now: an action that is not answered in time is refused')
+    else if (request === 'help')
       progress(offeredTools.map(({ name, description }) => `${name}: ${description}`).join('\n  '))
-    else if (request !== '') await answer(site, { ...job, request }, results)
+    else if (request !== '') await answer(site, { ...job, request }, run, results)
   }
 }
 
 /** A request that cannot be done is said to be so, and the next one is taken. */
-async function answer(site: Site, job: Job, results: JobResult[]): Promise<void> {
+async function answer(site: Site, job: Job, run: Run, results: JobResult[]): Promise<void> {
   try {
-    const result = await runJob(site.node, job)
+    const task = await takeUp(site.tasks, askedOf(job.request, run.workspace, run.files, run.policy), progress)
+    const result = await runJob(site.node, task, job)
     results.push(result)
     printAnswer(result)
   } catch (error) {
     job.signal.throwIfAborted()
     explain(error)
   }
+}
+
+const stoppedBy = (signal: NodeJS.Signals) =>
+  new ClawmeshError('CANCELLED', `Stopped by ${signal}.`, {
+    hint: 'Start again when you like: what was recorded is kept.',
+    data: { signal },
+  })
+
+const exampleRequest = () => readFileSync(join(example, 'request.txt'), 'utf8').trim()
+
+function noRequest(workspace: string | undefined): ClawmeshError {
+  return new ClawmeshError('USAGE', `Nothing is asked of the workspace ${workspace}.`, {
+    hint: `Say what to do, for example: npm start -- "how many lines has notes.txt" --workspace ${workspace}. The example job has a workspace of its own.`,
+  })
 }
 
 function readPort(given: string | undefined): number {

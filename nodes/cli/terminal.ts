@@ -1,10 +1,15 @@
 /** What a person at the terminal sees while something runs, and is asked. */
-import { createInterface } from 'node:readline/promises'
+import { createInterface, type Interface } from 'node:readline/promises'
+import { setTimeout } from 'node:timers/promises'
 import { actor, on } from '../../mesh/index.js'
 import { type ApprovalAnswer, type ApprovalQuestion, AskApproval, answerWithinMs } from '../../sandbox/approval.js'
 import { printable } from './printable.js'
 
-const isTerminal = process.stdin.isTTY === true && process.stderr.isTTY === true
+/** A person sits there who sees and can answer. */
+export const isTerminal = process.stdin.isTTY === true && process.stderr.isTTY === true
+
+/** How long a terminal takes to hand over what was typed before. */
+const typedAheadMs = 100
 
 /** Progress goes to stderr: stdout is for answers. */
 export function progress(text: string): void {
@@ -21,9 +26,10 @@ async function askPerson(question: ApprovalQuestion, signal: AbortSignal): Promi
   const wish = question.missing.map(({ kind, path }) => `${kind} "${printable(path)}"`).join(' and ')
   progress(`held: ${question.tool} on ${question.node} wants to ${wish}`)
   if (!isTerminal) return { answer: 'refuse', by: 'nobody: clawmesh does not run at a terminal' }
-  const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  const terminal = createInterface({ input: process.stdin, output: process.stderr, prompt: '' })
   const timeout = AbortSignal.timeout(answerWithinMs)
   try {
+    await forgetTyped(terminal)
     const typed = await terminal.question(
       `  The policy does not grant it. Allow it this once? [y/N, within ${answerWithinMs / 1000} s] `,
       {
@@ -39,4 +45,11 @@ async function askPerson(question: ApprovalQuestion, signal: AbortSignal): Promi
   } finally {
     terminal.close()
   }
+}
+
+/** What was typed before a question stood there, say a late answer to the one before it, is no answer to it. */
+async function forgetTyped(terminal: Interface): Promise<void> {
+  terminal.on('line', () => undefined)
+  await setTimeout(typedAheadMs)
+  terminal.write(null, { ctrl: true, name: 'u' })
 }

@@ -47,8 +47,10 @@ void landlock_restrict(const struct spec *spec)
         refuse(STAGE_LANDLOCK, "cannot make a ruleset of ABI %d", abi);
 
     for (const struct mount *mount = spec->mounts; mount < spec->mounts + spec->mount_count; mount++) {
+        if (mount->access == ACCESS_PIN)
+            continue; /* the rule of the mount above it holds there */
         struct k_landlock_path rule = {
-            .allowed = rights[mount->access] & (mount->folder ? ~0ULL : file_rights),
+            .allowed = rights[mount->access] & (mount->kind == KIND_FOLDER ? ~0ULL : file_rights),
             .parent = mount->tree,
         };
         if (syscall(NR_landlock_add_rule, ruleset, 1 /* path beneath */, &rule, 0) != 0)

@@ -2,12 +2,13 @@
  * The layers, in the order in which they go on. Each either holds when its function returns, or the launch has been refused.
  *
  *   launcher        outside; watches, holds the deadline, reports           main.c, watch.c
- *   └ process 1     of six new namespaces; builds the root, then only reaps  namespaces.c, root.c, privileges.c
+ *   └ process 1     of six new namespaces; builds the root, then only reaps  namespaces.c, source.c, root.c, privileges.c
  *     └ the action  limits, Landlock, seccomp, then exec                     limits.c, landlock.c, seccomp.c
  */
 #ifndef CLAWMESH_LAYERS_H
 #define CLAWMESH_LAYERS_H
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "spec.h"
@@ -32,6 +33,10 @@ void namespaces_settle(int lifeline);                 /* inside: takes on the id
 void namespaces_close(void);                          /* inside: no further user namespace can be made in this one */
 int namespaces_owner_map(uid_t owner, gid_t group);   /* for mounts: makes what `owner` owns the action's */
 void stop_with_parent(void);
+
+/* source.c */
+void source_make_new(struct spec *spec);                            /* the files that a person allowed to be made, still empty */
+int source_open(const struct mount *mount, struct stat *found);     /* what was decided on, or the launch is refused */
 
 /* root.c */
 void root_open_trees(struct spec *spec, bool as_root); /* detached copies of all that is granted */

@@ -50,18 +50,25 @@ static void become_action(void)
     refuse(STAGE_EXEC, "cannot execute %s", spec.program);
 }
 
-/* Process 1: reaps whatever is left to it, and ends with the action. The kernel then ends everything else in here. */
+/*
+ * Process 1: reaps whatever is left to it, and ends with the action. The kernel then ends everything else in here. That the action was
+ * stopped is told, so that a deadline which passed meanwhile is not put down to the action.
+ */
 static int reap_until(pid_t action)
 {
     for (;;) {
         int status;
-        pid_t ended = wait(&status);
+        pid_t ended = waitpid(-1, &status, WUNTRACED);
         if (ended < 0 && errno == EINTR)
             continue;
         if (ended < 0)
             refuse(STAGE_WATCH, "lost the action");
         if (ended != action)
             continue;
+        if (WIFSTOPPED(status)) {
+            report("stopped");
+            continue;
+        }
         if (WIFSIGNALED(status))
             report("signal %d", WTERMSIG(status));
         else
@@ -99,6 +106,7 @@ int main(int count, char **arguments)
     stop_with_parent();
     setsid(); /* a terminal's Ctrl-C is for whoever started us, who then decides */
     spec_read(&spec, CONTROL);
+    source_make_new(&spec);
 
     bool as_root = namespaces_as_root();
     if (as_root) {

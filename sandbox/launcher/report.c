@@ -19,6 +19,8 @@ static const char *const stages[] = {
     [STAGE_DESCRIPTORS - STAGE_SPEC] = "descriptors",
     [STAGE_EXEC - STAGE_SPEC] = "exec",
     [STAGE_WATCH - STAGE_SPEC] = "watch",
+    [STAGE_CHANGED - STAGE_SPEC] = "changed",
+    [STAGE_MAKE - STAGE_SPEC] = "make",
 };
 
 /* A path may hold a line break; a report line may not. */

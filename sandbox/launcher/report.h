@@ -19,6 +19,8 @@ enum stage {
     STAGE_DESCRIPTORS,
     STAGE_EXEC,
     STAGE_WATCH,
+    STAGE_CHANGED, /* a path is not what was decided on */
+    STAGE_MAKE,    /* a file that a person allowed to be made cannot be */
 };
 
 /* Writes one line. Lines are short enough to arrive whole, whoever else writes. */

@@ -50,19 +50,12 @@ static void map_owner(int tree, const struct stat *source)
 void root_open_trees(struct spec *spec, bool as_root)
 {
     for (struct mount *mount = spec->mounts; mount < spec->mounts + spec->mount_count; mount++) {
-        /* The path was resolved when it was decided on; a link that has appeared in it since is an attempt to lead us elsewhere. */
-        struct k_open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = K_RESOLVE_NO_SYMLINKS};
-        struct stat source;
-        int path = (int)syscall(NR_openat2, AT_FDCWD, mount->source, &how, sizeof how);
-        if (path < 0 || fstat(path, &source) != 0)
-            refuse(STAGE_MOUNTS, "%s", mount->source);
-        if ((mount->access == ACCESS_DEVICE) != S_ISCHR(source.st_mode) || S_ISBLK(source.st_mode)) {
-            errno = 0;
-            refuse(STAGE_MOUNTS, "%s is a device, or should be one", mount->source);
-        }
-        mount->folder = S_ISDIR(source.st_mode);
+        if (mount->access == ACCESS_PIN)
+            continue;
+        struct stat found;
+        int source = source_open(mount, &found);
         mount->tree =
-            (int)syscall(NR_open_tree, path, "", K_AT_EMPTY_PATH | K_AT_RECURSIVE | K_OPEN_TREE_CLONE | O_CLOEXEC);
+            (int)syscall(NR_open_tree, source, "", K_AT_EMPTY_PATH | K_AT_RECURSIVE | K_OPEN_TREE_CLONE | O_CLOEXEC);
         if (mount->tree < 0)
             refuse(STAGE_MOUNTS, "cannot bind %s", mount->source);
         /* Private, so that nothing mounted here is ever seen outside. */
@@ -70,10 +63,10 @@ void root_open_trees(struct spec *spec, bool as_root)
                            (struct k_mount_attr){.attr_set = attributes[mount->access], .propagation = K_PROPAGATE_PRIVATE}) != 0)
             refuse(STAGE_MOUNTS, "cannot restrict the mount of %s", mount->source);
         /* Granted system folders stay as they are: what in them only root may read is not meant for an action. */
-        bool program_folder = mount->access == ACCESS_EXECUTE && mount->folder;
+        bool program_folder = mount->access == ACCESS_EXECUTE && mount->kind == KIND_FOLDER;
         if (as_root && mount->access != ACCESS_DEVICE && !program_folder)
-            map_owner(mount->tree, &source);
-        close(path);
+            map_owner(mount->tree, &found);
+        close(source);
     }
 }
 
@@ -180,6 +173,16 @@ static int open_parent(int root, const char *path, const char **last)
     }
 }
 
+/* The same folder over itself, with all that the mount above it says: owners, attributes. Nothing else lies below it yet. */
+static int copy_of(int folder, const char *path)
+{
+    struct stat found;
+    int tree = (int)syscall(NR_open_tree, folder, "", K_AT_EMPTY_PATH | K_AT_RECURSIVE | K_OPEN_TREE_CLONE | O_CLOEXEC);
+    if (tree < 0 || fstat(tree, &found) != 0 || !S_ISDIR(found.st_mode))
+        refuse(STAGE_ROOT, "cannot hold %s in place", path);
+    return tree;
+}
+
 static void place_mount(int root, const struct mount *mount)
 {
     const char *name;
@@ -187,16 +190,17 @@ static void place_mount(int root, const struct mount *mount)
     int point = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (point < 0 && errno == ENOENT) {
         require_own(parent, mount->target);
-        int made = mount->folder ? mkdirat(parent, name, 0755) : openat(parent, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0444);
+        int made = mount->kind == KIND_FOLDER ? mkdirat(parent, name, 0755) : openat(parent, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0444);
         if (made < 0)
             refuse(STAGE_ROOT, "cannot make a place for %s", mount->target);
-        if (!mount->folder)
+        if (mount->kind != KIND_FOLDER)
             close(made);
         point = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     }
     if (point < 0)
         refuse(STAGE_ROOT, "cannot open the place for %s", mount->target);
-    attach(mount->tree, point, "");
+    int tree = mount->access == ACCESS_PIN ? copy_of(point, mount->target) : mount->tree;
+    attach(tree, point, "");
     close(point);
     close(parent);
 }
@@ -218,9 +222,11 @@ void root_enter(struct spec *spec)
 
     int root = new_tmpfs(1 << 20, K_MOUNT_NOSUID | K_MOUNT_NODEV | K_MOUNT_NOEXEC);
     attach(root, AT_FDCWD, "/tmp"); /* any folder does, and this one is everywhere: the sources are open already */
-    struct mount proc = {ACCESS_READ, "proc", "/proc", new_proc(), true};
-    struct mount tmp = {ACCESS_WRITE, "tmpfs", "/tmp",
-                        new_tmpfs(spec->tmp_bytes, K_MOUNT_NOSUID | K_MOUNT_NODEV | K_MOUNT_NOEXEC), true};
+    struct mount proc = {.access = ACCESS_READ, .kind = KIND_FOLDER, .target = "/proc", .tree = new_proc()};
+    struct mount tmp = {.access = ACCESS_WRITE,
+                        .kind = KIND_FOLDER,
+                        .target = "/tmp",
+                        .tree = new_tmpfs(spec->tmp_bytes, K_MOUNT_NOSUID | K_MOUNT_NODEV | K_MOUNT_NOEXEC)};
     own[0] = device_of(root);
     own[1] = device_of(tmp.tree);
 

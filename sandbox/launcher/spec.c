@@ -25,21 +25,30 @@ static bool plain_path(const char *path)
     return true;
 }
 
+/* The place of a word in a list, or the list's length. */
+static size_t place_of(const char *word, const char *const words[], size_t count)
+{
+    size_t place = 0;
+    while (place < count && strcmp(words[place], word) != 0)
+        place++;
+    return place;
+}
+
 static problem take_mount(struct spec *spec, char **values)
 {
-    static const char *const names[] = {
-        [ACCESS_READ] = "r", [ACCESS_EXECUTE] = "rx", [ACCESS_WRITE] = "rw", [ACCESS_DEVICE] = "dev"};
+    static const char *const accesses[] = {
+        [ACCESS_READ] = "r", [ACCESS_EXECUTE] = "rx", [ACCESS_WRITE] = "rw", [ACCESS_DEVICE] = "dev", [ACCESS_PIN] = "pin"};
+    static const char *const kinds[] = {[KIND_FILE] = "file", [KIND_FOLDER] = "folder", [KIND_NEW] = "new"};
+    enum { ACCESSES = sizeof accesses / sizeof *accesses, KINDS = sizeof kinds / sizeof *kinds };
     if (spec->mount_count == SPEC_MOUNTS)
         return "too many mounts";
-    struct mount *mount = &spec->mounts[spec->mount_count++];
-    *mount = (struct mount){.source = values[1], .target = values[2], .tree = -1};
-    size_t kind = 0;
-    while (kind < sizeof names / sizeof *names && strcmp(names[kind], values[0]) != 0)
-        kind++;
-    if (kind == sizeof names / sizeof *names)
-        return "unknown access";
-    mount->access = (enum access)kind;
-    return plain_path(mount->source) && plain_path(mount->target) ? NULL : "not a plain absolute path";
+    size_t access = place_of(values[0], accesses, ACCESSES), kind = place_of(values[1], kinds, KINDS);
+    if (access == ACCESSES || kind == KINDS)
+        return "unknown access or kind";
+    if (kind == KIND_NEW && access != ACCESS_WRITE)
+        return "a new file that may not be written";
+    spec->mounts[spec->mount_count++] = (struct mount){.access = access, .kind = kind, .source = values[2], .target = values[3], .tree = -1};
+    return plain_path(values[2]) && plain_path(values[3]) ? NULL : "not a plain absolute path";
 }
 
 static problem take_link(struct spec *spec, char **values)
@@ -78,6 +87,8 @@ static problem take_folder(struct spec *spec, char **values)
     return strcmp(values[0], "/") == 0 || plain_path(values[0]) ? NULL : "not a plain absolute path";
 }
 
+enum { MOST_VALUES = 4 };
+
 /* Every field, how many values it takes, and what takes them: a function, or the number's place in the struct. */
 static const struct field {
     const char *key;
@@ -89,7 +100,7 @@ static const struct field {
     {"folder", 1, take_folder, 0},
     {"argument", 1, take_argument, 0},
     {"variable", 1, take_variable, 0},
-    {"mount", 3, take_mount, 0},
+    {"mount", MOST_VALUES, take_mount, 0},
     {"link", 2, take_link, 0},
     {"wall_ms", 1, NULL, offsetof(struct spec, wall_ms)},
     {"cpu_seconds", 1, NULL, offsetof(struct spec, cpu_seconds)},
@@ -154,7 +165,7 @@ void spec_read(struct spec *spec, int descriptor)
             field++;
         if (field == fields + FIELDS)
             refuse(STAGE_SPEC, "unknown field '%.40s'", key);
-        char *values[3] = {0};
+        char *values[MOST_VALUES] = {0};
         for (int i = 0; i < field->values; i++)
             if ((values[i] = next(&at, end)) == NULL)
                 refuse(STAGE_SPEC, "%s: a value is missing", key);

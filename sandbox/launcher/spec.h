@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum {
     SPEC_BYTES = 1 << 20,
@@ -24,13 +25,23 @@ enum access {
     ACCESS_EXECUTE, /* rx: read and execute */
     ACCESS_WRITE,   /* rw: read and write; nothing in it can be executed */
     ACCESS_DEVICE,  /* dev: one of the harmless device nodes, read and write */
+    ACCESS_PIN,     /* pin: what the mount above it grants; a mount point cannot be renamed, nor what lies below taken along */
+};
+
+/* What was there when it was decided on. Anything else there now refuses the launch. */
+enum kind {
+    KIND_FILE,
+    KIND_FOLDER,
+    KIND_NEW, /* nothing: an empty file is made, so that it alone can be granted and not its folder */
 };
 
 struct mount {
     enum access access;
+    enum kind kind;
     const char *source, *target; /* absolute, without symbolic links, '.' or '..' */
     int tree;                    /* a detached copy of the source, once it is open */
-    bool folder;
+    dev_t device;                /* of a new file, once it is made */
+    ino_t inode;
 };
 
 struct link {

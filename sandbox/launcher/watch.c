@@ -37,11 +37,17 @@ int watch(pid_t pid, const struct spec *spec)
         ready = poll(events, 2, left_ms < 0 ? 0 : left_ms > 1000000000 ? 1000000000 : (int)left_ms);
     } while (ready < 0 && errno == EINTR);
 
+    /* Process 1 itself may have been stopped from outside, and cannot say so. */
+    siginfo_t stopped = {0};
+    if (ready == 0 && waitid(P_PID, (id_t)pid, &stopped, WSTOPPED | WNOHANG | WNOWAIT) == 0 && stopped.si_pid == pid)
+        report("stopped");
     if (ready == 0)
         report("timeout");
     else if (!(events[0].revents & POLLIN))
-        report("stopped");
-    kill(pid, SIGKILL);
+        report("cancelled");
+    /* Started by root, process 1 is still root's for a moment, and not ours to end before it has settled under its own id. */
+    while (kill(pid, SIGKILL) != 0 && errno == EPERM)
+        poll(events, 1, 1);
 
     /* Process 1 ends only after all others of its namespace have: their use of time is in here too. */
     int status;

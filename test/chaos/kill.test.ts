@@ -1,6 +1,6 @@
 /** One kill of each kind of process of the main job; `npm run soak -- kill` does many. */
 import assert from 'node:assert/strict'
-import { cpSync, readdirSync, rmSync } from 'node:fs'
+import { cpSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { installation } from '../../mesh/installation.js'
@@ -13,7 +13,8 @@ describe('kill -9 of any one process of the main job ends in the right answer or
   const workspace = temporaryFolder()
   cpSync(join(installation, 'examples', 'ledger', 'workspace'), workspace, { recursive: true })
   for (const name of readdirSync(join(workspace, 'q3'))) if (!name.startsWith('07')) rmSync(join(workspace, 'q3', name))
-  const matrix = new KillMatrix(['--workspace', workspace])
+  const request = readFileSync(join(installation, 'examples', 'ledger', 'request.txt'), 'utf8')
+  const matrix = new KillMatrix([request, '--workspace', workspace])
   let wallMs = 0
   before(async () => {
     wallMs = (await matrix.begin()).wallMs

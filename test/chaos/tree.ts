@@ -1,6 +1,7 @@
 /** The processes of one command, as the kernel shows them: all that it started and all that those started, also after their parents died. */
 import { readFileSync, readlinkSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
+import { childrenOf } from '../kit/children.js'
 
 /** What a process of the main job can be. */
 export const kinds = [
@@ -91,10 +92,6 @@ function bornAt(pid: number): string | undefined {
   const stat = read(`/proc/${pid}/stat`)
   const [state, ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return state === '' || state === 'Z' || state === 'X' ? undefined : rest[18]
-}
-
-function childrenOf(pid: number): number[] {
-  return read(`/proc/${pid}/task/${pid}/children`).split(' ').filter(Boolean).map(Number)
 }
 
 /** A node's log goes to the folder that bears its name. */

@@ -24,6 +24,7 @@ async function writeTrail(folder: string): Promise<Sources> {
   const nodes = ['one', 'two'].map((name) => enrol(authority, { name, roles: ['worker'] }, Date.now()))
   const chainOf = (name: string) => join(folder, name, 'audit.chain')
   const checkpoints = join(folder, 'checkpoints.jsonl')
+  const newestCheckpoint = join(folder, 'newest-checkpoint.json')
   const stored: Stored[] = []
   for (const run of [1, 2]) {
     for (const credentials of nodes) {
@@ -38,7 +39,7 @@ async function writeTrail(folder: string): Promise<Sources> {
     for await (const message of log.read()) stored.push(message)
     const { records } = verifyTrail({ stored, checkpoints: [], chains: new Map() }, authority.root.publicKey)
     const hashes = records.map(({ hash }) => hash)
-    writeCheckpoint(checkpoints, hashes, authority.root, Date.now())
+    writeCheckpoint({ checkpoints, newestCheckpoint }, hashes, authority.root, Date.now())
   }
   return {
     messages: stored.map(({ bytes }) => bytes),

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { kinds } from '../../mesh/envelope.js'
 import { installation } from '../../mesh/installation.js'
+import { kinds } from '../../mesh/letter.js'
 import { errorCodes, outcomes } from '../../policies/errors.js'
 
 const page = readFileSync(join(installation, 'docs', 'messages.md'), 'utf8')
@@ -37,7 +37,7 @@ describe('docs/messages.md', () => {
     for (const [code, , , , meaning = ''] of tableUnder('Error codes')) assert.ok(meaning.length > 10, code)
   })
 
-  it('numbers the kinds of envelopes as the wire does', () => {
+  it('numbers the kinds of letters as the wire does', () => {
     const documented = tableUnder('Kinds').map(([number, kind]) => [number, kind])
     assert.deepEqual(
       documented,

@@ -37,6 +37,7 @@ describe('the main job', () => {
     assert.equal(summary.actions, 36)
     assert.deepEqual([summary.ok, summary.auditVerified], [true, true])
     const verified = await runCommand(['audit', 'verify', '--json', '--data', join(folder, 'ledger')])
+    assert.equal(summary.auditEvents, summary.auditEventsInAll, 'this is the first run')
     assert.deepEqual([verified.status, (JSON.parse(verified.lastLine) as { ok: boolean }).ok], [0, true])
   })
 
@@ -44,16 +45,23 @@ describe('the main job', () => {
     const workspace = mkdtempSync(join(folder, 'my files '))
     writeFileSync(join(workspace, 'notes.txt'), 'one\ntwo\nthree\n')
     const data = join(folder, 'own')
-    const { status, stdout, stderr } = await runCommand([
-      'start',
-      'how many lines has notes.txt',
-      '--workspace',
-      workspace,
-      '--data',
-      data,
-    ])
+    const where = ['--workspace', workspace, '--data', data]
+    const { status, stdout, stderr } = await runCommand(['start', 'how many lines has notes.txt', ...where])
     assert.equal(status, 0, stderr)
     assert.match(stdout, /3 lines/)
     assert.match(stdout, /every chain verified/)
+    const again = await runCommand(['start', 'how many lines has notes.txt and none.txt', '--json', ...where])
+    const summary = JSON.parse(again.lastLine) as Summary
+    assert.ok(summary.auditEvents > 0 && summary.auditEventsInAll > summary.auditEvents, again.lastLine)
+    assert.deepEqual(
+      summary.parts.map(({ arguments: given, status }) => [given?.['path'], status]),
+      [
+        ['notes.txt', 'done'],
+        ['none.txt', 'failed'],
+      ],
+    )
+    assert.equal(summary.answer.split('\n')[0], '3 lines')
+    assert.deepEqual([summary.ok, summary.error?.code, again.status], [false, 'TASK_FAILED', 1])
+    assert.ok(summary.error?.message && summary.error.hint)
   })
 })

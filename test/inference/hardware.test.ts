@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import type { Host } from '../../inference/hardware/host.js'
 import { clamp, parseLimit } from '../../inference/hardware/memory.js'
 import { parseNvidia } from '../../inference/hardware/nvidia.js'
+import { parseQuota } from '../../inference/hardware/quota.js'
 import { type HardwareAdvert, hardwareAdvertSchema, readHardware } from '../../inference/hardware.js'
 
 /** A machine whose files and commands' outputs lie in a folder. */
@@ -14,7 +15,11 @@ function recorded(machine: string, platform = 'linux', arch = 'x64'): Host {
     const url = new URL(`../../../test/inference/fixtures/hardware/${machine}/${path}`, import.meta.url)
     return readFile(fileURLToPath(url), 'utf8').catch(() => undefined)
   }
-  return { platform, arch, file: (path) => read(`files${path}`), output: (command) => read(`commands/${command}`) }
+  // nvidia-smi is asked for columns, for a list, and for its table.
+  const asked = (command: string, [first, ...more]: string[]): string =>
+    command !== 'nvidia-smi' || more.length > 0 ? command : `${command} ${first ?? '(table)'}`
+  const output = (command: string, ...args: string[]) => read(`commands/${asked(command, args)}`)
+  return { platform, arch, file: (path) => read(`files${path}`), output }
 }
 
 async function advertOf(...machine: Parameters<typeof recorded>): Promise<HardwareAdvert> {
@@ -38,6 +43,7 @@ describe('the hardware advert of', () => {
         uuid: { value: 'GPU-5f1d4f7c-0b7e-6f63-9a0e-3f4d2a1b9c11', source: 'nvidia-smi' },
         computeCapability: { value: '8.9', source: 'nvidia-smi' },
         driver: { value: '575.64.03', source: 'nvidia-smi' },
+        powerLimit: { value: 450, source: 'nvidia-smi' },
         memory: { value: { total: 24564 * MiB, free: 22810 * MiB }, source: 'nvidia-smi' },
         unifiedMemory: false,
       },
@@ -65,7 +71,7 @@ describe('the hardware advert of', () => {
 
   it('a DGX Spark, whose GPU reports no memory: it is the machine’s', async () => {
     const { cpu, accelerators } = await advertOf('dgx-spark-gb10', 'linux', 'arm64')
-    assert.equal(cpu.threads.value, 20)
+    assert.deepEqual([cpu.threads.value, cpu.cores?.value], [20, 20])
     assert.deepEqual(cpu.flags.value, ['asimd', 'asimdhp', 'asimddp', 'bf16', 'i8mm', 'sve', 'sve2'])
     const [gpu] = accelerators
     assert.equal(gpu?.computeCapability?.value, '12.1')
@@ -114,6 +120,92 @@ describe('the hardware advert of', () => {
     )
   })
 
+  it('a desktop with an RTX 5090', async () => {
+    const { cpu, accelerators } = await advertOf('desktop-rtx-5090')
+    const [gpu] = accelerators
+    assert.deepEqual([gpu?.name.value, gpu?.computeCapability?.value], ['NVIDIA GeForce RTX 5090', '12.0'])
+    assert.deepEqual([gpu?.memory?.value.total, gpu?.powerLimit?.value], [32607 * MiB, 575])
+    assert.equal(cpu.quota, undefined)
+  })
+
+  it('a machine with one A100 divided and one whole: the parts are devices, each with its own memory', async () => {
+    const { accelerators } = await advertOf('a100-mig')
+    assert.deepEqual(
+      accelerators.map(({ uuid, mig, memory }) => [
+        uuid?.value.slice(0, 8),
+        mig?.value,
+        memory?.value.total,
+        memory?.value.free,
+      ]),
+      [
+        ['MIG-a686', '3g.40gb', 40192 * MiB, (40192 - 37) * MiB],
+        ['MIG-5386', '1g.10gb', 9728 * MiB, (9728 - 12) * MiB],
+        ['GPU-c92e', undefined, 81920 * MiB, 80900 * MiB],
+      ],
+    )
+  })
+
+  it('a Jetson AGX Orin without nvidia-smi, by its device tree', async () => {
+    const { board, cpu, accelerators } = await advertOf('jetson-agx-orin', 'linux', 'arm64')
+    assert.deepEqual(board, { value: 'NVIDIA Jetson AGX Orin Developer Kit', source: '/proc/device-tree/model' })
+    assert.equal(cpu.threads.value, 12)
+    assert.deepEqual(accelerators, [
+      {
+        vendor: 'nvidia',
+        name: { value: 'nvidia,tegra234', source: '/proc/device-tree/compatible' },
+        computeCapability: { value: '8.7', source: '/proc/device-tree/compatible' },
+        memory: { value: { total: 64349908 * kB, free: 60124160 * kB }, source: '/proc/meminfo' },
+        unifiedMemory: true,
+      },
+    ])
+  })
+
+  it('a Jetson Orin Nano, whose nvidia-smi names a GPU and no more', async () => {
+    const { accelerators } = await advertOf('jetson-orin-nano', 'linux', 'arm64')
+    assert.deepEqual(
+      accelerators.map(({ computeCapability, memory, unifiedMemory }) => [
+        computeCapability?.value,
+        memory?.value.total,
+        unifiedMemory,
+      ]),
+      [['8.7', 7802980 * kB, true]],
+    )
+  })
+
+  it('a Raspberry Pi 5', async () => {
+    const { board, cpu, memory, accelerators } = await advertOf('raspberry-pi-5', 'linux', 'arm64')
+    assert.deepEqual(
+      [board?.value, cpu.model.value, cpu.threads.value],
+      ['Raspberry Pi 5 Model B Rev 1.0', 'Cortex-A76', 4],
+    )
+    assert.deepEqual(cpu.flags.value, ['asimd', 'asimdhp', 'asimddp'])
+    assert.deepEqual([memory.source, accelerators], ['/proc/meminfo', []])
+  })
+
+  it('a Graviton3 in a container of cgroup v2: the lowest limit of all groups above counts', async () => {
+    const { cpu, memory } = await advertOf('graviton3', 'linux', 'arm64')
+    assert.equal(cpu.model.value, 'Neoverse-V1')
+    assert.deepEqual(cpu.flags.value, ['asimd', 'asimdhp', 'asimddp', 'bf16', 'i8mm', 'sve'])
+    assert.deepEqual(cpu.quota, { value: 1.5, source: '/sys/fs/cgroup/kubepods/pod1/c1/cpu.max' })
+    assert.deepEqual(memory.value, { total: 4294967296, free: 3221225472 })
+  })
+
+  it('an Ampere Altra in a container of cgroup v1, whose limit of memory is none', async () => {
+    const { cpu, memory } = await advertOf('ampere-altra', 'linux', 'arm64')
+    assert.deepEqual(
+      [cpu.model.value, cpu.threads.value, cpu.cores?.value, cpu.numaNodes?.value],
+      ['Neoverse-N1', 160, 160, 2],
+    )
+    assert.deepEqual(cpu.quota, { value: 8, source: '/sys/fs/cgroup/cpu/docker/abc/cpu.cfs_quota_us' })
+    assert.equal(memory.source, '/proc/meminfo')
+  })
+
+  it('a Mac with an M4', async () => {
+    const { cpu, memory } = await advertOf('mac-m4', 'darwin', 'arm64')
+    assert.deepEqual([cpu.model.value, cpu.flags.value], ['Apple M4', ['asimddp', 'bf16', 'i8mm', 'sme']])
+    assert.equal(memory.value.total, 17179869184)
+  })
+
   it('a machine of which nothing can be read is what Node knows of this one', async () => {
     const { cpu, memory, accelerators } = await advertOf('nowhere')
     assert.deepEqual([cpu.model.source, memory.source, accelerators.length], ['node', 'node', 0])
@@ -124,6 +216,41 @@ describe('the hardware advert of', () => {
     const { cpu, memory } = hardwareAdvertSchema.parse(await readHardware())
     assert.ok(cpu.threads.value >= 1 && cpu.model.value.length > 0)
     assert.ok(memory.value.total > 0 && memory.value.free <= memory.value.total)
+  })
+})
+
+describe('CUDA_VISIBLE_DEVICES', () => {
+  const seen = async (machine: string, visibleGpus: string | undefined): Promise<(string | undefined)[]> => {
+    const { accelerators } = await readHardware({ ...recorded(machine), visibleGpus })
+    return accelerators.map(({ uuid }) => uuid?.value.slice(0, 12))
+  }
+  const h100 = (index: number): string => `GPU-0000000${index}`
+
+  it('leaves what it names, in its order, up to the first entry that names nothing', async () => {
+    assert.equal((await seen('dgx-h100', undefined)).length, 8)
+    assert.deepEqual(await seen('dgx-h100', '6,2'), [h100(6), h100(2)])
+    assert.deepEqual(await seen('dgx-h100', `${h100(3)}-c2aa, 0`), [h100(3), h100(0)])
+    assert.deepEqual(await seen('dgx-h100', '1,9,2'), [h100(1)])
+    assert.deepEqual(await seen('dgx-h100', '1,1,2'), [h100(1)])
+    for (const none of ['', '-1', 'NoDevFiles', 'GPU-', 'MIG-53864714'])
+      assert.deepEqual(await seen('dgx-h100', none), [], none)
+    assert.deepEqual(await seen('a100-mig', 'MIG-53864714-0a66-5df2-9007-9268e30d9a72'), ['MIG-53864714'])
+    assert.deepEqual(await seen('jetson-agx-orin', ''), [])
+  })
+})
+
+describe('a driver that does not know all fields', () => {
+  it('is asked for fewer', async () => {
+    const old = '0, GPU-1f2e3d4c-0000-1111-2222-333344445555, Tesla V100-SXM2-16GB, 450.203.03, 16160, 16000, 300.00\n'
+    const host = {
+      ...recorded('nowhere'),
+      output: async (_: string, ...args: string[]) => (args[0]?.includes('compute_cap') ? undefined : old),
+    }
+    const [gpu] = (await readHardware(host)).accelerators
+    assert.deepEqual(
+      [gpu?.name.value, gpu?.memory?.value.total, gpu?.computeCapability],
+      ['Tesla V100-SXM2-16GB', 16160 * MiB, undefined],
+    )
   })
 })
 
@@ -142,6 +269,19 @@ describe('what tools print that is no value', () => {
     for (const text of ['max\n', '', '9223372036854771712', '18446744073709551615', '-1', '0', 'garbage'])
       assert.equal(parseLimit(text, 16e9), undefined)
     assert.equal(parseLimit('1000000000\n', 16e9), 1e9)
+  })
+
+  it('is no share of processors', () => {
+    for (const [quota, period] of [
+      ['max', '100000'],
+      ['-1', '100000'],
+      ['0', '100000'],
+      ['100000', '0'],
+      ['', ''],
+      ['99999999999', '100000'],
+    ] as const)
+      assert.equal(parseQuota(quota, period, 8), undefined)
+    assert.equal(parseQuota('50000\n', '100000\n', 8), 0.5)
   })
 
   it('never makes less than nothing free', () => {

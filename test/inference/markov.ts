@@ -11,7 +11,27 @@ export const ids = { assistant: 258, call: 259, end: 260, size: 262 } as const
  * Writes the folder of a real ONNX model that is a Markov chain: a table says which token follows which, and a cache is carried
  * along as a decoder's is. Its answers are known in advance, and it can be made never to end.
  */
-export async function markovModel(next: (token: number) => number, context = 1_000_000): Promise<string> {
+export function markovModel(next: (token: number) => number, context = 1_000_000): Promise<string> {
+  return writeModel(graphOf(next), { tool_call_format: 'compact' }, context)
+}
+
+/**
+ * The same with a table by position: after a prompt of any length below `from`, it says what `text` says from the place `from` on, since its template fills
+ * every prompt up to there. `template` is what comes before the filling.
+ */
+export async function scriptModel(text: string, template: string, from: number): Promise<string> {
+  const bytes = [...new TextEncoder().encode(text), ids.end]
+  const says = (position: number): number => bytes[position - from + 1] ?? ids.end
+  const folder = await writeModel(graphOf(says, from + bytes.length, 'position_ids'), {}, from + bytes.length)
+  const config = JSON.parse(await readFile(join(folder, 'tokenizer_config.json'), 'utf8'))
+  await writeFile(join(folder, 'tokenizer_config.json'), JSON.stringify({ ...config, chat_template: template }))
+  await sealModel(folder, modelFiles)
+  return folder
+}
+
+const modelFiles = ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'model.onnx']
+
+async function writeModel(graph: Uint8Array, clawmesh: object, context: number): Promise<string> {
   const folder = await temporaryFolder()
   for (const file of ['tokenizer.json', 'tokenizer_config.json'])
     await cp(join(shippedModelFolder, file), join(folder, file))
@@ -20,12 +40,12 @@ export async function markovModel(next: (token: number) => number, context = 1_0
     ...{
       max_position_embeddings: context,
       eos_token_id: ids.end,
-      clawmesh: { name: 'markov', tool_call_format: 'compact' },
+      clawmesh: { name: 'markov', ...clawmesh },
     },
   }
   await writeFile(join(folder, 'config.json'), JSON.stringify(config))
-  await writeFile(join(folder, 'model.onnx'), graphOf(next))
-  await sealModel(folder, ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'model.onnx'])
+  await writeFile(join(folder, 'model.onnx'), graph)
+  await sealModel(folder, modelFiles)
   return folder
 }
 
@@ -41,22 +61,29 @@ export async function sealModel(folder: string, paths: readonly string[]): Promi
 }
 
 /** onnx.proto, by hand: field numbers stand before their values. */
-function graphOf(next: (token: number) => number): Uint8Array {
-  const table = new Float32Array(ids.size * ids.size)
-  for (let token = 0; token < ids.size; token++) table[token * ids.size + next(token)] = 10
+function graphOf(
+  next: (token: number) => number,
+  rows: number = ids.size,
+  by: 'input_ids' | 'position_ids' = 'input_ids',
+): Uint8Array {
+  const table = new Float32Array(rows * ids.size)
+  for (let token = 0; token < rows; token++) table[token * ids.size + next(token)] = 10
   const cache = (name: string): Uint8Array => value(name, 1, [1, 1, 'length', 1])
   const graph = message(
-    [1, node('Gather', ['table', 'input_ids'], 'logits')],
+    [1, node('Gather', ['table', by], 'logits')],
     [1, node('Cast', ['input_ids'], 'numbers', message([1, 'to'], [3, 1], [20, 2]))],
     [1, node('Reshape', ['numbers', 'shape'], 'row')],
     [1, node('Concat', ['past_key_values.0.key', 'row'], 'present.0.key', message([1, 'axis'], [3, 2], [20, 2]))],
     [1, node('Concat', ['past_key_values.0.value', 'row'], 'present.0.value', message([1, 'axis'], [3, 2], [20, 2]))],
     [2, 'markov'],
-    [5, message([1, ids.size], [1, ids.size], [2, 1], [8, 'table'], [9, new Uint8Array(table.buffer)])],
+    [5, message([1, rows], [1, ids.size], [2, 1], [8, 'table'], [9, new Uint8Array(table.buffer)])],
     [5, message([1, 4], [2, 7], [8, 'shape'], [9, new Uint8Array(BigInt64Array.of(1n, 1n, -1n, 1n).buffer)])],
-    ...[value('input_ids', 7, [1, 'tokens']), cache('past_key_values.0.key'), cache('past_key_values.0.value')].map(
-      (input): Field => [11, input],
-    ),
+    ...[
+      value('input_ids', 7, [1, 'tokens']),
+      ...(by === 'position_ids' ? [value(by, 7, [1, 'tokens'])] : []),
+      cache('past_key_values.0.key'),
+      cache('past_key_values.0.value'),
+    ].map((input): Field => [11, input]),
     ...[value('logits', 1, [1, 'tokens', ids.size]), cache('present.0.key'), cache('present.0.value')].map(
       (output): Field => [12, output],
     ),

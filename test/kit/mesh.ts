@@ -3,13 +3,16 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createUser } from '@nats-io/nkeys'
+import { connect, jwtAuthenticator, type NatsConnection } from '@nats-io/transport-node'
 import { addressesOf } from '../../mesh/address.js'
+import { BrokerAccounts, type BrokerUser, type RevokedUsers } from '../../mesh/broker/accounts.js'
 import type { BrokerBinary } from '../../mesh/broker/binary.js'
 import { type Broker, startBroker } from '../../mesh/broker/broker.js'
+import { createBrokerKeys, seedOf } from '../../mesh/broker/keys.js'
 import { officialReleases } from '../../mesh/broker/release.js'
 import { type JoinOptions, joinMesh, type MeshNode } from '../../mesh/node.js'
 import { type Authority, createAuthority } from '../../mesh/seal/authority.js'
-import { enrol } from '../../mesh/seal/credentials.js'
+import { type Credentials, enrol } from '../../mesh/seal/credentials.js'
 import { MemoryBroker } from '../../mesh/transport/memory.js'
 import { connectNats, type NatsTransport } from '../../mesh/transport/nats.js'
 import type { Transport } from '../../mesh/transport/transport.js'
@@ -18,7 +21,8 @@ import type { Role } from '../../policies/roles.js'
 
 export interface TestMesh {
   readonly authority: Authority
-  connect(): Promise<Transport>
+  /** As the broker lets the holder of these credentials, or some member, in. */
+  connect(credentials?: Credentials): Promise<Transport>
   join(name: string, options?: Partial<JoinOptions> & { roles?: Role[] }): Promise<MeshNode>
   close(): Promise<void>
 }
@@ -37,22 +41,31 @@ export async function memoryMesh(): Promise<TestMesh> {
 export interface NatsMesh extends TestMesh {
   readonly broker: Broker
   readonly folder: string
-  /** A connection with every right on the broker: the operator's, and that of an intruder who took the machine over. */
+  readonly accounts: BrokerAccounts
+  /** Connections with every right on the broker: the operator's, and those of an intruder who took the machine over. */
   connectAsAuthority(): Promise<NatsTransport>
-  readonly authoritySeed: string
-  readonly memberSeed: string
+  connectAsAuditor(): Promise<NatsTransport>
+  /** The plain client, for what a node would never do. */
+  plain(user: BrokerUser): Promise<NatsConnection>
+  memberUser(credentials: Credentials): Promise<BrokerUser>
+  /** What the broker is told of at its next start. */
+  readonly revoked: RevokedUsers
 }
 
-export async function natsMesh(binary?: BrokerBinary): Promise<NatsMesh> {
-  const authority = createAuthority()
+/** `found` makes the authority, in memory if left out; the folder is the mesh's and goes with it. */
+export async function natsMesh(
+  binary?: BrokerBinary,
+  found: (folder: string) => Authority = () => createAuthority(),
+): Promise<NatsMesh> {
   const folder = temporaryFolder()
+  const authority = found(folder)
   const addresses = addressesOf(authority.mesh, authority.meshKey)
-  const users = { authority: createUser(), member: createUser() }
+  const accounts = new BrokerAccounts(createBrokerKeys(), addresses)
+  const revoked: RevokedUsers = {}
   const broker = await startBroker({
     folder,
     port: 0,
-    users: { authority: users.authority.getPublicKey(), member: users.member.getPublicKey() },
-    addresses,
+    claims: () => accounts.claims(revoked),
     search: {
       named: binary?.path,
       searchPath: process.env['PATH'] ?? '',
@@ -61,15 +74,23 @@ export async function natsMesh(binary?: BrokerBinary): Promise<NatsMesh> {
       progress: () => undefined,
     },
   })
-  const seedOf = (user: typeof users.member) => new TextDecoder().decode(user.getSeed())
-  const connectAs = (seed: string, name: string) => connectNats({ servers: [broker.url], seed, name })
-  const operator = await connectAs(seedOf(users.authority), 'authority')
-  await operator.provide(addresses)
+  const connectAs = (user: BrokerUser) => connectNats({ servers: [broker.url], user, name: 'test' })
+  const connectTo = async (account: 'mesh' | 'audit') => connectAs(await accounts.administrator(account))
+  const memberUser = async ({ certificate }: Credentials): Promise<BrokerUser> => {
+    const user = createUser()
+    const token = await accounts.memberToken(certificate, user.getPublicKey())
+    return { token, seed: seedOf(user), inbox: addresses.repliesTo(certificate.holder) }
+  }
+  const [operator, auditor] = await Promise.all([connectTo('mesh'), connectTo('audit')])
+  await operator.provideBuckets(addresses)
+  await auditor.provideAudit(addresses)
+  const some = () => enrol(authority, { name: 'member', roles: ['worker'] }, Date.now())
   const mesh = testMesh(
     authority,
-    () => connectAs(seedOf(users.member), 'member'),
+    async (credentials = some()) => connectAs(await memberUser(credentials)),
     async () => {
       await operator.close()
+      await auditor.close()
       await broker.stop()
       rmSync(folder, { recursive: true, force: true })
     },
@@ -78,22 +99,34 @@ export async function natsMesh(binary?: BrokerBinary): Promise<NatsMesh> {
     ...mesh,
     broker,
     folder,
-    authoritySeed: seedOf(users.authority),
-    memberSeed: seedOf(users.member),
-    connectAsAuthority: () => connectAs(seedOf(users.authority), 'operator'),
+    accounts,
+    revoked,
+    memberUser,
+    connectAsAuthority: () => connectTo('mesh'),
+    connectAsAuditor: () => connectTo('audit'),
+    plain: ({ token, seed, inbox }) =>
+      connect({
+        servers: broker.url,
+        authenticator: jwtAuthenticator(token, new TextEncoder().encode(seed)),
+        ...(inbox === undefined ? {} : { inboxPrefix: inbox }),
+      }),
   }
 }
 
 const defaultRoles: Role[] = ['supervisor', 'worker']
 
-function testMesh(authority: Authority, connect: () => Promise<Transport>, end: () => Promise<void>): TestMesh {
+function testMesh(authority: Authority, connect: TestMesh['connect'], end: () => Promise<void>): TestMesh {
   const joined: MeshNode[] = []
   return {
     authority,
     connect,
     join: async (name, { roles = defaultRoles, ...options } = {}) => {
       const credentials = options.credentials ?? enrol(authority, { name, roles }, Date.now())
-      const node = await joinMesh({ credentials, transport: options.transport ?? (await connect()), ...options })
+      const node = await joinMesh({
+        credentials,
+        transport: options.transport ?? (await connect(credentials)),
+        ...options,
+      })
       joined.push(node)
       return node
     },

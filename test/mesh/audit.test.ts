@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { addressesOf } from '../../mesh/address.js'
-import { memoryChain, openChain, readChain } from '../../mesh/audit/chain.js'
+import { memoryChain, type OwnCopy, openChain, readChain } from '../../mesh/audit/chain.js'
 import { readCheckpoints, writeCheckpoint } from '../../mesh/audit/checkpoint.js'
 import { openEvent } from '../../mesh/audit/event.js'
 import { merkleRoot } from '../../mesh/audit/merkle.js'
@@ -26,13 +26,15 @@ async function makeTrail(folder: string): Promise<{ authority: Authority; trail:
   const authority = createAuthority()
   const addresses = addressesOf(authority.mesh, authority.meshKey)
   const log = new MemoryBroker().connect().log(addresses.auditStream)
-  const chains = new Map<string, Uint8Array[]>()
+  const chains = new Map<string, OwnCopy>()
   const writers = ['one', 'two'].map((name) => {
     const chain = memoryChain()
     const credentials = enrol(authority, { name, roles: ['worker'] }, Date.now())
-    chains.set(credentials.certificate.holder, chain.read())
     const writer = new AuditWriter({ credentials, addresses, log, chain, now: Date.now })
-    return { writer, refresh: () => chains.set(credentials.certificate.holder, chain.read()) }
+    return {
+      writer,
+      refresh: () => chains.set(credentials.certificate.holder, { records: chain.read(), sent: chain.sent() }),
+    }
   })
   const file = join(folder, 'checkpoints.jsonl')
   for (const half of [0, 1]) {
@@ -47,7 +49,7 @@ async function makeTrail(folder: string): Promise<{ authority: Authority; trail:
         authority.root.publicKey,
       )
       writeCheckpoint(
-        file,
+        { checkpoints: file, newestCheckpoint: join(folder, 'newest-checkpoint.json') },
         records.map(({ hash }) => hash),
         authority.root,
         Date.now(),
@@ -187,15 +189,14 @@ describe('an audit chain file', () => {
     const path = join(folder, 'audit.chain')
     const chain = openChain(path)
     for (const text of ['one', 'two']) chain.append(encode(text))
-    chain.sync()
     chain.close()
     writeFileSync(path, Buffer.concat([readFileSync(path), Buffer.from([0, 0, 0, 9, 1, 2])]))
-    assert.equal(readChain(path).length, 2)
+    assert.equal(readChain(path).records.length, 2)
     const again = openChain(path)
     again.append(encode('three'))
     again.close()
     assert.deepEqual(
-      readChain(path).map((bytes) => decode(bytes)),
+      readChain(path).records.map((bytes) => decode(bytes)),
       ['one', 'two', 'three'],
     )
     rmSync(folder, { recursive: true, force: true })
@@ -217,6 +218,8 @@ describe('the audit writer', () => {
           await log.append(subject, id, bytes)
         },
         read: () => log.read(),
+        follow: (from: number, signal: AbortSignal) => log.follow(from, signal),
+        last: () => log.last(),
       },
     }
   }
@@ -257,7 +260,7 @@ describe('the audit stream on NATS', () => {
     const member = await mesh.connect()
     await assert.rejects(all(member.log(auditStream)))
     await member.close()
-    const operator = await mesh.connectAsAuthority()
+    const operator = await mesh.connectAsAuditor()
     const stored = await all(operator.log(auditStream))
     assert.equal(verifyTrail({ stored, checkpoints: [], chains: new Map() }, mesh.authority.root.publicKey).ok, true)
     await operator.close()
@@ -277,7 +280,7 @@ describe('the audit stream on NATS', () => {
     const block = readdirSync(store, { recursive: true, encoding: 'utf8' }).find((name) => /audit.*\.blk$/.test(name))
     assert.ok(block)
     const { auditStream } = addressesOf(mesh.authority.mesh, mesh.authority.meshKey)
-    const operator = await mesh.connectAsAuthority()
+    const operator = await mesh.connectAsAuditor()
     const file = join(store, block)
     const bytes = readFileSync(file)
     const at = Math.floor(bytes.length / 2)

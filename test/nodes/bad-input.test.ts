@@ -1,6 +1,7 @@
 /** Whatever a person gets wrong: one clear error, the right status, nothing left behind. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
@@ -61,7 +62,7 @@ describe('bad input', () => {
   }
 
   const typed: [string, () => string[], RegExp, RegExp][] = [
-    ['an unknown command', () => ['dance'], /no command "dance"/, /start, audit verify/],
+    ['an unknown command', () => ['dance'], /no command "dance"/, /start, .*audit verify/],
     ['an unknown option', () => ['start', '--fast'], /'--fast'/, /start --help/],
     ['an option without its value', () => ['start', '--port'], /--port/, /start --help/],
     ['an empty value', () => ['start', '--data', ''], /--data is empty/, /start --help/],
@@ -75,6 +76,18 @@ describe('bad input', () => {
       () => ['start', 'count', '--workspace', join(folder, 'none')],
       /ENOENT/,
       /--workspace/,
+    ],
+    [
+      'a workspace of which nothing is asked',
+      () => ['start', '--workspace', workspace],
+      /Nothing is asked of the workspace/,
+      /for example: npm start -- "how many lines/,
+    ],
+    [
+      'a sentence about two files at once',
+      () => ['start', 'Compare a.txt with b.txt', '--data', data],
+      /more than a tool can take: a\.txt, b\.txt/,
+      /one file in each sentence/,
     ],
     [
       'a workspace that is a file',
@@ -220,11 +233,17 @@ describe('bad input', () => {
 
     it('refuses the folder of a mesh that runs, the key of one that is damaged, and the time of one that is from tomorrow', async () => {
       const own = join(folder, 'own')
-      const staying = run(['start', '--data', own, '--workspace', workspace])
+      const staying = run(['start', '--data', own])
       await eventually(() => assert.match(staying.stderr(), /nats-server .* at/), 20_000)
       const second = await start('--data', own)
       assert.match(second.stderr, new RegExp(`belongs to a mesh that is running \\(process ${staying.child.pid}\\)`))
       await check(second, unavailable, /is running/, /--data/)
+      const beside = await run(['start', 'How many lines has notes.txt?', '--workspace', workspace], {
+        env: { CLAWMESH_DATA: own },
+      }).ended
+      assert.equal(beside.status, 0, beside.stderr)
+      assert.ok(beside.stderr.includes(`${own} belongs to a mesh that is running`), beside.stderr)
+      assert.ok(beside.stderr.includes(`trail in ${own}-2`), beside.stderr)
       staying.child.kill('SIGINT')
       await staying.ended
 
@@ -294,26 +313,21 @@ describe('a disk that is full', () => {
       `mount -t tmpfs -o size=40m tmpfs "${folder}" || exit 99; ${again}`,
       'sh',
     ]
-    const running = run(
-      [
-        'start',
-        'How many lines has q3/07-travel.csv?',
-        '--workspace',
-        join(installation, 'examples', 'ledger', 'workspace'),
-        '--once',
-        '--json',
-        '--data',
-        data,
-      ],
-      { before },
-    )
-    await eventually(() => assert.match(running.stderr(), /nodes are up/), 30_000)
+    const running = run(['start', '--once', '--json', '--data', data], { before })
+    await eventually(() => assert.match(running.stderr(), /parts for/), 30_000)
     // Seen from here through the process's own view of the files.
     fill(join('/proc', String(running.child.pid), 'root', folder, 'filler'))
+    const filled = performance.now()
+    const { stdout } = running.child
+    assert.ok(stdout)
+    await once(stdout, 'data')
+    const toldAfterMs = performance.now() - filled
     const ended = await running.ended
-    assert.ok([unavailable, 0].includes(ended.status ?? -1), `${ended.status}: ${ended.stderr}`)
+    assert.equal(ended.status, unavailable, ended.stderr)
     const { ok, error } = JSON.parse(ended.stdout)
-    assert.ok(ok || error.code === 'DISK_FULL', ended.stdout)
+    assert.deepEqual([ok, error.code], [false, 'DISK_FULL'])
+    assert.equal(ended.stderr.match(/^clawmesh: /gm)?.length, 1, 'more than one error is told')
+    assert.ok(toldAfterMs < 6000, `it took ${Math.round(toldAfterMs)} ms to end`)
     assert.match(ended.stderr, /The audit trail is whole/)
     await eventually(() => assert.deepEqual(ended.left(), []))
     rmSync(folder, { recursive: true })

@@ -22,13 +22,20 @@ export interface Running {
   ended: Promise<Ended>
 }
 
-const main = join(installation, 'dist', 'nodes', 'cli', 'main.js')
+export interface Given {
+  env?: Record<string, string>
+  /** A program and arguments that the command is run under. */
+  before?: string[]
+  /** Of another clone. */
+  main?: string
+}
 
-/** `before`: a program and arguments that the command is run under. */
-export function run(args: string[], given: { env?: Record<string, string>; before?: string[] } = {}): Running {
+const ownMain = join(installation, 'dist', 'nodes', 'cli', 'main.js')
+
+export function run(args: string[], given: Given = {}): Running {
   const mark = randomUUID()
   const { NODE_TEST_CONTEXT: _, ...env } = process.env
-  const [program = '', ...rest] = [...(given.before ?? []), process.execPath, main, ...args]
+  const [program = '', ...rest] = [...(given.before ?? []), process.execPath, given.main ?? ownMain, ...args]
   const child = spawn(program, rest, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...env, CLAWMESH_CACHE: cacheFolder(process.env), CLAWMESH_TEST_MARK: mark, ...given.env },

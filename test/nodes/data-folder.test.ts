@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { openDataFolder, openFreeDataFolder } from '../../nodes/data-folder.js'
+import { takeLock } from '../../nodes/lock.mjs'
 import { ClawmeshError } from '../../policies/errors.js'
 import { eventually } from '../kit/eventually.js'
 import { temporaryFolder } from '../kit/mesh.js'
@@ -75,15 +76,13 @@ describe('the lock of a data folder', () => {
   })
 
   it('of a dead process is not touched while another that lives is taking it over', () => {
-    const taken = openDataFolder(folder)
-    const ours = readFileSync(lock)
-    taken.release()
     const stale = `${process.pid} 1`
     writeFileSync(lock, stale)
-    writeFileSync(`${lock}.turn`, ours)
+    const turn = takeLock(`${lock}.turn`)
+    assert.ok('release' in turn)
     assert.throws(() => openDataFolder(folder), isInUse)
     assert.equal(readFileSync(lock, 'utf8'), stale)
-    rmSync(`${lock}.turn`)
+    turn.release()
     openDataFolder(folder).release()
   })
 

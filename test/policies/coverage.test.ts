@@ -44,3 +44,14 @@ test('widening covers exactly what was missing, and leaves the profile as it was
   assert.equal(covers(wider, tool({ write: [workspace] }), workspace).covered, false)
   assert.equal(covers(profile, need, workspace).covered, false)
 })
+
+test('what is the kernel’s is denied outright, whatever may be asked for', () => {
+  const everything = parseProfile('ask: [{ read: / }, { write: / }]')
+  for (const path of ['/proc/1/environ', '/proc', '/dev/sda', '/dev/null', '/sys/kernel/notes']) {
+    const need = { read: [path], write: [path], program: 'tool:read_file' }
+    const { covered, askable } = covers(everything, need, '/home/anna/work')
+    assert.deepEqual([path, covered, askable], [path, false, false])
+  }
+  const beside = { read: ['/process/notes', '/devices'], write: [], program: 'tool:read_file' }
+  assert.equal(covers(everything, beside, '/home/anna/work').askable, true)
+})

@@ -83,3 +83,13 @@ test('a limit of zero or none at all cannot be asked for', () => {
   refused('limits: { memory_mb: .inf }', /limits\.memory_mb/)
   refused('limits: { output_bytes: 1.5 }', /limits\.output_bytes/)
 })
+
+test('a text that is made to exhaust its reader is one clear error', () => {
+  const bomb = ['a: &a [x, x, x, x, x, x, x, x, x]']
+  for (const [name, of] of ['ba', 'cb', 'dc', 'ed', 'fe', 'gf', 'hg', 'ih'].map((pair) => [...pair]))
+    bomb.push(`${name}: &${name} [${Array(9).fill(`*${of}`).join(', ')}]`)
+  refused(bomb.join('\n'), /^p\.yaml:1 cannot be read: Excessive alias count/)
+  refused('['.repeat(100_000), /^p\.yaml:\d+ /)
+  refused(`# ${'x'.repeat(2 ** 20)}`, /^p\.yaml:1 is longer than any policy/)
+  refused(`filesystem_policy: { read_only: [/${'x'.repeat(256)}] }`, /longer than a path/)
+})

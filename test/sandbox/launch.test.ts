@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { mkdir, readdir, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -7,6 +7,7 @@ import { describe, test } from 'node:test'
 import { ClawmeshError } from '../../policies/errors.js'
 import { launch } from '../../sandbox/launch.js'
 import { launcherPath } from '../../sandbox/launcher.js'
+import { descendant, parentOf } from './descendant.js'
 import { newStage, plan, programs, run, shell } from './stage.js'
 
 describe('a launch', () => {
@@ -76,6 +77,39 @@ describe('a launch', () => {
     assert.equal(err.trim().split('\n').length, 4)
   })
 
+  test('a folder that leads to a read-only one cannot be renamed, nor removed, and is written as before', async () => {
+    const { workspace } = await newStage()
+    await mkdir(join(workspace, 'a', 'b', 'kept'), { recursive: true })
+    const yaml = 'filesystem_policy: { include_workdir: true, read_only: [/usr, /bin, /lib, /lib64, ./a/b/kept] }'
+    const script =
+      'mv a away || mv a/b a/away || mv a/b/kept a/b/away || rmdir a/b/kept; echo x > a/b/free && mv a/b/free a/b/moved'
+    const { exitCode, err } = await shell(yaml, workspace, script)
+    assert.equal(exitCode, 0, err)
+    assert.equal(err.trim().split('\n').length, 4)
+    assert.deepEqual((await readdir(join(workspace, 'a', 'b'))).sort(), ['kept', 'moved'])
+    assert.deepEqual(await readdir(workspace), ['a'])
+  })
+
+  test('a file system of the kernel is refused under whatever name it is mounted', async () => {
+    const { workspace } = await newStage()
+    const mounted = join(workspace, 'mounted')
+    await mkdir(mounted)
+    const fixture = join(import.meta.dirname, 'grant-of.js')
+    const unshare = process.geteuid?.() === 0 ? ['-m'] : ['-Urm']
+    const script = 'mount --rbind /proc "$1" && exec "$2" "$3" "$1"'
+    const { stdout, stderr } = spawnSync('unshare', [
+      ...unshare,
+      'sh',
+      '-c',
+      script,
+      'sh',
+      mounted,
+      process.execPath,
+      fixture,
+    ])
+    assert.match(stdout.toString(), /^SANDBOX_FAILED .*mounted is the kernel's/, stderr.toString())
+  })
+
   test('a grant that turns into a link between decision and launch is refused', async () => {
     const { workspace, folder } = await newStage()
     await mkdir(join(workspace, 'data'))
@@ -85,7 +119,7 @@ describe('a launch', () => {
     await symlink(folder, join(workspace, 'data'))
     await assert.rejects(
       launch(decided),
-      (error) => error instanceof ClawmeshError && error.code === 'SANDBOX_FAILED' && error.data.stage === 'mounts',
+      (error) => error instanceof ClawmeshError && error.code === 'DENIED' && error.data.stage === 'changed',
     )
   })
 
@@ -147,6 +181,33 @@ describe('a launch', () => {
       outcomes.map(({ out }) => Number(out)),
       [...outcomes.keys()],
     )
+  })
+})
+
+describe('a launch that is stopped from outside', () => {
+  for (const who of ['action', 'launcher'] as const)
+    test(`the ${who}: its time is over all the same, and that is told`, async () => {
+      const { workspace } = await newStage()
+      const running = shell(`${programs}\nlimits: { wall_ms: 3000 }`, workspace, `: stopped-${who}; sleep 60; :`)
+      const action = await descendant(`stopped-${who}`)
+      // The launcher is the parent of process 1, which is the parent of the action.
+      process.kill(who === 'action' ? action : await parentOf(await parentOf(action)), 'SIGSTOP')
+      const { timedOut, stopped, exitCode, signal, killed } = await running
+      assert.deepEqual(
+        { timedOut, stopped, exitCode, signal, killed },
+        { timedOut: true, stopped: true, exitCode: null, signal: null, killed: false },
+      )
+    })
+
+  test('one that goes on again ends as it would have', async () => {
+    const { workspace } = await newStage()
+    const running = shell(programs, workspace, ': goes-on-again; until [ -e go ]; do sleep 0.05; done; exit 7')
+    const pid = await descendant('goes-on-again')
+    process.kill(pid, 'SIGSTOP')
+    process.kill(pid, 'SIGCONT')
+    await writeFile(join(workspace, 'go'), '')
+    const { exitCode, timedOut } = await running
+    assert.deepEqual({ exitCode, timedOut }, { exitCode: 7, timedOut: false })
   })
 })
 

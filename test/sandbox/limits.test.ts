@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readdir } from 'node:fs/promises'
 import { describe, test } from 'node:test'
 import { parseProfile } from '../../policies/profile.js'
 import { launch } from '../../sandbox/launch.js'
@@ -15,6 +16,17 @@ describe('limits', { concurrency: 2 }, () => {
     const outcome = await shell(limited('wall_ms: 300'), workspace, 'sleep 60 & sleep 60')
     assert.deepEqual([outcome.timedOut, outcome.exitCode, outcome.signal, outcome.killed], [true, null, null, false])
     assert.ok(outcome.wallMs >= 300 && outcome.wallMs < 5000, `${outcome.wallMs} ms`)
+  })
+
+  test('wall time that is over at once ends what has hardly begun', async () => {
+    const { workspace } = await newStage()
+    // Many at once, so that some of them are late in settling under their own ids.
+    const launches = Array.from({ length: 60 }, () =>
+      shell(limited('wall_ms: 1'), workspace, 'sleep 1; echo late > late'),
+    )
+    for (const { timedOut, exitCode } of await Promise.all(launches))
+      assert.deepEqual([timedOut, exitCode], [true, null])
+    assert.deepEqual(await readdir(workspace), [])
   })
 
   test('processor time is a signal', async () => {

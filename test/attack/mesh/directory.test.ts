@@ -7,8 +7,8 @@ import { encode } from '../../../mesh/codec.js'
 import { message } from '../../../mesh/message.js'
 import type { MeshNode } from '../../../mesh/node.js'
 import { createAuthority } from '../../../mesh/seal/authority.js'
+import { sealWith } from '../../../mesh/seal/box.js'
 import { issueCertificate } from '../../../mesh/seal/certificate.js'
-import { sealWith } from '../../../mesh/seal/channel.js'
 import { type Credentials, enrol } from '../../../mesh/seal/credentials.js'
 import { beginIncarnation } from '../../../mesh/seal/incarnation.js'
 import { randomBytes, signingKey, utf8 } from '../../../mesh/seal/keys.js'
@@ -82,7 +82,7 @@ describe('a directory in false hands', () => {
   async function isKeptOut(credentials: Credentials): Promise<void> {
     asked = []
     const before = await tap.refused()
-    const stranger = await Traitor.join(credentials, await mesh.connect())
+    const stranger = await Traitor.join(credentials, await mesh.connect(credentials))
     try {
       stranger.send(there.self, {}, ['honest', Who.name, '', null])
       await eventually(async () => assert.equal(await tap.refused(), before + 1))
@@ -96,10 +96,8 @@ describe('a directory in false hands', () => {
 
   it('a member with a valid certificate is let in by the same means', async () => {
     asked = []
-    const stranger = await Traitor.join(
-      holding((publicKey) => certificate(publicKey, { from: 0, to: day })),
-      await mesh.connect(),
-    )
+    const credentials = holding((publicKey) => certificate(publicKey, { from: 0, to: day }))
+    const stranger = await Traitor.join(credentials, await mesh.connect(credentials))
     stranger.send(there.self, {}, ['honest', Who.name, '', null])
     await eventually(() => assert.deepEqual(asked, ['stranger']))
     await stranger.close()

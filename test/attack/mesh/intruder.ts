@@ -7,12 +7,15 @@ import { z } from 'zod'
 import { type Addresses, addressesOf } from '../../../mesh/address.js'
 import { openEvent } from '../../../mesh/audit/event.js'
 import { readRecord } from '../../../mesh/audit/record.js'
-import { binary, decode, encode } from '../../../mesh/codec.js'
+import { binary, decode } from '../../../mesh/codec.js'
 import { Directory } from '../../../mesh/directory.js'
-import { boundTo, encodeEnvelope, encodeHeader, type Header, newMessageId } from '../../../mesh/envelope.js'
-import { Channels } from '../../../mesh/seal/channel.js'
+import { encodeLetter, type Kind } from '../../../mesh/letter.js'
 import type { Credentials } from '../../../mesh/seal/credentials.js'
+import { helloFrame } from '../../../mesh/seal/frame.js'
 import { beginIncarnation, type Incarnation, type Peer } from '../../../mesh/seal/incarnation.js'
+import { utf8 } from '../../../mesh/seal/keys.js'
+import { Initiator } from '../../../mesh/seal/noise.js'
+import { introduction } from '../../../mesh/sessions.js'
 import type { NatsTransport } from '../../../mesh/transport/nats.js'
 import type { Bucket, Transport } from '../../../mesh/transport/transport.js'
 import type { NatsMesh } from '../../kit/mesh.js'
@@ -29,10 +32,11 @@ export class Tap {
   readonly caught: Caught[] = []
   readonly #mesh: NatsMesh
   readonly #wire: NatsTransport
+  readonly #records: NatsTransport
 
-  private constructor(mesh: NatsMesh, wire: NatsTransport, addresses: Addresses, bucket: Bucket) {
+  private constructor(mesh: NatsMesh, wires: [NatsTransport, NatsTransport], addresses: Addresses, bucket: Bucket) {
     this.#mesh = mesh
-    this.#wire = wire
+    ;[this.#wire, this.#records] = wires
     this.addresses = addresses
     this.bucket = bucket
   }
@@ -40,24 +44,24 @@ export class Tap {
   static async on(mesh: NatsMesh): Promise<Tap> {
     const wire = await mesh.connectAsAuthority()
     const addresses = addressesOf(mesh.authority.mesh, mesh.authority.meshKey)
-    const tap = new Tap(mesh, wire, addresses, await wire.bucket(addresses.directory))
+    const tap = new Tap(mesh, [wire, await mesh.connectAsAuditor()], addresses, await wire.bucket(addresses.directory))
     await wire.subscribe(addresses.traffic, (subject, bytes) => tap.caught.push({ subject, bytes: bytes.slice() }))
     return tap
   }
 
   /** What was sent to a run of a node. */
   to(peer: Peer): Caught[] {
-    return this.caught.filter(({ subject }) => subject === this.addresses.inbox(peer.id))
+    return this.caught.filter(({ subject }) => subject === this.addresses.inbox(peer))
   }
 
   inject(peer: Peer, bytes: Uint8Array): void {
-    this.#wire.publish(this.addresses.inbox(peer.id), bytes)
+    this.#wire.publish(this.addresses.inbox(peer), bytes)
   }
 
   /** Refusals in the audit trail of the mesh, as its auditor reads them. */
   async refusals(): Promise<Refusal[]> {
     const found: Refusal[] = []
-    for await (const { bytes } of this.#wire.log(this.addresses.auditStream).read()) {
+    for await (const { bytes } of this.#records.log(this.addresses.auditStream).read()) {
       for (const record of z.array(binary).parse(decode(bytes))) {
         const event = openEvent(readRecord(record).sealed, this.#mesh.authority.auditor)
         if (event.kind === 'message.denied') found.push(refusalSchema.parse(event.facts))
@@ -70,8 +74,9 @@ export class Tap {
     return (await this.refusals()).reduce((sum, { count }) => sum + count, 0)
   }
 
-  close(): Promise<void> {
-    return this.#wire.close()
+  async close(): Promise<void> {
+    await this.#records.close()
+    await this.#wire.close()
   }
 }
 
@@ -83,19 +88,27 @@ const refusalSchema = z.object({
 })
 export type Refusal = z.output<typeof refusalSchema>
 
+interface Lie {
+  kind?: Kind
+  call?: number
+  from?: string
+  sent?: number
+  deadline?: number
+  /** The run whose address is in the seal. */
+  boundFor?: string
+}
+
 export class Traitor {
   readonly self: Incarnation
   readonly directory: Directory
   readonly #transport: Transport
   readonly #addresses: Addresses
-  readonly #channels: Channels
 
   private constructor(self: Incarnation, directory: Directory, transport: Transport, addresses: Addresses) {
     this.self = self
     this.directory = directory
     this.#transport = transport
     this.#addresses = addresses
-    this.#channels = new Channels(self)
   }
 
   /** `now` is the time that the traitor says it is. */
@@ -110,21 +123,15 @@ export class Traitor {
     return new Traitor(self, directory, transport, addresses)
   }
 
-  /** Seals anything to a peer, under any header; fields that are left out are those of an honest ask. */
-  send(peer: Peer, header: Partial<Header>, body: unknown, subject = this.#addresses.inbox(peer.id)): void {
+  /** Says anything to a peer, with a handshake of its own each time; what is left out is as an honest ask has it. */
+  send(peer: Peer, lie: Lie, body: unknown): void {
     const now = Date.now()
-    const full = {
-      kind: 'ask',
-      from: this.self.id,
-      to: peer.id,
-      id: newMessageId(),
-      call: 1,
-      sent: now,
-      deadline: now + 5000,
-    }
-    const headerBytes = encodeHeader({ ...full, ...header } as Header)
-    const sealed = this.#channels.seal(peer, encode(body), boundTo(subject, headerBytes))
-    this.#transport.publish(this.#addresses.inbox(peer.id), encodeEnvelope(headerBytes, sealed))
+    const { kind = 'ask', call = 1, from = this.self.id, sent = now, deadline = now + 5000, boundFor = peer.id } = lie
+    const addressOf = (id: string) => this.#addresses.inbox(this.directory.peer(id) ?? { ...this.self, id })
+    const prologue = `clawmesh 2\0${addressOf(from)}\0${addressOf(boundFor)}`
+    const initiator = new Initiator(this.self.agreement, peer.agreementPublic, utf8(prologue))
+    const hello = initiator.write(introduction(sent, 1, encodeLetter(kind, call, deadline, body)))
+    this.#transport.publish(this.#addresses.inbox(peer), helloFrame(from, hello))
   }
 
   async close(): Promise<void> {

@@ -3,8 +3,10 @@ import assert from 'node:assert/strict'
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { createUser } from '@nats-io/nkeys'
-import { connect, type NatsConnection, nkeyAuthenticator } from '@nats-io/transport-node'
+import { connect, jwtAuthenticator, type NatsConnection } from '@nats-io/transport-node'
+import { addressesOf } from '../../../mesh/address.js'
+import { BrokerAccounts } from '../../../mesh/broker/accounts.js'
+import { openBrokerKeys } from '../../../mesh/broker/keys.js'
 import { installation } from '../../../mesh/installation.js'
 import { Command, type Ended } from '../../chaos/command.js'
 import { eventually } from '../../kit/eventually.js'
@@ -26,7 +28,7 @@ describe('a tap on the broker of the main job', () => {
   const tapped: { subject: string; bytes: Uint8Array }[] = []
   const stored: { path: string; bytes: Uint8Array }[] = []
   let ended: Ended
-  let intruder: NatsConnection | undefined
+  let intruders: NatsConnection[] = []
 
   before(async () => {
     plant()
@@ -36,8 +38,8 @@ describe('a tap on the broker of the main job', () => {
       args: ['start', request, '--workspace', workspace, '--once', '--json', ...model],
     })
     const result = command.ended()
-    intruder = await breakIn(command)
-    tap(intruder)
+    intruders = await Promise.all([breakIn('mesh'), breakIn('audit')])
+    for (const intruder of intruders) tap(intruder)
     ended = await result
     for (const path of readdirSync(join(data, 'broker'), { recursive: true, withFileTypes: true })) {
       if (!path.isFile()) continue
@@ -46,7 +48,7 @@ describe('a tap on the broker of the main job', () => {
     }
   })
   after(async () => {
-    await intruder?.close()
+    await Promise.all(intruders.map((intruder) => intruder.close()))
     rmSync(folder, { recursive: true, force: true })
   })
 
@@ -68,10 +70,8 @@ describe('a tap on the broker of the main job', () => {
     writeFileSync(join(folder, 'desk', `${inHeldPath}.csv`), `${inName},${inHeldFile}\n`)
   }
 
-  /** Takes over the broker as somebody can who owns its machine: a user of his own in its configuration, and a reload. */
-  async function breakIn(command: Command): Promise<NatsConnection> {
-    const user = createUser()
-    const file = join(data, 'broker', 'nats-server.conf')
+  /** Takes over the broker as somebody can who owns its machine: as users with every right, made with the keys behind its accounts. */
+  async function breakIn(account: 'mesh' | 'audit'): Promise<NatsConnection> {
     let url = ''
     await eventually(() => {
       const ports = join(data, 'broker', 'ports')
@@ -79,16 +79,12 @@ describe('a tap on the broker of the main job', () => {
       url = /nats:\/\/[^"]*:\d+/.exec(readFileSync(join(ports, name), 'utf8'))?.[0] ?? ''
       assert.ok(url)
     })
-    const [broker] = command.tree.ofKind('broker')
-    assert.ok(broker)
-    writeFileSync(
-      file,
-      readFileSync(file, 'utf8').replace('users: [', `users: [\n    { nkey: ${user.getPublicKey()} }`),
-    )
-    process.kill(broker.pid, 'SIGHUP')
+    const accounts = new BrokerAccounts(openBrokerKeys(join(data, 'authority')), addressesOf('', new Uint8Array()))
+    const { token, seed } = await accounts.administrator(account)
+    const authenticator = jwtAuthenticator(token, new TextEncoder().encode(seed))
     let connection: NatsConnection | undefined
     await eventually(async () => {
-      connection = await connect({ servers: url, authenticator: nkeyAuthenticator(user.getSeed()), reconnect: false })
+      connection = await connect({ servers: url, authenticator, reconnect: false })
     })
     assert.ok(connection)
     return connection
@@ -142,8 +138,7 @@ describe('a tap on the broker of the main job', () => {
     const clear = planted.flatMap((canary) => spellings(canary).map((one) => ({ canary, ...one })))
     // The broker of the job went with it: another one, tapped by the same means.
     const mesh = await natsMesh()
-    const asOperator = () =>
-      connect({ servers: mesh.broker.url, authenticator: nkeyAuthenticator(Buffer.from(mesh.authoritySeed)) })
+    const asOperator = () => mesh.accounts.administrator('mesh').then((user) => mesh.plain(user))
     const [server, other] = await Promise.all([asOperator(), asOperator()])
     tap(other)
     await other.flush()

@@ -4,6 +4,7 @@ import { mkdir, readFile, stat } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { ClawmeshError } from '../../../policies/errors.js'
 import { launch } from '../../../sandbox/launch.js'
 import { newStage, plan } from '../../sandbox/stage.js'
 import { attemptNames, compileAttempts } from './attempts.js'
@@ -17,6 +18,15 @@ const onlyInside: Record<string, string | false> = {
   'proc-root': !root && 'only root may look into process 1',
   'old-architecture': process.arch !== 'x64' && 'there is one on x86_64 only',
 }
+
+/** What is kept read-only in the writable workspace of an attempt. */
+const kept: Record<string, string> = {
+  'rename-parent-of-read-only': './kept/inner',
+  'make-missing-read-only': './kept/inner',
+}
+
+/** Not even started: what is to be kept is not there to be held. */
+const refused = ['make-missing-read-only']
 
 describe('attempts to get out', { concurrency: 2 }, () => {
   let binary = ''
@@ -54,8 +64,16 @@ describe('attempts to get out', { concurrency: 2 }, () => {
       }
       const untouched = await facts()
       const again = await extraFor(name, fresh.folder, fresh.workspace)
-      const profile = 'filesystem_policy: { include_workdir: true }\nlimits: { wall_ms: 10000, memory_mb: 64 }'
+      const profile = `filesystem_policy: { include_workdir: true, read_only: [${kept[name] ?? ''}] }\nlimits: { wall_ms: 10000, memory_mb: 64 }`
       const action = { program: binary, args: [name, fresh.target, fresh.workspace, again] }
+      if (refused.includes(name)) {
+        await assert.rejects(
+          plan(profile, fresh.workspace, action),
+          (error) =>
+            error instanceof ClawmeshError && error.code === 'DENIED' && /an action could make it/.test(error.message),
+        )
+        return
+      }
       const outcome = await launch(await plan(profile, fresh.workspace, action))
       // Status 1 says that the attempt itself saw the refusal; 31 is SIGSYS, for calls that no program makes by accident.
       assert.ok(outcome.exitCode === 1 || outcome.signal === 31, `ended with ${outcome.exitCode} / ${outcome.signal}`)
@@ -79,6 +97,7 @@ describe('attempts to get out', { concurrency: 2 }, () => {
       await mkdir(join(folder, 'beside'))
       return workspace
     }
+    if (name === 'rename-parent-of-read-only') await mkdir(join(workspace, 'kept', 'inner'), { recursive: true })
     if (name !== 'unix-connect') return '-'
     const listening = createServer().listen(join(workspace, 's'))
     after(() => listening.close())

@@ -4,6 +4,7 @@ import { after, describe, it } from 'node:test'
 import { collect } from '../../../inference/backend.js'
 import { OpenAiBackend } from '../../../inference/openai/backend.js'
 import { backendContract, coded, countLines, sum } from '../../contract/backend.js'
+import { eventually } from '../../kit/eventually.js'
 import { type Answer, type ModelServer, recorded, serve, stream } from './server.js'
 
 const kinds = ['ollama', 'vllm', 'llama.cpp'] as const
@@ -173,9 +174,37 @@ describe('what a server gets wrong becomes one clear error', () => {
       coded('DEADLINE'),
     ))
 
-  it('an answer that never ends', async () => {
+  const more = (delta: object): string => `data: ${JSON.stringify({ choices: [{ delta }] })}\n\n`
+  const endless: [string, string][] = [
+    ['text', more({ content: 'on and on '.repeat(100) })],
+    ['a tool call', more({ tool_calls: [{ index: 0, function: { arguments: 'x'.repeat(1000) } }] })],
+    ['events without content', more({ role: 'assistant', ignored: 'x'.repeat(1000) })],
+    ['comments', `: ${'x'.repeat(1000)}\n\n`],
+  ]
+  for (const [what, text] of endless)
+    it(`a stream of ${what} without end, as fast as it can, is cut off and its connection closed`, async () => {
+      let sent = 0
+      let isOpen = true
+      const flood: Answer = async (response) => {
+        response.on('close', () => {
+          isOpen = false
+        })
+        while (isOpen) {
+          sent += text.length
+          if (!response.write(text)) await Promise.race([once(response, 'drain'), once(response, 'close')])
+          // The test's own process reads what it writes.
+          await new Promise(setImmediate)
+        }
+      }
+      await assert.rejects(ask(flood), /goes on beyond the 64 tokens/)
+      await eventually(() => assert.equal(isOpen, false))
+      // What the system holds between the two comes on top.
+      assert.ok(sent < 8_000_000, `${sent} bytes were taken`)
+    })
+
+  it('an answer that trickles for ever', async () => {
     let gone = false
-    const endless: Answer = async (response) => {
+    const trickle: Answer = async (response) => {
       response.on('close', () => {
         gone = true
       })
@@ -184,6 +213,6 @@ describe('what a server gets wrong becomes one clear error', () => {
         await new Promise((resolve) => setTimeout(resolve, 5))
       }
     }
-    await assert.rejects(ask(endless, { silence: 1000, total: 250 }), coded('DEADLINE'))
+    await assert.rejects(ask(trickle, { silence: 1000, total: 250 }), coded('DEADLINE'))
   })
 })

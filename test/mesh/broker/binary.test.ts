@@ -114,6 +114,18 @@ describe('the search for a nats-server', () => {
     assert.equal(asked, 0)
   })
 
+  it('asks one again that was killed before it could say what it is', async () => {
+    const path = join(folder, 'killed once')
+    mkdirSync(path)
+    const named = join(path, 'nats-server')
+    const dying = (times: number) =>
+      `#!/bin/sh\necho x >> "${path}/asked"\n[ $(wc -l < "${path}/asked") -gt ${times} ] || kill -9 $$\nexec "${real.path}" "$@"\n`
+    writeFileSync(named, dying(1), { mode: 0o755 })
+    assert.equal((await findBroker({ ...search(), named })).version, real.version)
+    writeFileSync(named, dying(99))
+    await assert.rejects(findBroker({ ...search(), named }), isUnavailable(/does not run as a nats-server/))
+  })
+
   it('looks past one in PATH that is too old, and says so', async () => {
     fillCache()
     assert.equal((await findBroker({ ...search(), searchPath: old('old') })).source, 'cache')

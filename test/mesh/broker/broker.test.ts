@@ -5,8 +5,13 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { jetstream, jetstreamManager } from '@nats-io/jetstream'
-import { connect, type NatsConnection, nkeyAuthenticator } from '@nats-io/transport-node'
+import { createUser, fromSeed } from '@nats-io/nkeys'
+import type { NatsConnection } from '@nats-io/transport-node'
 import { type Addresses, addressesOf } from '../../../mesh/address.js'
+import type { BrokerUser } from '../../../mesh/broker/accounts.js'
+import { seedOf } from '../../../mesh/broker/keys.js'
+import { writeJoinerToken } from '../../../mesh/broker/token.js'
+import { enrol } from '../../../mesh/seal/credentials.js'
 import { eventually } from '../../kit/eventually.js'
 import { type NatsMesh, natsMesh, temporaryFolder } from '../../kit/mesh.js'
 
@@ -34,7 +39,7 @@ describe('the embedded broker', () => {
     await node.audit.intend(event)
     assert.equal(mesh.broker.url, url)
     const { auditStream } = addressesOf(mesh.authority.mesh, mesh.authority.meshKey)
-    const operator = await mesh.connectAsAuthority()
+    const operator = await mesh.connectAsAuditor()
     let stored = 0
     for await (const { bytes } of operator.log(auditStream).read()) stored += bytes.length > 0 ? 1 : 0
     await operator.close()
@@ -80,12 +85,16 @@ describe('what a member may do on the broker', () => {
   let addresses: Addresses
   let member: NatsConnection
   let errors: string[]
+  let holder: string
+  let user: BrokerUser
 
   before(async () => {
     mesh = await natsMesh()
     addresses = addressesOf(mesh.authority.mesh, mesh.authority.meshKey)
-    const authenticator = nkeyAuthenticator(new TextEncoder().encode(mesh.memberSeed))
-    member = await connect({ servers: [mesh.broker.url], authenticator })
+    const credentials = enrol(mesh.authority, { name: 'member', roles: ['worker'] }, Date.now())
+    holder = credentials.certificate.holder
+    user = await mesh.memberUser(credentials)
+    member = await mesh.plain(user)
     errors = []
     void (async () => {
       for await (const status of member.status()) if (status.type === 'error') errors.push(status.error.message)
@@ -112,13 +121,15 @@ describe('what a member may do on the broker', () => {
         )
       }
     }
-    const operator = await connect({
-      servers: [mesh.broker.url],
-      authenticator: nkeyAuthenticator(new TextEncoder().encode(mesh.authoritySeed)),
-    })
-    const manager = await jetstreamManager(operator)
-    for (const stream of streams()) assert.equal((await manager.streams.info(stream)).config.name, stream)
-    await operator.close()
+    for (const [account, stream] of [
+      ['audit', addresses.auditStream],
+      ['mesh', `KV_${addresses.directory}`],
+    ] as const) {
+      const operator = await mesh.plain(await mesh.accounts.administrator(account))
+      const manager = await jetstreamManager(operator)
+      assert.equal((await manager.streams.info(stream)).config.name, stream)
+      await operator.close()
+    }
   })
 
   it('is not to read the audit stream', async () => {
@@ -129,14 +140,107 @@ describe('what a member may do on the broker', () => {
   })
 
   it('is not to listen outside its subjects', async () => {
-    for (const subject of ['>', '*', '$SYS.>', '$JS.>', '$KV.>', addresses.auditSubjects]) {
-      const refused = new Promise<Error | null>((resolve) =>
-        member.subscribe(subject, { callback: (error) => resolve(error) }),
+    const others = [addresses.inboxes, addresses.inboxesOf('0'.repeat(32)), `${addresses.repliesTo('another')}.>`]
+    const all = ['>', '*', '$SYS.>', '$JS.>', '$KV.>', '_INBOX.>', addresses.enrolment, addresses.auditSubjects]
+    for (const subject of [...all, ...others]) assert.match(await refusal(member, subject), /permission/i, subject)
+  })
+
+  it('is not to write in the name of another', async () => {
+    const kv = `$KV.${addresses.directory}`
+    for (const subject of [
+      addresses.audit('0'.repeat(32)),
+      `${kv}.${addresses.nodeKey('another')}`,
+      `${kv}.${addresses.revokedKey}`,
+      addresses.repliesTo('another'),
+    ]) {
+      member.publish(subject, 'x')
+      await member.flush()
+      await eventually(() =>
+        assert.ok(
+          errors.some((text) => text.includes(`"${subject}"`)),
+          `${subject} was let through`,
+        ),
       )
-      assert.match((await refused)?.message ?? '', /permission/i, subject)
     }
+    // Its own it may: the audit stream answers, through the service of another account, and keeps a repetition once.
+    const publish = () => jetstream(member).publish(addresses.audit(holder), 'x', { msgID: 'once' })
+    assert.equal((await publish()).duplicate, false)
+    assert.equal((await publish()).duplicate, true)
+  })
+
+  it('is cut off within a second when its user is revoked, and does not come back', async () => {
+    const other = await mesh.plain(user)
+    const cut = (async () => {
+      for await (const { type } of other.status()) if (type === 'disconnect') return
+    })()
+    const [system, key] = [
+      await mesh.plain(await mesh.accounts.administrator('system')),
+      fromSeed(Buffer.from(user.seed)),
+    ]
+    const at = performance.now()
+    const revoked = { [key.getPublicKey()]: Math.ceil(Date.now() / 1000) }
+    await system.request('$SYS.REQ.CLAIMS.UPDATE', await mesh.accounts.meshToken(revoked))
+    await cut
+    assert.ok(performance.now() - at < 1000, `${performance.now() - at} ms`)
+    assert.match(String(await other.closed()), /authorization/i)
+    await assert.rejects(mesh.plain(user), /authorization/i)
+    const member = await mesh.connect()
+    await member.close()
+    await system.close()
+  })
+
+  it('is a short question to the authority and nothing else for one who holds an invitation', async () => {
+    const key = createUser()
+    const claims = { name: 'a'.repeat(32), publicKey: key.getPublicKey() }
+    const issuedAt = Math.floor(Date.now() / 1000)
+    const sign = (expires: number) => mesh.accounts.joinerToken(claims.name, claims.publicKey, issuedAt, expires)
+    const userUntil = (expires: number) => {
+      const token = sign(expires)
+      return {
+        token: writeJoinerToken({ ...claims, account: mesh.accounts.account, issuedAt, expires }, token),
+        seed: seedOf(key),
+        inbox: addresses.repliesTo(claims.name),
+      }
+    }
+    const joiner = await mesh.plain(userUntil(issuedAt + 60))
+    for (const subject of ['>', addresses.traffic, addresses.inboxes, '$KV.>', '_INBOX.>', addresses.enrolment])
+      assert.match(await refusal(joiner, subject), /permission/i, subject)
+    const said: string[] = []
+    void (async () => {
+      for await (const status of joiner.status()) if (status.type === 'error') said.push(status.error.message)
+    })()
+    for (const subject of [addresses.inboxesOf(holder).replace('*', 'x'), addresses.audit(holder), '$JS.API.INFO']) {
+      joiner.publish(subject, 'x')
+      await joiner.flush()
+      await eventually(() =>
+        assert.ok(
+          said.some((text) => text.includes(`"${subject}"`)),
+          `${subject} was let through`,
+        ),
+      )
+    }
+    const authority = await mesh.connectAsAuthority()
+    await authority.answer(addresses.enrolment, async (question) => question)
+    assert.equal((await joiner.request(addresses.enrolment, 'hello')).string(), 'hello')
+    await joiner.close()
+    await authority.close()
+    await assert.rejects(mesh.plain(userUntil(issuedAt - 1)), /authorization/i)
   })
 })
+
+/** Why the broker does not let somebody listen; empty if it does. */
+async function refusal(connection: NatsConnection, subject: string): Promise<string> {
+  const refused = new Promise<string>((resolve) => {
+    const subscription = connection.subscribe(subject, { callback: (error) => resolve(error?.message ?? '') })
+    void connection.flush().then(() =>
+      setTimeout(() => {
+        subscription.unsubscribe()
+        resolve('')
+      }, 500).unref(),
+    )
+  })
+  return refused
+}
 
 function commandOf(pid: number): string {
   try {

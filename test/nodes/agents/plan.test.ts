@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { planRequest } from '../../../nodes/agents/plan.js'
 import { majority } from '../../../nodes/agents/vote.js'
+import { ClawmeshError } from '../../../policies/errors.js'
 
 const files = () => ['a.csv', 'q3/b.json']
 const none = (): string[] => {
@@ -9,11 +10,28 @@ const none = (): string[] => {
 }
 
 describe('a plan', () => {
-  it('takes a sentence that names its file as it stands, and does not look at the workspace', () => {
+  it('takes a sentence that names its file as it stands, even where the workspace cannot be listed', () => {
     assert.deepEqual(planRequest('how many lines has notes.txt', none), {
       collective: [],
       single: [{ words: 'how many lines has notes.txt' }],
     })
+  })
+
+  it('puts names that do not read as one word in quotation marks', () => {
+    const odd = () => ['report.txt', 'my report.txt', 'my report (final).txt', 'say "so".txt']
+    const wordsOf = (request: string) => {
+      const { collective, single } = planRequest(request, odd)
+      return [...collective, ...single].map(({ words }) => words)
+    }
+    assert.deepEqual(wordsOf('how many lines has my report.txt'), ['how many lines has "my report.txt"'])
+    assert.deepEqual(wordsOf('how many lines has "my report.txt"'), ['how many lines has "my report.txt"'])
+    assert.deepEqual(wordsOf('how many lines has report.txt'), ['how many lines has report.txt'])
+    assert.deepEqual(wordsOf('count the lines in all files'), [
+      'count the lines in report.txt',
+      'count the lines in "my report.txt"',
+      'count the lines in "my report (final).txt"',
+      'count the lines in `say "so".txt`',
+    ])
   })
 
   it('puts a sentence about all files to each of them', () => {
@@ -42,6 +60,48 @@ describe('a plan', () => {
       single.map(({ words }) => words),
       ['Then read ../x.y/z.csv.', 'Is it 3.5 kB?'],
     )
+  })
+})
+
+describe('a sentence with several names', () => {
+  const wordsOf = (request: string) => planRequest(request, none).collective.map(({ words }) => words)
+
+  it('is put to each file of a list', () => {
+    for (const list of ['a.txt and q3/b.csv', 'both a.txt and q3/b.csv', 'a.txt, q3/b.csv', 'a.txt and in q3/b.csv'])
+      assert.deepEqual(wordsOf(`Count the lines in ${list}, please.`), [
+        'Count the lines in a.txt, please.',
+        'Count the lines in q3/b.csv, please.',
+      ])
+    assert.equal(wordsOf('how many words have a.txt, b.txt, and c-1.md').length, 3)
+  })
+
+  it('is refused where it relates them to one another, and so is one that adds a name to all files', () => {
+    for (const request of [
+      'Compare a.txt with b.txt',
+      'Copy ./a.txt to b.txt.',
+      'Compare the lines in all files with a.txt',
+    ])
+      assert.throws(
+        () => planRequest(request, files),
+        (error) => error instanceof ClawmeshError && error.code === 'USAGE' && /a\.txt/.test(error.message),
+      )
+  })
+
+  it('has one name only where the other words are numbers, abbreviations, quotations or the same name', () => {
+    for (const request of [
+      'is 3.5 in a.txt',
+      'count something in a.txt, e.g. its lines',
+      'search for "b.txt" in a.txt',
+      "search for 'see b.txt, too' in a.txt",
+      'is a.txt longer than a.txt',
+      'read ../x.y/z.csv.',
+    ])
+      assert.deepEqual(
+        planRequest(request, none)
+          .single.map(({ words }) => words)
+          .join(' '),
+        request,
+      )
   })
 })
 

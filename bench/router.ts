@@ -1,0 +1,233 @@
+/**
+ * The privacy router: what its detectors find in texts from templates that were held out from their making, what gets past it however it is written, and
+ * what it costs. Values are invented, from a fixed seed. Times are of this machine with whatever else it does; throughput is per second of processor time.
+ */
+import { classify } from '../router/classify.js'
+import { readRequest } from '../router/router.js'
+import { leaked } from '../test/router/data/canary.js'
+import { type Evasion, evasions } from '../test/router/data/evasions.js'
+import { heldout } from '../test/router/data/heldout.js'
+import { prompts } from '../test/router/data/prompts.js'
+import { samples } from '../test/router/data/template.js'
+import { secretMakers, Values } from '../test/router/data/values.js'
+import { asker, asking, collected, destination, openStand } from '../test/router/kit.js'
+import { precision, recall, score, testSettings } from '../test/router/score.js'
+import type { Report } from './figure.js'
+
+const seed = 20261122
+
+export default async function bench(report: Report): Promise<void> {
+  benchDetectors(report)
+  benchSecrets(report)
+  benchPrompts(report)
+  await benchEvasions(report)
+  benchTimes(report)
+  await benchCalls(report)
+}
+
+const aims: readonly (readonly [kind: string, recall: number, precision?: number])[] = [
+  ['email', 0.995, 0.97],
+  ['url', 0.995, 0.97],
+  ['iban', 0.995, 0.97],
+  ['card', 0.995, 0.97],
+  ['national-id', 0.995, 0.97],
+  ['ip', 0.99],
+  ['phone', 0.92, 0.8],
+  ['date', 0.97],
+]
+
+function benchDetectors(report: Report): void {
+  const texts = samples(heldout, 60, seed)
+  for (const [kind, leastRecall, leastPrecision] of aims) {
+    const counted = score(texts, [kind])
+    const [found, right] = [recall(counted), precision(counted)]
+    report({
+      metric: `${kind}: recall, ${counted.there} in held-out texts`,
+      value: found,
+      unit: '',
+      ...atLeast(found, leastRecall),
+    })
+    const aim = leastPrecision === undefined ? {} : atLeast(right, leastPrecision)
+    report({ metric: `${kind}: precision`, value: right, unit: '', ...aim })
+  }
+}
+
+function benchSecrets(report: Report): void {
+  const values = new Values(seed)
+  const contexts = [
+    (secret: string) => `Can you check why ${secret} does not work?`,
+    (secret: string) => `export A=1\n${secret}\n`,
+    (secret: string) => JSON.stringify({ env: [secret] }),
+    (secret: string) => `Hier der Zugang:\n\n    ${secret}\n\nGruß`,
+  ]
+  const shares = Object.entries(secretMakers).map(([family, make]) => {
+    const texts = Array.from({ length: 40 }, (_, index) => contexts[index % contexts.length]?.(make(values)) ?? '')
+    const caught = texts.filter((text) => classify(text, testSettings).categories.includes('SECRET')).length
+    return { family, share: caught / texts.length }
+  })
+  const worst = shares.toSorted((a, b) => a.share - b.share)[0]
+  const mean = shares.reduce((sum, { share }) => sum + share, 0) / shares.length
+  report({
+    metric: `secrets: recall, mean of ${shares.length} families`,
+    value: mean,
+    unit: '',
+    ...atLeast(mean, 0.98),
+  })
+  report({
+    metric: `secrets: recall, worst family (${worst?.family})`,
+    value: worst?.share ?? 0,
+    unit: '',
+    ...atLeast(worst?.share ?? 0, 0.98),
+  })
+}
+
+function benchPrompts(report: Report): void {
+  const judged = prompts(25, seed).map(({ text, stays }) => ({
+    stays,
+    kept: classify(text, testSettings).label === 'RESTRICTED',
+  }))
+  const share = (of: typeof judged): number => of.filter(({ kept }) => kept).length / of.length
+  const kept = share(judged.filter(({ stays }) => stays))
+  report({ metric: 'prompts that must stay: recall', value: kept, unit: '', ...atLeast(kept, 0.99) })
+  report({
+    metric: 'prompts that may leave, kept all the same',
+    value: share(judged.filter(({ stays }) => !stays)),
+    unit: '',
+  })
+}
+
+const canaries: Record<string, { make: (values: Values) => string; sentence: (value: string) => string }> = {
+  email: { make: (v) => v.make('email'), sentence: (value) => `Kannst du ${value} für mich antworten?` },
+  iban: { make: (v) => v.make('iban'), sentence: (value) => `Refund to IBAN ${value} please.` },
+  card: {
+    make: (v) => v.make('card'),
+    sentence: (value) => `Was heißt es, wenn die Kreditkarte ${value} abgelehnt wird?`,
+  },
+  'national-id': { make: (v) => v.make('ssn'), sentence: (value) => `Form 12 asks for the SSN, mine is ${value}.` },
+  secret: {
+    make: (v) => secretMakers['github-token']?.(v) ?? '',
+    sentence: (value) => `git clone fails with ${value}`,
+  },
+}
+
+/** Through the whole router to a cloud that records every byte it is sent. */
+async function benchEvasions(report: Report): Promise<void> {
+  const stand = await openStand()
+  const values = new Values(seed)
+  let [sent, leaks] = [0, 0]
+  const tried = async ({ apply }: Evasion, { make, sentence }: (typeof canaries)[string]): Promise<boolean> => {
+    const value = make(values)
+    const texts = apply(value, sentence)
+    const { sensitivity } = readRequest(asking(...texts), testSettings)
+    stand.cloud.sent.length = 0
+    await collected(stand.router.ask(stand.router.open(''), asking(...texts), asker, destination)).catch(() => '')
+    sent += 1
+    if (leaked(stand.cloud.sent.join('\n'), [value]).length > 0) leaks += 1
+    return sensitivity.label !== 'INTERNAL'
+  }
+  let caughtOfAll = 0
+  try {
+    for (const evasion of evasions) {
+      let [caught, all] = [0, 0]
+      for (const canary of Object.values(canaries)) {
+        for (let round = 0; round < 20; round += 1) {
+          all += 1
+          if (await tried(evasion, canary)) caught += 1
+        }
+      }
+      caughtOfAll += caught
+      report({ metric: `evasion, ${evasion.name}: caught`, value: caught / all, unit: '' })
+    }
+  } finally {
+    await stand.close()
+  }
+  const share = caughtOfAll / sent
+  report({
+    metric: `evasions: caught of ${sent}, ${evasions.length} ways`,
+    value: share,
+    unit: '',
+    ...atLeast(share, 0.97),
+  })
+  report({
+    metric: `evasions: canaries that left, of ${sent}`,
+    value: leaks,
+    unit: '',
+    aim: '0 of ≥ 3000',
+    ok: leaks === 0 && sent >= 3000,
+  })
+}
+
+function benchTimes(report: Report): void {
+  const texts = fourKilobytes()
+  for (const text of texts) classify(text, testSettings)
+  const times: number[] = []
+  for (let round = 0; round < 5; round += 1)
+    for (const text of texts) {
+      const begun = performance.now()
+      classify(text, testSettings)
+      times.push(performance.now() - begun)
+    }
+  times.sort((a, b) => a - b)
+  const [median, p99] = [times[times.length >> 1] ?? 0, times[Math.floor(times.length * 0.99)] ?? 0]
+  report({ metric: '4 KiB, all views, median', value: median, unit: 'ms' })
+  report({ metric: '4 KiB, all views, p99', value: p99, unit: 'ms', aim: '≤ 2', ok: p99 <= 2 })
+  const begun = process.cpuUsage()
+  let characters = 0
+  for (let round = 0; round < 10; round += 1)
+    for (const text of texts) {
+      classify(text, testSettings)
+      characters += text.length
+    }
+  const { user, system } = process.cpuUsage(begun)
+  const rate = characters / (user + system)
+  report({ metric: '4 KiB texts, all views, per core', value: rate, unit: 'MB/s', ...atLeast(rate, 25) })
+}
+
+/** Prose with the held-out texts among it, as mixed as they come. */
+function fourKilobytes(): string[] {
+  const values = new Values(seed)
+  const lines = samples(heldout, 12, seed + 1).map(({ text }) => text)
+  const prose = prompts(3, seed + 1)
+    .filter(({ stays }) => !stays)
+    .map(({ text }) => text)
+  return Array.from({ length: 60 }, () => {
+    let text = ''
+    while (text.length < 4096) text += `${values.below(6) === 0 ? values.pick(lines) : values.pick(prose)}\n`
+    return text.slice(0, 4096)
+  })
+}
+
+/** A question through the router and to a model on this machine, against the same question sent straight there. */
+async function benchCalls(report: Report): Promise<void> {
+  const stand = await openStand()
+  const request = asking(`Draft a reply to anna@example.org. ${'Thank you for the invitation. '.repeat(20)}`)
+  const straight = async () => {
+    const response = await fetch(`${stand.cloud.url}/chat/completions`, {
+      method: 'POST',
+      body: JSON.stringify(request),
+    })
+    await response.text()
+  }
+  const routed = async () => {
+    await collected(stand.router.ask(stand.router.open(''), request, asker, destination))
+  }
+  try {
+    const [ours, theirs] = [await medianOf(routed), await medianOf(straight)]
+    const added = ours - theirs
+    report({ metric: 'added by the router to a call, median', value: added, unit: 'ms', aim: '≤ 2', ok: added <= 2 })
+  } finally {
+    await stand.close()
+  }
+}
+
+async function medianOf(call: () => Promise<void>): Promise<number> {
+  const times: number[] = []
+  for (let round = 0; round < 150; round += 1) {
+    const begun = performance.now()
+    await call()
+    if (round >= 50) times.push(performance.now() - begun)
+  }
+  return times.sort((a, b) => a - b)[times.length >> 1] ?? Number.NaN
+}
+
+const atLeast = (value: number, aim: number) => ({ aim: `≥ ${aim}`, ok: value >= aim })

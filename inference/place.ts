@@ -1,0 +1,180 @@
+import { z } from 'zod'
+
+/**
+ * Where a request goes. Pure: the same request, offers and random numbers give the same answer, with the reasons for it.
+ *
+ *     place({ zones: ['mesh'], modalities: ['text'], promptTokens: 900, outputTokens: 200 }, offers, Math.random)
+ *     // { chosen: { node: 'spark-1', … }, reasons: [{ node: 'spark-1', ms: 4100, … }, { node: 'pi-3', refused: 'its memory …' }] }
+ *
+ * 1. An offer that fails a hard filter is never chosen, however fast it is.
+ * 2. What is chosen is predicted to take at most `tolerance` times as long as the best, and no longer than the other one that it was drawn with.
+ */
+
+export const speedSchema = z.object({
+  /** Tokens a second, of one prompt and of one answer alone. */
+  prefill: z.number().positive(),
+  decode: z.number().positive(),
+  /** Tokens a second of `size` answers together, where answers are computed together. */
+  batch: z.object({ size: z.int().min(2), decode: z.number().positive() }).optional(),
+})
+export type Speed = z.infer<typeof speedSchema>
+
+export const modalitySchema = z.enum(['text', 'image'])
+export type Modality = z.infer<typeof modalitySchema>
+
+/** One model on one node, as the node says it. */
+export const offerSchema = z.object({
+  model: z.string(),
+  modalities: z.array(modalitySchema),
+  /** Tokens of prompt and answer together; null: unknown. */
+  context: z.int().positive().nullable(),
+  slots: z.int().positive(),
+  /** Answers under way, waiting, and the tokens of the prompts that wait. */
+  running: z.int().nonnegative(),
+  queued: z.int().nonnegative(),
+  queuedTokens: z.int().nonnegative(),
+  /** Left out until it was measured. */
+  speed: speedSchema.optional(),
+  /** Set for a model that would have to be loaded first: bytes it takes, bytes that are free for it, milliseconds. */
+  unloaded: z
+    .object({
+      weights: z.number().nonnegative(),
+      kvBytesPerToken: z.number().nonnegative(),
+      free: z.number().nonnegative(),
+      loadMs: z.number().nonnegative(),
+    })
+    .optional(),
+  /** Hashes of the blocks of tokens whose keys and values are at hand. */
+  blocks: z.array(z.string()).optional(),
+})
+export type ModelOffer = z.infer<typeof offerSchema>
+
+export interface Offer extends ModelOffer {
+  node: string
+  /** Where it computes, as far as the privacy router tells places apart. */
+  zone: string
+  healthy: boolean
+  draining: boolean
+  /** Milliseconds there and back. */
+  networkMs: number
+}
+
+export interface Demand {
+  zones: readonly string[]
+  modalities: readonly Modality[]
+  promptTokens: number
+  /** How long an answer is expected to be. */
+  outputTokens: number
+  /** Any, if none is named. */
+  models?: readonly string[]
+  /** The prompt's blocks of `blockTokens` tokens, as hashes that each cover all before them. */
+  blocks?: readonly string[]
+  blockTokens?: number
+}
+
+/** Why an offer was refused, or what it is predicted to take. Milliseconds. */
+export type Reason = { node: string; model: string } & (
+  | { refused: string }
+  | { ms: number; wait: number; prefill: number; decode: number; load: number; network: number }
+)
+
+export interface Placement {
+  /** undefined: no offer passes. */
+  chosen: Offer | undefined
+  reasons: Reason[]
+}
+
+/** An offer that is slower than the best by more than this is not worth its being less asked. */
+export const tolerance = 2
+/** Kept free beside a model: a tenth of it and this many bytes. */
+const marginBytes = 256 * 1024 * 1024
+
+export function place(demand: Demand, offers: readonly Offer[], random: () => number): Placement {
+  const assumed = slowest(offers)
+  const judged = offers.map((offer) => {
+    const { node, model } = offer
+    const refused = refusal(demand, offer)
+    const reason: Reason = refused
+      ? { node, model, refused }
+      : { node, model, ...predict(demand, offer, offer.speed ?? assumed) }
+    return { offer, reason, ms: 'ms' in reason ? reason.ms : Number.POSITIVE_INFINITY }
+  })
+  const best = Math.min(...judged.map(({ ms }) => ms))
+  const close = judged.filter(({ ms }) => ms <= best * tolerance && ms < Number.POSITIVE_INFINITY)
+  const [first, second] = draw(close, random)
+  const chosen = second && first && second.ms < first.ms ? second : first
+  return { chosen: chosen?.offer, reasons: judged.map(({ reason }) => reason) }
+}
+
+/** What was never measured counts as the slowest that was: it is asked when it has nothing to do, and then it is measured. */
+function slowest(offers: readonly Offer[]): Speed {
+  const measured = offers.flatMap(({ speed }) => (speed ? [speed] : []))
+  if (measured.length === 0) return { prefill: 1000, decode: 10 }
+  return {
+    prefill: Math.min(...measured.map(({ prefill }) => prefill)),
+    decode: Math.min(...measured.map(({ decode }) => decode)),
+  }
+}
+
+/** Two different ones at random. Everybody taking the best, by what they knew a second ago, would all go to one. */
+function draw<T>(items: readonly T[], random: () => number): [T | undefined, T | undefined] {
+  const first = Math.floor(random() * items.length)
+  const second = Math.floor(random() * (items.length - 1))
+  return [items[first], items.length > 1 ? items[second < first ? second : second + 1] : undefined]
+}
+
+/** The first hard filter that the offer fails. */
+function refusal({ zones, models, modalities, promptTokens, outputTokens }: Demand, offer: Offer): string | undefined {
+  const { zone, model, healthy, draining, context, unloaded } = offer
+  if (!zones.includes(zone)) return `the prompt may not go to the zone ${zone}`
+  if (models && !models.includes(model)) return `it serves ${model}`
+  if (!healthy) return 'it is not healthy'
+  if (draining) return 'it is draining'
+  const missing = modalities.find((modality) => !offer.modalities.includes(modality))
+  if (missing) return `it does not take ${missing}`
+  if (context !== null && promptTokens + outputTokens > context) return `its context of ${context} tokens is too short`
+  if (unloaded) {
+    const needed = memoryNeeded(offer)
+    if (needed > unloaded.free)
+      return `its memory of ${unloaded.free} bytes is less than the ${Math.ceil(needed)} that the model takes`
+  }
+  return undefined
+}
+
+/** Weights, keys and values of all slots at full length, and the margin. */
+export function memoryNeeded({ unloaded, slots, context }: Pick<ModelOffer, 'unloaded' | 'slots' | 'context'>): number {
+  if (!unloaded) return 0
+  const { weights, kvBytesPerToken } = unloaded
+  return weights * 1.1 + slots * (context ?? 0) * kvBytesPerToken + marginBytes
+}
+
+function predict(
+  demand: Demand,
+  offer: Offer,
+  speed: Speed,
+): { ms: number; wait: number; prefill: number; decode: number; load: number; network: number } {
+  const { promptTokens, outputTokens } = demand
+  const { slots, running, queued, queuedTokens, unloaded, networkMs: network } = offer
+  const atOnce = Math.min(slots, running + 1)
+  const decode = (1000 * outputTokens) / (together(speed, atOnce) / atOnce)
+  const before = Math.max(0, running + queued + 1 - slots)
+  // A full house frees one slot each time that an answer ends.
+  const wait = (before * decode) / slots
+  const prefill = (1000 * (queuedTokens + promptTokens - held(demand, offer))) / speed.prefill
+  const load = unloaded?.loadMs ?? 0
+  return { ms: wait + prefill + decode + load + network, wait, prefill, decode, load, network }
+}
+
+/** Tokens a second of n answers under way: what was measured at one and at a full batch, and a straight line between. */
+function together({ decode, batch }: Speed, n: number): number {
+  if (!batch) return decode
+  const share = Math.min(1, (n - 1) / (batch.size - 1))
+  return decode + share * (batch.decode - decode)
+}
+
+/** Tokens of the prompt that need no computing: the blocks from its beginning that are at hand, but never the last token. */
+function held({ promptTokens, blocks = [], blockTokens = 0 }: Demand, offer: Offer): number {
+  const known = new Set(offer.blocks)
+  const gap = blocks.findIndex((block) => !known.has(block))
+  return Math.max(0, Math.min((gap === -1 ? blocks.length : gap) * blockTokens, promptTokens - 1))
+}

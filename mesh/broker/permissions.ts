@@ -1,0 +1,69 @@
+/** What the broker lets each kind of user do: pure, least privilege, no more than the fabric needs. */
+import type { Addresses } from '../address.js'
+
+export interface Permissions {
+  publish: string[]
+  subscribe: string[]
+}
+
+/**
+ * Of every certified node. The user's name is its certificate's holder and its tag the key of its node's entry, so that the broker itself keeps one node
+ * from listening to another's inbox, writing another's audit records, or answering for another's lease.
+ */
+export function memberPermissions(addresses: Addresses): Permissions {
+  const bucket = addresses.directory
+  return {
+    publish: [
+      addresses.inboxes,
+      addresses.audit('{{name()}}'),
+      addresses.enrolment,
+      `$KV.${bucket}.${addresses.nodeKeyAt(`{{tag(${nodeTag})}}`)}`,
+      `$KV.${bucket}.${addresses.actorKeys}`,
+      '$JS.API.INFO',
+      ...reading(bucket),
+      '$JS.FC.>',
+    ],
+    subscribe: [addresses.inboxesOf('{{name()}}'), `${addresses.repliesTo('{{name()}}')}.>`],
+  }
+}
+
+/** Of a node that supervises: the journals of tasks as well. */
+export function supervisorPermissions(addresses: Addresses): Permissions {
+  const { publish, subscribe } = memberPermissions(addresses)
+  return { publish: [...publish, `$KV.${addresses.tasks}.>`, ...reading(addresses.tasks)], subscribe }
+}
+
+/** Of whoever reads the audit stream, in the account that holds it. */
+export function auditorPermissions({ auditStream }: Addresses): Permissions {
+  return {
+    publish: [
+      '$JS.API.INFO',
+      `$JS.API.STREAM.INFO.${auditStream}`,
+      `$JS.API.CONSUMER.CREATE.${auditStream}`,
+      ...['CREATE', 'INFO', 'DELETE', 'MSG.NEXT'].map((verb) => `$JS.API.CONSUMER.${verb}.${auditStream}.>`),
+    ],
+    subscribe: ['_INBOX.>'],
+  }
+}
+
+/** Of somebody who holds an invitation and no certificate: one question, and its answer. */
+export function joinerPermissions(addresses: Addresses): Permissions {
+  return { publish: [addresses.enrolment], subscribe: [`${addresses.repliesTo('{{name()}}')}.>`] }
+}
+
+export const nodeTag = 'node'
+
+/** To read a bucket, and to watch it. */
+function reading(bucket: string): string[] {
+  const stream = `KV_${bucket}`
+  return [
+    `$JS.API.STREAM.INFO.${stream}`,
+    `$JS.API.STREAM.MSG.GET.${stream}`,
+    `$JS.API.DIRECT.GET.${stream}`,
+    `$JS.API.DIRECT.GET.${stream}.>`,
+    `$JS.API.CONSUMER.CREATE.${stream}`,
+    `$JS.API.CONSUMER.CREATE.${stream}.>`,
+    `$JS.API.CONSUMER.INFO.${stream}.>`,
+    `$JS.API.CONSUMER.DELETE.${stream}.>`,
+  ]
+}

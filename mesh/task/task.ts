@@ -1,0 +1,169 @@
+/**
+ * A task that outlives the process that does it. What it does is cut into steps; a step that has been recorded is never done again.
+ *
+ *     const task = await tasks.begin({ request })
+ *     const plan = await task.step('plan', { result: planSchema, repeatable: true }, () => think(request))
+ *     await task.step('mail', { result: z.null(), repeatable: false }, () => send(plan))
+ *     await task.end({ ok: true })
+ *
+ * After a crash the same program runs again over `tasks.resume(id)`: recorded steps answer from the journal, and the first that is not recorded is done. A
+ * step that was begun and not recorded may or may not have had its effect. One that says it is repeatable is done again; for any other, the task says that it
+ * is in doubt and waits for a person.
+ */
+import { z } from 'zod'
+import { ClawmeshError, type ErrorCode, errorCodes } from '../../policies/errors.js'
+import type { Journal } from './journal.js'
+
+const failureSchema = z.object({ code: z.string(), message: z.string(), hint: z.string() })
+
+export const taskRecordSchema = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('task'), id: z.string(), at: z.number(), by: z.string(), facts: z.unknown() }),
+  z.object({ type: z.literal('resumed'), at: z.number(), by: z.string() }),
+  z.object({ type: z.literal('begun'), step: z.string(), repeatable: z.boolean() }),
+  z.object({ type: z.literal('done'), step: z.string(), result: z.unknown() }),
+  z.object({ type: z.literal('failed'), step: z.string(), failure: failureSchema }),
+  /** A person has looked: as if it had never begun. */
+  z.object({ type: z.literal('cleared'), step: z.string(), by: z.string() }),
+  z.object({ type: z.literal('ended'), at: z.number(), outcome: z.unknown() }),
+])
+export type TaskRecord = z.output<typeof taskRecordSchema>
+
+export interface StepOptions<T> {
+  result: z.ZodType<T>
+  /** Whether doing it twice is as good as doing it once. */
+  repeatable: boolean
+}
+
+interface StepState {
+  /** Cut off: begun, not recorded, and may be done again. In doubt: begun, not recorded, and may not. */
+  state: 'cut off' | 'in doubt' | 'running' | 'done' | 'failed'
+  result?: unknown
+  failure?: z.output<typeof failureSchema>
+}
+
+/** What is known of a task without doing anything. */
+export interface TaskInfo {
+  readonly id: string
+  readonly begunAt: number
+  readonly by: string
+  readonly facts: unknown
+  /** Damaged: its journal does not read, and nothing more is done with it. */
+  readonly state: 'unfinished' | 'in doubt' | 'ended' | 'damaged'
+  readonly steps: { name: string; state: StepState['state'] }[]
+  readonly outcome: unknown
+}
+
+export class Task {
+  readonly id: string
+  readonly facts: unknown
+  /** It was begun before, and goes on. */
+  readonly isResumed: boolean
+  readonly #journal: Journal
+  readonly #steps: Map<string, StepState>
+
+  /** `records` are what the journal holds already. */
+  constructor(journal: Journal, records: TaskRecord[]) {
+    const { id, facts } = describeTask(records)
+    this.id = id
+    this.facts = facts
+    this.isResumed = records.length > 1
+    this.#journal = journal
+    this.#steps = stepsOf(records)
+  }
+
+  /**
+   * Does a step once, or gives what it gave when it was done. Its intent is recorded before it begins and its result before anyone sees it. A failure that may be
+   * gone the next time, or that comes from outside, is thrown and not recorded; any other is, and is thrown again on a replay. Rejects with
+   * IN_DOUBT, FENCED, or what `run` rejected with.
+   */
+  async step<T>(name: string, { result, repeatable }: StepOptions<T>, run: () => Promise<T>): Promise<T> {
+    const known = this.#steps.get(name)
+    if (known?.state === 'done') return result.parse(known.result)
+    if (known?.state === 'failed' && known.failure) throw revive(known.failure)
+    if (known?.state === 'running') throw new Error(`step "${name}" of a task runs already: a name is used once`)
+    if (known?.state === 'in doubt') throw inDoubt(this.id, name)
+    const state: StepState = { state: 'running' }
+    this.#steps.set(name, state)
+    if (!known) await this.#append({ type: 'begun', step: name, repeatable })
+    try {
+      const value = await run()
+      await this.#append({ type: 'done', step: name, result: value })
+      Object.assign(state, { state: 'done', result: value })
+      return value
+    } catch (error) {
+      state.state = repeatable ? 'cut off' : 'in doubt'
+      if (!(error instanceof ClawmeshError) || !isFinal(error)) throw error
+      const failure = error
+      const { code, message, hint } = failure
+      await this.#append({ type: 'failed', step: name, failure: { code, message, hint } })
+      Object.assign(state, { state: 'failed', failure: { code, message, hint } })
+      throw error
+    }
+  }
+
+  /** A person has found out what became of a step in doubt: `done` with this result, or to be done again. */
+  async settle(name: string, verdict: { done: unknown } | 'again', by: string): Promise<void> {
+    if (this.#steps.get(name)?.state !== 'in doubt') {
+      throw new ClawmeshError('USAGE', `Step "${name}" of task ${this.id} is not in doubt.`, {
+        hint: 'Look at the task again.',
+      })
+    }
+    if (verdict === 'again') {
+      await this.#append({ type: 'cleared', step: name, by })
+      this.#steps.delete(name)
+    } else {
+      await this.#append({ type: 'done', step: name, result: verdict.done })
+      this.#steps.set(name, { state: 'done', result: verdict.done })
+    }
+  }
+
+  end(outcome: unknown, now = Date.now()): Promise<void> {
+    return this.#append({ type: 'ended', at: now, outcome })
+  }
+
+  #append(record: TaskRecord): Promise<void> {
+    return this.#journal.append(record)
+  }
+}
+
+/** Pure: what the records of one journal say. */
+export function describeTask(records: TaskRecord[]): TaskInfo {
+  const [first] = records
+  if (first?.type !== 'task') throw new ClawmeshError('UNAUTHENTIC', 'A journal does not begin with its task.')
+  const ended = records.find((record) => record.type === 'ended')
+  const steps = [...stepsOf(records)].map(([name, { state }]) => ({ name, state }))
+  const isInDoubt = steps.some(({ state }) => state === 'in doubt')
+  return {
+    id: first.id,
+    begunAt: first.at,
+    by: first.by,
+    facts: first.facts,
+    state: ended ? 'ended' : isInDoubt ? 'in doubt' : 'unfinished',
+    steps,
+    outcome: ended?.type === 'ended' ? ended.outcome : undefined,
+  }
+}
+
+function stepsOf(records: TaskRecord[]): Map<string, StepState> {
+  const steps = new Map<string, StepState>()
+  for (const record of records) {
+    if (record.type === 'begun') steps.set(record.step, { state: record.repeatable ? 'cut off' : 'in doubt' })
+    else if (record.type === 'done') steps.set(record.step, { state: 'done', result: record.result })
+    else if (record.type === 'failed') steps.set(record.step, { state: 'failed', failure: record.failure })
+    else if (record.type === 'cleared') steps.delete(record.step)
+  }
+  return steps
+}
+
+/** Whether doing it again would end the same way. */
+const isFinal = ({ code, retry }: ClawmeshError) => !retry && code !== 'CANCELLED' && code !== 'FENCED'
+
+function revive({ code, message, hint }: z.output<typeof failureSchema>): ClawmeshError {
+  return new ClawmeshError(code in errorCodes ? (code as ErrorCode) : 'INTERNAL', message, { hint })
+}
+
+const inDoubt = (id: string, step: string) =>
+  new ClawmeshError('IN_DOUBT', `Step "${step}" of task ${id} was begun, and whether it was done is not known.`, {
+    hint: `Find out, then say it: clawmesh tasks settle ${id} --step "${step}" --as done|again.`,
+    data: { task: id, step },
+  })

@@ -1,0 +1,77 @@
+/**
+ * An agent: an actor that is given a task, and thinks, acts and observes until it has an answer or may go on no longer.
+ *
+ *     const clerk = agent(node, { name: 'clerk', instructions: 'Count what you are asked to count.', tools: ['count_lines'] })
+ *     const ref = await node.spawn(clerk)
+ *     const { answer } = await runTask(ref, 'how many lines has notes.txt')
+ *
+ * It is supervised like any actor, keeps nothing between tasks, and ends each one within its budget. What it thinks and does is on the audit stream.
+ */
+import type { z } from 'zod'
+import { type ActorRef, actor, type CallOptions, type MeshNode, on } from '../../../mesh/index.js'
+import { ClawmeshError } from '../../../policies/errors.js'
+import { type AgentEvent, type AgentResult, type Budget, RunTask } from './event.js'
+import { Feed } from './feed.js'
+import { workOn } from './loop.js'
+import { type AgentTool, toolbox } from './tool.js'
+
+export interface AgentOptions {
+  name: string
+  /** The model that it thinks with; any of the mesh if left out. */
+  model?: string
+  instructions: string
+  tools?: readonly AgentTool[]
+  /** By tool: 'ask' a person each time, or 'refuse'. It only ever adds to what the policy of the sandbox holds back. */
+  policy?: Readonly<Record<string, 'allow' | 'ask' | 'refuse'>>
+  budget?: Partial<Budget>
+  /** What the answer must be; without it, text. */
+  output?: z.ZodType
+  /** How long one tool may take; 30 s unless said otherwise. */
+  toolMs?: number
+  /** Of one answer; 800 unless said otherwise. */
+  maxTokens?: number
+  temperature?: number
+}
+
+const usual: Budget = { tokens: 50_000, ms: 300_000, steps: 20 }
+
+/** Throws USAGE for tools that do not go together. */
+export function agent(node: MeshNode, options: AgentOptions) {
+  const own = { ...usual, ...options.budget }
+  const tools = toolbox(options.tools ?? [])
+  return actor(options.name, ({ name }) => [
+    on(RunTask, ({ task, budget = {}, path }, context) => {
+      const feed = new Feed<AgentEvent>()
+      const assignment = {
+        task,
+        path,
+        name,
+        budget: smaller(own, budget),
+        context,
+        say: (event: AgentEvent) => feed.push(event),
+      }
+      return feed.follow(workOn(node, { ...options, tools }, assignment))
+    }),
+  ])
+}
+
+/** Nobody gets more than the agent has by itself. */
+const smaller = (own: Budget, given: Partial<{ [K in keyof Budget]: Budget[K] | undefined }>): Budget => ({
+  tokens: Math.min(own.tokens, given.tokens ?? own.tokens),
+  ms: Math.min(own.ms, given.ms ?? own.ms),
+  steps: Math.min(own.steps, given.steps ?? own.steps),
+})
+
+/** Gives an agent a task and reads to its end. `onEvent` sees what it says meanwhile. */
+export async function runTask(
+  ref: ActorRef,
+  task: string | z.input<(typeof RunTask)['request']>,
+  { onEvent, ...options }: CallOptions & { onEvent?: (event: AgentEvent) => void } = {},
+): Promise<AgentResult> {
+  const request = typeof task === 'string' ? { task } : task
+  for await (const event of ref.stream(RunTask, request, { timeoutMs: request.budget?.ms ?? usual.ms, ...options })) {
+    onEvent?.(event)
+    if (event.type === 'ended') return event.result
+  }
+  throw new ClawmeshError('ACTOR_CRASHED', `Agent "${ref.name}" ended without a result.`)
+}

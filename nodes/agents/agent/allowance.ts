@@ -1,0 +1,45 @@
+/**
+ * What an agent may still spend, in tokens.
+ *
+ * 1. What is spent and what is set aside never exceed the limit: what a call may cost at most is set aside before it is made.
+ * 2. A child's limit is set aside from its parent's allowance, so children together never exceed their parent.
+ * 3. A call that ends without a bill has cost all that was set aside for it.
+ */
+export class Allowance {
+  readonly limit: number
+  #spent = 0
+  #aside = 0
+
+  constructor(limit: number) {
+    this.limit = limit
+  }
+
+  get spent(): number {
+    return this.#spent
+  }
+
+  get left(): number {
+    return Math.max(0, this.limit - this.#spent - this.#aside)
+  }
+
+  /** Sets tokens aside; undefined if there are not so many left. Settle it once, with the bill, or null where none came. */
+  setAside(tokens: number): Reservation | undefined {
+    if (tokens > this.left) return undefined
+    this.#aside += tokens
+    let open = true
+    return {
+      tokens,
+      settle: (bill) => {
+        if (!open) return
+        open = false
+        this.#aside -= tokens
+        this.#spent += bill ?? tokens
+      },
+    }
+  }
+}
+
+export interface Reservation {
+  readonly tokens: number
+  settle(bill: number | null): void
+}

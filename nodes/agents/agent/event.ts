@@ -1,0 +1,64 @@
+/** What an agent is asked, and what it says while it works. */
+import { z } from 'zod'
+import { message } from '../../../mesh/index.js'
+
+export const budgetSchema = z.object({
+  /** Of prompts and answers, sub-agents included. */
+  tokens: z.int().positive(),
+  /** Wall time of one task. */
+  ms: z.int().positive(),
+  /** Thoughts. */
+  steps: z.int().positive(),
+})
+export type Budget = z.output<typeof budgetSchema>
+
+/** How a task ended. Only 'answer' has an answer; the others say why there is none. */
+export const endings = ['answer', 'steps', 'tokens', 'time', 'loop', 'unusable'] as const
+
+export const agentResultSchema = z.object({
+  by: z.enum(endings),
+  answer: z.string(),
+  /** The answer as the agent's output schema has it; null without one. */
+  output: z.unknown(),
+  reason: z.string(),
+  steps: z.int(),
+  /** Spent by the agent and all that it delegated to; what nobody billed is counted as set aside. */
+  tokens: z.int(),
+})
+export type AgentResult = z.output<typeof agentResultSchema>
+
+const callSchema = z.object({ name: z.string(), arguments: z.record(z.string(), z.unknown()) })
+
+export const agentEventSchema = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('token'), text: z.string() }),
+  z.object({
+    type: z.literal('thought'),
+    step: z.int(),
+    text: z.string(),
+    call: callSchema.nullable(),
+    tokens: z.int().nullable(),
+  }),
+  z.object({ type: z.literal('acting'), step: z.int(), call: callSchema }),
+  z.object({
+    type: z.literal('observed'),
+    step: z.int(),
+    tool: z.string(),
+    status: z.enum(['done', 'refused', 'denied', 'failed']),
+    text: z.string(),
+  }),
+  z.object({ type: z.literal('ended'), result: agentResultSchema }),
+])
+export type AgentEvent = z.output<typeof agentEventSchema>
+
+export const RunTask = message('agent.run', {
+  request: z.object({
+    task: z.string().min(1).max(65_536),
+    /** At most this; the agent's own budget bounds it too. */
+    budget: budgetSchema.partial().optional(),
+    /** The agents that delegated it, the first one first. */
+    path: z.array(z.string()).max(16).default([]),
+  }),
+  item: agentEventSchema,
+  from: ['supervisor', 'worker', 'gateway'],
+  to: ['worker'],
+})

@@ -1,0 +1,208 @@
+/** One task of one agent, from its first thought to its end. */
+import { setMaxListeners } from 'node:events'
+import { z } from 'zod'
+import type { Answer, ChatMessage, ModelInfo } from '../../../inference/backend.js'
+import type { ToolCall, ToolSpec } from '../../../inference/tool.js'
+import type { Context, MeshNode } from '../../../mesh/index.js'
+import { ClawmeshError } from '../../../policies/errors.js'
+import { describeModel, think, tokensOf } from '../model.js'
+import { offeredTools } from '../tools.js'
+import type { AgentOptions } from './agent.js'
+import { Allowance } from './allowance.js'
+import type { AgentEvent, AgentResult, Budget } from './event.js'
+import { type Observation, observe } from './observe.js'
+import { Repeats } from './repeats.js'
+import { finishName, finishTool, type toolbox } from './tool.js'
+
+export interface Assignment {
+  task: string
+  /** The agents that delegated it. */
+  path: readonly string[]
+  /** Who works on it. */
+  name: string
+  budget: Budget
+  context: Context
+  say: (event: AgentEvent) => void
+}
+
+export type Able = Omit<AgentOptions, 'tools'> & { tools: ReturnType<typeof toolbox> }
+
+/** What the loop and its actions share. */
+export interface Work {
+  node: MeshNode
+  able: Able
+  assignment: Assignment
+  allowance: Allowance
+  deadline: number
+}
+
+const sameAgain = 3
+const unusableInARow = 3
+/** Less room than this and an answer is not worth asking for. */
+const leastAnswer = 16
+
+export async function workOn(node: MeshNode, able: Able, assignment: Assignment): Promise<void> {
+  const { task, path, name, budget, context, say } = assignment
+  setMaxListeners(0, context.signal)
+  const allowance = new Allowance(budget.tokens)
+  const work = { node, able, assignment, allowance, deadline: Math.min(context.deadline, node.now() + budget.ms) }
+  const note = (kind: 'task.started' | 'task.ended', facts: Record<string, unknown>) =>
+    node.audit.record({ kind, trace: context.trace, actor: name, facts })
+  await note('task.started', { task, path: [...path], budget: { ...budget } })
+  try {
+    const result = await run(work)
+    await note('task.ended', { ...result, output: null })
+    say({ type: 'ended', result })
+  } catch (error) {
+    const { code, message } = ClawmeshError.from(error)
+    await note('task.ended', { code, reason: message, tokens: allowance.spent })
+    throw error
+  }
+}
+
+async function run(work: Work): Promise<AgentResult> {
+  const { node, able, assignment, allowance } = work
+  const { budget, context, say } = assignment
+  const model = await describeModel(node, able.model, { ...context, deadline: work.deadline })
+  const offered = offer(able, model)
+  const messages: ChatMessage[] = [
+    { role: 'system', content: able.instructions },
+    { role: 'user', content: assignment.task },
+  ]
+  const repeats = new Repeats(sameAgain)
+  let unusable = 0
+  const end = (by: AgentResult['by'], steps: number, reason: string, answer = '', output: unknown = null) => ({
+    by,
+    answer,
+    output,
+    reason,
+    steps,
+    tokens: allowance.spent,
+  })
+  for (let step = 1; step <= budget.steps; step += 1) {
+    const thought = await thinkOnce(work, messages, offered, model, step)
+    if (typeof thought === 'string') {
+      if (thought === 'time') return end('time', step, `its time of ${budget.ms} ms was over while it thought`)
+      if (thought === 'tokens')
+        return end('tokens', step - 1, `what is left of ${budget.tokens} tokens is too little for another thought`)
+      unusable += 1
+    } else {
+      const read = readThought(thought, able.output)
+      if ('answer' in read) return end('answer', step, 'it answered', read.answer, read.output)
+      if ('problem' in read) {
+        unusable += 1
+        messages.push(...exchange(thought, read.problem))
+      } else {
+        unusable = 0
+        if (model.tools && read.call.name === noTool) return end('unusable', step, 'none of its tools does this')
+        say({ type: 'acting', step, call: read.call })
+        const observation = await observe(work, read.call)
+        say({ type: 'observed', step, tool: read.call.name, ...observation })
+        if (node.now() >= work.deadline)
+          return end('time', step, `its time of ${budget.ms} ms was over while ${read.call.name} ran`)
+        if (model.tools) return end(...endOfOneCall(read.call, observation, step))
+        if (repeats.add(read.call, observation.text))
+          return end('loop', step, `it called ${read.call.name} ${sameAgain} times in the same way and saw the same`)
+        messages.push(...exchange(thought, `${observation.status}: ${observation.text}`))
+      }
+    }
+    if (unusable >= (model.tools ? 1 : unusableInARow))
+      return end('unusable', step, `${unusable} of its thoughts in a row could not be used`)
+  }
+  return end('steps', budget.steps, `it had no answer after ${budget.steps} thoughts`)
+}
+
+/** A model that knows a closed set of tools makes one call of a request and cannot go on from what it brought: that is its answer. */
+function endOfOneCall(
+  { name }: ToolCall,
+  { status, text }: Observation,
+  step: number,
+): [AgentResult['by'], number, string, string?] {
+  return status === 'done'
+    ? ['answer', step, `${name} answered`, text]
+    : ['unusable', step, `${name} was ${status}: ${text}`]
+}
+
+const noTool = 'no_tool'
+
+/** The agent's tools, and a way to say that it is done, or that none of them will do. Throws MODEL_UNSUITED for a model that cannot work with them. */
+function offer({ tools, output }: Able, { tools: known, name }: ModelInfo): ToolSpec[] {
+  const specs = [...tools.values()].map(({ spec }) => spec)
+  if (!known) return [...specs, finishTool(output)]
+  const strange = specs.filter((spec) => !known.includes(spec.name))
+  const none = offeredTools.filter((spec) => spec.name === noTool && known.includes(noTool) && !tools.has(noTool))
+  if (strange.length === 0 && specs.length > 0 && !output) return [...specs, ...none]
+  throw new ClawmeshError(
+    'MODEL_UNSUITED',
+    output
+      ? `${name} calls tools and gives no answers of its own, so it cannot fill in an output schema.`
+      : `${name} cannot work with this agent's tools${strange.length > 0 ? `: it does not know ${strange.map((spec) => spec.name).join(', ')}` : ': there are none'}.`,
+    { hint: `It knows ${known.join(', ')}. Use these, or serve a more capable model.` },
+  )
+}
+
+type Thought = Pick<Answer, 'text' | 'calls'>
+
+/** 'unusable' has been paid for all the same. */
+async function thinkOnce(
+  { node, able, assignment, allowance, deadline }: Work,
+  messages: ChatMessage[],
+  tools: ToolSpec[],
+  model: ModelInfo,
+  step: number,
+): Promise<Thought | 'time' | 'tokens' | 'unusable'> {
+  const { name, context, say } = assignment
+  // No tokenizer makes more tokens than there are bytes. A closed set of tools is in no prompt.
+  const prompt = JSON.stringify([messages, model.tools ? [] : tools])
+  const most = Buffer.byteLength(prompt)
+  const maxTokens = Math.min(able.maxTokens ?? 800, allowance.left - most)
+  const reservation = maxTokens < leastAnswer ? undefined : allowance.setAside(most + maxTokens)
+  if (!reservation) return 'tokens'
+  const record = { trace: context.trace, actor: name }
+  await node.audit.record({ kind: 'thought.asked', ...record, facts: { step, words: messages.at(-1)?.content ?? '' } })
+  const request = { messages, ...(tools.length > 0 ? { tools } : {}), maxTokens, temperature: able.temperature ?? 0 }
+  try {
+    const answer = await think(node, request, {
+      model: model.name,
+      deadline,
+      signal: context.signal,
+      trace: context.trace,
+      onEvent: (event) => event.type === 'token' && say({ type: 'token', text: event.text }),
+    })
+    const tokens = tokensOf(answer.usage)
+    reservation.settle(tokens)
+    const thought = { step, text: answer.text, call: answer.calls[0] ?? null, tokens }
+    await node.audit.record({ kind: 'thought.answered', ...record, facts: thought })
+    say({ type: 'thought', ...thought })
+    return answer
+  } catch (error) {
+    reservation.settle(null)
+    const { code, message } = ClawmeshError.from(error)
+    await node.audit.record({ kind: 'thought.answered', ...record, facts: { step, code, reason: message } })
+    if (code === 'DEADLINE') return 'time'
+    if (code !== 'MODEL_FAILED') throw error
+    say({ type: 'thought', step, text: message, call: null, tokens: null })
+    return 'unusable'
+  }
+}
+
+/** A call to be made, an answer, or what is wrong with it. Text without a call is an answer where text is what was asked for. */
+function readThought(
+  { text, calls: [call] }: Thought,
+  output: z.ZodType | undefined,
+): { call: ToolCall } | { answer: string; output: unknown } | { problem: string } {
+  if (call && call.name !== finishName) return { call }
+  if (!call && !output && text.trim() !== '') return { answer: text.trim(), output: null }
+  if (!call) return { problem: `Answer by calling ${finishName}.` }
+  const answer = call.arguments['answer']
+  if (!output) return { answer: String(answer), output: null }
+  const parsed = output.safeParse(answer)
+  if (!parsed.success)
+    return { problem: `The answer has not the form that is needed: ${z.prettifyError(parsed.error)}` }
+  return { answer: typeof parsed.data === 'string' ? parsed.data : JSON.stringify(parsed.data), output: parsed.data }
+}
+
+const exchange = ({ text, calls }: Thought, observed: string): ChatMessage[] => [
+  { role: 'assistant', content: calls[0] ? JSON.stringify(calls[0]) : text },
+  { role: 'tool', content: observed },
+]

@@ -1,0 +1,137 @@
+/** What came of a tool call, in words that the agent can go on from. Nothing that a tool does throws, but for the end of the task itself. */
+
+import type { ToolCall } from '../../../inference/tool.js'
+import { ClawmeshError } from '../../../policies/errors.js'
+import { AskApproval, answerWithinMs, approverName } from '../../../sandbox/approval.js'
+import { act } from '../act.js'
+import { RunTask } from './event.js'
+import type { Work } from './loop.js'
+import { type Delegate, delegateArgs, type OwnTool } from './tool.js'
+
+export interface Observation {
+  status: 'done' | 'refused' | 'denied' | 'failed'
+  text: string
+}
+
+const longest = 16_384
+const usualToolMs = 30_000
+const deepest = 8
+
+/** Throws CANCELLED when the task was called off. */
+export async function observe(work: Work, call: ToolCall): Promise<Observation> {
+  const { able, assignment } = work
+  const { signal } = assignment.context
+  try {
+    const tool = able.tools.get(call.name)
+    if (!tool) return { status: 'failed', text: `There is no tool ${call.name}.` }
+    const held = await holdBack(work, call)
+    if (held) return held
+    const observation =
+      tool.kind === 'own'
+        ? await callOwn(work, tool, call)
+        : tool.kind === 'delegate'
+          ? await hand(work, tool, call)
+          : await inSandbox(work, call)
+    return { ...observation, text: observation.text.slice(0, longest) }
+  } catch (error) {
+    if (signal.aborted) throw error
+    const { code, message } = ClawmeshError.from(error)
+    return { status: code === 'DENIED' ? 'denied' : 'failed', text: message }
+  }
+}
+
+const toolDeadline = ({ node, able, deadline }: Work): number =>
+  Math.min(deadline, node.now() + (able.toolMs ?? usualToolMs))
+
+async function inSandbox(work: Work, call: ToolCall): Promise<Observation> {
+  const { signal, trace } = work.assignment.context
+  const outcome = await act(work.node, call, { signal, trace, deadline: toolDeadline(work) })
+  return { status: outcome.status, text: outcome.status === 'done' ? outcome.result.summary : outcome.reason }
+}
+
+/** The agent's own policy, before that of the sandbox. Nobody there, or no answer in time, is a refusal. */
+async function holdBack({ node, able, assignment, deadline }: Work, call: ToolCall): Promise<Observation | undefined> {
+  const rule = able.policy?.[call.name] ?? 'allow'
+  if (rule === 'allow') return undefined
+  if (rule === 'refuse') return { status: 'denied', text: `the agent's policy does not let it use ${call.name}` }
+  const { signal, trace } = assignment.context
+  const record = { trace, actor: assignment.name }
+  const missing = [{ kind: 'execute' as const, path: `tool:${call.name}` }]
+  const facts = { tool: call.name, args: call.arguments, missing }
+  await node.audit.record({ kind: 'action.held', ...record, facts })
+  const question = { node: node.name, tool: call.name, args: call.arguments, missing, workspace: '' }
+  const options = { signal, trace, deadline, timeoutMs: answerWithinMs }
+  const { answer, by } = await node
+    .ref(approverName)
+    .ask(AskApproval, question, options)
+    .catch((error: unknown) => {
+      if (signal.aborted) throw error
+      return { answer: 'refuse' as const, by: `nobody (${ClawmeshError.from(error).message})` }
+    })
+  await node.audit.record({ kind: 'approval.answered', ...record, facts: { ...facts, answer, by } })
+  return answer === 'allow' ? undefined : { status: 'refused', text: `${call.name} was not allowed, by ${by}` }
+}
+
+/** In this process: it cannot be killed, so one that does not return is left behind. */
+async function callOwn(work: Work, tool: OwnTool, call: ToolCall): Promise<Observation> {
+  const { node, assignment } = work
+  const { signal, trace } = assignment.context
+  const record = { trace, actor: assignment.name }
+  const facts = { tool: call.name, args: call.arguments, runs: 'in-process' }
+  await node.audit.intend({ kind: 'action.intended', ...record, facts })
+  const withinMs = Math.max(0, toolDeadline(work) - node.now())
+  const ended = await within(withinMs, signal, (until) => tool.call(call.arguments, until)).then(
+    (result): Observation => ({
+      status: 'done',
+      text: typeof result === 'string' ? result : JSON.stringify(result ?? null),
+    }),
+    (error: unknown): Observation => ({ status: 'failed', text: ClawmeshError.from(error).message }),
+  )
+  await node.audit.record({ kind: 'action.ended', ...record, facts: { ...facts, outcome: { ...ended } } })
+  signal.throwIfAborted()
+  return ended
+}
+
+async function within<T>(ms: number, signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const late = new AbortController()
+  const until = AbortSignal.any([signal, late.signal])
+  const timer = setTimeout(
+    () => late.abort(new ClawmeshError('DEADLINE', `It did not return within ${Math.round(ms)} ms.`)),
+    ms,
+  )
+  try {
+    return await new Promise<T>((resolve, reject) => {
+      until.addEventListener('abort', () => reject(until.reason), { once: true })
+      work(until).then(resolve, reject)
+    })
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** To another agent, with a part of what is left. A task never comes back to somebody who waits for it. */
+async function hand(work: Work, { agent, share }: Delegate, call: ToolCall): Promise<Observation> {
+  const { node, assignment, allowance, deadline } = work
+  const { signal, trace } = assignment.context
+  const path = [...assignment.path, assignment.name]
+  if (path.includes(agent))
+    return { status: 'denied', text: `the task would go round in a circle: ${[...path, agent].join(' → ')}` }
+  if (path.length >= deepest) return { status: 'denied', text: `the task was handed on ${path.length} times already` }
+  const { task } = delegateArgs.parse(call.arguments)
+  const reservation = allowance.setAside(Math.floor(allowance.left * share))
+  if (!reservation || reservation.tokens === 0) return { status: 'denied', text: 'no tokens are left to give it' }
+  let bill: number | null = null
+  try {
+    const budget = { tokens: reservation.tokens, ms: Math.max(1, deadline - node.now()) }
+    const events = node.ref(agent).stream(RunTask, { task, budget, path }, { signal, trace, deadline })
+    for await (const event of events) {
+      if (event.type !== 'ended') continue
+      const { by, answer, reason, tokens } = event.result
+      bill = Math.min(tokens, reservation.tokens)
+      return by === 'answer' ? { status: 'done', text: answer } : { status: 'failed', text: `${agent}: ${reason}` }
+    }
+    return { status: 'failed', text: `${agent} ended without a result` }
+  } finally {
+    reservation.settle(bill)
+  }
+}

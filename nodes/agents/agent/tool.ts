@@ -1,0 +1,100 @@
+/**
+ * What an agent can do. A name of the closed set runs in a sandbox. A function of your own runs in the agent's process, with all that this process may do,
+ * and only if you say so: `runs: 'in-process'`. Another agent takes a task with a part of this one's budget.
+ */
+import { z } from 'zod'
+import { type ToolSpec, toolSpecSchema } from '../../../inference/tool.js'
+import { ClawmeshError } from '../../../policies/errors.js'
+import type { ToolName } from '../../../sandbox/index.js'
+import { offeredTools } from '../tools.js'
+
+export interface OwnTool {
+  readonly kind: 'own'
+  readonly spec: ToolSpec
+  /** Throws a ClawmeshError MESSAGE_INVALID for arguments that its schema does not take. */
+  call(args: Record<string, unknown>, signal: AbortSignal): Promise<unknown>
+}
+
+export interface Delegate {
+  readonly kind: 'delegate'
+  readonly spec: ToolSpec
+  /** The actor that answers RunTask. */
+  readonly agent: string
+  /** Of what this agent has left when it delegates: above 0, at most 1. */
+  readonly share: number
+}
+
+export interface SandboxedTool {
+  readonly kind: 'sandboxed'
+  readonly spec: ToolSpec
+}
+
+export type AgentTool = ToolName | OwnTool | Delegate
+
+export function ownTool<A extends z.ZodObject>(definition: {
+  name: string
+  description: string
+  args: A
+  /** It is not sandboxed. */
+  runs: 'in-process'
+  run: (args: z.output<A>, signal: AbortSignal) => unknown
+}): OwnTool {
+  const { name, description, args, runs, run } = definition
+  if (runs !== 'in-process') {
+    throw new ClawmeshError('USAGE', `The tool ${name} does not say where it runs.`, {
+      hint: "Functions of your own cannot be sandboxed yet: say runs: 'in-process' if it may do all that this process may.",
+    })
+  }
+  return {
+    kind: 'own',
+    spec: specOf(name, description, args),
+    call: async (given, signal) => {
+      const parsed = args.safeParse(given)
+      if (!parsed.success) throw new ClawmeshError('MESSAGE_INVALID', `${name}: ${z.prettifyError(parsed.error)}`)
+      return run(parsed.data, signal)
+    },
+  }
+}
+
+export function delegate(definition: { name: string; description: string; agent: string; share?: number }): Delegate {
+  const { name, description, agent, share = 0.5 } = definition
+  if (!(share > 0 && share <= 1))
+    throw new ClawmeshError('USAGE', `${name}: a share of ${share} of a budget cannot be given away.`, {
+      hint: 'Give a share above 0 and at most 1.',
+    })
+  return { kind: 'delegate', spec: specOf(name, description, delegateArgs), agent, share }
+}
+
+export const delegateArgs = z.object({ task: z.string().min(1).describe('what is to be done, in words') })
+
+/** Throws USAGE for a name that no tool has, or that two have. */
+export function toolbox(tools: readonly AgentTool[]): Map<string, SandboxedTool | OwnTool | Delegate> {
+  const box = new Map<string, SandboxedTool | OwnTool | Delegate>()
+  for (const tool of tools.map(resolved)) {
+    const { name } = tool.spec
+    if (box.has(name) || name === finishName)
+      throw new ClawmeshError('USAGE', `There are two tools named ${name}.`, { hint: 'Give one of them another name.' })
+    box.set(name, tool)
+  }
+  return box
+}
+
+function resolved(tool: AgentTool): SandboxedTool | OwnTool | Delegate {
+  if (typeof tool !== 'string') return tool
+  const spec = offeredTools.find(({ name }) => name === tool)
+  if (spec) return { kind: 'sandboxed', spec }
+  throw new ClawmeshError('USAGE', `There is no tool ${tool}.`, {
+    hint: `In the sandbox there are: ${offeredTools.map(({ name }) => name).join(', ')}.`,
+  })
+}
+
+export const finishName = 'finish'
+
+/** How a model says that it is done: the answer is what the output schema says. */
+export const finishTool = (output: z.ZodType | undefined): ToolSpec =>
+  specOf(finishName, 'Give the answer and end.', z.object({ answer: output ?? z.string() }))
+
+function specOf(name: string, description: string, args: z.ZodObject): ToolSpec {
+  const { $schema: _, ...parameters } = z.toJSONSchema(args, { io: 'input' })
+  return toolSpecSchema.parse({ name, description, parameters })
+}

@@ -1,0 +1,185 @@
+/**
+ * Holds a debate: does what its course orders, and tells the course what came of it.
+ *
+ *     const { outcome, bill } = await debate(node, { question: 'What is 6 times 7?', voters: [{ name: 'a' }, { name: 'b' }, { name: 'c' }] })
+ *     outcome.status === 'decided' && outcome.answer   // '42'
+ *
+ * It ends, with an outcome, within the time of its rounds and its judge, whoever dies, stalls or answers nonsense. A voter that was lost is asked again,
+ * as long as its round lasts.
+ */
+import { randomInt, randomUUID } from 'node:crypto'
+import type { MeshNode } from '../../../mesh/index.js'
+import { ClawmeshError } from '../../../policies/errors.js'
+import { type Ballot, CastBallot, JudgeDebate } from './ballot.js'
+import type { Bill } from './bill.js'
+import { type Course, type Order, type Outcome, openDebate, roundOf, type Step, step } from './course.js'
+import { type DebateRules, type DebateSpec, debateRules } from './rules.js'
+import type { Vote } from './tally.js'
+import type { DebateEvent, Transcript } from './transcript.js'
+
+export interface DebateOptions {
+  signal?: AbortSignal
+  /** The task that it is held for. */
+  trace?: string
+  /** Sees each event as it is taken, with the course after it. */
+  onEvent?: (event: DebateEvent, course: Course) => void
+}
+
+export interface DebateResult {
+  outcome: Outcome
+  /** Of each round. */
+  votes: Vote[][]
+  bill: Bill
+  /** `replay(transcript)` comes to the same outcome. */
+  transcript: Transcript
+}
+
+/** Throws what `debateRules` throws, and AUDIT_UNAVAILABLE when its beginning cannot be recorded. All else is an outcome. */
+export async function debate(node: MeshNode, spec: DebateSpec, options: DebateOptions = {}): Promise<DebateResult> {
+  const rules = debateRules(spec)
+  const { trace = randomUUID() } = options
+  await node.audit.intend({ kind: 'debate.opened', trace, actor: 'debate', facts: { ...rules } })
+  const held = new Held(node, rules, { ...options, trace })
+  const course = await held.run()
+  const { outcome } = course
+  await node.audit.record({
+    kind: 'vote.decided',
+    trace,
+    actor: 'debate',
+    facts: { ...outcome, answer: outcome.answer ?? null, tokens: course.bill.tokens },
+  })
+  return {
+    outcome,
+    votes: course.rounds.map((round) => [...round]),
+    bill: course.bill,
+    transcript: { rules, events: held.events },
+  }
+}
+
+const attempts = 3
+
+type Ended = Course & { outcome: Outcome }
+
+class Held {
+  readonly events: DebateEvent[] = []
+  readonly #node: MeshNode
+  readonly #rules: DebateRules
+  readonly #options: DebateOptions & { trace: string }
+  readonly #seed: number
+  readonly #first: Step
+  #course: Course
+  #underWay = new AbortController()
+  #timer: NodeJS.Timeout | undefined
+  #ended: (course: Ended) => void = () => undefined
+  #failed: (error: unknown) => void = () => undefined
+
+  constructor(node: MeshNode, rules: DebateRules, options: DebateOptions & { trace: string }) {
+    this.#node = node
+    this.#rules = rules
+    this.#options = options
+    this.#seed = rules.seed ?? randomInt(2 ** 32)
+    this.#first = openDebate(rules)
+    this.#course = this.#first.course
+  }
+
+  async run(): Promise<Ended> {
+    const { signal } = this.#options
+    const onAbort = () => this.#take({ type: 'stopped', reason: ClawmeshError.from(signal?.reason).message })
+    try {
+      return await new Promise<Ended>((resolve, reject) => {
+        this.#ended = resolve
+        this.#failed = reject
+        this.#follow(this.#first)
+        if (signal?.aborted) onAbort()
+        else signal?.addEventListener('abort', onAbort, { once: true })
+      })
+    } finally {
+      signal?.removeEventListener('abort', onAbort)
+      clearTimeout(this.#timer)
+      this.#underWay.abort(calledOff)
+    }
+  }
+
+  #take(event: DebateEvent): void {
+    if (this.#course.outcome) return
+    this.events.push(event)
+    const before = this.#course
+    this.#follow(step(before, event))
+    void this.#record(event, before).catch(this.#failed)
+    this.#options.onEvent?.(event, this.#course)
+  }
+
+  #follow({ course, orders }: Step): void {
+    this.#course = course
+    if (orders.some((order) => order.do !== 'cancel')) this.#startClock(roundOf(course))
+    for (const order of orders) this.#do(order)
+    const { outcome } = course
+    if (outcome) this.#ended({ ...course, outcome })
+  }
+
+  #startClock(round: number): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.#take({ type: 'late', round }), this.#rules.roundMs)
+  }
+
+  #do(order: Order): void {
+    if (order.do === 'cancel') {
+      this.#underWay.abort(calledOff)
+      this.#underWay = new AbortController()
+      return
+    }
+    const { signal } = this.#underWay
+    const voter = order.do === 'ask' ? order.voter : order.judge
+    void this.#ballot(order, signal).then(
+      (ballot) => signal.aborted || this.#take(eventOf(order.round, voter, ballot)),
+      (error: unknown) => {
+        const { code, message: reason } = ClawmeshError.from(error)
+        if (!signal.aborted) this.#take({ type: 'failed', round: order.round, voter, code, reason, tokens: null })
+      },
+    )
+  }
+
+  async #ballot(order: Exclude<Order, { do: 'cancel' }>, signal: AbortSignal): Promise<Ballot> {
+    const { question, roundMs } = this.#rules
+    const call = { deadline: this.#node.now() + roundMs, signal, trace: this.#options.trace }
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        if (order.do === 'judge') {
+          const request = { question, votes: order.votes, seed: this.#seed }
+          return await this.#node.ref(order.judge).ask(JudgeDebate, request, call)
+        }
+        const { round, voter, heard, own } = order
+        const request = { question, round, heard, seed: this.#seedOf(voter, round), ...(own ? { own } : {}) }
+        return await this.#node.ref(voter).ask(CastBallot, request, call)
+      } catch (error) {
+        if (signal.aborted || attempt === attempts || !ClawmeshError.from(error).retry) throw error
+      }
+    }
+  }
+
+  /** Another one for each voter and round, so that no two samples are the same. */
+  #seedOf(voter: string, round: number): number {
+    const place = this.#rules.voters.findIndex(({ name }) => name === voter)
+    return (this.#seed + 7919 * round + 104_729 * place) % 2 ** 32
+  }
+
+  /** Rounds are recorded as they end; votes by those who cast them. */
+  async #record(event: DebateEvent, { rounds }: Course): Promise<void> {
+    const isOver = this.#course.outcome !== undefined || this.#course.rounds.length > rounds.length
+    if (event.type === 'failed' || event.type === 'late') await this.#note('debate.lost', { ...event })
+    if (!isOver || rounds.length === 0) return
+    const votes = this.#course.rounds[rounds.length - 1] ?? []
+    await this.#note('debate.round', { round: rounds.length, votes: votes.map((vote) => ({ ...vote })) })
+  }
+
+  #note(kind: 'debate.round' | 'debate.lost', facts: Record<string, unknown>): Promise<void> {
+    return this.#node.audit.record({ kind, trace: this.#options.trace, actor: 'debate', facts })
+  }
+}
+
+const calledOff = new ClawmeshError('CANCELLED', 'The debate needs this answer no more.')
+
+function eventOf(round: number, voter: string, { answer, confidence, reason, tokens }: Ballot): DebateEvent {
+  if (answer === null) return { type: 'failed', round, voter, code: 'MODEL_FAILED', reason, tokens }
+  return { type: 'voted', round, voter, answer, confidence, reason, tokens }
+}

@@ -1,0 +1,117 @@
+/**
+ * A voter that thinks with a model of the mesh, and a judge that does.
+ *
+ * A model that takes conversations is asked for its answer as JSON and is told what it hears of others. One that knows a closed set of tools and holds no
+ * conversation, as the one that ships, can vote on arithmetic alone: it turns the question into an expression, the expression is worked out, and in later
+ * rounds its fresh sample is weighed with what it said before and what it hears (`opinion.ts`).
+ */
+import { z } from 'zod'
+import type { Answer, GenerateRequest } from '../../../inference/backend.js'
+import { actor, type Context, type MeshNode, on } from '../../../mesh/index.js'
+import { ClawmeshError } from '../../../policies/errors.js'
+import { act } from '../act.js'
+import { think, tokensOf } from '../model.js'
+import { offeredTools } from '../tools.js'
+import { type Ballot, CastBallot, JudgeDebate } from './ballot.js'
+import { opinionOf } from './opinion.js'
+import { judgePrompt, phrased, readBallot, votePrompt } from './prompt.js'
+
+export const debaterArgsSchema = z.object({
+  /** The model that it thinks with; any of the mesh if left out. */
+  model: z.string().optional(),
+  /** 'conversation', unless said otherwise: asked in words, answers in JSON. 'arithmetic': asked for an expression. */
+  thinks: z.enum(['conversation', 'arithmetic']).optional(),
+  /** Which wording it puts a question in, so that one misunderstanding is not everybody's. */
+  phrasing: z.int().nonnegative().optional(),
+  temperature: z.number().min(0).max(2).optional(),
+  maxTokens: z.int().positive().optional(),
+})
+export type DebaterArgs = z.output<typeof debaterArgsSchema>
+
+export interface DebaterOptions {
+  /** Works an expression out in this process; without it that is done in a sandbox, as any action is. Throws a ClawmeshError for one that has no value. */
+  calculate?: (expression: string) => string
+}
+
+export const debater = (node: MeshNode, options: DebaterOptions = {}) =>
+  actor(
+    'debater',
+    (self, args: DebaterArgs) => {
+      const vote = args.thinks === 'arithmetic' ? voteByArithmetic : voteInWords
+      return [
+        on(CastBallot, (request, context) =>
+          recorded(node, self.name, request.round, context, vote({ node, args, options, context }, request)),
+        ),
+        on(JudgeDebate, async ({ question, votes, seed }, context) => {
+          const answer = await ask({ node, args, options, context }, { messages: judgePrompt(question, votes) }, seed)
+          return { ...readBallot(answer.text), tokens: tokensOf(answer.usage) }
+        }),
+      ]
+    },
+    { args: debaterArgsSchema, concurrency: 4 },
+  )
+
+interface Voter {
+  node: MeshNode
+  args: DebaterArgs
+  options: DebaterOptions
+  context: Context
+}
+type Question = z.output<(typeof CastBallot)['request']>
+
+async function voteInWords(voter: Voter, { question, own, heard, seed }: Question): Promise<Ballot> {
+  const answer = await ask(voter, { messages: votePrompt(question, own, heard) }, seed)
+  return { ...readBallot(answer.text), tokens: tokensOf(answer.usage) }
+}
+
+async function voteByArithmetic(voter: Voter, { question, own, heard, seed }: Question): Promise<Ballot> {
+  const content = phrased(question, voter.args.phrasing ?? 0)
+  const { calls, usage } = await ask(voter, { messages: [{ role: 'user', content }], tools: offeredTools }, seed)
+  const tokens = tokensOf(usage)
+  const expression = calls[0]?.name === 'calculate' ? calls[0].arguments['expression'] : undefined
+  if (typeof expression !== 'string')
+    return { answer: null, confidence: 0, reason: 'the model sees no arithmetic in the question', tokens }
+  const value = await workOut(voter, expression)
+  if (typeof value !== 'string') return { answer: null, confidence: 0, reason: value.why, tokens }
+  return { ...opinionOf({ answer: value, reason: `${expression} = ${value}` }, own, heard), tokens }
+}
+
+/** The value, or why there is none. Working something out twice does no harm, so a voter that dies meanwhile is simply asked again. */
+async function workOut({ node, options, context }: Voter, expression: string): Promise<string | { why: string }> {
+  const why = (reason: string) => ({ why: `the expression ${expression} has no value: ${reason}` })
+  if (options.calculate) {
+    try {
+      return options.calculate(expression)
+    } catch (error) {
+      return why(ClawmeshError.from(error).message)
+    }
+  }
+  const outcome = await act(node, { name: 'calculate', arguments: { expression } }, context)
+  return outcome.status === 'done' ? String(outcome.result['value']) : why(outcome.reason)
+}
+
+function ask(
+  { node, args: { model, temperature = 0.7, maxTokens = 400 }, context }: Voter,
+  request: Pick<GenerateRequest, 'messages' | 'tools'>,
+  seed: number | undefined,
+): Promise<Answer> {
+  const whole = { ...request, maxTokens, temperature, ...(seed === undefined ? {} : { seed }) }
+  return think(node, whole, { model, deadline: context.deadline, signal: context.signal, trace: context.trace })
+}
+
+/** A vote is on the trail whatever came of it; an answer that cannot be used costs this vote and nothing else. */
+async function recorded(
+  node: MeshNode,
+  voter: string,
+  round: number,
+  { trace }: Context,
+  vote: Promise<Ballot>,
+): Promise<Ballot> {
+  const ballot = await vote.catch((error: unknown): Ballot => {
+    const failure = ClawmeshError.from(error)
+    if (failure.code !== 'MODEL_FAILED') throw failure
+    return { answer: null, confidence: 0, reason: failure.message, tokens: null }
+  })
+  await node.audit.record({ kind: 'vote.cast', trace, actor: voter, facts: { round, ...ballot } })
+  return ballot
+}

@@ -1,0 +1,37 @@
+/** What happened in a debate, in order: all that its outcome depends on, and nothing that it does not. */
+import { z } from 'zod'
+import type { DebateRules } from './rules.js'
+
+const tokens = z.int().nonnegative().nullable()
+
+/** What came from outside after the debate was opened. `tokens` is null where no bill came. */
+export const debateEventSchema = z.discriminatedUnion('type', [
+  z.object({
+    type: z.literal('voted'),
+    round: z.int(),
+    voter: z.string(),
+    answer: z.string(),
+    confidence: z.number(),
+    reason: z.string(),
+    tokens,
+  }),
+  /** It answered what cannot be read, died, was not reached or was called off. */
+  z.object({
+    type: z.literal('failed'),
+    round: z.int(),
+    voter: z.string(),
+    code: z.string(),
+    reason: z.string(),
+    tokens,
+  }),
+  /** The time of a round, or of the judge, is up. */
+  z.object({ type: z.literal('late'), round: z.int() }),
+  /** The caller gave up. */
+  z.object({ type: z.literal('stopped'), reason: z.string() }),
+])
+export type DebateEvent = z.output<typeof debateEventSchema>
+
+export interface Transcript {
+  rules: DebateRules
+  events: DebateEvent[]
+}

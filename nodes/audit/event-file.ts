@@ -1,0 +1,202 @@
+/**
+ * A file that each event stands in once, whatever happens to the process that writes it.
+ *
+ * 1. The file itself says how far it got: each line carries its signed record and the stream message it stood in. There is no second place that could
+ *    disagree with it.
+ * 2. Lines are only ever appended, in the order of the stream. What a crash left of a line is cut off, and the event is written again.
+ * 3. A full file is renamed to FILE.1, FILE.2 … and a new one is begun, whole, with a first line that says where the chains stood. So only the newest has
+ *    to be there to go on, and each can be verified by itself.
+ */
+import {
+  closeSync,
+  existsSync,
+  fdatasyncSync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  writeSync,
+} from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
+import type { HeadState, TrailReader } from '../../mesh/audit/reader.js'
+import { writeWhole } from '../../mesh/disk.js'
+import { ClawmeshError } from '../../policies/errors.js'
+import type { Format } from './format.js'
+import type { Opening } from './opening.js'
+import { strictReader, type TrailEvent } from './read.js'
+
+export interface EventFileOptions {
+  path: string
+  format: Format
+  mesh: string
+  rootKey: Uint8Array
+  /** A file that is larger than this is put away. */
+  rotateBytes: number
+}
+
+/** How often what was written is forced to the disk. After a power cut the rest is read from the stream again. */
+const syncMs = 500
+
+export class EventFile {
+  readonly reader: TrailReader
+  readonly throwIfFaulty: () => void
+  readonly #options: EventFileOptions
+  readonly #timer: NodeJS.Timeout
+  #file: number
+  #size: number
+  #after: number
+  #dirty = false
+
+  /** Goes on with the file that is there, after checking it. Throws AUDIT_BROKEN if it is not what was once written. */
+  constructor(options: EventFileOptions) {
+    const { path, format, mesh, rootKey } = options
+    this.#options = options
+    const strict = strictReader(rootKey)
+    this.reader = strict.reader
+    this.throwIfFaulty = strict.throwIfFaulty
+    // A crash between the renaming of a full file and the beginning of the next leaves the full one as the newest.
+    const newest = existsSync(path) ? path : newestRotated(path)
+    const read = newest === undefined ? undefined : readEventFile(newest, format)
+    if (read && read.opening.mesh !== mesh) {
+      throw new ClawmeshError('USAGE', `${newest} holds the events of another mesh, ${read.opening.mesh}.`, {
+        hint: 'Choose another file with --to.',
+      })
+    }
+    if (read) checkEventFile(read, strict)
+    this.#after = read?.after ?? 0
+    if (newest !== path) this.#begin()
+    this.#file = openSync(path, 'r+')
+    if (newest === path && read) ftruncateSync(this.#file, read.end)
+    this.#size = fstatSync(this.#file).size
+    this.#timer = setInterval(() => this.#sync(), syncMs)
+  }
+
+  /** The stream message that was read last, perhaps not to its end. */
+  get after(): number {
+    return this.#after
+  }
+
+  append(events: TrailEvent[]): void {
+    const { format, rotateBytes } = this.#options
+    const text = Buffer.from(events.map((event) => `${JSON.stringify(format.event(event))}\n`).join(''))
+    for (let at = 0; at < text.length; ) at += writeSync(this.#file, text, at, text.length - at, this.#size + at)
+    this.#size += text.length
+    this.#after = events.at(-1)?.sequence ?? this.#after
+    this.#dirty = true
+    if (this.#size > rotateBytes) this.#rotate()
+  }
+
+  close(): void {
+    clearInterval(this.#timer)
+    this.#sync()
+    closeSync(this.#file)
+  }
+
+  #rotate(): void {
+    const { path } = this.#options
+    this.#sync()
+    closeSync(this.#file)
+    renameSync(path, `${path}.${(lastRotation(path) ?? 0) + 1}`)
+    this.#begin()
+    this.#file = openSync(path, 'r+')
+    this.#size = fstatSync(this.#file).size
+  }
+
+  #begin(): void {
+    const { path, format, mesh } = this.#options
+    const opening = { mesh, after: this.#after, heads: this.reader.state() }
+    writeWhole(path, `${JSON.stringify(format.opening(opening, Date.now()))}\n`)
+  }
+
+  #sync(): void {
+    if (this.#dirty) fdatasyncSync(this.#file)
+    this.#dirty = false
+  }
+}
+
+export interface ReadFile {
+  path: string
+  opening: Opening
+  records: { sequence: number; record: Uint8Array }[]
+  after: number
+  /** Where the last whole line ends; what follows is what a crash left of one. */
+  end: number
+}
+
+/** Throws AUDIT_BROKEN, naming the line, if the file is not of this format. */
+export function readEventFile(path: string, format: Format): ReadFile {
+  const bytes = readFileSync(path)
+  const end = bytes.lastIndexOf(0x0a) + 1
+  const lines = bytes.subarray(0, end).toString('utf8').split('\n').slice(0, -1)
+  const [first, ...rest] = lines.map((line, index) => {
+    try {
+      return format.read(line)
+    } catch (cause) {
+      throw broken(path, `line ${index + 1} is no line of an export as ${format.name}`, cause)
+    }
+  })
+  if (!first || !('opening' in first)) throw broken(path, 'it does not begin with the first line of an export')
+  const records = rest.map((line, index) => {
+    if ('record' in line) return line
+    throw broken(path, `line ${index + 2} is the first line of an export`)
+  })
+  return { path, opening: first.opening, records, after: records.at(-1)?.sequence ?? first.opening.after, end }
+}
+
+/** Verifies what was read of a file, from the state of the chains at its beginning on. Throws AUDIT_BROKEN. */
+export function checkEventFile(file: ReadFile, { reader, throwIfFaulty }: ReturnType<typeof strictReader>): void {
+  reader.resume(file.opening.heads)
+  const fresh = reader.follow(
+    file.records.map(({ record }) => record),
+    file.path,
+  )
+  throwIfFaulty()
+  if (fresh.length < file.records.length) throw broken(file.path, 'an event stands in it twice')
+}
+
+/** The number of records in files that follow one another. Throws AUDIT_BROKEN naming the first place that is wrong. */
+export function checkExport(files: string[], format: Format, rootKey: Uint8Array): number {
+  const strict = strictReader(rootKey)
+  let records = 0
+  let expected: HeadState[] = []
+  for (const path of files) {
+    const file = readEventFile(path, format)
+    if (!isDeepStrictEqual(sorted(file.opening.heads), sorted(expected)))
+      throw broken(path, 'it does not go on from where the file before it ends, or is not the first')
+    checkEventFile(file, strict)
+    records += file.records.length
+    expected = strict.reader.state()
+  }
+  return records
+}
+
+const sorted = (heads: HeadState[]) => heads.toSorted((a, b) => (a.hash < b.hash ? -1 : 1))
+
+/** FILE.1, FILE.2 … in order, then FILE. */
+export function eventFiles(path: string): string[] {
+  return [...rotations(path).map((number) => `${path}.${number}`), ...(existsSync(path) ? [path] : [])]
+}
+
+function rotations(path: string): number[] {
+  const prefix = `${basename(path)}.`
+  return readdirSync(dirname(path))
+    .filter((name) => name.startsWith(prefix) && /^\d+$/.test(name.slice(prefix.length)))
+    .map((name) => Number(name.slice(prefix.length)))
+    .sort((a, b) => a - b)
+}
+
+const lastRotation = (path: string) => rotations(path).at(-1)
+
+function newestRotated(path: string): string | undefined {
+  const number = lastRotation(path)
+  return number === undefined ? undefined : join(dirname(path), `${basename(path)}.${number}`)
+}
+
+const broken = (path: string, what: string, cause?: unknown) =>
+  new ClawmeshError('AUDIT_BROKEN', `The export ${path} is not what was written there: ${what}.`, {
+    hint: 'It was changed by somebody else. Keep it, and export to another file.',
+    cause,
+  })

@@ -1,0 +1,31 @@
+/** The options by which a person says what this machine offers: the same for the first machine of a mesh and for each that joins. */
+import { resolve } from 'node:path'
+import type { Offer } from '../offer.js'
+import { type Command, text, type Values } from './command.js'
+import { modelOption } from './model-option.js'
+
+export const offerOptions: Command['options'] = {
+  name: { type: 'string', value: 'NAME', help: "this machine's name in the mesh (default: its host name)" },
+  workspace: {
+    type: 'string',
+    value: 'DIR',
+    help: 'run sandboxed actions here, on the files of this folder (default: run none)',
+  },
+  policy: {
+    type: 'string',
+    value: 'FILE|PRESET',
+    help: 'what those actions may do: ask-first (default), read-only-research, code-workspace, none, or a file',
+  },
+  model: modelOption,
+}
+
+export function givenOffer(values: Values): Partial<Offer> {
+  const workspace = text(values, 'workspace')
+  const offer = { name: text(values, 'name'), policy: text(values, 'policy'), model: rooted(text(values, 'model')) }
+  const given = { ...offer, workspace: workspace === undefined ? undefined : resolve(workspace) }
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
+}
+
+/** A folder is remembered from wherever the next start is made. */
+const rooted = (model: string | undefined) =>
+  model === undefined || model === 'shipped' || model.includes('://') ? model : resolve(model)

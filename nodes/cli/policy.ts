@@ -1,0 +1,89 @@
+/** `clawmesh policy test` and `clawmesh policy explain`: what a policy answers, all that its truth table names or one access, and why. */
+import { existsSync, readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { isWithin } from '../../policies/coverage.js'
+import { readDocument } from '../../policies/document.js'
+import { ClawmeshError } from '../../policies/errors.js'
+import { explain } from '../../policies/explain.js'
+import type { Access, AccessKind } from '../../policies/profile.js'
+import { runTable } from '../../policies/table.js'
+import { findPlace, presetNames } from '../../sandbox/index.js'
+import { readPolicy } from '../policy-file.js'
+import { checkWorkspace } from '../workspace.js'
+import { type Command, text } from './command.js'
+import { printable } from './printable.js'
+
+const kinds: readonly AccessKind[] = ['read', 'write', 'execute']
+
+export const policyTest: Command = {
+  name: 'policy test',
+  usage: '[FILE|PRESET] [--json]',
+  help: 'Holds a policy to the truth table beside it (NAME.test.yaml); without a name, every preset.',
+  options: { json: { type: 'boolean', help: 'print one JSON object for each row' } },
+  takes: 'policy',
+  run: async (named, values) => {
+    const names = named === undefined ? await presetNames() : [named]
+    const held = []
+    for (const name of names) held.push(await holdToTable(name, values['json'] === true))
+    return held.every(Boolean) ? 0 : 1
+  },
+}
+
+async function holdToTable(named: string, json: boolean): Promise<boolean> {
+  const { path, text: policy } = await readPolicy(named)
+  const beside = path.replace(/(\.ya?ml)?$/, '.test.yaml')
+  if (!existsSync(beside))
+    throw new ClawmeshError('USAGE', `The policy ${named} has no truth table: there is no ${beside}.`, {
+      hint: 'Write one: docs/policies.md shows its form, policies/presets has examples.',
+    })
+  const rows = runTable(readDocument(policy, named), readDocument(readFileSync(beside, 'utf8'), beside))
+  const wrong = rows.filter(({ answer, expected }) => answer !== expected)
+  if (json)
+    for (const { access, ...row } of rows)
+      say(JSON.stringify({ policy: named, ...access, ...row, ok: row.answer === row.expected }))
+  else {
+    for (const { line, access, expected, answer, because } of wrong)
+      say(`${beside}:${line}: ${access.kind} ${access.path}: expected ${expected}, is ${answer}: ${because}`)
+    say(`${named}: ${rows.length - wrong.length} of ${rows.length} rows hold`)
+  }
+  return wrong.length === 0
+}
+
+export const policyExplain: Command = {
+  name: 'policy explain',
+  usage: '"read|write|execute PATH" [--policy FILE|PRESET] [--workspace DIR] [--json]',
+  help: 'Says what a policy answers to one access of an action, and by which of its lines. Nothing is run.',
+  options: {
+    policy: { type: 'string', value: 'FILE|PRESET', help: 'the policy (default: ask-first)' },
+    workspace: { type: 'string', value: 'DIR', help: 'the workspace (default: this folder)' },
+    json: { type: 'boolean', help: 'print one JSON object' },
+  },
+  takes: 'access',
+  run: async (given, values) => {
+    const named = text(values, 'policy') ?? 'ask-first'
+    const folder = resolve(text(values, 'workspace') ?? '.')
+    const { kind, path } = readAccess(given)
+    checkWorkspace(folder)
+    const { text: policy } = await readPolicy(named)
+    const workspace = (await findPlace(folder)).real
+    // A tool is a name; everything else is decided on by where it really leads, as at a run.
+    const real = path.startsWith('tool:') ? path : (await findPlace(resolve(workspace, path))).real
+    const { answer, because } = explain(readDocument(policy, named), { kind, path: real }, workspace)
+    if (values['json']) say(JSON.stringify({ policy: named, kind, path: real, answer, because }))
+    else say(`${kind} ${real}: ${answer}${isWithin(real, workspace) ? ' (in the workspace)' : ''}\n  ${because}`)
+    return 0
+  },
+}
+
+function readAccess(given = ''): Access {
+  const [word, path = ''] = given.split(/\s(.*)/s)
+  const kind = kinds.find((each) => each === word)
+  if (kind && path !== '') return { kind, path }
+  throw new ClawmeshError('USAGE', given === '' ? 'No access is named.' : `"${given}" is not an access.`, {
+    hint: 'Say what is done to which path, in quotation marks: clawmesh policy explain "write notes.txt".',
+  })
+}
+
+function say(line: string): void {
+  process.stdout.write(`${printable(line)}\n`)
+}

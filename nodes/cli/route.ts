@@ -1,0 +1,93 @@
+/** `clawmesh route --explain FILE|-`: what is sensitive in a text, which rule decides, and what would leave. Nothing leaves. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { installation } from '../../mesh/installation.js'
+import { ClawmeshError } from '../../policies/errors.js'
+import { parseRouterRules, type RouterRules } from '../../policies/router.js'
+import type { ExplainedFinding, Explanation } from '../../router/explain.js'
+import { type Command, text } from './command.js'
+import { printable } from './printable.js'
+
+export const route: Command = {
+  name: 'route',
+  usage: '--explain FILE|- [--rules FILE] [--json]',
+  help: 'Says what the privacy router finds in a text, which rule decides where it may go, and what would leave. Sends nothing.',
+  options: {
+    explain: { type: 'string', value: 'FILE', help: 'the text; - reads it from standard input' },
+    rules: { type: 'string', value: 'FILE', help: 'router rules to use instead of the shipped ones' },
+    json: { type: 'boolean', help: 'print everything as one JSON object' },
+  },
+  run: async (_, values) => {
+    const file = text(values, 'explain')
+    if (file === undefined) {
+      throw new ClawmeshError('USAGE', 'There is no text to explain.', {
+        hint: 'Name a file with --explain, or - for standard input.',
+      })
+    }
+    // Its tables of telephone numbers are for this command alone to load.
+    const { explain } = await import('../../router/explain.js')
+    const explanation = explain(readText(file), readRules(text(values, 'rules')))
+    process.stdout.write(values['json'] ? `${JSON.stringify({ ok: true, ...explanation })}\n` : page(explanation))
+    return 0
+  },
+}
+
+function page({ label, categories, findings, decision, leaves, left }: Explanation): string {
+  const { effect, rule, models } = decision
+  return [
+    ...findings.map(row),
+    ...(findings.length > 0 ? [''] : []),
+    `Label     ${[label, ...categories].join(' ')}`,
+    `Rule      ${rule}`,
+    `Decision  ${meaning[effect]}${effect === 'redact' ? `: ${decision.redact.join(', ')}` : ''}`,
+    ...(left.length > 0 ? ['Leaves    nothing: after redaction this is left', ...left.map(row)] : []),
+    ...(leaves === undefined && left.length === 0 ? [`Leaves    nothing${noModel(effect, models)}`] : []),
+    ...(leaves === undefined ? [] : [`Leaves    to ${models.join(', ')}:`, '', printable(leaves)]),
+    '',
+  ].join('\n')
+}
+
+const meaning = {
+  block: 'block: no model sees it',
+  local: 'local: models of the mesh alone',
+  redact: 'redact, then models elsewhere too',
+  allow: 'allow: models elsewhere too, as it is',
+} as const
+
+const noModel = (effect: keyof typeof meaning, models: readonly string[]): string =>
+  (effect === 'redact' || effect === 'allow') && models.length === 0 ? ': the rules name no model elsewhere' : ''
+
+function row({ line, column, kind, of, label, category, excerpt, steps }: ExplainedFinding): string {
+  const what = of === undefined ? kind : `${kind} (${of})`
+  const how = steps.length === 0 ? '' : `  by ${steps.join(', ')}`
+  return `${`${line}:${column}`.padEnd(8)}  ${what.padEnd(24)}  ${[label, category ?? ''].join(' ').padEnd(20)}  ${printable(excerpt.replaceAll('\n', '⏎'))}${how}`
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file === '-' ? 0 : file, 'utf8')
+  } catch (cause) {
+    throw new ClawmeshError(
+      'USAGE',
+      `${file === '-' ? 'Standard input' : file} cannot be read: ${(cause as Error).message}.`,
+      {
+        hint: 'Give the path of a text file.',
+        cause,
+      },
+    )
+  }
+}
+
+export const shippedRouterRules = join(installation, 'policies', 'router.yaml')
+
+function readRules(path = shippedRouterRules): RouterRules {
+  try {
+    return parseRouterRules(readFileSync(path, 'utf8'), path)
+  } catch (cause) {
+    if (cause instanceof ClawmeshError) throw cause
+    throw new ClawmeshError('POLICY_INVALID', `The router rules ${path} cannot be read: ${(cause as Error).message}.`, {
+      hint: 'Give the path of a rules file with --rules.',
+      cause,
+    })
+  }
+}

@@ -1,0 +1,98 @@
+/**
+ * The gateway: the mesh over HTTP, for programs that speak the OpenAI API and for whoever watches over it.
+ *
+ *     const gateway = await openGateway({ node, data, host: '127.0.0.1', port: 8080 })
+ *
+ * 1. A request is let in by its head alone, before a byte of its body is read: where it comes from, whose key it has, what that key is for, how often it asks.
+ * 2. A model is asked by `think`, as agents ask, so the same rule says which models may see a prompt; and only after the audit trail has the question.
+ * 3. Whoever goes away is not worked for: the generation ends with the connection.
+ */
+import type { AddressInfo } from 'node:net'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { MeshNode } from '../../mesh/index.js'
+import { ClawmeshError } from '../../policies/errors.js'
+import type { GatewayAddress } from './address.js'
+import { complete } from './completion.js'
+import { guardOf, routeOf } from './guard.js'
+import { ApiKeys } from './keys.js'
+import { type GatewayLimits, usualLimits } from './limits.js'
+import { openListener } from './listener.js'
+import { Metrics } from './metrics.js'
+import { RateLimit } from './rate.js'
+import { type Route, routeNames } from './route.js'
+import { modelsOf, nodesOf, readiness } from './view.js'
+
+export interface GatewayOptions extends GatewayAddress {
+  /** A node with the role gateway. It stays the caller's. */
+  node: MeshNode
+  /** The data folder, where the keys are. */
+  data: string
+  limits?: Partial<GatewayLimits>
+}
+
+export interface Gateway {
+  readonly url: string
+  /** Ends what is under way, lets go of the port, and resolves when nothing of it needs the node any more. */
+  close(): Promise<void>
+}
+
+export async function openGateway({ node, data, host, port, limits: given }: GatewayOptions): Promise<Gateway> {
+  const limits = { ...usualLimits, ...given }
+  const metrics = new Metrics()
+  const closing = new AbortController()
+  const server = openListener(limits)
+  const guard = guardOf(new ApiKeys(data), new RateLimit(limits.rate))
+  server.decorateRequest('principal', undefined)
+  server.addHook('onRequest', async (request, reply) => {
+    measure(request, reply, metrics)
+    request.principal = guard(request)
+  })
+  const handlers: Record<Route, (request: FastifyRequest, reply: FastifyReply) => unknown> = {
+    'GET /healthz': () => ({ status: 'ok' }),
+    'GET /readyz': () => readiness(node),
+    'GET /metrics': (_, reply) => reply.type('text/plain; version=0.0.4').send(metrics.text(node.nodes().length)),
+    'GET /v1/nodes': () => nodesOf(node),
+    'GET /v1/models': () => modelsOf(node),
+    'POST /v1/chat/completions': (request, reply) =>
+      complete({ node, limits, metrics, closing: closing.signal }, request, reply),
+  }
+  const underWay = new Set<Promise<unknown>>()
+  for (const name of routeNames) {
+    const [method = '', url = ''] = name.split(' ')
+    const handler = (request: FastifyRequest, reply: FastifyReply) => {
+      const work = Promise.resolve().then(() => handlers[name](request, reply))
+      underWay.add(work)
+      return work.finally(() => underWay.delete(work))
+    }
+    server.route({ method, url, handler })
+  }
+  await server.listen({ host, port }).catch((cause: unknown) => {
+    throw cannotListen(host, port, cause)
+  })
+  const { port: bound } = server.server.address() as AddressInfo
+  return {
+    url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}`,
+    close: async () => {
+      closing.abort()
+      await server.close()
+      await Promise.allSettled(underWay)
+    },
+  }
+}
+
+function cannotListen(host: string, port: number, cause: unknown): ClawmeshError {
+  const why = cause instanceof Error ? cause.message : String(cause)
+  return new ClawmeshError('PORT_TAKEN', `The gateway cannot listen at ${host}:${port}: ${why}.`, {
+    hint: 'Give --gateway another port; 0 takes any that is free.',
+    cause,
+  })
+}
+
+/** Also of answers that are streamed or never sent. */
+function measure(request: FastifyRequest, { raw }: FastifyReply, metrics: Metrics): void {
+  const since = performance.now()
+  raw.once('close', () => {
+    const status = raw.writableFinished ? raw.statusCode : 499
+    metrics.ended(routeOf(request) ?? 'none', status, (performance.now() - since) / 1000)
+  })
+}

@@ -1,0 +1,80 @@
+/**
+ * What a policy says of one access, and by which of its lines. Pure: like the decision itself it takes real paths and looks at no disk.
+ *
+ *     explain(readDocument(text, 'policy.yaml'), { kind: 'write', path: '/home/anna/work/sum.txt' }, '/home/anna/work')
+ *     // { answer: 'ask', because: 'policy.yaml:5: ask.0 lets writing . be asked for' }
+ */
+import { covers, deepestGrant, type Grant, isKernels, isWithin, scopeOf } from './coverage.js'
+import type { Document } from './document.js'
+import { type Access, type AccessKind, type Profile, profileOf } from './profile.js'
+
+export type Answer = 'allow' | 'ask' | 'deny'
+
+export interface Ruling {
+  readonly answer: Answer
+  /** With the line where there is one. */
+  readonly because: string
+}
+
+const doing: Record<AccessKind, string> = { read: 'reading', write: 'writing', execute: 'executing' }
+
+/** @param access a path, or to be executed `tool:NAME` */
+export function explain(document: Document, access: Access, workspace: string): Ruling {
+  const profile = profileOf(document)
+  const answer = answerTo(profile, access, workspace)
+  return { answer, because: reason(document, profile, access, workspace, answer) }
+}
+
+export function answerTo(profile: Profile, { kind, path }: Access, workspace: string): Answer {
+  const need = {
+    read: kind === 'read' ? [path] : [],
+    write: kind === 'write' ? [path] : [],
+    program: kind === 'execute' ? path : 'tool:none',
+  }
+  const { covered, askable } = covers(profile, need, workspace)
+  return covered ? 'allow' : askable ? 'ask' : 'deny'
+}
+
+function reason(document: Document, profile: Profile, access: Access, workspace: string, answer: Answer): string {
+  const { kind, path } = access
+  if (path.startsWith('tool:')) return 'a tool of the closed set brings its own program'
+  if (isKernels(path)) return 'it is the kernel’s: no policy grants it and nobody is asked for it'
+  const grant = deepestGrant(profile, path, workspace)
+  const line = grant && placeOf(document, grant)
+  if (grant && answer === 'allow') return `${line} grants ${kind === 'write' ? 'writing' : doing[kind]} ${grant.path}`
+  const scope = scopeOf(profile, access, workspace)
+  if (scope) return `${whereIs(document, 'ask', scope)} lets ${doing[kind]} ${scope.path} be asked for`
+  if (!grant) return `nothing grants ${doing[kind]} it, and no entry of ask lets it be asked for`
+  if (kind === 'execute' && isWithin(path, workspace)) return 'nothing in the workspace is a program'
+  if (kind === 'execute') return `${line} grants writing ${grant.path}, and what can be written is no program`
+  return `${line} grants ${grant.path} for reading only, and no entry of ask lets it be written`
+}
+
+function placeOf(document: Document, { list, path }: Grant): string {
+  if (list === 'read') return whereIs(document, 'filesystem_policy.read_only', path)
+  const listed = whereIs(document, 'filesystem_policy.read_write', path)
+  return listed.endsWith('read_write') && path === '.' ? at(document, 'filesystem_policy.include_workdir') : listed
+}
+
+/** The entry of a list that says this, as SOURCE:LINE: FIELD. */
+function whereIs(document: Document, list: string, said: string | Access): string {
+  const entries = list.split('.').reduce<unknown>(memberOf, document.value)
+  const index = Array.isArray(entries) ? entries.findIndex((entry) => saysSo(entry, said)) : -1
+  return at(document, index < 0 ? list : `${list}.${index}`)
+}
+
+function saysSo(entry: unknown, said: string | Access): boolean {
+  const plain = (path: unknown) => (typeof path === 'string' && path.length > 1 ? path.replace(/\/$/, '') : path)
+  return typeof said === 'string' ? plain(entry) === said : plain(memberOf(entry, said.kind)) === said.path
+}
+
+function memberOf(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null
+    ? Object.entries(value).find(([key]) => key === name)?.[1]
+    : undefined
+}
+
+function at({ source, lineOf }: Document, field: string): string {
+  const keys = field.split('.').map((key) => (/^\d+$/.test(key) ? Number(key) : key))
+  return `${source}:${lineOf(keys)}: ${field}`
+}

@@ -1,0 +1,170 @@
+/**
+ * The rules of the privacy router: YAML in, a decision out. Pure.
+ *
+ *     const rules = parseRouterRules(readFileSync('policies/router.yaml', 'utf8'), 'router.yaml')
+ *     decideRoute(rules, { label: 'CONFIDENTIAL', categories: ['PII'], roles: ['worker'] })
+ *     // { effect: 'redact', rule: 'persons-are-redacted', redact: ['email', …], models: [] }
+ */
+import { parse } from 'yaml'
+import { z } from 'zod'
+import { ClawmeshError } from './errors.js'
+import { roles as allRoles, type Role } from './roles.js'
+import { atLeast, categories, labels, type Sensitivity } from './router-label.js'
+
+/** `block`: nobody sees it. `local`: models of the mesh. `redact`: elsewhere too, after redaction. `allow`: elsewhere too, as it is. */
+export const effects = ['block', 'local', 'redact', 'allow'] as const
+export type Effect = (typeof effects)[number]
+
+export interface RouteFacts extends Sensitivity {
+  /** Of the one who asks. */
+  readonly roles: readonly Role[]
+}
+
+export interface RouteDecision {
+  readonly effect: Effect
+  /** The name of the rule that decided. */
+  readonly rule: string
+  /** Kinds that are replaced before anything leaves. */
+  readonly redact: readonly string[]
+  /** Models elsewhere that may see it, as `provider/model`. */
+  readonly models: readonly string[]
+}
+
+const name = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be small letters, digits and dashes')
+const kind = name
+const label = z.enum(labels)
+const model = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}\/.{1,128}$/, 'must be "provider/model"')
+
+const ruleSchema = z
+  .strictObject({
+    name,
+    when: z.strictObject({
+      /** Any of them. */
+      categories: z.array(z.enum(categories)).min(1).optional(),
+      atLeast: label.optional(),
+      atMost: label.optional(),
+      /** The one who asks has any of them. */
+      roles: z.array(z.enum(allRoles)).min(1).optional(),
+    }),
+    effect: z.enum(effects),
+    redact: z.array(kind).min(1).optional(),
+    /** Fewer than `elsewhere`. */
+    models: z.array(model).optional(),
+  })
+  .refine(({ effect, redact }) => (effect === 'redact') === (redact !== undefined), {
+    message: 'names what to redact if, and only if, it redacts',
+    path: ['redact'],
+  })
+
+const schema = z.strictObject({
+  version: z.literal(1),
+  regions: z.array(z.string().regex(/^[A-Z]{2}$/)).max(8),
+  unmarked: label,
+  files: z.array(
+    z.strictObject({ path: z.string().min(1), label, categories: z.array(z.enum(categories)).default([]) }),
+  ),
+  kinds: z.record(kind, z.strictObject({ label: label.optional(), category: z.enum(categories).optional() })),
+  patterns: z
+    .array(
+      z.strictObject({
+        name,
+        pattern: z.string().min(1).max(1000),
+        label: label.default('CONFIDENTIAL'),
+        category: z.enum(categories).optional(),
+      }),
+    )
+    .max(50),
+  elsewhere: z.array(model),
+  rules: z.array(ruleSchema).min(1),
+  on_error: z.literal('refuse', 'only refuse is taken: what could not be judged does not leave'),
+})
+
+export type RouterRules = z.output<typeof schema>
+
+/**
+ * @param text YAML
+ * @param source what the person calls the text, for messages
+ * @throws ClawmeshError POLICY_INVALID naming field and reason
+ */
+export function parseRouterRules(text: string, source = 'router rules'): RouterRules {
+  const parsed = schema.safeParse(fromYaml(text, source))
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues
+    throw invalid(source, issue?.path.join('.') ?? '', issue?.message ?? 'is not valid')
+  }
+  const rules = parsed.data
+  const names = rules.rules.map((rule) => rule.name)
+  const twice = names.find((each, index) => names.indexOf(each) !== index)
+  if (twice !== undefined) throw invalid(source, 'rules', `has two rules named ${twice}`)
+  const stray = rules.rules.flatMap(({ models = [] }) => models).find((each) => !rules.elsewhere.includes(each))
+  if (stray !== undefined) throw invalid(source, 'rules', `names the model ${stray}, which elsewhere does not`)
+  const open = opening(rules)
+  if (open !== undefined)
+    throw invalid(source, `rules.${open}`, 'lets secrets leave: a rule before it must block SECRET')
+  return rules
+}
+
+/** The first rule that could let a secret out: secrets are never redacted, they block. */
+function opening({ rules }: RouterRules): string | undefined {
+  for (const { name: rule, when, effect } of rules) {
+    const isForAll = when.atLeast === undefined && when.atMost === undefined && when.roles === undefined
+    const takesSecrets = when.categories === undefined || when.categories.includes('SECRET')
+    if (isForAll && takesSecrets && (effect === 'block' || effect === 'local')) return undefined
+    if (takesSecrets && (effect === 'redact' || effect === 'allow')) return rule
+  }
+  return undefined
+}
+
+/** The first rule that matches decides. What none matches stays in the mesh. */
+export function decideRoute({ rules, elsewhere }: RouterRules, facts: RouteFacts): RouteDecision {
+  const rule = rules.find(({ when }) => matches(when, facts))
+  if (!rule) return { effect: 'local', rule: 'none', redact: [], models: [] }
+  const leaves = rule.effect === 'redact' || rule.effect === 'allow'
+  return {
+    effect: rule.effect,
+    rule: rule.name,
+    redact: rule.redact ?? [],
+    models: leaves ? (rule.models ?? elsewhere) : [],
+  }
+}
+
+function matches(when: RouterRules['rules'][number]['when'], facts: RouteFacts): boolean {
+  return (
+    (when.categories === undefined || overlap(when.categories, facts.categories)) &&
+    (when.atLeast === undefined || atLeast(facts.label, when.atLeast)) &&
+    (when.atMost === undefined || atLeast(when.atMost, facts.label)) &&
+    (when.roles === undefined || overlap(when.roles, facts.roles))
+  )
+}
+
+const overlap = <T>(some: readonly T[], others: readonly T[]): boolean => some.some((each) => others.includes(each))
+
+/** What the rules say of a file by its path, relative to the workspace; undefined where they say nothing. */
+export function sensitivityOfFile({ files }: RouterRules, path: string): Sensitivity | undefined {
+  const parts = path.replace(/^(?:\.\/)+/, '').split('/')
+  // A path that leads upwards could be any file: it is as sensitive as the most sensitive of them.
+  const climbs = parts.includes('..')
+  const fitting = files.filter(({ path: prefix }) => climbs || isUnder(parts, prefix.replace(/\/+$/, '').split('/')))
+  const [longest] = fitting.toSorted((a, b) =>
+    climbs ? labels.indexOf(b.label) - labels.indexOf(a.label) : b.path.length - a.path.length,
+  )
+  return longest && { label: longest.label, categories: longest.categories }
+}
+
+const isUnder = (parts: readonly string[], prefix: readonly string[]): boolean =>
+  prefix.every((part, index) => part === parts[index])
+
+function fromYaml(text: string, source: string): unknown {
+  try {
+    return parse(text, { uniqueKeys: true })
+  } catch (cause) {
+    throw invalid(source, '', `is not valid YAML: ${(cause as Error).message.split('\n')[0]}`)
+  }
+}
+
+function invalid(source: string, field: string, reason: string): ClawmeshError {
+  return new ClawmeshError('POLICY_INVALID', `${field === '' ? source : `${source}: ${field}`} ${reason}.`, {
+    hint: 'Correct the field, or take policies/router.yaml as a start.',
+    data: { field },
+  })
+}

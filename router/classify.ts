@@ -1,0 +1,119 @@
+/**
+ * How sensitive is a text, and what in it makes it so? Pure, and linear in the text.
+ *
+ *     const { label, categories, findings } = classify('Mail anna@example.org', settings)
+ *     // CONFIDENTIAL, ['PII'], one finding: email, 5 to 21
+ */
+
+import { ClawmeshError } from '../policies/errors.js'
+import type { Category, Label, Sensitivity } from '../policies/router-label.js'
+import { type Detector, type DetectorSettings, detectors } from './detect/detectors.js'
+import { type Kind, type KindInfo, kinds } from './detect/kind.js'
+import { type Found, read } from './detect/reading.js'
+import { joinSensitivity } from './label.js'
+import type { Span, View } from './view/view.js'
+import { readViews } from './view/views.js'
+
+export interface Finding {
+  readonly kind: Kind
+  /** The family of a secret, the name of a person's own pattern. */
+  readonly of?: string
+  readonly label: Label
+  readonly category?: Category
+  /** Of the text as it was given. */
+  readonly span: Span
+  /** How the text had to be read to find it; empty where it stands in the open. */
+  readonly steps: readonly string[]
+}
+
+export interface Classification extends Sensitivity {
+  /** In the order of their spans. */
+  readonly findings: readonly Finding[]
+}
+
+export interface ClassifySettings extends DetectorSettings {
+  /** What a text is of which nothing else is known. */
+  readonly unmarked: Label
+  /** Kinds that count for more or less than usual. */
+  readonly kinds?: Readonly<Partial<Record<Kind, Partial<KindInfo>>>>
+  /** Detectors beside the usual ones: a person's own patterns. */
+  readonly more?: readonly Detector[]
+  /** What those patterns count for, by their names. */
+  readonly named?: ReadonlyMap<string, KindInfo>
+}
+
+/** In UTF-16 units. */
+export const longestText = 12 * 1024 * 1024
+const mostFindings = 5000
+const wordedDigitsFrom = 1
+
+/**
+ * @throws ClawmeshError DENIED for a text that is too long to be judged
+ * @throws whatever a detector throws: a text that was not read in full has no label
+ */
+export function classify(text: string, settings: ClassifySettings): Classification {
+  if (text.length > longestText) {
+    throw new ClawmeshError(
+      'DENIED',
+      `A text of ${text.length} characters is too long to be judged, so it goes nowhere.`,
+      {
+        hint: `Give it in parts of at most ${longestText} characters.`,
+      },
+    )
+  }
+  const collected = new Collection(settings)
+  const all = settings.more ? [...detectors, ...settings.more] : detectors
+  const unread = readViews(text, (view) => {
+    const reading = read(view)
+    for (const detector of all) if (!collected.isFull) collected.add(view, detector.find(reading, settings))
+    return {
+      isEnough: collected.isFull,
+      wordedDigits: reading.words('digit').length >= wordedDigitsFrom,
+      spokenSigns: reading.words('spoken').length > 0,
+    }
+  })
+  for (const { kind, span } of unread) collected.put({ kind, span, steps: [] })
+  if (collected.isFull) collected.put({ kind: 'unread', span: { start: 0, end: text.length }, steps: [] })
+  const findings = collected.findings.sort((a, b) => a.span.start - b.span.start || a.span.end - b.span.end)
+  const sensitivities = findings.map(({ label, category }) => ({ label, categories: category ? [category] : [] }))
+  return { ...joinSensitivity([{ label: settings.unmarked, categories: [] }, ...sensitivities]), findings }
+}
+
+/** Findings without repetition: what stands in the open is not found once more in another reading of the same place. */
+class Collection {
+  readonly findings: Finding[] = []
+  readonly #settings: ClassifySettings
+  readonly #byKind = new Map<Kind, Span[]>()
+
+  constructor(settings: ClassifySettings) {
+    this.#settings = settings
+  }
+
+  get isFull(): boolean {
+    return this.findings.length >= mostFindings
+  }
+
+  add(view: View, found: Iterable<Found>): void {
+    for (const { kind, start, end, of } of found) {
+      if (this.isFull) return
+      const span = view.origin(start, end)
+      const steps = view.stepsAt(start)
+      const isKnown =
+        steps.length > 0 && this.#byKind.get(kind)?.some((other) => other.start < span.end && span.start < other.end)
+      if (!isKnown) this.put({ kind, span, steps, ...(of === undefined ? {} : { of }) })
+    }
+  }
+
+  put(finding: Omit<Finding, 'label' | 'category'>): void {
+    const own = finding.of === undefined ? undefined : this.#settings.named?.get(finding.of)
+    const { label, category }: KindInfo = {
+      ...kinds[finding.kind],
+      ...this.#settings.kinds?.[finding.kind],
+      ...(finding.kind === 'custom' ? own : undefined),
+    }
+    this.findings.push({ ...finding, label, ...(category === undefined ? {} : { category }) })
+    const spans = this.#byKind.get(finding.kind)
+    if (spans) spans.push(finding.span)
+    else this.#byKind.set(finding.kind, [finding.span])
+  }
+}

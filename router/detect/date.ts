@@ -1,0 +1,50 @@
+import { type Found, matches, type Reading } from './reading.js'
+
+const names =
+  'jan(?:uary|uar)?|feb(?:ruary|ruar)?|mar(?:ch|z)?|maerz|mrz|apr(?:il)?|may|mai|jun[ei]?|jul[yi]?|aug(?:ust)?|sept?(?:ember)?|o[ck]t(?:ober)?|nov(?:ember)?|de[cz](?:ember)?'
+const numeric =
+  /(?<![\w./-]|\d[,:])(?:(\d{4})([-./])(\d{1,2})\2(\d{1,2})|(\d{1,2})([-./])(\d{1,2})\6(\d{4}|\d{2})|(\d{1,2})\. ?(\d{1,2})\. ?(\d{4}))(?![\w-]|[./]\d)/g
+const dayFirst = new RegExp(
+  `(?<![\\w.])(\\d{1,2})(?:st|nd|rd|th|\\.)?[ -]{0,2}(?:of )?(?:${names})\\b\\.?,?[ -]{0,2}('?\\d{2}|\\d{4})(?!\\w)`,
+  'gi',
+)
+const monthFirst = new RegExp(`(?:${names})\\b\\.? (\\d{1,2})(?:st|nd|rd|th)?,? (\\d{4})(?!\\w)`, 'iy')
+
+/** Calendar dates; one that a word of birth stands close before is a date of birth. */
+export function dates(reading: Reading): Found[] {
+  const { text, hasDigits, lossy } = reading
+  if (!hasDigits || lossy) return []
+  const found: Found[] = []
+  const put = (start: number, length: number) => {
+    const isBirth = reading.near('birth', start, start, 48)
+    found.push({ kind: isBirth ? 'birth-date' : 'date', start, end: start + length })
+  }
+  for (const { index, 0: match, ...parts } of matches(numeric, text)) {
+    const [year, month, day] =
+      parts[1] !== undefined
+        ? [parts[1], parts[3], parts[4]]
+        : parts[5] !== undefined
+          ? [parts[8], parts[7], parts[5]]
+          : [parts[11], parts[10], parts[9]]
+    // Only slashes are written month first. A short year with a single digit before it is a version.
+    const isEither = match.includes('/') && isDate(year, day, month)
+    if (year?.length === 2 && !/^\d\d.\d\d./.test(match) && !match.includes('/')) continue
+    if ((isDate(year, month, day) || isEither) && !reading.near('version', index, index, 16)) put(index, match.length)
+  }
+  const months = reading.words('month')
+  if (months.length === 0) return found
+  for (const { index, 0: match, 1: day } of matches(dayFirst, text)) if (isDay(day)) put(index, match.length)
+  for (const start of months) {
+    monthFirst.lastIndex = start
+    const match = monthFirst.exec(text)
+    if (match && isDay(match[1])) put(start, match[0].length)
+  }
+  return found
+}
+
+const isDay = (day: string | undefined): boolean => Number(day) >= 1 && Number(day) <= 31
+
+function isDate(year: string | undefined, month: string | undefined, day: string | undefined): boolean {
+  const y = Number(year)
+  return isDay(day) && Number(month) >= 1 && Number(month) <= 12 && (year?.length === 2 || (y >= 1850 && y <= 2150))
+}

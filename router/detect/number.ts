@@ -1,0 +1,131 @@
+/** Numbers that carry their own proof: cards, bank accounts, identities. */
+import { getCountrySpecifications, ValidationErrorsIBAN, validateIBAN } from 'ibantools'
+import { type Found, matches, type Reading } from './reading.js'
+
+const cardGroups =
+  /(?<![\dA-Za-z]|\d[.,-]|[A-Z]{2}\d\d ?)(?:\d{4}[ .-]?\d{4}[ .-]?\d{4}[ .-]?\d{4}(?:[ .-]?\d{3})?|3[47]\d{2}[ .-]?\d{6}[ .-]?\d{5}|3[068]\d{2}[ .-]?\d{6}[ .-]?\d{4}|\d{13,19})(?![\dA-Za-z]|[.-]\d)/g
+
+export function cards(reading: Reading): Found[] {
+  const { text, hasDigits, lossy } = reading
+  if (!hasDigits) return []
+  const found: Found[] = []
+  for (const { index, 0: match } of matches(cardGroups, text)) {
+    const digits = match.replace(/\D/g, '')
+    const end = index + match.length
+    if (!isIssued(digits) || !luhn(digits)) continue
+    const isNamed = reading.near('card', index, end, 60, 30)
+    const isGrouped = digits.length !== match.length
+    const isOther = reading.near('notPhone', index, index, 32)
+    // One number in ten passes the check when read backwards.
+    const isMirrored = lossy && reading.stepsAt(index).includes('mirrored')
+    if (isNamed || (!isMirrored && (isGrouped || (!isOther && digits.length >= 15)))) {
+      found.push({ kind: 'card', start: index, end })
+    }
+  }
+  return found
+}
+
+/** Prefix and length of a card network's range. */
+function isIssued(digits: string): boolean {
+  const { length } = digits
+  const six = Number(digits.slice(0, 6))
+  if (digits[0] === '4') return length === 13 || length === 16 || length === 19
+  if ((six >= 510000 && six <= 559999) || (six >= 222100 && six <= 272099)) return length === 16
+  if (/^3[47]/.test(digits)) return length === 15
+  if (/^3(?:0[0-5]|[689])/.test(digits)) return length >= 14 && length <= 19
+  if (/^35(?:2[89]|[3-8])/.test(digits)) return length >= 16
+  if (/^(?:6011|64[4-9]|65|62|5[06-8]|6[0379])/.test(digits))
+    return length >= 16 || (/^(?:5[06-8]|6[0379])/.test(digits) && length >= 13)
+  return false
+}
+
+export function luhn(digits: string): boolean {
+  let sum = 0
+  for (let at = 0; at < digits.length; at += 1) {
+    const digit = digits.charCodeAt(digits.length - 1 - at) - 48
+    const twice = digit * 2
+    sum += at % 2 === 0 ? digit : twice > 9 ? twice - 9 : twice
+  }
+  return sum % 10 === 0
+}
+
+const ibanLengths = new Map(
+  Object.entries(getCountrySpecifications()).flatMap(([country, { chars }]) =>
+    chars === undefined || chars === null ? [] : [[country, chars] as const],
+  ),
+)
+const ibanCheck = /\d(?<=[A-Za-z] ?\d)\d/g
+const ibanRest = /(?:[ \t.-]{0,2}[A-Za-z0-9]){11,32}/y
+
+export function ibans({ text, hasDigits }: Reading): Found[] {
+  if (!hasDigits) return []
+  const found: Found[] = []
+  for (const { index } of matches(ibanCheck, text)) {
+    const start = text[index - 1] === ' ' ? index - 3 : index - 2
+    if (start < 0 || /[A-Za-z0-9]/.test(text[start - 1] ?? ' ')) continue
+    const length = ibanLengths.get(text.slice(start, start + 2).toUpperCase())
+    if (length === undefined) continue
+    ibanRest.lastIndex = index
+    const match = ibanRest.exec(text)
+    if (!match) continue
+    const end = endOfCount(text, start, length)
+    if (end > index + match[0].length || !isIban(text.slice(start, end))) continue
+    found.push({ kind: 'iban', start, end })
+  }
+  return found
+}
+
+/** By length and checksum; the bank's own check of the account is no matter here. */
+function isIban(spelled: string): boolean {
+  const { errorCodes } = validateIBAN(spelled.replace(/[^A-Za-z0-9]/g, '').toUpperCase())
+  return errorCodes.every((code) => code === ValidationErrorsIBAN.WrongAccountBankBranchChecksum)
+}
+
+/** Behind the given number of letters and digits. */
+function endOfCount(text: string, start: number, count: number): number {
+  let at = start
+  for (let left = count; left > 0 && at < text.length; at += 1) if (/[A-Za-z0-9]/.test(text[at] ?? ' ')) left -= 1
+  return at
+}
+
+const socialSecurity = /(?<![\w.-])(\d{3})([- .]?)(\d{2})\2(\d{4})(?![\w]|[.-]\d)/g
+const taxId = /(?<![\w.-])\d{2}[ ./]?\d{3}[ ./]?\d{3}[ ./]?\d{3}(?![\w]|[.-]\d)/g
+const pensionNumber = /(?<![\w.-])\d{2}[ ]?\d{6}[ ]?[A-Z][ ]?\d{3}(?![\w])/g
+const swissNumber = /(?<![\w.-])756[. ]?\d{4}[. ]?\d{4}[. ]?\d{2}(?![\w])/g
+
+/** Social security of the United States, Germany and Switzerland, and Germany's tax number for persons. */
+export function nationalIds(reading: Reading): Found[] {
+  const { text, hasDigits } = reading
+  if (!hasDigits) return []
+  const found: Found[] = []
+  const put = (index: number, length: number) => found.push({ kind: 'national-id', start: index, end: index + length })
+  const isNamed = (index: number, length: number) => reading.near('nationalId', index, index + length, 60, 24)
+  for (const { index, 0: match, 1: area, 2: separator, 3: group, 4: serial } of matches(socialSecurity, text)) {
+    if (area === '000' || area === '666' || group === '00' || serial === '0000' || Number(area) >= 900) continue
+    const named = isNamed(index, match.length)
+    if (named || (separator === '-' && !reading.near('notPhone', index, index, 24))) put(index, match.length)
+  }
+  for (const { index, 0: match } of matches(taxId, text))
+    if (isNamed(index, match.length) && isTaxId(match.replace(/\D/g, ''))) put(index, match.length)
+  for (const { index, 0: match } of matches(pensionNumber, text))
+    if (isNamed(index, match.length)) put(index, match.length)
+  for (const { index, 0: match } of matches(swissNumber, text))
+    if (isSwissNumber(match.replace(/\D/g, ''))) put(index, match.length)
+  return found
+}
+
+/** ISO 7064, MOD 11,10. */
+function isTaxId(digits: string): boolean {
+  if (digits[0] === '0') return false
+  let product = 10
+  for (const digit of digits.slice(0, 10)) {
+    const sum = (Number(digit) + product) % 10 || 10
+    product = (sum * 2) % 11
+  }
+  return (11 - product) % 10 === Number(digits[10])
+}
+
+function isSwissNumber(digits: string): boolean {
+  const sum = [...digits.slice(0, 12)].reduce((total, digit, at) => total + Number(digit) * (at % 2 === 0 ? 1 : 3), 0)
+  return (10 - (sum % 10)) % 10 === Number(digits[12])
+}

@@ -1,0 +1,201 @@
+/**
+ * The privacy router: reads a request, decides by the rules, and lets leave what may.
+ *
+ *     const router = new Router({ rules, egress, audit })
+ *     const session = router.open(trace)
+ *     const judged = await router.judge(session, request, asker)
+ *     choose(judged.decision, candidates)                                // a model here, or one elsewhere?
+ *     for await (const text of router.ask(session, request, asker, { provider: 'frontier', model: 'large' })) …
+ *
+ * Whatever fails on the way (a detector, the vault, the audit trail) ends in a refusal, and nothing leaves.
+ */
+import { ClawmeshError } from '../policies/errors.js'
+import type { Role } from '../policies/roles.js'
+import { decideRoute, type RouteDecision, type RouterRules } from '../policies/router.js'
+import type { Sensitivity } from '../policies/router-label.js'
+import type { RouterAudit } from './audit.js'
+import { type ClassifySettings, classify, type Finding } from './classify.js'
+import { clear, type Destination } from './clearance.js'
+import type { Egress } from './egress.js'
+import { joinSensitivity } from './label.js'
+import { redact } from './redact.js'
+import { lay, type ModelRequest, textsOf, turnsOf } from './request.js'
+import { Restorer } from './restore.js'
+import { RouterSession } from './session.js'
+import { settingsOf } from './settings.js'
+import { lastAtMost } from './view/view.js'
+
+export interface RouterOptions {
+  readonly rules: RouterRules
+  /** Without it nothing leaves. */
+  readonly egress?: Egress
+  readonly audit: RouterAudit
+}
+
+export interface Asker {
+  readonly roles: readonly Role[]
+  readonly actor: string
+  readonly trace: string
+}
+
+export interface Judged {
+  readonly decision: RouteDecision
+  /** Of the request together with all that the session has seen. */
+  readonly sensitivity: Sensitivity
+  /** For each text of the request, what stands in it, with spans of that text. */
+  readonly texts: readonly (readonly Finding[])[]
+  /** What stands in no single text, but in several together: it cannot be redacted. */
+  readonly split: readonly Finding[]
+}
+
+export class Router {
+  readonly rules: RouterRules
+  readonly settings: ClassifySettings
+  readonly #egress: Egress | undefined
+  readonly #audit: RouterAudit
+
+  /** Throws POLICY_INVALID for rules that cannot be kept. */
+  constructor({ rules, egress, audit }: RouterOptions) {
+    this.rules = rules
+    this.settings = settingsOf(rules)
+    this.#egress = egress
+    this.#audit = audit
+  }
+
+  open(trace: string): RouterSession {
+    return new RouterSession(this.#audit, trace)
+  }
+
+  /** Reads a request and decides. The session's label rises with it, and the decision is on record when this resolves. */
+  async judge(session: RouterSession, request: ModelRequest, asker: Asker): Promise<Judged> {
+    const read = refuseOnFailure('read', () => readRequest(request, this.settings))
+    const sensitivity = session.raise(read.sensitivity)
+    const byRules = decideRoute(this.rules, { ...sensitivity, roles: asker.roles })
+    const decision = keepWhatIsSplit(byRules, read.split)
+    await this.#audit.record({
+      kind: 'route.decided',
+      trace: asker.trace,
+      actor: asker.actor,
+      facts: {
+        label: sensitivity.label,
+        categories: sensitivity.categories,
+        rule: decision.rule,
+        effect: decision.effect,
+      },
+    })
+    return { ...read, sensitivity, decision }
+  }
+
+  /** The answer of a model elsewhere, with what was redacted put back. Rejects with DENIED if the request may not go there. */
+  async *ask(
+    session: RouterSession,
+    request: ModelRequest,
+    asker: Asker,
+    destination: Destination,
+    signal: AbortSignal = new AbortController().signal,
+  ): AsyncGenerator<string> {
+    const judged = await this.judge(session, request, asker)
+    const egress = this.#egress
+    if (!egress) throw refused('no key store is open, so there is no way out')
+    const redacted = refuseOnFailure('redacted', () => redactRequest(request, judged, session))
+    const form = egress.formOf(destination.provider)
+    const body = Buffer.from(JSON.stringify(form.body(destination.model, redacted)), 'utf8')
+    const clearance = await clear({
+      rules: this.rules,
+      settings: this.settings,
+      audit: this.#audit,
+      sensitivity: judged.sensitivity,
+      roles: asker.roles,
+      destination,
+      body,
+      trace: asker.trace,
+      actor: asker.actor,
+    }).catch((cause: unknown) => {
+      throw cause instanceof ClawmeshError ? cause : refused('it could not be cleared', cause)
+    })
+    const restorer = new Restorer(session.vault)
+    const usage = { inputTokens: 0, outputTokens: 0 }
+    let outcome = 'broken off'
+    try {
+      for await (const delta of egress.send(clearance, body, signal)) {
+        Object.assign(usage, delta.usage)
+        const text = restorer.push(delta.text ?? '')
+        if (text !== '') yield text
+      }
+      const rest = restorer.end()
+      if (rest !== '') yield rest
+      outcome = 'answered'
+    } finally {
+      const { trace, actor } = asker
+      const model = `${destination.provider}/${destination.model}`
+      await this.#audit.record({ kind: 'egress.ended', trace, actor, facts: { model, outcome, ...usage } })
+    }
+  }
+}
+
+interface Read {
+  readonly sensitivity: Sensitivity
+  readonly texts: readonly (readonly Finding[])[]
+  readonly split: readonly Finding[]
+}
+
+/** Everything in the request at once: what is split between messages, names and values is found as well. */
+export function readRequest(request: ModelRequest, settings: ClassifySettings): Read {
+  const contents = textsOf(request)
+  const { text, starts } = lay(contents)
+  const whole = classify(text, settings)
+  const said = turnsOf(request)
+  const turns = said.map((turn) => classify(turn, settings))
+  const texts: Finding[][] = contents.map(() => [])
+  const split: Finding[] = []
+  for (const finding of whole.findings) {
+    const index = lastAtMost(starts, finding.span.start)
+    const start = starts[index] ?? 0
+    const isWithin = finding.span.end - start <= (contents[index]?.length ?? 0)
+    // The request's own findings stay exact; those that reach over several texts belong to none.
+    if (isWithin)
+      texts[index]?.push({ ...finding, span: { start: finding.span.start - start, end: finding.span.end - start } })
+    else split.push(finding)
+  }
+  for (const [index, { findings }] of turns.entries()) split.push(...splitIn(findings, said[index] ?? ''))
+  return { sensitivity: joinSensitivity([whole, ...turns]), texts, split }
+}
+
+/** Findings that reach over a break between messages, in what one speaker said. */
+const splitIn = (findings: readonly Finding[], said: string): Finding[] =>
+  findings.filter(({ span, steps }) => steps.includes('lines') && said.slice(span.start, span.end).includes('\n'))
+
+/** What cannot be redacted, because no text holds all of it, keeps the request here. */
+function keepWhatIsSplit(decision: RouteDecision, split: readonly Finding[]): RouteDecision {
+  const counts = split.some(({ kind, category }) => category !== undefined || decision.redact.includes(kind))
+  return decision.effect === 'redact' && counts
+    ? { effect: 'local', rule: `${decision.rule} (split)`, redact: [], models: [] }
+    : decision
+}
+
+/** Messages with pseudonyms; what stands in definitions of tools cannot be replaced, since their names would no longer be theirs. */
+function redactRequest(request: ModelRequest, { decision, texts }: Judged, { vault }: RouterSession): ModelRequest {
+  if (decision.effect !== 'redact' && decision.effect !== 'allow') {
+    throw refused(`the rule ${decision.rule} says ${decision.effect}`)
+  }
+  const messages = request.messages.map(({ role, content }, index) => ({
+    role,
+    content: redact(content, texts[index] ?? [], decision.redact, vault).text,
+  }))
+  return { ...request, messages }
+}
+
+function refuseOnFailure<T>(what: string, work: () => T): T {
+  try {
+    return work()
+  } catch (cause) {
+    throw cause instanceof ClawmeshError ? cause : refused(`it could not be ${what}`, cause)
+  }
+}
+
+function refused(why: string, cause?: unknown): ClawmeshError {
+  return new ClawmeshError('DENIED', `The prompt does not leave the mesh: ${why}.`, {
+    hint: '`clawmesh route --explain FILE` says what is found in a text, and which rule decides.',
+    ...(cause === undefined ? {} : { cause }),
+  })
+}

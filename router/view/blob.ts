@@ -1,0 +1,105 @@
+/** What a run of Base64, Base32 or hexadecimal spells, if it spells text at all, compressed or not. */
+import { gunzipSync, inflateSync } from 'node:zlib'
+
+/**
+ * Told by what does not belong: to match a run that may be megabytes long from end to end, the engine would keep its place at every character.
+ */
+const notHex = /[^0-9a-f]/i
+const notBase64 = /[^A-Za-z0-9+/_-]/
+const notBase32 = /[^A-Z2-7]/i
+const printableShare = 0.95
+
+export interface Decoded {
+  text: string
+  step: string
+}
+
+/** It is an encoding, and what it encodes cannot be read: an archive, or more than may be unpacked. */
+export interface Closed {
+  closed: 'opaque' | 'unread'
+}
+
+/**
+ * @param most units of text that it may become
+ * @returns undefined where it is no encoding of text
+ */
+export function decodeBlob(run: string, most: number): Decoded | Closed | undefined {
+  const digits = run.startsWith('0x') ? run.slice(2) : run
+  const bare = withoutPadding(run)
+  const isHex = digits.length % 2 === 0 && !notHex.test(digits)
+  return (
+    (isHex ? readText(Buffer.from(digits, 'hex'), most, 'hex') : undefined) ??
+    (notBase64.test(bare) ? undefined : readText(Buffer.from(run, 'base64'), most, 'base64')) ??
+    (notBase32.test(bare) ? undefined : readText(fromBase32(bare), most, 'base32'))
+  )
+}
+
+function readText(bytes: Buffer, most: number, step: string): Decoded | Closed | undefined {
+  if (archives.some((mark) => mark.equals(bytes.subarray(0, mark.length)))) return { closed: 'opaque' }
+  const plain = expand(bytes, most)
+  if (plain === undefined || plain === 'too much') return plain && { closed: 'unread' }
+  if (plain.length < 6) return undefined
+  // Wide text has a zero in every other place.
+  const wide = plain.length % 2 === 0 && plain[1] === 0 && plain[3] === 0
+  const encoding = wide ? 'utf16le' : 'utf8'
+  if (!isPrintable(plain.subarray(0, sampleBytes).toString(encoding))) return undefined
+  const text = plain.toString(encoding)
+  if (!isPrintable(text)) return undefined
+  return text.length > most ? { closed: 'unread' } : { text, step }
+}
+
+/** Most of what is no text shows it at once. */
+const sampleBytes = 64
+
+function isPrintable(text: string): boolean {
+  const most = Math.ceil(text.length * (1 - printableShare))
+  let bad = 0
+  for (let at = 0; at < text.length && bad <= most; at += 1) if (!isPrintableCode(text.charCodeAt(at))) bad += 1
+  return bad <= most
+}
+
+/** Neither a control character nor what stands for bytes that are none. */
+function isPrintableCode(code: number): boolean {
+  if (code < 0x20) return code === 9 || code === 10 || code === 13
+  return code < 0x7f || (code >= 0xa0 && code < 0xfffd)
+}
+
+/** The first bytes of zip, bzip2, xz, zstd, 7z and PDF. */
+const archives = ['504b0304', '425a6839', 'fd377a585a00', '28b52ffd', '377abcaf271c', '25504446'].map((mark) =>
+  Buffer.from(mark, 'hex'),
+)
+
+function expand(bytes: Buffer, most: number): Buffer | 'too much' | undefined {
+  const isGzip = bytes[0] === 0x1f && bytes[1] === 0x8b && bytes[2] === 8
+  const isZlib = bytes[0] === 0x78 && [0x01, 0x5e, 0x9c, 0xda].includes(bytes[1] ?? 0)
+  if (!isGzip && !isZlib) return bytes
+  try {
+    return (isGzip ? gunzipSync : inflateSync)(bytes, { maxOutputLength: Math.max(1, most) })
+  } catch (error) {
+    const isTooMuch = error instanceof Error && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE'
+    return isTooMuch ? 'too much' : undefined
+  }
+}
+
+function withoutPadding(run: string): string {
+  let end = run.length
+  while (run[end - 1] === '=') end -= 1
+  return run.slice(0, end)
+}
+
+const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
+
+function fromBase32(run: string): Buffer {
+  const bytes: number[] = []
+  let bits = 0
+  let held = 0
+  for (const character of run.toUpperCase()) {
+    held = ((held << 5) | alphabet.indexOf(character)) & 0xfff
+    bits += 5
+    if (bits >= 8) {
+      bits -= 8
+      bytes.push((held >> bits) & 0xff)
+    }
+  }
+  return Buffer.from(bytes)
+}

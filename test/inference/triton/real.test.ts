@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { collect } from '../../../inference/backend.js'
+import { TritonBackend } from '../../../inference/triton/backend.js'
+import { TritonClient } from '../../../inference/triton/client.js'
+import { backendContract, coded, sum } from '../../contract/backend.js'
+import { type RealTriton, startTriton } from '../../kit/real-triton.js'
+import { bls, llmApi, vllm } from './published.js'
+
+/** A Python environment with nvidia-pytriton; `npm run soak -- triton` makes one. */
+const environment = process.env['CLAWMESH_TEST_TRITON']
+
+const dialects = { vllm, 'tensorrt-llm': bls, 'tensorrt-llm-api': llmApi }
+
+describe('a real Triton', {
+  skip: environment ? false : 'CLAWMESH_TEST_TRITON names no Python environment with nvidia-pytriton',
+}, () => {
+  let triton: RealTriton
+  const open = (path: string, slots?: number): Promise<TritonBackend> =>
+    TritonBackend.open({ url: `${triton.url}/${path}`, ...(slots ? { slots } : {}) })
+  const models = Object.entries(dialects).flatMap(([dialect, published]) => [
+    { name: dialect, dialect, published, behaviour: 'answer' as const },
+    { name: `${dialect}-endless`, dialect, published, behaviour: 'endless' as const },
+  ])
+  before(async () => {
+    triton = await startTriton(environment ?? '', [
+      ...models,
+      { name: 'faulty', dialect: 'vllm', published: vllm, behaviour: 'faulty' },
+      { name: 'at-once', dialect: 'vllm', published: vllm, behaviour: 'answer', decoupled: false },
+    ])
+  })
+  after(() => triton?.stop())
+
+  for (const dialect of Object.keys(dialects))
+    backendContract(`a model in the dialect ${dialect}`, {
+      open: () => open(dialect),
+      // The model answers one request at a time: the next is answered only when the server has noticed that the one before was cancelled.
+      openEndless: () => open(`${dialect}-endless`, 1),
+      countsTokens: dialect !== 'tensorrt-llm-api',
+    })
+
+  it('answers what was computed from the prompt, in UTF-8', async () => {
+    for (const path of [...Object.keys(dialects), 'at-once']) {
+      const backend = await open(path)
+      assert.equal((await collect(backend.generate(sum))).text.trim(), '12 + 7 is 19. 🦞', path)
+      await backend.dispose()
+    }
+  })
+
+  it('reports an error in the middle of an answer', async () => {
+    const backend = await open('faulty')
+    const answer = collect(backend.generate(sum))
+    await assert.rejects(
+      answer,
+      (thrown) => coded('MODEL_FAILED')(thrown) && String(thrown).includes('the model broke down'),
+    )
+    await backend.dispose()
+  })
+
+  it('answers forty at once, each with its own sum', async () => {
+    const backend = await open('vllm')
+    const questions = Array.from({ length: 40 }, (_, i) => `${i} + 1`)
+    const answers = await Promise.all(
+      questions.map((content) => collect(backend.generate({ ...sum, messages: [{ role: 'user', content }] }))),
+    )
+    assert.deepEqual(
+      answers.map(({ text }) => text.trim()),
+      questions.map((question, i) => `${question} is ${i + 1}. 🦞`),
+    )
+    await backend.dispose()
+  })
+
+  it('tells what it is and has', async () => {
+    const client = new TritonClient(new URL(triton.url).host)
+    const server = await client.ask('ServerMetadata', {}, 5000)
+    assert.equal(server.name, 'triton')
+    assert.deepEqual(await client.ask('ServerLive', {}, 5000), { live: true })
+    const index = await client.ask('RepositoryIndex', { ready: true }, 5000)
+    assert.deepEqual(
+      index.map(({ name }) => name).sort(),
+      [...models.map(({ name }) => name), 'at-once', 'faulty'].sort(),
+    )
+    const [statistics] = await client.ask('ModelStatistics', { name: 'vllm' }, 5000)
+    assert.ok(statistics && statistics.inference_count >= 40 && (statistics.inference_stats?.success?.ns ?? 0) > 0)
+    client.close()
+  })
+
+  it('is a clear error when it is gone, in mid-answer and afterwards', async () => {
+    const backend = await open('vllm-endless')
+    const answer = (async () => {
+      for await (const { type } of backend.generate({ ...sum, maxTokens: 100_000 })) if (type === 'token') triton.kill()
+    })()
+    await assert.rejects(answer, coded('MODEL_FAILED'))
+    await assert.rejects(collect(backend.generate(sum)), coded('MODEL_FAILED'))
+    await backend.dispose()
+  })
+})

@@ -1,0 +1,167 @@
+/** A gRPC server with Triton's protocol: what it lists and answers is the test's, how it speaks is as the real one was seen to. */
+import {
+  Metadata,
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  type ServerUnaryCall,
+  type sendUnaryData,
+  status,
+} from '@grpc/grpc-js'
+import { type InferRequest, inferenceService } from '../../inference/triton/protocol.js'
+import { decodeTensor, encodeTensor, type TensorInfo, type TensorValue } from '../../inference/triton/tensor.js'
+
+/** The inputs of one request, by name. */
+export type Asked = Record<string, readonly (string | number)[]>
+
+/** One response: its outputs, or what stands in place of one. */
+export type Given = Record<string, TensorValue> | { error: string }
+
+export interface ServedModel {
+  name: string
+  inputs: readonly TensorInfo[]
+  outputs: readonly TensorInfo[]
+  parameters?: Record<string, string>
+  decoupled?: boolean
+  ready?: boolean
+  answer(asked: Asked, signal: AbortSignal): AsyncIterable<Given>
+  /** What is sent behind the last answer: the real server's empty final response, or nothing. */
+  final?: boolean
+  /** Leaves the stream open when all was said. */
+  hangs?: boolean
+}
+
+export interface TritonServer {
+  url: string
+  /** Requests in the order in which they came. */
+  asked: { id: string; inputs: Asked }[]
+  /** Resolves once no request is under way. */
+  idle(): Promise<void>
+  close(): void
+}
+
+type InferCall = ServerDuplexStream<InferRequest, object>
+
+export async function serveTriton(models: readonly ServedModel[]): Promise<TritonServer> {
+  const server = new Server()
+  const asked: TritonServer['asked'] = []
+  const running = new Set<Promise<void>>()
+  const find = (name: string): ServedModel | undefined => models.find((model) => model.name === name)
+  const unary =
+    (reply: (model: ServedModel) => object) =>
+    (call: ServerUnaryCall<{ name: string }, object>, answer: sendUnaryData<object>): void => {
+      const model = find(call.request.name)
+      if (model) answer(null, reply(model))
+      else
+        answer({
+          code: status.NOT_FOUND,
+          details: `Request for unknown model: '${call.request.name}' is not found`,
+          metadata: new Metadata(),
+        })
+    }
+  server.addService(inferenceService, {
+    ServerLive: (_: unknown, answer: sendUnaryData<object>) => answer(null, { live: true }),
+    ServerReady: (_: unknown, answer: sendUnaryData<object>) => answer(null, { ready: true }),
+    ServerMetadata: (_: unknown, answer: sendUnaryData<object>) =>
+      answer(null, { name: 'triton', version: '2.51.0', extensions: ['model_configuration'] }),
+    RepositoryIndex: (_: unknown, answer: sendUnaryData<object>) =>
+      answer(null, { models: models.map(({ name }) => ({ name, version: '1', state: 'READY', reason: '' })) }),
+    ModelReady: unary(({ ready = true }) => ({ ready })),
+    ModelMetadata: unary(({ name, inputs, outputs }) => ({
+      name,
+      versions: ['1'],
+      platform: 'python',
+      inputs,
+      outputs,
+    })),
+    ModelConfig: unary(({ name, parameters = {}, decoupled = true }) => ({
+      config: {
+        name,
+        backend: 'python',
+        parameters: Object.fromEntries(
+          Object.entries(parameters).map(([key, value]) => [key, { string_value: value }]),
+        ),
+        model_transaction_policy: { decoupled },
+      },
+    })),
+    ModelStreamInfer: (call: InferCall) => {
+      call.on('data', (request: InferRequest) => {
+        const inputs = readInputs(request)
+        asked.push({ id: request.id, inputs })
+        const work = answer(call, find(request.model_name), request, inputs).catch(() => {})
+        running.add(work)
+        void work.finally(() => running.delete(work))
+      })
+    },
+  })
+  const port = await new Promise<number>((resolve, reject) =>
+    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
+      error ? reject(error) : resolve(bound),
+    ),
+  )
+  return {
+    url: `grpc://127.0.0.1:${port}`,
+    asked,
+    idle: async () => void (await Promise.all(running)),
+    close: () => server.forceShutdown(),
+  }
+}
+
+async function answer(
+  call: InferCall,
+  model: ServedModel | undefined,
+  { id, inputs }: InferRequest,
+  asked: Asked,
+): Promise<void> {
+  const gone = new AbortController()
+  call.on('cancelled', () => gone.abort())
+  const fault = model ? mismatch(model, inputs) : 'Request for unknown model'
+  if (!model || fault !== undefined) {
+    call.write({ error_message: fault })
+    return void call.end()
+  }
+  for await (const given of model.answer(asked, gone.signal)) {
+    if (gone.signal.aborted) return
+    if ('error' in given) {
+      call.write({ error_message: given.error })
+      return void call.end()
+    }
+    const drained = call.write({ infer_response: response(model, id, given as Record<string, TensorValue>, false) })
+    // Between two tokens a model computes; here the event loop gets its turn.
+    await (drained ? new Promise(setImmediate) : new Promise((resolve) => call.once('drain', resolve)))
+  }
+  if (model.final !== false) call.write({ infer_response: response(model, id, {}, true) })
+  if (!model.hangs) call.end()
+}
+
+function response(model: ServedModel, id: string, given: Record<string, TensorValue>, final: boolean): object {
+  const outputs = model.outputs.filter(({ name }) => given[name] !== undefined)
+  const tensors = outputs.map(({ datatype, name }) => encodeTensor(datatype, given[name] ?? ''))
+  return {
+    model_name: model.name,
+    model_version: '1',
+    id,
+    parameters: { triton_final_response: { bool_param: final } },
+    outputs: outputs.map(({ name, datatype }, i) => ({ name, datatype, shape: [tensors[i]?.count ?? 0] })),
+    raw_output_contents: tensors.map(({ raw }) => raw),
+  }
+}
+
+/** What Triton finds wrong with a request, in its words. */
+function mismatch(model: ServedModel, inputs: InferRequest['inputs']): string | undefined {
+  for (const { name, datatype, shape } of inputs) {
+    const known = model.inputs.find((input) => input.name === name)
+    if (!known) return `unexpected inference input '${name}' for model '${model.name}'`
+    if (known.datatype !== datatype)
+      return `inference input '${name}' data-type is '${datatype}', but model '${model.name}' expects '${known.datatype}'`
+    if (shape.length !== known.shape.length || known.shape.some((size, i) => size !== -1 && size !== shape[i]))
+      return `unexpected shape for input '${name}' for model '${model.name}'. Expected [${known.shape}], got [${shape}]`
+  }
+  return undefined
+}
+
+export function readInputs({ inputs, raw_input_contents: raw }: InferRequest): Asked {
+  return Object.fromEntries(
+    inputs.map(({ name, datatype }, i) => [name, decodeTensor(name, datatype, raw[i] ?? Buffer.alloc(0)).values]),
+  )
+}

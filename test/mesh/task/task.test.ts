@@ -1,0 +1,233 @@
+/** A task is done once, whoever does it and however often they are interrupted. The same promises over memory and over a real broker. */
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { z } from 'zod'
+import { addressesOf } from '../../../mesh/address.js'
+import { createAuthority } from '../../../mesh/seal/authority.js'
+import { openTasks, type Tasks } from '../../../mesh/task/tasks.js'
+import { MemoryBroker } from '../../../mesh/transport/memory.js'
+import type { Bucket, Entry, Transport } from '../../../mesh/transport/transport.js'
+import { ClawmeshError } from '../../../policies/errors.js'
+import { natsMesh } from '../../kit/mesh.js'
+
+const once = { result: z.string(), repeatable: false }
+const freely = { result: z.string(), repeatable: true }
+const coded = (code: string) => (error: unknown) => error instanceof ClawmeshError && error.code === code
+
+interface Ground {
+  open(by: string, wrap?: (bucket: Bucket) => Bucket): Promise<Tasks>
+  bucket(): Promise<Bucket>
+  close(): Promise<void>
+}
+
+const grounds: Record<string, () => Promise<Ground>> = {
+  memory: async () => {
+    const authority = createAuthority()
+    const broker = new MemoryBroker()
+    return groundOn(
+      authority,
+      async () => broker.connect(),
+      async () => undefined,
+    )
+  },
+  NATS: async () => {
+    const mesh = await natsMesh()
+    return groundOn(
+      mesh.authority,
+      () => mesh.connectAsAuthority(),
+      () => mesh.close(),
+    )
+  },
+}
+
+function groundOn(
+  authority: ReturnType<typeof createAuthority>,
+  connect: () => Promise<Transport>,
+  end: () => Promise<void>,
+): Ground {
+  const addresses = addressesOf(authority.mesh, authority.meshKey)
+  const open: Transport[] = []
+  const join = async () => {
+    const transport = await connect()
+    open.push(transport)
+    return transport
+  }
+  return {
+    open: async (by, wrap = (bucket) => bucket) => {
+      const transport = await join()
+      const bucket = async (name: string) => wrap(await transport.bucket(name))
+      return openTasks({ transport: { ...transport, bucket }, addresses, key: authority.tasksKey, by })
+    },
+    bucket: async () => (await join()).bucket(addresses.tasks),
+    close: async () => {
+      for (const transport of open) await transport.close()
+      await end()
+    },
+  }
+}
+
+/** A bucket that does as told with its writes. */
+const tampered = (bucket: Bucket, swap: Bucket['swap']): Bucket => ({
+  put: (key, value) => bucket.put(key, value),
+  get: (key) => bucket.get(key),
+  delete: (key) => bucket.delete(key),
+  watch: (changed) => bucket.watch(changed),
+  swap,
+})
+
+for (const [name, openGround] of Object.entries(grounds)) {
+  describe(`tasks over ${name}`, () => {
+    let ground: Ground
+    let tasks: Tasks
+    before(async () => {
+      ground = await openGround()
+      tasks = await ground.open('one')
+    })
+    after(() => ground.close())
+
+    it('answer a step that is recorded from the journal, after a restart too', async () => {
+      const task = await tasks.begin({ request: 'sum' })
+      let runs = 0
+      const run = async () => `run ${++runs}`
+      assert.equal(await task.step('a', once, run), 'run 1')
+      assert.equal(await task.step('a', once, run), 'run 1')
+      const again = await (await ground.open('two')).resume(task.id)
+      assert.deepEqual(again.facts, { request: 'sum' })
+      assert.equal(await again.step('a', once, run), 'run 1')
+      assert.equal(await again.step('b', once, run), 'run 2')
+      await again.end({ ok: true })
+      const info = (await tasks.list()).find(({ id }) => id === task.id)
+      assert.deepEqual([info?.state, info?.by, info?.outcome], ['ended', 'one', { ok: true }])
+      await assert.rejects(tasks.resume(task.id), coded('USAGE'))
+    })
+
+    it('say that a step is in doubt when its outcome was not recorded, and repeat only what may be repeated', async () => {
+      const task = await tasks.begin({})
+      const killed = new Error('the process died here')
+      const dies = () => Promise.reject(killed)
+      await assert.rejects(task.step('send', once, dies), killed)
+      await assert.rejects(task.step('read', freely, dies), killed)
+      const again = await (await ground.open('two')).resume(task.id)
+      await assert.rejects(
+        again.step('send', once, async () => 'sent'),
+        coded('IN_DOUBT'),
+      )
+      assert.equal(await again.step('read', freely, async () => 'read'), 'read')
+      assert.equal((await tasks.list()).find(({ id }) => id === task.id)?.state, 'in doubt')
+      await again.settle('send', 'again', 'ada')
+      assert.equal(await again.step('send', once, async () => 'sent'), 'sent')
+    })
+
+    it('take a person at their word about a step in doubt', async () => {
+      const task = await tasks.begin({})
+      await assert.rejects(task.step('pay', once, () => Promise.reject(new Error('gone'))))
+      await task.settle('pay', { done: 'paid' }, 'ada')
+      assert.equal(await task.step('pay', once, () => assert.fail('paid twice')), 'paid')
+      await assert.rejects(task.settle('pay', 'again', 'ada'), coded('USAGE'))
+    })
+
+    it('record a failure that is final, and try one that may pass again', async () => {
+      const task = await tasks.begin({})
+      const denied = async () => Promise.reject(new ClawmeshError('DENIED', 'no', { hint: 'ask' }))
+      await assert.rejects(task.step('final', once, denied), coded('DENIED'))
+      const busy = async () => Promise.reject(new ClawmeshError('MODEL_BUSY', 'later'))
+      await assert.rejects(task.step('passing', freely, busy), coded('MODEL_BUSY'))
+      const again = await (await ground.open('two')).resume(task.id)
+      await assert.rejects(
+        again.step('final', once, async () => 'done'),
+        coded('DENIED'),
+      )
+      assert.equal(await again.step('passing', freely, async () => 'done'), 'done')
+    })
+
+    it('fence off whoever did the task before: no step of theirs begins', async () => {
+      const task = await tasks.begin({})
+      const successor = await (await ground.open('two')).resume(task.id)
+      await assert.rejects(
+        task.step('effect', once, () => assert.fail('a zombie had an effect')),
+        coded('FENCED'),
+      )
+      assert.equal(await successor.step('effect', once, async () => 'once'), 'once')
+    })
+
+    it('go to one of two who resume at once', async () => {
+      const task = await tasks.begin({})
+      const both = await Promise.allSettled(
+        ['two', 'three'].map(async (by) => {
+          const mine = await (await ground.open(by)).resume(task.id)
+          return mine.step('effect', once, async () => by)
+        }),
+      )
+      const won = both.filter(({ status }) => status === 'fulfilled')
+      assert.equal(won.length, 1)
+      for (const result of both)
+        if (result.status === 'rejected') assert.ok(coded('FENCED')(result.reason), result.reason)
+    })
+
+    it('write a record once when the answer of the broker is lost', async () => {
+      let lost = 0
+      const flaky = await ground.open('flaky', (bucket) =>
+        tampered(bucket, async (key, value, revision) => {
+          const written = await bucket.swap(key, value, revision)
+          if (lost++ % 2 === 0) throw new ClawmeshError('BROKER_UNAVAILABLE', 'no answer came')
+          return written
+        }),
+      )
+      const task = await flaky.begin({})
+      for (const step of ['a', 'b', 'c']) assert.equal(await task.step(step, once, async () => step), step)
+      const info = (await tasks.list()).find(({ id }) => id === task.id)
+      assert.deepEqual(
+        info?.steps,
+        ['a', 'b', 'c'].map((step) => ({ name: step, state: 'done' })),
+      )
+    })
+
+    it('run steps side by side and record each', async () => {
+      const task = await tasks.begin({})
+      const steps = Array.from({ length: 40 }, (_, number) => `step ${number}`)
+      assert.deepEqual(await Promise.all(steps.map((step) => task.step(step, once, async () => step))), steps)
+      const info = (await tasks.list()).find(({ id }) => id === task.id)
+      assert.equal(info?.steps.filter(({ state }) => state === 'done').length, 40)
+    })
+
+    it('see that a journal was changed, swapped or has a hole', async () => {
+      const task = await tasks.begin({ secret: 'canary' })
+      for (const step of ['a', 'b', 'c']) await task.step(step, once, async () => 'canary')
+      const bucket = await ground.bucket()
+      const entries: Entry[] = []
+      ;(await bucket.watch((entry) => entries.push(entry))).unsubscribe()
+      for (const { value } of entries) assert.ok(!Buffer.from(value ?? []).includes('canary'))
+      const mine = await newestJournal(bucket)
+      const [, second, third] = mine
+      assert.ok(second?.value && third?.value)
+      for (const damage of [
+        () =>
+          bucket.put(second.key, second.value?.map((byte, at) => (at === 40 ? byte ^ 1 : byte)) ?? new Uint8Array()),
+        () => bucket.put(second.key, third.value ?? new Uint8Array()),
+        () => bucket.delete(second.key),
+      ]) {
+        await damage()
+        await assert.rejects(tasks.resume(task.id), coded('UNAUTHENTIC'))
+        // The others can still be seen, and what is wrong with this one.
+        const listed = await tasks.list()
+        assert.equal(listed.filter(({ state }) => state === 'damaged').length, 1)
+        assert.ok(listed.length > 1)
+        await bucket.put(second.key, second.value)
+      }
+      await tasks.resume(task.id)
+      await tasks.forget(task.id)
+      assert.ok(!(await tasks.list()).some(({ id }) => id === task.id))
+    })
+
+    /** The entries of the newest journal, in order. */
+    async function newestJournal(bucket: Bucket): Promise<Entry[]> {
+      const entries: Entry[] = []
+      ;(await bucket.watch((entry) => entries.push(entry))).unsubscribe()
+      const newest = entries.filter(({ value }) => value).sort((a, b) => b.revision - a.revision)[0]
+      const place = newest?.key.split('.')[0] ?? ''
+      return entries
+        .filter(({ key }) => key.startsWith(`${place}.`))
+        .sort((a, b) => Number(a.key.split('.')[1]) - Number(b.key.split('.')[1]))
+    }
+  })
+}

@@ -1,0 +1,282 @@
+import assert from 'node:assert/strict'
+import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, describe, it } from 'node:test'
+import { z } from 'zod'
+import type { Backend } from '../../../../inference/backend.js'
+import { shippedModelFolder } from '../../../../inference/models.js'
+import { OnnxBackend } from '../../../../inference/onnx/backend.js'
+import { actor, localMesh, type MeshNode, on } from '../../../../mesh/index.js'
+import { type AgentOptions, agent, runTask } from '../../../../nodes/agents/agent/agent.js'
+import type { AgentEvent } from '../../../../nodes/agents/agent/event.js'
+import { delegate, ownTool } from '../../../../nodes/agents/agent/tool.js'
+import { serveModel, serveSandbox } from '../../../../nodes/serve.js'
+import { ClawmeshError } from '../../../../policies/errors.js'
+import { AskApproval } from '../../../../sandbox/approval.js'
+import { loadProfile } from '../../../../sandbox/preset.js'
+import { eventually } from '../../../kit/eventually.js'
+import { temporaryFolder } from '../../../kit/mesh.js'
+import { call, observed, type Rule, RuleBackend } from '../../../kit/rules.js'
+
+const double = ownTool({
+  name: 'double',
+  description: 'Twice a number.',
+  args: z.object({ number: z.number() }),
+  runs: 'in-process',
+  run: ({ number }) => String(number * 2),
+})
+/** Doubles 21 and answers with what it saw. */
+const doubling: Rule = (request) => {
+  const saw = observed(request)
+  return saw === undefined ? call('double', { number: 21 }) : call('finish', { answer: saw.replace('done: ', '') })
+}
+
+describe('an agent', () => {
+  const undo: (() => unknown)[] = []
+  afterEach(async () => {
+    for (const step of undo.splice(0).reverse()) await step()
+  })
+
+  async function meshWith(rule: Rule | Backend): Promise<MeshNode> {
+    const mesh = await localMesh()
+    const backend = typeof rule === 'function' ? new RuleBackend(rule) : rule
+    undo.push(() => backend.dispose())
+    undo.push(() => mesh.close())
+    await serveModel(mesh, backend)
+    return mesh
+  }
+  const simple = { name: 'clerk', instructions: 'Do it.' }
+  async function run(rule: Rule | Backend, options: Partial<AgentOptions> = {}, task = 'Double 21.') {
+    const mesh = await meshWith(rule)
+    const ref = await mesh.spawn(agent(mesh, { ...simple, ...options }))
+    const events: AgentEvent[] = []
+    const began = performance.now()
+    const result = await runTask(ref, task, { onEvent: (event) => events.push(event) })
+    return { result, events, ms: performance.now() - began, mesh, ref }
+  }
+
+  it('thinks, acts, observes, and answers', async () => {
+    const { result, events } = await run(doubling, { tools: [double] })
+    assert.deepEqual([result.by, result.answer, result.steps], ['answer', '42', 2])
+    assert.deepEqual(
+      events.map(({ type }) => type),
+      ['thought', 'acting', 'observed', 'thought', 'ended'],
+    )
+    const thoughts = events.flatMap((event) => (event.type === 'thought' ? [event.tokens ?? 0] : []))
+    assert.equal(
+      result.tokens,
+      thoughts.reduce((sum, tokens) => sum + tokens, 0),
+    )
+  })
+
+  it('answers in words as they come, where that is enough', async () => {
+    const { result, events } = await run(() => 'Two words.')
+    assert.deepEqual([result.by, result.answer], ['answer', 'Two words.'])
+    assert.deepEqual(
+      events.flatMap((event) => (event.type === 'token' ? [event.text] : [])),
+      ['Two ', 'words.'],
+    )
+  })
+
+  it('answers in the form that was asked for, after being told what was wrong', async () => {
+    const output = z.object({ sum: z.number() })
+    const rule: Rule = (request) => call('finish', { answer: observed(request) ? { sum: 3 } : { sum: 'three' } })
+    const { result } = await run(rule, { output })
+    assert.deepEqual([result.by, result.output, result.steps], ['answer', { sum: 3 }, 2])
+  })
+
+  it('ends when its thoughts cannot be used', async () => {
+    const { result } = await run(() => 'I would rather talk.', { output: z.object({ sum: z.number() }) })
+    assert.deepEqual([result.by, result.steps], ['unusable', 3])
+  })
+
+  it('ends when it goes round in circles', async () => {
+    const { result } = await run(() => call('double', { number: 1 }), { tools: [double] })
+    assert.deepEqual([result.by, result.steps], ['loop', 3])
+  })
+
+  it('ends after the steps that it was given', async () => {
+    let number = 0
+    const { result } = await run(() => call('double', { number: number++ }), { tools: [double], budget: { steps: 4 } })
+    assert.deepEqual([result.by, result.steps], ['steps', 4])
+  })
+
+  it('ends with its tokens, and never spends more than it was given', async () => {
+    let number = 0
+    const budget = { tokens: 3000 }
+    const { result } = await run(() => call('double', { number: number++ }), {
+      tools: [double],
+      budget,
+      maxTokens: 100,
+    })
+    assert.equal(result.by, 'tokens')
+    assert.ok(result.steps > 1 && result.tokens <= 3000, JSON.stringify(result))
+  })
+
+  it('ends with its time, though a model never answers', async () => {
+    const stalls: Rule = (_, signal) =>
+      new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(signal.reason)))
+    const { result, ms } = await run(stalls, { budget: { ms: 400 } })
+    assert.equal(result.by, 'time')
+    assert.ok(ms < 3000, `${ms} ms`)
+  })
+
+  it('goes on when a tool never returns', async () => {
+    let signalled: AbortSignal | undefined
+    const stuck = ownTool({
+      name: 'stuck',
+      description: 'Never returns.',
+      args: z.object({}),
+      runs: 'in-process',
+      run: (_, signal) => {
+        signalled = signal
+        return new Promise(() => undefined)
+      },
+    })
+    const rule: Rule = (request) => {
+      const saw = observed(request)
+      return saw === undefined ? call('stuck') : call('finish', { answer: saw })
+    }
+    const { result, ms } = await run(rule, { tools: [stuck], toolMs: 300 })
+    assert.match(result.answer, /failed: It did not return within 300 ms/)
+    assert.equal(signalled?.aborted, true)
+    assert.ok(ms < 3000, `${ms} ms`)
+  })
+
+  it('takes what a tool throws, and arguments that do not fit, for observations', async () => {
+    const fragile = ownTool({
+      name: 'fragile',
+      description: 'Throws.',
+      args: z.object({ number: z.number() }),
+      runs: 'in-process',
+      run: () => {
+        throw new Error('broken')
+      },
+    })
+    const saw: string[] = []
+    const rule: Rule = (request) => {
+      const last = observed(request)
+      if (last !== undefined) saw.push(last)
+      if (saw.length === 0) return call('fragile', { number: 1 })
+      return saw.length === 1 ? call('fragile', { number: 'one' }) : call('finish', { answer: 'so be it' })
+    }
+    const { result } = await run(rule, { tools: [fragile] })
+    assert.equal(result.answer, 'so be it')
+    assert.match(saw[0] ?? '', /^failed: broken/)
+    assert.match(saw[1] ?? '', /^failed: fragile: /)
+  })
+
+  it('stops thinking when its caller gives up', async () => {
+    let aborted = false
+    const mesh = await meshWith(
+      (_, signal) =>
+        new Promise((_resolve, reject) =>
+          signal?.addEventListener('abort', () => {
+            aborted = true
+            reject(signal.reason)
+          }),
+        ),
+    )
+    const ref = await mesh.spawn(agent(mesh, simple))
+    const stop = new AbortController()
+    const running = runTask(ref, 'Think.', { signal: stop.signal })
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    stop.abort(new ClawmeshError('CANCELLED', 'enough'))
+    await assert.rejects(running, { code: 'CANCELLED' })
+    await eventually(() => assert.ok(aborted))
+  })
+
+  it('asks a person where its policy says so, and takes no answer for a no', async () => {
+    const asking = { tools: [double], policy: { double: 'ask' } } as const
+    const refused = await run(doubling, asking)
+    assert.match(refused.result.answer, /refused: double was not allowed, by nobody/)
+    for (const answer of ['allow', 'refuse'] as const) {
+      const mesh = await meshWith(doubling)
+      await mesh.spawn(actor('approver', () => [on(AskApproval, () => ({ answer, by: 'Ada' }))]))
+      const ref = await mesh.spawn(agent(mesh, { ...simple, ...asking }))
+      const { answer: said } = await runTask(ref, 'Double 21.')
+      assert.match(said, answer === 'allow' ? /^42$/ : /not allowed, by Ada/)
+    }
+  })
+
+  it('is refused a function that does not say where it runs', () => {
+    const definition = { name: 'x', description: '', args: z.object({}), run: () => '' }
+    assert.throws(() => ownTool({ ...definition, runs: 'somewhere' as 'in-process' }), { code: 'USAGE' })
+  })
+
+  describe('that delegates', () => {
+    const toHelper = (agentName: string) =>
+      delegate({ name: 'helper', description: 'Helps.', agent: agentName, share: 0.5 })
+    /** Hands on what it is asked, and answers with what it saw. */
+    const handing: Rule = (request) => {
+      const saw = observed(request)
+      return saw === undefined ? call('helper', { task: 'help' }) : call('finish', { answer: saw })
+    }
+
+    it('gives a part of what it has, and is charged what was spent', async () => {
+      const mesh = await meshWith((request) =>
+        request.messages[0]?.content === 'Help.' ? call('finish', { answer: 'helped' }) : handing(request),
+      )
+      await mesh.spawn(agent(mesh, { name: 'b', instructions: 'Help.' }))
+      const ref = await mesh.spawn(agent(mesh, { ...simple, name: 'a', tools: [toHelper('b')] }))
+      const { answer, tokens } = await runTask(ref, 'Get help.')
+      assert.equal(answer, 'done: helped')
+      const alone = await runTask(mesh.ref('b'), 'Help.')
+      assert.ok(tokens > alone.tokens)
+    })
+
+    it('cannot have a child spend more than it gave', async () => {
+      let number = 0
+      const mesh = await meshWith((request) =>
+        request.messages[0]?.content === 'Help.' ? call('double', { number: number++ }) : handing(request),
+      )
+      await mesh.spawn(agent(mesh, { name: 'b', instructions: 'Help.', tools: [double], maxTokens: 100 }))
+      const options = { ...simple, name: 'a', tools: [toHelper('b')], budget: { tokens: 6000 }, maxTokens: 100 }
+      const { answer, tokens } = await runTask(await mesh.spawn(agent(mesh, options)), 'Get help.')
+      assert.match(answer, /failed: b: what is left of \d+ tokens is too little/)
+      assert.ok(tokens <= 6000)
+    })
+
+    it('does not go round in circles: nobody waits for somebody who waits for him', async () => {
+      const mesh = await meshWith(handing)
+      const ring = { a: 'b', b: 'c', c: 'a' }
+      for (const [name, next] of Object.entries(ring))
+        await mesh.spawn(agent(mesh, { ...simple, name, tools: [toHelper(next)] }))
+      const began = performance.now()
+      const { answer } = await runTask(mesh.ref('a'), 'Get help.')
+      assert.match(answer, /denied: the task would go round in a circle: a → b → c → a/)
+      assert.ok(performance.now() - began < 5000)
+    })
+
+    it('is charged all that it set aside for a child that dies', async () => {
+      const mesh = await meshWith((request) => {
+        if (request.messages[0]?.content === 'Help.') throw new Error('the model dies')
+        return handing(request)
+      })
+      await mesh.spawn(agent(mesh, { name: 'b', instructions: 'Help.' }))
+      const options = { ...simple, name: 'a', tools: [toHelper('b')], budget: { tokens: 10_000, ms: 3000 } }
+      const { tokens } = await runTask(await mesh.spawn(agent(mesh, options)), 'Get help.')
+      assert.ok(tokens > 3000, `${tokens}`)
+    })
+  })
+
+  it('has a tool of the closed set run in a sandbox, chosen by the model that ships', async () => {
+    const workspace = temporaryFolder()
+    undo.push(() => rmSync(workspace, { recursive: true, force: true }))
+    writeFileSync(join(workspace, 'notes.txt'), 'one\ntwo\nthree\n')
+    const mesh = await meshWith(await OnnxBackend.open({ folder: shippedModelFolder }))
+    await serveSandbox(mesh, { workspace, profile: await loadProfile('read-only-research') })
+    const ref = await mesh.spawn(agent(mesh, { ...simple, tools: ['count_lines', 'calculate'] }))
+    const counted = await runTask(ref, 'how many lines has notes.txt')
+    assert.deepEqual([counted.by, counted.answer], ['answer', '3 lines'])
+    const computed = await runTask(ref, 'What is 6 times 7?')
+    assert.match(computed.answer, /42/)
+    const lost = await runTask(ref, 'how many lines has gone.txt')
+    assert.equal(lost.by, 'unusable')
+    assert.match(lost.reason, /count_lines was failed|count_lines was denied|count_lines was refused/)
+    await assert.rejects(
+      mesh.spawn(agent(mesh, { ...simple, name: 'wants-more', tools: [double] })).then((other) => runTask(other, 'x')),
+      { code: 'MODEL_UNSUITED' },
+    )
+  })
+})

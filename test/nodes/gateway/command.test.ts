@@ -1,0 +1,87 @@
+/** `up --gateway` and `gateway key …`: the shipped commands, asked over HTTP. */
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { z } from 'zod'
+import { command, type Ended } from '../command.js'
+import { Machine } from '../machine.js'
+import { ask, errorOf } from './stand.js'
+
+const refused = ({ status, error }: Ended, code: number, pattern: RegExp) => {
+  assert.equal(status, code, error.join('\n'))
+  assert.match(error.join('\n'), pattern)
+  assert.equal(error.length, 2, 'a message and a hint')
+}
+
+describe('clawmesh up --gateway', () => {
+  const machine = new Machine()
+  let url: string
+  before(async () => {
+    const running = await machine.up('--name', 'home', '--gateway', '0')
+    url = /The gateway listens at (http:\S+)\. /.exec(running.stderr())?.[1] ?? assert.fail(running.stderr())
+  })
+  after(() => machine.remove())
+
+  const add = async (name: string, ...more: string[]) =>
+    (await machine.do('gateway', 'key', 'add', name, ...more)).stdout.trim()
+  const question = { model: 'clawmesh-tiny', messages: [{ role: 'user', content: 'PRIVATE 12 + 7' }], max_tokens: 16 }
+  const post = (key: string) => ask(url, '/v1/chat/completions', { method: 'POST', key, body: question })
+
+  it('serves the models of the mesh to who has a key, until it is removed', async () => {
+    assert.equal((await ask(url, '/readyz')).status, 200)
+    const key = await add('laptop', '--role', 'developer', '--expires', '30d')
+    assert.match(key, /^cm_[\w-]{43}$/)
+    const reply = await post(key)
+    assert.equal(reply.status, 200, reply.text)
+    assert.match(reply.text, /"object":"chat.completion"/)
+    const listed = JSON.parse((await machine.do('gateway', 'key', 'list', '--json')).stdout)
+    assert.deepEqual(
+      listed.keys.map(({ name, role }: { name: string; role: string }) => [name, role]),
+      [['laptop', 'developer']],
+    )
+    assert.equal((await machine.do('gateway', 'key', 'remove', 'laptop')).status, 0)
+    assert.equal(errorOf(await post(key)).code, 'invalid_api_key')
+  })
+
+  it('has written down who asked, before what was answered, and never the prompt', async () => {
+    const { stdout } = await machine.do('audit', 'query', '--json')
+    const events = stdout.split('\n').filter((line) => line.includes('"gateway.'))
+    const kinds = events.map((line) => z.object({ kind: z.string() }).parse(JSON.parse(line)).kind)
+    assert.deepEqual(kinds, ['gateway.asked', 'gateway.answered'])
+    assert.match(events[0] ?? '', /"laptop"/)
+    assert.ok(!events.join('').includes('PRIVATE'))
+  })
+
+  it('says what is wrong with a key that is asked for', async () => {
+    await add('desk', '--role', 'viewer')
+    refused(await machine.do('gateway', 'key', 'add', 'desk', '--role', 'viewer'), 2, /a key named "desk" already/)
+    refused(await machine.do('gateway', 'key', 'add', 'x', '--role', 'root'), 2, /"root" is no role/)
+    refused(await machine.do('gateway', 'key', 'add', 'x'), 2, /no role/)
+    refused(await machine.do('gateway', 'key', 'add', '--role', 'viewer'), 2, /No key is named/)
+    refused(await machine.do('gateway', 'key', 'add', 'A B', '--role', 'viewer'), 2, /is no name/)
+    refused(await machine.do('gateway', 'key', 'remove', 'nobody'), 2, /no key named "nobody"/)
+  })
+
+  it('listens nowhere but on this machine', async () => {
+    for (const where of ['0.0.0.0:8080', '192.168.1.5:8080', '[::]:8080', '127.evil.example:8080'])
+      refused(await command('up', '--gateway', where), 2, /has no TLS yet/)
+    for (const where of ['http', '127.0.0.1', '99999', ':80'])
+      refused(await command('up', '--gateway', where), 2, /is no address/)
+  })
+
+  it('ends in good order', async () => {
+    const ended = await machine.stop()
+    assert.equal(ended?.status, 0, ended?.stderr)
+    assert.deepEqual(ended?.left(), [])
+  })
+
+  it('says that its port is taken', async () => {
+    const { port } = new URL(url)
+    const { createServer } = await import('node:net')
+    const other = createServer().listen(Number(port), '127.0.0.1')
+    try {
+      refused(await machine.do('up', '--model', 'shipped', '--gateway', port), 4, /cannot listen at 127.0.0.1/)
+    } finally {
+      other.close()
+    }
+  })
+})

@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict'
+import { rmSync } from 'node:fs'
+import { it } from 'node:test'
+import { ApiKeys } from '../../../nodes/gateway/keys.js'
+import { openGateway } from '../../../nodes/gateway/server.js'
+import { eventually } from '../../kit/eventually.js'
+import { memoryMesh, temporaryFolder } from '../../kit/mesh.js'
+import { ask, errorOf } from './stand.js'
+
+it('a gateway of a mesh without a model lives, is not ready, and says so at once', async () => {
+  const data = temporaryFolder()
+  const mesh = await memoryMesh()
+  const node = await mesh.join('front', { roles: ['gateway'] })
+  const gateway = await openGateway({ node, data, host: '127.0.0.1', port: 0 })
+  try {
+    const key = new ApiKeys(data).add('me', 'admin', Date.now())
+    assert.equal((await ask(gateway.url, '/healthz')).status, 200)
+    const body = { model: 'any', messages: [{ role: 'user', content: 'hello' }] }
+    for (const reply of [
+      await ask(gateway.url, '/readyz'),
+      await ask(gateway.url, '/v1/chat/completions', { method: 'POST', key, body }),
+    ]) {
+      assert.equal(reply.status, 503)
+      assert.equal(errorOf(reply).code, 'not_ready')
+      assert.equal(reply.headers['retry-after'], '1')
+    }
+    await mesh.join('late', { roles: ['inference'], advert: { model: 'any', zone: 'mesh' } })
+    await eventually(async () => assert.equal((await ask(gateway.url, '/readyz')).status, 200))
+  } finally {
+    await gateway.close()
+    await mesh.close()
+    rmSync(data, { recursive: true, force: true })
+  }
+})

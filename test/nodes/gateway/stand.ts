@@ -1,0 +1,132 @@
+/** A gateway over a mesh on a real broker: nodes with the shipped model, with one that never ends, and with one that computes elsewhere. */
+
+import { rmSync } from 'node:fs'
+import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
+import { z } from 'zod'
+import type { Backend } from '../../../inference/backend.js'
+import { shippedModelFolder } from '../../../inference/models.js'
+import { OnnxBackend } from '../../../inference/onnx/backend.js'
+import type { MeshNode } from '../../../mesh/index.js'
+import { ApiKeys } from '../../../nodes/gateway/keys.js'
+import type { GatewayLimits } from '../../../nodes/gateway/limits.js'
+import { gatewayRoles } from '../../../nodes/gateway/route.js'
+import { type Gateway, openGateway } from '../../../nodes/gateway/server.js'
+import { serveModel } from '../../../nodes/serve.js'
+import { markovModel } from '../../inference/markov.js'
+import { eventually } from '../../kit/eventually.js'
+import { natsMesh, temporaryFolder } from '../../kit/mesh.js'
+
+export const shipped = 'clawmesh-tiny'
+export const endless = 'markov'
+export const cloud = 'cloud'
+
+export interface Reply {
+  status: number
+  headers: IncomingHttpHeaders
+  text: string
+}
+
+export interface Ask {
+  method?: string
+  key?: string | undefined
+  body?: unknown
+  headers?: Record<string, string>
+}
+
+/** Over node:http, since fetch would not let Host and Origin be forged. */
+export function ask(url: string, path: string, { method = 'GET', key, body, headers = {} }: Ask = {}): Promise<Reply> {
+  const content =
+    body === undefined || typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body)
+  return new Promise((resolve, reject) => {
+    const call = httpRequest(`${url}${path}`, {
+      method,
+      agent: false,
+      headers: {
+        ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
+        ...(content === undefined
+          ? {}
+          : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(content) }),
+        ...headers,
+      },
+    })
+    call.once('error', reject)
+    call.once('response', (response) => {
+      let text = ''
+      response.setEncoding('utf8').on('data', (piece: string) => {
+        text += piece
+      })
+      response.once('error', reject)
+      response.once('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, text }))
+    })
+    call.end(content)
+  })
+}
+
+export const errorSchema = z.object({
+  error: z.object({ message: z.string().min(1), type: z.string(), param: z.null(), code: z.string() }),
+})
+
+/** Fails with the answer itself where it is none in OpenAI's error form. */
+export const errorOf = ({ text }: Reply) => errorSchema.parse(JSON.parse(text)).error
+
+/** The events of a stream, the end mark left out; throws where it is missing. */
+export function eventsOf({ text }: Reply): unknown[] {
+  const lines = text.split('\n\n').filter((line) => line !== '')
+  if (lines.pop() !== 'data: [DONE]') throw new Error(`the stream breaks off: ${text.slice(-200)}`)
+  return lines.map((line) => JSON.parse(line.replace(/^data: /, '')))
+}
+
+export interface Stand {
+  readonly url: string
+  /** The shipped model itself. */
+  readonly tiny: Backend
+  /** The node of the model that never ends. */
+  readonly endlessNode: MeshNode
+  readonly keys: ApiKeys
+  /** One of each role, by its name. */
+  readonly keyOf: Record<(typeof gatewayRoles)[number], string>
+  /** Another gateway over the same mesh. */
+  open(limits: Partial<GatewayLimits>): Promise<Gateway>
+  close(): Promise<void>
+}
+
+export async function openStand(limits: Partial<GatewayLimits> = {}): Promise<Stand> {
+  const undo: (() => unknown)[] = []
+  const close = async () => {
+    for (const step of undo.splice(0).reverse()) await step()
+  }
+  try {
+    const data = temporaryFolder()
+    undo.push(() => rmSync(data, { recursive: true, force: true }))
+    const mesh = await natsMesh()
+    undo.push(() => mesh.close())
+    const never = await markovModel((token) => (token >= 97 && token < 122 ? token + 1 : 97))
+    const serve = async (name: string, folder: string, slots: number) => {
+      const backend = await OnnxBackend.open({ folder, slots })
+      undo.push(() => backend.dispose())
+      const node = await mesh.join(name, { roles: ['inference'] })
+      await serveModel(node, backend)
+      return { node, backend }
+    }
+    const { backend: tiny } = await serve('tiny', shippedModelFolder, 4)
+    const { node: endlessNode } = await serve('endless', never, 1)
+    await mesh.join('far', { roles: ['inference'], advert: { model: cloud, zone: 'elsewhere' } })
+    const node = await mesh.join('front', { roles: ['gateway'] })
+    const keys = new ApiKeys(data)
+    const keyOf = Object.fromEntries(gatewayRoles.map((role) => [role, keys.add(role, role, Date.now())]))
+    const open = async (other: Partial<GatewayLimits>) => {
+      const gateway = await openGateway({ node, data, host: '127.0.0.1', port: 0, limits: other })
+      undo.push(() => gateway.close())
+      return gateway
+    }
+    const { url } = await open({ rate: { burst: 1000, perSecond: 1000 }, ...limits })
+    await eventually(() => {
+      const models = node.nodes().filter(({ advert }) => typeof advert['model'] === 'string')
+      if (models.length < 3) throw new Error('not all nodes are there yet')
+    })
+    return { url, tiny, endlessNode, keys, keyOf: keyOf as Stand['keyOf'], open, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}

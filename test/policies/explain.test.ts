@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { readDocument } from '../../policies/document.js'
+import { ClawmeshError } from '../../policies/errors.js'
+import { explain } from '../../policies/explain.js'
+import type { AccessKind } from '../../policies/profile.js'
+import { runTable } from '../../policies/table.js'
+
+const policy = readDocument(
+  `filesystem_policy:
+  include_workdir: true
+  read_only:
+    - /usr/
+    - ./kept
+  read_write: [/data]
+ask:
+  - write: ./kept
+  - read: /
+`,
+  'p.yaml',
+)
+const says = (kind: AccessKind, path: string) => {
+  const { answer, because } = explain(policy, { kind, path }, '/home/anna')
+  return `${answer}: ${because}`
+}
+
+test('an answer comes with the line that gave it', () => {
+  assert.equal(says('read', '/usr/bin/env'), 'allow: p.yaml:4: filesystem_policy.read_only.0 grants reading /usr')
+  assert.equal(says('execute', '/usr/bin/env'), 'allow: p.yaml:4: filesystem_policy.read_only.0 grants executing /usr')
+  assert.equal(says('write', '/home/anna/a'), 'allow: p.yaml:2: filesystem_policy.include_workdir grants writing .')
+  assert.equal(says('read', '/data/a'), 'allow: p.yaml:6: filesystem_policy.read_write.0 grants reading /data')
+  assert.equal(says('write', '/home/anna/kept/a'), 'ask: p.yaml:8: ask.0 lets writing ./kept be asked for')
+  assert.equal(says('read', '/etc/passwd'), 'ask: p.yaml:9: ask.1 lets reading / be asked for')
+})
+
+test('a denial says what is lacking', () => {
+  assert.match(says('write', '/usr/bin/env'), /^deny: p\.yaml:4: .* grants \/usr for reading only, and no entry of ask/)
+  assert.match(says('write', '/etc/passwd'), /^deny: nothing grants writing it/)
+  assert.match(says('execute', '/home/anna/a.out'), /^deny: nothing in the workspace is a program/)
+  assert.match(says('execute', '/data/a.out'), /^deny: p\.yaml:6: .* what can be written is no program/)
+  assert.match(says('read', '/proc/1/environ'), /^deny: it is the kernel’s/)
+  assert.equal(says('execute', 'tool:calculate'), 'allow: a tool of the closed set brings its own program')
+})
+
+test('a table is held to the policy row by row, and is itself checked', () => {
+  const rows = (cases: string) => runTable(policy, readDocument(`workspace: /home/anna\ncases:\n${cases}`, 't.yaml'))
+  const four = '  - { read: /usr/a, expect: allow }\n'.repeat(4)
+  const [last] = rows(`${four}  - { write: /usr/a, expect: allow }\n`).slice(-1)
+  assert.deepEqual([last?.line, last?.expected, last?.answer], [7, 'allow', 'deny'])
+  const refused = (cases: string, expected: RegExp) =>
+    assert.throws(
+      () => rows(cases),
+      (error) => error instanceof ClawmeshError && error.code === 'POLICY_INVALID' && expected.test(error.message),
+    )
+  refused(four, /^t\.yaml:2: cases must have at least five rows/)
+  refused(`${four}  - { read: /a, write: /a, expect: allow }\n`, /^t\.yaml:7: cases\.4 must name exactly one/)
+  refused(`${four}  - { read: a, expect: allow }\n`, /^t\.yaml:7: cases\.4\.read must be absolute/)
+  refused(`${four}  - { read: /a, expect: maybe }\n`, /^t\.yaml:7: cases\.4\.expect/)
+})

@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { parse } from 'yaml'
+import { z } from 'zod'
+import { installation } from '../../mesh/installation.js'
+import { decideRoute, effects, parseRouterRules, sensitivityOfFile } from '../../policies/router.js'
+import { categories, labels } from '../../policies/router-label.js'
+import { settingsOf } from '../../router/settings.js'
+
+const shipped = readFileSync(join(installation, 'policies', 'router.yaml'), 'utf8')
+const table = z.strictObject({
+  elsewhere: z.array(z.string()),
+  cases: z.array(
+    z.strictObject({
+      label: z.enum(labels),
+      categories: z.array(z.enum(categories)),
+      expect: z.enum(effects),
+      rule: z.string(),
+    }),
+  ),
+})
+const changed = (from: string | RegExp, to: string) => parseRouterRules(shipped.replace(from, to), 'router.yaml')
+
+describe('the shipped router rules', () => {
+  const { elsewhere, cases } = table.parse(
+    parse(readFileSync(join(installation, 'policies', 'router.test.yaml'), 'utf8')),
+  )
+  const rules = changed(/^elsewhere: \[\]$/m, `elsewhere: [${elsewhere.join(', ')}]`)
+  for (const { label, categories: held, expect, rule } of cases)
+    it(`${expect} what is ${[label, ...held].join(' ')}`, () => {
+      const decision = decideRoute(rules, { label, categories: held, roles: [] })
+      assert.deepEqual([decision.effect, decision.rule], [expect, rule])
+      assert.deepEqual(decision.models, expect === 'redact' || expect === 'allow' ? elsewhere : [])
+    })
+
+  it('let nothing leave until a person names a model', () => {
+    const asShipped = parseRouterRules(shipped)
+    for (const label of labels)
+      assert.deepEqual(decideRoute(asShipped, { label, categories: [], roles: [] }).models, [])
+  })
+
+  it('are such that the router takes them', () => assert.doesNotThrow(() => settingsOf(parseRouterRules(shipped))))
+})
+
+describe('router rules', () => {
+  const refused: Record<string, [string | RegExp, string]> = {
+    'that let secrets leave': ['effect: block', 'effect: allow'],
+    'that do not block secrets at all': [/ {2}- name: secrets-block\n.*\n.*\n/, ''],
+    'that let through what could not be judged': ['on_error: refuse', 'on_error: allow'],
+    'with a field that nobody knows': ['version: 1', 'version: 1\nfallback: cloud'],
+    'with two rules of one name': ['name: health-stays', 'name: finances-stay'],
+    'that redact without saying what': [/^ {4}redact: .*\n/m, ''],
+    'whose rule names a model that elsewhere does not': [
+      '    effect: allow',
+      '    effect: allow\n    models: [cloud/other]',
+    ],
+    'that are no YAML': ['rules:', 'rules: ['],
+  }
+  for (const [what, [from, to]] of Object.entries(refused))
+    it(`${what} are refused`, () => assert.throws(() => changed(from, to), { code: 'POLICY_INVALID' }))
+
+  it('that name a kind which is none, or redact secrets, are refused', () => {
+    assert.throws(() => settingsOf(changed('redact: [email,', 'redact: [mail,')), { code: 'POLICY_INVALID' })
+    assert.throws(() => settingsOf(changed('redact: [email,', 'redact: [secret,')), { code: 'POLICY_INVALID' })
+  })
+
+  it('keep what no rule matches', () => {
+    const rules = changed(/ {2}- name: the-rest-may-leave\n.*\n.*\n/, '')
+    assert.equal(decideRoute(rules, { label: 'PUBLIC', categories: [], roles: [] }).effect, 'local')
+  })
+
+  it('label files by the longest path, and a path that climbs by the highest label', () => {
+    const rules = changed('files: []', 'files: [{ path: hr, label: RESTRICTED }, { path: hr/public/, label: PUBLIC }]')
+    const labelOf = (path: string) => sensitivityOfFile(rules, path)?.label
+    assert.equal(labelOf('hr/list.csv'), 'RESTRICTED')
+    assert.equal(labelOf('./hr/public/jobs.md'), 'PUBLIC')
+    assert.equal(labelOf('hr/public/../list.csv'), 'RESTRICTED')
+    assert.equal(labelOf('hr-old/list.csv'), undefined)
+  })
+})

@@ -1,0 +1,23 @@
+/** Templates that the detectors were made with. Figures are never taken from these. */
+export const development: readonly string[] = [
+  'Please write to {email} or call {phone} before {date}.',
+  'Bitte schreiben Sie an {email} oder rufen Sie {phone} an.',
+  'Our server {ip} answered at {time}, see {url} for the log.',
+  'IBAN: {iban}, Betrag {amount} EUR, fällig am {date}',
+  'My card is {card}, exp 04/27.',
+  'Kreditkarte {card}, gültig bis 04/27',
+  'SSN {ssn}, order number {order}',
+  'Social security number: {ssnPlain}',
+  'We upgraded from version {version} to {version} on {date}.',
+  'Bestellnummer {order} vom {date}, Rechnung {order}',
+  'Commit {hash} by {handle} closed issue #{count}.',
+  'Tel. {phone} / Fax {phone}',
+  'Contact: {person}, {company}, {email}, {phone}',
+  '{url}\n{url}\n',
+  'name,email,phone\n{person},{email},{phone}\n{person},{email},{phone}\n',
+  'ping {ip} and {ip}; std::vector<int> a; namespace a::b {{',
+  'Invoice total {amount}, reference {badCard}',
+  'Falsche IBAN {badIban} bitte prüfen',
+  'Request {uuid} took 120 ms; {count} rows.',
+  '{"from":"{email}","ip":"{ip}","at":"{date}"}',
+]

@@ -1,0 +1,300 @@
+import assert from 'node:assert/strict'
+import { chmodSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
+import { clear } from '../../router/clearance.js'
+import { detectors } from '../../router/detect/detectors.js'
+import { Egress } from '../../router/egress.js'
+import { choose } from '../../router/route.js'
+import { Router } from '../../router/router.js'
+import { streamChunks } from './cloud.js'
+import { leaked } from './data/canary.js'
+import { evasions } from './data/evasions.js'
+import { secretMakers, Values } from './data/values.js'
+import { asker, asking, collected, destination, openStand, rulesWithCloud, type Stand, secretKey } from './kit.js'
+
+const never = new AbortController().signal
+
+describe('the way out', () => {
+  let stand: Stand
+  beforeEach(async () => {
+    stand = await openStand()
+  })
+  afterEach(() => stand.close())
+
+  const ask = (...contents: string[]) => {
+    const session = stand.router.open('task-1')
+    return collected(stand.router.ask(session, asking(...contents), asker, destination))
+  }
+  const clearing = (body: Uint8Array) =>
+    clear({
+      rules: rulesWithCloud,
+      settings: stand.router.settings,
+      audit: stand.trail,
+      sensitivity: { label: 'INTERNAL', categories: [] },
+      destination,
+      body,
+      ...asker,
+    })
+
+  it('takes a question and streams the answer, with what was redacted put back', async () => {
+    stand.cloud.answer = (body, response) => {
+      const [, pseudonym = ''] = /(\[EMAIL_1_[a-z]{6}\])/.exec(body) ?? []
+      streamChunks(response, ['I would write to ', pseudonym.slice(0, 7), pseudonym.slice(7), ' today.'])
+    }
+    assert.equal(await ask('Whom do I ask? anna@example.org is away.'), 'I would write to anna@example.org today.')
+    assert.equal(stand.cloud.sent.length, 1)
+    assert.deepEqual(leaked(stand.cloud.sent.join(), ['anna@example.org']), [])
+    assert.match(stand.cloud.sent[0] ?? '', /\[EMAIL_1_/)
+    assert.deepEqual(
+      stand.trail.events.map(({ kind }) => kind),
+      ['route.decided', 'egress.intended', 'egress.ended'],
+    )
+    assert.ok(!JSON.stringify(stand.trail.events).includes('anna'))
+  })
+
+  it('takes no body without a clearance, and none with an object that looks like one', async () => {
+    const body = Buffer.from('{}')
+    const real = await clearing(body)
+    const copy = Object.create(Object.getPrototypeOf(real), Object.getOwnPropertyDescriptors(real))
+    for (const forged of [copy, {}, { destination, holdsFor: () => true }])
+      await assert.rejects(stand.egress.send(forged, body, never).next(), { code: 'DENIED' })
+    const remade = Reflect.construct(real.constructor, ['0'.repeat(64), destination])
+    await assert.rejects(stand.egress.send(remade, body, never).next(), { code: 'DENIED' })
+    assert.equal(stand.cloud.sent.length, 0)
+  })
+
+  it('takes a clearance for its body alone, and once', async () => {
+    const body = Buffer.from('{"messages":[{"content":"hello"}]}')
+    await assert.rejects(stand.egress.send(await clearing(body), Buffer.from('{"messages":[]}'), never).next(), {
+      code: 'DENIED',
+    })
+    assert.equal(stand.cloud.sent.length, 0)
+    const clearance = await clearing(body)
+    for await (const _ of stand.egress.send(clearance, body, never));
+    await assert.rejects(stand.egress.send(clearance, body, never).next(), { code: 'DENIED' })
+    assert.equal(stand.cloud.sent.length, 1)
+  })
+
+  it('clears no body in which something sensitive is left, in whatever field', async () => {
+    for (const body of [
+      { messages: [{ content: 'anna@example.org' }] },
+      { tools: [{ name: 'x', parameters: { 'anna@example.org': 1 } }] },
+      { metadata: { a: ['DE89 3704 0044', '0532 0130 00'] } },
+      { image: { alt: Buffer.from('mail anna@example.org now').toString('base64') } },
+    ])
+      await assert.rejects(clearing(Buffer.from(JSON.stringify(body))), { code: 'DENIED' })
+  })
+
+  it('lets no secret, health or finance out, and says which rule keeps it', async () => {
+    for (const text of [
+      'password: hunter2xx!',
+      'The patient was diagnosed with diabetes.',
+      'Kontoauszug: alter Saldo 1.234,56 EUR',
+    ])
+      await assert.rejects(ask(text), { code: 'DENIED' })
+    assert.equal(stand.cloud.sent.length, 0)
+  })
+
+  it('lets nothing out of a session that has seen health before', async () => {
+    const session = stand.router.open('task-1')
+    session.raise({ label: 'RESTRICTED', categories: ['PHI'] })
+    await assert.rejects(collected(stand.router.ask(session, asking('What is two and two?'), asker, destination)), {
+      code: 'DENIED',
+    })
+    assert.equal(stand.cloud.sent.length, 0)
+  })
+
+  it('lets nothing out that is split between messages or stands in the definition of a tool', async () => {
+    await assert.rejects(ask('My account is DE89 3704 0044', '0532 0130 00, thank you'), { code: 'DENIED' })
+    const request = { ...asking('hello'), tools: [{ name: 'mail', description: 'Mails anna@example.org' }] }
+    const session = stand.router.open('task-1')
+    await assert.rejects(collected(stand.router.ask(session, request, asker, destination)), { code: 'DENIED' })
+    assert.equal(stand.cloud.sent.length, 0)
+  })
+
+  it('goes to no model that the rules do not name', async () => {
+    const session = stand.router.open('task-1')
+    await assert.rejects(
+      collected(stand.router.ask(session, asking('hello'), asker, { provider: 'cloud', model: 'other' })),
+      { code: 'DENIED' },
+    )
+    assert.equal(stand.cloud.sent.length, 0)
+  })
+
+  it('follows no redirect and does not try again', async () => {
+    stand.cloud.answer = (_, response) => response.writeHead(307, { location: '/elsewhere' }).end()
+    await assert.rejects(ask('hello'), { code: 'MODEL_BUSY' })
+    stand.cloud.answer = (_, response) => response.writeHead(503).end('anna')
+    await assert.rejects(ask('hello'), (error: Error) => !error.message.includes('anna'))
+    assert.equal(stand.cloud.sent.length, 2)
+  })
+
+  it('says that an answer was cut off instead of taking it for whole', async () => {
+    stand.cloud.answer = (_, response) => {
+      response.writeHead(200)
+      response.end(`data: ${JSON.stringify({ choices: [{ delta: { content: 'half' }, finish_reason: null }] })}\n\n`)
+    }
+    await assert.rejects(ask('hello'), { code: 'MODEL_BUSY' })
+    assert.equal(stand.trail.events.at(-1)?.facts['outcome'], 'broken off')
+  })
+
+  it('shows its keys to nobody', async () => {
+    assert.ok(!JSON.stringify([stand.egress, stand.egress.models, stand.trail.events]).includes(secretKey))
+    const { inspect } = await import('node:util')
+    assert.ok(!inspect(stand.egress, { depth: 9, showHidden: true }).includes(secretKey))
+  })
+})
+
+describe('when a part of the router fails, nothing leaves:', () => {
+  let stand: Stand
+  before(async () => {
+    stand = await openStand()
+  })
+  after(() => stand.close())
+  const text = 'Please answer anna@example.org'
+  const refuses = async (router: Router, session = router.open('task-1')) => {
+    await assert.rejects(collected(router.ask(session, asking(text), asker, destination)))
+    assert.equal(stand.cloud.sent.length, 0)
+  }
+
+  for (const { name } of detectors)
+    it(`the detector ${name} throws`, async () => {
+      const router = new Router({ rules: rulesWithCloud, egress: stand.egress, audit: stand.trail })
+      const broken = {
+        name,
+        find: () => {
+          throw new Error(`${name} is broken`)
+        },
+      }
+      Object.assign(router, { settings: { ...router.settings, more: [broken] } })
+      await refuses(router)
+    })
+
+  it('the vault throws', async () => {
+    const session = stand.router.open('task-1')
+    Object.assign(session.vault, {
+      pseudonym: () => {
+        throw new Error('the vault is lost')
+      },
+    })
+    await refuses(stand.router, session)
+  })
+
+  it('the vault gives the value itself', async () => {
+    const session = stand.router.open('task-1')
+    Object.assign(session.vault, { pseudonym: (_: string, value: string) => value })
+    await refuses(stand.router, session)
+  })
+
+  for (const what of ['record', 'intend'] as const)
+    it(`the audit trail does not take what it is to ${what}`, async () => {
+      stand.trail.failing = what
+      await refuses(stand.router)
+      stand.trail.failing = undefined
+    })
+
+  it('there is no key store', async () => {
+    await refuses(new Router({ rules: rulesWithCloud, audit: stand.trail }))
+  })
+})
+
+describe('a cloud that records every byte', () => {
+  let stand: Stand
+  before(async () => {
+    stand = await openStand()
+  })
+  after(() => stand.close())
+  const values = new Values(2024)
+  const canaries: Record<string, () => string> = {
+    email: () => values.make('email'),
+    iban: () => values.make('iban'),
+    card: () => values.make('card'),
+    'national-id': () => values.make('ssn'),
+    secret: () => secretMakers['github-token']?.(values) ?? '',
+  }
+  const sentence: Record<string, (value: string) => string> = {
+    email: (value) => `Please draft a reply to ${value} about the meeting.`,
+    iban: (value) => `The IBAN for the refund is ${value}, is it well formed?`,
+    card: (value) => `My credit card ${value} was declined, what now?`,
+    'national-id': (value) => `Is the SSN ${value} valid?`,
+    secret: (value) => `The script uses ${value} to log in, explain it.`,
+  }
+
+  for (const [kind, make] of Object.entries(canaries))
+    it(`sees no ${kind} however it is written`, async () => {
+      for (const { apply } of evasions)
+        for (let round = 0; round < 2; round += 1) {
+          const value = make()
+          const session = stand.router.open('task-1')
+          stand.cloud.sent.length = 0
+          const texts = apply(value, sentence[kind] ?? String)
+          await collected(stand.router.ask(session, asking(...texts), asker, destination)).catch(
+            (error: { code?: string }) => assert.equal(error.code, 'DENIED'),
+          )
+          assert.deepEqual(leaked(stand.cloud.sent.join('\n'), [value]), [], JSON.stringify(texts))
+        }
+    })
+})
+
+describe('the key store', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'clawmesh-keys-'))
+  after(() => rmSync(folder, { recursive: true, force: true }))
+  const store = (content: unknown, mode = 0o600) => {
+    const path = join(folder, `store-${Math.random()}.json`)
+    writeFileSync(path, JSON.stringify(content), { mode })
+    return path
+  }
+  const provider = { form: 'openai', url: 'https://api.example.com/v1', key: 'k-123', models: ['large'] }
+
+  it('is read if nobody else can read it', () => {
+    assert.deepEqual(Egress.open(store({ frontier: provider })).models, ['frontier/large'])
+  })
+
+  it('that others can read is refused', () => {
+    const path = store({ frontier: provider })
+    for (const mode of [0o640, 0o604, 0o660]) {
+      chmodSync(path, mode)
+      assert.throws(() => Egress.open(path), { code: 'DENIED' })
+    }
+  })
+
+  it('that is a link is refused', () => {
+    const link = join(folder, 'link.json')
+    symlinkSync(store({ frontier: provider }), link)
+    assert.throws(() => Egress.open(link), { code: 'USAGE' })
+  })
+
+  it('with plain http to another machine, or a key in the address, is refused, and the message holds no key', () => {
+    for (const url of [
+      'http://api.example.com/v1',
+      'https://user:word@api.example.com',
+      'ftp://127.0.0.1',
+      'http://127.0.0.1.example.com',
+    ])
+      assert.throws(
+        () => Egress.open(store({ frontier: { ...provider, url } })),
+        (error: Error & { code?: string }) => error.code === 'USAGE' && !error.message.includes('k-123'),
+      )
+  })
+})
+
+describe('choosing a model', () => {
+  const here = { name: 'model-1', zone: 'mesh' as const }
+  const there = { name: 'cloud/large', zone: 'elsewhere' as const }
+  const decided = (effect: 'block' | 'local' | 'redact' | 'allow') => ({
+    effect,
+    rule: 'r',
+    redact: [],
+    models: ['cloud/large'],
+  })
+
+  it('keeps what the rules keep, and refuses where no model runs here', () => {
+    assert.deepEqual(choose(decided('local'), [there, here]), [here])
+    assert.deepEqual(choose(decided('redact'), [there, here]), [there, here])
+    assert.deepEqual(choose(decided('allow'), [{ ...there, name: 'cloud/other' }, here]), [here])
+    assert.throws(() => choose(decided('local'), [there]), { code: 'DENIED' })
+    assert.throws(() => choose(decided('block'), [there, here]), { code: 'DENIED' })
+  })
+})

@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, it } from 'node:test'
+import { runCommand } from '../kit/command.js'
+import { shipped } from './kit.js'
+
+describe('clawmesh route --explain', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'clawmesh-route-'))
+  after(() => rmSync(folder, { recursive: true, force: true }))
+  const file = (name: string, text: string) => {
+    writeFileSync(join(folder, name), text)
+    return join(folder, name)
+  }
+  const rules = file('rules.yaml', shipped.replace(/^elsewhere: \[\]$/m, 'elsewhere: [cloud/large]'))
+
+  it('prints places, labels, rule, decision and what would leave', async () => {
+    const text = file('mail.txt', 'Hello,\nplease answer anna@example.org soon.')
+    const { status, stdout } = await runCommand(['route', '--explain', text, '--rules', rules])
+    assert.equal(status, 0)
+    assert.match(stdout, /^2:15 +email +CONFIDENTIAL PII +anna@example\.org$/m)
+    assert.match(stdout, /^Rule +persons-are-redacted$/m)
+    assert.match(stdout, /^please answer \[EMAIL_1_[a-z]{6}\] soon\.$/m)
+  })
+
+  it('says that nothing leaves by the shipped rules', async () => {
+    const { stdout } = await runCommand(['route', '--explain', file('hello.txt', 'hello')])
+    assert.match(stdout, /^Leaves +nothing: the rules name no model elsewhere$/m)
+  })
+
+  it('shows no more than the beginning of a secret, and is JSON if asked', async () => {
+    const text = file('key.txt', 'x AKIAIOSFODNN7EXAMPLX')
+    const { status, stdout, lastLine } = await runCommand(['route', '--explain', text, '--json'])
+    assert.equal(status, 0)
+    assert.ok(!stdout.includes('AKIAIOS'))
+    const { decision, findings, leaves } = JSON.parse(lastLine)
+    assert.deepEqual(
+      [decision.effect, findings[0].of, findings[0].start, leaves],
+      ['block', 'aws-access-key', 2, undefined],
+    )
+  })
+
+  it('says what is wrong with a file that is not there', async () => {
+    const { status, stderr } = await runCommand(['route', '--explain', join(folder, 'none')])
+    assert.equal(status, 2)
+    assert.match(stderr, /cannot be read/)
+  })
+})
