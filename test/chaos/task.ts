@@ -54,7 +54,8 @@ export async function surviveDeaths(seed: number, moments: number): Promise<Surv
         if (effects.get(step) !== count) faults.push(`${step} was recorded and had its effect again`)
       const info = (await tasks.list()).find((task) => task.id === id)
       for (const { name, state } of info?.steps ?? []) if (state === 'done') settled.set(name, effects.get(name) ?? 0)
-      if (status === 0) break
+      // The last life may have died between the record of the end and its own.
+      if (status === 0 || info?.state === 'ended') break
       if (status !== 3) continue
       // In doubt: look, as a person would, and say what is so.
       inDoubt += 1
