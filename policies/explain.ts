@@ -1,7 +1,7 @@
 /**
  * What a policy says of one access, and by which of its lines. Pure: like the decision itself it takes real paths and looks at no disk.
  *
- *     explain(readDocument(text, 'policy.yaml'), { kind: 'write', path: '/home/anna/work/sum.txt' }, '/home/anna/work')
+ *     explain(readDocument(text, 'policy.yaml'), { kind: 'write', path: '/home/anna/ledger/sum.txt' }, '/home/anna/ledger')
  *     // { answer: 'ask', because: 'policy.yaml:5: ask.0 lets writing . be asked for' }
  */
 import { covers, deepestGrant, type Grant, isKernels, isWithin, scopeOf } from './coverage.js'

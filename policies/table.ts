@@ -1,9 +1,9 @@
 /**
  * A truth table: what a policy is meant to answer, written down beside it and held to it.
  *
- *     workspace: /home/anna/work
+ *     workspace: /home/anna/ledger
  *     cases:
- *       - { write: /home/anna/work/sum.txt, expect: ask }
+ *       - { write: /home/anna/ledger/sum.txt, expect: ask }
  */
 import { z } from 'zod'
 import { type Document, parseDocumentAs } from './document.js'

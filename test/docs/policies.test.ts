@@ -7,7 +7,7 @@ import { covers, type Need } from '../../policies/coverage.js'
 import { parseProfile } from '../../policies/profile.js'
 
 const page = readFileSync(join(installation, 'docs', 'policies.md'), 'utf8')
-const workspace = '/home/anna/work'
+const workspace = '/home/anna/ledger'
 
 describe('docs/policies.md', () => {
   const profile = parseProfile(/```yaml\n([\s\S]*?)```/.exec(page)?.[1] ?? '', 'docs/policies.md')

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { covers, grantOf, type Need, widen } from '../../policies/coverage.js'
 import { parseProfile } from '../../policies/profile.js'
 
-const workspace = '/home/anna/work'
+const workspace = '/home/anna/ledger'
 const tool = (need: Partial<Need>): Need => ({ read: [], write: [], program: 'tool:read_file', ...need })
 
 test('a write grant covers reading, a read grant does not cover writing', () => {
@@ -49,9 +49,9 @@ test('what is the kernel’s is denied outright, whatever may be asked for', () 
   const everything = parseProfile('ask: [{ read: / }, { write: / }]')
   for (const path of ['/proc/1/environ', '/proc', '/dev/sda', '/dev/null', '/sys/kernel/notes']) {
     const need = { read: [path], write: [path], program: 'tool:read_file' }
-    const { covered, askable } = covers(everything, need, '/home/anna/work')
+    const { covered, askable } = covers(everything, need, '/home/anna/ledger')
     assert.deepEqual([path, covered, askable], [path, false, false])
   }
   const beside = { read: ['/process/notes', '/devices'], write: [], program: 'tool:read_file' }
-  assert.equal(covers(everything, beside, '/home/anna/work').askable, true)
+  assert.equal(covers(everything, beside, '/home/anna/ledger').askable, true)
 })

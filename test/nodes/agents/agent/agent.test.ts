@@ -167,20 +167,21 @@ describe('an agent', () => {
   })
 
   it('stops thinking when its caller gives up', async () => {
-    let aborted = false
+    let [asked, aborted] = [false, false]
     const mesh = await meshWith(
       (_, signal) =>
-        new Promise((_resolve, reject) =>
+        new Promise((_resolve, reject) => {
+          asked = true
           signal?.addEventListener('abort', () => {
             aborted = true
             reject(signal.reason)
-          }),
-        ),
+          })
+        }),
     )
     const ref = await mesh.spawn(agent(mesh, simple))
     const stop = new AbortController()
     const running = runTask(ref, 'Think.', { signal: stop.signal })
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await eventually(() => assert.ok(asked))
     stop.abort(new ClawmeshError('CANCELLED', 'enough'))
     await assert.rejects(running, { code: 'CANCELLED' })
     await eventually(() => assert.ok(aborted))
