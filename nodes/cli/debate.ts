@@ -21,6 +21,7 @@ import { explain } from './failure.js'
 import { introduceModels } from './introduce.js'
 import { modelOption } from './model-option.js'
 import { printable } from './printable.js'
+import { stopOnSignal } from './stop.js'
 import { progress } from './terminal.js'
 
 export const debateCommand: Command = {
@@ -64,9 +65,7 @@ async function startDebate(question: string | undefined, values: Values): Promis
   // Votes touch no file; a sandbox wants a folder all the same.
   const workspace = mkdtempSync(join(tmpdir(), 'clawmesh-debate-'))
 
-  const stop = new AbortController()
-  const onSignal = (signal: NodeJS.Signals) => stop.abort(new ClawmeshError('CANCELLED', `Stopped by ${signal}.`))
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal)
+  const stop = stopOnSignal()
   const unwatch = folder.watch((error) => stop.abort(error))
   try {
     const inference = planInference(text(values, 'model'), config.modelUrl)

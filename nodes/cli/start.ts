@@ -20,6 +20,7 @@ import { explain } from './failure.js'
 import { introduceModels, passNotesOn } from './introduce.js'
 import { modelOption } from './model-option.js'
 import { type Outcome, printAnswer, printTrail, summarise } from './report.js'
+import { stopOnSignal } from './stop.js'
 import { approver, isTerminal, progress } from './terminal.js'
 
 const workers = ['worker-1', 'worker-2', 'worker-3']
@@ -80,9 +81,7 @@ async function startMesh(own: string | undefined, values: Values): Promise<numbe
   if (data === undefined && folder.path !== config.data)
     progress(`${config.data} belongs to a mesh that is running: this one has its own keys and trail in ${folder.path}`)
 
-  const stop = new AbortController()
-  const onSignal = (signal: NodeJS.Signals) => stop.abort(stoppedBy(signal))
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal)
+  const stop = stopOnSignal()
   const causeOf = (error: unknown) => (stop.signal.aborted ? stop.signal.reason : (folder.full() ?? error))
   const unwatch = folder.watch((error) => stop.abort(error))
   try {
@@ -265,12 +264,6 @@ async function answer(site: Site, job: Job, run: Run, results: JobResult[]): Pro
     explain(error)
   }
 }
-
-const stoppedBy = (signal: NodeJS.Signals) =>
-  new ClawmeshError('CANCELLED', `Stopped by ${signal}.`, {
-    hint: 'Start again when you like: what was recorded is kept.',
-    data: { signal },
-  })
 
 const exampleRequest = () => readFileSync(join(example, 'request.txt'), 'utf8').trim()
 
