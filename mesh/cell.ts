@@ -4,6 +4,12 @@ import { type ActorDefinition, type Handler, parse, type Self } from './actor.js
 import { Mailbox } from './mailbox.js'
 import type { ActorRef } from './ref.js'
 
+/** The actor to tell of a crash, and what it calls this run: a report of an earlier run must not end a later one. */
+export interface SupervisedBy {
+  name: string
+  run: number
+}
+
 export interface Work {
   breakOff(reason: ClawmeshError): void
 }
@@ -11,15 +17,14 @@ export interface Work {
 export class Cell {
   readonly definition: ActorDefinition
   readonly name: string
-  /** The actor to tell when this one crashes. */
-  readonly supervisor: string | undefined
+  readonly supervisor: SupervisedBy | undefined
   readonly mailbox: Mailbox
   /** What is being done now, to be broken off when the actor ends. */
   readonly work = new Set<Work>()
   readonly #ending = new AbortController()
   #handlers = new Map<string, Handler>()
 
-  constructor(definition: ActorDefinition, name: string, supervisor: string | undefined) {
+  constructor(definition: ActorDefinition, name: string, supervisor: SupervisedBy | undefined) {
     this.definition = definition
     this.name = name
     this.supervisor = supervisor

@@ -192,7 +192,8 @@ export class Directory {
   async release(actor: string): Promise<void> {
     const known = this.#actors.get(actor)
     if (known?.owner !== this.#options.self.id) return
-    await this.#options.bucket.delete(known.key)
+    // It may be another's by now, which we have not heard yet.
+    await this.#options.bucket.delete(known.key, known.revision)
   }
 
   onLost(listener: (node: NodeInfo) => void): void {
@@ -248,7 +249,7 @@ export class Directory {
 
   #read({ key, value, revision }: Entry): void {
     try {
-      if (value === undefined) this.#forget(key)
+      if (value === undefined) this.#forget(key, revision)
       else if (key.startsWith('node.')) this.#readNode(key, this.#open(key, value))
       else if (key === this.#options.addresses.revokedKey) this.#readRevocations(value)
       else this.#readActor(key, this.#open(key, value), revision)
@@ -306,12 +307,17 @@ export class Directory {
     if (known?.owner === self && owner !== self) for (const taken of this.#takenListeners) taken(actor)
   }
 
-  #forget(key: string): void {
+  #forget(key: string, revision: number): void {
     const known = this.#keys.get(key)
-    this.#keys.delete(key)
     if (known === undefined) return
-    if (key.startsWith('node.')) this.#lose(known)
-    else this.#actors.delete(known)
+    if (key.startsWith('node.')) {
+      this.#keys.delete(key)
+      this.#lose(known)
+    } else if ((this.#actors.get(known)?.revision ?? 0) <= revision) {
+      // Not so for a name that this node has taken since: the watch tells of what was before later than the broker answers.
+      this.#keys.delete(key)
+      this.#actors.delete(known)
+    }
   }
 
   #isAlive(node: KnownNode): boolean {

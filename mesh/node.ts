@@ -13,7 +13,7 @@ import { addressesOf } from './address.js'
 import { type Chain, memoryChain } from './audit/chain.js'
 import type { AuditEvent, EventKind } from './audit/event.js'
 import { AuditWriter } from './audit/writer.js'
-import { Cell } from './cell.js'
+import { Cell, type SupervisedBy } from './cell.js'
 import { Deadlines } from './deadlines.js'
 import { type Advert, Directory, type NodeInfo } from './directory.js'
 import { Inbound } from './inbound.js'
@@ -44,8 +44,7 @@ export interface SpawnOptions<A> {
   /** The actor's name in the whole mesh; the definition's own if left out. */
   as?: string
   args?: A
-  /** The actor that is told when it crashes. */
-  supervisor?: string
+  supervisor?: SupervisedBy
 }
 
 /** The transport is the node's from here on, and is closed with it, also if it cannot join. */
@@ -250,7 +249,7 @@ export class MeshNode {
     definition: ActorDefinition,
     name: string,
     args: unknown,
-    supervisor: string | undefined,
+    supervisor: SupervisedBy | undefined,
   ): Promise<ActorRef> {
     const cell = new Cell(definition, name, supervisor)
     const ref = this.ref(name)
@@ -282,14 +281,14 @@ export class MeshNode {
     cell.end(new ClawmeshError('ACTOR_CRASHED', `Actor "${cell.name}" crashed: ${reason}`))
     await this.note('actor.crashed', { name: cell.name, reason })
     await this.directory.release(cell.name).catch(() => undefined)
-    if (cell.supervisor !== undefined) await this.#report(cell.supervisor, { name: cell.name, node: this.name, reason })
+    if (cell.supervisor) await this.#report(cell.supervisor, cell.name, reason)
   }
 
   /** A report that is lost on the way leaves a child dead for good, so it is made until it is heard. */
-  async #report(supervisor: string, down: { name: string; node: string; reason: string }): Promise<void> {
+  async #report(supervisor: SupervisedBy, child: string, reason: string): Promise<void> {
     while (!this.#closing) {
       try {
-        await this.ref(supervisor).ask(ActorDown, down)
+        await this.ref(supervisor.name).ask(ActorDown, { name: child, run: supervisor.run, reason })
         return
       } catch (error) {
         if (!ClawmeshError.from(error).retry) return

@@ -40,8 +40,8 @@ export async function supervise(node: MeshNode, options: SuperviseOptions): Prom
   const supervision = new Supervision(node, options)
   await node.spawn(
     actor(options.name, () => [
-      on(ActorDown, ({ name, node: where, reason }) => {
-        supervision.down(name, where, `it crashed: ${reason}`)
+      on(ActorDown, ({ name, run, reason }) => {
+        supervision.down(name, run, `it crashed: ${reason}`)
         return null
       }),
     ]),
@@ -51,13 +51,23 @@ export async function supervise(node: MeshNode, options: SuperviseOptions): Prom
   return supervision
 }
 
+/** One life of a child, from the order to start it until it is down. */
+interface Run {
+  id: number
+  place: string
+  /** The order was answered. */
+  up: boolean
+  /** Why it is down, when the report of that was faster than the answer to the order. */
+  down?: string
+}
+
 class Supervision implements Supervisor {
   readonly #node: MeshNode
   readonly #options: SuperviseOptions
-  readonly #places = new Map<string, string>()
+  /** The present run of each child. One that is being started counts as load on its node already. */
+  readonly #runs = new Map<string, Run>()
   readonly #restarts = new Map<string, number[]>()
-  /** Children that are being started, and where: they count as load there already. */
-  readonly #starting = new Map<string, string | undefined>()
+  #lastRun = 0
   #stopped = false
 
   constructor(node: MeshNode, options: SuperviseOptions) {
@@ -66,29 +76,35 @@ class Supervision implements Supervisor {
   }
 
   placeOf(child: string): string | undefined {
-    return this.#places.get(child)
+    const run = this.#runs.get(child)
+    return run?.up ? run.place : undefined
   }
 
   async startAll(): Promise<void> {
     await Promise.all(this.#options.children.map((child) => this.#start(child, undefined)))
   }
 
-  down(name: string, where: string, reason: string): void {
+  down(name: string, id: number, reason: string): void {
     const child = this.#options.children.find((candidate) => candidate.name === name)
-    if (!child || this.#stopped || this.#starting.has(name) || this.#places.get(name) !== where) return
-    this.#places.delete(name)
-    void this.#restart(child, where, reason)
+    const run = this.#runs.get(name)
+    if (!child || this.#stopped || run?.id !== id) return
+    if (!run.up) {
+      run.down = reason
+      return
+    }
+    this.#runs.delete(name)
+    void this.#restart(child, run.place, reason)
   }
 
   nodeLost({ name }: NodeInfo): void {
-    for (const [child, place] of [...this.#places])
-      if (place === name) this.down(child, name, `node "${name}" was lost`)
+    for (const [child, run] of [...this.#runs])
+      if (run.up && run.place === name) this.down(child, run.id, `node "${name}" was lost`)
   }
 
   async stop(): Promise<void> {
     this.#stopped = true
     await Promise.all(
-      [...this.#places].map(([name, place]) =>
+      [...this.#runs].map(([name, { place }]) =>
         this.#node
           .ref(nodeActorName(place))
           .ask(StopActor, { name }, { timeoutMs: 2000 })
@@ -121,34 +137,32 @@ class Supervision implements Supervisor {
 
   /** Starts a child on the best node; what fails there is tried on another one until the time is up. */
   async #start(child: Child, avoid: string | undefined): Promise<string> {
-    this.#starting.set(child.name, undefined)
     const failed = new Set<string>(avoid === undefined ? [] : [avoid])
     const until = performance.now() + startWithinMs
     let last: unknown
-    try {
-      while (performance.now() < until && !this.#stopped) {
-        const place = this.#choose(child, failed)
-        if (place === undefined) {
-          failed.clear()
-          await new Promise((resolve) => setTimeout(resolve, retryAfterMs))
-          continue
-        }
-        this.#starting.set(child.name, place)
-        try {
-          const { name, definition, args } = child
-          const request = { definition, as: name, args, supervisor: this.#options.name }
-          await this.#node.ref(nodeActorName(place)).ask(StartActor, request, { timeoutMs: 5000 })
-          // It may have been lost between its answer and now, when nobody looked for this child there.
-          if (!this.#node.directory.node(place)) throw new ClawmeshError('UNREACHABLE', `Node "${place}" was lost.`)
-          this.#places.set(name, place)
-          return place
-        } catch (error) {
-          last = error
-          failed.add(place)
-        }
+    while (performance.now() < until && !this.#stopped) {
+      const place = this.#choose(child, failed)
+      if (place === undefined) {
+        failed.clear()
+        await new Promise((resolve) => setTimeout(resolve, retryAfterMs))
+        continue
       }
-    } finally {
-      this.#starting.delete(child.name)
+      const run: Run = { id: ++this.#lastRun, place, up: false }
+      this.#runs.set(child.name, run)
+      try {
+        const { name, definition, args } = child
+        const request = { definition, as: name, args, supervisor: { name: this.#options.name, run: run.id } }
+        await this.#node.ref(nodeActorName(place)).ask(StartActor, request, { timeoutMs: 5000 })
+        // It may have been lost between its answer and now, when nobody looked for this child there.
+        if (!this.#node.directory.node(place)) throw new ClawmeshError('UNREACHABLE', `Node "${place}" was lost.`)
+        run.up = true
+        if (run.down !== undefined) this.down(name, run.id, run.down)
+        return place
+      } catch (error) {
+        last = error
+        failed.add(place)
+        this.#runs.delete(child.name)
+      }
     }
     const reason = last instanceof Error ? last.message : `no node hosts "${child.definition}"`
     throw new ClawmeshError('UNREACHABLE', `Actor "${child.name}" could not be started on any node: ${reason}`, {
@@ -165,8 +179,8 @@ class Supervision implements Supervisor {
       )
       .map(({ name }) => name)
     if (child.prefers !== undefined && able.includes(child.prefers)) return child.prefers
-    const taken = [...this.#places.values(), ...this.#starting.values()]
-    const load = (name: string) => taken.filter((place) => place === name).length
+    const taken = [...this.#runs.values()]
+    const load = (name: string) => taken.filter(({ place }) => place === name).length
     return able.sort((a, b) => load(a) - load(b) || a.localeCompare(b))[0]
   }
 }

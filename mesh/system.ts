@@ -5,7 +5,12 @@ import { message, nothing } from './message.js'
 import type { MeshNode } from './node.js'
 
 export const StartActor = message('node.start-actor', {
-  request: z.object({ definition: z.string(), as: z.string(), args: z.unknown(), supervisor: z.string() }),
+  request: z.object({
+    definition: z.string(),
+    as: z.string(),
+    args: z.unknown(),
+    supervisor: z.object({ name: z.string(), run: z.number() }),
+  }),
   reply: nothing,
   from: ['authority', 'supervisor'],
 })
@@ -16,9 +21,9 @@ export const StopActor = message('node.stop-actor', {
   from: ['authority', 'supervisor'],
 })
 
-/** To a supervisor: one of its children crashed. */
+/** To a supervisor: a run of one of its children crashed; `run` is what the order to start it said. */
 export const ActorDown = message('node.actor-down', {
-  request: z.object({ name: z.string(), node: z.string(), reason: z.string() }),
+  request: z.object({ name: z.string(), run: z.number(), reason: z.string() }),
   reply: nothing,
   to: ['authority', 'supervisor'],
 })

@@ -64,7 +64,8 @@ class MemoryBucket implements Bucket {
     return this.#entries.get(key)
   }
 
-  async delete(key: string): Promise<void> {
+  async delete(key: string, revision?: number): Promise<void> {
+    if (revision !== undefined && this.#entries.get(key)?.revision !== revision) return
     this.#write({ key, value: undefined, revision: ++this.#revision })
     this.#entries.delete(key)
   }

@@ -53,7 +53,7 @@ class NatsBucket implements Bucket {
     try {
       return await this.#kv.put(key, value, { previousSeq: revision })
     } catch (error) {
-      if (error instanceof JetStreamApiError && error.code === wrongRevision) return undefined
+      if (isWrongRevision(error)) return undefined
       throw unreachable(error)
     }
   }
@@ -65,8 +65,12 @@ class NatsBucket implements Bucket {
       : undefined
   }
 
-  async delete(key: string): Promise<void> {
-    await reachable(() => this.#kv.delete(key))
+  async delete(key: string, revision?: number): Promise<void> {
+    try {
+      await reachable(() => this.#kv.delete(key, revision === undefined ? {} : { previousSeq: revision }))
+    } catch (error) {
+      if (!isWrongRevision(error instanceof ClawmeshError ? error.cause : error)) throw error
+    }
   }
 
   /**
@@ -131,6 +135,8 @@ class NatsBucket implements Bucket {
     }
   }
 }
+
+const isWrongRevision = (error: unknown) => error instanceof JetStreamApiError && error.code === wrongRevision
 
 interface Watch {
   /** All that stood in the bucket at the start has been passed on. */

@@ -35,7 +35,8 @@ export interface Bucket {
   /** Writes only if the key's latest revision is `revision` (0: the key must not exist); otherwise resolves to undefined. */
   swap(key: string, value: Uint8Array, revision: number): Promise<number | undefined>
   get(key: string): Promise<Entry | undefined>
-  delete(key: string): Promise<void>
+  /** Deletes whatever is there or, with a revision, only what is the key's latest one; otherwise does nothing. */
+  delete(key: string, revision?: number): Promise<void>
   /** Calls back for every key that exists, then for every change; resolves when the first part is done. */
   watch(changed: (entry: Entry) => void): Promise<Subscription>
 }

@@ -261,7 +261,7 @@ describe('a message that is not what it says', () => {
   })
 
   it('role-escalation: a worker has an actor started', async () => {
-    const request = { definition: 'till', as: 'planted', args: undefined, supervisor: 'nobody' }
+    const request = { definition: 'till', as: 'planted', args: undefined, supervisor: { name: 'nobody', run: 1 } }
     await refusedTo(() =>
       traitor.send(victim.self, { call: 41 }, [nodeActorName('victim'), StartActor.name, '', request]),
     )
