@@ -14,7 +14,7 @@ import { debate } from '../nodes/agents/debate/debate.js'
 import { debater } from '../nodes/agents/debate/debater.js'
 import type { DebateSpec } from '../nodes/agents/debate/rules.js'
 import { answerKey } from '../nodes/agents/debate/tally.js'
-import { serveModel } from '../nodes/serve.js'
+import { serveModel } from '../nodes/process/serve.js'
 import { actions } from '../sandbox/tools/actions.js'
 import type { Report } from './figure.js'
 

@@ -1,8 +1,8 @@
 /** A model as an actor: what others send to a node that serves one. */
 
 import { z } from 'zod'
+import { nothing } from '../mesh/actor/message.js'
 import { actor, message, on } from '../mesh/index.js'
-import { nothing } from '../mesh/message.js'
 import { type Backend, generateEventSchema, generateRequestSchema, modelInfoSchema } from './backend.js'
 
 export const Generate = message('inference.generate', {

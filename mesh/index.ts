@@ -9,10 +9,10 @@
  *     console.log(await ref.ask(Greet, 'Ada'))
  *     await mesh.close()
  */
-export { type ActorDefinition, actor, type CallOptions, type Context, on, type Self } from './actor.js'
+export { type ActorDefinition, actor, type CallOptions, type Context, on, type Self } from './actor/actor.js'
+export { type Message, message, nothing, type StreamMessage } from './actor/message.js'
+export { ActorRef } from './actor/ref.js'
+export { type Child, type SuperviseOptions, type Supervisor, supervise } from './actor/supervisor.js'
 export type { NodeInfo } from './directory.js'
 export { localMesh } from './local.js'
-export { type Message, message, nothing, type StreamMessage } from './message.js'
 export { type JoinOptions, joinMesh, MeshNode, type SpawnOptions } from './node.js'
-export { ActorRef } from './ref.js'
-export { type Child, type SuperviseOptions, type Supervisor, supervise } from './supervisor.js'

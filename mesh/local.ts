@@ -1,7 +1,7 @@
 /** A whole mesh in one process: sealed, supervised and audited like any other, without a broker. */
 
 import { roles } from '../policies/roles.js'
-import type { ActorDefinition } from './actor.js'
+import type { ActorDefinition } from './actor/actor.js'
 import { joinMesh, type MeshNode } from './node.js'
 import { type Authority, createAuthority } from './seal/authority.js'
 import { enrol } from './seal/credentials.js'

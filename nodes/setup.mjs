@@ -31,28 +31,29 @@ lockSetup(join(root, '.setup.lock'))
 if (!installed()) {
   say('Installing dependencies (about 450 MB on disk, once) …')
   // `npm ci` runs our install script too, which compiles the sandbox launcher.
-  run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], noCuda)
+  run('Installed the dependencies', 'npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], noCuda)
   writeFileSync(stamp, wanted)
 }
-run(process.execPath, [join(root, 'sandbox', 'launcher', 'build.mjs')])
-run(process.execPath, [join(modules, 'typescript', 'bin', 'tsc'), '-p', root])
+run('Built the sandbox launcher', process.execPath, [join(root, 'sandbox', 'launcher', 'build.mjs')])
+run('Compiled clawmesh', process.execPath, [join(modules, 'typescript', 'bin', 'tsc'), '-p', root])
 
 function installed() {
   return existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted
 }
 
-function run(command, args, more = {}) {
+/** `done` is said of what took its time. */
+function run(done, command, args, more = {}) {
   const started = Date.now()
   // Output goes to stderr: the last line of stdout belongs to the command that follows.
-  const done = spawnSync(command, args, {
+  const ended = spawnSync(command, args, {
     cwd: root,
     stdio: ['ignore', 2, 2],
     env: { ...process.env, ...trust, ...more },
   })
-  if (done.error) fail(`Could not run ${command}: ${done.error.message}`)
-  if (done.status !== 0) fail(`${command} ${args.join(' ')} ended with status ${done.status ?? done.signal}.`)
+  if (ended.error) fail(`Could not run ${command}: ${ended.error.message}`)
+  if (ended.status !== 0) fail(`${command} ${args.join(' ')} ended with status ${ended.status ?? ended.signal}.`)
   const seconds = Math.round((Date.now() - started) / 1000)
-  if (seconds >= 3) say(`… done in ${seconds} s`)
+  if (seconds >= 3) say(`${done} in ${seconds} s.`)
 }
 
 /** Waits for another setup in this folder; one that died is not waited for. */

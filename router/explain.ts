@@ -2,9 +2,9 @@
 import { decideRoute, type RouteDecision, type RouterRules } from '../policies/router.js'
 import type { Category, Label } from '../policies/router-label.js'
 import { classify, type Finding } from './classify.js'
-import { redact } from './redact.js'
+import { redact } from './pseudonym/redact.js'
+import { Vault } from './pseudonym/vault.js'
 import { settingsOf } from './settings.js'
-import { Vault } from './vault.js'
 import { lastAtMost } from './view/view.js'
 
 export interface Explanation {

@@ -6,7 +6,7 @@ import { ClawmeshError } from '../policies/errors.js'
 import { atLeast, type Category, type Label, type Sensitivity } from '../policies/router-label.js'
 import type { RouterAudit } from './audit.js'
 import { joinSensitivity } from './label.js'
-import { Vault } from './vault.js'
+import { Vault } from './pseudonym/vault.js'
 
 export interface Lowering {
   readonly to: Label

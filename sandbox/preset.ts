@@ -1,9 +1,16 @@
-/** The profiles that come with clawmesh, by name, and any other by its file. */
+/** Policies as files: those that come with clawmesh, by name, and any other by its path. */
 import { readdir, readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { installation } from '../mesh/installation.js'
 import { ClawmeshError } from '../policies/errors.js'
 import { type Profile, parseProfile } from '../policies/profile.js'
+
+export interface PolicyFile {
+  /** As it was asked for. */
+  name: string
+  path: string
+  text: string
+}
 
 const folder = join(installation, 'policies', 'presets')
 
@@ -15,18 +22,24 @@ export async function presetNames(): Promise<string[]> {
 }
 
 /**
- * @param named a preset's name, or a path to a YAML file (with a slash or ending in .yaml or .yml)
- * @throws ClawmeshError POLICY_INVALID where there is none, or it does not hold
+ * @param named a preset's name, or a path to a YAML file
+ * @throws ClawmeshError POLICY_INVALID where there is none, or it does not hold: before anything is started by it
  */
-export async function loadProfile(named: string): Promise<Profile> {
-  const isPath = named.includes('/') || /\.ya?ml$/.test(named)
-  const file = isPath ? named : join(folder, `${named}.yaml`)
-  const text = await readFile(file, 'utf8').catch(async (cause: NodeJS.ErrnoException) => {
-    const known = await presetNames()
-    throw new ClawmeshError('POLICY_INVALID', `The policy '${named}' cannot be read: ${cause.code ?? cause.message}.`, {
-      hint: `Name a YAML file, or a preset: ${known.join(', ')}.`,
+export async function readPolicy(named: string): Promise<PolicyFile> {
+  const presets = await presetNames()
+  const path = presets.includes(named) ? join(folder, `${named}.yaml`) : named
+  const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    throw new ClawmeshError('POLICY_INVALID', `The policy ${named} cannot be read: ${cause.code ?? cause.message}.`, {
+      hint: `Give the path of a policy file, or the name of a preset: ${presets.join(', ')}.`,
       cause,
     })
   })
-  return parseProfile(text, isPath ? named : `${named}.yaml`)
+  parseProfile(text, named)
+  return { name: named, path, text }
+}
+
+/** What a policy grants; throws as `readPolicy` does. */
+export async function loadProfile(named: string): Promise<Profile> {
+  const { name, text } = await readPolicy(named)
+  return parseProfile(text, name)
 }

@@ -4,8 +4,8 @@
  */
 import type { Addresses } from '../../mesh/address.js'
 import type { BrokerAccounts } from '../../mesh/broker/accounts.js'
+import { Refusals } from '../../mesh/calls/refusals.js'
 import type { MeshNode } from '../../mesh/index.js'
-import { Refusals } from '../../mesh/refusals.js'
 import type { Authority } from '../../mesh/seal/authority.js'
 import { holderOf } from '../../mesh/seal/certificate.js'
 import { type Asked, type Grant, readQuestion, type Wish } from '../../mesh/seal/enrolment.js'

@@ -22,10 +22,17 @@ function hintOf({ code, hint }: ClawmeshError): string {
     : 'Look at the logs in the data folder (nodes/NAME/node.log), and start again.'
 }
 
+/** In a clone there is no program "clawmesh": commands are named as whoever typed this one through npm must type them. */
+export function asTyped(text: string): string {
+  return readConfig().typedIn === undefined
+    ? text
+    : text.replace(/(`|See )clawmesh (?=[a-zC])/g, '$1npm run clawmesh -- ')
+}
+
 /** Says what happened and what to do; returns the exit status. A stack trace is shown only for what should not happen, and only on demand. */
 export function explain(thrown: unknown): number {
   const error = ClawmeshError.from(thrown)
-  process.stderr.write(printable(`clawmesh: ${error.message}\n  ${hintOf(error)}\n`))
+  process.stderr.write(printable(asTyped(`clawmesh: ${error.message}\n  ${hintOf(error)}\n`)))
   if (error.code === 'INTERNAL' && readConfig().debug && thrown instanceof Error)
     process.stderr.write(`${thrown.stack}\n`)
   return error.exitStatus

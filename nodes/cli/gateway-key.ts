@@ -1,17 +1,17 @@
 /** `clawmesh gateway key …`: who may use the gateway of the mesh in this data folder. */
+
 import { existsSync } from 'node:fs'
-import { resolve } from 'node:path'
 import { ClawmeshError } from '../../policies/errors.js'
-import { readConfig } from '../config.js'
 import { ApiKeys } from '../gateway/keys.js'
 import { type GatewayRole, gatewayRoles } from '../gateway/route.js'
 import { type Command, type Option, text, type Values } from './command.js'
 import { readDuration } from './duration.js'
+import { dataFolder, dataOption, jsonOption } from './options.js'
 import { progress } from './terminal.js'
 
 const shared: Record<'data' | 'json', Option> = {
-  data: { type: 'string', value: 'DIR', help: 'the data folder of the mesh' },
-  json: { type: 'boolean', help: 'print one JSON object' },
+  data: dataOption,
+  json: jsonOption,
 }
 
 export const gatewayKeyAdd: Command = {
@@ -70,7 +70,7 @@ const dateOf = (time: number | undefined) => (time === undefined ? null : new Da
 const until = (expires: string | null) => (expires === null ? 'until it is removed' : `until ${expires}`)
 
 function keysOf(values: Values): ApiKeys {
-  const data = resolve(text(values, 'data') ?? readConfig().data)
+  const data = dataFolder(values)
   if (existsSync(data)) return new ApiKeys(data)
   throw new ClawmeshError('USAGE', `There is no mesh in ${data}.`, {
     hint: 'Start one with `clawmesh up`, or name its data folder with --data.',

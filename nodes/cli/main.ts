@@ -6,25 +6,25 @@ import { parseArgs } from 'node:util'
 import { installation } from '../../mesh/installation.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { readConfig } from '../config.js'
-import { auditVerify } from './audit.js'
-import { auditExport } from './audit-export.js'
-import { auditKey } from './audit-key.js'
-import { auditQuery, auditTail } from './audit-show.js'
+import { auditExport } from './audit/export.js'
+import { auditKey } from './audit/key.js'
+import { auditQuery, auditTail } from './audit/show.js'
+import { auditVerify } from './audit/verify.js'
 import { type Command, parseConfig } from './command.js'
-import { debateCommand } from './debate.js'
-import { explain, failureOf } from './failure.js'
+import { asTyped, explain, failureOf } from './failure.js'
 import { gatewayKeyAdd, gatewayKeyList, gatewayKeyRemove } from './gateway-key.js'
-import { invite } from './invite.js'
-import { join as joinCommand } from './join.js'
+import { debateCommand } from './job/debate.js'
+import { run } from './job/run.js'
+import { start } from './job/start.js'
+import { tasksCancel, tasksList, tasksSettle, tasksShow } from './job/tasks.js'
+import { invite } from './mesh/invite.js'
+import { join as joinCommand } from './mesh/join.js'
+import { nodes } from './mesh/nodes.js'
+import { revoke } from './mesh/revoke.js'
+import { up } from './mesh/up.js'
 import { modelsList, modelsPull, modelsRemove, modelsVerify } from './models.js'
-import { nodes } from './nodes.js'
 import { policyExplain, policyTest } from './policy.js'
-import { revoke } from './revoke.js'
 import { route } from './route.js'
-import { run } from './run.js'
-import { start } from './start.js'
-import { tasksCancel, tasksList, tasksSettle, tasksShow } from './tasks.js'
-import { up } from './up.js'
 
 const commands: Command[] = [
   start,
@@ -68,16 +68,16 @@ process.stdout.write('', () => process.exit(status))
 
 async function main(args: string[]): Promise<number> {
   const [first = 'help'] = args
-  if (first === 'help' || first === '--help' || first === '-h') return print(overview())
+  if (first === 'help' || first === '--help' || first === '-h') return print(asTyped(overview()))
   if (first === '--version') return print(version())
   const command = commands.find(({ name }) => args.slice(0, name.split(' ').length).join(' ') === name)
   if (!command) {
-    throw new ClawmeshError('USAGE', `There is no command "${first}".`, {
-      hint: `Commands: ${commands.map(({ name }) => name).join(', ')}. See clawmesh help.`,
-    })
+    const family = commands.filter(({ name }) => name.startsWith(`${first} `))
+    if (family.length > 0 && args.includes('--help')) return print(asTyped(overview(family)))
+    throw noCommand(args, family)
   }
   const rest = args.slice(command.name.split(' ').length)
-  if (rest.includes('--help') || rest.includes('-h')) return print(helpOf(command))
+  if (rest.includes('--help') || rest.includes('-h')) return print(asTyped(helpOf(command)))
   const { values, positionals } = parse(command, rest)
   for (const [option, value] of Object.entries(values)) {
     if (value === '') throw new ClawmeshError('USAGE', `--${option} is empty.`, { hint: seeHelp(command) })
@@ -94,30 +94,54 @@ async function main(args: string[]): Promise<number> {
   return command.run(request, values)
 }
 
+/** The first word of a family of commands ("tasks") asks which there are. */
+function noCommand([first = '', second]: string[], family: Command[]): ClawmeshError {
+  if (family.length === 0) {
+    const names = [...new Set(commands.map(({ name }) => name.split(' ')[0]))]
+    return new ClawmeshError('USAGE', `There is no command "${first}".`, {
+      hint: `Commands: ${names.join(', ')}. See clawmesh help.`,
+    })
+  }
+  const what = second === undefined ? `"${first}" is several commands.` : `There is no command "${first} ${second}".`
+  return new ClawmeshError('USAGE', what, { hint: `One of: ${family.map(({ name }) => name).join(', ')}.` })
+}
+
 function parse(command: Command, args: string[]) {
   try {
     return parseArgs({ args, options: parseConfig(command.options), allowPositionals: true, strict: true })
   } catch (cause) {
-    throw new ClawmeshError('USAGE', cause instanceof Error ? cause.message : String(cause), {
-      hint: seeHelp(command),
-      cause,
-    })
+    throw new ClawmeshError('USAGE', misuse(command, cause), { hint: seeHelp(command), cause })
   }
+}
+
+/** What is wrong with the options, in our words: Node's speak of positional arguments. */
+function misuse({ name, options }: Command, cause: unknown): string {
+  const { code, message } = cause as NodeJS.ErrnoException
+  const option = /'(?:-\w, )?(--?[\w-]+)/.exec(message)?.[1]
+  if (code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION' && option !== undefined) {
+    const known = Object.keys(options).map((known) => `--${known}`)
+    return `clawmesh ${name} has no option ${option}; it has ${known.join(', ') || 'none'}.`
+  }
+  if (code === 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE' && option !== undefined) {
+    const { value } = options[option.replace(/^-+/, '')] ?? {}
+    return value === undefined ? `${option} takes no value.` : `${option} needs a value: ${option} ${value}.`
+  }
+  return message
 }
 
 function seeHelp({ name }: Command): string {
   return `See clawmesh ${name} --help.`
 }
 
-function overview(): string {
-  const width = Math.max(...commands.map(({ name }) => name.length))
-  const lines = commands.map(({ name, help }) => `  ${name.padEnd(width)}  ${help}`)
+function overview(listed = commands): string {
+  const width = Math.max(...listed.map(({ name }) => name.length))
+  const lines = listed.map(({ name, help }) => `  ${name.padEnd(width)}  ${help}`)
   return [
     'clawmesh: a distributed, actor-based agent mesh',
     '',
     ...lines,
     '',
-    'clawmesh COMMAND --help says more.',
+    '`clawmesh COMMAND --help` says more.',
   ].join('\n')
 }
 

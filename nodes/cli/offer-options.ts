@@ -1,8 +1,8 @@
 /** The options by which a person says what this machine offers: the same for the first machine of a mesh and for each that joins. */
 import { resolve } from 'node:path'
-import type { Offer } from '../offer.js'
+import type { Offer } from '../member/offer.js'
 import { type Command, text, type Values } from './command.js'
-import { modelOption } from './model-option.js'
+import { modelOption } from './options.js'
 
 export const offerOptions: Command['options'] = {
   name: { type: 'string', value: 'NAME', help: "this machine's name in the mesh (default: its host name)" },

@@ -1,4 +1,5 @@
 /** `clawmesh policy test` and `clawmesh policy explain`: what a policy answers, all that its truth table names or one access, and why. */
+
 import { existsSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { isWithin } from '../../policies/coverage.js'
@@ -8,9 +9,10 @@ import { explain } from '../../policies/explain.js'
 import type { Access, AccessKind } from '../../policies/profile.js'
 import { runTable } from '../../policies/table.js'
 import { findPlace, presetNames } from '../../sandbox/index.js'
-import { readPolicy } from '../policy-file.js'
+import { readPolicy } from '../../sandbox/preset.js'
 import { checkWorkspace } from '../workspace.js'
 import { type Command, text } from './command.js'
+import { jsonOption } from './options.js'
 import { printable } from './printable.js'
 
 const kinds: readonly AccessKind[] = ['read', 'write', 'execute']
@@ -56,7 +58,7 @@ export const policyExplain: Command = {
   options: {
     policy: { type: 'string', value: 'FILE|PRESET', help: 'the policy (default: ask-first)' },
     workspace: { type: 'string', value: 'DIR', help: 'the workspace (default: this folder)' },
-    json: { type: 'boolean', help: 'print one JSON object' },
+    json: jsonOption,
   },
   takes: 'access',
   run: async (given, values) => {

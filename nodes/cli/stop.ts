@@ -14,6 +14,13 @@ export function stopOnSignal(): AbortController {
   return stop
 }
 
+/** The same for a command that prints as long as somebody reads. */
+export function stopWhenUnread(): AbortSignal {
+  const stop = stopOnSignal()
+  process.stdout.on('error', () => stop.abort())
+  return stop.signal
+}
+
 /** Resolves when it is time to end; rejects if that is for something that went wrong. */
 export async function untilStopped({ signal }: AbortController): Promise<void> {
   if (!signal.aborted)

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { installation } from '../../mesh/installation.js'
-import { kinds } from '../../mesh/letter.js'
+import { kinds } from '../../mesh/post/letter.js'
 import { errorCodes, outcomes } from '../../policies/errors.js'
 
 const page = readFileSync(join(installation, 'docs', 'messages.md'), 'utf8')

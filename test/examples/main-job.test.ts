@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { installation } from '../../mesh/installation.js'
-import type { Summary } from '../../nodes/cli/report.js'
+import type { Summary } from '../../nodes/cli/job/report.js'
 import { runCommand } from '../kit/command.js'
 import { ledgerTruth } from './ledger-truth.js'
 

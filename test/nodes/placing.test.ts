@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Backend } from '../../inference/backend.js'
-import { chooseNode, offerOf, offersOf } from '../../nodes/placing.js'
+import { chooseNode, offerOf, offersOf } from '../../nodes/process/placing.js'
 
 const backend = (decode: number): Backend => ({
   model: { name: 'm', digest: null, backend: 'onnx', context: 512, purpose: '', limits: '' },

@@ -6,7 +6,7 @@ import type { AuditEvent } from '../../mesh/audit/event.js'
 import { installation } from '../../mesh/installation.js'
 import { parseRouterRules, type RouterRules } from '../../policies/router.js'
 import type { RouterAudit } from '../../router/audit.js'
-import { Egress } from '../../router/egress.js'
+import { Egress } from '../../router/egress/egress.js'
 import { Router } from '../../router/router.js'
 import { type Cloud, openCloud } from './cloud.js'
 

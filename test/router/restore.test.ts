@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { classify } from '../../router/classify.js'
-import { redact } from '../../router/redact.js'
-import { Restorer, restore } from '../../router/restore.js'
-import { Vault } from '../../router/vault.js'
+import { redact } from '../../router/pseudonym/redact.js'
+import { Restorer, restore } from '../../router/pseudonym/restore.js'
+import { Vault } from '../../router/pseudonym/vault.js'
 import { testSettings } from './score.js'
 
 const kinds = ['email', 'phone', 'iban']

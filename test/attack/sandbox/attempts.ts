@@ -1,11 +1,11 @@
-/** All attempts of test/attack/sandbox, compiled into one program. */
+/** All that is in attempts/, compiled into one program. */
 import { execFile } from 'node:child_process'
 import { readdir, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
 import { installation } from '../../../mesh/installation.js'
 
-const sources = join(installation, 'test', 'attack', 'sandbox')
+const sources = join(installation, 'test', 'attack', 'sandbox', 'attempts')
 
 export async function attemptNames(): Promise<string[]> {
   return (await readdir(sources)).filter((name) => name.endsWith('.c')).map((name) => basename(name, '.c'))

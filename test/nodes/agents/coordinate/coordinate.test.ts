@@ -6,7 +6,7 @@ import { agent } from '../../../../nodes/agents/agent/agent.js'
 import { RunTask } from '../../../../nodes/agents/agent/event.js'
 import { assign } from '../../../../nodes/agents/coordinate/assign.js'
 import { type Coordination, coordinate, mapFiles, planSchema } from '../../../../nodes/agents/coordinate/coordinate.js'
-import { serveModel } from '../../../../nodes/serve.js'
+import { serveModel } from '../../../../nodes/process/serve.js'
 import { ClawmeshError } from '../../../../policies/errors.js'
 import { call, type Rule, RuleBackend } from '../../../kit/rules.js'
 

@@ -9,7 +9,7 @@ import { type Ballot, CastBallot } from '../../../../nodes/agents/debate/ballot.
 import { debate } from '../../../../nodes/agents/debate/debate.js'
 import { debater } from '../../../../nodes/agents/debate/debater.js'
 import { servedModels } from '../../../../nodes/agents/model.js'
-import { serveModel } from '../../../../nodes/serve.js'
+import { serveModel } from '../../../../nodes/process/serve.js'
 import { type Rule, RuleBackend } from '../../../kit/rules.js'
 
 const json = (answer: unknown, confidence = 0.6) => JSON.stringify({ answer, confidence, reason: 'because' })

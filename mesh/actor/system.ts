@@ -1,0 +1,48 @@
+/** The actor that every node runs about itself: others ask it to start and stop actors there. */
+import { z } from 'zod'
+import type { MeshNode } from '../node.js'
+import { type ActorDefinition, actor, on } from './actor.js'
+import { message, nothing } from './message.js'
+
+export const StartActor = message('node.start-actor', {
+  request: z.object({
+    definition: z.string(),
+    as: z.string(),
+    args: z.unknown(),
+    supervisor: z.object({ name: z.string(), run: z.number() }),
+  }),
+  reply: nothing,
+  from: ['authority', 'supervisor'],
+})
+
+export const StopActor = message('node.stop-actor', {
+  request: z.object({ name: z.string() }),
+  reply: nothing,
+  from: ['authority', 'supervisor'],
+})
+
+/** To a supervisor: a run of one of its children crashed; `run` is what the order to start it said. */
+export const ActorDown = message('node.actor-down', {
+  request: z.object({ name: z.string(), run: z.number(), reason: z.string() }),
+  reply: nothing,
+  to: ['authority', 'supervisor'],
+})
+
+export const nodeActorName = (node: string) => `node/${node}`
+
+export function nodeActor(node: MeshNode): ActorDefinition {
+  return actor(
+    'node',
+    () => [
+      on(StartActor, async ({ definition, as, args, supervisor }) => {
+        await node.spawnHosted(definition, { as, args, supervisor })
+        return null
+      }),
+      on(StopActor, async ({ name }) => {
+        await node.stop(name)
+        return null
+      }),
+    ],
+    { args: z.unknown(), concurrency: 8 },
+  )
+}

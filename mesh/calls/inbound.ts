@@ -1,0 +1,272 @@
+/**
+ * The second half of the receive order, again one function: decide → record → mailbox. Then the handler runs, and its answer, stream or failure
+ * goes back to the caller.
+ */
+import { decideSender, type Principal } from '../../policies/decide.js'
+import { ClawmeshError } from '../../policies/errors.js'
+import type { Context, Handler } from '../actor/actor.js'
+import type { Cell, Work } from '../actor/cell.js'
+import { isStream } from '../actor/message.js'
+import type { Kind, Letter } from '../post/letter.js'
+import { errorBody } from '../post/post.js'
+import { type Peer, principalOf } from '../seal/incarnation.js'
+import type { Deadlines, Expiring } from './deadlines.js'
+
+export interface InboundOptions {
+  cell(name: string): Cell | undefined
+  send(peer: Peer, kind: Kind, call: number, deadline: number, body: unknown): void
+  /** A message was refused; for a tell nobody else will say so. */
+  refused(error: ClawmeshError, peer: Peer): void
+  crashed(cell: Cell, error: unknown): void
+  deadlines: Deadlines
+  now(): number
+}
+
+export class Inbound {
+  readonly #options: InboundOptions
+  /** Requests at work or waiting, by the id of the caller's run and the number of the call. */
+  readonly #requests = new Map<string, Map<number, Request>>()
+
+  constructor(options: InboundOptions) {
+    this.#options = options
+  }
+
+  receive(letter: Letter): void {
+    const { peer, kind, call, body } = letter
+    if (kind !== 'cancel' && kind !== 'credit') return this.#admit(letter)
+    const request = this.#requests.get(peer.id)?.get(call)
+    if (kind === 'credit') request?.grant(body)
+    else request?.breakOff(new ClawmeshError('CANCELLED', 'The caller gave up.'))
+  }
+
+  /** The callers on that node are gone: nobody waits for what is being done for them. */
+  lose(peer: Peer): void {
+    const reason = new ClawmeshError('CANCELLED', 'The node of the caller was lost.')
+    for (const request of this.#requests.get(peer.id)?.values() ?? []) request.breakOff(reason)
+  }
+
+  /** Callers elsewhere take the same loss for their answer: what is done for them would be done for nobody. */
+  disconnected(self: Peer): void {
+    const reason = new ClawmeshError('UNREACHABLE', 'The connection to the mesh was lost during the work.')
+    for (const [caller, requests] of this.#requests)
+      if (caller !== self.id) for (const request of requests.values()) request.breakOff(reason)
+  }
+
+  #admit(letter: Letter): void {
+    const { body } = letter
+    if (!isRequest(body)) return this.#fail(letter, new ClawmeshError('MESSAGE_INVALID', 'The request cannot be read.'))
+    const [target, name, trace, content, window] = body
+    const cell = this.#options.cell(target)
+    if (!cell) {
+      return this.#fail(letter, moved(target))
+    }
+    const handler = cell.handler(name)
+    const expected = letter.kind === 'open'
+    if (!handler || isStream(handler.message) !== expected) {
+      return this.#fail(letter, new ClawmeshError('UNKNOWN_MESSAGE', `Actor "${target}" does not answer ${name}.`))
+    }
+    const sender = principalOf(letter.peer)
+    const decision = decideSender(sender, name, handler.message.from)
+    if (decision.effect === 'deny') {
+      return this.#fail(letter, new ClawmeshError('DENIED', decision.reason))
+    }
+    const request = new Request(letter, cell, handler, sender, trace, content, Number(window) || 0)
+    if (letter.kind !== 'tell') this.#register(request)
+    if (cell.mailbox.offer(() => this.#handle(request))) return
+    this.#forget(request)
+    this.#fail(
+      letter,
+      new ClawmeshError('MAILBOX_FULL', `Actor "${target}" has ${cell.mailbox.depth} messages waiting.`, {
+        hint: 'Send more slowly.',
+      }),
+    )
+  }
+
+  /** Answers at once where the handler does; a promise only where there is something to wait for. */
+  #handle(request: Request): void | Promise<void> {
+    const { letter, cell, handler } = request
+    if (cell.ended) {
+      // It was still waiting: nothing was begun, so the caller may ask again where the actor is started next.
+      this.#forget(request)
+      return this.#fail(letter, moved(cell.name))
+    }
+    cell.work.add(request)
+    this.#options.deadlines.add(request, letter.deadline - this.#options.now())
+    try {
+      request.throwIfBroken()
+      const result = handler.handle(request.content, request)
+      if (isStream(handler.message))
+        return this.#settle(request, this.#stream(request, result as AsyncIterable<unknown>))
+      if (result instanceof Promise)
+        return this.#settle(
+          request,
+          result.then((body) => this.#reply(request, body)),
+        )
+      this.#reply(request, result)
+    } catch (error) {
+      this.#settleFailure(request, error)
+    }
+    this.#finish(request)
+  }
+
+  async #settle(request: Request, work: Promise<void>): Promise<void> {
+    try {
+      await work
+    } catch (error) {
+      this.#settleFailure(request, error)
+    } finally {
+      this.#finish(request)
+    }
+  }
+
+  #finish(request: Request): void {
+    this.#options.deadlines.remove(request)
+    request.cell.work.delete(request)
+    this.#forget(request)
+  }
+
+  #register(request: Request): void {
+    const { peer, call } = request.letter
+    const requests = this.#requests.get(peer.id)
+    if (requests) requests.set(call, request)
+    else this.#requests.set(peer.id, new Map([[call, request]]))
+  }
+
+  #forget({ letter: { peer, call } }: Request): void {
+    const requests = this.#requests.get(peer.id)
+    requests?.delete(call)
+    if (requests?.size === 0) this.#requests.delete(peer.id)
+  }
+
+  #reply(request: Request, body: unknown): void {
+    // Work that was broken off has no result, whatever it returns.
+    request.throwIfBroken()
+    this.#answer(request.letter, 'reply', body)
+  }
+
+  async #stream(request: Request, items: AsyncIterable<unknown>): Promise<void> {
+    // Numbered: a wire that loses or swaps items must not go unnoticed.
+    let number = 0
+    for await (const item of items) {
+      await request.useCredit()
+      this.#answer(request.letter, 'item', [number, item ?? null])
+      number += 1
+    }
+    this.#answer(request.letter, 'end', [number])
+  }
+
+  #settleFailure({ letter, cell, broken }: Request, error: unknown): void {
+    if (error instanceof ClawmeshError) return this.#fail(letter, error)
+    // Libraries reject with errors of their own when their signal is aborted: that is the cancellation, not a crash.
+    if (broken) return this.#fail(letter, broken)
+    this.#options.crashed(cell, error)
+    const reason = error instanceof Error ? error.message : String(error)
+    this.#fail(letter, new ClawmeshError('ACTOR_CRASHED', `Actor "${cell.name}" crashed: ${reason}`, { cause: error }))
+  }
+
+  #answer(letter: Letter, kind: Kind, body: unknown): void {
+    if (letter.kind !== 'tell') this.#options.send(letter.peer, kind, letter.call, letter.deadline, body ?? null)
+  }
+
+  #fail(letter: Letter, error: ClawmeshError): void {
+    if (letter.kind === 'tell' || error.code === 'DENIED') this.#options.refused(error, letter.peer)
+    try {
+      this.#answer(letter, 'error', errorBody(error))
+    } catch {
+      // There is no way to the caller: its deadline tells it.
+    }
+  }
+}
+
+/** A request from its arrival to its answer, and what its handler knows of it. */
+class Request implements Context, Work, Expiring {
+  readonly letter: Letter
+  readonly cell: Cell
+  readonly handler: Handler
+  readonly sender: Principal
+  readonly trace: string
+  readonly content: unknown
+  slot = 0
+  /** Why nobody waits for it any more. */
+  broken: ClawmeshError | undefined
+  #credit: number
+  #abort: AbortController | undefined
+  /** Wakes a stream that waits for credit. */
+  #more: () => void = () => undefined
+
+  constructor(
+    letter: Letter,
+    cell: Cell,
+    handler: Handler,
+    sender: Principal,
+    trace: string,
+    content: unknown,
+    credit: number,
+  ) {
+    this.letter = letter
+    this.cell = cell
+    this.handler = handler
+    this.sender = sender
+    this.trace = trace
+    this.content = content
+    this.#credit = credit
+  }
+
+  get deadline(): number {
+    return this.letter.deadline
+  }
+
+  /** Made when a handler first looks at it: most never do. */
+  get signal(): AbortSignal {
+    if (!this.#abort) {
+      this.#abort = new AbortController()
+      if (this.broken) this.#abort.abort(this.broken)
+    }
+    return this.#abort.signal
+  }
+
+  breakOff(reason: ClawmeshError): void {
+    if (this.broken) return
+    this.broken = reason
+    this.#abort?.abort(reason)
+    this.#more()
+  }
+
+  expire(): void {
+    const { cell, handler } = this
+    this.breakOff(new ClawmeshError('DEADLINE', `Actor "${cell.name}" did not finish ${handler.message.name} in time.`))
+  }
+
+  throwIfBroken(): void {
+    if (this.broken) throw this.broken
+  }
+
+  grant(amount: unknown): void {
+    if (typeof amount !== 'number' || amount <= 0) return
+    this.#credit += amount
+    this.#more()
+  }
+
+  /** Takes one item's credit, after the reader has asked for more if there is none. Throws if nobody reads any more. */
+  async useCredit(): Promise<void> {
+    while (this.#credit <= 0 && !this.broken) {
+      await new Promise<void>((resolve) => {
+        this.#more = resolve
+      })
+    }
+    this.throwIfBroken()
+    this.#credit -= 1
+  }
+}
+
+/** `[actor, message, trace, content]`, and for a stream how many items may be sent unasked. */
+type RequestBody = [string, string, string, unknown, unknown?]
+
+function isRequest(body: unknown): body is RequestBody {
+  if (!Array.isArray(body) || body.length < 4) return false
+  const [target, name, trace]: unknown[] = body
+  return typeof target === 'string' && typeof name === 'string' && typeof trace === 'string'
+}
+
+const moved = (actor: string) =>
+  new ClawmeshError('ACTOR_MOVED', `Actor "${actor}" does not run on this node (any more).`)

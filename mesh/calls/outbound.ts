@@ -1,0 +1,327 @@
+/** Calls that this node's actors make: one number and one map entry a call, whatever comes back. */
+import { z } from 'zod'
+import { decideReceiver } from '../../policies/decide.js'
+import { ClawmeshError, type ErrorCode, errorCodes } from '../../policies/errors.js'
+import { type CallOptions, parse } from '../actor/actor.js'
+import type { Message, StreamMessage } from '../actor/message.js'
+import type { Caller } from '../actor/ref.js'
+import type { Kind, Letter } from '../post/letter.js'
+import { type Peer, principalOf } from '../seal/incarnation.js'
+import { Arrivals } from './arrivals.js'
+import type { Deadlines, Expiring } from './deadlines.js'
+
+export const defaultTimeoutMs = 10_000
+
+/** How many stream items may be on their way unread. */
+export const creditWindow = 64
+
+/** How long a call waits for an actor that is nowhere to be found: long enough for a restart on another node. */
+const appearanceMs = 6000
+
+const lookAgainMs = 50
+
+/** What a call's answers go to. */
+interface Sink {
+  receive(kind: Kind, body: unknown): void
+  fail(error: ClawmeshError): void
+}
+
+export interface OutboundOptions {
+  /** Where an actor runs, as far as is known now. */
+  find(target: string): Peer | undefined
+  /** The same, after waiting for it to appear. */
+  await(target: string, withinMs: number): Promise<Peer | undefined>
+  send(peer: Peer, kind: Kind, call: number, deadline: number, body: unknown): void
+  /** A node answers a call that was made to another one. */
+  notAsked(peer: Peer): void
+  deadlines: Deadlines
+  now(): number
+}
+
+const errorSchema = z.tuple([
+  z.string(),
+  z.string(),
+  z.string(),
+  z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
+])
+
+export class Outbound implements Caller {
+  readonly #options: OutboundOptions
+  readonly #calls = new Map<number, Call>()
+  readonly #books: Books = {
+    ended: (call) => {
+      this.#options.deadlines.remove(call)
+      this.#calls.delete(call.number)
+    },
+    cancel: ({ peer, number, deadline }) => this.#cancel(peer, number, deadline),
+  }
+  #number = 0
+
+  constructor(options: OutboundOptions) {
+    this.#options = options
+  }
+
+  async ask(target: string, message: Message, request: unknown, options: CallOptions): Promise<unknown> {
+    const deadline = this.#deadline(options)
+    const body = await this.#whereverItIs(target, message, deadline, options.signal, (peer) => {
+      return new Promise<unknown>((resolve, reject) => {
+        this.#open(peer, 'ask', [target, message.name, options.trace ?? '', request], deadline, options.signal, {
+          receive: (kind, answer) => {
+            if (kind === 'reply') resolve(answer)
+          },
+          fail: reject,
+        })
+      })
+    })
+    return parse(message.reply, body, `the reply to ${message.name}`)
+  }
+
+  async tell(target: string, message: Message, request: unknown, options: CallOptions): Promise<void> {
+    const deadline = this.#deadline(options)
+    const peer = await this.#locate(target, message, deadline, options.signal)
+    this.#options.send(peer, 'tell', 0, deadline, [target, message.name, options.trace ?? '', request])
+  }
+
+  async *stream(
+    target: string,
+    message: StreamMessage,
+    request: unknown,
+    options: CallOptions,
+  ): AsyncIterable<unknown> {
+    const deadline = this.#deadline(options)
+    const body = [target, message.name, options.trace ?? '', request, creditWindow]
+    const stream = await this.#whereverItIs(target, message, deadline, options.signal, async (peer) => {
+      const arrivals = new Arrivals()
+      const call = this.#open(peer, 'open', body, deadline, options.signal, arrivals)
+      await arrivals.first
+      return { peer, call, arrivals }
+    })
+    const { peer, call, arrivals } = stream
+    let read = 0
+    try {
+      for await (const item of arrivals) {
+        yield parse(message.item, item, `an item of ${message.name}`)
+        read += 1
+        if (read % (creditWindow / 2) === 0) this.#options.send(peer, 'credit', call.number, deadline, creditWindow / 2)
+      }
+    } finally {
+      call.cancel()
+    }
+  }
+
+  /** An answer arrived. It counts only from the node that was asked; one that came too late is nobody's fault. */
+  receive({ peer, kind, call: number, body }: Letter): void {
+    const call = this.#calls.get(number)
+    if (!call) return
+    if (call.peer.id !== peer.id) return this.#options.notAsked(peer)
+    if (kind === 'error') call.fail(errorOf(body))
+    else call.receive(kind, body)
+  }
+
+  /** Nothing more will come from this node, or what was sent to it may never have reached it. */
+  lose(peer: Peer): void {
+    for (const call of this.#calls.values()) {
+      if (call.peer.id === peer.id) {
+        call.fail(
+          new ClawmeshError(
+            'UNREACHABLE',
+            `Node "${peer.certificate.name}" was lost, or cut off, before it answered.`,
+            {
+              hint: 'Whether the work was done is not known. Ask again if doing it twice does no harm.',
+            },
+          ),
+        )
+      }
+    }
+  }
+
+  /** What was on its way when the connection broke may or may not have arrived; nobody else will say. */
+  disconnected(self: Peer): void {
+    for (const call of this.#calls.values()) {
+      if (call.peer.id === self.id) continue
+      this.#cancel(call.peer, call.number, this.#options.now() + defaultTimeoutMs)
+      call.fail(
+        new ClawmeshError('UNREACHABLE', 'The connection to the mesh was lost before the answer came.', {
+          hint: 'Whether the work was done is not known. Ask again if doing it twice does no harm.',
+        }),
+      )
+    }
+  }
+
+  close(): void {
+    for (const call of this.#calls.values()) call.fail(new ClawmeshError('CANCELLED', 'This node is leaving the mesh.'))
+  }
+
+  /** Registers a call and sends it. */
+  #open(
+    peer: Peer,
+    kind: 'ask' | 'open',
+    body: unknown[],
+    deadline: number,
+    signal: AbortSignal | undefined,
+    sink: Sink,
+  ): Call {
+    const { deadlines, now, send } = this.#options
+    this.#number = (this.#number % 0xffff_ffff) + 1
+    const call = new Call(peer, this.#number, deadline, String(body[1]), signal, sink, this.#books)
+    this.#calls.set(call.number, call)
+    deadlines.add(call, deadline - now())
+    try {
+      send(peer, kind, call.number, deadline, body)
+    } catch (error) {
+      call.fail(ClawmeshError.from(error))
+    }
+    return call
+  }
+
+  #cancel(peer: Peer, number: number, deadline: number): void {
+    try {
+      this.#options.send(peer, 'cancel', number, deadline, null)
+    } catch {
+      // Too much waits for the broker: the deadline ends the work instead.
+    }
+  }
+
+  #deadline({ deadline, timeoutMs }: CallOptions): number {
+    const now = this.#options.now()
+    if (timeoutMs === undefined) return deadline ?? now + defaultTimeoutMs
+    return Math.min(deadline ?? Number.POSITIVE_INFINITY, now + timeoutMs)
+  }
+
+  /**
+   * Calls an actor where the directory says it is. If it has just gone from there, the call was not begun, so it may be made again at its new place.
+   */
+  async #whereverItIs<T>(
+    target: string,
+    message: Message | StreamMessage,
+    deadline: number,
+    signal: AbortSignal | undefined,
+    call: (peer: Peer) => Promise<T>,
+  ): Promise<T> {
+    const until = Math.min(deadline, this.#options.now() + appearanceMs)
+    for (;;) {
+      try {
+        return await call(await this.#locate(target, message, deadline, signal))
+      } catch (error) {
+        const hasMoved = error instanceof ClawmeshError && error.code === 'ACTOR_MOVED'
+        if (!hasMoved) throw error
+        if (this.#options.now() + lookAgainMs > until) throw unreachable(target)
+        await new Promise((resolve) => setTimeout(resolve, lookAgainMs))
+      }
+    }
+  }
+
+  async #locate(
+    target: string,
+    message: Message | StreamMessage,
+    deadline: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Peer> {
+    if (signal?.aborted) throw cancelled(signal)
+    const left = deadline - this.#options.now()
+    if (left <= 0) throw new ClawmeshError('DEADLINE', `There was no time left to call "${target}".`)
+    const peer = this.#options.find(target) ?? (await this.#options.await(target, Math.min(left, appearanceMs)))
+    if (signal?.aborted) throw cancelled(signal)
+    if (!peer) throw unreachable(target)
+    const decision = decideReceiver(principalOf(peer), message.name, message.to)
+    if (decision.effect === 'deny') throw new ClawmeshError('DENIED', decision.reason)
+    return peer
+  }
+}
+
+/** What a call has its node do. */
+interface Books {
+  ended(call: Call): void
+  /** Tells the other side that nobody waits. */
+  cancel(call: Call): void
+}
+
+/** A call on its way. Whatever ends it first (answer, error, deadline, abort) takes it off the books, so nothing can settle it twice. */
+class Call implements Expiring {
+  readonly peer: Peer
+  readonly number: number
+  readonly deadline: number
+  slot = 0
+  readonly #message: string
+  readonly #signal: AbortSignal | undefined
+  readonly #sink: Sink
+  readonly #books: Books
+  readonly #onAbort: (() => void) | undefined
+  #hasEnded = false
+
+  constructor(
+    peer: Peer,
+    number: number,
+    deadline: number,
+    message: string,
+    signal: AbortSignal | undefined,
+    sink: Sink,
+    books: Books,
+  ) {
+    this.peer = peer
+    this.number = number
+    this.deadline = deadline
+    this.#message = message
+    this.#signal = signal
+    this.#sink = sink
+    this.#books = books
+    if (!signal) return
+    this.#onAbort = () => this.#giveUp(cancelled(signal))
+    signal.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  receive(kind: Kind, body: unknown): void {
+    if (kind === 'reply' || kind === 'end') this.#end()
+    this.#sink.receive(kind, body)
+  }
+
+  fail(error: ClawmeshError): void {
+    this.#end()
+    this.#sink.fail(error)
+  }
+
+  /** Nobody wants the answer any more. */
+  cancel(): void {
+    if (this.#end()) this.#books.cancel(this)
+  }
+
+  expire(): void {
+    this.#giveUp(
+      new ClawmeshError('DEADLINE', `Node "${this.peer.certificate.name}" did not answer ${this.#message} in time.`),
+    )
+  }
+
+  #giveUp(error: ClawmeshError): void {
+    this.cancel()
+    this.#sink.fail(error)
+  }
+
+  /** False if it had ended before. */
+  #end(): boolean {
+    if (this.#hasEnded) return false
+    this.#hasEnded = true
+    this.#books.ended(this)
+    if (this.#onAbort) this.#signal?.removeEventListener('abort', this.#onAbort)
+    return true
+  }
+}
+
+function unreachable(target: string): ClawmeshError {
+  return new ClawmeshError('UNREACHABLE', `No node in the mesh runs an actor named "${target}".`, {
+    hint: 'If its node was lost, its supervisor starts it elsewhere; try again in a moment.',
+  })
+}
+
+function cancelled(signal: AbortSignal | undefined): ClawmeshError {
+  if (signal?.reason instanceof ClawmeshError) return signal.reason
+  return new ClawmeshError('CANCELLED', 'The call was cancelled.', { cause: signal?.reason })
+}
+
+function errorOf(body: unknown): ClawmeshError {
+  const parsed = errorSchema.safeParse(body)
+  if (!parsed.success) return new ClawmeshError('INTERNAL', 'A node answered with an error that cannot be read.')
+  const [code, message, hint, data] = parsed.data
+  return new ClawmeshError(isErrorCode(code) ? code : 'INTERNAL', message, { hint, data })
+}
+
+const isErrorCode = (code: string): code is ErrorCode => code in errorCodes

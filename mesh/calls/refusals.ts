@@ -1,0 +1,39 @@
+import type { ErrorCode } from '../../policies/errors.js'
+
+const mostReasons = 100
+
+/**
+ * Counts what was not let in, and writes it down once a second at most for each reason: a flood of forgeries must not become a flood of
+ * audit events, and none of them goes unmentioned.
+ */
+export class Refusals {
+  readonly #write: (facts: Record<string, unknown>) => Promise<void>
+  readonly #folded = new Map<string, { facts: Record<string, unknown>; count: number }>()
+  /** Refused for reasons beyond the first hundred of this second. */
+  #others = 0
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(write: (facts: Record<string, unknown>) => Promise<void>) {
+    this.#write = write
+  }
+
+  count(code: ErrorCode, reason: string, node: string | undefined): void {
+    const key = `${code} ${reason} ${node}`
+    const known = this.#folded.get(key)
+    if (known) known.count += 1
+    else if (this.#folded.size < mostReasons)
+      this.#folded.set(key, { facts: { code, reason, node: node ?? null }, count: 1 })
+    else this.#others += 1
+    this.#timer ??= setTimeout(() => this.flush(), 1000)
+  }
+
+  flush(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    if (this.#others > 0)
+      this.#folded.set('others', { facts: { code: null, reason: 'other reasons', node: null }, count: this.#others })
+    this.#others = 0
+    for (const { facts, count } of this.#folded.values()) void this.#write({ ...facts, count }).catch(() => undefined)
+    this.#folded.clear()
+  }
+}

@@ -1,0 +1,64 @@
+/**
+ * One message between two runs: what it is, which call it belongs to, until when it counts, and its body.
+ *
+ *     [length of what follows, 4 bytes][kind, 1 byte][call, 4 bytes][deadline, 8 bytes][body, msgpack]        numbers little-endian
+ *
+ * Letters that are written in the same instant are sealed together, one behind the other.
+ */
+import { ClawmeshError } from '../../policies/errors.js'
+import { decode, pack } from '../codec.js'
+import type { Peer } from '../seal/incarnation.js'
+
+export const kinds = ['tell', 'ask', 'open', 'reply', 'error', 'item', 'end', 'credit', 'cancel'] as const
+export type Kind = (typeof kinds)[number]
+
+export interface Letter {
+  readonly peer: Peer
+  readonly kind: Kind
+  /** Joins a call with its answers; numbered by the caller, 0 for a tell. */
+  readonly call: number
+  /** Milliseconds since 1970. */
+  readonly deadline: number
+  readonly body: unknown
+}
+
+/** The largest letter; NATS refuses more than 1 MiB by default. */
+export const maxLetterBytes = 900 * 1024
+
+const lengthBytes = 4
+const headLength = lengthBytes + 13
+
+/** Throws MESSAGE_INVALID for a body that is too large. */
+export function encodeLetter(kind: Kind, call: number, deadline: number, body: unknown): Uint8Array {
+  const packed = pack(body)
+  if (packed.length > maxLetterBytes) {
+    throw new ClawmeshError(
+      'MESSAGE_INVALID',
+      `A message of ${packed.length} bytes is too large; the limit is ${maxLetterBytes}.`,
+      { hint: 'Send it as a stream of smaller items.' },
+    )
+  }
+  const plain = new Uint8Array(headLength + packed.length)
+  const view = new DataView(plain.buffer)
+  view.setUint32(0, plain.length - lengthBytes, true)
+  plain[4] = kinds.indexOf(kind)
+  view.setUint32(5, call, true)
+  view.setFloat64(9, deadline, true)
+  plain.set(packed, headLength)
+  return plain
+}
+
+/** Reads letters one after the other. Throws MESSAGE_INVALID at the first that is none. */
+export function* decodeLetters(peer: Peer, bytes: Uint8Array): Iterable<Letter> {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  let at = 0
+  while (at < bytes.length) {
+    const end = at + lengthBytes + (at + lengthBytes <= bytes.length ? view.getUint32(at, true) : 0)
+    const kind = kinds[bytes[at + 4] ?? -1]
+    if (kind === undefined || end <= at + headLength || end > bytes.length)
+      throw new ClawmeshError('MESSAGE_INVALID', 'A message arrived that is no letter.')
+    const [call, deadline] = [view.getUint32(at + 5, true), view.getFloat64(at + 9, true)]
+    yield { peer, kind, call, deadline, body: decode(bytes.subarray(at + headLength, end)) }
+    at = end
+  }
+}

@@ -1,0 +1,24 @@
+/** `clawmesh audit key`: the one thing that whoever verifies an export must know, and must have from somebody they trust. */
+
+import { existsSync } from 'node:fs'
+import { openAuthority } from '../../../mesh/seal/authority.js'
+import { hex } from '../../../mesh/seal/keys.js'
+import { ClawmeshError } from '../../../policies/errors.js'
+import { dataPaths } from '../../data-folder.js'
+import type { Command } from '../command.js'
+import { dataFolder } from '../options.js'
+
+export const auditKey: Command = {
+  name: 'audit key',
+  usage: '[--data DIR]',
+  help: "Prints the root's public key: what `clawmesh audit verify --export` needs.",
+  options: { data: { type: 'string', value: 'DIR', help: 'the data folder of the mesh' } },
+  run: async (_, values) => {
+    const path = dataFolder(values)
+    const { authority } = dataPaths(path)
+    if (!existsSync(authority))
+      throw new ClawmeshError('USAGE', `There is no mesh in ${path}.`, { hint: 'Name its data folder with --data.' })
+    process.stdout.write(`${hex(openAuthority(authority, Date.now()).root.publicKey)}\n`)
+    return 0
+  },
+}

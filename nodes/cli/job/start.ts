@@ -1,0 +1,284 @@
+/** `clawmesh start`: a mesh on this machine that does a job: the person's own request, or the example ledger. */
+
+import { readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { createInterface } from 'node:readline/promises'
+import { supervise } from '../../../mesh/index.js'
+import { installation } from '../../../mesh/installation.js'
+import { ClawmeshError } from '../../../policies/errors.js'
+import { readPolicy } from '../../../sandbox/preset.js'
+import { askedOf, type Job, type JobResult, runJob, takeUp } from '../../agents/job.js'
+import { planRequest } from '../../agents/plan.js'
+import { offeredTools } from '../../agents/tools.js'
+import { readConfig } from '../../config.js'
+import { openDataFolder, openFreeDataFolder } from '../../data-folder.js'
+import { planInference } from '../../process/plan.js'
+import { type Site, startSite } from '../../site.js'
+import type { AuditTrail } from '../../trail.js'
+import { checkApart, checkWorkspace, listFiles } from '../../workspace.js'
+import { type Command, text, type Values } from '../command.js'
+import { explain } from '../failure.js'
+import { modelOption } from '../options.js'
+import { stopOnSignal } from '../stop.js'
+import { approver, isTerminal, progress } from '../terminal.js'
+import { introduceModels, passNotesOn } from './introduce.js'
+import { type Outcome, printAnswer, printTrail, summarise } from './report.js'
+
+const workers = ['worker-1', 'worker-2', 'worker-3']
+const drainWithinMs = 20_000
+/** On a full disk nothing more can be recorded: what waits for it waits in vain. */
+const drainFullDiskMs = 2000
+const example = join(installation, 'examples', 'ledger')
+
+export const start: Command = {
+  name: 'start',
+  usage: '["REQUEST"] [--workspace DIR] [options]',
+  help: 'Starts a mesh on this machine (broker, supervisor, three workers with sandboxes, a model) and does the request; without one, the example ledger.',
+  options: {
+    workspace: {
+      type: 'string',
+      value: 'DIR',
+      help: 'the folder that the request is about (default: this folder)',
+    },
+    policy: {
+      type: 'string',
+      value: 'FILE|PRESET',
+      help: 'what actions may do: ask-first (default), read-only-research, code-workspace, none, or a file',
+    },
+    once: {
+      type: 'boolean',
+      help: 'end after the example job; without it the mesh stays and takes requests. With a request of your own it always ends',
+    },
+    json: { type: 'boolean', help: 'print one JSON object as the last line' },
+    data: {
+      type: 'string',
+      value: 'DIR',
+      help: 'where the mesh keeps its keys and its audit trail (default: ~/.local/share/clawmesh/mesh, or the next free one)',
+    },
+    port: { type: 'string', value: 'N', help: 'the port of the broker (default: any free one)' },
+    model: modelOption,
+  },
+  takes: 'request',
+  run: startMesh,
+}
+
+async function startMesh(own: string | undefined, values: Values): Promise<number> {
+  const began = performance.now()
+  const startedAt = Date.now()
+  const given = text(values, 'workspace')
+  const workspace = resolve(given ?? (own === undefined ? join(example, 'workspace') : '.'))
+  checkWorkspace(workspace)
+  const files = () => listFiles(workspace)
+  const stays = !values['once'] && own === undefined
+  const request = own ?? (given === undefined ? exampleRequest() : undefined)
+  if (request !== undefined) planRequest(request, files)
+  else if (!stays || !isTerminal) throw noRequest(given)
+  const policy = await readPolicy(text(values, 'policy') ?? 'ask-first')
+  const port = readPort(text(values, 'port'))
+  const config = readConfig()
+  const data = text(values, 'data')
+  checkApart(workspace, resolve(data ?? config.data))
+  const folder = data === undefined ? openFreeDataFolder(config.data) : openDataFolder(resolve(data))
+  if (data === undefined && folder.path !== config.data)
+    progress(`${config.data} belongs to a mesh that is running: this one has its own keys and trail in ${folder.path}`)
+
+  const stop = stopOnSignal()
+  const causeOf = (error: unknown) => (stop.signal.aborted ? stop.signal.reason : (folder.full() ?? error))
+  const unwatch = folder.watch((error) => stop.abort(error))
+  try {
+    const inference = planInference(text(values, 'model'), config.modelUrl)
+    const sandbox = { workspace, policy: policy.text, policyName: policy.name }
+    const site = await startSite({
+      config,
+      folder,
+      port,
+      nodes: [
+        ...workers.map((name) => ({ name, roles: ['worker', 'sandbox'] as const, plan: { sandbox } })),
+        { name: 'model-1', roles: ['inference'] as const, plan: { inference } },
+      ],
+      progress,
+      onFailure: (error) => stop.abort(error),
+      signal: stop.signal,
+    }).catch((error: unknown) => {
+      throw causeOf(error)
+    })
+    return await runOn(site, {
+      request,
+      workspace,
+      policy: policy.text,
+      files,
+      stop: stop.signal,
+      began,
+      startedAt,
+      stays,
+      json: values['json'] === true,
+      causeOf,
+    })
+  } finally {
+    unwatch()
+    folder.release()
+  }
+}
+
+interface Run {
+  /** Undefined: the person is asked for it. */
+  request: string | undefined
+  workspace: string
+  /** Its text. */
+  policy: string
+  files: () => string[]
+  stop: AbortSignal
+  /** On the clock that measures. */
+  began: number
+  /** On the clock that dates. */
+  startedAt: number
+  stays: boolean
+  json: boolean
+  /** What lies behind an error: the stop that was asked for, a disk that is full, or the error itself. */
+  causeOf(error: unknown): unknown
+}
+
+async function runOn(site: Site, run: Run): Promise<number> {
+  const results: JobResult[] = []
+  let failure: unknown
+  try {
+    await unlessDiskFull(work(site, run, results), run.stop)
+  } catch (error) {
+    failure = run.causeOf(error)
+  }
+  progress('draining')
+  const trail = await closeInTime(site, isDiskFull(failure) ? drainFullDiskMs : drainWithinMs).catch(
+    (error: unknown) => {
+      failure ??= run.causeOf(error)
+    },
+  )
+  if (!trail) throw failure
+  const error = failure ?? shortcomingOf(trail) ?? results.find((result) => result.error)?.error
+  const { began, startedAt } = run
+  const wallMs = performance.now() - began
+  const outcome: Outcome = { results, trail, error, broker: site.broker.binary, began: startedAt, wallMs }
+  if (run.json) process.stdout.write(`${JSON.stringify(summarise(outcome))}\n`)
+  else printTrail(outcome)
+  return error === undefined ? 0 : explain(error)
+}
+
+const isDiskFull = (error: unknown) => error instanceof ClawmeshError && error.code === 'DISK_FULL'
+
+/** Work that needs the disk waits for it to take what it is given; nobody waits for that work. */
+async function unlessDiskFull(work: Promise<void>, stop: AbortSignal): Promise<void> {
+  const full = new Promise<never>((_, reject) => {
+    const rejectIfFull = () => isDiskFull(stop.reason) && reject(stop.reason)
+    stop.addEventListener('abort', rejectIfFull, { once: true })
+    rejectIfFull()
+  })
+  await Promise.race([work, full])
+}
+
+function shortcomingOf({ verdict }: AuditTrail): ClawmeshError | undefined {
+  const [first] = verdict.faults
+  if (verdict.ok) return undefined
+  return new ClawmeshError('AUDIT_BROKEN', `The audit trail is broken: ${first?.place}: ${first?.what}.`, {
+    hint: "`clawmesh audit verify` names every place. The nodes' own chain files still hold what only the broker lost: restore its store from a backup, or keep this folder as it is and go on in another one with --data.",
+  })
+}
+
+/** A broker that no longer answers must not hold up the end. What is left when this process ends ends with it. */
+async function closeInTime(site: Site, withinMs: number): Promise<AuditTrail> {
+  const late = new ClawmeshError('BROKER_UNAVAILABLE', `The mesh did not drain within ${withinMs / 1000} s.`, {
+    hint: 'Nothing recorded is lost: the next start sends what the audit stream lacks.',
+  })
+  let timer: NodeJS.Timeout | undefined
+  const limit = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(late), withinMs)
+  })
+  return Promise.race([site.close(), limit]).finally(() => clearTimeout(timer))
+}
+
+async function work(site: Site, run: Run, results: JobResult[]): Promise<void> {
+  progress(`${site.node.nodes().length} nodes are up`)
+  passNotesOn(site.node, progress)
+  await introduceModels(site.node, progress)
+  await site.node.spawn(approver)
+  const supervisor = await supervise(site.node, {
+    name: 'supervisor',
+    children: workers.map((name) => ({ name, definition: 'worker', prefers: name })),
+    onRestart: (child, node, reason) => progress(`${child} goes on on ${node}: ${reason}`),
+    onGiveUp: (_, error) => progress(error.message),
+  })
+  try {
+    const job = { files: run.files, workers, signal: run.stop, progress }
+    if (run.request !== undefined) {
+      const { request, workspace } = run
+      const task = await takeUp(site.tasks, askedOf(request, workspace, run.files, run.policy), progress)
+      const result = await runJob(site.node, task, { ...job, request })
+      results.push(result)
+      // What came of a job that was cut short is no answer: why it was is what to say.
+      run.stop.throwIfAborted()
+      if (!run.json) printAnswer(result)
+    }
+    if (run.stays) await stay(site, job, results, run)
+  } catch (error) {
+    // Ctrl-C is how a mesh that stays is meant to end, and nothing has failed then.
+    if (!(run.stays && error === run.stop.reason && isCancelled(error))) throw error
+  } finally {
+    await supervisor.stop().catch(() => undefined)
+  }
+}
+
+const isCancelled = (error: unknown) => error instanceof ClawmeshError && error.code === 'CANCELLED'
+
+/** Takes further requests at a terminal, and otherwise waits for the signal to stop. */
+async function stay(site: Site, job: Omit<Job, 'request'>, results: JobResult[], run: Run): Promise<void> {
+  progress('The mesh stays up. Type a request, or `exit`. Ctrl-C drains and ends it.')
+  if (!process.stdin.isTTY) {
+    await new Promise<void>((resolve) =>
+      run.stop.aborted ? resolve() : run.stop.addEventListener('abort', () => resolve(), { once: true }),
+    )
+    run.stop.throwIfAborted()
+  }
+  while (!run.stop.aborted) {
+    const terminal = createInterface({ input: process.stdin, output: process.stderr })
+    terminal.on('SIGINT', () => process.emit('SIGINT'))
+    const typed = await terminal.question('clawmesh> ', { signal: run.stop }).catch(() => undefined)
+    terminal.close()
+    run.stop.throwIfAborted()
+    if (typed === undefined) return
+    const request = typed.trim()
+    if (request === 'exit' || request === 'quit') return
+    if (/^(y|yes|n|no)$/i.test(request))
+      progress('nothing is held now: an action that is not answered in time is refused')
+    else if (request === 'help')
+      progress(offeredTools.map(({ name, description }) => `${name}: ${description}`).join('\n  '))
+    else if (request !== '') await answer(site, { ...job, request }, run, results)
+  }
+}
+
+/** A request that cannot be done is said to be so, and the next one is taken. */
+async function answer(site: Site, job: Job, run: Run, results: JobResult[]): Promise<void> {
+  try {
+    const task = await takeUp(site.tasks, askedOf(job.request, run.workspace, run.files, run.policy), progress)
+    const result = await runJob(site.node, task, job)
+    results.push(result)
+    printAnswer(result)
+  } catch (error) {
+    job.signal.throwIfAborted()
+    explain(error)
+  }
+}
+
+const exampleRequest = () => readFileSync(join(example, 'request.txt'), 'utf8').trim()
+
+function noRequest(workspace: string | undefined): ClawmeshError {
+  return new ClawmeshError('USAGE', `Nothing is asked of the workspace ${workspace}.`, {
+    hint: `Say what to do, for example: npm start -- "how many lines has notes.txt" --workspace ${workspace}. The example job has a workspace of its own.`,
+  })
+}
+
+function readPort(given: string | undefined): number {
+  if (given === undefined) return 0
+  const port = Number(given)
+  if (Number.isInteger(port) && port > 0 && port < 65536) return port
+  throw new ClawmeshError('USAGE', `"${given}" is no port.`, {
+    hint: 'Give a number from 1 to 65535, or leave --port out.',
+  })
+}

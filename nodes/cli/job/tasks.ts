@@ -1,0 +1,159 @@
+/** `clawmesh tasks …`: what was asked, how far it came, and the word of a person where nobody else can know. */
+
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
+import type { TaskInfo } from '../../../mesh/task/task.js'
+import { openTasks, type Tasks } from '../../../mesh/task/tasks.js'
+import { ClawmeshError } from '../../../policies/errors.js'
+import { openLiveGround } from '../../authority/live.js'
+import { readConfig } from '../../config.js'
+import { dataPaths, openDataFolder } from '../../data-folder.js'
+import { openGround } from '../../ground.js'
+import { type Command, text, type Values } from '../command.js'
+import { dataOption, jsonOption } from '../options.js'
+import { printable } from '../printable.js'
+import { progress } from '../terminal.js'
+
+const person = 'a person at the command line'
+
+const common: Command['options'] = {
+  data: dataOption,
+  json: jsonOption,
+}
+
+export const tasksList: Command = {
+  name: 'tasks list',
+  usage: '[--json]',
+  help: 'Lists the tasks of a mesh that runs here, or that does not: when each began, how far it came, how it ended.',
+  options: common,
+  run: (_, values) =>
+    withTasks(values, async (tasks) => {
+      const all = await tasks.list()
+      print(values, { tasks: all }, all.map(line).join('\n') || 'There are no tasks.')
+    }),
+}
+
+export const tasksShow: Command = {
+  name: 'tasks show',
+  usage: 'ID [--json]',
+  help: 'Shows one task: what was asked, each step and its state, the outcome.',
+  options: common,
+  takes: 'id of a task',
+  run: (id, values) =>
+    withTasks(values, async (tasks) => {
+      const task = await find(tasks, id)
+      const steps = task.steps.map(({ name, state }) => `  ${state.padEnd(8)}  ${name}`)
+      const outcome = task.outcome === undefined ? [] : [`  outcome: ${JSON.stringify(task.outcome)}`]
+      print(values, { task }, [line(task), `  asked: ${JSON.stringify(task.facts)}`, ...steps, ...outcome].join('\n'))
+    }),
+}
+
+export const tasksSettle: Command = {
+  name: 'tasks settle',
+  usage: 'ID --step NAME --as done|again [--result JSON]',
+  help: 'Says what became of a step in doubt, after you have looked: it was done, with this result, or it is to be done again.',
+  options: {
+    ...common,
+    step: { type: 'string', value: 'NAME', help: 'the step in doubt' },
+    as: { type: 'string', value: 'done|again', help: 'what became of it' },
+    result: { type: 'string', value: 'JSON', help: 'what it would have given (default: null)' },
+  },
+  takes: 'id of a task',
+  run: (id, values) =>
+    withTasks(values, async (tasks) => {
+      const { id: found } = await find(tasks, id)
+      const step = text(values, 'step')
+      const verdict = readVerdict(values)
+      if (step === undefined)
+        throw new ClawmeshError('USAGE', '--step is missing.', { hint: 'tasks show ID names them.' })
+      const task = await tasks.resume(found)
+      await task.settle(step, verdict, person)
+      print(
+        values,
+        { id: found },
+        `Step "${step}" of task ${found} is settled. Ask for the same again, and the task goes on.`,
+      )
+    }),
+}
+
+export const tasksCancel: Command = {
+  name: 'tasks cancel',
+  usage: 'ID',
+  help: 'Ends a task that was cut off or is under way: it does not go on, and whoever does it now records nothing more.',
+  options: common,
+  takes: 'id of a task',
+  run: (id, values) =>
+    withTasks(values, async (tasks) => {
+      const { id: found } = await find(tasks, id)
+      const task = await tasks.resume(found)
+      await task.end({ ok: false, answer: `cancelled by ${person}` })
+      print(values, { id: found }, `Task ${found} is cancelled.`)
+    }),
+}
+
+/** On the broker of the mesh that runs there, or else on one that is started for it. */
+async function withTasks(values: Values, use: (tasks: Tasks) => Promise<void>): Promise<number> {
+  const config = readConfig()
+  const path = resolve(text(values, 'data') ?? config.data)
+  if (!existsSync(dataPaths(path).authority))
+    throw new ClawmeshError('USAGE', `There is no mesh in ${path}.`, { hint: 'Name its data folder with --data.' })
+  const live = await openLiveGround(path)
+  const folder = live ? undefined : openDataFolder(path)
+  try {
+    const ground = live ?? (folder && (await openGround({ config, folder, port: 0, progress })))
+    if (!ground) return 0
+    try {
+      const { transport, addresses, authority } = ground
+      if (!live) await transport.provideBuckets(addresses)
+      await use(await openTasks({ transport, addresses, key: authority.tasksKey, by: person }))
+      return 0
+    } finally {
+      await ground.close()
+    }
+  } finally {
+    folder?.release()
+  }
+}
+
+async function find(tasks: Tasks, id: string | undefined): Promise<TaskInfo> {
+  if (id === undefined)
+    throw new ClawmeshError('USAGE', 'Which task?', { hint: '`clawmesh tasks list` has their ids.' })
+  const found = (await tasks.list()).filter((task) => task.id.startsWith(id))
+  const [task, another] = found
+  if (task && !another) return task
+  throw new ClawmeshError('USAGE', `${another ? 'More than one task begins' : 'No task begins'} with "${id}".`, {
+    hint: '`clawmesh tasks list` has their ids.',
+  })
+}
+
+function readVerdict(values: Values): { done: unknown } | 'again' {
+  const said = text(values, 'as')
+  if (said === 'again') return 'again'
+  if (said !== 'done')
+    throw new ClawmeshError('USAGE', '--as must be done or again.', {
+      hint: 'Look at what the step should have done first.',
+    })
+  try {
+    return { done: JSON.parse(text(values, 'result') ?? 'null') as unknown }
+  } catch (cause) {
+    throw new ClawmeshError('USAGE', '--result is no JSON.', { hint: 'For example: --result \'"sent"\'', cause })
+  }
+}
+
+const line = ({ id, begunAt, state, steps, facts, outcome }: TaskInfo): string => {
+  const done = steps.filter((step) => step.state === 'done').length
+  return `${id}  ${new Date(begunAt).toISOString()}  ${endOf(state, outcome).padEnd(10)}  ${done} of ${steps.length} steps done  ${requestOf(facts)}`
+}
+
+/** As people say it: whether it ended well. */
+const endOf = (state: TaskInfo['state'], outcome: unknown): string => {
+  if (state !== 'ended' || typeof outcome !== 'object' || outcome === null || !('ok' in outcome)) return state
+  return outcome.ok === true ? 'done' : 'failed'
+}
+
+const requestOf = (facts: unknown): string =>
+  typeof facts === 'object' && facts !== null && 'request' in facts ? String(facts.request).slice(0, 60) : ''
+
+function print(values: Values, object: object, words: string): void {
+  process.stdout.write(values['json'] ? `${JSON.stringify({ ok: true, ...object })}\n` : `${printable(words)}\n`)
+}

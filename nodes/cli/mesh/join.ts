@@ -1,0 +1,103 @@
+/** `clawmesh join`: makes this machine a node of a mesh, and runs the node until a signal ends it. */
+import { existsSync } from 'node:fs'
+import { dirname, join as joinPath, resolve } from 'node:path'
+import { readCredentials } from '../../../mesh/seal/credentials.js'
+import { sameBytes } from '../../../mesh/seal/keys.js'
+import { ClawmeshError } from '../../../policies/errors.js'
+import { type Invitation, readInvitation } from '../../authority/invitation.js'
+import { readConfig } from '../../config.js'
+import { type DataFolder, openDataFolder } from '../../data-folder.js'
+import { enrolBy } from '../../member/enrol.js'
+import { nodeFiles } from '../../member/member.js'
+import { keepOffer, machineName, planOffer, recallOffer } from '../../member/offer.js'
+import { keepNode } from '../../process/keeper.js'
+import { planInference } from '../../process/plan.js'
+import { type Command, text, type Values } from '../command.js'
+import { givenOffer, offerOptions } from '../offer-options.js'
+import { stopOnSignal, untilStopped } from '../stop.js'
+import { progress } from '../terminal.js'
+
+export const join: Command = {
+  name: 'join',
+  usage: '[INVITATION] [options]',
+  help: 'Joins this machine to the mesh that the invitation comes from and runs its node until Ctrl-C. Without one it goes on as the node that it was made before.',
+  options: {
+    data: {
+      type: 'string',
+      value: 'DIR',
+      help: 'where the node keeps its keys (default: ~/.local/share/clawmesh/joined)',
+    },
+    ...offerOptions,
+  },
+  takes: 'invitation',
+  run: runJoin,
+}
+
+async function runJoin(given: string | undefined, values: Values): Promise<number> {
+  const config = readConfig()
+  const named = text(values, 'data')
+  const data = resolve(named ?? joinPath(dirname(config.data), 'joined'))
+  const invitation = given === undefined ? undefined : readInvitation(given, Date.now())
+  const folder = openDataFolder(data)
+  const stop = stopOnSignal()
+  const unwatch = folder.watch((error) => stop.abort(error))
+  try {
+    const offer = recallOffer(data, givenOffer(values))
+    const { roles, plan } = await planOffer(offer, data, planInference(offer.model, config.modelUrl))
+    const member = memberOf(folder)
+    const name = invitation
+      ? await enrolBy(fresh(invitation, folder, member), folder, { name: offer.name ?? machineName(), roles })
+      : member
+    if (name === undefined)
+      throw new ClawmeshError('USAGE', `This machine belongs to no mesh yet: there is no node in ${data}.`, {
+        hint: 'Type `clawmesh invite` where the mesh runs, and here `clawmesh join` with the string that it prints.',
+      })
+    keepOffer(data, offer)
+    const files = nodeFiles(folder, name)
+    const granted: readonly string[] = readCredentials(files.credentials, undefined).certificate.roles
+    const { sandbox, inference } = plan
+    const kept = await keepNode({
+      name,
+      plan: {
+        ...files,
+        ...(sandbox && granted.includes('sandbox') ? { sandbox } : {}),
+        ...(inference && granted.includes('inference') ? { inference } : {}),
+      },
+      logFolder: folder.node(name),
+      onRestart: (_, reason) => progress(`node ${name} ${reason}; it is started again`),
+      onGiveUp: (_, error) => stop.abort(error),
+    })
+    try {
+      progress(
+        `Joined as "${name}": ${granted.join(', ')}. After a reboot, \`clawmesh join${named === undefined ? '' : ` --data ${named}`}\` with no string is enough.`,
+      )
+      await untilStopped(stop)
+    } finally {
+      progress('draining')
+      await kept.stop()
+    }
+    return 0
+  } finally {
+    unwatch()
+    folder.release()
+  }
+}
+
+/** The node that this folder holds, if it has joined. */
+function memberOf(folder: DataFolder): string | undefined {
+  if (existsSync(folder.authority))
+    throw new ClawmeshError('USAGE', `${folder.path} holds a mesh of its own.`, {
+      hint: 'Name another folder with --data, or none.',
+    })
+  return folder.nodes().find((name) => existsSync(nodeFiles(folder, name).credentials))
+}
+
+/** Rejects if the folder holds a node already: its chain is written by one key for ever. */
+function fresh(invitation: Invitation, folder: DataFolder, member: string | undefined): Invitation {
+  if (member === undefined) return invitation
+  const { rootKey } = readCredentials(nodeFiles(folder, member).credentials, undefined)
+  const whose = sameBytes(rootKey, invitation.rootKey) ? 'that mesh already' : 'another mesh'
+  throw new ClawmeshError('USAGE', `${folder.path} is node "${member}" of ${whose}.`, {
+    hint: '`clawmesh join` with no string starts it. To join anew, name another folder with --data.',
+  })
+}

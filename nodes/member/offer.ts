@@ -1,0 +1,60 @@
+/** What a machine offers to a mesh, from what its person said; kept in its data folder, so that it offers the same after a reboot without being told again. */
+import { existsSync, readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { writeWhole } from '../../mesh/disk.js'
+import { ClawmeshError } from '../../policies/errors.js'
+import type { Role } from '../../policies/roles.js'
+import { readPolicy } from '../../sandbox/preset.js'
+import type { NodePlan } from '../process/plan.js'
+import { checkApart, checkWorkspace } from '../workspace.js'
+
+const offerSchema = z.object({
+  name: z.string().optional(),
+  /** A folder that actions may be about; without one the machine runs none. */
+  workspace: z.string().optional(),
+  policy: z.string(),
+  /** A model folder, or "shipped"; a model server of this machine, else the shipped one, if left out. */
+  model: z.string().optional(),
+})
+export type Offer = z.output<typeof offerSchema>
+
+const fileOf = (data: string) => join(data, 'offer.json')
+
+/** What is given now, and for the rest what was given last time. */
+export function recallOffer(data: string, given: Partial<Offer>): Offer {
+  const said = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
+  if (!existsSync(fileOf(data))) return { policy: 'ask-first', ...said }
+  try {
+    return { ...offerSchema.parse(JSON.parse(readFileSync(fileOf(data), 'utf8'))), ...said }
+  } catch (cause) {
+    throw new ClawmeshError('USAGE', `${fileOf(data)} cannot be read.`, {
+      hint: 'Remove it, and say what this machine offers once more.',
+      cause,
+    })
+  }
+}
+
+export const keepOffer = (data: string, offer: Offer): void => writeWhole(fileOf(data), JSON.stringify(offer, null, 2))
+
+/** The roles that the machine can fill with it, and what its node process is told. */
+export async function planOffer(
+  offer: Offer,
+  data: string,
+  inference: NonNullable<NodePlan['inference']>,
+): Promise<{ roles: Role[]; plan: Pick<NodePlan, 'sandbox' | 'inference'> }> {
+  const { workspace, policy } = offer
+  if (workspace === undefined) return { roles: ['worker', 'inference'], plan: { inference } }
+  checkWorkspace(workspace)
+  checkApart(workspace, data)
+  const { name, text } = await readPolicy(policy)
+  const sandbox = { workspace, policy: text, policyName: name }
+  return { roles: ['worker', 'inference', 'sandbox'], plan: { inference, sandbox } }
+}
+
+/** The machine's own name, as a node's. */
+export function machineName(): string {
+  const name = (hostname().split('.')[0] ?? '').toLowerCase().replaceAll(/[^a-z0-9-]+/g, '-')
+  return name.replace(/^-+/, '').slice(0, 63) || 'node'
+}

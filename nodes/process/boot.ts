@@ -1,0 +1,182 @@
+/**
+ * The program of a node process. Its parent tells it what to be over the pipe. SIGTERM has it drain and end; when the pipe closes the parent is dead, and
+ * with it the site: what has happened is on this disk, so it ends at once and is out of the way of the next run.
+ */
+
+import { setTimeout } from 'node:timers/promises'
+import type { Backend } from '../../inference/backend.js'
+import { thisHost } from '../../inference/hardware/host.js'
+import { readHardware } from '../../inference/hardware.js'
+import { inferenceName, inferenceService } from '../../inference/service.js'
+import { openChain } from '../../mesh/audit/chain.js'
+import { joinMesh, type MeshNode } from '../../mesh/index.js'
+import { readCertificate } from '../../mesh/seal/certificate.js'
+import { type Credentials, readCredentials } from '../../mesh/seal/credentials.js'
+import { connectNats, type NatsTransport } from '../../mesh/transport/nats.js'
+import { ClawmeshError } from '../../policies/errors.js'
+import { parseProfile } from '../../policies/profile.js'
+import { type Availability, sandboxAvailability } from '../../sandbox/availability.js'
+import { sandboxName, sandboxService } from '../../sandbox/service.js'
+import { debater } from '../agents/debate/debater.js'
+import { worker } from '../agents/worker.js'
+import { readConfig } from '../config.js'
+import { takeLock } from '../lock.mjs'
+import { log } from '../log.js'
+import { readAccess } from '../member/access.js'
+import { isDue, keepCertified, renewed } from '../member/certified.js'
+import { openModels } from './models.js'
+import { offerOf } from './placing.js'
+import { type NodePlan, type NodeReport, nodePlanSchema } from './plan.js'
+
+const drainWithinMs = 7000
+const aloneWithinMs = 5000
+
+interface Running {
+  node: MeshNode
+  backend: Backend | undefined
+}
+
+let running: Promise<Running> | undefined
+
+process.on('message', (message) => {
+  running ??= start(message)
+})
+process.on('disconnect', () => process.exit(1))
+// The parent may have died while this program was still being loaded.
+if (!process.connected) process.exit(1)
+process.on('SIGTERM', () => void end())
+process.on('uncaughtException', (error) => crash(error))
+process.on('unhandledRejection', (error) => crash(error))
+
+async function start(message: unknown): Promise<Running> {
+  try {
+    const started = await boot(nodePlanSchema.parse(message))
+    report({ type: 'ready' })
+    return started
+  } catch (error) {
+    const { code, message: text, hint } = ClawmeshError.from(error)
+    log.error({ code, hint }, text)
+    report({ type: 'failed', code, message: text, hint })
+    process.exit(1)
+  }
+}
+
+async function boot(plan: NodePlan): Promise<Running> {
+  await beAlone(`${plan.chain}.lock`)
+  const earlier = readCredentials(plan.credentials, undefined)
+  const { name, roles, holder } = earlier.certificate
+  const [transport, availability, models, hardware] = await Promise.all([
+    connectNats({ ...readAccess(plan.access), name: holder }),
+    plan.sandbox ? testSandbox() : undefined,
+    plan.inference ? openModels(plan.inference) : undefined,
+    readHardware({ ...thisHost, visibleGpus: readConfig().visibleGpus }),
+  ])
+  void transport.ended().then((reason) => reason && turnedAway(reason))
+  const credentials = isDue(earlier, Date.now()) ? await freshened(earlier, plan, transport) : earlier
+  const backend = models?.backend
+  const notes = models?.notes ?? []
+  if (availability && !availability.available)
+    notes.push(`no action can run here: ${availability.reason}. ${availability.hint}`)
+  for (const note of notes) log.warn(note)
+  // Both kinds of backend compute on this machine: servers elsewhere are refused when the backend is opened.
+  const advert = {
+    hardware,
+    sandbox: availability?.available ?? false,
+    model: backend?.model.name ?? null,
+    offers: backend ? [offerOf(backend)] : [],
+    zone: backend ? 'mesh' : null,
+    notes,
+  }
+  const hosts = (self: MeshNode) => (roles.includes('worker') ? [worker(self), debater(self)] : [])
+  const node = await joinMesh({ credentials, transport, chain: openChain(plan.chain), advert, hosts })
+  if (plan.sandbox && availability?.available) {
+    const profile = parseProfile(plan.sandbox.policy, plan.sandbox.policyName)
+    await node.note('policy.loaded', { name: plan.sandbox.policyName, text: plan.sandbox.policy })
+    await node.spawn(sandboxService(node, { workspace: plan.sandbox.workspace, profile }), { as: sandboxName(name) })
+  }
+  if (backend) {
+    await node.note('model.loaded', { ...backend.model })
+    await node.spawn(inferenceService(backend), { as: inferenceName(name) })
+  }
+  keepCertified(node, credentials, plan, transport, ({ code, message }) =>
+    log.warn({ code, message }, 'the certificate was not renewed; it is tried again'),
+  )
+  log.info({ name, roles }, 'joined the mesh')
+  return { node, backend }
+}
+
+/** A certificate that is still good will do if the authority is away. */
+async function freshened(credentials: Credentials, plan: NodePlan, transport: NatsTransport): Promise<Credentials> {
+  try {
+    return await renewed(credentials, plan, transport)
+  } catch (error) {
+    if (!ClawmeshError.from(error).retry) throw error
+    readCertificate(credentials.certificate.wire, credentials.rootKey, Date.now())
+    return credentials
+  }
+}
+
+/** The broker has ended this node's user: there is nothing left to do for it here, and nothing to come back to. */
+function turnedAway(reason: Error): void {
+  if (ending) return
+  log.fatal({ reason: reason.message }, 'the broker turned this node away')
+  const hint = 'If that is a mistake, join again by a new invitation.'
+  report({ type: 'failed', code: 'DENIED', message: 'The mesh turned this node away: it was revoked.', hint })
+  process.exit(1)
+}
+
+/** A self-test that was ended from outside says nothing of this machine, so it is made once more. One that cannot be made is not passed. */
+async function testSandbox(): Promise<Availability> {
+  const test = () =>
+    sandboxAvailability().catch((error: unknown): Availability => {
+      const { message, hint } = ClawmeshError.from(error)
+      return { available: false, reason: message, hint }
+    })
+  const first = await test()
+  return first.available ? first : test()
+}
+
+/** Two processes must never write one chain. A process of an earlier run may need a moment to see that its parent is gone. */
+async function beAlone(path: string): Promise<void> {
+  for (const until = performance.now() + aloneWithinMs; ; ) {
+    const lock = takeLock(path)
+    if ('release' in lock) {
+      process.on('exit', () => lock.release())
+      return
+    }
+    if (performance.now() > until) {
+      throw new ClawmeshError('DATA_IN_USE', `Process ${lock.holder} of an earlier run still holds ${path}.`, {
+        hint: 'End that process and start again.',
+      })
+    }
+    await setTimeout(50)
+  }
+}
+
+let ending: Promise<void> | undefined
+
+/** Drains once, however often and by whatever sign it is asked to. */
+function end(): Promise<void> {
+  ending ??= drain()
+  return ending
+}
+
+async function drain(): Promise<void> {
+  // A drain that hangs must not leave a process behind.
+  const giveUp = AbortSignal.timeout(drainWithinMs)
+  giveUp.addEventListener('abort', () => process.exit(1))
+  const started = await running
+  await started?.node.close()
+  await started?.backend?.dispose()
+  process.exit(0)
+}
+
+/** A node in an unknown state is worse than none: its parent starts it afresh. */
+function crash(error: unknown): void {
+  log.fatal({ error }, 'this node crashed')
+  process.exit(70)
+}
+
+function report(message: NodeReport): void {
+  if (process.connected) process.send?.(message)
+}

@@ -1,0 +1,106 @@
+/**
+ * Leave to send one body to one model, once.
+ *
+ * 1. A clearance is made by `clear` alone, which reads the exact bytes that would leave, decides by the rules, and has the intent acknowledged by the
+ *    audit trail. There is no other way to make one: the class is not exported, and an object that only looks like one is not in the register.
+ * 2. It holds for the SHA-256 of those bytes, for one provider and model, for a short time, once. A retry is cleared again.
+ */
+import { createHash } from 'node:crypto'
+import { ClawmeshError } from '../../policies/errors.js'
+import type { Role } from '../../policies/roles.js'
+import { decideRoute, type RouterRules } from '../../policies/router.js'
+import type { Sensitivity } from '../../policies/router-label.js'
+import type { RouterAudit } from '../audit.js'
+import { type ClassifySettings, classify } from '../classify.js'
+import { joinSensitivity } from '../label.js'
+import { lay, leaves } from '../request.js'
+
+export interface Destination {
+  readonly provider: string
+  readonly model: string
+}
+
+export interface ClearanceRequest {
+  readonly rules: RouterRules
+  readonly settings: ClassifySettings
+  readonly audit: RouterAudit
+  /** Of the whole line of work, before redaction. */
+  readonly sensitivity: Sensitivity
+  readonly roles: readonly Role[]
+  readonly destination: Destination
+  /** JSON, in UTF-8. */
+  readonly body: Uint8Array
+  readonly trace: string
+  readonly actor: string
+}
+
+const goodForMs = 10_000
+
+class ClearanceOf {
+  readonly #digest: string
+  readonly #destination: Destination
+  readonly #until: number
+
+  constructor(digest: string, destination: Destination) {
+    this.#digest = digest
+    this.#destination = destination
+    this.#until = performance.now() + goodForMs
+  }
+
+  get destination(): Destination {
+    return this.#destination
+  }
+
+  holdsFor(body: Uint8Array): boolean {
+    return this.#digest === sha256(body) && performance.now() < this.#until
+  }
+}
+
+export type Clearance = InstanceType<typeof ClearanceOf>
+
+const unspent = new WeakSet<Clearance>()
+
+/** @throws ClawmeshError DENIED if anything in these bytes may not leave; rejects with what the audit trail rejects with */
+export async function clear(request: ClearanceRequest): Promise<Clearance> {
+  const { rules, settings, sensitivity, roles, destination, body, audit } = request
+  const named = `${destination.provider}/${destination.model}`
+  const whole = decideRoute(rules, { ...sensitivity, roles })
+  if (whole.effect !== 'redact' && whole.effect !== 'allow') throw denied(`the rule ${whole.rule} keeps it`)
+  if (!whole.models.includes(named)) throw denied(`the rule ${whole.rule} does not name ${named}`)
+  const left = decideRoute(rules, { ...readBody(body, settings), roles })
+  if (left.effect !== 'allow' || !left.models.includes(named)) {
+    throw denied(`after redaction there is something left in it that the rule ${left.rule} keeps`)
+  }
+  const digest = sha256(body)
+  await audit.intend({
+    kind: 'egress.intended',
+    trace: request.trace,
+    actor: request.actor,
+    facts: { model: named, bytes: body.length, sha256: digest, rule: whole.rule, label: sensitivity.label },
+  })
+  const clearance = new ClearanceOf(digest, destination)
+  unspent.add(clearance)
+  return clearance
+}
+
+/** Spends it. Throws DENIED for what is none, was spent, has expired, or is for another body. */
+export function spend(clearance: Clearance, body: Uint8Array): Destination {
+  if (!unspent.delete(clearance)) throw denied('it was not cleared, or its clearance was used before')
+  if (!clearance.holdsFor(body)) throw denied('its clearance is for another body, or too old')
+  return clearance.destination
+}
+
+/** The bytes as they would be read at the other end: as they stand, and with every string in them laid end to end. */
+function readBody(body: Uint8Array, settings: ClassifySettings): Sensitivity {
+  const text = new TextDecoder('utf-8', { fatal: true }).decode(body)
+  const said = lay(leaves(JSON.parse(text))).text
+  return joinSensitivity([classify(text, settings), classify(said, settings)])
+}
+
+const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
+
+function denied(why: string): ClawmeshError {
+  return new ClawmeshError('DENIED', `The prompt does not leave the mesh: ${why}.`, {
+    hint: '`clawmesh route --explain FILE` says what is found in a text, and which rule decides.',
+  })
+}
