@@ -24,11 +24,12 @@ export interface CollectorOptions {
   signal: AbortSignal
   /** How long a collector may fail before it is given up; left out: for ever. */
   giveUpMs?: number
+  /** The pause after a first failure, in milliseconds; it doubles with each that follows, up to half a minute. */
+  firstPauseMs?: number
   onRetry?: (reason: string, inMs: number) => void
 }
 
 const answerWithinMs = 30_000
-const firstPauseMs = 200
 const longestPauseMs = 30_000
 /** Splunk takes up to 1 MB by default. */
 const batchBytes = 512 * 1024
@@ -91,7 +92,7 @@ export class Collector {
   }
 
   async #deliver(body: string): Promise<void> {
-    const { signal, giveUpMs = Number.POSITIVE_INFINITY, onRetry } = this.#options
+    const { signal, giveUpMs = Number.POSITIVE_INFINITY, firstPauseMs = 200, onRetry } = this.#options
     const until = performance.now() + giveUpMs
     for (let pause = firstPauseMs; ; pause = Math.min(pause * 2, longestPauseMs)) {
       const reason = await this.#post(body)

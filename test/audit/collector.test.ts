@@ -105,7 +105,7 @@ describe('an HTTP collector', () => {
     rmSync(data, { recursive: true, force: true })
   })
 
-  const collector = (state: string, options: { giveUpMs?: number; signal?: AbortSignal } = {}) =>
+  const collector = (state: string, options: { giveUpMs?: number; firstPauseMs?: number; signal?: AbortSignal } = {}) =>
     new Collector({
       url: new URL(url),
       token: undefined,
@@ -155,8 +155,9 @@ describe('an HTTP collector', () => {
     const whims: Whim[] = ['refuse', 'hang up', 'take and hang up']
     splunk.behave(() => (random() < 0.5 ? 'take' : (whims[Math.floor(random() * whims.length)] ?? 'refuse')))
     // Ended and begun again on the way, as by a crash.
-    for (let round = 0; round < 5; round += 1) await send(collector('half.json'), 2)
-    await send(collector('half.json'))
+    const impatient = () => collector('half.json', { firstPauseMs: 5 })
+    for (let round = 0; round < 5; round += 1) await send(impatient(), 2)
+    await send(impatient())
     assert.deepEqual(compare(splunk.ids(), wanted), [])
     assert.ok(splunk.taken.length > wanted.length, 'none came twice: nothing was tried')
   })
