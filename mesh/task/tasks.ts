@@ -44,11 +44,11 @@ export class Tasks {
     const entries = (await this.#entries()).filter(({ key }) => placeOf(key) === place)
     if (entries.length === 0)
       throw new ClawmeshError('USAGE', `There is no task ${id}.`, {
-        hint: 'clawmesh tasks lists those that there are.',
+        hint: '`clawmesh tasks list` shows those that there are.',
       })
     const records = readAll(journal, entries)
     if (describeTask(records).state === 'ended')
-      throw new ClawmeshError('USAGE', `Task ${id} has ended.`, { hint: `clawmesh tasks show ${id} says how.` })
+      throw new ClawmeshError('USAGE', `Task ${id} has ended.`, { hint: `\`clawmesh tasks show ${id}\` says how.` })
     const resumed: TaskRecord = { type: 'resumed', at: this.#now(), by: this.#options.by }
     await journal.append(resumed)
     return new Task(journal, [...records, resumed])
@@ -61,10 +61,14 @@ export class Tasks {
       .sort((a, b) => a.begunAt - b.begunAt)
   }
 
-  /** Removes the journal of a task that has ended. */
+  /** Removes the journal of a task that has ended; rejects with USAGE for any other. What it did stays on the audit trail. */
   async forget(id: string): Promise<void> {
     const place = this.#options.addresses.taskKey(id)
     const entries = (await this.#entries()).filter(({ key }) => placeOf(key) === place)
+    if (entries.length > 0 && this.#describe(place, entries).state !== 'ended')
+      throw new ClawmeshError('USAGE', `Task ${id} has not ended.`, {
+        hint: `\`clawmesh tasks cancel ${id}\` ends it.`,
+      })
     // From the end, so that what is left after a crash still reads as a journal.
     const newestFirst = entries.sort((a, b) => b.revision - a.revision)
     for (const { key } of newestFirst) await this.#bucket.delete(key)

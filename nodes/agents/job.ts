@@ -58,6 +58,9 @@ const attempts = 5
 const partsAtOnce = 2
 const patienceMs = 10_000
 
+/** What a model calls when no other tool does what was asked. */
+const noTool = 'no_tool'
+
 /** What a task of this kind is about, as its journal keeps it. */
 export interface Asked {
   request: string
@@ -254,7 +257,7 @@ function conclude(task: string, parts: Done[], ledger: Ledger | undefined, vote:
   return { task, error, answer, parts, ledger, vote }
 }
 
-/** The first error if there was one, then the first tool that failed, then that nothing was allowed. */
+/** The first error if there was one, then the first tool that failed, then what no tool does, then that nothing was allowed. */
 function shortcomingOf(parts: Done[]): ClawmeshError | undefined {
   const suffered = parts.find(({ error }) => error !== undefined)
   if (suffered) return suffered.error
@@ -263,6 +266,12 @@ function shortcomingOf(parts: Done[]): ClawmeshError | undefined {
   if (failed && 'reason' in failed) {
     return new ClawmeshError('TASK_FAILED', `A tool failed: ${failed.reason}`, {
       hint: 'Check what the request names: files, columns, numbers.',
+    })
+  }
+  const undone = parts.find(({ report }) => report?.call.name === noTool)
+  if (undone) {
+    return new ClawmeshError('TASK_FAILED', `None of the tools does "${undone.part.words}".`, {
+      hint: 'Say it in other words, or use a more capable model. `help` at the prompt of a mesh that stays lists the tools.',
     })
   }
   if (outcomes.some(({ status }) => status === 'done')) return undefined

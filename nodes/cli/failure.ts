@@ -11,7 +11,7 @@ export interface Failure {
 
 export function failureOf(thrown: unknown): Failure {
   const error = ClawmeshError.from(thrown)
-  return { code: error.code, message: error.message, hint: hintOf(error) }
+  return { code: error.code, message: asTyped(error.message), hint: asTyped(hintOf(error)) }
 }
 
 /** Nobody is left without a next step. */
@@ -31,9 +31,8 @@ export function asTyped(text: string): string {
 
 /** Says what happened and what to do; returns the exit status. A stack trace is shown only for what should not happen, and only on demand. */
 export function explain(thrown: unknown): number {
-  const error = ClawmeshError.from(thrown)
-  process.stderr.write(printable(asTyped(`clawmesh: ${error.message}\n  ${hintOf(error)}\n`)))
-  if (error.code === 'INTERNAL' && readConfig().debug && thrown instanceof Error)
-    process.stderr.write(`${thrown.stack}\n`)
-  return error.exitStatus
+  const { code, message, hint } = failureOf(thrown)
+  process.stderr.write(printable(`clawmesh: ${message}\n  ${hint}\n`))
+  if (code === 'INTERNAL' && readConfig().debug && thrown instanceof Error) process.stderr.write(`${thrown.stack}\n`)
+  return ClawmeshError.from(thrown).exitStatus
 }

@@ -16,7 +16,7 @@ import { gatewayKeyAdd, gatewayKeyList, gatewayKeyRemove } from './gateway-key.j
 import { debateCommand } from './job/debate.js'
 import { run } from './job/run.js'
 import { start } from './job/start.js'
-import { tasksCancel, tasksList, tasksSettle, tasksShow } from './job/tasks.js'
+import { tasksCancel, tasksForget, tasksList, tasksSettle, tasksShow } from './job/tasks.js'
 import { invite } from './mesh/invite.js'
 import { join as joinCommand } from './mesh/join.js'
 import { nodes } from './mesh/nodes.js'
@@ -35,6 +35,7 @@ const commands: Command[] = [
   tasksShow,
   tasksSettle,
   tasksCancel,
+  tasksForget,
   invite,
   joinCommand,
   nodes,

@@ -72,6 +72,7 @@ async function boot(plan: NodePlan): Promise<Running> {
     readHardware({ ...thisHost, visibleGpus: readConfig().visibleGpus }),
   ])
   void transport.ended().then((reason) => reason && turnedAway(reason))
+  transport.onConnection((connected) => report({ type: 'connection', connected }))
   const credentials = isDue(earlier, Date.now()) ? await freshened(earlier, plan, transport) : earlier
   const backend = models?.backend
   const notes = models?.notes ?? []

@@ -23,6 +23,8 @@ export interface KeeperOptions {
   logFolder: string
   onRestart?: (name: string, reason: string) => void
   onGiveUp?: (name: string, error: ClawmeshError) => void
+  /** The node lost the mesh, or has it again. */
+  onConnection?: (connected: boolean) => void
   /** Aborted before the node is ready: it is ended, and the reason is what is told. */
   signal?: AbortSignal
 }
@@ -97,6 +99,10 @@ function startProcess(options: KeeperOptions): ChildProcess {
   closeSync(log)
   // What goes wrong with the pipe to it is seen by its end.
   child.on('error', () => child.kill('SIGKILL'))
+  child.on('message', (message) => {
+    const report = nodeReportSchema.safeParse(message).data
+    if (report?.type === 'connection') options.onConnection?.(report.connected)
+  })
   return child
 }
 
@@ -114,7 +120,7 @@ function firstReport(child: ChildProcess, options: KeeperOptions): Promise<void>
   return new Promise((resolve, reject) => {
     const settle = (error?: Error) => {
       clearTimeout(timer)
-      child.removeAllListeners('message')
+      child.removeListener('message', onMessage)
       child.removeListener('exit', onExit)
       options.signal?.removeEventListener('abort', onAbort)
       if (error) reject(error)
@@ -124,14 +130,15 @@ function firstReport(child: ChildProcess, options: KeeperOptions): Promise<void>
       new ClawmeshError('UNREACHABLE', `Node "${options.name}" ${why}.`, { hint: `Its log is ${logOf(options)}.` })
     const onExit = () => settle(failed('ended before it was ready'))
     const onAbort = () => settle(options.signal?.reason)
+    const onMessage = (message: unknown) => {
+      const failure = failureIn(message, options)
+      if (failure || nodeReportSchema.safeParse(message).data?.type === 'ready') settle(failure)
+    }
     const timer = setTimeout(() => settle(failed('was not ready in time')), startTimeoutMs)
     if (options.signal?.aborted) return onAbort()
     options.signal?.addEventListener('abort', onAbort)
     child.once('exit', onExit)
-    child.on('message', (message) => {
-      const failure = failureIn(message, options)
-      if (failure || nodeReportSchema.safeParse(message).success) settle(failure)
-    })
+    child.on('message', onMessage)
     // The pipe breaks when the process was killed before it could read.
     child.send(options.plan, (error) => error && settle(failed('ended before it was ready')))
   })

@@ -26,6 +26,8 @@ export type NodePlan = z.output<typeof nodePlanSchema>
 /** What a node process says back. */
 export const nodeReportSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('ready') }),
+  /** At first, and whenever it changes. */
+  z.object({ type: z.literal('connection'), connected: z.boolean() }),
   z.object({ type: z.literal('failed'), code: z.string(), message: z.string(), hint: z.string() }),
 ])
 export type NodeReport = z.output<typeof nodeReportSchema>

@@ -17,8 +17,9 @@ export function runCommand(
   args: string[],
   options: { env?: NodeJS.ProcessEnv; cwd?: string } = {},
 ): Promise<CommandResult> {
-  // The runner's own variables would make a child of node:test out of the command.
-  const { NODE_TEST_CONTEXT: _, ...env } = { ...process.env, ...options.env }
+  // The runner's own variables would make a child of node:test out of the command, and npm's would have it look elsewhere for files.
+  const { NODE_TEST_CONTEXT: _, INIT_CWD: __, ...inherited } = process.env
+  const env = { ...inherited, ...options.env }
   const child = spawn(process.execPath, [program, ...args], {
     env,
     cwd: options.cwd,

@@ -62,9 +62,17 @@ describe('bad input', () => {
   }
 
   const typed: [string, () => string[], RegExp, RegExp][] = [
-    ['an unknown command', () => ['dance'], /no command "dance"/, /start, .*audit verify/],
-    ['an unknown option', () => ['start', '--fast'], /'--fast'/, /start --help/],
-    ['an option without its value', () => ['start', '--port'], /--port/, /start --help/],
+    ['an unknown command', () => ['dance'], /no command "dance"/, /start, .*audit, /],
+    [
+      'a family of commands without a word',
+      () => ['tasks'],
+      /"tasks" is several commands/,
+      /tasks list, .*tasks forget/,
+    ],
+    ['an unknown word of a family', () => ['tasks', 'burn'], /no command "tasks burn"/, /tasks list/],
+    ['an unknown option', () => ['start', '--fast'], /no option --fast; it has --workspace/, /start --help/],
+    ['an option without its value', () => ['start', '--port'], /--port needs a value: --port N/, /start --help/],
+    ['a value where there is none', () => ['start', '--once=1'], /--once takes no value/, /start --help/],
     ['an empty value', () => ['start', '--data', ''], /--data is empty/, /start --help/],
     ['two requests', () => ['start', 'count', 'lines'], /more than one request/, /quotation marks/],
     ['an empty request', () => ['start', ' ', '--data', data], /nothing that could be done/, /for example/],
@@ -99,7 +107,7 @@ describe('bad input', () => {
       'a policy that is not there',
       () => ['start', '--policy', join(folder, 'none.yaml')],
       /none\.yaml cannot be read/,
-      /--policy/,
+      /preset: ask-first, /,
     ],
     ['a policy that is not YAML', () => ['start', '--policy', policy('a: [')], /:1 is not valid YAML/, /preset/],
     [
@@ -144,6 +152,12 @@ describe('bad input', () => {
     const { ok, error } = JSON.parse(ended.stdout.trim().split('\n').at(-1) ?? '')
     assert.deepEqual([ok, error.code], [false, 'USAGE'])
     assert.ok(ended.stderr.includes(error.message) && ended.stderr.includes(error.hint))
+  })
+
+  it('names commands as they are typed in a clone, where there is no program of that name', async () => {
+    const { stderr } = await run(['nodes', '--data', data], { env: { INIT_CWD: folder } }).ended
+    assert.match(stderr, /`npm run clawmesh -- up`/)
+    assert.doesNotMatch(stderr, /`clawmesh /)
   })
 
   it('refuses a workspace that the person may not read', { skip: nobodyIsKeptOut }, async () => {

@@ -34,7 +34,7 @@ const ownMain = join(installation, 'dist', 'nodes', 'cli', 'main.js')
 
 export function run(args: string[], given: Given = {}): Running {
   const mark = randomUUID()
-  const { NODE_TEST_CONTEXT: _, ...env } = process.env
+  const { NODE_TEST_CONTEXT: _, INIT_CWD: __, ...env } = process.env
   const [program = '', ...rest] = [...(given.before ?? []), process.execPath, given.main ?? ownMain, ...args]
   const child = spawn(program, rest, {
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -47,6 +47,11 @@ export class Machine {
     return this.start(['join', ...args])
   }
 
+  /** What the command that runs has said so far. */
+  said(): string {
+    return this.#running?.stderr() ?? ''
+  }
+
   do(...args: string[]): Promise<Ended> {
     return command(...args, '--data', this.data)
   }

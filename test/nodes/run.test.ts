@@ -40,6 +40,20 @@ describe('a request to the mesh that runs', () => {
     assert.equal((await home.do('run')).status, 2)
     assert.match((await home.do('tasks', 'show', 'zzz')).stderr, /No task begins with "zzz"/)
     assert.match(lacking.stderr, /A tool failed: q3\/nothing\.csv does not exist/)
+    const undone = await home.do('run', 'how many lines has q3/07-travel.csv. Sing me a song.')
+    assert.equal(undone.status, 1, undone.stdout)
+    assert.match(undone.stderr, /None of the tools does "Sing me a song/)
+  })
+
+  it('is forgotten when a person says so, and only once it has ended', async () => {
+    const { tasks } = JSON.parse((await home.do('tasks', 'list', '--json')).stdout) as { tasks: { id: string }[] }
+    assert.equal((await home.do('tasks', 'forget')).status, 2)
+    assert.match((await home.do('tasks', 'forget', '--before', '1d')).stdout, /0 tasks are forgotten/)
+    const [first] = tasks
+    assert.equal((await home.do('tasks', 'forget', first?.id ?? '')).status, 0)
+    const { stdout } = await home.do('tasks', 'list')
+    assert.ok(!stdout.includes(first?.id ?? ''), stdout)
+    assert.equal(stdout.trim().split('\n').length, tasks.length - 1)
   })
 
   it('is refused when no mesh runs, and its tasks can still be looked at', async () => {

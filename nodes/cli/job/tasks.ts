@@ -10,6 +10,7 @@ import { readConfig } from '../../config.js'
 import { dataPaths, openDataFolder } from '../../data-folder.js'
 import { openGround } from '../../ground.js'
 import { type Command, text, type Values } from '../command.js'
+import { readDuration } from '../duration.js'
 import { dataOption, jsonOption } from '../options.js'
 import { printable } from '../printable.js'
 import { progress } from '../terminal.js'
@@ -89,6 +90,29 @@ export const tasksCancel: Command = {
       await task.end({ ok: false, answer: `cancelled by ${person}` })
       print(values, { id: found }, `Task ${found} is cancelled.`)
     }),
+}
+
+export const tasksForget: Command = {
+  name: 'tasks forget',
+  usage: 'ID | --before AGE',
+  help: 'Removes a task that has ended, or all that began longer ago than that and have ended. What they did stays on the audit trail.',
+  options: { ...common, before: { type: 'string', value: 'AGE', help: 'for example 30d' } },
+  takes: 'id of a task',
+  run: (id, values) =>
+    withTasks(values, async (tasks) => {
+      const before = text(values, 'before')
+      if ((id === undefined) === (before === undefined))
+        throw new ClawmeshError('USAGE', 'Say which task, or --before when.', { hint: tasksForget.usage })
+      const forgotten = before === undefined ? [await find(tasks, id)] : await endedBefore(tasks, before)
+      for (const task of forgotten) await tasks.forget(task.id)
+      const said = forgotten.length === 1 ? `Task ${forgotten[0]?.id} is` : `${forgotten.length} tasks are`
+      print(values, { ids: forgotten.map((task) => task.id) }, `${said} forgotten.`)
+    }),
+}
+
+async function endedBefore(tasks: Tasks, age: string): Promise<TaskInfo[]> {
+  const limit = Date.now() - readDuration(age, 'before')
+  return (await tasks.list()).filter(({ state, begunAt }) => state === 'ended' && begunAt < limit)
 }
 
 /** On the broker of the mesh that runs there, or else on one that is started for it. */

@@ -66,6 +66,7 @@ async function runJoin(given: string | undefined, values: Values): Promise<numbe
       logFolder: folder.node(name),
       onRestart: (_, reason) => progress(`node ${name} ${reason}; it is started again`),
       onGiveUp: (_, error) => stop.abort(error),
+      onConnection: sayConnection(),
     })
     try {
       progress(
@@ -80,6 +81,15 @@ async function runJoin(given: string | undefined, values: Values): Promise<numbe
   } finally {
     unwatch()
     folder.release()
+  }
+}
+
+/** Says when the mesh is out of reach and when it is back; that it is there at first goes without saying. */
+function sayConnection(): (connected: boolean) => void {
+  let was = true
+  return (connected) => {
+    if (connected !== was) progress(connected ? 'the mesh is back' : 'the mesh is out of reach; this node waits for it')
+    was = connected
   }
 }
 

@@ -214,7 +214,9 @@ for (const [name, openGround] of Object.entries(grounds)) {
         assert.ok(listed.length > 1)
         await bucket.put(second.key, second.value)
       }
-      await tasks.resume(task.id)
+      const resumed = await tasks.resume(task.id)
+      await assert.rejects(tasks.forget(task.id), coded('USAGE'))
+      await resumed.end({ ok: true })
       await tasks.forget(task.id)
       assert.ok(!(await tasks.list()).some(({ id }) => id === task.id))
     })
