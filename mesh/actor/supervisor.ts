@@ -2,6 +2,7 @@
  * Keeps children running somewhere in the mesh. A child that crashes is started again on another node if there is one; the children of a node that
  * is lost are started elsewhere; too many restarts in too short a time end the supervisor's patience, and it says so.
  */
+import { setTimeout } from 'node:timers/promises'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { NodeInfo } from '../directory.js'
 import type { MeshNode } from '../node.js'
@@ -18,10 +19,18 @@ export interface Child {
   prefers?: string
 }
 
+/**
+ * Who is started afresh when one child goes down, as in OTP: it alone; all children, where none can go on without the others; or it and those that
+ * stand behind it in the list, where each builds on those before. Children that stand or fall together are started one after the other, in their order.
+ */
+export type Strategy = 'one-for-one' | 'one-for-all' | 'rest-for-one'
+
 export interface SuperviseOptions {
   name: string
   children: Child[]
-  /** More restarts of one child than this within the time, and it is given up. */
+  /** One-for-one unless told. */
+  strategy?: Strategy
+  /** More restarts than this within the time, of one child or of children that fall together, and they are given up. */
   intensity?: { restarts: number; withinMs: number }
   onRestart?: (child: string, node: string, reason: string) => void
   onGiveUp?: (child: string, error: ClawmeshError) => void
@@ -34,7 +43,11 @@ export interface Supervisor {
 }
 
 const startWithinMs = 10_000
-const retryAfterMs = 100
+const stopWithinMs = 2000
+const lookAgainMs = 100
+/** Before the second restart within the intensity's time; it doubles with each that follows. */
+const firstPauseMs = 100
+const longestPauseMs = 5000
 
 export async function supervise(node: MeshNode, options: SuperviseOptions): Promise<Supervisor> {
   const supervision = new Supervision(node, options)
@@ -61,18 +74,29 @@ interface Run {
   down?: string
 }
 
+interface Fall {
+  child: Child
+  place: string
+  reason: string
+}
+
 class Supervision implements Supervisor {
   readonly #node: MeshNode
   readonly #options: SuperviseOptions
+  readonly #strategy: Strategy
   /** The present run of each child. One that is being started counts as load on its node already. */
   readonly #runs = new Map<string, Run>()
+  /** When there was a restart, by the child or, for children that fall together, in one. */
   readonly #restarts = new Map<string, number[]>()
+  /** Children that fall together are raised by one hand. */
+  #raising: Promise<void> = Promise.resolve()
   #lastRun = 0
   #stopped = false
 
   constructor(node: MeshNode, options: SuperviseOptions) {
     this.#node = node
     this.#options = options
+    this.#strategy = options.strategy ?? 'one-for-one'
   }
 
   placeOf(child: string): string | undefined {
@@ -81,7 +105,9 @@ class Supervision implements Supervisor {
   }
 
   async startAll(): Promise<void> {
-    await Promise.all(this.#options.children.map((child) => this.#start(child, undefined)))
+    const { children } = this.#options
+    if (this.#strategy === 'one-for-one') await Promise.all(children.map((child) => this.#start(child)))
+    else for (const child of children) await this.#start(child)
   }
 
   down(name: string, id: number, reason: string): void {
@@ -93,7 +119,9 @@ class Supervision implements Supervisor {
       return
     }
     this.#runs.delete(name)
-    void this.#restart(child, run.place, reason)
+    const fall = { child, place: run.place, reason }
+    if (this.#strategy === 'one-for-one') void this.#raise(fall, [child])
+    else this.#raising = this.#raising.then(() => this.#raiseTogether(fall))
   }
 
   nodeLost({ name }: NodeInfo): void {
@@ -103,40 +131,75 @@ class Supervision implements Supervisor {
 
   async stop(): Promise<void> {
     this.#stopped = true
-    await Promise.all(
-      [...this.#runs].map(([name, { place }]) =>
-        this.#node
-          .ref(nodeActorName(place))
-          .ask(StopActor, { name }, { timeoutMs: 2000 })
-          .catch(() => undefined),
-      ),
-    )
+    await this.#stopAll(this.#options.children)
     await this.#node.stop(this.#options.name)
   }
 
-  async #restart(child: Child, lostOn: string, reason: string): Promise<void> {
-    const { restarts, withinMs } = this.#options.intensity ?? { restarts: 5, withinMs: 10_000 }
-    const now = performance.now()
-    const recent = [...(this.#restarts.get(child.name) ?? []).filter((time) => now - time < withinMs), now]
-    this.#restarts.set(child.name, recent)
+  async #raiseTogether(fall: Fall): Promise<void> {
+    // Raised meanwhile, with another that fell.
+    if (this.#stopped || this.#runs.has(fall.child.name)) return
+    const { children } = this.#options
+    const together = this.#strategy === 'one-for-all' ? children : children.slice(children.indexOf(fall.child))
+    await this.#stopAll(together)
+    await this.#raise(fall, together)
+  }
+
+  /** Starts the fallen child and those that fall with it, after a pause that grows with each time; or gives them up. */
+  async #raise({ child: fallen, place: lostOn, reason }: Fall, together: Child[]): Promise<void> {
     try {
-      if (recent.length > restarts) {
-        throw new ClawmeshError(
-          'RESTARTS_EXHAUSTED',
-          `Actor "${child.name}" went down ${recent.length} times within ${withinMs / 1000} s; the last time ${reason}.`,
-          { hint: 'Mend the cause and start it again.' },
-        )
+      await setTimeout(this.#pauseBefore(fallen, reason), undefined, { ref: false })
+      for (const child of together) {
+        if (this.#stopped) return
+        const place = await this.#start(child, child === fallen ? lostOn : undefined)
+        const why = child === fallen ? reason : `it stands or falls with ${fallen.name}`
+        await this.#node.note('actor.restarted', { name: child.name, node: place, reason: why })
+        this.#options.onRestart?.(child.name, place, why)
       }
-      const place = await this.#start(child, lostOn)
-      await this.#node.note('actor.restarted', { name: child.name, node: place, reason })
-      this.#options.onRestart?.(child.name, place, reason)
     } catch (error) {
-      if (!this.#stopped) this.#options.onGiveUp?.(child.name, ClawmeshError.from(error))
+      if (this.#stopped) return
+      if (this.#strategy !== 'one-for-one') await this.#stopAll(this.#options.children)
+      this.#options.onGiveUp?.(fallen.name, ClawmeshError.from(error))
     }
   }
 
+  /** In milliseconds. Throws RESTARTS_EXHAUSTED if there were too many. */
+  #pauseBefore({ name }: Child, reason: string): number {
+    const { restarts, withinMs } = this.#options.intensity ?? { restarts: 5, withinMs: 10_000 }
+    const key = this.#strategy === 'one-for-one' ? name : ''
+    const now = performance.now()
+    const recent = [...(this.#restarts.get(key) ?? []).filter((time) => now - time < withinMs), now]
+    this.#restarts.set(key, recent)
+    if (recent.length > restarts) {
+      throw new ClawmeshError(
+        'RESTARTS_EXHAUSTED',
+        `Actor "${name}" went down ${recent.length} times within ${withinMs / 1000} s; the last time ${reason}.`,
+        { hint: 'Mend the cause and start it again.' },
+      )
+    }
+    return recent.length === 1 ? 0 : Math.min(firstPauseMs * 2 ** (recent.length - 2), longestPauseMs)
+  }
+
+  /** Ends those that run; the last one first, where they build on one another. */
+  async #stopAll(children: Child[]): Promise<void> {
+    const stopping = children.toReversed().map((child) => () => this.#stopOne(child))
+    if (this.#strategy === 'one-for-one') await Promise.all(stopping.map((stop) => stop()))
+    else for (const stop of stopping) await stop()
+  }
+
+  async #stopOne({ name }: Child): Promise<void> {
+    const run = this.#runs.get(name)
+    this.#runs.delete(name)
+    if (run) await this.#orderStop(name, run)
+  }
+
+  /** A node that cannot be reached has lost its children, or will when it sees that their names are taken. */
+  async #orderStop(name: string, { place }: Run): Promise<void> {
+    const node = this.#node.ref(nodeActorName(place))
+    await node.ask(StopActor, { name }, { timeoutMs: stopWithinMs }).catch(() => undefined)
+  }
+
   /** Starts a child on the best node; what fails there is tried on another one until the time is up. */
-  async #start(child: Child, avoid: string | undefined): Promise<string> {
+  async #start(child: Child, avoid?: string): Promise<string> {
     const failed = new Set<string>(avoid === undefined ? [] : [avoid])
     const until = performance.now() + startWithinMs
     let last: unknown
@@ -144,7 +207,7 @@ class Supervision implements Supervisor {
       const place = this.#choose(child, failed)
       if (place === undefined) {
         failed.clear()
-        await new Promise((resolve) => setTimeout(resolve, retryAfterMs))
+        await setTimeout(lookAgainMs)
         continue
       }
       const run: Run = { id: ++this.#lastRun, place, up: false }
@@ -155,13 +218,17 @@ class Supervision implements Supervisor {
         await this.#node.ref(nodeActorName(place)).ask(StartActor, request, { timeoutMs: 5000 })
         // It may have been lost between its answer and now, when nobody looked for this child there.
         if (!this.#node.directory.node(place)) throw new ClawmeshError('UNREACHABLE', `Node "${place}" was lost.`)
+        if (this.#runs.get(name) !== run) {
+          await this.#orderStop(name, run)
+          throw new ClawmeshError('CANCELLED', `Actor "${name}" was stopped while it was started.`)
+        }
         run.up = true
         if (run.down !== undefined) this.down(name, run.id, run.down)
         return place
       } catch (error) {
         last = error
         failed.add(place)
-        this.#runs.delete(child.name)
+        if (this.#runs.get(child.name) === run) this.#runs.delete(child.name)
       }
     }
     const reason = last instanceof Error ? last.message : `no node hosts "${child.definition}"`

@@ -196,6 +196,49 @@ export function meshContract(name: string, create: MeshFactory): void {
       await spare.close()
     })
 
+    for (const [strategy, left] of [
+      ['one-for-one', [7, 0, 7]],
+      ['rest-for-one', [7, 0, 0]],
+      ['one-for-all', [0, 0, 0]],
+    ] as const) {
+      it(`starts afresh who falls with a crashed child: ${strategy}`, async () => {
+        const names = ['first', 'second', 'third'].map((name) => `${strategy}-${name}`)
+        const restarted: string[] = []
+        const supervisor = await supervise(here, {
+          name: strategy,
+          strategy,
+          children: names.map((name) => ({ name, definition: 'accumulator' })),
+          onRestart: (child) => restarted.push(child),
+        })
+        for (const name of names) await here.ref(name).ask(Add, 7)
+        await assert.rejects(here.ref(names[1] ?? '').ask(Fail, 'bug'), code('ACTOR_CRASHED'))
+        const fallen = names.filter((_, index) => left[index] === 0)
+        await eventually(() => assert.deepEqual(restarted, fallen))
+        assert.deepEqual(await Promise.all(names.map((name) => here.ref(name).ask(Add, 0))), left)
+        await supervisor.stop()
+        assert.deepEqual(
+          names.map((name) => supervisor.placeOf(name)),
+          [undefined, undefined, undefined],
+        )
+        await assert.rejects(here.ref(names[0] ?? '').ask(Add, 1, { timeoutMs: 300 }), code('UNREACHABLE'))
+      })
+    }
+
+    it('gives up together those that fall together', async () => {
+      const given: string[] = []
+      const supervisor = await supervise(here, {
+        name: 'house',
+        strategy: 'one-for-all',
+        children: ['floor', 'wall'].map((name) => ({ name, definition: 'accumulator' })),
+        intensity: { restarts: 0, withinMs: 60_000 },
+        onGiveUp: (child, error) => given.push(`${child}: ${error.code}`),
+      })
+      await assert.rejects(here.ref('wall').ask(Fail, 'bug'), code('ACTOR_CRASHED'))
+      await eventually(() => assert.deepEqual(given, ['wall: RESTARTS_EXHAUSTED']))
+      await assert.rejects(here.ref('floor').ask(Add, 1, { timeoutMs: 300 }), code('UNREACHABLE'))
+      await supervisor.stop()
+    })
+
     it('passes what was waiting for a crashed actor on to the one that takes its place', async () => {
       const supervisor = await supervise(here, {
         name: 'heir',
