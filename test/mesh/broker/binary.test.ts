@@ -59,7 +59,7 @@ describe('the search for a nats-server', () => {
       cache: join(folder, 'cache'),
       releases: `http://127.0.0.1:${port}`,
       progress: (text) => said.push(text),
-      patience: { answerMs: 200, stallMs: 200 },
+      patience: { answerMs: 30_000, stallMs: 30_000 },
     }
   }
 
@@ -170,14 +170,15 @@ describe('the search for a nats-server', () => {
       it(`refuses one that ${what}, and tries Debian's`, async () => {
         rmSync(join(folder, 'cache'), { recursive: true, force: true })
         answer = listener
+        const isSlow = what === 'does not answer' || what === 'stands still'
         const began = performance.now()
         await withoutApt((options) =>
           assert.rejects(
-            findBroker(options),
+            findBroker(isSlow ? { ...options, patience: { answerMs: 200, stallMs: 200 } } : options),
             (error) => isUnavailable(says)(error) && isUnavailable(/debian: there is no apt-get here/)(error),
           ),
         )
-        assert.ok(performance.now() - began < 5000)
+        assert.ok(performance.now() - began < 30_000)
         assert.deepEqual(readdirSync(join(folder, 'cache')), [], 'something half-written is left in the cache')
       })
     }
