@@ -5,7 +5,6 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { fromHex } from '../../mesh/seal/keys.js'
 import { Collector } from '../../nodes/audit/collector.js'
 import { formatNamed } from '../../nodes/audit/format.js'
 import { readTrail } from '../../nodes/audit/read.js'
@@ -14,14 +13,14 @@ import { runCommand } from '../kit/command.js'
 import { eventually } from '../kit/eventually.js'
 import { temporaryFolder } from '../kit/mesh.js'
 import { seededRandom } from '../kit/random.js'
-import { compare, hashesOn } from './exported.js'
+import { compare, idsOn } from './exported.js'
 import { beginSite, type RunningSite } from './site.js'
 
 interface Taken {
   time: number
   host: string
   sourcetype: string
-  event: { kind: string; hash: string }
+  event: { kind: string }
   fields: { id: string }
 }
 
@@ -96,7 +95,7 @@ describe('an HTTP collector', () => {
     const live = await openLiveSource(data)
     assert.ok(live)
     source = live
-    wanted = await hashesOn(source.records, source.authority)
+    wanted = await idsOn(source.records, source.authority)
   })
   after(async () => {
     await source.close()
@@ -144,7 +143,7 @@ describe('an HTTP collector', () => {
     assert.equal(first.sourcetype, 'clawmesh:ocsf')
     assert.equal(first.host, 'operator')
     assert.ok(Math.abs(first.time - Date.now() / 1000) < 600)
-    assert.equal(fromHex(first.fields.id).length, 32)
+    assert.match(first.fields.id, /^[0-9a-f]{64}\.0$/)
     const { requests } = splunk
     assert.equal((await runCommand(args)).status, 0)
     assert.equal(splunk.requests, requests, 'what was acknowledged is not sent again')
@@ -173,7 +172,7 @@ describe('an HTTP collector', () => {
     await slow
     assert.ok(takenMeanwhile < wanted.length, 'the collector was not slow')
     assert.ok(writing < 2000, `20 intents took ${Math.round(writing)} ms`)
-    wanted = await hashesOn(source.records, source.authority)
+    wanted = await idsOn(source.records, source.authority)
     await send(collector('slow.json'))
     assert.deepEqual(compare(splunk.ids(), wanted), [])
   })

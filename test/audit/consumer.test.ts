@@ -25,7 +25,7 @@ import { program, runCommand } from '../kit/command.js'
 import { eventually } from '../kit/eventually.js'
 import { natsMesh, temporaryFolder } from '../kit/mesh.js'
 import { seededRandom, wholeBelow } from '../kit/random.js'
-import { compare, hashesIn, hashesOn } from './exported.js'
+import { compare, idsIn, idsOn } from './exported.js'
 import { beginSite, type RunningSite, runSite } from './site.js'
 
 const broken = (what: RegExp) => (error: unknown) =>
@@ -102,10 +102,10 @@ describe('an event file', () => {
         .flatMap((file) => readFileSync(file, 'utf8').split('\n').slice(1, -1))
         .flatMap((line) => {
           const read = format.read(line)
-          return 'record' in read ? [Buffer.from(read.record).toString('base64')] : []
+          return 'id' in read ? [read.id] : []
         })
       assert.equal(new Set(found).size, found.length)
-      assert.equal(found.length, (await hashesOn(transport, authority)).length)
+      assert.equal(found.length, (await idsOn(transport, authority)).length)
     })
   }
 
@@ -151,7 +151,7 @@ describe('on a data folder', () => {
   const wanted = async () => {
     const source = await openLiveSource(data)
     assert.ok(source)
-    return hashesOn(source.records, source.authority).finally(() => source.close())
+    return idsOn(source.records, source.authority).finally(() => source.close())
   }
 
   it('exports, tails and verifies the trail of a mesh that runs, and goes on when it has ended', async () => {
@@ -162,7 +162,7 @@ describe('on a data folder', () => {
     await node.audit.flush(5000)
     const exported = await audit('export', '--to', to)
     assert.equal(exported.status, 0, exported.stderr)
-    assert.deepEqual(compare(hashesIn(to), await wanted()), [])
+    assert.deepEqual(compare(idsIn(to), await wanted()), [])
 
     const verified = await audit('verify', '--json')
     assert.equal(JSON.parse(verified.lastLine).ok, true, verified.lastLine)
@@ -192,7 +192,7 @@ describe('on a data folder', () => {
     running = await beginSite(data)
     await running.site.node.audit.flush(5000)
     assert.equal((await audit('export', '--to', to)).status, 0)
-    assert.deepEqual(compare(hashesIn(to), await wanted()), [])
+    assert.deepEqual(compare(idsIn(to), await wanted()), [])
   })
 
   it('follows one mesh after another, each event once, until it is told to end', async () => {
@@ -201,7 +201,7 @@ describe('on a data folder', () => {
     const child = spawn(process.execPath, args, { stdio: 'ignore' })
     const ended = once(child, 'exit')
     try {
-      await eventually(() => assert.ok(hashesIn(file).length > 0), 30_000)
+      await eventually(() => assert.ok(idsIn(file).length > 0), 30_000)
       for (let round = 0; round < 2; round += 1) {
         await eventually(async () => {
           running = await beginSite(data)
@@ -209,8 +209,8 @@ describe('on a data folder', () => {
         for (let n = 0; n < 10; n += 1) await running?.site.node.note('thought.asked', { n })
         await running?.site.node.audit.flush(5000)
         const on = await wanted()
-        await eventually(() => assert.equal(hashesIn(file).length, on.length), 30_000)
-        assert.deepEqual(compare(hashesIn(file), on), [])
+        await eventually(() => assert.equal(idsIn(file).length, on.length), 30_000)
+        assert.deepEqual(compare(idsIn(file), on), [])
         if (round === 0) await end()
       }
     } finally {

@@ -3,10 +3,10 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { addressesOf } from '../../mesh/address.js'
-import { memoryChain, type OwnCopy, openChain, readChain } from '../../mesh/audit/chain.js'
+import { type OwnCopy, openChain, readChain } from '../../mesh/audit/chain.js'
 import { readCheckpoints, writeCheckpoint } from '../../mesh/audit/checkpoint.js'
-import { openEvent } from '../../mesh/audit/event.js'
 import { merkleRoot } from '../../mesh/audit/merkle.js'
+import { Opener } from '../../mesh/audit/opener.js'
 import { type Trail, verifyTrail } from '../../mesh/audit/verify.js'
 import { AuditWriter } from '../../mesh/audit/writer.js'
 import { decode, encode } from '../../mesh/codec.js'
@@ -28,12 +28,12 @@ async function makeTrail(folder: string): Promise<{ authority: Authority; trail:
   const log = new MemoryBroker().connect().log(addresses.auditStream)
   const chains = new Map<string, OwnCopy>()
   const writers = ['one', 'two'].map((name) => {
-    const chain = memoryChain()
+    const path = join(folder, `${name}.chain`)
     const credentials = enrol(authority, { name, roles: ['worker'] }, Date.now())
-    const writer = new AuditWriter({ credentials, addresses, log, chain, now: Date.now })
+    const writer = new AuditWriter({ credentials, addresses, log, chain: openChain(path), now: Date.now })
     return {
       writer,
-      refresh: () => chains.set(credentials.certificate.holder, { records: chain.read(), sent: chain.sent() }),
+      refresh: () => chains.set(credentials.certificate.holder, readChain(path)),
     }
   })
   const file = join(folder, 'checkpoints.jsonl')
@@ -95,8 +95,9 @@ describe('the audit trail', () => {
   it('is read by the auditor and by nobody else', () => {
     const [first] = verify({}).records
     assert.ok(first)
-    assert.deepEqual(openEvent(first.sealed, authority.auditor), eventOf(0))
-    assert.throws(() => openEvent(first.sealed, createAuthority().auditor), ClawmeshError)
+    const [event] = new Opener(authority.auditor).open(first)
+    assert.deepEqual(event, { ...eventOf(0), time: event?.time })
+    assert.throws(() => new Opener(createAuthority().auditor).open(first), ClawmeshError)
   })
 
   it('fails for every single byte that is flipped, and names the place', () => {
