@@ -49,7 +49,8 @@ export class Ratchet {
 
 /** A new epoch: the ratchet, and its first key sealed to the auditors, whom alone it can be opened by. */
 export function beginEpoch(auditorKey: Uint8Array): { ratchet: Ratchet; sealedKey: Uint8Array } {
-  const key = randomFillSync(new Uint8Array(keyLength))
+  // Outside the heap of JavaScript, whose collector leaves copies behind when it moves what is small.
+  const key = randomFillSync(new Uint8Array(new ArrayBuffer(keyLength)))
   const sealedKey = sodium.crypto_box_seal(key, auditorKey)
   // What libsodium's WebAssembly was given it keeps until its memory is used again: the same call once more uses the same places.
   sodium.crypto_box_seal(zeros.subarray(0, keyLength), auditorKey)

@@ -50,12 +50,10 @@ export interface HeadState {
   hash: string
 }
 
-/** What a message brought that is new. */
+/** A new record, and the stream message that brought it. */
 export interface Taken {
   sequence: number
-  records: TrailRecord[]
-  /** No fault was found in it. */
-  isWhole: boolean
+  record: TrailRecord
 }
 
 /** Bytes in which one record is looked for, and what was found. */
@@ -77,21 +75,24 @@ export class TrailReader {
   }
 
   /** The new records of some stream messages, in order. Signatures are checked once for all of them. */
-  take(messages: Stored[]): Taken[] {
+  take(messages: Stored[]): TrailRecord[] {
+    return this.#judge(messages.flatMap(({ sequence, bytes }) => this.#batch(bytes, sequence)))
+  }
+
+  /** The same if nothing is wrong with any of it; otherwise undefined, and it is as if none of it had been read. */
+  takeWhole(messages: Stored[]): Taken[] | undefined {
+    const before = [...this.heads]
     const read = messages.map(({ sequence, bytes }) => ({ sequence, items: this.#batch(bytes, sequence) }))
-    this.#vouch(read.flatMap(({ items }) => items))
-    return read.map(({ sequence, items }) => ({
-      sequence,
-      records: recordsOf(items),
-      isWhole: items.every(({ faults }) => faults.length === 0),
-    }))
+    if (isVouchedFor(read.flatMap(({ items }) => items)))
+      return read.flatMap(({ sequence, items }) => recordsOf(items).map((record) => ({ sequence, record })))
+    this.heads.clear()
+    for (const [producer, head] of before) this.heads.set(producer, head)
+    return undefined
   }
 
   /** The same for records that were found in another place, which is named. */
   follow(batch: Uint8Array[], place: string): TrailRecord[] {
-    const items = batch.map((bytes) => this.#item(bytes, place))
-    this.#vouch(items)
-    return recordsOf(items)
+    return this.#judge(batch.map((bytes) => this.#item(bytes, place)))
   }
 
   nameOf(producer: string): string {
@@ -133,16 +134,16 @@ export class TrailReader {
     return { place, record: read && this.#link(read, place, faults), faults }
   }
 
-  /** All faults of what was read together, in the order of their places. */
-  #vouch(items: Item[]): void {
-    const newest = new Map(items.map(({ record }) => [record?.producer, record]))
-    const isWhole = items.every(({ faults }) => faults.length === 0)
-    if (isWhole && [...newest.values()].every((record) => !record || isSigned(record))) return
-    for (const { record, place, faults } of items) {
-      if (record && !isSigned(record))
-        faults.unshift({ place: placeOf(record, place), what: 'its signature is not that of its producer' })
+  /** Notes all faults of what was read together, in the order of their places. */
+  #judge(items: Item[]): TrailRecord[] {
+    if (!isVouchedFor(items)) {
+      for (const { record, place, faults } of items) {
+        if (record && !isSigned(record))
+          faults.unshift({ place: placeOf(record, place), what: 'its signature is not that of its producer' })
+      }
+      this.#faults.push(...items.flatMap(({ faults }) => faults))
     }
-    this.#faults.push(...items.flatMap(({ faults }) => faults))
+    return recordsOf(items)
   }
 
   /** The record in its place, if it is a new one; undefined for a faithful repetition too. */
@@ -208,6 +209,13 @@ function isRepetition(record: TrailRecord, { next, hash, hashes }: Head): boolea
 }
 
 const isSigned = (record: TrailRecord) => isSignedBy(record, record.epoch.certificate.publicKey)
+
+/** Nothing is wrong, and the newest record of each producer is signed. */
+function isVouchedFor(items: Item[]): boolean {
+  const newest = new Map(items.map(({ record }) => [record?.producer, record]))
+  const isLinked = items.every(({ faults }) => faults.length === 0)
+  return isLinked && [...newest.values()].every((record) => !record || isSigned(record))
+}
 
 const recordsOf = (items: Item[]) => items.flatMap(({ record }) => record ?? [])
 

@@ -44,7 +44,7 @@ export interface Verdict {
 export function verifyTrail(trail: Trail, rootKey: Uint8Array): Verdict {
   const faults: Fault[] = []
   const reader = new TrailReader(rootKey, faults)
-  const records = windows(trail.stored).flatMap((messages) => reader.take(messages).flatMap((taken) => taken.records))
+  const records = windows(trail.stored).flatMap((messages) => reader.take(messages))
   const checkpointed = compareCheckpoints(
     trail.checkpoints,
     records.map(({ hash }) => hash),

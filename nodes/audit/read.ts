@@ -59,9 +59,14 @@ export function strictReader(rootKey: Uint8Array): { reader: TrailReader; throwI
   return { reader: new TrailReader(rootKey, faults), throwIfFaulty }
 }
 
-/** The new events of each stream message that has any. Throws AUDIT_BROKEN at the first fault, before anything of that message is given out. */
-export async function* readTrail(options: ReadOptions & { throwIfFaulty(): void }): AsyncGenerator<TrailEvent[]> {
-  const { log, authority, reader, after, follow, throwIfFaulty } = options
+type StrictOptions = ReadOptions & { throwIfFaulty(): void }
+
+/**
+ * The new events of one stream message or more at a time; the reader's state is then that at their end. Throws AUDIT_BROKEN at the first fault, before
+ * anything of that message is given out.
+ */
+export async function* readTrail(options: StrictOptions): AsyncGenerator<TrailEvent[]> {
+  const { log, authority, reader, after, follow } = options
   const last = await log.last()
   if (last < after) throw cut(last, after)
   const opener = new Opener(authority.auditor)
@@ -71,11 +76,9 @@ export async function* readTrail(options: ReadOptions & { throwIfFaulty(): void 
     const begin = expected
     const gap = window.findIndex(({ sequence }, index) => sequence !== begin + index)
     const messages = gap < 0 ? window : window.slice(0, gap)
-    for (const taken of reader.take(messages)) {
-      if (!taken.isWhole) break
-      if (taken.records.length > 0) yield eventsOf(taken, opener)
-    }
-    throwIfFaulty()
+    const whole = reader.takeWhole(messages)
+    if (whole?.length) yield eventsOf(whole, opener)
+    else if (!whole) yield* untilFault(messages, options, opener)
     const stranger = window[messages.length]
     if (stranger) throw missing(expected + messages.length, stranger)
     expected += messages.length
@@ -105,8 +108,20 @@ async function* windows(log: AppendLog, from: number, follow: AbortSignal | unde
 const windowMessages = 256
 const windowBytes = 512 * 1024
 
-function eventsOf({ sequence, records }: Taken, opener: Opener): TrailEvent[] {
-  return records.flatMap((record) => {
+/** What stands before the first fault is given out, message by message; there it ends. */
+function* untilFault(messages: Stored[], { reader, throwIfFaulty }: StrictOptions, opener: Opener) {
+  for (const message of messages) {
+    const records = reader.take([message])
+    throwIfFaulty()
+    yield eventsOf(
+      records.map((record) => ({ sequence: message.sequence, record })),
+      opener,
+    )
+  }
+}
+
+function eventsOf(taken: Taken[], opener: Opener): TrailEvent[] {
+  return taken.flatMap(({ sequence, record }) => {
     let opened: DatedEvent[] | undefined
     return Array.from({ length: record.count }, (_, index) => ({
       sequence,

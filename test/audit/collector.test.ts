@@ -13,7 +13,7 @@ import { runCommand } from '../kit/command.js'
 import { eventually } from '../kit/eventually.js'
 import { temporaryFolder } from '../kit/mesh.js'
 import { seededRandom } from '../kit/random.js'
-import { compare, idsOn } from './exported.js'
+import { compare, idsOn, shortened } from './exported.js'
 import { beginSite, type RunningSite } from './site.js'
 
 interface Taken {
@@ -117,17 +117,14 @@ describe('an HTTP collector', () => {
     })
   async function send(to: Collector, messages = Number.POSITIVE_INFINITY): Promise<void> {
     const { log, authority } = source
-    let left = messages
-    for await (const events of readTrail({
-      log,
-      authority,
-      reader: to.reader,
-      after: to.after,
-      throwIfFaulty: to.throwIfFaulty,
-    })) {
-      if (left-- <= 0) return
-      await to.append(events)
-    }
+    const { reader, after, throwIfFaulty } = to
+    const some = shortened(log, after + messages)
+    for await (const events of readTrail({ log: some, authority, reader, after, throwIfFaulty })) await to.append(events)
+  }
+
+  /** A request for each message, as a follower makes them. */
+  async function oneByOne(to: Collector, last: number): Promise<void> {
+    while (to.after < last) await send(to, 1)
   }
 
   it('gets every event in the form of Splunk, with the token, by the shipped command', async () => {
@@ -155,15 +152,14 @@ describe('an HTTP collector', () => {
     splunk.behave(() => (random() < 0.5 ? 'take' : (whims[Math.floor(random() * whims.length)] ?? 'refuse')))
     // Ended and begun again on the way, as by a crash.
     const impatient = () => collector('half.json', { firstPauseMs: 5 })
-    for (let round = 0; round < 5; round += 1) await send(impatient(), 2)
-    await send(impatient())
+    for (let message = 1; message <= (await source.log.last()); message += 1) await send(impatient(), 1)
     assert.deepEqual(compare(splunk.ids(), wanted), [])
     assert.ok(splunk.taken.length > wanted.length, 'none came twice: nothing was tried')
   })
 
   it('that is slow gets every event, and does not slow the writers', async () => {
     splunk.behave(() => 'take', 100)
-    const slow = send(collector('slow.json'))
+    const slow = oneByOne(collector('slow.json'), await source.log.last())
     const begun = performance.now()
     for (let n = 0; n < 20; n += 1)
       await running.site.node.audit.intend({ kind: 'task.started', trace: '', actor: 'a', facts: {} })

@@ -13,6 +13,19 @@ export async function allOf(log: AppendLog): Promise<Stored[]> {
   return stored
 }
 
+/** The log as it was when this message was its last. */
+export const shortened = (log: AppendLog, last: number): AppendLog => ({
+  append: (subject, id, bytes) => log.append(subject, id, bytes),
+  last: async () => Math.min(last, await log.last()),
+  follow: (from, signal) => log.follow(from, signal),
+  read: async function* (from) {
+    for await (const message of log.read(from)) {
+      if (message.sequence > last) return
+      yield message
+    }
+  },
+})
+
 /** Ids of all events, in the order of the stream. */
 export async function idsOn(transport: Transport, authority: Authority): Promise<string[]> {
   const { auditStream } = addressesOf(authority.mesh, authority.meshKey)
