@@ -119,7 +119,8 @@ describe('an HTTP collector', () => {
     const { log, authority } = source
     const { reader, after, throwIfFaulty } = to
     const some = shortened(log, after + messages)
-    for await (const events of readTrail({ log: some, authority, reader, after, throwIfFaulty })) await to.append(events)
+    for await (const events of readTrail({ log: some, authority, reader, after, throwIfFaulty }))
+      await to.append(events)
   }
 
   /** A request for each message, as a follower makes them. */

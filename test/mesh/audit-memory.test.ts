@@ -14,8 +14,6 @@ import { enrol, writeCredentials } from '../../mesh/seal/credentials.js'
 import { sodium } from '../../mesh/seal/sodium.js'
 import { temporaryFolder } from '../kit/mesh.js'
 
-const records = 40
-
 describe("a node's memory", { skip: process.platform === 'linux' ? false : 'read by way of /proc' }, () => {
   const folder = temporaryFolder()
   let child: ChildProcess | undefined
@@ -24,10 +22,13 @@ describe("a node's memory", { skip: process.platform === 'linux' ? false : 'read
     rmSync(folder, { recursive: true, force: true })
   })
 
-  it('holds the key of the next audit record and no key of one that is written', async () => {
+  for (const records of [1, 40])
+    it(`holds the key of the next audit record and none of the ${records} that are written`, () => look(records))
+
+  async function look(records: number): Promise<void> {
     const authority = createAuthority()
     const credentials = enrol(authority, { name: 'one', roles: ['worker'] }, Date.now())
-    const [credentialsFile, chainFile] = [join(folder, 'credentials.json'), join(folder, 'audit.chain')]
+    const [credentialsFile, chainFile] = [join(folder, 'credentials.json'), join(folder, `${records}.chain`)]
     writeCredentials(credentialsFile, credentials)
     const host = fileURLToPath(new URL('audit-memory-host.js', import.meta.url))
     child = spawn(process.execPath, [host, credentialsFile, chainFile, String(records)], {
@@ -41,19 +42,21 @@ describe("a node's memory", { skip: process.platform === 'linux' ? false : 'read
     const key = first?.opening?.key
     assert.ok(key)
     const { publicKey, secretKey } = authority.auditor
-    const { past, next } = keysFrom(Buffer.from(sodium.crypto_box_seal_open(key, publicKey, secretKey)))
+    const { past, next } = keysFrom(Buffer.from(sodium.crypto_box_seal_open(key, publicKey, secretKey)), records)
     const memory = memoryOf(child.pid ?? 0)
+    child.kill('SIGKILL')
     assert.ok(
       memory.some((region) => region.includes(next)),
       'the key of the next record was not found: this test does not see where keys are',
     )
-    const found = past.filter((secret) => memory.some((region) => region.includes(secret)))
+    // Half a key is enough to see: whoever frees memory often writes over the beginning of it.
+    const found = past.filter((secret) => memory.some((region) => region.includes(secret.subarray(16))))
     assert.equal(found.length, 0, `${found.length} of ${past.length} keys of the past were found`)
-  })
+  }
 })
 
 /** By docs/audit.md: all that opens a record that was written, and what the next is opened by. */
-function keysFrom(first: Buffer): { past: Buffer[]; next: Buffer } {
+function keysFrom(first: Buffer, records: number): { past: Buffer[]; next: Buffer } {
   const past: Buffer[] = []
   let next = first
   for (let number = 0; number < records; number += 1) {

@@ -10,7 +10,12 @@ import { enrol } from '../../mesh/seal/credentials.js'
 import { MemoryBroker } from '../../mesh/transport/memory.js'
 import type { AppendLog, Stored } from '../../mesh/transport/transport.js'
 
-export const eventOf = (n: number) => ({ kind: 'thought.asked' as const, trace: 'task', actor: 'worker-1', facts: { n } })
+export const eventOf = (n: number) => ({
+  kind: 'thought.asked' as const,
+  trace: 'task',
+  actor: 'worker-1',
+  facts: { n },
+})
 
 /** Two producers, a few records each, of one event and of three, with a checkpoint in the middle. */
 export async function makeTrail(folder: string): Promise<{ authority: Authority; trail: Trail }> {
@@ -59,4 +64,3 @@ export async function all(log: AppendLog): Promise<Stored[]> {
   for await (const message of log.read()) stored.push(message)
   return stored
 }
-
