@@ -4,7 +4,7 @@
  *
  *     AES-256-CTR(K, 64 zero bytes, counter from 0)  =  the next K ‖ the key of this record
  *
- * All of it is OpenSSL's, which clears its memory when it has finalised a cipher; libsodium's WebAssembly does not.
+ * The ciphers are OpenSSL's, which clears its memory when it has finalised one; libsodium's WebAssembly does not.
  */
 import { createCipheriv, createDecipheriv, randomFillSync } from 'node:crypto'
 import { ClawmeshError } from '../../policies/errors.js'
@@ -51,10 +51,7 @@ export class Ratchet {
 export function beginEpoch(auditorKey: Uint8Array): { ratchet: Ratchet; sealedKey: Uint8Array } {
   // Outside the heap of JavaScript, whose collector leaves copies behind when it moves what is small.
   const key = randomFillSync(new Uint8Array(new ArrayBuffer(keyLength)))
-  const sealedKey = sodium.crypto_box_seal(key, auditorKey)
-  // What libsodium's WebAssembly was given it keeps until its memory is used again: the same call once more uses the same places.
-  sodium.crypto_box_seal(zeros.subarray(0, keyLength), auditorKey)
-  return { ratchet: new Ratchet(key), sealedKey }
+  return { sealedKey: sodium.crypto_box_seal(key, auditorKey), ratchet: new Ratchet(key) }
 }
 
 /** Throws if it was not sealed to this auditor. */
