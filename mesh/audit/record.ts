@@ -95,7 +95,10 @@ export function readRecord(bytes: Uint8Array): ReadRecord {
       hash: digest(bytes),
     }
   } catch (cause) {
-    throw new ClawmeshError('AUDIT_BROKEN', 'Bytes stand in the audit trail that are no audit record.', { cause })
+    throw new ClawmeshError('AUDIT_BROKEN', 'Bytes stand in the audit trail that are no audit record.', {
+      hint: 'They were damaged or put there, or an early version of clawmesh wrote them: then begin with a new data folder.',
+      cause,
+    })
   }
 }
 

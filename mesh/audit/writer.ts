@@ -17,7 +17,7 @@ import type { AppendLog } from '../transport/transport.js'
 import type { Chain } from './chain.js'
 import { type AuditEvent, packEvent } from './event.js'
 import { Group } from './group.js'
-import { readRecord } from './record.js'
+import { isSignedBy, readRecord } from './record.js'
 import { Sealer } from './sealer.js'
 
 export interface AuditWriterOptions {
@@ -61,6 +61,7 @@ export class AuditWriter {
   constructor(options: AuditWriterOptions) {
     const { credentials, chain } = options
     const { count, last, unsent } = chain.begun
+    if (last) checkLast(last, count - 1, credentials)
     this.#options = options
     this.#producer = credentials.certificate.holder
     this.#sealer = new Sealer(credentials, count, last)
@@ -200,6 +201,20 @@ export class AuditWriter {
       .update(`audit ${first} ${count}`)
       .digest('base64url')
   }
+}
+
+/** Nobody goes on with a chain that is not their own, or that a damaged record ends. */
+function checkLast(bytes: Uint8Array, number: number, { certificate }: Credentials): void {
+  const record = readRecord(bytes)
+  const { holder, name, publicKey } = certificate
+  if (record.producer === holder && record.number === number && isSignedBy(record, publicKey)) return
+  throw new ClawmeshError(
+    'AUDIT_BROKEN',
+    `The audit chain of node "${name}" does not end with record ${number} of its own.`,
+    {
+      hint: 'Its chain file was changed or is that of another node. Compare it with the stream (`clawmesh audit verify`) and a backup.',
+    },
+  )
 }
 
 function batchOf(queue: Unsent[]): Unsent[] {

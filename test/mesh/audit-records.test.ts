@@ -29,9 +29,9 @@ const addresses = addressesOf(authority.mesh, authority.meshKey)
 let files = 0
 
 /** A writer whose stream is away, so that its chain file is all there is. */
-function writerOn(chain: Chain, now = Date.now): AuditWriter {
+function writerOn(chain: Chain, now = Date.now, who = credentials): AuditWriter {
   const log = { ...new MemoryBroker().connect().log('away'), append: () => Promise.reject(new Error('away')) }
-  return new AuditWriter({ credentials, addresses, log, chain, now })
+  return new AuditWriter({ credentials: who, addresses, log, chain, now })
 }
 
 /** Writes groups of so many events each; resolves to the path of the chain file. */
@@ -172,6 +172,17 @@ describe('an audit record', () => {
     const forged = writeRecord(head, genuine.sealed, credentials.signing)
     forged.set(first.subarray(0, 64))
     assert.match(inWords(audit([forged, ...records.slice(1)]).faults), /record 0 .*: its signature is not that/)
+  })
+
+  it('of another node, or damaged, is not gone on from', async () => {
+    const path = await write([1, 2])
+    const another = enrol(authority, { name: 'two', roles: ['worker'] }, Date.now())
+    const begin = (who = credentials) => writerOn(openChain(path), Date.now, who)
+    assert.throws(() => begin(another), /does not end with record 1 of its own/)
+    const bytes = readFileSync(path)
+    bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1
+    writeFileSync(path, bytes)
+    assert.throws(() => begin(), /audit chain of node "one" does not end with record 1 of its own/)
   })
 
   it('opens in its own place only, even if its producer signs another', async () => {
