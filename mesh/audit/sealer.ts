@@ -33,30 +33,31 @@ export class Sealer {
 
   /** Hands the next record to `keep`. If that throws, the record never was. */
   seal(packed: readonly Uint8Array[], time: number, keep: (record: Uint8Array) => void): void {
+    try {
+      const record = this.#next(packed, time)
+      keep(record)
+      this.#number += 1
+      this.#previous = digest(record)
+    } catch (error) {
+      // Its key was used: the next record, which takes its number, takes a new one.
+      this.#epoch = undefined
+      throw error
+    }
+  }
+
+  #next(packed: readonly Uint8Array[], time: number): Uint8Array {
     const { signing, certificate } = this.#credentials
-    const epoch = this.#epochAt(time)
+    const { ratchet, sealedKey, first } = this.#epochAt(time)
     const head = encodeHead({
       producer: certificate.holder,
       number: this.#number,
       previous: this.#previous,
       time,
       count: packed.length,
-      opening: epoch.first === this.#number ? { certificate: certificate.wire, key: epoch.sealedKey } : undefined,
+      opening: first === this.#number ? { certificate: certificate.wire, key: sealedKey } : undefined,
     })
-    const record = writeRecord(
-      head,
-      epoch.ratchet.step((key) => sealOnce(key, head, joinEvents(packed))),
-      signing,
-    )
-    try {
-      keep(record)
-    } catch (error) {
-      // Its key was used: the next record, which takes its number, takes a new one.
-      this.#epoch = undefined
-      throw error
-    }
-    this.#number += 1
-    this.#previous = digest(record)
+    const sealed = ratchet.step((key) => sealOnce(key, head, joinEvents(packed)))
+    return writeRecord(head, sealed, signing)
   }
 
   #epochAt(time: number): Epoch {
