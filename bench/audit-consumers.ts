@@ -2,10 +2,17 @@
  * What one consumer reads of the audit stream in a second, opened and chain-verified, against a bare JetStream ordered consumer that reads the same stream
  * and looks at nothing, in the same run. And what it costs the writers when many read at once.
  */
+import { once } from 'node:events'
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import { jetstream } from '@nats-io/jetstream'
 import { addressesOf } from '../mesh/address.js'
+import { openChain } from '../mesh/audit/chain.js'
+import type { BrokerUser } from '../mesh/broker/accounts.js'
+import { connectNats } from '../mesh/transport/nats.js'
 import { readTrail, strictReader } from '../nodes/audit/read.js'
-import { type NatsMesh, natsMesh } from '../test/kit/mesh.js'
+import { type NatsMesh, natsMesh, temporaryFolder } from '../test/kit/mesh.js'
 import type { Report } from './figure.js'
 
 const events = 12_000
@@ -15,9 +22,10 @@ const writes = 300
 
 export default async function bench(report: Report): Promise<void> {
   const mesh = await natsMesh()
+  const folder = temporaryFolder()
   try {
     const node = await mesh.join('writer')
-    // As a node under load writes: many events before the stream has acknowledged the last, so that batches are full.
+    // One after another, so that each is a record of its own: what is slowest to read.
     for (let n = 0; n < events; n += 1)
       await node.note(
         'thought.asked',
@@ -47,9 +55,10 @@ export default async function bench(report: Report): Promise<void> {
       ok: opened >= 20_000,
     })
     report({ metric: 'one consumer, chain-verified only', value: verified, unit, baseline, ratio: verified / baseline })
-    await slowing(mesh, report)
+    await slowing(mesh, folder, report)
   } finally {
     await mesh.close()
+    rmSync(folder, { recursive: true, force: true })
   }
 }
 
@@ -82,38 +91,38 @@ async function bare(mesh: NatsMesh): Promise<number> {
   return perSecond
 }
 
-/** Intents, one after another, without readers and with many that follow. */
-async function slowing(mesh: NatsMesh, report: Report): Promise<void> {
-  const node = await mesh.join('measured')
+/** Intents, one after another, with a chain file as every node has it, without readers and with many that follow in a process's own thread. */
+async function slowing(mesh: NatsMesh, folder: string, report: Report): Promise<void> {
+  const node = await mesh.join('measured', { chain: openChain(join(folder, 'measured.chain')) })
+  const intend = (n: number) =>
+    node.audit.intend({ kind: 'action.intended', trace: 'task-2', actor: 'bench', facts: { n } })
   const perSecond = async () => {
     const begun = performance.now()
-    for (let n = 0; n < writes; n += 1)
-      await node.audit.intend({ kind: 'action.intended', trace: 'task-2', actor: 'bench', facts: { n } })
+    for (let n = 0; n < writes; n += 1) await intend(n)
     return (1000 * writes) / (performance.now() - begun)
   }
   await perSecond()
   const { auditStream } = addressesOf(mesh.authority.mesh, mesh.authority.meshKey)
+  const auditor = await mesh.connectAsAuditor()
   const alone: number[] = []
   const watched: number[] = []
   for (let round = 0; round < rounds; round += 1) {
     alone.push(await perSecond())
-    const stops = Array.from({ length: followers }, () => new AbortController())
-    const transport = await mesh.connectAsAuditor()
-    const log = transport.log(auditStream)
-    const from = (await log.last()) + 1
-    const seen = stops.map(() => 0)
-    const reading = stops.map(async ({ signal }, index) => {
-      for await (const _message of log.follow(from, signal)) seen[index] = (seen[index] ?? 0) + 1
-    })
+    const from = (await auditor.log(auditStream).last()) + 1
+    const user = await mesh.accounts.administrator('audit')
+    const watch: Watch = { servers: [mesh.broker.url], user, auditStream, from }
+    const worker = new Worker(new URL(import.meta.url), { workerData: watch })
+    const following = once(worker, 'message')
+    await intend(0)
+    await following
+    const seen = once(worker, 'exit')
     watched.push(await perSecond())
-    while (seen.some((count) => count < writes)) await new Promise((resolve) => setTimeout(resolve, 10))
-    for (const stop of stops) stop.abort()
-    await Promise.all(reading)
-    await transport.close()
+    await seen
   }
+  await auditor.close()
   const [value, baseline] = [Math.max(...watched), Math.max(...alone)]
   report({
-    metric: `intents, one after another, while ${followers} consumers in this process follow`,
+    metric: `intents, one after another, while ${followers} consumers on a thread of their own follow`,
     value,
     unit: '1/s',
     baseline,
@@ -122,3 +131,30 @@ async function slowing(mesh: NatsMesh, report: Report): Promise<void> {
     ok: value / baseline >= 0.9,
   })
 }
+
+interface Watch {
+  servers: string[]
+  user: BrokerUser
+  auditStream: string
+  from: number
+}
+
+/** The consumers: say when each has seen the first message, and end when each has seen all. */
+async function watchTrail({ servers, user, auditStream, from }: Watch): Promise<void> {
+  const transport = await connectNats({ servers, user, name: 'consumers' })
+  const log = transport.log(auditStream)
+  let waiting = followers
+  const follow = async () => {
+    const stop = new AbortController()
+    let seen = 0
+    for await (const _message of log.follow(from, stop.signal)) {
+      seen += 1
+      if (seen === 1 && --waiting === 0) parentPort?.postMessage('following')
+      if (seen > writes) break
+    }
+  }
+  await Promise.all(Array.from({ length: followers }, follow))
+  await transport.close()
+}
+
+if (!isMainThread) await watchTrail(workerData as Watch)

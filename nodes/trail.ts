@@ -10,12 +10,12 @@ import {
   readCheckpoints,
   writeCheckpoint,
 } from '../mesh/audit/checkpoint.js'
-import { type AuditEvent, openEvent } from '../mesh/audit/event.js'
-import type { Fault } from '../mesh/audit/reader.js'
-import { type ReadRecord, readRecord } from '../mesh/audit/record.js'
+import type { DatedEvent } from '../mesh/audit/event.js'
+import { Opener } from '../mesh/audit/opener.js'
+import type { Fault, TrailRecord } from '../mesh/audit/reader.js'
+import { readRecord } from '../mesh/audit/record.js'
 import { type Verdict, verifyTrail } from '../mesh/audit/verify.js'
 import type { Authority } from '../mesh/seal/authority.js'
-import { readCertificate } from '../mesh/seal/certificate.js'
 import { readCredentials } from '../mesh/seal/credentials.js'
 import type { Stored, Transport } from '../mesh/transport/transport.js'
 import { ClawmeshError } from '../policies/errors.js'
@@ -24,12 +24,11 @@ import type { DataPaths } from './data-folder.js'
 export interface AuditTrail {
   verdict: Verdict
   /** Of every record that can be opened, in the order of the stream. */
-  events: DatedEvent[]
+  events: TracedEvent[]
 }
 
-export interface DatedEvent extends AuditEvent {
-  time: number
-  producer: string
+export interface TracedEvent extends DatedEvent {
+  readonly producer: string
 }
 
 export interface TrailOptions {
@@ -58,8 +57,8 @@ export async function inspectTrail(options: TrailOptions): Promise<AuditTrail> {
   const { chains, doubled } = readChains(folder, sent)
   const verdict = verifyTrail({ stored, checkpoints, chains }, authority.root.publicKey)
   verdict.faults.push(...doubled, ...lostChains(folder, chains, verdict))
-  const events = verdict.faults.length === 0 ? openEvents(verdict.records, authority) : []
-  const marks = marksIn(events, verdict.records, authority.root.publicKey)
+  const events = verdict.faults.length === 0 ? openEvents(verdict, authority) : []
+  const marks = marksIn(events, verdict.records)
   verdict.faults.push(...missingCheckpoints(folder, marks, authority.root.publicKey))
   verdict.ok = verdict.faults.length === 0
   return { verdict, events: verdict.ok ? events : [] }
@@ -93,10 +92,10 @@ function readChains(folder: DataPaths, sent: Map<string, number>): OwnCopies {
 }
 
 /** Which checkpoints the runs found when they began. Only the authority's own node is heard: any other could make them up. */
-function marksIn(events: DatedEvent[], records: ReadRecord[], rootKey: Uint8Array): CheckpointMark[] {
+function marksIn(events: TracedEvent[], records: TrailRecord[]): CheckpointMark[] {
   const authorities = new Set<string>()
-  for (const { producer, certificate } of records)
-    if (certificate && readCertificate(certificate, rootKey).roles.includes('authority')) authorities.add(producer)
+  for (const { producer, epoch } of records)
+    if (epoch.certificate.roles.includes('authority')) authorities.add(producer)
   return events
     .filter(({ kind, producer }) => kind === 'checkpoints.found' && authorities.has(producer))
     .map(({ facts }) => markSchema.parse(facts))
@@ -126,6 +125,16 @@ function producerOf(record: Uint8Array, file: string): string {
 
 export const chainFile = (folder: DataPaths, node: string): string => join(folder.node(node), 'audit.chain')
 
-function openEvents(records: ReadRecord[], authority: Authority): DatedEvent[] {
-  return records.map(({ sealed, time, producer }) => ({ ...openEvent(sealed, authority.auditor), time, producer }))
+/** A record that its node sealed wrongly is whole as a link of the chain and says nothing: that is a fault too. */
+function openEvents({ records, faults }: Verdict, authority: Authority): TracedEvent[] {
+  const opener = new Opener(authority.auditor)
+  return records.flatMap((record) => {
+    try {
+      return opener.open(record).map((event) => ({ ...event, producer: record.producer }))
+    } catch (error) {
+      const place = `record ${record.number} of node ${record.epoch.certificate.name}`
+      faults.push({ place, what: ClawmeshError.from(error).message })
+      return []
+    }
+  })
 }

@@ -21,31 +21,23 @@ import { ClawmeshError } from '../../policies/errors.js'
 const syncData = promisify(fdatasync)
 
 export interface Chain {
-  /** All records, oldest first. */
-  read(): Uint8Array[]
+  /** What it held when it was opened. */
+  readonly begun: { count: number; last: Uint8Array | undefined; unsent: Uint8Array[] }
   append(record: Uint8Array): void
   /** Resolves when all that was appended before is on disk. One at a time. */
   sync(): Promise<void>
   /** How many of the records the stream is known to hold. After a crash this may be too few, never too many. */
-  sent(): number
   markSent(count: number): void
   close(): void
 }
 
 /** For a node that keeps nothing: the stream is then the only copy. */
 export function memoryChain(): Chain {
-  const records: Uint8Array[] = []
-  let sent = 0
   return {
-    read: () => records.slice(),
-    append: (record) => {
-      records.push(record)
-    },
+    begun: { count: 0, last: undefined, unsent: [] },
+    append: () => undefined,
     sync: () => Promise.resolve(),
-    sent: () => sent,
-    markSent: (count) => {
-      sent = count
-    },
+    markSent: () => undefined,
     close: () => undefined,
   }
 }
@@ -55,7 +47,7 @@ export function openChain(path: string): Chain {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   const bytes = existsSync(path) ? new Uint8Array(readFileSync(path)) : new Uint8Array()
   const { records, end } = readFrames(bytes)
-  let sent = readCount(path)
+  const sent = readCount(path)
   if (sent > records.length) {
     throw new ClawmeshError(
       'AUDIT_BROKEN',
@@ -71,7 +63,7 @@ export function openChain(path: string): Chain {
   let position = end
   const mark = openSync(markOf(path), existsSync(markOf(path)) ? 'r+' : 'w+', 0o600)
   return {
-    read: () => records,
+    begun: { count: records.length, last: records.at(-1), unsent: records.slice(sent) },
     append: (record) => {
       const frame = new Uint8Array(4 + record.length)
       new DataView(frame.buffer).setUint32(0, record.length)
@@ -84,12 +76,9 @@ export function openChain(path: string): Chain {
         throw ClawmeshError.from(cause)
       }
       position += frame.length
-      records.push(record)
     },
     sync: () => syncData(file).catch((cause: unknown) => Promise.reject(ClawmeshError.from(cause))),
-    sent: () => sent,
     markSent: (count) => {
-      sent = count
       // Not synced, and no matter if the disk is full: to lose it costs a repetition that the stream and every reader recognise.
       try {
         writeSync(mark, String(count).padEnd(16), 0)

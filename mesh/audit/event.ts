@@ -1,9 +1,6 @@
 /** What is written down: an event says what happened, in which task, with which facts. */
 import { z } from 'zod'
-import { ClawmeshError } from '../../policies/errors.js'
 import { decode, encode } from '../codec.js'
-import type { AgreementKey } from '../seal/keys.js'
-import { sodium } from '../seal/sodium.js'
 
 export const eventKinds = [
   'node.joined',
@@ -52,19 +49,25 @@ export const auditEventSchema = z.object({
 })
 export type AuditEvent = z.output<typeof auditEventSchema>
 
-/** Sealed to the auditors: the node that writes an event cannot read it back. */
-export function sealEvent({ kind, trace, actor, facts }: AuditEvent, auditorKey: Uint8Array): Uint8Array {
-  return sodium.crypto_box_seal(encode([kind, trace, actor, facts]), auditorKey)
+export interface DatedEvent extends AuditEvent {
+  /** Milliseconds since 1970, by the producer's clock. */
+  readonly time: number
 }
 
-const wireSchema = z
-  .tuple([z.enum(eventKinds), z.string(), z.string(), z.record(z.string(), z.unknown())])
-  .transform(([kind, trace, actor, facts]): AuditEvent => ({ kind, trace, actor, facts }))
+export const packEvent = (time: number, { kind, trace, actor, facts }: AuditEvent): Uint8Array =>
+  encode([time, kind, trace, actor, facts])
 
-export function openEvent(sealed: Uint8Array, auditor: AgreementKey): AuditEvent {
-  try {
-    return wireSchema.parse(decode(sodium.crypto_box_seal_open(sealed, auditor.publicKey, auditor.secretKey)))
-  } catch (cause) {
-    throw new ClawmeshError('AUDIT_BROKEN', 'An audit event cannot be opened with this auditor key.', { cause })
-  }
+/** Packed events as one msgpack array of them. */
+export function joinEvents(packed: readonly Uint8Array[]): Uint8Array {
+  const count = new Uint8Array([0xdd, 0, 0, 0, 0])
+  new DataView(count.buffer).setUint32(1, packed.length)
+  return Buffer.concat([count, ...packed])
 }
+
+const joinedSchema = z.array(
+  z.tuple([z.number(), z.enum(eventKinds), z.string(), z.string(), z.record(z.string(), z.unknown())]),
+)
+
+/** Throws for what `joinEvents` did not make. */
+export const splitEvents = (joined: Uint8Array): DatedEvent[] =>
+  joinedSchema.parse(decode(joined)).map(([time, kind, trace, actor, facts]) => ({ time, kind, trace, actor, facts }))

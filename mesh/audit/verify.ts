@@ -9,8 +9,7 @@ import type { Stored } from '../transport/transport.js'
 import type { OwnCopy } from './chain.js'
 import type { Checkpoint } from './checkpoint.js'
 import { merkleRoot } from './merkle.js'
-import { type Fault, TrailReader } from './reader.js'
-import type { ReadRecord } from './record.js'
+import { type Fault, TrailReader, type TrailRecord } from './reader.js'
 
 export interface Trail {
   /** The stream's messages, each a batch of records. */
@@ -25,13 +24,15 @@ export interface Unsent {
   producer: string
   /** The node's name, or its producer where the stream has nothing of it. */
   name: string
-  records: ReadRecord[]
+  records: TrailRecord[]
 }
 
 export interface Verdict {
   ok: boolean
   /** Every record of the stream in its order, repetitions left out. */
-  records: ReadRecord[]
+  records: TrailRecord[]
+  /** How many events they hold. */
+  events: number
   producers: number
   /** Records that a checkpoint covers; the rest is held by the chains alone. */
   checkpointed: number
@@ -43,16 +44,25 @@ export interface Verdict {
 export function verifyTrail(trail: Trail, rootKey: Uint8Array): Verdict {
   const faults: Fault[] = []
   const reader = new TrailReader(rootKey, faults)
-  const records = trail.stored.flatMap((message) => reader.take(message))
+  const records = windows(trail.stored).flatMap((messages) => reader.take(messages))
   const checkpointed = compareCheckpoints(
     trail.checkpoints,
     records.map(({ hash }) => hash),
     faults,
   )
+  const events = records.reduce((sum, { count }) => sum + count, 0)
   const producers = reader.heads.size
   const unsent = [...trail.chains].flatMap(([producer, copy]) => compareChain(producer, copy, reader, faults))
-  return { ok: faults.length === 0, records, producers, checkpointed, unsent, faults }
+  return { ok: faults.length === 0, records, events, producers, checkpointed, unsent, faults }
 }
+
+/** As many messages as are looked at one by one where something is wrong among them. */
+const messagesAtOnce = 256
+
+const windows = (stored: Stored[]): Stored[][] =>
+  Array.from({ length: Math.ceil(stored.length / messagesAtOnce) }, (_, index) =>
+    stored.slice(index * messagesAtOnce, (index + 1) * messagesAtOnce),
+  )
 
 function compareCheckpoints(checkpoints: Checkpoint[], order: Uint8Array[], faults: Fault[]): number {
   let from = 0
@@ -73,7 +83,7 @@ function compareCheckpoints(checkpoints: Checkpoint[], order: Uint8Array[], faul
 /** Resolves to what the copy has beyond the stream, unless the stream had it once. */
 function compareChain(producer: string, { records, sent }: OwnCopy, reader: TrailReader, faults: Fault[]): Unsent[] {
   const head = reader.heads.get(producer)
-  const name = head ? `node ${head.name}` : `producer ${producer}`
+  const name = head ? `node ${head.epoch.certificate.name}` : `producer ${producer}`
   const onStream = head?.next ?? 0
   if (sent > onStream) {
     const what = `the stream ends here; it had ${sent} records of ${name}`

@@ -4,7 +4,7 @@
  * 1. `record` resolves when the event is on this disk: it has happened and will not be lost. It reaches the stream when the broker is there.
  * 2. `intend` resolves when the stream has acknowledged it too, and rejects with AUDIT_UNAVAILABLE if that takes too long: whatever was intended
  *    must then not be done.
- * 3. Events that are written while the disk is busy are synced together, once, before any of them is sent on.
+ * 3. Events that come together, or while the disk is busy, are one record: sealed, signed, written and synced once, before any of it is sent on.
  * 4. One batch is under way at a time, so the stream holds a chain in its order. A batch that was not acknowledged is sent again, unchanged, under an
  *    id that only its producer can make; the stream keeps it once. What a run left unsent the next run sends.
  */
@@ -13,11 +13,12 @@ import { ClawmeshError } from '../../policies/errors.js'
 import type { Addresses } from '../address.js'
 import { encode } from '../codec.js'
 import type { Credentials } from '../seal/credentials.js'
-import { digest } from '../seal/keys.js'
 import type { AppendLog } from '../transport/transport.js'
 import type { Chain } from './chain.js'
-import { type AuditEvent, sealEvent } from './event.js'
-import { noHash, writeRecord } from './record.js'
+import { type AuditEvent, packEvent } from './event.js'
+import { Group } from './group.js'
+import { isSignedBy, readRecord } from './record.js'
+import { Sealer } from './sealer.js'
 
 export interface AuditWriterOptions {
   credentials: Credentials
@@ -33,50 +34,57 @@ const retryMs = 200
 const batchRecords = 256
 const batchBytes = 256 * 1024
 
+/** A record that is not known to stand on the stream; of an earlier run, nobody waits for it. */
+interface Unsent {
+  bytes: Uint8Array
+  count: number
+  group: Group
+}
+
 export class AuditWriter {
   readonly #options: AuditWriterOptions
   readonly #producer: string
-  readonly #queue: Uint8Array[] = []
-  readonly #waiting = new Set<{ number: number; reached: () => void }>()
-  /** What to tell who waits for the disk. */
-  #unsynced: { resolve: () => void; reject: (error: unknown) => void }[] = []
-  #syncing: Promise<void> | undefined
-  #number = 0
-  #previous: Uint8Array = noHash
-  #introduced = false
+  readonly #sealer: Sealer
+  /** Not sealed yet, oldest first; only the newest still takes events. */
+  #gathering: Group[] = []
+  #writing: Promise<void> | undefined
+  readonly #queue: Unsent[] = []
+  /** What was gathered last. */
+  #newest: Group | undefined
   #sending = false
   #closed = false
-  /** How many records this disk holds, and how many the stream. */
-  #synced = 0
-  #sent = 0
+  /** How many records were written, how many of them this disk surely holds, and how many the stream. */
+  #written: number
+  #synced: number
+  #sent: number
 
   constructor(options: AuditWriterOptions) {
+    const { credentials, chain } = options
+    const { count, last, unsent } = chain.begun
+    if (last) checkLast(last, count - 1, credentials)
     this.#options = options
-    this.#producer = options.credentials.certificate.holder
-    const earlier = options.chain.read()
-    const last = earlier.at(-1)
-    if (last) this.#previous = digest(last)
-    this.#number = earlier.length
-    this.#synced = earlier.length
-    this.#sent = options.chain.sent()
-    this.#queue.push(...earlier.slice(this.#sent))
-    if (this.#queue.length > 0) this.#send()
+    this.#producer = credentials.certificate.holder
+    this.#sealer = new Sealer(credentials, count, last)
+    this.#written = count
+    this.#synced = count
+    this.#sent = count - unsent.length
+    for (const bytes of unsent) this.#queue.push({ bytes, count: readRecord(bytes).count, group: new Group() })
+    this.#send()
   }
 
   /** Events that stand on this disk and are not yet known to stand on the stream. */
   get lag(): number {
-    return this.#queue.length
+    return this.#queue.reduce((sum, { count }) => sum + count, 0)
   }
 
   async record(event: AuditEvent): Promise<void> {
-    this.#append(event)
-    await this.#onDisk()
+    await this.#gather(event).onDisk
   }
 
   async intend(event: AuditEvent): Promise<void> {
-    const number = this.#append(event)
-    await this.#onDisk()
-    if (!(await this.#acknowledgedWithin(number, acknowledgeWithinMs))) {
+    const group = this.#gather(event)
+    await group.onDisk
+    if (!(await group.intended(acknowledgeWithinMs))) {
       throw new ClawmeshError(
         'AUDIT_UNAVAILABLE',
         'The audit stream did not take the intent, so the action was not done.',
@@ -89,60 +97,62 @@ export class AuditWriter {
 
   /** Waits until the stream holds everything, or the time is up. */
   async flush(withinMs: number): Promise<boolean> {
-    return this.#number === 0 || this.#acknowledgedWithin(this.#number - 1, withinMs)
+    await this.#newest?.onDisk.catch(() => undefined)
+    return this.#queue.at(-1)?.group.acknowledgedWithin(withinMs) ?? true
   }
 
   async close(): Promise<void> {
     this.#closed = true
-    await this.#syncing
+    await this.#writing
     this.#options.chain.close()
   }
 
-  #append(event: AuditEvent): number {
-    const { credentials, chain, now } = this.#options
-    const number = this.#number
-    const bytes = writeRecord(
-      {
-        producer: this.#producer,
-        number,
-        previous: this.#previous,
-        time: now(),
-        certificate: this.#introduced ? undefined : credentials.certificate.wire,
-        sealed: sealEvent(event, credentials.auditorKey),
-      },
-      credentials.signing,
-    )
-    chain.append(bytes)
-    this.#introduced = true
-    this.#number += 1
-    this.#previous = digest(bytes)
-    this.#queue.push(bytes)
-    return number
+  #gather(event: AuditEvent): Group {
+    const packed = packEvent(this.#options.now(), event)
+    let group = this.#gathering.at(-1)
+    if (!group?.hasRoomFor(packed)) {
+      group = new Group()
+      this.#gathering.push(group)
+      this.#newest = group
+    }
+    group.add(packed)
+    this.#writing ??= this.#writeAll()
+    return group
   }
 
-  /** Resolves when everything that is appended now is on disk. */
-  #onDisk(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#unsynced.push({ resolve, reject })
-      this.#syncing ??= this.#syncAll()
-    })
-  }
-
-  async #syncAll(): Promise<void> {
-    while (this.#unsynced.length > 0) {
-      const waiting = this.#unsynced
-      const reached = this.#number
-      this.#unsynced = []
+  async #writeAll(): Promise<void> {
+    // What others have to say in the same breath goes with it.
+    await null
+    while (this.#gathering.length > 0) {
+      const groups = this.#gathering
+      this.#gathering = []
+      const written = groups.filter((group) => this.#write(group))
+      const reached = this.#written
       try {
         await this.#options.chain.sync()
         this.#synced = reached
-        for (const { resolve } of waiting) resolve()
+        for (const group of written) group.synced()
         this.#send()
       } catch (error) {
-        for (const { reject } of waiting) reject(error)
+        for (const group of written) group.failed(error)
       }
     }
-    this.#syncing = undefined
+    this.#writing = undefined
+  }
+
+  #write(group: Group): boolean {
+    const { chain, now } = this.#options
+    try {
+      this.#sealer.seal(group.packed, now(), (bytes) => {
+        chain.append(bytes)
+        this.#queue.push({ bytes, count: group.packed.length, group })
+      })
+      this.#written += 1
+      return true
+    } catch (error) {
+      group.failed(error)
+      return false
+    }
   }
 
   /** One sender at a time, so that the stream holds this chain in order. */
@@ -157,7 +167,7 @@ export class AuditWriter {
     try {
       while (this.#sent < this.#synced && !this.#closed) {
         const batch = batchOf(this.#queue.slice(0, Math.min(batchRecords, this.#synced - this.#sent)))
-        const wire = encode(batch)
+        const wire = encode(batch.map(({ bytes }) => bytes))
         const id = this.#idOf(this.#sent, batch.length)
         while (!(await this.#sentOnce(() => log.append(addresses.audit(this.#producer), id, wire)))) {
           if (this.#closed) return
@@ -167,7 +177,7 @@ export class AuditWriter {
         this.#queue.splice(0, batch.length)
         this.#sent += batch.length
         chain.markSent(this.#sent)
-        this.#tellWaiting()
+        for (const { group } of batch) group.acknowledged()
       }
     } finally {
       // In the same breath as the last look at the queue: what is appended a moment later must find nobody sending.
@@ -185,24 +195,6 @@ export class AuditWriter {
     }
   }
 
-  #tellWaiting(): void {
-    for (const waiter of [...this.#waiting]) if (waiter.number < this.#sent) waiter.reached()
-  }
-
-  #acknowledgedWithin(number: number, withinMs: number): Promise<boolean> {
-    if (number < this.#sent) return Promise.resolve(true)
-    return new Promise((resolve) => {
-      const finish = (reached: boolean) => {
-        clearTimeout(timer)
-        this.#waiting.delete(waiter)
-        resolve(reached)
-      }
-      const waiter = { number, reached: () => finish(true) }
-      const timer = setTimeout(() => finish(false), withinMs)
-      this.#waiting.add(waiter)
-    })
-  }
-
   /** Nobody else can guess it, so nobody can squat it and have our record taken for a repetition. */
   #idOf(first: number, count: number): string {
     return createHmac('sha256', this.#options.credentials.signing.secretKey)
@@ -211,13 +203,27 @@ export class AuditWriter {
   }
 }
 
-function batchOf(queue: Uint8Array[]): Uint8Array[] {
+/** Nobody goes on with a chain that is not their own, or that a damaged record ends. */
+function checkLast(bytes: Uint8Array, number: number, { certificate }: Credentials): void {
+  const record = readRecord(bytes)
+  const { holder, name, publicKey } = certificate
+  if (record.producer === holder && record.number === number && isSignedBy(record, publicKey)) return
+  throw new ClawmeshError(
+    'AUDIT_BROKEN',
+    `The audit chain of node "${name}" does not end with record ${number} of its own.`,
+    {
+      hint: 'Its chain file was changed or is that of another node. Compare it with the stream (`clawmesh audit verify`) and a backup.',
+    },
+  )
+}
+
+function batchOf(queue: Unsent[]): Unsent[] {
   let bytes = 0
-  const batch: Uint8Array[] = []
-  for (const record of queue) {
-    bytes += record.length
+  const batch: Unsent[] = []
+  for (const unsent of queue) {
+    bytes += unsent.bytes.length
     if (batch.length > 0 && bytes > batchBytes) break
-    batch.push(record)
+    batch.push(unsent)
   }
   return batch
 }

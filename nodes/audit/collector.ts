@@ -1,16 +1,15 @@
 /**
  * Sends events to a collector in the form of Splunk's HTTP Event Collector. At least once: how far it got is written down after the collector has
- * acknowledged, so a crash in between sends some events again, under the same `fields.id` (the hash of the record).
+ * acknowledged, so a crash in between sends some events again, under the same `fields.id` (the hash of its record, and its place there).
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import type { TrailReader } from '../../mesh/audit/reader.js'
 import { writeWhole } from '../../mesh/disk.js'
-import { hex } from '../../mesh/seal/keys.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { Format } from './format.js'
 import { openingSchema } from './opening.js'
-import { strictReader, type TrailEvent } from './read.js'
+import { eventId, strictReader, type TrailEvent } from './read.js'
 
 export interface CollectorOptions {
   url: URL
@@ -75,12 +74,12 @@ export class Collector {
     let body = ''
     for (const event of events) {
       const line = JSON.stringify({
-        time: event.record.time / 1000,
+        time: event.open().time / 1000,
         host: event.node,
         source: 'clawmesh',
         sourcetype: `clawmesh:${this.#options.format.name}`,
         event: this.#options.format.event(event),
-        fields: { id: hex(event.record.hash) },
+        fields: { id: eventId(event) },
       })
       if (body !== '' && body.length + line.length > batchBytes) {
         yield body

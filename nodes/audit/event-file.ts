@@ -1,9 +1,9 @@
 /**
  * A file that each event stands in once, whatever happens to the process that writes it.
  *
- * 1. The file itself says how far it got: each line carries its signed record and the stream message it stood in. There is no second place that could
- *    disagree with it.
- * 2. Lines are only ever appended, in the order of the stream. What a crash left of a line is cut off, and the event is written again.
+ * 1. The file itself says how far it got: each line names its event and the stream message it stood in, and the first of a record carries the record.
+ *    There is no second place that could disagree with it.
+ * 2. Lines are only ever appended, in the order of the stream. What a crash left of a record's lines is cut off, and its events are written again.
  * 3. A full file is renamed to FILE.1, FILE.2 … and a new one is begun, whole, with a first line that says where the chains stood. So only the newest has
  *    to be there to go on, and each can be verified by itself.
  */
@@ -22,11 +22,12 @@ import {
 import { basename, dirname, join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import type { HeadState, TrailReader } from '../../mesh/audit/reader.js'
+import { readRecord } from '../../mesh/audit/record.js'
 import { writeWhole } from '../../mesh/disk.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { Format } from './format.js'
 import type { Opening } from './opening.js'
-import { strictReader, type TrailEvent } from './read.js'
+import { eventIds, strictReader, type TrailEvent } from './read.js'
 
 export interface EventFileOptions {
   path: string
@@ -120,57 +121,83 @@ export class EventFile {
 export interface ReadFile {
   path: string
   opening: Opening
-  records: { sequence: number; record: Uint8Array }[]
+  records: Uint8Array[]
   after: number
-  /** Where the last whole line ends; what follows is what a crash left of one. */
+  /** Where the last whole record ends; what follows is what a crash left of the lines of one. */
   end: number
 }
 
-/** Throws AUDIT_BROKEN, naming the line, if the file is not of this format. */
+/** Throws AUDIT_BROKEN, naming the line, if the file is not of this format, or if a record lacks lines and another follows. */
 export function readEventFile(path: string, format: Format): ReadFile {
-  const bytes = readFileSync(path)
-  const end = bytes.lastIndexOf(0x0a) + 1
-  const lines = bytes.subarray(0, end).toString('utf8').split('\n').slice(0, -1)
-  const [first, ...rest] = lines.map((line, index) => {
+  const [first, ...lines] = linesOf(readFileSync(path)).map(({ text, end }, index) => {
+    const place = `line ${index + 1}`
     try {
-      return format.read(line)
+      return { place, end, read: format.read(text) }
     } catch (cause) {
-      throw broken(path, `line ${index + 1} is no line of an export as ${format.name}`, cause)
+      throw broken(path, `${place} is no line of an export as ${format.name}`, cause)
     }
   })
-  if (!first || !('opening' in first)) throw broken(path, 'it does not begin with the first line of an export')
-  const records = rest.map((line, index) => {
-    if ('record' in line) return line
-    throw broken(path, `line ${index + 2} is the first line of an export`)
-  })
-  return { path, opening: first.opening, records, after: records.at(-1)?.sequence ?? first.opening.after, end }
+  if (!first || !('opening' in first.read)) throw broken(path, 'it does not begin with the first line of an export')
+  const { opening } = first.read
+  const file: ReadFile = { path, opening, records: [], after: opening.after, end: first.end }
+  let ids: string[] = []
+  for (const { place, end, read } of lines) {
+    if ('opening' in read) throw broken(path, `${place} is the first line of an export`)
+    const { sequence, id, record } = read
+    if (ids.length === 0 && record) {
+      ids = idsOf(path, place, record)
+      file.records.push(record)
+    }
+    if (ids.shift() !== id) throw broken(path, `${place} does not go on from the line before it`)
+    if (ids.length === 0) [file.after, file.end] = [sequence, end]
+  }
+  // The lines of the last record are not all there.
+  if (ids.length > 0) file.records.pop()
+  return file
+}
+
+/** Whole lines, and where each ends. */
+function linesOf(bytes: Buffer): { text: string; end: number }[] {
+  const lines: { text: string; end: number }[] = []
+  for (let begin = 0, at = bytes.indexOf(lineFeed); at >= 0; at = bytes.indexOf(lineFeed, begin)) {
+    lines.push({ text: bytes.toString('utf8', begin, at), end: at + 1 })
+    begin = at + 1
+  }
+  return lines
+}
+
+const lineFeed = 0x0a
+
+function idsOf(path: string, place: string, record: Uint8Array): string[] {
+  try {
+    return eventIds(readRecord(record))
+  } catch (cause) {
+    throw broken(path, `${place} holds no audit record`, cause)
+  }
 }
 
 /** Verifies what was read of a file, from the state of the chains at its beginning on. Throws AUDIT_BROKEN. */
 export function checkEventFile(file: ReadFile, { reader, throwIfFaulty }: ReturnType<typeof strictReader>): void {
   reader.resume(file.opening.heads)
-  const fresh = reader.follow(
-    file.records.map(({ record }) => record),
-    file.path,
-  )
+  const fresh = reader.follow(file.records, file.path)
   throwIfFaulty()
-  if (fresh.length < file.records.length) throw broken(file.path, 'an event stands in it twice')
+  if (fresh.length < file.records.length) throw broken(file.path, 'a record stands in it twice')
 }
 
-/** The number of records in files that follow one another. Throws AUDIT_BROKEN naming the first place that is wrong. */
+/** The number of events in files that follow one another. Throws AUDIT_BROKEN naming the first place that is wrong. */
 export function checkExport(files: string[], format: Format, rootKey: Uint8Array): number {
   const strict = strictReader(rootKey)
-  let records = 0
+  let events = 0
   let expected: HeadState[] = []
   for (const path of files) {
     const file = readEventFile(path, format)
     if (!isDeepStrictEqual(sorted(file.opening.heads), sorted(expected)))
       throw broken(path, 'it does not go on from where the file before it ends, or is not the first')
     checkEventFile(file, strict)
-    records += file.records.length
+    events += file.records.reduce((sum, record) => sum + readRecord(record).count, 0)
     expected = strict.reader.state()
   }
-  return records
+  return events
 }
 
 const sorted = (heads: HeadState[]) => heads.toSorted((a, b) => (a.hash < b.hash ? -1 : 1))

@@ -1,45 +1,52 @@
-/** How exported events are written, one a line. Each line carries the whole signed record, so a file proves itself and says how far it got. */
+/** How exported events are written, one a line. The first of a record's events carries the record, whole and signed, so a file proves itself and says how far it got. */
 import { z } from 'zod'
-import { hex } from '../../mesh/seal/keys.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { ocsfEvent, ocsfOpening } from './ocsf.js'
 import { type Opening, openingSchema } from './opening.js'
-import { rawRecord, type TrailEvent } from './read.js'
+import { eventId, rawRecord, type TrailEvent } from './read.js'
 
 export interface Format {
   readonly name: 'jsonl' | 'ocsf'
   opening(opening: Opening, time: number): object
   event(event: TrailEvent): object
   /** Reads a line back. Throws if it is not one of this format's. */
-  read(line: string): { opening: Opening } | { sequence: number; record: Uint8Array }
+  read(line: string): { opening: Opening } | EventLine
+}
+
+/** What a line says of where its event stood. */
+export interface EventLine {
+  sequence: number
+  id: string
+  /** With the first event of a record. */
+  record: Uint8Array | undefined
 }
 
 /** One plain object for each event, for programs of one's own. */
 export function plainEvent(event: TrailEvent): Record<string, unknown> {
-  const { sequence, node, record } = event
-  const { kind, trace, actor, facts } = event.open()
-  const { producer, number, time } = record
-  return { sequence, node, producer, number, time: new Date(time).toISOString(), kind, trace, actor, facts }
+  const { sequence, node, record, index } = event
+  const { time, kind, trace, actor, facts } = event.open()
+  const place = { sequence, node, producer: record.producer, number: record.number, index }
+  return { ...place, time: new Date(time).toISOString(), kind, trace, actor, facts }
 }
 
 const jsonlLine = z.union([
   z.object({ opening: openingSchema }),
-  z.object({ sequence: z.number().int(), record: z.base64() }),
+  z.object({ sequence: z.number().int(), id: z.string(), record: z.base64().optional() }),
 ])
 
 const jsonl: Format = {
   name: 'jsonl',
   opening: (opening, time) => ({ opening, time: new Date(time).toISOString() }),
-  event: (event) => ({ ...plainEvent(event), hash: hex(event.record.hash), record: rawRecord(event) }),
+  event: (event) => ({ ...plainEvent(event), id: eventId(event), record: rawRecord(event) }),
   read: (line) => {
     const read = jsonlLine.parse(JSON.parse(line))
-    return 'opening' in read ? read : { sequence: read.sequence, record: fromBase64(read.record) }
+    return 'opening' in read ? read : { ...read, record: fromBase64(read.record) }
   },
 }
 
 const ocsfLine = z.union([
   z.object({ unmapped: z.object({ opening: openingSchema }) }),
-  z.object({ metadata: z.object({ sequence: z.number().int() }), raw_data: z.base64() }),
+  z.object({ metadata: z.object({ sequence: z.number().int(), uid: z.string() }), raw_data: z.base64().optional() }),
 ])
 
 const ocsf: Format = {
@@ -49,7 +56,7 @@ const ocsf: Format = {
   read: (line) => {
     const read = ocsfLine.parse(JSON.parse(line))
     if ('unmapped' in read) return { opening: read.unmapped.opening }
-    return { sequence: read.metadata.sequence, record: fromBase64(read.raw_data) }
+    return { sequence: read.metadata.sequence, id: read.metadata.uid, record: fromBase64(read.raw_data) }
   },
 }
 
@@ -63,4 +70,5 @@ export function formatNamed(name: string): Format {
   })
 }
 
-const fromBase64 = (text: string) => new Uint8Array(Buffer.from(text, 'base64'))
+const fromBase64 = (text: string | undefined) =>
+  text === undefined ? undefined : new Uint8Array(Buffer.from(text, 'base64'))

@@ -7,9 +7,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { EventKind } from '../../mesh/audit/event.js'
 import { installation } from '../../mesh/installation.js'
-import { hex } from '../../mesh/seal/keys.js'
 import type { Opening } from './opening.js'
-import { rawRecord, type TrailEvent } from './read.js'
+import { eventId, rawRecord, type TrailEvent } from './read.js'
 
 export const ocsfVersion = '1.8.0'
 
@@ -83,20 +82,20 @@ const { version } = JSON.parse(readFileSync(join(installation, 'package.json'), 
 const product = { name: 'clawmesh', vendor_name: 'clawmesh', version }
 
 export function ocsfEvent(event: TrailEvent): object {
-  const { kind, trace, actor, facts } = event.open()
-  const { sequence, node, record } = event
+  const { time, kind, trace, actor, facts } = event.open()
+  const { sequence, node, record, index } = event
   const activity = ocsfActivities[kind]
   return {
-    ...classified(activity, record.time),
+    ...classified(activity, time),
     message: `${kind} by ${actor} on ${node}`,
     metadata: {
       version: ocsfVersion,
       product,
-      uid: hex(record.hash),
+      uid: eventId(event),
       event_code: kind,
       sequence,
       log_name: 'clawmesh audit',
-      original_time: new Date(record.time).toISOString(),
+      original_time: new Date(time).toISOString(),
       ...(trace === '' ? {} : { correlation_uid: trace }),
     },
     ...(activity.of === api
@@ -107,7 +106,7 @@ export function ocsfEvent(event: TrailEvent): object {
         }
       : { app: { name: kind.startsWith('actor.') ? String(facts['name'] ?? actor) : node, uid: record.producer } }),
     raw_data: rawRecord(event),
-    unmapped: { actor, node, producer: record.producer, number: record.number, facts },
+    unmapped: { actor, node, producer: record.producer, number: record.number, index, facts },
   }
 }
 

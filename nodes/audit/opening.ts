@@ -6,6 +6,14 @@ export const openingSchema = z.object({
   mesh: z.string(),
   /** The stream message that was read last, perhaps not to its end; 0 for none. */
   after: z.number().int().nonnegative(),
-  heads: z.array(z.object({ certificate: z.string(), next: z.number().int(), hash: z.string() })),
+  heads: z.array(
+    z.object({
+      certificate: z.string(),
+      key: z.string(),
+      first: z.number().int(),
+      next: z.number().int(),
+      hash: z.string(),
+    }),
+  ),
 })
 export type Opening = z.output<typeof openingSchema>

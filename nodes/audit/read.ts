@@ -1,9 +1,10 @@
 /** The events of a trail in the order of the stream: verified as they are read, opened when they are looked at. */
-import { type AuditEvent, openEvent } from '../../mesh/audit/event.js'
-import { type Fault, TrailReader } from '../../mesh/audit/reader.js'
+import type { DatedEvent } from '../../mesh/audit/event.js'
+import { Opener } from '../../mesh/audit/opener.js'
+import { type Fault, type Taken, TrailReader, type TrailRecord } from '../../mesh/audit/reader.js'
 import type { ReadRecord } from '../../mesh/audit/record.js'
-import { encode } from '../../mesh/codec.js'
 import type { Authority } from '../../mesh/seal/authority.js'
+import { hex } from '../../mesh/seal/keys.js'
 import { cut } from '../../mesh/transport/nats-log.js'
 import type { AppendLog, Stored } from '../../mesh/transport/transport.js'
 import { ClawmeshError } from '../../policies/errors.js'
@@ -13,14 +14,26 @@ export interface TrailEvent {
   readonly sequence: number
   /** The node's name, by its certificate. */
   readonly node: string
-  readonly record: ReadRecord
+  /** The record that it stands in, with others. */
+  readonly record: TrailRecord
+  /** Its place there, from 0. */
+  readonly index: number
   /** Throws AUDIT_BROKEN if the auditor's key does not open it. */
-  open(): AuditEvent
+  open(): DatedEvent
 }
 
-/** The signed record as it stands on the stream, in base64. */
-export const rawRecord = ({ record }: TrailEvent): string =>
-  Buffer.from(encode([record.body, record.signature])).toString('base64')
+/** The same wherever the event turns up: the hash of its record, and its place there. */
+export const eventId = ({ record, index }: TrailEvent): string => `${hex(record.hash)}.${index}`
+
+/** Of all events of a record. */
+export const eventIds = ({ hash, count }: ReadRecord): string[] => {
+  const record = hex(hash)
+  return Array.from({ length: count }, (_, index) => `${record}.${index}`)
+}
+
+/** The record as it stands on the stream, in base64: with the first of its events, for all of them. */
+export const rawRecord = ({ record, index }: TrailEvent): string | undefined =>
+  index === 0 ? Buffer.from(record.bytes).toString('base64') : undefined
 
 export interface ReadOptions {
   log: AppendLog
@@ -46,27 +59,81 @@ export function strictReader(rootKey: Uint8Array): { reader: TrailReader; throwI
   return { reader: new TrailReader(rootKey, faults), throwIfFaulty }
 }
 
-/** The new events of each stream message that has any. Throws AUDIT_BROKEN at the first fault, before anything of that message is given out. */
-export async function* readTrail(options: ReadOptions & { throwIfFaulty(): void }): AsyncGenerator<TrailEvent[]> {
-  const { log, authority, reader, after, follow, throwIfFaulty } = options
+type StrictOptions = ReadOptions & { throwIfFaulty(): void }
+
+/**
+ * The new events of one stream message or more at a time; the reader's state is then that at their end. Throws AUDIT_BROKEN at the first fault, before
+ * anything of that message is given out.
+ */
+export async function* readTrail(options: StrictOptions): AsyncGenerator<TrailEvent[]> {
+  const { log, authority, reader, after, follow } = options
   const last = await log.last()
   if (last < after) throw cut(last, after)
+  const opener = new Opener(authority.auditor)
   // The message that was read last is read again: it may have been left in the middle, and it must still be the same one.
-  const from = Math.max(after, 1)
-  let expected = from
-  for await (const message of follow ? log.follow(from, follow) : log.read(from)) {
-    if (message.sequence !== expected) throw missing(expected, message)
-    expected += 1
-    const records = reader.take(message)
-    throwIfFaulty()
-    if (records.length === 0) continue
-    yield records.map((record) => ({
-      sequence: message.sequence,
-      node: reader.nameOf(record.producer),
-      record,
-      open: () => openEvent(record.sealed, authority.auditor),
-    }))
+  let expected = Math.max(after, 1)
+  for await (const window of windows(log, expected, follow)) {
+    const begin = expected
+    const gap = window.findIndex(({ sequence }, index) => sequence !== begin + index)
+    const messages = gap < 0 ? window : window.slice(0, gap)
+    const whole = reader.takeWhole(messages)
+    if (whole?.length) yield eventsOf(whole, opener)
+    else if (!whole) yield* untilFault(messages, options, opener)
+    const stranger = window[messages.length]
+    if (stranger) throw missing(expected + messages.length, stranger)
+    expected += messages.length
   }
+}
+
+/** What is there is read in large pieces, and each verified at once; what comes later is given out as it comes. */
+async function* windows(log: AppendLog, from: number, follow: AbortSignal | undefined): AsyncGenerator<Stored[]> {
+  let next = from
+  let window: Stored[] = []
+  let bytes = 0
+  for await (const message of log.read(from)) {
+    if (follow?.aborted) return
+    window.push(message)
+    bytes += message.bytes.length
+    next = message.sequence + 1
+    if (window.length < windowMessages && bytes < windowBytes) continue
+    yield window
+    window = []
+    bytes = 0
+  }
+  if (window.length > 0) yield window
+  if (follow) for await (const message of log.follow(next, follow)) yield [message]
+}
+
+/** A window is one piece of work, and the program does nothing else meanwhile: some tens of milliseconds. */
+const windowMessages = 256
+const windowBytes = 512 * 1024
+
+/** What stands before the first fault is given out, message by message; there it ends. */
+function* untilFault(messages: Stored[], { reader, throwIfFaulty }: StrictOptions, opener: Opener) {
+  for (const message of messages) {
+    const records = reader.take([message])
+    throwIfFaulty()
+    yield eventsOf(
+      records.map((record) => ({ sequence: message.sequence, record })),
+      opener,
+    )
+  }
+}
+
+function eventsOf(taken: Taken[], opener: Opener): TrailEvent[] {
+  return taken.flatMap(({ sequence, record }) => {
+    let opened: DatedEvent[] | undefined
+    return Array.from({ length: record.count }, (_, index) => ({
+      sequence,
+      node: record.epoch.certificate.name,
+      record,
+      index,
+      open: () => {
+        opened ??= opener.open(record)
+        return opened[index] as DatedEvent
+      },
+    }))
+  })
 }
 
 function missing(expected: number, { sequence }: Stored): ClawmeshError {

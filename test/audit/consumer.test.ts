@@ -25,7 +25,7 @@ import { program, runCommand } from '../kit/command.js'
 import { eventually } from '../kit/eventually.js'
 import { natsMesh, temporaryFolder } from '../kit/mesh.js'
 import { seededRandom, wholeBelow } from '../kit/random.js'
-import { compare, hashesIn, hashesOn } from './exported.js'
+import { compare, idsIn, idsOn, shortened } from './exported.js'
 import { beginSite, type RunningSite, runSite } from './site.js'
 
 const broken = (what: RegExp) => (error: unknown) =>
@@ -66,12 +66,9 @@ describe('an event file', () => {
 
   /** Writes what is missing, or no more than `messages` stream messages of it. */
   async function fill(file: EventFile, messages = Number.POSITIVE_INFINITY): Promise<void> {
-    const { reader, after } = file
-    let left = messages
-    for await (const events of readTrail({ log, authority, reader, after, throwIfFaulty: file.throwIfFaulty })) {
-      if (left-- <= 0) break
-      file.append(events)
-    }
+    const { reader, after, throwIfFaulty } = file
+    const some = shortened(log, after + messages)
+    for await (const events of readTrail({ log: some, authority, reader, after, throwIfFaulty })) file.append(events)
     file.close()
   }
 
@@ -102,10 +99,10 @@ describe('an event file', () => {
         .flatMap((file) => readFileSync(file, 'utf8').split('\n').slice(1, -1))
         .flatMap((line) => {
           const read = format.read(line)
-          return 'record' in read ? [Buffer.from(read.record).toString('base64')] : []
+          return 'id' in read ? [read.id] : []
         })
       assert.equal(new Set(found).size, found.length)
-      assert.equal(found.length, (await hashesOn(transport, authority)).length)
+      assert.equal(found.length, (await idsOn(transport, authority)).length)
     })
   }
 
@@ -120,7 +117,7 @@ describe('an event file', () => {
     writeFileSync(path, lines.toSpliced(5, 1).join('\n'))
     assert.throws(() => open(jsonl), broken(/before it \(from \d+\) (is|are) missing/))
     writeFileSync(path, lines.toSpliced(6, 0, lines[5] ?? '').join('\n'))
-    assert.throws(() => open(jsonl), broken(/an event stands in it twice/))
+    assert.throws(() => open(jsonl), broken(/a record stands in it twice/))
     writeFileSync(path, text)
     const mesh = createAuthority().mesh
     const options = { path, format: jsonl, mesh, rootKey: authority.root.publicKey, rotateBytes: 1e9 }
@@ -151,7 +148,7 @@ describe('on a data folder', () => {
   const wanted = async () => {
     const source = await openLiveSource(data)
     assert.ok(source)
-    return hashesOn(source.records, source.authority).finally(() => source.close())
+    return idsOn(source.records, source.authority).finally(() => source.close())
   }
 
   it('exports, tails and verifies the trail of a mesh that runs, and goes on when it has ended', async () => {
@@ -162,7 +159,7 @@ describe('on a data folder', () => {
     await node.audit.flush(5000)
     const exported = await audit('export', '--to', to)
     assert.equal(exported.status, 0, exported.stderr)
-    assert.deepEqual(compare(hashesIn(to), await wanted()), [])
+    assert.deepEqual(compare(idsIn(to), await wanted()), [])
 
     const verified = await audit('verify', '--json')
     assert.equal(JSON.parse(verified.lastLine).ok, true, verified.lastLine)
@@ -192,7 +189,7 @@ describe('on a data folder', () => {
     running = await beginSite(data)
     await running.site.node.audit.flush(5000)
     assert.equal((await audit('export', '--to', to)).status, 0)
-    assert.deepEqual(compare(hashesIn(to), await wanted()), [])
+    assert.deepEqual(compare(idsIn(to), await wanted()), [])
   })
 
   it('follows one mesh after another, each event once, until it is told to end', async () => {
@@ -201,7 +198,7 @@ describe('on a data folder', () => {
     const child = spawn(process.execPath, args, { stdio: 'ignore' })
     const ended = once(child, 'exit')
     try {
-      await eventually(() => assert.ok(hashesIn(file).length > 0), 30_000)
+      await eventually(() => assert.ok(idsIn(file).length > 0), 30_000)
       for (let round = 0; round < 2; round += 1) {
         await eventually(async () => {
           running = await beginSite(data)
@@ -209,8 +206,8 @@ describe('on a data folder', () => {
         for (let n = 0; n < 10; n += 1) await running?.site.node.note('thought.asked', { n })
         await running?.site.node.audit.flush(5000)
         const on = await wanted()
-        await eventually(() => assert.equal(hashesIn(file).length, on.length), 30_000)
-        assert.deepEqual(compare(hashesIn(file), on), [])
+        await eventually(() => assert.equal(idsIn(file).length, on.length), 30_000)
+        assert.deepEqual(compare(idsIn(file), on), [])
         if (round === 0) await end()
       }
     } finally {
@@ -238,7 +235,7 @@ describe('on a data folder', () => {
   it('proves an export with nothing but the root’s public key', async () => {
     const key = (await audit('key')).stdout.trim()
     const check = (root: string) => runCommand(['audit', 'verify', '--export', to, '--root', root])
-    assert.match((await check(key)).stdout, /The export is whole: \d+ records in 1 file\./)
+    assert.match((await check(key)).stdout, /The export is whole: \d+ events in 1 file\./)
     const other = await check(hex(createAuthority().root.publicKey))
     assert.equal(other.status, 1)
     assert.match(other.stderr, /authority did not sign/)

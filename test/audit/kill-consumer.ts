@@ -12,7 +12,7 @@ import { openLiveSource } from '../../nodes/audit/source.js'
 import { program, runCommand } from '../kit/command.js'
 import { temporaryFolder } from '../kit/mesh.js'
 import { seededRandom, wholeBelow } from '../kit/random.js'
-import { compare, hashesIn, hashesOn } from './exported.js'
+import { compare, idsIn, idsOn } from './exported.js'
 import { beginSite } from './site.js'
 
 export interface Killed {
@@ -69,11 +69,11 @@ export async function killConsumer(count: number, seed: number, report: (line: s
     if (last.status !== 0) result.faults.push(`the last export ended with ${last.status}: ${last.stderr}`)
     const source = await openLiveSource(data)
     if (!source) throw new Error('the mesh is gone')
-    const wanted = await hashesOn(source.records, source.authority)
+    const wanted = await idsOn(source.records, source.authority)
     await source.close()
     result.events = wanted.length
     result.files = eventFiles(to).length
-    result.faults.push(...compare(hashesIn(to), wanted))
+    result.faults.push(...compare(idsIn(to), wanted))
     const proved = checkExport(eventFiles(to), formatNamed('jsonl'), source.authority.root.publicKey)
     if (proved !== wanted.length) result.faults.push(`${proved} events verify of ${wanted.length}`)
     return result

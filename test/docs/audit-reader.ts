@@ -1,5 +1,8 @@
 /** A verifier of audit trails made from docs/audit.md alone: it imports nothing of clawmesh. */
-import { createHash, createPublicKey, verify as verifySignature } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHash, createPublicKey, verify as verifySignature } from 'node:crypto'
+import sodium from 'libsodium-wrappers'
+
+await sodium.ready
 
 type Value = number | string | Buffer | null | Value[]
 
@@ -16,22 +19,47 @@ export interface Sources {
 const sha256 = (...parts: Uint8Array[]) =>
   parts.reduce((hash, part) => hash.update(part), createHash('sha256')).digest()
 
+interface Producer {
+  key: Buffer
+  hashes: Buffer[]
+}
+
+interface Record {
+  producer: string
+  number: Value
+  previous: Value
+  count: number
+  opening: Value
+  /** Bytes of the parts. */
+  signature: Buffer
+  signed: Buffer
+  head: Buffer
+  sealed: Buffer
+}
+
+function readRecord(bytes: Buffer): Record {
+  const headEnd = 68 + bytes.readUInt32BE(64)
+  const head = bytes.subarray(68, headEnd)
+  const [version, producer, number = null, previous = null, , count, opening = null] = list(unpack(head))
+  check(version === 2, 'version')
+  const parts = { signature: bytes.subarray(0, 64), signed: bytes.subarray(64), head, sealed: bytes.subarray(headEnd) }
+  return { producer: String(producer), number, previous, count: Number(count), opening, ...parts }
+}
+
 /** Throws an Error that says what is wrong; otherwise the number of records, repetitions left out. */
 export function verifyByTheBook({ messages, checkpoints, chains, rootKey }: Sources): number {
-  const producers = new Map<string, { key: Buffer; hashes: Buffer[] }>()
+  const producers = new Map<string, Producer>()
   const order: Buffer[] = []
   for (const bytes of messages.flatMap((message) => list(unpack(message)).map(binary))) {
-    const [body, signature] = list(unpack(bytes)).map(binary)
-    const [, name, number, previous, , certificate] = list(unpack(body))
-    const producer = String(name)
-    if (certificate !== null) {
-      const key = certifiedKey(binary(certificate), rootKey)
+    const { producer, number, previous, opening, signature, signed: under } = readRecord(bytes)
+    if (opening !== null) {
+      const key = certifiedKey(binary(list(opening)[0]), rootKey)
       check(sha256(key).toString('hex').slice(0, 32) === producer, 'certificate of another')
       if (!producers.has(producer)) producers.set(producer, { key, hashes: [] })
     }
     const head = producers.get(producer)
     if (!head) throw new Error('no certificate')
-    check(signed('audit', binary(body), binary(signature), head.key), 'signature')
+    check(signed('audit', under, signature, head.key), 'signature')
     const hash = sha256(bytes)
     if (Number(number) < head.hashes.length) {
       check(head.hashes[Number(number)]?.equals(hash) === true, 'number used twice')
@@ -46,6 +74,33 @@ export function verifyByTheBook({ messages, checkpoints, chains, rootKey }: Sour
   for (const file of chains) compareChain(file, producers)
   return order.length
 }
+
+/** The events of all records in order, opened with the auditors' key pair. */
+export function openByTheBook(
+  messages: Uint8Array[],
+  auditor: { publicKey: Uint8Array; secretKey: Uint8Array },
+): Value[][] {
+  const keys = new Map<string, Buffer>()
+  return messages
+    .flatMap((message) => list(unpack(message)).map(binary))
+    .flatMap((bytes) => {
+      const { producer, opening, count, head, sealed } = readRecord(bytes)
+      const first = opening === null ? keys.get(producer) : unsealed(binary(list(opening)[1]), auditor)
+      if (!first) throw new Error('no key')
+      const cipher = createCipheriv('aes-256-ctr', first, Buffer.alloc(16))
+      const stream = cipher.update(Buffer.alloc(64))
+      keys.set(producer, stream.subarray(0, 32))
+      const decipher = createDecipheriv('aes-256-gcm', stream.subarray(32), Buffer.alloc(12))
+      decipher.setAAD(head).setAuthTag(sealed.subarray(-16))
+      const plain = Buffer.concat([decipher.update(sealed.subarray(0, -16)), decipher.final()])
+      const events = list(unpack(plain)).map(list)
+      check(events.length === count, 'count')
+      return events
+    })
+}
+
+const unsealed = (box: Buffer, { publicKey, secretKey }: { publicKey: Uint8Array; secretKey: Uint8Array }) =>
+  Buffer.from(sodium.crypto_box_seal_open(box, publicKey, secretKey))
 
 function certifiedKey(certificate: Buffer, rootKey: Uint8Array): Buffer {
   const [inner, signature] = list(unpack(certificate)).map(binary)
@@ -75,7 +130,7 @@ function compareChain(file: Uint8Array, producers: Map<string, { hashes: Buffer[
   for (let at = 0; at < bytes.length; ) {
     const end = at + 4 + bytes.readUInt32BE(at)
     const record = bytes.subarray(at + 4, end)
-    producer = String(list(unpack(binary(list(unpack(record))[0])))[1])
+    producer = readRecord(record).producer
     hashes.push(sha256(record))
     at = end
   }
@@ -115,9 +170,11 @@ function unpack(bytes: Uint8Array | undefined): Value {
     return buffer.subarray(at - length, at)
   }
   const array = (length: number): Value[] => Array.from({ length }, next)
+  const map = (length: number): Value => array(2 * length)
   function next(): Value {
     const tag = uint(1)
     if (tag < 0x80) return tag
+    if (tag < 0x90) return map(tag - 0x80)
     if (tag >= 0x90 && tag < 0xa0) return array(tag - 0x90)
     if (tag >= 0xa0 && tag < 0xc0) return raw(tag - 0xa0).toString()
     if (tag === 0xc0) return null
@@ -126,6 +183,7 @@ function unpack(bytes: Uint8Array | undefined): Value {
     if (tag >= 0xcc && tag <= 0xce) return uint(2 ** (tag - 0xcc))
     if (tag === 0xd9) return raw(uint(1)).toString()
     if (tag === 0xdc) return array(uint(2))
+    if (tag === 0xdd) return array(uint(4))
     throw new Error(`unexpected tag ${tag}`)
   }
   const value = next()

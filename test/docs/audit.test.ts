@@ -11,13 +11,14 @@ import { AuditWriter } from '../../mesh/audit/writer.js'
 import { installation } from '../../mesh/installation.js'
 import { createAuthority } from '../../mesh/seal/authority.js'
 import { enrol } from '../../mesh/seal/credentials.js'
+import type { AgreementKey } from '../../mesh/seal/keys.js'
 import { MemoryBroker } from '../../mesh/transport/memory.js'
 import type { Stored } from '../../mesh/transport/transport.js'
 import { temporaryFolder } from '../kit/mesh.js'
-import { type Sources, verifyByTheBook } from './audit-reader.js'
+import { openByTheBook, type Sources, verifyByTheBook } from './audit-reader.js'
 
 /** Two nodes over two runs each, with a checkpoint after each run, read as a stranger would find it. */
-async function writeTrail(folder: string): Promise<Sources> {
+async function writeTrail(folder: string): Promise<Sources & { auditor: AgreementKey }> {
   const authority = createAuthority()
   const addresses = addressesOf(authority.mesh, authority.meshKey)
   const log = new MemoryBroker().connect().log(addresses.auditStream)
@@ -30,8 +31,12 @@ async function writeTrail(folder: string): Promise<Sources> {
     for (const credentials of nodes) {
       const chain = openChain(chainOf(credentials.certificate.name))
       const writer = new AuditWriter({ credentials, addresses, log, chain, now: Date.now })
-      for (let n = 0; n < 3; n += 1)
-        await writer.record({ kind: 'thought.asked', trace: '', actor: 'worker', facts: { run, n } })
+      const record = (n: number) =>
+        writer.record({ kind: 'thought.asked', trace: '', actor: 'worker', facts: { run, n } })
+      await record(0)
+      await record(1)
+      // Two events in one record.
+      await Promise.all([record(2), record(3)])
       assert.ok(await writer.flush(5000))
       writer.close()
     }
@@ -46,12 +51,13 @@ async function writeTrail(folder: string): Promise<Sources> {
     checkpoints: readFileSync(checkpoints, 'utf8'),
     chains: nodes.map(({ certificate }) => readFileSync(chainOf(certificate.name))),
     rootKey: authority.root.publicKey,
+    auditor: authority.auditor,
   }
 }
 
 describe('docs/audit.md', () => {
   const folder = temporaryFolder()
-  let sources: Sources
+  let sources: Sources & { auditor: AgreementKey }
   before(async () => {
     sources = await writeTrail(folder)
   })
@@ -61,6 +67,12 @@ describe('docs/audit.md', () => {
 
   it('is enough to verify a trail of two nodes, two runs and two checkpoints', () => {
     assert.equal(verifyByTheBook(sources), 12)
+  })
+
+  it('is enough to open the events of it with the auditors’ key', () => {
+    const found = openByTheBook(sources.messages, sources.auditor).map(([, kind, , , facts]) => [kind, facts])
+    const runs = [1, 1, 2, 2].flatMap((run) => [0, 1, 2, 3].map((n) => ['thought.asked', ['run', run, 'n', n]]))
+    assert.deepEqual(found, runs)
   })
 
   it('is enough to take a repetition for what it is', () => {

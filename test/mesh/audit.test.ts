@@ -3,10 +3,10 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { addressesOf } from '../../mesh/address.js'
-import { memoryChain, type OwnCopy, openChain, readChain } from '../../mesh/audit/chain.js'
-import { readCheckpoints, writeCheckpoint } from '../../mesh/audit/checkpoint.js'
-import { openEvent } from '../../mesh/audit/event.js'
+import { openChain, readChain } from '../../mesh/audit/chain.js'
+import { readCheckpoints } from '../../mesh/audit/checkpoint.js'
 import { merkleRoot } from '../../mesh/audit/merkle.js'
+import { Opener } from '../../mesh/audit/opener.js'
 import { type Trail, verifyTrail } from '../../mesh/audit/verify.js'
 import { AuditWriter } from '../../mesh/audit/writer.js'
 import { decode, encode } from '../../mesh/codec.js'
@@ -14,60 +14,11 @@ import { type Authority, createAuthority } from '../../mesh/seal/authority.js'
 import { enrol } from '../../mesh/seal/credentials.js'
 import { hex } from '../../mesh/seal/keys.js'
 import { MemoryBroker } from '../../mesh/transport/memory.js'
-import type { AppendLog, Stored, Transport } from '../../mesh/transport/transport.js'
+import type { Stored, Transport } from '../../mesh/transport/transport.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { eventually } from '../kit/eventually.js'
 import { natsMesh, temporaryFolder } from '../kit/mesh.js'
-
-const eventOf = (n: number) => ({ kind: 'thought.asked' as const, trace: 'task', actor: 'worker-1', facts: { n } })
-
-/** Two producers, a few records each, in batches and alone, with a checkpoint in the middle. */
-async function makeTrail(folder: string): Promise<{ authority: Authority; trail: Trail }> {
-  const authority = createAuthority()
-  const addresses = addressesOf(authority.mesh, authority.meshKey)
-  const log = new MemoryBroker().connect().log(addresses.auditStream)
-  const chains = new Map<string, OwnCopy>()
-  const writers = ['one', 'two'].map((name) => {
-    const chain = memoryChain()
-    const credentials = enrol(authority, { name, roles: ['worker'] }, Date.now())
-    const writer = new AuditWriter({ credentials, addresses, log, chain, now: Date.now })
-    return {
-      writer,
-      refresh: () => chains.set(credentials.certificate.holder, { records: chain.read(), sent: chain.sent() }),
-    }
-  })
-  const file = join(folder, 'checkpoints.jsonl')
-  for (const half of [0, 1]) {
-    for (const [index, { writer }] of writers.entries()) {
-      await writer.intend(eventOf(half * 10 + index))
-      await writer.record(eventOf(half * 10 + index + 1))
-      await writer.flush(1000)
-    }
-    if (half === 0) {
-      const { records } = verifyTrail(
-        { stored: await all(log), checkpoints: [], chains: new Map() },
-        authority.root.publicKey,
-      )
-      writeCheckpoint(
-        { checkpoints: file, newestCheckpoint: join(folder, 'newest-checkpoint.json') },
-        records.map(({ hash }) => hash),
-        authority.root,
-        Date.now(),
-      )
-    }
-  }
-  for (const { refresh } of writers) refresh()
-  return {
-    authority,
-    trail: { stored: await all(log), checkpoints: readCheckpoints(file, authority.root.publicKey), chains },
-  }
-}
-
-async function all(log: AppendLog): Promise<Stored[]> {
-  const stored: Stored[] = []
-  for await (const message of log.read()) stored.push(message)
-  return stored
-}
+import { all, eventOf, makeTrail } from './trail.js'
 
 describe('the audit trail', () => {
   let folder: string
@@ -85,18 +36,19 @@ describe('the audit trail', () => {
   const verify = (changed: Partial<Trail>) => verifyTrail({ ...trail, ...changed }, authority.root.publicKey)
 
   it('verifies as it was written', () => {
-    const { ok, records, producers, checkpointed, faults } = verify({})
+    const { ok, records, events, producers, checkpointed, faults } = verify({})
     assert.deepEqual(
-      { ok, records: records.length, producers, checkpointed, faults },
-      { ok: true, records: 8, producers: 2, checkpointed: 4, faults: [] },
+      { ok, records: records.length, events, producers, checkpointed, faults },
+      { ok: true, records: 8, events: 16, producers: 2, checkpointed: 4, faults: [] },
     )
   })
 
   it('is read by the auditor and by nobody else', () => {
     const [first] = verify({}).records
     assert.ok(first)
-    assert.deepEqual(openEvent(first.sealed, authority.auditor), eventOf(0))
-    assert.throws(() => openEvent(first.sealed, createAuthority().auditor), ClawmeshError)
+    const [event] = new Opener(authority.auditor).open(first)
+    assert.deepEqual(event, { ...eventOf(0), time: event?.time })
+    assert.throws(() => new Opener(createAuthority().auditor).open(first), ClawmeshError)
   })
 
   it('fails for every single byte that is flipped, and names the place', () => {

@@ -111,19 +111,17 @@ function shower(rootKey: Uint8Array, append: (events: TrailEvent[]) => Promise<v
 }
 
 function matches(event: TrailEvent, { sequence, since, until, kinds, trace, node }: Filter): boolean {
-  const { time } = event.record
-  if (event.sequence < sequence || time < since || time > until) return false
-  if (node !== undefined && event.node !== node) return false
-  if (kinds.size === eventKinds.length && trace === undefined) return true
+  if (event.sequence < sequence || (node !== undefined && event.node !== node)) return false
   const opened = event.open()
+  if (opened.time < since || opened.time > until) return false
   return kinds.has(opened.kind) && (trace === undefined || opened.trace === trace)
 }
 
 function lineOf(event: TrailEvent): string {
-  const { kind, trace, actor, facts } = event.open()
-  const time = new Date(event.record.time).toISOString()
+  const { time, kind, trace, actor, facts } = event.open()
+  const at = new Date(time).toISOString()
   const task = trace === '' ? '' : ` ${trace}`
-  return printable(`${event.sequence} ${time} ${event.node} ${kind} ${actor}${task} ${JSON.stringify(facts)}`)
+  return printable(`${event.sequence} ${at} ${event.node} ${kind} ${actor}${task} ${JSON.stringify(facts)}`)
 }
 
 function filterOf(values: Values, now: number): Filter {

@@ -1,5 +1,6 @@
 /** `clawmesh audit verify`: is the trail of this data folder whole, or this export? */
 
+import type { ReadRecord } from '../../../mesh/audit/record.js'
 import { fromHex } from '../../../mesh/seal/keys.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { checkExport, eventFiles } from '../../audit/event-file.js'
@@ -33,15 +34,15 @@ export const auditVerify: Command = {
       process.stdout.write(
         values['json']
           ? `${JSON.stringify({ ok: true, ...proved })}\n`
-          : `The export is whole: ${proved.records} records in ${proved.files} file${proved.files > 1 ? 's' : ''}.\n`,
+          : `The export is whole: ${proved.events} events in ${proved.files} file${proved.files > 1 ? 's' : ''}.\n`,
       )
       return 0
     }
     const { verdict } = await verifyFolder(dataFolder(values))
-    const { ok, records, producers, checkpointed, unsent, faults } = verdict
-    const waiting = unsent.reduce((sum, { records: rest }) => sum + rest.length, 0)
+    const { ok, records, events, producers, checkpointed, unsent, faults } = verdict
+    const waiting = unsent.reduce((sum, { records: rest }) => sum + eventsIn(rest), 0)
     if (values['json']) {
-      const counts = { records: records.length, producers, checkpointed, unsent: waiting }
+      const counts = { records: records.length, events, producers, checkpointed, unsent: waiting }
       process.stdout.write(`${JSON.stringify({ ok, ...counts, faults })}\n`)
     } else {
       for (const { place, what } of faults) process.stdout.write(`${place}: ${what}\n`)
@@ -49,18 +50,20 @@ export const auditVerify: Command = {
         ? 'The audit trail is whole'
         : `The audit trail is broken in ${faults.length} place${faults.length > 1 ? 's' : ''}`
       process.stdout.write(
-        `${state}: ${records.length} records of ${producers} nodes, ${checkpointed} under a checkpoint.\n`,
+        `${state}: ${events} events in ${records.length} records of ${producers} nodes, ${checkpointed} under a checkpoint.\n`,
       )
       if (waiting > 0) {
         const names = unsent.map(({ name }) => name).join(', ')
         process.stdout.write(
-          `${waiting} record${waiting > 1 ? 's' : ''} not sent yet (${names}); the next start sends them.\n`,
+          `${waiting} event${waiting > 1 ? 's' : ''} not sent yet (${names}); the next start sends them.\n`,
         )
       }
     }
     return ok ? 0 : 1
   },
 }
+
+const eventsIn = (records: ReadRecord[]): number => records.reduce((sum, { count }) => sum + count, 0)
 
 async function verifyFolder(path: string): Promise<AuditTrail> {
   const source = await openSource({ config: readConfig(), path, progress })
@@ -72,7 +75,7 @@ async function verifyFolder(path: string): Promise<AuditTrail> {
 }
 
 /** What an exported file proves by itself: its records are signed, whole and in order. Files that follow one another must do so without a gap. */
-function verifyExport(path: string, format: string, rootKey: string): { files: number; records: number } {
+function verifyExport(path: string, format: string, rootKey: string): { files: number; events: number } {
   if (rootKey === '')
     throw new ClawmeshError('USAGE', '--root KEY is missing.', {
       hint: '`clawmesh audit key` prints it, where the mesh is.',
@@ -86,5 +89,5 @@ function verifyExport(path: string, format: string, rootKey: string): { files: n
     throw new ClawmeshError('USAGE', `There is no export at ${path}.`, {
       hint: 'Name the file that was given to --to.',
     })
-  return { files: files.length, records: checkExport(files, formatNamed(format), fromHex(rootKey)) }
+  return { files: files.length, events: checkExport(files, formatNamed(format), fromHex(rootKey)) }
 }

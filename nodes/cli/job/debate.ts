@@ -220,7 +220,7 @@ function summaryOf({ outcome, votes, bill, transcript }: DebateResult, { verdict
     answer: outcome.answer ?? null,
     roundVotes: votes,
     bill,
-    auditEvents: verdict.records.length,
+    auditEvents: verdict.events,
     auditVerified: verdict.ok,
     transcript,
   }
@@ -249,7 +249,7 @@ function print({ outcome, votes, bill, transcript }: DebateResult, { verdict }: 
     `  ${bill.tokens} in ${bill.asks} asks, by round ${bill.byRound.join(', ')}${bill.unbilled > 0 ? `; ${bill.unbilled} asks ended without a bill` : ''}`,
     '',
     'Audit',
-    `  ${verdict.records.length} records of ${verdict.producers} nodes: ${verdict.ok ? 'every chain verified' : 'BROKEN'}`,
+    `  ${verdict.events} events of ${verdict.producers} nodes: ${verdict.ok ? 'every chain verified' : 'BROKEN'}`,
     ...verdict.faults.map(({ place, what }) => `  ${place}: ${what}`),
   ]
   process.stdout.write(`${printable(lines.join('\n'))}\n`)

@@ -66,8 +66,8 @@ export function summarise({ results, trail, error, broker, began, wallMs }: Outc
     messages: left.reduce((sum, { facts }) => sum + Number(facts['sent'] ?? 0), 0),
     actions: count('action.intended'),
     held: count('action.held'),
-    auditEvents: recordsSince(trail, began),
-    auditEventsInAll: verdict.records.length,
+    auditEvents: eventsSince(trail, began),
+    auditEventsInAll: verdict.events,
     auditVerified: verdict.ok,
     broker: `nats-server ${broker.version} (${broker.source})`,
     wallMs: Math.round(wallMs),
@@ -75,8 +75,8 @@ export function summarise({ results, trail, error, broker, began, wallMs }: Outc
   }
 }
 
-const recordsSince = ({ verdict }: AuditTrail, began: number): number =>
-  verdict.records.filter(({ time }) => time >= began).length
+const eventsSince = ({ verdict }: AuditTrail, began: number): number =>
+  verdict.records.reduce((sum, { time, count }) => (time >= began ? sum + count : sum), 0)
 
 export function printAnswer(result: JobResult): void {
   const lines = result.ledger ? ledgerLines(result) : result.parts.flatMap(partLines)
@@ -141,7 +141,7 @@ export function printTrail({ results, trail, began }: Outcome): void {
     ),
     '',
     'Audit',
-    `  ${recordsSince(trail, began)} records of this run, ${verdict.records.length} in all, of ${verdict.producers} nodes: ${verdict.ok ? 'every chain verified' : 'BROKEN'}`,
+    `  ${eventsSince(trail, began)} events of this run, ${verdict.events} in all, of ${verdict.producers} nodes: ${verdict.ok ? 'every chain verified' : 'BROKEN'}`,
     ...verdict.faults.map(({ place, what }) => `  ${place}: ${what}`),
   ]
   process.stdout.write(`${printable(lines.join('\n'))}\n`)

@@ -5,9 +5,6 @@
 
 import { z } from 'zod'
 import { type Addresses, addressesOf } from '../../../mesh/address.js'
-import { openEvent } from '../../../mesh/audit/event.js'
-import { readRecord } from '../../../mesh/audit/record.js'
-import { binary, decode } from '../../../mesh/codec.js'
 import { Directory } from '../../../mesh/directory.js'
 import { encodeLetter, type Kind } from '../../../mesh/post/letter.js'
 import { introduction } from '../../../mesh/post/sessions.js'
@@ -18,6 +15,7 @@ import { utf8 } from '../../../mesh/seal/keys.js'
 import { Initiator } from '../../../mesh/seal/noise.js'
 import type { NatsTransport } from '../../../mesh/transport/nats.js'
 import type { Bucket, Transport } from '../../../mesh/transport/transport.js'
+import { readTrail, strictReader } from '../../../nodes/audit/read.js'
 import type { NatsMesh } from '../../kit/mesh.js'
 
 export interface Caught {
@@ -61,10 +59,12 @@ export class Tap {
   /** Refusals in the audit trail of the mesh, as its auditor reads them. */
   async refusals(): Promise<Refusal[]> {
     const found: Refusal[] = []
-    for await (const { bytes } of this.#records.log(this.addresses.auditStream).read()) {
-      for (const record of z.array(binary).parse(decode(bytes))) {
-        const event = openEvent(readRecord(record).sealed, this.#mesh.authority.auditor)
-        if (event.kind === 'message.denied') found.push(refusalSchema.parse(event.facts))
+    const { authority } = this.#mesh
+    const log = this.#records.log(this.addresses.auditStream)
+    for await (const events of readTrail({ log, authority, after: 0, ...strictReader(authority.root.publicKey) })) {
+      for (const event of events) {
+        const { kind, facts } = event.open()
+        if (kind === 'message.denied') found.push(refusalSchema.parse(facts))
       }
     }
     return found
