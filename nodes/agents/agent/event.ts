@@ -1,6 +1,7 @@
 /** What an agent is asked, and what it says while it works. */
 import { z } from 'zod'
 import { message } from '../../../mesh/index.js'
+import { labels } from '../../../policies/router-label.js'
 
 export const budgetSchema = z.object({
   /** Of prompts and answers, sub-agents included. */
@@ -45,6 +46,8 @@ export const agentEventSchema = z.discriminatedUnion('type', [
     tool: z.string(),
     status: z.enum(['done', 'refused', 'denied', 'failed']),
     text: z.string(),
+    /** Who said it and how sensitive that is, where it is the word of a stranger. */
+    said: z.object({ by: z.string(), label: z.enum(labels) }).optional(),
   }),
   z.object({ type: z.literal('ended'), result: agentResultSchema }),
 ])
