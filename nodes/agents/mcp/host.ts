@@ -14,7 +14,7 @@ import { z } from 'zod'
 import { type ActorRef, actor, type Context, type MeshNode, message, on, type Self } from '../../../mesh/index.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { type Label, labels } from '../../../policies/router-label.js'
-import { AskApproval, answerWithinMs, approverName } from '../../../sandbox/approval.js'
+import { askPerson } from '../../../sandbox/approval.js'
 import { sandboxAvailability } from '../../../sandbox/availability.js'
 import { planResident, startResident } from '../../../sandbox/resident.js'
 import { McpConnection, type McpTransport } from './connection.js'
@@ -157,10 +157,7 @@ class Host {
     const record = { trace, actor: this.#self.name }
     await this.#node.audit.record({ kind: 'action.held', ...record, facts: { tool, args, missing } })
     const question = { node: this.#node.name, tool, args, missing, workspace: '' }
-    const { answer, by } = await this.#node
-      .ref(approverName)
-      .ask(AskApproval, question, { signal, trace, deadline, timeoutMs: answerWithinMs })
-      .catch((error: unknown) => ({ answer: 'refuse' as const, by: `nobody (${ClawmeshError.from(error).message})` }))
+    const { answer, by } = await askPerson(this.#node, question, { signal, trace, deadline })
     await this.#node.audit.record({ kind: 'approval.answered', ...record, facts: { tool, args, missing, answer, by } })
     return answer === 'allow' ? undefined : ['refused', `${own} was not allowed, by ${by}`]
   }
