@@ -50,7 +50,7 @@ describe('MCP at the gateway', () => {
     const approver = actor('approver', () => [
       on(AskApproval, ({ tool }, { signal }) => {
         asked.push({ tool, signal })
-        return new Promise(() => undefined)
+        return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
       }),
     ])
     await front.spawn(approver)
