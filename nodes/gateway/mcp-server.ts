@@ -48,11 +48,10 @@ export function mcpServer(serving: Serving): Server {
 }
 
 function described({ name, description, args, readOnly }: MeshTool): Tool {
-  const { $schema: _, ...schema } = z.toJSONSchema(args, { io: 'input' })
   return {
     name,
     description,
-    inputSchema: { ...schema, type: 'object' } as Tool['inputSchema'],
+    inputSchema: z.toJSONSchema(args, { io: 'input' }) as Tool['inputSchema'],
     annotations: { readOnlyHint: readOnly, openWorldHint: false },
   }
 }
