@@ -22,6 +22,7 @@ export type { Backend } from '../inference/backend.js'
 export { shippedModelFolder } from '../inference/models.js'
 export { OnnxBackend } from '../inference/onnx/backend.js'
 export { OpenAiBackend } from '../inference/openai/backend.js'
+export { addressesOf } from '../mesh/address.js'
 export {
   type ActorDefinition,
   ActorRef,
@@ -48,6 +49,7 @@ export {
 export type { LocalMeshOptions } from '../mesh/local.js'
 export { type Authority, createAuthority } from '../mesh/seal/authority.js'
 export { type Credentials, enrol, readCredentials } from '../mesh/seal/credentials.js'
+export { openTasks, type Tasks } from '../mesh/task/tasks.js'
 export { MemoryBroker } from '../mesh/transport/memory.js'
 export { connectNats, type NatsOptions } from '../mesh/transport/nats.js'
 export type { Principal } from '../policies/decide.js'
@@ -57,6 +59,7 @@ export { AskApproval } from '../sandbox/approval.js'
 export { loadProfile } from '../sandbox/preset.js'
 export { type AgentOptions, agent, runTask } from './agents/agent/agent.js'
 export { type AgentEvent, type AgentResult, RunTask } from './agents/agent/event.js'
+export { answerInterruption } from './agents/agent/journal.js'
 export { type AgentTool, delegate, ownTool } from './agents/agent/tool.js'
 export type { Part } from './agents/coordinate/assign.js'
 export {

@@ -14,7 +14,7 @@ export const budgetSchema = z.object({
 export type Budget = z.output<typeof budgetSchema>
 
 /** How a task ended. Only 'answer' has an answer; the others say why there is none. */
-export const endings = ['answer', 'steps', 'tokens', 'time', 'loop', 'unusable'] as const
+export const endings = ['answer', 'steps', 'tokens', 'time', 'loop', 'unusable', 'interrupted'] as const
 
 export const agentResultSchema = z.object({
   by: z.enum(endings),
@@ -60,6 +60,11 @@ export const RunTask = message('agent.run', {
     budget: budgetSchema.partial().optional(),
     /** The agents that delegated it, the first one first. */
     path: z.array(z.string()).max(16).default([]),
+    /** Of a task whose run is kept: given again, it goes on where it was, or tells how it ended. */
+    id: z
+      .string()
+      .regex(/^[\w-]{1,64}$/)
+      .optional(),
   }),
   item: agentEventSchema,
   from: ['supervisor', 'worker', 'gateway'],

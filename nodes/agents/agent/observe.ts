@@ -14,7 +14,7 @@ export interface Observation {
   status: 'done' | 'refused' | 'denied' | 'failed'
   text: string
   /** Who said it and how sensitive that is, where it is the word of a stranger. */
-  said?: { by: string; label: Label }
+  said?: { by: string; label: Label } | undefined
 }
 
 const longest = 16_384
@@ -65,7 +65,8 @@ async function ofServer(work: Work, tool: McpTool, call: ToolCall): Promise<Obse
 /** The agent's own policy, before that of the sandbox. Nobody there, or no answer in time, is a refusal. */
 async function holdBack({ node, able, assignment, deadline }: Work, call: ToolCall): Promise<Observation | undefined> {
   const rule = able.policy?.[call.name] ?? 'allow'
-  if (rule === 'allow') return undefined
+  // Of an interruption, a person has answered before.
+  if (rule === 'allow' || rule === 'interrupt') return undefined
   if (rule === 'refuse') return { status: 'denied', text: `the agent's policy does not let it use ${call.name}` }
   const { signal, trace } = assignment.context
   const record = { trace, actor: assignment.name }
