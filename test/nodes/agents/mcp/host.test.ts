@@ -174,13 +174,13 @@ describe('an MCP server in its sandbox', () => {
       assert.equal(status, 'failed')
       assert.match(text, why)
       assert.ok(performance.now() - began < 6000)
-      // It fails in the same way again, so it was started again.
       assert.match((await use('echo', { words: 'x' })).text, why)
       await box.audit.flush(5000)
-      const calls = (await auditEvents(mesh))
-        .filter(({ facts }) => facts['tool'] === 'mcp/it/echo')
-        .map(({ kind }) => kind)
+      const events = await auditEvents(mesh)
+      const calls = events.filter(({ facts }) => facts['tool'] === 'mcp/it/echo').map(({ kind }) => kind)
       assert.deepEqual(calls, ['action.intended', 'action.ended', 'action.intended', 'action.ended'])
+      const starts = events.filter(({ kind, facts }) => kind === 'action.intended' && facts['tool'] === 'mcp/it')
+      assert.equal(starts.length, manner === 'wrong-shape' ? 1 : 2)
     })
   }
 
