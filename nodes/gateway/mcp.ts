@@ -24,7 +24,10 @@ export async function answerMcp(desk: McpDesk, request: FastifyRequest, reply: F
     mcpServer({ node, tools, principal, answerMs: limits.answerMs, closing: signal }),
   )
   const web = new Request(`http://${headers.host}/mcp`, { method: 'POST', headers: plain(headers), signal })
-  return reply.send(await handler.fetch(web, { parsedBody: body }))
+  const answer = await handler.fetch(web, { parsedBody: body }).catch((error: unknown) => {
+    throw signal.aborted ? new Refusal(499, 'cancelled', 'The answer is not wanted any more.') : error
+  })
+  return reply.send(answer)
 }
 
 /** There are no sessions to follow or to end: a client that tries is told so in the words of the protocol. */

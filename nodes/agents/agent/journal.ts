@@ -75,12 +75,12 @@ export async function answerInterruption(
   tasks: Tasks,
   { id, answer, by }: PersonsAnswer & { id: string },
 ): Promise<void> {
-  const task = await tasks.resume(id)
   const waiting = (await tasks.list()).find((known) => known.id === id)?.steps.find(isWaiting)
   if (!waiting)
     throw new ClawmeshError('USAGE', `Task ${id} waits for no answer.`, {
       hint: '`clawmesh tasks show` says how far it is.',
     })
+  const task = await tasks.resume(id)
   await node.audit.intend({
     kind: 'approval.answered',
     trace: id,

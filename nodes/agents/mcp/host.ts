@@ -192,7 +192,9 @@ class Host {
     const server = this.#server
     if ('url' in server) {
       await before()
-      return { transport: new StreamableHTTPClientTransport(new URL(server.url)) as McpTransport }
+      // A redirection would lead what is said off this machine.
+      const requestInit = { redirect: 'error' } as const
+      return { transport: new StreamableHTTPClientTransport(new URL(server.url), { requestInit }) as McpTransport }
     }
     const plan = await planResident(server)
     await before()

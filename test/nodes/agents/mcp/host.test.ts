@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { createServer as createHttpServer, type RequestListener } from 'node:http'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, describe, it } from 'node:test'
 import { actor, type MeshNode, on } from '../../../../mesh/index.js'
@@ -280,5 +281,25 @@ describe('an MCP server in its sandbox', () => {
     await assert.rejects(serveMcp(box, { ...far, url: 'http://127.0.0.1:1/mcp', runs: 'anywhere' as 'unsandboxed' }), {
       code: 'USAGE',
     })
+  })
+
+  it('is not followed to where a server on this machine leads', async () => {
+    const mesh = await memoryMesh()
+    undo.push(() => mesh.close())
+    const box = await mesh.join('box', { roles: ['sandbox'] })
+    let reached = 0
+    const listen = async (answer: RequestListener) => {
+      const server = createHttpServer(answer)
+      undo.push(() => server.close())
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+      return `http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp`
+    }
+    const other = await listen((_, response) => {
+      reached += 1
+      response.end()
+    })
+    const url = await listen((_, response) => response.writeHead(307, { location: other }).end())
+    await assert.rejects(serveMcp(box, { name: 'leads', url, runs: 'unsandboxed', startMs: 2000 }))
+    assert.equal(reached, 0)
   })
 })
