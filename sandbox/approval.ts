@@ -1,6 +1,7 @@
 /** A question to a person: an action needs more than the policy grants. */
 import { z } from 'zod'
-import { message } from '../mesh/index.js'
+import { type MeshNode, message } from '../mesh/index.js'
+import { ClawmeshError } from '../policies/errors.js'
 
 export const accessSchema = z.object({ kind: z.enum(['read', 'write', 'execute']), path: z.string() })
 
@@ -29,3 +30,19 @@ export const approverName = 'approver'
 
 /** An unanswered question is a refusal. */
 export const answerWithinMs = 60_000
+
+/** So that an approver who gives up at the last moment is still the one to say so. */
+const deliveryMs = 5000
+
+/** Nobody there, no answer in time, an answer that cannot be read: each is a refusal. */
+export async function askPerson(
+  node: MeshNode,
+  question: ApprovalQuestion,
+  call: { signal: AbortSignal; deadline: number; trace: string },
+): Promise<ApprovalAnswer> {
+  try {
+    return await node.ref(approverName).ask(AskApproval, question, { ...call, timeoutMs: answerWithinMs + deliveryMs })
+  } catch (error) {
+    return { answer: 'refuse', by: `nobody (${ClawmeshError.from(error).message})` }
+  }
+}

@@ -111,7 +111,7 @@ function checkedArgs(name: string, given: Readonly<Record<string, unknown>>): Re
   })
 }
 
-async function realWorkspace(path: string): Promise<string> {
+export async function realWorkspace(path: string): Promise<string> {
   const { real, kind } = await findPlace(resolve(path)).catch(recode('WORKSPACE_UNREADABLE'))
   if (real === '/') throw unreadable(path, 'it is the whole machine')
   if (kind === 'kernel') throw unreadable(path, 'it is the kernel’s')

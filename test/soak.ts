@@ -6,6 +6,7 @@ import { soakTask } from './chaos/task.js'
 import { soakTwice } from './chaos/twice.js'
 import { soakTriton } from './inference/triton/soak.js'
 import { soakCurrent } from './mesh/current-soak.js'
+import { soakMcp } from './nodes/agents/mcp/conformance.js'
 import { soakLaunch } from './sandbox/launch-soak.js'
 
 interface Soak {
@@ -22,6 +23,7 @@ const soaks: Record<string, Soak> = {
   task: { run: soakTask, usually: 20 },
   triton: { run: soakTriton, usually: 1 },
   sandbox: { run: soakLaunch, usually: 20_000 },
+  mcp: { run: soakMcp, usually: 1 },
   consumer: { run: soakConsumer, usually: 300 },
 }
 

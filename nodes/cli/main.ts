@@ -17,6 +17,7 @@ import { debateCommand } from './job/debate.js'
 import { run } from './job/run.js'
 import { start } from './job/start.js'
 import { tasksCancel, tasksForget, tasksList, tasksSettle, tasksShow } from './job/tasks.js'
+import { mcp } from './mcp.js'
 import { invite } from './mesh/invite.js'
 import { join as joinCommand } from './mesh/join.js'
 import { nodes } from './mesh/nodes.js'
@@ -36,6 +37,7 @@ const commands: Command[] = [
   tasksSettle,
   tasksCancel,
   tasksForget,
+  mcp,
   invite,
   joinCommand,
   nodes,

@@ -76,7 +76,7 @@ export async function complete(desk: Desk, request: FastifyRequest, reply: Fasti
 }
 
 /** Aborted when the client has gone away before it had its answer. */
-function untilGone({ raw }: FastifyReply): AbortSignal {
+export function untilGone({ raw }: FastifyReply): AbortSignal {
   const gone = new AbortController()
   const look = () => {
     if (!raw.writableFinished) gone.abort()

@@ -12,6 +12,8 @@ export const routes = {
   'GET /v1/nodes': ['viewer', 'operator', 'admin'],
   'GET /v1/models': ['viewer', 'developer', 'operator', 'admin'],
   'POST /v1/chat/completions': ['developer', 'operator', 'admin'],
+  // Which of its tools, each of these roles may use, the table in mesh-tool.ts says.
+  'POST /mcp': ['viewer', 'developer', 'operator', 'admin'],
 } as const satisfies Record<string, 'anyone' | readonly GatewayRole[]>
 export type Route = keyof typeof routes
 

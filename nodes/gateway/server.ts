@@ -17,6 +17,8 @@ import { guardOf, routeOf } from './guard.js'
 import { ApiKeys } from './keys.js'
 import { type GatewayLimits, usualLimits } from './limits.js'
 import { openListener } from './listener.js'
+import { answerMcp, refuseSessions } from './mcp.js'
+import { type MeshTool, meshTools } from './mesh-tool.js'
 import { Metrics } from './metrics.js'
 import { RateLimit } from './rate.js'
 import { type Route, routeNames } from './route.js'
@@ -28,6 +30,8 @@ export interface GatewayOptions extends GatewayAddress {
   /** The data folder, where the keys are. */
   data: string
   limits?: Partial<GatewayLimits>
+  /** What MCP clients may have done; the tools of the sandbox if left out. */
+  tools?: readonly MeshTool[]
 }
 
 export interface Gateway {
@@ -36,7 +40,8 @@ export interface Gateway {
   close(): Promise<void>
 }
 
-export async function openGateway({ node, data, host, port, limits: given }: GatewayOptions): Promise<Gateway> {
+export async function openGateway(options: GatewayOptions): Promise<Gateway> {
+  const { node, data, host, port, limits: given, tools = meshTools(node, undefined) } = options
   const limits = { ...usualLimits, ...given }
   const metrics = new Metrics()
   const closing = new AbortController()
@@ -55,7 +60,9 @@ export async function openGateway({ node, data, host, port, limits: given }: Gat
     'GET /v1/models': () => modelsOf(node),
     'POST /v1/chat/completions': (request, reply) =>
       complete({ node, limits, metrics, closing: closing.signal }, request, reply),
+    'POST /mcp': (request, reply) => answerMcp({ node, tools, limits, closing: closing.signal }, request, reply),
   }
+  refuseSessions(server)
   const underWay = new Set<Promise<unknown>>()
   for (const name of routeNames) {
     const [method = '', url = ''] = name.split(' ')

@@ -25,8 +25,12 @@ describe('the example', () => {
     assert.equal(run('approval'), 'count_lines wants to read diary.txt\ncount_lines was refused\n')
   })
 
+  it('mcp: an agent looks a word up with a tool of a server in a sandbox', () => {
+    assert.equal(run('mcp'), 'actor: something that is sent messages\n')
+  })
+
   it('can be read at a glance', () => {
-    for (const name of ['supervisor', 'debate', 'approval']) {
+    for (const name of ['supervisor', 'debate', 'approval', 'mcp']) {
       const source = readFileSync(join(installation, 'examples', `${name}.ts`), 'utf8')
       assert.ok(source.trimEnd().split('\n').length <= 50, name)
     }

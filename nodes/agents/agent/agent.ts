@@ -5,10 +5,12 @@
  *     const ref = await node.spawn(clerk)
  *     const { answer } = await runTask(ref, 'how many lines has notes.txt')
  *
- * It is supervised like any actor, keeps nothing between tasks, and ends each one within its budget. What it thinks and does is on the audit stream.
+ * It is supervised like any actor, keeps nothing between tasks but what `tasks` keeps for it, and ends each one within its budget. What it thinks and does is on
+ * the audit stream.
  */
 import type { z } from 'zod'
 import { type ActorRef, actor, type CallOptions, type MeshNode, on } from '../../../mesh/index.js'
+import type { Tasks } from '../../../mesh/task/tasks.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { type AgentEvent, type AgentResult, type Budget, RunTask } from './event.js'
 import { Feed } from './feed.js'
@@ -22,7 +24,10 @@ export interface AgentOptions {
   instructions: string
   tools?: readonly AgentTool[]
   /** By tool: 'ask' a person each time, or 'refuse'. It only ever adds to what the policy of the sandbox holds back. */
-  policy?: Readonly<Record<string, 'allow' | 'ask' | 'refuse'>>
+  /** 'interrupt' ends the run until a person has answered, however long that takes; it needs `tasks`, and a task with an id. */
+  policy?: Readonly<Record<string, 'allow' | 'ask' | 'refuse' | 'interrupt'>>
+  /** Keeps the runs of tasks that have an id. */
+  tasks?: Tasks
   budget?: Partial<Budget>
   /** What the answer must be; without it, text. */
   output?: z.ZodType
@@ -40,7 +45,7 @@ export function agent(node: MeshNode, options: AgentOptions) {
   const own = { ...usual, ...options.budget }
   const tools = toolbox(options.tools ?? [])
   return actor(options.name, ({ name }) => [
-    on(RunTask, ({ task, budget = {}, path }, context) => {
+    on(RunTask, ({ task, budget = {}, path, id }, context) => {
       const feed = new Feed<AgentEvent>()
       const assignment = {
         task,
@@ -50,7 +55,7 @@ export function agent(node: MeshNode, options: AgentOptions) {
         context,
         say: (event: AgentEvent) => feed.push(event),
       }
-      return feed.follow(workOn(node, { ...options, tools }, assignment))
+      return feed.follow(workOn(node, { ...options, tools }, assignment, id))
     }),
   ])
 }

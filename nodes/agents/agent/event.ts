@@ -1,6 +1,7 @@
 /** What an agent is asked, and what it says while it works. */
 import { z } from 'zod'
 import { message } from '../../../mesh/index.js'
+import { labels } from '../../../policies/router-label.js'
 
 export const budgetSchema = z.object({
   /** Of prompts and answers, sub-agents included. */
@@ -13,7 +14,7 @@ export const budgetSchema = z.object({
 export type Budget = z.output<typeof budgetSchema>
 
 /** How a task ended. Only 'answer' has an answer; the others say why there is none. */
-export const endings = ['answer', 'steps', 'tokens', 'time', 'loop', 'unusable'] as const
+export const endings = ['answer', 'steps', 'tokens', 'time', 'loop', 'unusable', 'interrupted'] as const
 
 export const agentResultSchema = z.object({
   by: z.enum(endings),
@@ -45,6 +46,8 @@ export const agentEventSchema = z.discriminatedUnion('type', [
     tool: z.string(),
     status: z.enum(['done', 'refused', 'denied', 'failed']),
     text: z.string(),
+    /** Who said it and how sensitive that is, where it is the word of a stranger. */
+    said: z.object({ by: z.string(), label: z.enum(labels) }).optional(),
   }),
   z.object({ type: z.literal('ended'), result: agentResultSchema }),
 ])
@@ -57,6 +60,11 @@ export const RunTask = message('agent.run', {
     budget: budgetSchema.partial().optional(),
     /** The agents that delegated it, the first one first. */
     path: z.array(z.string()).max(16).default([]),
+    /** Of a task whose run is kept: given again, it goes on where it was, or tells how it ended. */
+    id: z
+      .string()
+      .regex(/^[\w-]{1,64}$/)
+      .optional(),
   }),
   item: agentEventSchema,
   from: ['supervisor', 'worker', 'gateway'],

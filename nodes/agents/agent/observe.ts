@@ -2,15 +2,19 @@
 
 import type { ToolCall } from '../../../inference/tool.js'
 import { ClawmeshError } from '../../../policies/errors.js'
+import type { Label } from '../../../policies/router-label.js'
 import { AskApproval, answerWithinMs, approverName } from '../../../sandbox/approval.js'
 import { act } from '../act.js'
+import { callMcp, type McpTool } from '../mcp/tool.js'
 import { RunTask } from './event.js'
 import type { Work } from './loop.js'
-import { type Delegate, delegateArgs, type OwnTool } from './tool.js'
+import { type Delegate, delegateArgs, type HeldTool, type OwnTool } from './tool.js'
 
 export interface Observation {
   status: 'done' | 'refused' | 'denied' | 'failed'
   text: string
+  /** Who said it and how sensitive that is, where it is the word of a stranger. */
+  said?: { by: string; label: Label } | undefined
 }
 
 const longest = 16_384
@@ -26,18 +30,19 @@ export async function observe(work: Work, call: ToolCall): Promise<Observation> 
     if (!tool) return { status: 'failed', text: `There is no tool ${call.name}.` }
     const held = await holdBack(work, call)
     if (held) return held
-    const observation =
-      tool.kind === 'own'
-        ? await callOwn(work, tool, call)
-        : tool.kind === 'delegate'
-          ? await hand(work, tool, call)
-          : await inSandbox(work, call)
+    const observation = await used(work, tool, call)
     return { ...observation, text: observation.text.slice(0, longest) }
   } catch (error) {
     if (signal.aborted) throw error
     const { code, message } = ClawmeshError.from(error)
     return { status: code === 'DENIED' ? 'denied' : 'failed', text: message }
   }
+}
+
+function used(work: Work, tool: HeldTool, call: ToolCall): Promise<Observation> {
+  if (tool.kind === 'own') return callOwn(work, tool, call)
+  if (tool.kind === 'delegate') return hand(work, tool, call)
+  return tool.kind === 'mcp' ? ofServer(work, tool, call) : inSandbox(work, call)
 }
 
 const toolDeadline = ({ node, able, deadline }: Work): number =>
@@ -49,10 +54,19 @@ async function inSandbox(work: Work, call: ToolCall): Promise<Observation> {
   return { status: outcome.status, text: outcome.status === 'done' ? outcome.result.summary : outcome.reason }
 }
 
+/** Recorded where the server runs. */
+async function ofServer(work: Work, tool: McpTool, call: ToolCall): Promise<Observation> {
+  const { signal, trace } = work.assignment.context
+  const options = { signal, trace, deadline: toolDeadline(work) }
+  const { status, text, label } = await callMcp(work.node, tool, call.arguments, options)
+  return { status, text, said: { by: `mcp/${tool.server}`, label } }
+}
+
 /** The agent's own policy, before that of the sandbox. Nobody there, or no answer in time, is a refusal. */
 async function holdBack({ node, able, assignment, deadline }: Work, call: ToolCall): Promise<Observation | undefined> {
   const rule = able.policy?.[call.name] ?? 'allow'
-  if (rule === 'allow') return undefined
+  // Of an interruption, a person has answered before.
+  if (rule === 'allow' || rule === 'interrupt') return undefined
   if (rule === 'refuse') return { status: 'denied', text: `the agent's policy does not let it use ${call.name}` }
   const { signal, trace } = assignment.context
   const record = { trace, actor: assignment.name }

@@ -1,11 +1,12 @@
 /**
  * What an agent can do. A name of the closed set runs in a sandbox. A function of your own runs in the agent's process, with all that this process may do,
- * and only if you say so: `runs: 'in-process'`. Another agent takes a task with a part of this one's budget.
+ * and only if you say so: `runs: 'in-process'`. Another agent takes a task with a part of this one's budget. A tool of an MCP server is called where that runs.
  */
 import { z } from 'zod'
 import { type ToolSpec, toolSpecSchema } from '../../../inference/tool.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import type { ToolName } from '../../../sandbox/index.js'
+import type { McpTool } from '../mcp/tool.js'
 import { offeredTools } from '../tools.js'
 
 export interface OwnTool {
@@ -29,7 +30,10 @@ export interface SandboxedTool {
   readonly spec: ToolSpec
 }
 
-export type AgentTool = ToolName | OwnTool | Delegate
+/** Of any kind, as an agent has it. */
+export type HeldTool = SandboxedTool | OwnTool | Delegate | McpTool
+
+export type AgentTool = ToolName | OwnTool | Delegate | McpTool
 
 export function ownTool<A extends z.ZodObject>(definition: {
   name: string
@@ -68,8 +72,8 @@ export function delegate(definition: { name: string; description: string; agent:
 export const delegateArgs = z.object({ task: z.string().min(1).describe('what is to be done, in words') })
 
 /** Throws USAGE for a name that no tool has, or that two have. */
-export function toolbox(tools: readonly AgentTool[]): Map<string, SandboxedTool | OwnTool | Delegate> {
-  const box = new Map<string, SandboxedTool | OwnTool | Delegate>()
+export function toolbox(tools: readonly AgentTool[]): Map<string, HeldTool> {
+  const box = new Map<string, HeldTool>()
   for (const tool of tools.map(resolved)) {
     const { name } = tool.spec
     if (box.has(name) || name === finishName)
@@ -79,7 +83,7 @@ export function toolbox(tools: readonly AgentTool[]): Map<string, SandboxedTool 
   return box
 }
 
-function resolved(tool: AgentTool): SandboxedTool | OwnTool | Delegate {
+function resolved(tool: AgentTool): HeldTool {
   if (typeof tool !== 'string') return tool
   const spec = offeredTools.find(({ name }) => name === tool)
   if (spec) return { kind: 'sandboxed', spec }

@@ -1,17 +1,13 @@
 /** `clawmesh run`: hands a request to the mesh that runs here, and to whatever machines have joined it. */
 
-import { join, resolve } from 'node:path'
-import { openChain } from '../../../mesh/audit/chain.js'
-import { joinMesh, type MeshNode, supervise } from '../../../mesh/index.js'
+import { resolve } from 'node:path'
+import { type MeshNode, supervise } from '../../../mesh/index.js'
 import { openTasks } from '../../../mesh/task/tasks.js'
-import { connectNats } from '../../../mesh/transport/nats.js'
 import { ClawmeshError } from '../../../policies/errors.js'
-import { askedOf, runJob, takeUp } from '../../agents/job.js'
+import { askedOf, type JobResult, runJob, takeUp } from '../../agents/job.js'
 import { planRequest } from '../../agents/plan.js'
 import { type LiveGround, notRunning, openLiveGround } from '../../authority/live.js'
-import { dataPaths } from '../../data-folder.js'
-import { takeLock } from '../../lock.mjs'
-import { enrolHere, nodeFiles } from '../../member/member.js'
+import { joinAsGuest } from '../../member/guest.js'
 import { recallOffer } from '../../member/offer.js'
 import { checkWorkspace, listFiles } from '../../workspace.js'
 import { type Command, text, type Values } from '../command.js'
@@ -24,7 +20,6 @@ import { printAnswer } from './report.js'
 
 /** Three make a vote; more are of use where there are more machines. */
 const [workersAtLeast, workersAtMost] = [3, 8]
-const runnersAtMost = 32
 /** How long workers may take to be seen, by one who has just joined. */
 const lookMs = 3000
 
@@ -62,9 +57,9 @@ async function runRequest(request: string | undefined, values: Values): Promise<
     const files = () => listFiles(workspace)
     planRequest(request, files)
     const stop = stopOnSignal()
-    const { node, end } = await joinAsRunner(ground, data)
+    const { node, end } = await joinAsGuest(ground, data, ['supervisor', 'gateway'])
     try {
-      const result = await work(node, ground, { request, workspace, files, signal: stop.signal })
+      const result = await doRequest(node, ground, { request, workspace, files, signal: stop.signal })
       const { error } = result
       const summary = { ok: error === undefined, answer: result.answer, task: result.task }
       if (values['json'])
@@ -79,22 +74,31 @@ async function runRequest(request: string | undefined, values: Values): Promise<
   }
 }
 
-interface Asked {
+export interface Asked {
   request: string
   workspace: string
   files: () => string[]
   signal: AbortSignal
+  /** How its workers' names begin, where a node has several requests done at once; the node's own name if left out. */
+  team?: string
+  /** Is told the task's id as soon as there is one. */
+  onTask?: (id: string) => void
 }
 
-async function work(node: MeshNode, ground: LiveGround, { request, workspace, files, signal }: Asked) {
+/** Has a request done by workers on all machines of the mesh, as a task. Throws UNREACHABLE where nobody takes work, and what `runJob` throws. */
+export async function doRequest(
+  node: MeshNode,
+  ground: Pick<LiveGround, 'transport' | 'addresses' | 'authority'>,
+  { request, workspace, files, signal, team = node.name, onTask }: Asked,
+): Promise<JobResult> {
   const { transport, addresses, authority } = ground
   const places = await workPlaces(node)
   passNotesOn(node, progress)
   const count = Math.min(workersAtMost, Math.max(workersAtLeast, places.length))
-  const workers = Array.from({ length: count }, (_, index) => `${node.name}-worker-${index + 1}`)
+  const workers = Array.from({ length: count }, (_, index) => `${team}-worker-${index + 1}`)
   progress(`${count} workers on ${places.join(', ')}`)
   const supervisor = await supervise(node, {
-    name: `${node.name}-supervisor`,
+    name: `${team}-supervisor`,
     children: workers.map((name, index) => ({
       name,
       definition: 'worker',
@@ -106,6 +110,7 @@ async function work(node: MeshNode, ground: LiveGround, { request, workspace, fi
   try {
     const tasks = await openTasks({ transport, addresses, key: authority.tasksKey, by: node.name })
     const task = await takeUp(tasks, askedOf(request, workspace, files), progress)
+    onTask?.(task.id)
     return await runJob(node, task, { request, files, workers, signal, progress })
   } finally {
     await supervisor.stop().catch(() => undefined)
@@ -122,36 +127,4 @@ async function workPlaces(node: MeshNode): Promise<string[]> {
   throw new ClawmeshError('UNREACHABLE', 'No node of the mesh takes work.', {
     hint: 'Start `clawmesh up` with --workspace DIR, or let a machine join that offers one.',
   })
-}
-
-/** A node of its own for as long as the command runs; of several commands at once, each has one. */
-async function joinAsRunner(ground: LiveGround, data: string): Promise<{ node: MeshNode; end: () => Promise<void> }> {
-  for (let number = 1; number <= runnersAtMost; number += 1) {
-    const name = `runner-${number}`
-    const folder = dataPaths(data)
-    const files = nodeFiles(folder, name)
-    const lock = takeLock(`${files.chain}.lock`)
-    if (!('release' in lock)) continue
-    try {
-      const { credentials, access } = await enrolHere(ground, folder, name, ['supervisor', 'gateway'])
-      const transport = await connectNats({ ...access, name: credentials.certificate.holder })
-      const node = await joinMesh({ credentials, transport, chain: openChain(files.chain) })
-      const end = async () => {
-        await node.close()
-        lock.release()
-      }
-      return { node, end }
-    } catch (error) {
-      lock.release()
-      // A name that is somebody else's, from before such names were kept free.
-      if (!(error instanceof ClawmeshError && error.code === 'DENIED' && number < runnersAtMost)) throw error
-    }
-  }
-  throw new ClawmeshError(
-    'DATA_IN_USE',
-    `${runnersAtMost} requests are being done in ${join(data, 'nodes')} already.`,
-    {
-      hint: 'Wait until one has ended.',
-    },
-  )
 }

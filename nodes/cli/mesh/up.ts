@@ -4,6 +4,8 @@ import { keepListen, type Listen, parseHostPort, recallListen } from '../../auth
 import { readConfig } from '../../config.js'
 import { openDataFolder } from '../../data-folder.js'
 import { type GatewayAddress, parseGatewayAddress } from '../../gateway/address.js'
+import { meshTools } from '../../gateway/mesh-tool.js'
+import type { Requests } from '../../gateway/requests.js'
 import type { Gateway } from '../../gateway/server.js'
 import { isLoopback } from '../../ground.js'
 import { keepOffer, machineName, planOffer, recallOffer } from '../../member/offer.js'
@@ -12,6 +14,7 @@ import { type Site, startSite } from '../../site.js'
 import { type Command, text, type Values } from '../command.js'
 import { readDuration } from '../duration.js'
 import { introduceModels } from '../job/introduce.js'
+import { requestsOn } from '../mcp.js'
 import { givenOffer, offerOptions } from '../offer-options.js'
 import { stopOnSignal, untilStopped } from '../stop.js'
 import { approver, progress } from '../terminal.js'
@@ -44,7 +47,7 @@ export const up: Command = {
     gateway: {
       type: 'string',
       value: '[HOST:]PORT',
-      help: 'serve the OpenAI API there in this run, on this machine alone (0: any free port)',
+      help: 'serve the OpenAI API and MCP there in this run, on this machine alone (0: any free port)',
     },
     ...offerOptions,
   },
@@ -75,18 +78,21 @@ async function runUp(_: string | undefined, values: Values): Promise<number> {
       signal: stop.signal,
     })
     let gateway: Gateway | undefined
+    let requests: Requests | undefined
     try {
       keepOffer(folder.path, offer)
       keepListen(folder.authority, { ...listen, port: site.broker.port })
       await site.node.spawn(approver)
       await introduceModels(site.node, progress)
-      gateway = address && (await serve(site, folder.path, address))
+      requests = address && (await requestsOn(site.node, site.ground, offer.workspace))
+      gateway = address && (await serve(site, folder.path, address, requests))
       progress('The mesh is up. To add a machine, type here: npm run clawmesh -- invite')
       if (isLoopback(listen.host)) progress('Only this machine can join it; `up --listen 0.0.0.0` lets others in.')
       await untilStopped(stop)
     } finally {
       progress('draining')
       await gateway?.close()
+      await requests?.close()
       await site.close()
     }
     return 0
@@ -97,9 +103,14 @@ async function runUp(_: string | undefined, values: Values): Promise<number> {
 }
 
 /** Loaded when it is wanted: HTTP would be a part of every command's start. */
-async function serve({ node }: Site, data: string, address: GatewayAddress): Promise<Gateway> {
+async function serve(
+  { node }: Site,
+  data: string,
+  address: GatewayAddress,
+  requests: Requests | undefined,
+): Promise<Gateway> {
   const { openGateway } = await import('../../gateway/server.js')
-  const gateway = await openGateway({ node, data, ...address })
+  const gateway = await openGateway({ node, data, ...address, tools: meshTools(node, requests) })
   progress(
     `The gateway listens at ${gateway.url}. A key for it: npm run clawmesh -- gateway key add NAME --role developer`,
   )

@@ -21,8 +21,10 @@ describe('who may do what at the gateway', () => {
 
   const call = (route: Route, key?: string): Promise<Reply> => {
     const [method = '', path = ''] = route.split(' ')
-    const body = { model: shipped, messages: [{ role: 'user', content: '12 + 7' }], max_tokens: 4 }
-    return ask(stand.url, path, { method, key, ...(method === 'POST' ? { body } : {}) })
+    const chat = { model: shipped, messages: [{ role: 'user', content: '12 + 7' }], max_tokens: 4 }
+    const body = path === '/mcp' ? { jsonrpc: '2.0', id: 1, method: 'tools/list' } : chat
+    const headers = { accept: 'application/json, text/event-stream' }
+    return ask(stand.url, path, { method, key, headers, ...(method === 'POST' ? { body } : {}) })
   }
 
   for (const route of routeNames) {

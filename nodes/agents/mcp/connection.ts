@@ -1,0 +1,140 @@
+/** One MCP server that runs: its tools, and calls of them. Every failure is a ClawmeshError that says whose it is. */
+import {
+  type CallToolResult,
+  Client,
+  ProtocolError,
+  SdkError,
+  SdkErrorCode,
+  type Transport,
+} from '@modelcontextprotocol/client'
+import { ClawmeshError } from '../../../policies/errors.js'
+import { productVersion } from '../../version.js'
+import { type Definition, definitionOf } from './definition.js'
+
+const mostTools = 128
+const mostPages = 16
+
+/** A transport that can say why it ended. */
+export type McpTransport = Transport & { readonly why?: string | undefined }
+
+interface Waiting {
+  timeoutMs: number
+  signal?: AbortSignal
+}
+
+export class McpConnection {
+  readonly #name: string
+  readonly #client: Client
+  readonly #transport: McpTransport
+  #tools: Definition[] = []
+  /** It said that its tools are others now. */
+  #isStale = true
+  #isOpen = true
+
+  private constructor(name: string, client: Client, transport: McpTransport) {
+    this.#name = name
+    this.#client = client
+    this.#transport = transport
+    client.onclose = () => {
+      this.#isOpen = false
+    }
+    client.setNotificationHandler('notifications/tools/list_changed', () => {
+      this.#isStale = true
+    })
+  }
+
+  /** Throws DEADLINE, UNREACHABLE or MESSAGE_INVALID; the transport is closed then. */
+  static async open(name: string, transport: McpTransport, { timeoutMs, signal }: Waiting): Promise<McpConnection> {
+    const client = new Client({ name: 'clawmesh', version: productVersion }, { listMaxPages: mostPages })
+    const connection = new McpConnection(name, client, transport)
+    try {
+      await connection.#asked('its start', timeoutMs, signal, (options) => client.connect(transport, options))
+      return connection
+    } catch (error) {
+      await connection.close()
+      throw error
+    }
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen
+  }
+
+  /** As the server describes them now. */
+  async tools({ timeoutMs, signal }: Waiting): Promise<readonly Definition[]> {
+    if (!this.#isStale) return this.#tools
+    this.#isStale = false
+    try {
+      const { tools } = await this.#asked('the list of its tools', timeoutMs, signal, (options) =>
+        this.#client.listTools(undefined, { ...options, cacheMode: 'refresh' }),
+      )
+      if (tools.length > mostTools) throw this.#invalid(`it has ${tools.length} tools; ${mostTools} is the most`)
+      this.#tools = tools.map(definitionOf)
+      return this.#tools
+    } catch (error) {
+      this.#isStale = true
+      throw error
+    }
+  }
+
+  /** A server that does not answer in time is ended: what it does meanwhile, nobody asked for. */
+  async call(name: string, args: Record<string, unknown>, { timeoutMs, signal }: Waiting): Promise<CallToolResult> {
+    try {
+      return await this.#asked(name, timeoutMs, signal, (options) =>
+        this.#client.callTool({ name, arguments: args }, options),
+      )
+    } catch (error) {
+      if (ClawmeshError.from(error).code === 'DEADLINE') await this.close()
+      throw error
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isOpen = false
+    await this.#client.close()
+    await this.#transport.close()
+  }
+
+  async #asked<T>(
+    what: string,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+    ask: (options: { timeout: number; signal?: AbortSignal }) => Promise<T>,
+  ): Promise<T> {
+    signal?.throwIfAborted()
+    try {
+      return await ask({ timeout: Math.max(1, timeoutMs), ...(signal ? { signal } : {}) })
+    } catch (error) {
+      signal?.throwIfAborted()
+      throw this.#failure(error, what, timeoutMs)
+    }
+  }
+
+  #failure(error: unknown, what: string, timeoutMs: number): ClawmeshError {
+    const server = `The MCP server ${this.#name}`
+    // First, since a server that is late is stopped, and then is gone too.
+    if (error instanceof SdkError && error.code === SdkErrorCode.RequestTimeout)
+      return new ClawmeshError('DEADLINE', `${server} did not answer ${what} within ${Math.round(timeoutMs)} ms.`, {
+        cause: error,
+      })
+    if (this.#transport.why !== undefined)
+      return new ClawmeshError('UNREACHABLE', `${server} is gone: ${this.#transport.why}.`, {
+        hint: 'It is started anew for the next call.',
+        cause: error,
+      })
+    if (error instanceof ProtocolError)
+      return new ClawmeshError('MESSAGE_INVALID', `${server} refused ${what}: ${error.message.slice(0, 1000)}`, {
+        cause: error,
+      })
+    if (
+      error instanceof SdkError &&
+      (error.code === SdkErrorCode.ConnectionClosed || error.code === SdkErrorCode.SendFailed)
+    )
+      return new ClawmeshError('UNREACHABLE', `${server} is gone.`, { cause: error })
+    return this.#invalid(`what it answered to ${what} has not the form that MCP says`, error)
+  }
+
+  #invalid(why: string, cause?: unknown): ClawmeshError {
+    return new ClawmeshError('MESSAGE_INVALID', `The MCP server ${this.#name} cannot be used: ${why}.`, { cause })
+  }
+}

@@ -1,0 +1,101 @@
+/** `clawmesh mcp`: the mesh that runs here as an MCP server on standard input and output, for programs that start their servers themselves. */
+import { resolve } from 'node:path'
+import type { MeshNode } from '../../mesh/index.js'
+import { openTasks } from '../../mesh/task/tasks.js'
+import { ClawmeshError } from '../../policies/errors.js'
+import { type LiveGround, notRunning, openLiveGround } from '../authority/live.js'
+import { usualLimits } from '../gateway/limits.js'
+import { meshTools } from '../gateway/mesh-tool.js'
+import { Requests } from '../gateway/requests.js'
+import { type GatewayRole, gatewayRoles } from '../gateway/route.js'
+import { joinAsGuest } from '../member/guest.js'
+import { recallOffer } from '../member/offer.js'
+import { checkWorkspace, listFiles } from '../workspace.js'
+import { type Command, text, type Values } from './command.js'
+import { doRequest } from './job/run.js'
+import { dataFolder, dataOption } from './options.js'
+import { stopOnSignal } from './stop.js'
+import { progress } from './terminal.js'
+
+export const mcp: Command = {
+  name: 'mcp',
+  usage: '[--role ROLE] [--workspace DIR]',
+  help: 'Serves the mesh that runs here to one MCP client on standard input and output, until the client closes them. docs/mcp.md says what to write into the client.',
+  options: {
+    role: {
+      type: 'string',
+      value: 'ROLE',
+      help: `what the client may do: ${gatewayRoles.join(', ')} (default: developer)`,
+    },
+    workspace: {
+      type: 'string',
+      value: 'DIR',
+      help: 'the folder that its requests are about (default: that of `clawmesh up`)',
+    },
+    data: dataOption,
+  },
+  run: serveMcpClient,
+}
+
+async function serveMcpClient(_: string | undefined, values: Values): Promise<number> {
+  const role = readRole(text(values, 'role') ?? 'developer')
+  const data = dataFolder(values)
+  const ground = await openLiveGround(data)
+  if (!ground) throw notRunning(data)
+  const stop = stopOnSignal()
+  try {
+    const { node, end } = await joinAsGuest(ground, data, ['supervisor', 'gateway'])
+    const requests = await requestsOn(node, ground, text(values, 'workspace') ?? recallOffer(data, {}).workspace)
+    try {
+      // Loaded when it is wanted: the protocol would be a part of every command's start.
+      const [{ mcpServer }, { serveStdio, StdioServerTransport }] = await Promise.all([
+        import('../gateway/mcp-server.js'),
+        import('@modelcontextprotocol/server/stdio'),
+      ])
+      const { answerMs, body } = usualLimits
+      const transport = new StdioServerTransport(process.stdin, process.stdout, { maxBufferSize: body })
+      const served = { node, tools: meshTools(node, requests), principal: { name: 'stdio', role }, answerMs }
+      const handle = serveStdio(() => mcpServer({ ...served, closing: stop.signal }), { transport })
+      progress(`serving the mesh to an MCP client, as ${role}`)
+      await untilClosed(stop.signal)
+      await handle.close()
+    } finally {
+      await requests?.close()
+      await end()
+    }
+    return 0
+  } finally {
+    await ground.close()
+  }
+}
+
+/** None where no folder is named that they could be about. */
+export async function requestsOn(
+  node: MeshNode,
+  ground: Pick<LiveGround, 'transport' | 'addresses' | 'authority'>,
+  named: string | undefined,
+): Promise<Requests | undefined> {
+  if (named === undefined) return undefined
+  const workspace = resolve(named)
+  checkWorkspace(workspace)
+  const { transport, addresses, authority } = ground
+  const tasks = await openTasks({ transport, addresses, key: authority.tasksKey, by: node.name })
+  const files = () => listFiles(workspace)
+  return new Requests(node, tasks, (request, options) =>
+    doRequest(node, ground, { request, workspace, files, ...options }),
+  )
+}
+
+/** The client has gone when it closes our input. */
+function untilClosed(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    for (const event of ['end', 'close']) process.stdin.once(event, () => resolve())
+    signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}
+
+function readRole(given: string): GatewayRole {
+  const role = gatewayRoles.find((name) => name === given)
+  if (role) return role
+  throw new ClawmeshError('USAGE', `"${given}" is no role.`, { hint: `Give --role ${gatewayRoles.join(', ')}.` })
+}

@@ -1,0 +1,161 @@
+/** Runs that outlive the process of their agent: cut off, interrupted for a person, in doubt. */
+import assert from 'node:assert/strict'
+import { afterEach, describe, it } from 'node:test'
+import { z } from 'zod'
+import { addressesOf } from '../../../../mesh/address.js'
+import type { MeshNode } from '../../../../mesh/index.js'
+import { openTasks, type Tasks } from '../../../../mesh/task/tasks.js'
+import { type AgentOptions, agent, runTask } from '../../../../nodes/agents/agent/agent.js'
+import { answerInterruption } from '../../../../nodes/agents/agent/journal.js'
+import { ownTool } from '../../../../nodes/agents/agent/tool.js'
+import { serveModel } from '../../../../nodes/process/serve.js'
+import { ClawmeshError } from '../../../../policies/errors.js'
+import { auditEvents } from '../../../kit/events.js'
+import { memoryMesh, type TestMesh } from '../../../kit/mesh.js'
+import { call, type Rule, RuleBackend } from '../../../kit/rules.js'
+
+describe('a run that is kept', () => {
+  const undo: (() => unknown)[] = []
+  afterEach(async () => {
+    for (const step of undo.splice(0).reverse()) await step()
+  })
+
+  const paid: number[] = []
+  let pays: () => unknown = () => 'paid'
+  const pay = ownTool({
+    name: 'pay',
+    description: 'Pays a bill.',
+    args: z.object({ euros: z.number() }),
+    runs: 'in-process',
+    run: ({ euros }) => {
+      paid.push(euros)
+      return pays()
+    },
+  })
+  /** Looks, pays twice, and says what it saw. */
+  const paying: Rule = ({ messages }) => {
+    const seen = messages.filter(({ role }) => role === 'tool').map(({ content }) => content)
+    if (seen.length < 2) return call('pay', { euros: seen.length + 1 })
+    return call('finish', { answer: seen.join(', ') })
+  }
+
+  interface Place {
+    mesh: TestMesh
+    tasks: Tasks
+    model: RuleBackend
+    /** The agent on a node of its own; the node before is gone, as after a crash. */
+    again(options?: Partial<AgentOptions>): Promise<MeshNode>
+  }
+  async function place(): Promise<Place> {
+    paid.length = 0
+    pays = () => 'paid'
+    const mesh = await memoryMesh()
+    undo.push(() => mesh.close())
+    const { authority } = mesh
+    const addresses = addressesOf(authority.mesh, authority.meshKey)
+    const tasks = await openTasks({ transport: await mesh.connect(), addresses, key: authority.tasksKey, by: 'test' })
+    const model = new RuleBackend(paying)
+    await serveModel(await mesh.join('model', { roles: ['inference'] }), model)
+    let node: MeshNode | undefined
+    let number = 0
+    const again: Place['again'] = async (options = {}) => {
+      await node?.close()
+      node = await mesh.join(`place-${++number}`, { roles: ['worker', 'supervisor'] })
+      await node.spawn(agent(node, { name: 'clerk', instructions: 'Pay.', tools: [pay], tasks, ...options }))
+      return node
+    }
+    return { mesh, tasks, model, again }
+  }
+  const run = (node: MeshNode, id = 'bills') => runTask(node.ref('clerk'), { task: 'Pay the bills.', id })
+  const interrupting = { policy: { pay: 'interrupt' } } as const
+
+  it('waits for a person through restarts, and goes on by the answer without thinking or doing anything twice', async () => {
+    const { mesh, tasks, model, again } = await place()
+    let node = await again(interrupting)
+    const first = await run(node)
+    assert.deepEqual([first.by, paid, model.requests.length], ['interrupted', [], 1])
+    assert.match(first.reason, /whether it may call \{"name":"pay","arguments":\{"euros":1\}\}/)
+    node = await again(interrupting)
+    assert.equal((await run(node)).by, 'interrupted')
+    assert.equal(model.requests.length, 1)
+    await answerInterruption(node, tasks, { id: 'bills', answer: 'allow', by: 'Ada' })
+    node = await again(interrupting)
+    assert.deepEqual([(await run(node)).by, paid, model.requests.length], ['interrupted', [1], 2])
+    await answerInterruption(node, tasks, { id: 'bills', answer: 'refuse', by: 'Ada' })
+    node = await again(interrupting)
+    const last = await run(node)
+    assert.equal(last.answer, 'done: paid, refused: pay was not allowed, by Ada')
+    assert.deepEqual([paid, model.requests.length], [[1], 3])
+    await node.audit.flush(5000)
+    const trail = (await auditEvents(mesh)).filter(({ kind }) => kind === 'action.held' || kind === 'approval.answered')
+    assert.deepEqual(
+      trail.map(({ kind, facts }) => [kind, facts['answer']]),
+      [
+        ['action.held', undefined],
+        ['approval.answered', 'allow'],
+        ['action.held', undefined],
+        ['approval.answered', 'refuse'],
+      ],
+    )
+  })
+
+  it('waits in several tasks at once, answered in any order', async () => {
+    const { tasks, again } = await place()
+    let node = await again(interrupting)
+    for (const id of ['one', 'two', 'three']) assert.equal((await run(node, id)).by, 'interrupted')
+    node = await again(interrupting)
+    for (const id of ['three', 'one', 'two']) await answerInterruption(node, tasks, { id, answer: 'allow', by: 'Ada' })
+    for (const id of ['two', 'three', 'one']) assert.equal((await run(node, id)).by, 'interrupted')
+    assert.deepEqual(paid, [1, 1, 1])
+    await assert.rejects(answerInterruption(node, tasks, { id: 'four', answer: 'allow', by: 'Ada' }), { code: 'USAGE' })
+  })
+
+  it('that was cut off in the middle of an action is in doubt, and goes on by the word of a person', async () => {
+    const { tasks, model, again } = await place()
+    let node = await again()
+    const whole = await run(node, 'whole')
+    assert.deepEqual([whole.answer, paid], ['done: paid, done: paid', [1, 2]])
+    paid.length = 0
+    const stop = new AbortController()
+    pays = () => (paid.length === 2 ? stop.abort(new ClawmeshError('CANCELLED', 'enough')) : undefined) ?? 'paid'
+    const asked = model.requests.length
+    const cut = runTask(node.ref('clerk'), { task: 'Pay the bills.', id: 'bills' }, { signal: stop.signal })
+    await assert.rejects(cut, { code: 'CANCELLED' })
+    node = await again()
+    // Whether the second bill was paid, nobody knows but a person.
+    await assert.rejects(run(node), { code: 'IN_DOUBT', message: /action 2: pay/ })
+    const task = await tasks.resume('bills')
+    await task.settle('action 2: pay', { done: { status: 'done', text: 'was paid' } }, 'Ada')
+    node = await again()
+    assert.equal((await run(node)).answer, 'done: paid, done: was paid')
+    assert.deepEqual([paid, model.requests.length - asked], [[1, 2], 3])
+  })
+
+  it('that has ended tells how, and is not run again', async () => {
+    const { model, again } = await place()
+    const first = await run(await again())
+    const node = await again()
+    assert.deepEqual(await run(node), first)
+    assert.deepEqual([paid, model.requests.length], [[1, 2], 3])
+    const other = runTask(node.ref('clerk'), { task: 'Something else.', id: 'bills' })
+    await assert.rejects(other, { code: 'USAGE', message: /is another one/ })
+  })
+
+  it('costs the same however often it is cut off', async () => {
+    const { tasks, again } = await place()
+    const whole = await run(await again(), 'whole')
+    for (const _ of [1, 2]) {
+      const node = await again(interrupting)
+      await run(node)
+      await answerInterruption(node, tasks, { id: 'bills', answer: 'allow', by: 'Ada' })
+    }
+    const pieces = await run(await again(interrupting))
+    assert.deepEqual([pieces.answer, pieces.tokens, pieces.steps], [whole.answer, whole.tokens, whole.steps])
+  })
+
+  it('needs something that keeps it', async () => {
+    const { again } = await place()
+    const node = await again(interrupting)
+    await assert.rejects(runTask(node.ref('clerk'), 'Pay.'), { code: 'USAGE', message: /cannot be kept/ })
+  })
+})

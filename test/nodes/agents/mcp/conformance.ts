@@ -1,0 +1,197 @@
+/**
+ * `npm run soak -- mcp`: the public conformance suite (@modelcontextprotocol/conformance), fetched by npm, against the gateway and against the client. Its scenarios
+ * of what we do not offer are listed here, each with its reason; any other must pass, and one of these that passes is told.
+ */
+import { execFile } from 'node:child_process'
+import { rmSync } from 'node:fs'
+import { createServer, request as httpRequest, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { z } from 'zod'
+import { installation } from '../../../../mesh/installation.js'
+import { ApiKeys } from '../../../../nodes/gateway/keys.js'
+import { meshTool, meshTools } from '../../../../nodes/gateway/mesh-tool.js'
+import { gatewayRoles } from '../../../../nodes/gateway/route.js'
+import { openGateway } from '../../../../nodes/gateway/server.js'
+import { ClawmeshError } from '../../../../policies/errors.js'
+import { memoryMesh, temporaryFolder } from '../../../kit/mesh.js'
+
+const version = '0.1.16'
+/** The suite needs a newer Node than clawmesh does. */
+const nodeVersion = 22
+
+const content = 'results are text'
+const asks = 'servers ask nothing of their clients here'
+const notOffered: Record<string, Record<string, string>> = {
+  server: {
+    'logging-set-level': 'no logging',
+    'completion-complete': 'no completion',
+    'tools-call-image': content,
+    'tools-call-audio': content,
+    'tools-call-embedded-resource': content,
+    'tools-call-mixed-content': content,
+    'tools-call-with-logging': 'no logging',
+    'tools-call-with-progress': 'no progress',
+    'tools-call-sampling': asks,
+    'tools-call-elicitation': asks,
+    'elicitation-sep1034-defaults': asks,
+    'elicitation-sep1330-enums': asks,
+    'resources-list': 'no resources',
+    'resources-read-text': 'no resources',
+    'resources-read-binary': 'no resources',
+    'resources-templates-read': 'no resources',
+    'resources-subscribe': 'no resources',
+    'resources-unsubscribe': 'no resources',
+    'prompts-list': 'no prompts',
+    'prompts-get-simple': 'no prompts',
+    'prompts-get-with-args': 'no prompts',
+    'prompts-get-embedded-resource': 'no prompts',
+    'prompts-get-with-image': 'no prompts',
+  },
+  client: { 'elicitation-sep1034-client-defaults': asks },
+}
+/** All of them have a server elsewhere that asks for OAuth. */
+const authentication = 'auth/'
+
+/** Tools that the suite asks for by name, through the same table as those of the mesh. */
+const suitesOwn = [
+  meshTool({
+    name: 'test_simple_text',
+    description: 'For the suite.',
+    args: z.object({}),
+    roles: gatewayRoles,
+    readOnly: true,
+    run: async () => ({ text: 'This is a simple text response for testing.' }),
+  }),
+  meshTool({
+    name: 'json_schema_2020_12_tool',
+    description: 'For the suite.',
+    args: z.strictObject({
+      name: z.string().optional(),
+      address: z
+        .object({ street: z.string().optional(), city: z.string().optional() })
+        .meta({ id: 'address' })
+        .optional(),
+    }),
+    roles: gatewayRoles,
+    readOnly: true,
+    run: async () => ({ text: '' }),
+  }),
+  meshTool({
+    name: 'test_error_handling',
+    description: 'For the suite.',
+    args: z.object({}),
+    roles: gatewayRoles,
+    readOnly: true,
+    run: () => Promise.reject(new ClawmeshError('TASK_FAILED', 'This tool intentionally returns an error for testing')),
+  }),
+]
+
+export async function soakMcp(): Promise<boolean> {
+  const folder = temporaryFolder()
+  const undo: (() => unknown)[] = [() => rmSync(folder, { recursive: true, force: true })]
+  try {
+    const suite = await fetchSuite(folder)
+    const mesh = await memoryMesh()
+    undo.push(() => mesh.close())
+    const node = await mesh.join('front', { roles: ['supervisor', 'gateway'] })
+    const key = new ApiKeys(folder).add('suite', 'admin', Date.now())
+    const tools = [...meshTools(node, undefined), ...suitesOwn]
+    const limits = { rate: { burst: 10_000, perSecond: 1000 } }
+    const gateway = await openGateway({ node, data: folder, host: '127.0.0.1', port: 0, tools, limits })
+    undo.push(() => gateway.close())
+    const door = await openDoor(gateway.url, key)
+    undo.push(() => door.close())
+    const url = `http://localhost:${(door.address() as AddressInfo).port}/mcp`
+    const client = join(installation, 'dist', 'test', 'nodes', 'agents', 'mcp', 'conformance-client.js')
+    const server = await runAll(suite, 'server', ['--url', url])
+    const other = await runAll(suite, 'client', ['--command', `${process.execPath} ${client}`])
+    return server && other
+  } finally {
+    for (const step of undo.reverse()) await step()
+  }
+}
+
+interface Suite {
+  node: string
+  program: string
+  folder: string
+}
+
+async function fetchSuite(folder: string): Promise<Suite> {
+  const isNewEnough = Number(process.versions.node.split('.')[0]) >= nodeVersion
+  const nodePackage = `node-${process.platform}-${process.arch}`
+  const wanted = [
+    `@modelcontextprotocol/conformance@${version}`,
+    ...(isNewEnough ? [] : [`${nodePackage}@${nodeVersion}`]),
+  ]
+  await promisify(execFile)('npm', [
+    'install',
+    '--prefix',
+    folder,
+    '--no-audit',
+    '--no-fund',
+    '--ignore-scripts',
+    ...wanted,
+  ])
+  const modules = join(folder, 'node_modules')
+  return {
+    node: isNewEnough ? process.execPath : join(modules, nodePackage, 'bin', 'node'),
+    program: join(modules, '@modelcontextprotocol', 'conformance', 'dist', 'index.js'),
+    folder,
+  }
+}
+
+async function runAll(suite: Suite, side: 'server' | 'client', args: string[]): Promise<boolean> {
+  let clean = true
+  const tally = { passed: 0, failed: 0, 'not offered': 0 }
+  for (const scenario of await scenariosOf(suite, side)) {
+    const reason = notOffered[side]?.[scenario] ?? (scenario.startsWith(authentication) ? 'no OAuth' : undefined)
+    const { passed, said } = await runOne(suite, [side, ...args, '--scenario', scenario])
+    const verdict = passed ? 'passed' : reason === undefined ? 'failed' : 'not offered'
+    tally[verdict] += 1
+    if (verdict === 'failed') clean = false
+    const why =
+      verdict === 'not offered' ? ` (${reason})` : passed && reason ? ' (though it is said not to be offered)' : ''
+    process.stdout.write(`${side} ${scenario}: ${verdict}${why}\n`)
+    if (verdict === 'failed') process.stdout.write(`${said.slice(-3000)}\n`)
+  }
+  process.stdout.write(
+    `${side}: ${Object.entries(tally)
+      .map(([what, count]) => `${count} ${what}`)
+      .join(', ')}\n`,
+  )
+  return clean
+}
+
+async function scenariosOf({ node, program }: Suite, side: 'server' | 'client'): Promise<string[]> {
+  const { stdout } = await promisify(execFile)(node, [program, 'list'])
+  const [, servers = '', clients = ''] = stdout.split(/^.* scenarios \(.*$/m)
+  return [...(side === 'server' ? servers : clients).matchAll(/^ {2}- (\S+)/gm)].map(([, name = '']) => name)
+}
+
+function runOne({ node, program, folder }: Suite, args: string[]): Promise<{ passed: boolean; said: string }> {
+  return new Promise((resolve) => {
+    execFile(node, [program, ...args], { cwd: folder, timeout: 60_000 }, (error, stdout, stderr) =>
+      resolve({ passed: error === null, said: stdout + stderr }),
+    )
+  })
+}
+
+/** The suite brings no key: this puts one on what it sends, and changes nothing else. */
+async function openDoor(target: string, key: string): Promise<Server> {
+  const { hostname, port } = new URL(target)
+  const door = createServer((incoming, outgoing) => {
+    const { method, url, headers } = incoming
+    const to = { hostname, port, method, path: url, headers: { ...headers, authorization: `Bearer ${key}` } }
+    const onward = httpRequest(to, (answer) => {
+      outgoing.writeHead(answer.statusCode ?? 502, answer.headers)
+      answer.pipe(outgoing)
+    })
+    onward.on('error', () => outgoing.destroy())
+    incoming.pipe(onward)
+  })
+  await new Promise<void>((resolve) => door.listen(0, 'localhost', resolve))
+  return door
+}

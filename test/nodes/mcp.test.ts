@@ -1,0 +1,76 @@
+/** `clawmesh mcp`: the shipped command, started by the official client as a desktop program would. */
+import assert from 'node:assert/strict'
+import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { Client } from '@modelcontextprotocol/client'
+import { StdioClientTransport } from '@modelcontextprotocol/client/stdio'
+import { installation } from '../../mesh/installation.js'
+import { temporaryFolder } from '../kit/mesh.js'
+import { command } from './command.js'
+import { Machine } from './machine.js'
+
+const program = join(installation, 'dist', 'nodes', 'cli', 'main.js')
+
+describe('clawmesh mcp', () => {
+  const machine = new Machine()
+  const workspace = temporaryFolder()
+  before(async () => {
+    writeFileSync(join(workspace, 'notes.txt'), 'one\ntwo\nthree\n')
+    await machine.up('--name', 'home', '--workspace', workspace)
+  })
+  after(async () => {
+    await machine.remove()
+    rmSync(workspace, { recursive: true, force: true })
+  })
+
+  async function client(...args: string[]) {
+    const transport = new StdioClientTransport({
+      command: process.execPath,
+      args: [program, 'mcp', '--data', machine.data, ...args],
+      stderr: 'pipe',
+    })
+    let said = ''
+    transport.stderr?.on('data', (piece) => {
+      said += piece
+    })
+    const connected = new Client({ name: 'test', version: '1' })
+    await connected.connect(transport).catch((error) => assert.fail(`${error}: ${said}`))
+    return connected
+  }
+
+  it('has tools and tasks done by the mesh that runs here', async () => {
+    const caller = await client()
+    const counted = await caller.callTool({ name: 'count_lines', arguments: { path: 'notes.txt' } })
+    assert.deepEqual(counted.structuredContent, { lines: 3, summary: '3 lines' }, JSON.stringify(counted))
+    const done = await caller.callTool({ name: 'run_task', arguments: { request: 'how many lines has notes.txt' } })
+    assert.match(JSON.stringify(done), /"answer":"3 lines"/)
+    await caller.close()
+  })
+
+  it('does for a role what that role may', async () => {
+    const caller = await client('--role', 'viewer')
+    const names = (await caller.listTools()).tools.map(({ name }) => name)
+    assert.deepEqual(names, ['list_nodes', 'list_tasks', 'show_task'])
+    const { structuredContent } = await caller.callTool({ name: 'list_tasks', arguments: {} })
+    assert.match(JSON.stringify(structuredContent), /"request":"how many lines has notes.txt","state":"done"/)
+    await caller.close()
+  })
+
+  it('ends with its client, and is on the audit trail', async () => {
+    const { stdout } = await machine.do('audit', 'query', '--json')
+    const events = stdout.split('\n').filter((line) => line.includes('"gateway.asked"') && line.includes('"stdio"'))
+    assert.equal(events.length, 3, stdout)
+    const names = await machine.names()
+    assert.ok(!names.some((name) => name.startsWith('runner')), names.join())
+  })
+
+  it('says what is wrong with what it is told', async () => {
+    const role = await machine.do('mcp', '--role', 'root')
+    assert.equal(role.status, 2)
+    assert.match(role.stderr, /"root" is no role/)
+    const none = await command('mcp', '--data', workspace)
+    assert.equal(none.status, 4)
+    assert.match(none.stderr, /No mesh runs in/)
+  })
+})
