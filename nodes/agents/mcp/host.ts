@@ -9,7 +9,6 @@
  * 2. A tool that is described in other words than the caller was told is not called.
  * 3. A server that is gone is started anew for the next call. No call waits for longer than its deadline.
  */
-import { StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
 import { z } from 'zod'
 import { type ActorRef, actor, type Context, type MeshNode, message, on, type Self } from '../../../mesh/index.js'
 import { ClawmeshError } from '../../../policies/errors.js'
@@ -17,11 +16,10 @@ import { type Label, labels } from '../../../policies/router-label.js'
 import { askPerson } from '../../../sandbox/approval.js'
 import { sandboxAvailability } from '../../../sandbox/availability.js'
 import { planResident, startResident } from '../../../sandbox/resident.js'
-import { McpConnection, type McpTransport } from './connection.js'
+import type { McpConnection, McpTransport } from './connection.js'
 import { type Definition, definitionSchema } from './definition.js'
 import { textOf } from './result.js'
 import { checkServer, type McpServer, ruleOf } from './server.js'
-import { ResidentTransport } from './transport.js'
 
 export const mcpName = (server: string) => `mcp/${server}`
 
@@ -173,7 +171,9 @@ class Host {
     return next
   }
 
+  /** The protocol is loaded when a server is started: it would be a part of every program's start. */
   async #start(trace: string): Promise<McpConnection> {
+    const { McpConnection } = await import('./connection.js')
     const record = { trace, actor: this.#self.name }
     const facts = { tool: this.#self.name, ...said(this.#server) }
     const { transport, ended } = await this.#transport(() =>
@@ -191,10 +191,12 @@ class Host {
   async #transport(before: () => Promise<void>): Promise<{ transport: McpTransport; ended?: Promise<string> }> {
     const server = this.#server
     if ('url' in server) {
+      const { StreamableHTTPClientTransport } = await import('@modelcontextprotocol/client')
       await before()
       // It follows no redirection to another origin: what is said stays on this machine.
       return { transport: new StreamableHTTPClientTransport(new URL(server.url)) as McpTransport }
     }
+    const { ResidentTransport } = await import('./transport.js')
     const plan = await planResident(server)
     await before()
     const resident = await startResident(plan, { signal: this.#self.signal })
