@@ -30,20 +30,24 @@ export async function scriptModel(text: string, template: string, from: number):
   return folder
 }
 
-const modelFiles = ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'model.onnx']
+export const modelFiles = ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'model.onnx']
 
-async function writeModel(graph: Uint8Array, clawmesh: object, context: number): Promise<string> {
-  const folder = await temporaryFolder()
+function writeModel(graph: Uint8Array, clawmesh: object, context: number): Promise<string> {
+  const sizes = { hidden_size: 1, num_hidden_layers: 1, num_attention_heads: 1, vocab_size: ids.size }
+  return writeModelFolder(graph, { model_type: 'markov', ...sizes, max_position_embeddings: context }, clawmesh)
+}
+
+/** A folder with a graph and the tokenizer of the shipped model. */
+export async function writeModelFolder(
+  graph: Uint8Array,
+  sizes: object,
+  clawmesh: object,
+  into?: string,
+): Promise<string> {
+  const folder = into ?? (await temporaryFolder())
   for (const file of ['tokenizer.json', 'tokenizer_config.json'])
     await cp(join(shippedModelFolder, file), join(folder, file))
-  const config = {
-    ...{ model_type: 'markov', hidden_size: 1, num_hidden_layers: 1, num_attention_heads: 1, vocab_size: ids.size },
-    ...{
-      max_position_embeddings: context,
-      eos_token_id: ids.end,
-      clawmesh: { name: 'markov', ...clawmesh },
-    },
-  }
+  const config = { eos_token_id: ids.end, ...sizes, clawmesh: { name: 'made for a test', ...clawmesh } }
   await writeFile(join(folder, 'config.json'), JSON.stringify(config))
   await writeFile(join(folder, 'model.onnx'), graph)
   await sealModel(folder, modelFiles)

@@ -1,3 +1,6 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { modelFiles, sealModel, writeModelFolder } from '../markov.js'
 import { integer, integers, model, node, tensor, types, value } from './proto.js'
 
 /** The sizes of a Llama-type decoder: RMSNorm, rotary positions, SwiGLU, tied embeddings; as many key heads as query heads. */
@@ -8,6 +11,36 @@ export interface LlamaShape {
   ffn: number
   vocabulary: number
   context: number
+}
+
+/** Writes the folder of such a decoder with random weights. What it says has no meaning, and depends on every token before; it never ends. */
+export async function llamaModel(shape: LlamaShape, form: 'rows' | 'whole', into?: string): Promise<string> {
+  const { layers, hidden, heads, ffn, vocabulary, context } = shape
+  const sizes = {
+    ...{ model_type: 'llama', hidden_size: hidden, intermediate_size: ffn, vocab_size: vocabulary },
+    ...{ num_hidden_layers: layers, num_attention_heads: heads, max_position_embeddings: context },
+    eos_token_id: null,
+  }
+  const folder = await writeModelFolder(llamaGraph(shape, form), sizes, {}, into)
+  const [tokenizer, config] = [join(folder, 'tokenizer.json'), join(folder, 'tokenizer_config.json')]
+  const { model: bytes, ...rest } = JSON.parse(await readFile(tokenizer, 'utf8'))
+  const vocab = { ...bytes.vocab, ...moreWords(vocabulary) }
+  await writeFile(tokenizer, JSON.stringify({ ...rest, model: { ...bytes, vocab } }))
+  await writeFile(config, JSON.stringify({ ...JSON.parse(await readFile(config, 'utf8')), chat_template: template }))
+  await sealModel(folder, modelFiles)
+  return folder
+}
+
+const template = "{% for m in messages %}{{ '<|' + m.role + '|>' + m.content }}{% endfor %}{{ '<|assistant|>' }}"
+
+/** Tokens behind those of the shipped tokenizer, of three letters each. No merge leads to them: they are written, never read. */
+function moreWords(vocabulary: number): Record<string, number> {
+  const letter = (of: number): string => String.fromCharCode(97 + (of % 26))
+  const words = Array.from({ length: Math.max(0, vocabulary - 262) }, (_, i) => [
+    letter(Math.floor(i / 676)) + letter(Math.floor(i / 26)) + letter(i),
+    262 + i,
+  ])
+  return Object.fromEntries(words)
 }
 
 /**
