@@ -3,6 +3,8 @@ import type { DecoderShape } from './config.js'
 
 /** Capacity grows by at least this many rows, and by a quarter: attention is computed over all of it. */
 const granule = 64
+/** Rows that are kept from one answer to the next, so that short ones need no new memory. */
+const spare = 256
 
 /**
  * Keys and values of all answers under way, in memory that stays where it is between steps: a graph reads it in place, and only new rows are written.
@@ -59,8 +61,7 @@ export class Cache {
     this.lengths[slot] = this.length(last)
     this.lengths.pop()
     const longest = Math.max(0, ...this.lengths)
-    if (this.size === 0) this.layOut(0, 0)
-    else if (this.rows > granule && longest * 4 <= this.rows) this.layOut(this.slots, roundUp(longest + 1))
+    if (this.rows > spare && longest * 4 <= this.rows) this.layOut(Math.max(1, this.size), roundUp(longest + 1))
   }
 
   /** `count` slots from `first` on, as a graph takes them: [count, heads, capacity, dim], without a copy. */
