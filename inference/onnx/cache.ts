@@ -136,7 +136,10 @@ export class Cache {
 
   private grow(needed: number): void {
     // Rows of padding may come behind the last place of the context, and no others.
-    this.layOut(this.slots, Math.max(needed, Math.min(roundUp(this.context), roundUp(Math.max(needed, this.rows * 1.25)))))
+    this.layOut(
+      this.slots,
+      Math.max(needed, Math.min(roundUp(this.context), roundUp(Math.max(needed, this.rows * 1.25)))),
+    )
   }
 
   private layOut(slots: number, rows: number): void {

@@ -158,7 +158,11 @@ function integers(dims: readonly number[], at: (i: number) => number): Tensor {
 function floats(outputs: InferenceSession.OnnxValueMapType, name: string): Float32Array {
   const value = outputs[name]
   if (value instanceof Tensor && value.data instanceof Float32Array) return value.data
-  throw new Error(value instanceof Tensor ? `the output ${name} is ${value.type}, expected float32` : `the graph has no output ${name}`)
+  throw new Error(
+    value instanceof Tensor
+      ? `the output ${name} is ${value.type}, expected float32`
+      : `the graph has no output ${name}`,
+  )
 }
 
 function unknownInput(name: string): never {

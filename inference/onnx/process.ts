@@ -125,8 +125,7 @@ export class ModelProcess {
     else if (data.type === 'broken') {
       this.loading?.reject(fromWire(data.error))
       this.told?.(undefined)
-    }
-    else if (data.type === 'measured') this.told?.(data.speed)
+    } else if (data.type === 'measured') this.told?.(data.speed)
     else if (data.type === 'stats') this.asking.shift()?.(data.stats)
     else
       for (const news of data.news)

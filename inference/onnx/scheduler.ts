@@ -92,7 +92,12 @@ export class Scheduler {
   }
 
   stats(): Stats {
-    return { ...this.counted, computeMs: this.graph.computeMs, running: this.alive.length, waiting: this.waiting.length }
+    return {
+      ...this.counted,
+      computeMs: this.graph.computeMs,
+      running: this.alive.length,
+      waiting: this.waiting.length,
+    }
   }
 
   get idle(): boolean {

@@ -99,7 +99,9 @@ async function boot(plan: NodePlan): Promise<Running> {
     await node.note('model.loaded', { ...backend.model })
     await node.spawn(inferenceService(backend), { as: inferenceName(name) })
     // What is not said now is said with the next change of the advert; placement counts the model as slow till then.
-    void advertiseSpeed(node, backend).catch(({ message }: Error) => log.warn({ message }, 'the speed was not advertised'))
+    void advertiseSpeed(node, backend).catch(({ message }: Error) =>
+      log.warn({ message }, 'the speed was not advertised'),
+    )
   }
   keepCertified(node, credentials, plan, transport, ({ code, message }) =>
     log.warn({ code, message }, 'the certificate was not renewed; it is tried again'),

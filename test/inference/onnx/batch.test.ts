@@ -174,7 +174,10 @@ describe('more clients than slots', () => {
     )
     const took = performance.now() - begun
     const served = outcomes.flatMap(({ status }, i) => (status === 'fulfilled' ? [i] : []))
-    assert.deepEqual(served, Array.from({ length: 108 }, (_, i) => i))
+    assert.deepEqual(
+      served,
+      Array.from({ length: 108 }, (_, i) => i),
+    )
     for (const outcome of outcomes) if (outcome.status === 'rejected') coded('MODEL_BUSY')(outcome.reason)
     assert.ok(Math.max(...refusedAfter) < took / 2, `${Math.max(...refusedAfter)} of ${took} ms`)
     // All answers are as long, so nobody is overtaken by more than those that are computed beside him.
