@@ -10,17 +10,19 @@ const spare = 256
  * Keys and values of all answers under way, in memory that stays where it is between steps: a graph reads it in place, and only new rows are written.
  *
  * 1. The slots in use are 0 … size - 1. When one is closed the last one moves into its place.
- * 2. Each tensor is [slots, heads, capacity, dim]; of a slot the first `length(slot)` rows count, what lies behind them is some number.
+ * 2. Each tensor is [slots, heads, capacity, dim]; of a slot the first `length(slot)` rows count. Behind them are zeros: a graph multiplies them with zero, and what
+ *    an answer left there must be nobody else's, nor something that is not a number.
  */
 export class Cache {
   /** `N.key` and `N.value` of each layer. */
   readonly names: readonly string[]
-  readonly bytesPerToken: number
   readonly context: number
+  /** Numbers of one token in one tensor. */
+  readonly numbersPerRow: number
   private readonly heads: number
   private readonly dim: number
   private readonly lengths: number[] = []
-  private tensors: Float32Array[]
+  private readonly tensors: Float32Array[]
   private slots = 0
   private rows = 0
 
@@ -29,7 +31,7 @@ export class Cache {
     this.heads = kvHeads
     this.dim = headDim
     this.context = context
-    this.bytesPerToken = this.names.length * kvHeads * headDim * Float32Array.BYTES_PER_ELEMENT
+    this.numbersPerRow = kvHeads * headDim
     this.tensors = this.names.map(() => new Float32Array(0))
   }
 
@@ -47,21 +49,30 @@ export class Cache {
     return this.lengths[slot] ?? 0
   }
 
+  /** The bytes that so many slots of so many tokens can come to, with the room for growth. */
+  bytesOf(slots: number, tokens: number): number {
+    const rows = powerOfTwo(slots) * this.grown(tokens)
+    return rows * this.numbersPerRow * this.names.length * Float32Array.BYTES_PER_ELEMENT
+  }
+
   /** A new empty slot: the last one. */
   open(): number {
     const slot = this.lengths.push(0) - 1
-    if (slot >= this.slots) this.layOut(Math.max(1, 2 * this.slots), Math.max(granule, this.rows))
+    if (slot >= this.slots) this.layOut(powerOfTwo(slot + 1), Math.max(granule, this.rows))
     return slot
   }
 
   /** Frees a slot; the last one takes its number (invariant 1). */
   close(slot: number): void {
     const last = this.lengths.length - 1
+    const ended = this.length(slot)
     if (slot !== last) this.move(last, slot)
     this.lengths[slot] = this.length(last)
+    this.clear(slot, this.length(last), ended)
+    this.clear(last, 0, this.length(last))
     this.lengths.pop()
     const longest = Math.max(0, ...this.lengths)
-    if (this.rows > spare && longest * 4 <= this.rows) this.layOut(Math.max(1, this.size), roundUp(longest + 1))
+    if (this.rows > spare && longest * 4 <= this.rows) this.layOut(powerOfTwo(this.size), roundUp(longest + 1))
   }
 
   /** `count` slots from `first` on, as a graph takes them: [count, heads, capacity, dim], without a copy. */
@@ -85,7 +96,7 @@ export class Cache {
   append(slot: number, count: number, given: readonly Float32Array[], at: number, from: number, of: number): void {
     const { heads, dim } = this
     const length = this.length(slot)
-    if (length + count > this.rows) this.grow(length + count)
+    if (length + count > this.rows) this.layOut(this.slots, this.grown(Math.max(length + count, this.rows)))
     for (const [i, all] of this.tensors.entries()) {
       const source = given[i]
       if (!source) throw new Error(`no new rows were given for ${this.names[i]}`)
@@ -134,28 +145,37 @@ export class Cache {
       }
   }
 
-  private grow(needed: number): void {
-    // Rows of padding may come behind the last place of the context, and no others.
-    this.layOut(
-      this.slots,
-      Math.max(needed, Math.min(roundUp(this.context), roundUp(Math.max(needed, this.rows * 1.25)))),
-    )
+  private clear(slot: number, from: number, to: number): void {
+    for (const all of this.tensors)
+      for (let head = slot * this.heads; from < to && head < (slot + 1) * this.heads; head++)
+        all.fill(0, (head * this.rows + from) * this.dim, (head * this.rows + to) * this.dim)
+  }
+
+  /** The capacity for so many tokens: a quarter more, but no more than the context has. */
+  private grown(tokens: number): number {
+    return Math.max(tokens, Math.min(roundUp(this.context), roundUp(tokens * 1.25)))
   }
 
   private layOut(slots: number, rows: number): void {
     const { heads, dim } = this
-    this.tensors = this.tensors.map((old) => {
+    // One after the other: both layouts of all of them would be twice the memory.
+    for (const [i, old] of this.tensors.entries()) {
       const all = new Float32Array(slots * heads * rows * dim)
       for (const [slot, length] of this.lengths.entries())
-        for (let head = slot * heads; head < (slot + 1) * heads; head++) {
+        for (let head = slot * heads; length > 0 && head < (slot + 1) * heads; head++) {
           const begin = head * this.rows * dim
-          if (length > 0) all.set(old.subarray(begin, begin + length * dim), head * rows * dim)
+          all.set(old.subarray(begin, begin + length * dim), head * rows * dim)
         }
-      return all
-    })
+      this.tensors[i] = all
+    }
     this.slots = slots
     this.rows = rows
   }
+}
+
+/** Slots are laid out in ever greater steps, so that few joins move everything. */
+function powerOfTwo(slots: number): number {
+  return 2 ** Math.ceil(Math.log2(Math.max(1, slots)))
 }
 
 function roundUp(rows: number): number {

@@ -69,19 +69,18 @@ export class Graph {
     const outputs = await this.session.run(inputs)
     this.computeMs += performance.now() - begun
     const prefix = this.form === 'rows' ? 'new' : 'present'
-    const rows = cache.names.map((name) => floats(outputs, `${prefix}.${name}`))
     const [from, of] = this.form === 'rows' ? [0, batch.width] : [room, room + batch.width]
+    const size = batch.count * of * cache.numbersPerRow
+    const rows = cache.names.map((name) => floats(outputs, `${prefix}.${name}`, size))
     const logits = this.logits(outputs, batch)
     for (const { slot, tokens } of feeds) cache.append(slot, tokens.length, rows, slot - batch.first, from, of)
     return logits
   }
 
   private logits(outputs: InferenceSession.OnnxValueMapType, { feeds, first, count, width }: Batch): Float32Array[] {
-    const logits = floats(outputs, 'logits')
     const { vocabulary } = this
     const each = this.form === 'rows' ? 1 : width
-    if (logits.length !== count * each * vocabulary)
-      throw new Error(`the output logits has ${logits.length} numbers, expected ${count} × ${each} × ${vocabulary}`)
+    const logits = floats(outputs, 'logits', count * each * vocabulary)
     return feeds.map(({ slot, tokens }) => {
       const row = (slot - first) * each + (this.form === 'rows' ? 0 : tokens.length - 1)
       return logits.subarray(row * vocabulary, (row + 1) * vocabulary)
@@ -155,14 +154,11 @@ function integers(dims: readonly number[], at: (i: number) => number): Tensor {
   return new Tensor('int64', values, dims)
 }
 
-function floats(outputs: InferenceSession.OnnxValueMapType, name: string): Float32Array {
+function floats(outputs: InferenceSession.OnnxValueMapType, name: string, size: number): Float32Array {
   const value = outputs[name]
-  if (value instanceof Tensor && value.data instanceof Float32Array) return value.data
-  throw new Error(
-    value instanceof Tensor
-      ? `the output ${name} is ${value.type}, expected float32`
-      : `the graph has no output ${name}`,
-  )
+  if (!(value instanceof Tensor)) throw new Error(`the graph has no output ${name}`)
+  if (value.data instanceof Float32Array && value.data.length === size) return value.data
+  throw new Error(`the output ${name} is ${value.type}[${value.dims.join(',')}], expected ${size} numbers of float32`)
 }
 
 function unknownInput(name: string): never {

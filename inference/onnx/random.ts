@@ -37,7 +37,10 @@ export function pick(logits: Float32Array, allowed: readonly number[], temperatu
   const weights = new Float64Array(allowed.length)
   let sum = 0
   for (let i = 0; i < allowed.length; i++) {
-    const weight = Math.exp(((logits[allowed[i] ?? 0] ?? Number.NaN) - highest) / temperature) || 0
+    const gap = ((logits[allowed[i] ?? 0] ?? Number.NaN) - highest) / temperature
+    // Beyond that all of them together come to nothing, and each exponential costs time.
+    if (!(gap > -30)) continue
+    const weight = Math.exp(gap)
     weights[i] = weight
     sum += weight
   }

@@ -11,8 +11,6 @@ import { type Run, runsOf } from './step.js'
 export interface Work {
   /** Prompt and what was written so far. Grows by `begin` and `take`. */
   readonly tokens: readonly number[]
-  /** How many of them are the prompt. */
-  readonly promptTokens: number
   /** The most that `tokens` can come to. */
   readonly mostTokens: number
   /** Before the first token is computed. True: there is nothing to do. */
@@ -27,6 +25,8 @@ interface Entry {
   fail: (thrown: unknown) => void
   slot: number
   cancelled: boolean
+  /** Whether what its prompt gave was kept for others. */
+  kept: boolean
 }
 
 export interface SchedulerOptions {
@@ -72,7 +72,7 @@ export class Scheduler {
   /** Throws MODEL_BUSY. `fail` gets what the answer fails with. */
   submit(id: number, work: Work, fail: (thrown: unknown) => void): void {
     this.refuseWhenFull()
-    this.waiting.push({ id, work, fail, slot: -1, cancelled: false })
+    this.waiting.push({ id, work, fail, slot: -1, cancelled: false, kept: false })
     if (!this.running) void this.loop()
   }
 
@@ -153,8 +153,7 @@ export class Scheduler {
   private hasRoomFor({ work }: Entry): boolean {
     if (this.active.length >= this.options.slots) return false
     const longest = Math.max(work.mostTokens, ...this.active.map((entry) => entry.work.mostTokens))
-    const bytes = longest * (this.active.length + 1) * this.cache.bytesPerToken
-    return this.active.length === 0 || bytes <= this.cacheBytes
+    return this.active.length === 0 || this.cache.bytesOf(this.active.length + 1, longest) <= this.cacheBytes
   }
 
   private async compute(run: Run<Entry>): Promise<void> {
@@ -180,8 +179,9 @@ export class Scheduler {
       const row = logits[i]
       const { work, cancelled } = entry
       if (!row || cancelled || this.cache.length(slot) < work.tokens.length) return false
-      if (work.tokens.length === work.promptTokens) this.remember(entry)
-      return this.guarded(entry, () => work.take(row))
+      const ends = this.guarded(entry, () => work.take(row))
+      if (ends || !(entry.kept || entry.cancelled)) this.remember(entry)
+      return ends
     })
     // Not before all have had their row: slots change their numbers.
     for (const { entry } of ended) this.leave(entry)
@@ -203,13 +203,14 @@ export class Scheduler {
   }
 
   /** Keeps what was computed for those who go on from there. */
-  private remember({ slot, work }: Entry): void {
+  private remember(entry: Entry): void {
+    const { slot, work } = entry
+    entry.kept = true
     const known = work.tokens.slice(0, this.cache.length(slot))
     this.prefixes.keep(known, (from) => this.cache.copyOut(slot, from, blockTokens))
   }
 
   private leave(entry: Entry): void {
-    this.remember(entry)
     const last = this.active.find(({ slot }) => slot === this.cache.size - 1)
     this.cache.close(entry.slot)
     if (last) last.slot = entry.slot

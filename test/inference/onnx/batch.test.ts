@@ -123,15 +123,6 @@ describe('answers under way side by side', () => {
     assert.equal((await collect(backend.generate(say('and now?', { maxTokens: 5 })))).usage?.outputTokens, 5)
   })
 
-  it('leave a long prompt no more than a chunk at a time: others go on meanwhile', async () => {
-    const backend = await open({ folder: rows, slots: 2, prefixBytes: 0 })
-    const finished: string[] = []
-    const long = collect(backend.generate(say('x'.repeat(900), { maxTokens: 1 }))).then(() => finished.push('long'))
-    const short = collect(backend.generate(say('hi', { maxTokens: 5 }))).then(() => finished.push('short'))
-    await Promise.all([long, short])
-    assert.deepEqual(finished, ['short', 'long'])
-  })
-
   it('stop being computed one step and one chunk after they are cancelled, at the latest', async () => {
     const backend = await open({ folder: rows, slots: 3 })
     const cancels = [0, 1, 2].map(() => new AbortController())
@@ -156,14 +147,14 @@ describe('answers under way side by side', () => {
 
 describe('more clients than slots', () => {
   it('are all served or refused at once, in the order in which they came', async () => {
-    const backend = await open({ folder: rows, slots: 8, queue: 100 })
+    const backend = await open({ folder: rows, slots: 8, queue: 72 })
     const order: number[] = []
     const begun = performance.now()
     const refusedAfter: number[] = []
     const outcomes = await Promise.allSettled(
       Array.from({ length: 500 }, async (_, i) => {
         try {
-          const answer = await collect(backend.generate(say(`client ${i}`, { maxTokens: 12 })))
+          const answer = await collect(backend.generate(say(`client ${i}`, { maxTokens: 6 })))
           order.push(i)
           return answer
         } catch (thrown) {
@@ -176,7 +167,7 @@ describe('more clients than slots', () => {
     const served = outcomes.flatMap(({ status }, i) => (status === 'fulfilled' ? [i] : []))
     assert.deepEqual(
       served,
-      Array.from({ length: 108 }, (_, i) => i),
+      Array.from({ length: 80 }, (_, i) => i),
     )
     for (const outcome of outcomes) if (outcome.status === 'rejected') coded('MODEL_BUSY')(outcome.reason)
     assert.ok(Math.max(...refusedAfter) < took / 2, `${Math.max(...refusedAfter)} of ${took} ms`)
@@ -201,7 +192,7 @@ describe('more clients than slots', () => {
 
   it('wait where their keys and values would not fit in memory beside those under way', async () => {
     const perToken = 2 * 2 * shape.hidden * 4
-    const backend = await open({ folder: rows, slots: 8, cacheBytes: 3 * 200 * perToken })
+    const backend = await open({ folder: rows, slots: 8, cacheBytes: 4 * 256 * perToken })
     let most = 0
     let done = false
     const answers = together(
@@ -212,7 +203,7 @@ describe('more clients than slots', () => {
     })
     while (!done) most = Math.max(most, (await backend.stats())?.running ?? 0)
     assert.ok((await answers).every(({ usage }) => usage?.outputTokens === 180))
-    assert.equal(most, 3)
+    assert.equal(most, 4)
   })
 
   it('get a clear error for a prompt of 10,000 tokens, which costs the others nothing', async () => {

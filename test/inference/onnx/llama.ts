@@ -47,14 +47,14 @@ function moreWords(vocabulary: number): Record<string, number> {
  * The graph of such a decoder with random weights.
  *
  * 'rows': takes the caches and gives the new rows alone, as the shipped model does. 'whole': gives the caches with the new rows behind them, with an attention mask
- * and positions, as exports of the Hugging Face hub do.
+ * and positions, as exports of the Hugging Face hub do. `poison`: a token whose embedding is not a number, so that no key or value behind it is one.
  */
-export function llamaGraph(shape: LlamaShape, form: 'rows' | 'whole', seed = 1): Uint8Array {
+export function llamaGraph(shape: LlamaShape, form: 'rows' | 'whole', poison?: number): Uint8Array {
   const { layers, hidden, heads, ffn, vocabulary, context } = shape
   const dim = hidden / heads
   const nodes: Uint8Array[] = []
   const constants = new Map<string, Uint8Array>()
-  const random = uniform(seed)
+  const random = uniform(1)
 
   const many = (kind: string, inputs: string[], outputs: string[], ...attributes: Uint8Array[]): string[] => {
     nodes.push(node(kind, inputs, outputs, ...attributes))
@@ -136,7 +136,11 @@ export function llamaGraph(shape: LlamaShape, form: 'rows' | 'whole', seed = 1):
   const wide = Math.sqrt(3 / hidden)
   const scale = float('scale', dim ** -0.5)
   const transposed = (k: string): string => op('Transpose', [k], integers('perm', [0, 1, 3, 2]))
-  const embedding = weight('embedding', vocabulary, hidden, 1)
+  const embedding = constant('embedding', [vocabulary, hidden], () =>
+    Float32Array.from({ length: vocabulary * hidden }, (_, i) =>
+      Math.floor(i / hidden) === poison ? Number.NaN : random(),
+    ),
+  )
   let x = op('Gather', [embedding, 'input_ids'])
   for (let i = 0; i < layers; i++) {
     const qkv = op('MatMul', [norm(x), weight(`${i}.qkv`, hidden, 3 * hidden, wide)])

@@ -8,20 +8,19 @@ import { llamaGraph } from './llama.js'
 
 const sizes = { layers: 2, hidden: 32, heads: 2, ffn: 48, vocabulary: 100, context: 512 }
 const shape: DecoderShape = { layers: 2, kvHeads: 2, headDim: 16, vocabulary: 100, context: 512, ends: [] }
-const graph = await Graph.load(llamaGraph(sizes, 'rows'), shape, 1)
-const all = Array.from({ length: 100 }, (_, id) => id)
+const poison = 99
+const graph = await Graph.load(llamaGraph(sizes, 'rows', poison), shape, 1)
+const all = Array.from({ length: poison }, (_, id) => id)
 
 /** Writes the likeliest tokens until it has `most`; `onToken` hears of each. */
 class Answer implements Work {
   readonly tokens: number[]
-  readonly promptTokens: number
   readonly mostTokens: number
   takes = 0
   private readonly onToken: (takes: number) => void
 
   constructor(prompt: number[], answerTokens: number, onToken: (takes: number) => void = () => {}) {
     this.tokens = [...prompt]
-    this.promptTokens = prompt.length
     this.mostTokens = prompt.length + answerTokens
     this.onToken = onToken
   }
@@ -84,9 +83,25 @@ describe('the scheduler', () => {
     )
   })
 
+  it('lets nothing that is not a number, left by one answer, come into another', async () => {
+    const scheduler = newScheduler()
+    const poisoned = Array.from({ length: 60 }, (_, i) => (i === 20 ? poison : i))
+    const answers = prompts.map((prompt) => new Answer(prompt, 20))
+    const failed = await run([new Answer(poisoned, 20), ...answers, new Answer(poisoned, 20)], scheduler)
+    const after = prompts.map((prompt) => new Answer(prompt, 20))
+    assert.equal((await run(after, scheduler)).size, 0)
+    assert.deepEqual([...failed.keys()], [0, 5])
+    assert.match(String(failed.get(0)), /not numbers/)
+    for (const group of [answers, after])
+      assert.deepEqual(
+        group.map(({ tokens }) => tokens),
+        expected,
+      )
+  })
+
   it('leaves out what is cancelled, even between two runs of one step', async () => {
     const scheduler = newScheduler()
-    const long = Array.from({ length: 300 }, (_, i) => i % 100)
+    const long = Array.from({ length: 300 }, (_, i) => i % poison)
     let fed = 0
     const short = new Answer([1, 2, 3], 20, (takes) => {
       // The first run of a step: the chunk of the long prompt would be the second.
@@ -97,6 +112,15 @@ describe('the scheduler', () => {
     assert.equal(fed, 3)
     assert.equal(scheduler.stats().fed, 3 + 19)
     assert.deepEqual(short.tokens, expected[0])
+  })
+
+  it('gives a long prompt one chunk between two tokens of the others', async () => {
+    const scheduler = newScheduler()
+    const long = Array.from({ length: 400 }, (_, i) => i % poison)
+    const fed: number[] = []
+    const short = new Answer([4], 5, () => fed.push(scheduler.stats().fed))
+    assert.equal((await run([new Answer(long, 5), short], scheduler)).size, 0)
+    assert.deepEqual(fed, [1, 66, 131, 196, 261])
   })
 
   it('counts a cancelled answer no more when it looks for room', async () => {
