@@ -34,7 +34,11 @@ export const modelFiles = ['config.json', 'tokenizer.json', 'tokenizer_config.js
 
 function writeModel(graph: Uint8Array, clawmesh: object, context: number): Promise<string> {
   const sizes = { hidden_size: 1, num_hidden_layers: 1, num_attention_heads: 1, vocab_size: ids.size }
-  return writeModelFolder(graph, { model_type: 'markov', ...sizes, max_position_embeddings: context }, clawmesh)
+  return writeModelFolder(
+    graph,
+    { model_type: 'markov', ...sizes, max_position_embeddings: context },
+    { name: 'markov', ...clawmesh },
+  )
 }
 
 /** A folder with a graph and the tokenizer of the shipped model. */
