@@ -7,6 +7,7 @@ import { toCall } from '../inference/constrain/automaton.js'
 import { ruleOf } from '../inference/constrain/rule.js'
 import { openModel, shippedModelFolder } from '../inference/models.js'
 import { OnnxBackend } from '../inference/onnx/backend.js'
+import { Cache } from '../inference/onnx/cache.js'
 import { readConfig } from '../inference/onnx/config.js'
 import { Graph } from '../inference/onnx/graph.js'
 import { pick } from '../inference/onnx/random.js'
@@ -131,10 +132,11 @@ async function leftFree(): Promise<Decode> {
     let pending = text.prompt([{ role: 'user', content: request }], direct ? '' : '<|call|>')
     const room = shape.context - pending.length
     const out: number[] = []
-    for (let cache = graph.empty(); out.length < room; ) {
-      const run = await graph.run(pending, cache)
-      const token = pick(run.logits, all, 0, Math.random)
-      cache = run.cache
+    const cache = new Cache(shape)
+    const slot = cache.open()
+    while (out.length < room) {
+      const [logits = new Float32Array()] = await graph.run(cache, [{ slot, tokens: pending }])
+      const token = pick(logits, all, 0, Math.random)
       pending = [token]
       if (shape.ends.includes(token)) break
       out.push(token)

@@ -70,8 +70,10 @@ export type ModelInfo = z.infer<typeof modelInfoSchema>
  */
 export interface Backend {
   readonly model: ModelInfo
-  /** Measured when it was loaded; left out where nothing was measured yet. */
+  /** Left out where nothing was measured yet. */
   readonly speed?: Speed
+  /** Resolves when `speed` is there, or it is clear that it will not be; left out where it is not measured. */
+  readonly measured?: Promise<Speed | undefined>
   /** Answers that can be under way side by side; left out where the server behind it does not say. */
   readonly slots?: number
   generate(request: GenerateRequest, signal?: AbortSignal): AsyncIterable<GenerateEvent>

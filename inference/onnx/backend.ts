@@ -10,8 +10,8 @@ import {
 import { lastUserText } from '../constrain/span.js'
 import type { Speed } from '../place.js'
 import { checkCall } from '../tool.js'
-import { ModelProcess, type ProcessOptions } from './process.js'
-import type { LoadTimes } from './protocol.js'
+import { ModelProcess, type ProcessOptions, type Started } from './process.js'
+import type { LoadTimes, Stats } from './protocol.js'
 
 export type OnnxOptions = Pick<ProcessOptions, 'folder'> & Partial<ProcessOptions>
 
@@ -29,24 +29,25 @@ export interface LoadReport extends LoadTimes {
 export class OnnxBackend implements Backend {
   readonly model: ModelInfo
   readonly load: LoadReport
-  readonly speed: Speed
   readonly slots: number
+  readonly measured: Promise<Speed | undefined>
+  speed?: Speed
   private readonly options: ProcessOptions
   private process: Promise<ModelProcess>
   private disposed = false
 
-  private constructor(options: ProcessOptions, started: Awaited<ReturnType<typeof ModelProcess.start>>, total: number) {
+  private constructor(options: ProcessOptions, started: Started, total: number) {
     this.options = options
     this.slots = options.slots
     this.process = Promise.resolve(started.process)
     this.model = started.model
     this.load = { ...started.times, total }
-    this.speed = started.speed
+    this.measured = this.note(started.process)
   }
 
   /** Checks and loads a model folder. Throws MODEL_BROKEN, MODEL_FAILED. */
   static async open(given: OnnxOptions): Promise<OnnxBackend> {
-    const options = { slots: 4, queue: 32, threads: 1, env: {}, loadMs: 120_000, ...given }
+    const options = { slots: 8, queue: 64, threads: 1, env: {}, loadMs: 120_000, ...given }
     const begun = performance.now()
     const started = await ModelProcess.start(options)
     return new OnnxBackend(options, started, performance.now() - begun)
@@ -84,6 +85,17 @@ export class OnnxBackend implements Backend {
     return process.alive ? process.pid : undefined
   }
 
+  /** What the process of the model has done since it was started; undefined while there is none. */
+  async stats(): Promise<Stats | undefined> {
+    return (await this.process).stats()
+  }
+
+  private async note(process: ModelProcess): Promise<Speed | undefined> {
+    const speed = await process.measured
+    if (speed) this.speed = speed
+    return speed
+  }
+
   /** The process, started anew if it has died (invariant 1). */
   private async running(): Promise<ModelProcess> {
     if (this.disposed)
@@ -98,7 +110,10 @@ export class OnnxBackend implements Backend {
 
   private async restart(): Promise<ModelProcess> {
     const { process, model } = await ModelProcess.start(this.options)
-    if (model.digest === this.model.digest && !this.disposed) return process
+    if (model.digest === this.model.digest && !this.disposed) {
+      void this.note(process)
+      return process
+    }
     await process.stop()
     if (this.disposed) throw cancelled()
     throw new ClawmeshError('MODEL_BROKEN', `The files in ${this.options.folder} changed since the model was opened.`, {

@@ -7,13 +7,16 @@ import { Vocabulary } from '../constrain/vocabulary.js'
 import { broken, openModel } from '../models.js'
 import { readConfig } from './config.js'
 import { Graph } from './graph.js'
-import { measureSpeed } from './measure.js'
-import type { FromChild, LoadTimes, ToChild, WireError } from './protocol.js'
+import { measureSpeed, warmUp } from './measure.js'
+import type { FromChild, LoadOrder, LoadTimes, News, ToChild, WireError } from './protocol.js'
 import { Scheduler } from './scheduler.js'
-import { type Loaded, Sequence } from './sequence.js'
+import { Sequence } from './sequence.js'
 import { Text } from './text.js'
+import type { Loaded } from './writer.js'
 
 let host: { loaded: Loaded; scheduler: Scheduler } | undefined
+/** What the step under way has to tell. */
+let news: News[] = []
 
 // Ctrl-C reaches the whole group: the node drains first, and then lets go of this process.
 process.on('SIGINT', () => {})
@@ -21,11 +24,13 @@ process.on('disconnect', () => process.exit(0))
 process.on('message', (message: ToChild) => {
   if (message.type === 'load') void load(message)
   else if (message.type === 'cancel') host?.scheduler.cancel(message.id)
-  else generate(message)
+  else if (message.type === 'generate') generate(message)
+  else if (host) send({ type: 'stats', stats: host.scheduler.stats() })
 })
 
-async function load({ folder, slots, queue, threads }: ToChild & { type: 'load' }): Promise<void> {
+async function load(order: LoadOrder): Promise<void> {
   try {
+    const { folder, slots, threads } = order
     const modules = performance.now()
     const model = await openModel(folder)
     const verified = performance.now()
@@ -36,35 +41,43 @@ async function load({ folder, slots, queue, threads }: ToChild & { type: 'load' 
     const graph = await Graph.load(model.bytes('model.onnx'), config.shape, threads).catch((cause: unknown) => {
       throw broken(folder, 'model.onnx', `onnxruntime does not load it (${messageOf(cause)})`, cause)
     })
-    host = { loaded: { config, text, vocabulary, graph }, scheduler: new Scheduler(slots, queue) }
-    const loadedAt = performance.now()
-    const speed = await measureSpeed(graph, config.shape.context).catch((cause: unknown) => {
+    const created = performance.now()
+    await warmUp(graph, config.shape).catch((cause: unknown) => {
       throw broken(folder, 'model.onnx', `its graph cannot be computed (${messageOf(cause)})`, cause)
     })
     const times: LoadTimes = {
       modules,
       verify: verified - modules,
       text: ready - verified,
-      session: loadedAt - ready,
-      speed: performance.now() - loadedAt,
+      session: created - ready,
+      first: performance.now() - created,
     }
-    send({ type: 'loaded', model: { ...config.info, digest: model.digest }, times, speed })
+    const scheduler = new Scheduler(graph, config.shape, { ...order, afterStep: tell })
+    host = { loaded: { config, text, vocabulary }, scheduler }
+    send({ type: 'loaded', model: { ...config.info, digest: model.digest }, times })
+    send({ type: 'measured', speed: await measureSpeed(graph, config.shape, slots, scheduler) })
   } catch (thrown) {
     send({ type: 'broken', error: toWire(thrown, 'MODEL_BROKEN') })
   }
 }
 
 function generate({ id, request }: ToChild & { type: 'generate' }): void {
-  const fail = (thrown: unknown): void => send({ type: 'failed', id, error: toWire(thrown, 'MODEL_FAILED') })
+  const fail = (thrown: unknown): void => void news.push({ id, error: toWire(thrown, 'MODEL_FAILED') })
   try {
     if (!host) throw new ClawmeshError('MODEL_FAILED', 'The model is not loaded.', { hint: 'Load it first.' })
     const { loaded, scheduler } = host
     // Asked before the prompt is made ready: a full queue must be cheap to refuse.
     scheduler.refuseWhenFull()
-    scheduler.submit(id, new Sequence(loaded, request, (event) => send({ type: 'event', id, event })), fail)
+    scheduler.submit(id, new Sequence(loaded, request, (event) => news.push({ id, event })), fail)
   } catch (thrown) {
     fail(thrown)
+    tell()
   }
+}
+
+function tell(): void {
+  if (news.length > 0) send({ type: 'news', news })
+  news = []
 }
 
 function send(message: FromChild): void {

@@ -1,26 +1,36 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node'
+import type { Cache } from './cache.js'
 import type { DecoderShape } from './config.js'
 
-/** Keys and values of all tokens so far, layer by layer, as the graph gave them. */
-export interface Cache {
-  length: number
-  tensors: Readonly<Record<string, Tensor>>
+/** Tokens to be fed behind what a slot of the cache holds. */
+export interface Feed {
+  slot: number
+  tokens: readonly number[]
 }
 
-export interface Run {
-  /** One number for each token of the vocabulary, for the place behind the last token fed. */
-  logits: Float32Array
-  cache: Cache
-}
+/**
+ * How a graph takes its inputs and gives its outputs.
+ *
+ * - rows: gives the keys and values of the new tokens alone (`new.N.key`). Reads the cache in place, for each sequence up to `past_lengths`; one row of logits, of
+ *   the token at `last_rows`.
+ * - whole: gives the cache with the new rows behind it (`present.N.key`), as exports on the Hugging Face hub do. A mask says which rows of the past
+ *   count, so that sequences of unlike length go together.
+ * - alone: the same without mask or positions, or where they are understood otherwise. One sequence at a time, and no row that does not count.
+ */
+type Form = 'rows' | 'whole' | 'alone'
 
-/** A decoder graph with a key-value cache that goes in and comes out (`past_key_values.N.key` → `present.N.key`). */
+/** A decoder graph: tokens and `past_key_values.N.key|value` go in, logits and new keys and values come out. */
 export class Graph {
+  readonly form: Form
+  /** Milliseconds that its runs took so far, all together. */
+  computeMs = 0
   private readonly session: InferenceSession
-  private readonly shape: DecoderShape
+  private readonly vocabulary: number
 
-  private constructor(session: InferenceSession, shape: DecoderShape) {
+  private constructor(session: InferenceSession, form: Form, vocabulary: number) {
     this.session = session
-    this.shape = shape
+    this.form = form
+    this.vocabulary = vocabulary
   }
 
   /** Throws what onnxruntime throws for a graph that it cannot load. */
@@ -33,54 +43,122 @@ export class Graph {
       // A spinning pool burns a core between two steps, on machines where others wait for it.
       extra: { session: { intra_op: { allow_spinning: '0' }, inter_op: { allow_spinning: '0' } } },
     })
-    return new Graph(session, shape)
+    return new Graph(session, formOf(session, model), shape.vocabulary)
   }
 
-  empty(): Cache {
-    const { layers, kvHeads, headDim } = this.shape
-    const names = Array.from({ length: layers }, (_, i) => [`${i}.key`, `${i}.value`]).flat()
-    const none = (): Tensor => new Tensor('float32', new Float32Array(0), [1, kvHeads, 0, headDim])
-    return { length: 0, tensors: Object.fromEntries(names.map((name) => [name, none()])) }
+  /** Whether several sequences can be computed in one run. */
+  get batches(): boolean {
+    return this.form !== 'alone'
   }
 
-  /** Feeds tokens behind the cache. Blocks the thread while the graph computes. */
-  async run(tokens: readonly number[], cache: Cache): Promise<Run> {
-    const length = cache.length + tokens.length
-    const available: Record<string, () => Tensor> = {
-      input_ids: () => integers(tokens.length, (i) => tokens[i] ?? 0),
-      attention_mask: () => integers(length, () => 1),
-      position_ids: () => integers(tokens.length, (i) => cache.length + i),
+  /**
+   * Feeds tokens and takes their keys and values into the cache. For each feed: one number for each token of the vocabulary, for the place behind its last token.
+   * Several feeds only if it `batches`. Blocks the thread while the graph computes.
+   */
+  async run(cache: Cache, feeds: readonly Feed[]): Promise<Float32Array[]> {
+    const batch = new Batch(cache, feeds)
+    const past = this.batches ? cache.view(batch.first, batch.count) : cache.exact(batch.first)
+    const room = this.batches ? cache.capacity : cache.length(batch.first)
+    const inputs: Record<string, Tensor> = {}
+    for (const [i, name] of cache.names.entries()) {
+      const tensor = past[i]
+      if (tensor) inputs[`past_key_values.${name}`] = tensor
     }
-    const feeds: Record<string, Tensor> = {}
-    for (const [name, tensor] of Object.entries(cache.tensors)) feeds[`past_key_values.${name}`] = tensor
-    for (const name of this.session.inputNames) feeds[name] ??= available[name]?.() ?? unknownInput(name)
-    const outputs = await this.session.run(feeds)
-    const tensors: Record<string, Tensor> = {}
-    for (const name of Object.keys(cache.tensors)) tensors[name] = output(outputs, `present.${name}`)
-    return { logits: this.lastRow(output(outputs, 'logits')), cache: { length, tensors } }
+    for (const name of this.session.inputNames) inputs[name] ??= batch.input(name, room) ?? unknownInput(name)
+    const begun = performance.now()
+    const outputs = await this.session.run(inputs)
+    this.computeMs += performance.now() - begun
+    const prefix = this.form === 'rows' ? 'new' : 'present'
+    const [from, of] = this.form === 'rows' ? [0, batch.width] : [room, room + batch.width]
+    const size = batch.count * of * cache.numbersPerRow
+    const rows = cache.names.map((name) => floats(outputs, `${prefix}.${name}`, size))
+    const logits = this.logits(outputs, batch)
+    for (const { slot, tokens } of feeds) cache.append(slot, tokens.length, rows, slot - batch.first, from, of)
+    return logits
   }
 
-  private lastRow(logits: Tensor): Float32Array {
-    const { data } = logits
-    const { vocabulary } = this.shape
-    if (!(data instanceof Float32Array) || data.length < vocabulary || logits.dims.at(-1) !== vocabulary)
-      throw new Error(
-        `the output logits is ${logits.type}[${logits.dims.join(',')}], expected float32[…,${vocabulary}]`,
-      )
-    return data.subarray(data.length - vocabulary)
+  private logits(outputs: InferenceSession.OnnxValueMapType, { feeds, first, count, width }: Batch): Float32Array[] {
+    const { vocabulary } = this
+    const each = this.form === 'rows' ? 1 : width
+    const logits = floats(outputs, 'logits', count * each * vocabulary)
+    return feeds.map(({ slot, tokens }) => {
+      const row = (slot - first) * each + (this.form === 'rows' ? 0 : tokens.length - 1)
+      return logits.subarray(row * vocabulary, (row + 1) * vocabulary)
+    })
   }
 }
 
-function integers(length: number, at: (i: number) => number): Tensor {
-  const values = new BigInt64Array(length)
-  for (let i = 0; i < length; i++) values[i] = BigInt(at(i))
-  return new Tensor('int64', values, [1, length])
+/** The slots from the first to the last that are fed, side by side. A slot between them that is not fed gets a token whose outcome nobody reads. */
+class Batch {
+  readonly feeds: readonly Feed[]
+  readonly first: number
+  readonly count: number
+  /** Tokens of the longest feed: the others are filled up behind their end, where nothing before can see it. */
+  readonly width: number
+  private readonly tokens: readonly (readonly number[])[]
+  private readonly past: readonly number[]
+  private readonly context: number
+
+  constructor(cache: Cache, feeds: readonly Feed[]) {
+    const slots = feeds.map(({ slot }) => slot)
+    this.feeds = feeds
+    this.first = Math.min(...slots)
+    this.count = Math.max(...slots) - this.first + 1
+    this.width = Math.max(...feeds.map(({ tokens }) => tokens.length))
+    const all = Array.from({ length: this.count }, (_, i) => this.first + i)
+    this.tokens = all.map((slot) => feeds.find((feed) => feed.slot === slot)?.tokens ?? [0])
+    this.past = all.map((slot) => cache.length(slot))
+    this.context = cache.context
+  }
+
+  /** An input by its name; `room` rows of the past come before the new ones. */
+  input(name: string, room: number): Tensor | undefined {
+    const { count, width, tokens, past, context } = this
+    switch (name) {
+      case 'input_ids':
+        return integers([count, width], (i) => tokens[Math.floor(i / width)]?.[i % width] ?? 0)
+      case 'position_ids':
+        return integers([count, width], (i) => Math.min(context - 1, (past[Math.floor(i / width)] ?? 0) + (i % width)))
+      case 'past_lengths':
+        return integers([count], (i) => past[i] ?? 0)
+      case 'last_rows':
+        return integers([count], (i) => (tokens[i]?.length ?? 1) - 1)
+      case 'attention_mask': {
+        const total = room + width
+        const mask = new BigInt64Array(count * total)
+        for (let i = 0; i < count; i++) {
+          mask.fill(1n, i * total, i * total + (past[i] ?? 0))
+          mask.fill(1n, i * total + room, i * total + room + (tokens[i]?.length ?? 0))
+        }
+        return new Tensor('int64', mask, [count, total])
+      }
+      default:
+        return undefined
+    }
+  }
 }
 
-function output(outputs: InferenceSession.OnnxValueMapType, name: string): Tensor {
+function formOf({ inputNames, inputMetadata, outputNames }: InferenceSession, model: Uint8Array): Form {
+  if (inputNames.includes('past_lengths') && outputNames.includes('new.0.key')) return 'rows'
+  const ids = inputMetadata.find(({ name }) => name === 'input_ids')
+  const oneOnly = ids?.isTensor === true && ids.shape[0] === 1
+  const masked = inputNames.includes('attention_mask') && inputNames.includes('position_ids')
+  // That operator counts what the mask lets through, and takes the count for where the past ends. Its name stands in the file as it is.
+  const counts = Buffer.from(model.buffer, model.byteOffset, model.byteLength).includes('GroupQueryAttention')
+  return masked && !oneOnly && !counts ? 'whole' : 'alone'
+}
+
+function integers(dims: readonly number[], at: (i: number) => number): Tensor {
+  const values = new BigInt64Array(dims.reduce((product, size) => product * size, 1))
+  for (let i = 0; i < values.length; i++) values[i] = BigInt(at(i))
+  return new Tensor('int64', values, dims)
+}
+
+function floats(outputs: InferenceSession.OnnxValueMapType, name: string, size: number): Float32Array {
   const value = outputs[name]
-  if (value instanceof Tensor) return value
-  throw new Error(`the graph has no output ${name}`)
+  if (!(value instanceof Tensor)) throw new Error(`the graph has no output ${name}`)
+  if (value.data instanceof Float32Array && value.data.length === size) return value.data
+  throw new Error(`the output ${name} is ${value.type}[${value.dims.join(',')}], expected ${size} numbers of float32`)
 }
 
 function unknownInput(name: string): never {

@@ -1,28 +1,58 @@
 import type { Speed } from '../place.js'
+import { Cache } from './cache.js'
+import type { DecoderShape } from './config.js'
 import type { Graph } from './graph.js'
+import type { Scheduler } from './scheduler.js'
 
-/** Enough to tell machines apart, and little against a load: a short prompt, a few tokens, and no more than `mostMs` of them. */
+/** Enough to tell machines apart: a short prompt, a few tokens, and no more than `mostMs` of them. */
 const promptTokens = 64
 const answerTokens = 8
 const mostMs = 500
 
-/** How fast a graph is here and now, in tokens a second. The tokens are of no meaning; the work is the same. */
-export async function measureSpeed(graph: Graph, context: number): Promise<Speed> {
-  const prompt = Array.from({ length: Math.max(1, Math.min(promptTokens, context >> 1)) }, (_, i) => i % 2)
-  // The first run of a session makes its plans and takes its memory.
-  await graph.run([0], graph.empty())
+/** One token, which is not kept: the first run of a session makes its plans and takes its memory. Throws where the graph cannot be computed. */
+export async function warmUp(graph: Graph, shape: DecoderShape): Promise<void> {
+  const cache = new Cache(shape)
+  await graph.run(cache, [{ slot: cache.open(), tokens: [0] }])
+}
+
+/** How fast a graph is here and now, alone and with `slots` answers, in tokens a second. Begins again if there were answers under way: they would have slowed it down. */
+export async function measureSpeed(
+  graph: Graph,
+  shape: DecoderShape,
+  slots: number,
+  scheduler: Scheduler,
+): Promise<Speed> {
+  for (;;) {
+    await scheduler.whenIdle()
+    const { steps } = scheduler.stats()
+    const speed = await measureOnce(graph, shape, slots)
+    if (scheduler.idle && scheduler.stats().steps === steps) return speed
+  }
+}
+
+/** The tokens are of no meaning; the work is the same. */
+async function measureOnce(graph: Graph, shape: DecoderShape, slots: number): Promise<Speed> {
+  const cache = new Cache(shape)
+  const prompt = Array.from({ length: Math.max(1, Math.min(promptTokens, shape.context >> 1)) }, (_, i) => i % 2)
   const begun = performance.now()
-  let { cache } = await graph.run(prompt, graph.empty())
-  const prefilled = performance.now()
-  let tokens = 0
-  for (
-    const most = Math.min(answerTokens, context - prompt.length);
-    tokens < most && performance.now() - prefilled < mostMs;
-    tokens++
-  )
-    cache = (await graph.run([0], cache)).cache
-  const done = performance.now()
-  return { prefill: rate(prompt.length, prefilled - begun), decode: rate(Math.max(1, tokens), done - prefilled) }
+  await graph.run(cache, [{ slot: cache.open(), tokens: prompt }])
+  const prefill = rate(prompt.length, performance.now() - begun)
+  const decode = await decodeRate(graph, cache)
+  if (slots < 2 || !graph.batches) return { prefill, decode }
+  while (cache.size < slots) cache.open()
+  return { prefill, decode, batch: { size: slots, decode: await decodeRate(graph, cache) } }
+}
+
+/** A token of each slot at a time. */
+async function decodeRate(graph: Graph, cache: Cache): Promise<number> {
+  const feeds = Array.from({ length: cache.size }, (_, slot) => ({ slot, tokens: [0] }))
+  const begun = performance.now()
+  let steps = 0
+  do {
+    await graph.run(cache, feeds)
+    steps++
+  } while (steps < answerTokens && cache.length(0) < cache.context && performance.now() - begun < mostMs)
+  return rate(steps * feeds.length, performance.now() - begun)
 }
 
 /** Never zero or endless, whatever the clock says. */

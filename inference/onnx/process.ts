@@ -2,17 +2,12 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { ClawmeshError } from '../../policies/errors.js'
-import { cancelled, type GenerateRequest, type ModelInfo } from '../backend.js'
+import { cancelled, type GenerateRequest } from '../backend.js'
 import type { Speed } from '../place.js'
 import { Inbox } from './inbox.js'
-import { type FromChild, fromChildSchema, fromWire, type LoadTimes, type ToChild } from './protocol.js'
+import { type FromChild, fromChildSchema, fromWire, type LoadOrder, type Stats, type ToChild } from './protocol.js'
 
-export interface ProcessOptions {
-  folder: string
-  /** Answers under way side by side, and waiting behind them. */
-  slots: number
-  queue: number
-  threads: number
+export interface ProcessOptions extends LoadOrder {
   /** The whole environment of the process. Empty unless an accelerator's libraries need a path. */
   env: Record<string, string>
   /** Most milliseconds to wait for the model to be loaded. */
@@ -24,6 +19,8 @@ interface Loading {
   reject(thrown: Error): void
 }
 
+export type Started = { process: ModelProcess } & Pick<FromChild & { type: 'loaded' }, 'model' | 'times'>
+
 /** A process with one loaded model, seen from the node. Once it has ended it stays ended. */
 export class ModelProcess {
   private readonly child: ChildProcess
@@ -32,7 +29,13 @@ export class ModelProcess {
   private loading: Loading | undefined
   private lastId = 0
   private complaints = ''
+  private told: ((speed: Speed | undefined) => void) | undefined
+  private readonly asking: ((stats: Stats | undefined) => void)[] = []
   alive = true
+  /** Measured once nothing else is to do; undefined if the process ended before. */
+  readonly measured = new Promise<Speed | undefined>((resolve) => {
+    this.told = resolve
+  })
 
   private constructor(env: Record<string, string>) {
     this.child = fork(fileURLToPath(new URL('./child.js', import.meta.url)), [], {
@@ -52,18 +55,15 @@ export class ModelProcess {
   }
 
   /** Starts a process and loads the model. Throws MODEL_BROKEN, MODEL_FAILED. */
-  static async start(
-    options: ProcessOptions,
-  ): Promise<{ process: ModelProcess; model: ModelInfo; times: LoadTimes; speed: Speed }> {
-    const { folder, slots, queue, threads, env, loadMs } = options
+  static async start({ env, loadMs, ...order }: ProcessOptions): Promise<Started> {
     const process = new ModelProcess(env)
-    const timer = setTimeout(() => process.ended(`it did not load ${folder} within ${loadMs} ms`), loadMs)
+    const timer = setTimeout(() => process.ended(`it did not load ${order.folder} within ${loadMs} ms`), loadMs)
     try {
-      const { model, times, speed } = await new Promise<FromChild & { type: 'loaded' }>((resolve, reject) => {
+      const { model, times } = await new Promise<FromChild & { type: 'loaded' }>((resolve, reject) => {
         process.loading = { resolve, reject }
-        process.send({ type: 'load', folder, slots, queue, threads })
+        process.send({ type: 'load', ...order })
       })
-      return { process, model, times, speed }
+      return { process, model, times }
     } catch (thrown) {
       await process.stop()
       throw thrown
@@ -86,6 +86,15 @@ export class ModelProcess {
   release(id: number, finished: boolean): void {
     this.inboxes.delete(id)
     if (!finished) this.send({ type: 'cancel', id })
+  }
+
+  /** What it has done so far; undefined if it is gone. */
+  async stats(): Promise<Stats | undefined> {
+    if (!this.alive) return undefined
+    return new Promise((resolve) => {
+      this.asking.push(resolve)
+      this.send({ type: 'stats' })
+    })
   }
 
   /** Ends the process, within two seconds even if a step is under way. */
@@ -113,9 +122,15 @@ export class ModelProcess {
     const { data } = parsed
     if (!data) this.ended('it sent what is not part of the protocol')
     else if (data.type === 'loaded') this.loading?.resolve(data)
-    else if (data.type === 'broken') this.loading?.reject(fromWire(data.error))
-    else if (data.type === 'event') this.inboxes.get(data.id)?.push(data.event)
-    else this.inboxes.get(data.id)?.fail(fromWire(data.error))
+    else if (data.type === 'broken') {
+      this.loading?.reject(fromWire(data.error))
+      this.told?.(undefined)
+    } else if (data.type === 'measured') this.told?.(data.speed)
+    else if (data.type === 'stats') this.asking.shift()?.(data.stats)
+    else
+      for (const news of data.news)
+        if ('event' in news) this.inboxes.get(news.id)?.push(news.event)
+        else this.inboxes.get(news.id)?.fail(fromWire(news.error))
   }
 
   private ended(why: string): void {
@@ -128,6 +143,8 @@ export class ModelProcess {
   }
 
   private failAll(failure: Error): void {
+    this.told?.(undefined)
+    for (const resolve of this.asking.splice(0)) resolve(undefined)
     for (const inbox of this.inboxes.values()) inbox.fail(failure)
   }
 }

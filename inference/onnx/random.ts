@@ -23,17 +23,31 @@ export function seeded(seed: number): Random {
 export function pick(logits: Float32Array, allowed: readonly number[], temperature: number, random: Random): number {
   let best = -1
   let highest = Number.NEGATIVE_INFINITY
-  for (const id of allowed) {
+  // Plain loops without lists of their own: a vocabulary has tens of thousands of tokens, and this is done for each answer in each step.
+  for (let i = 0; i < allowed.length; i++) {
+    const id = allowed[i] ?? 0
     const logit = logits[id] ?? Number.NaN
-    if (logit > highest) [best, highest] = [id, logit]
+    if (logit > highest) {
+      best = id
+      highest = logit
+    }
   }
   if (best === -1) throw new Error('the logits of all allowed tokens are not numbers')
   if (temperature === 0) return best
-  const weights = allowed.map((id) => Math.exp(((logits[id] ?? Number.NaN) - highest) / temperature) || 0)
-  let left = random() * weights.reduce((sum, weight) => sum + weight, 0)
-  for (const [i, id] of allowed.entries()) {
+  const weights = new Float64Array(allowed.length)
+  let sum = 0
+  for (let i = 0; i < allowed.length; i++) {
+    const gap = ((logits[allowed[i] ?? 0] ?? Number.NaN) - highest) / temperature
+    // Beyond that all of them together come to nothing, and each exponential costs time.
+    if (!(gap > -30)) continue
+    const weight = Math.exp(gap)
+    weights[i] = weight
+    sum += weight
+  }
+  let left = random() * sum
+  for (let i = 0; i < allowed.length; i++) {
     left -= weights[i] ?? 0
-    if (left < 0) return id
+    if (left < 0) return allowed[i] ?? best
   }
   return best
 }

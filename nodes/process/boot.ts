@@ -27,6 +27,7 @@ import { isDue, keepCertified, renewed } from '../member/certified.js'
 import { openModels } from './models.js'
 import { offerOf } from './placing.js'
 import { type NodePlan, type NodeReport, nodePlanSchema } from './plan.js'
+import { advertiseSpeed } from './serve.js'
 
 const drainWithinMs = 7000
 const aloneWithinMs = 5000
@@ -98,6 +99,10 @@ async function boot(plan: NodePlan): Promise<Running> {
   if (backend) {
     await node.note('model.loaded', { ...backend.model })
     await node.spawn(inferenceService(backend), { as: inferenceName(name) })
+    // What is not said now is said with the next change of the advert; placement counts the model as slow till then.
+    void advertiseSpeed(node, backend).catch(({ message }: Error) =>
+      log.warn({ message }, 'the speed was not advertised'),
+    )
   }
   keepCertified(node, credentials, plan, transport, ({ code, message }) =>
     log.warn({ code, message }, 'the certificate was not renewed; it is tried again'),

@@ -6,6 +6,7 @@ import { ClawmeshError } from '../../policies/errors.js'
 import type { Profile } from '../../policies/profile.js'
 import { sandboxAvailability } from '../../sandbox/availability.js'
 import { sandboxName, sandboxService } from '../../sandbox/service.js'
+import { offerOf } from './placing.js'
 
 /** The backend stays the caller's: dispose of it after the node has left. */
 export async function serveModel(node: MeshNode, backend: Backend): Promise<void> {
@@ -21,6 +22,11 @@ export async function serveSandbox(node: MeshNode, options: { workspace: string;
     throw new ClawmeshError('SANDBOX_UNAVAILABLE', availability.reason, { hint: availability.hint })
   await node.spawn(sandboxService(node, options), { as: sandboxName(node.name) })
   await advertise(node, { sandbox: true })
+}
+
+/** Tells others how fast the model is, once that was measured: a node is ready before. */
+export async function advertiseSpeed(node: MeshNode, backend: Backend): Promise<void> {
+  if (await backend.measured) await advertise(node, { offers: [offerOf(backend)] })
 }
 
 const advertise = (node: MeshNode, more: Record<string, unknown>): Promise<void> =>

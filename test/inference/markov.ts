@@ -3,6 +3,7 @@ import { cp, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { shippedModelFolder } from '../../inference/models.js'
 import { temporaryFolder } from './folder.js'
+import { integer, model, node, tensor, types, value } from './onnx/proto.js'
 
 /** Ids of the shipped tokenizer, which these models share: a byte is its own id. */
 export const ids = { assistant: 258, call: 259, end: 260, size: 262 } as const
@@ -29,20 +30,28 @@ export async function scriptModel(text: string, template: string, from: number):
   return folder
 }
 
-const modelFiles = ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'model.onnx']
+export const modelFiles = ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'model.onnx']
 
-async function writeModel(graph: Uint8Array, clawmesh: object, context: number): Promise<string> {
-  const folder = await temporaryFolder()
+function writeModel(graph: Uint8Array, clawmesh: object, context: number): Promise<string> {
+  const sizes = { hidden_size: 1, num_hidden_layers: 1, num_attention_heads: 1, vocab_size: ids.size }
+  return writeModelFolder(
+    graph,
+    { model_type: 'markov', ...sizes, max_position_embeddings: context },
+    { name: 'markov', ...clawmesh },
+  )
+}
+
+/** A folder with a graph and the tokenizer of the shipped model. */
+export async function writeModelFolder(
+  graph: Uint8Array,
+  sizes: object,
+  clawmesh: object,
+  into?: string,
+): Promise<string> {
+  const folder = into ?? (await temporaryFolder())
   for (const file of ['tokenizer.json', 'tokenizer_config.json'])
     await cp(join(shippedModelFolder, file), join(folder, file))
-  const config = {
-    ...{ model_type: 'markov', hidden_size: 1, num_hidden_layers: 1, num_attention_heads: 1, vocab_size: ids.size },
-    ...{
-      max_position_embeddings: context,
-      eos_token_id: ids.end,
-      clawmesh: { name: 'markov', ...clawmesh },
-    },
-  }
+  const config = { eos_token_id: ids.end, ...sizes, clawmesh: { name: 'made for a test', ...clawmesh } }
   await writeFile(join(folder, 'config.json'), JSON.stringify(config))
   await writeFile(join(folder, 'model.onnx'), graph)
   await sealModel(folder, modelFiles)
@@ -60,7 +69,6 @@ export async function sealModel(folder: string, paths: readonly string[]): Promi
   await writeFile(join(folder, 'manifest.json'), JSON.stringify({ files }))
 }
 
-/** onnx.proto, by hand: field numbers stand before their values. */
 function graphOf(
   next: (token: number) => number,
   rows: number = ids.size,
@@ -68,59 +76,24 @@ function graphOf(
 ): Uint8Array {
   const table = new Float32Array(rows * ids.size)
   for (let token = 0; token < rows; token++) table[token * ids.size + next(token)] = 10
-  const cache = (name: string): Uint8Array => value(name, 1, [1, 1, 'length', 1])
-  const graph = message(
-    [1, node('Gather', ['table', by], 'logits')],
-    [1, node('Cast', ['input_ids'], 'numbers', message([1, 'to'], [3, 1], [20, 2]))],
-    [1, node('Reshape', ['numbers', 'shape'], 'row')],
-    [1, node('Concat', ['past_key_values.0.key', 'row'], 'present.0.key', message([1, 'axis'], [3, 2], [20, 2]))],
-    [1, node('Concat', ['past_key_values.0.value', 'row'], 'present.0.value', message([1, 'axis'], [3, 2], [20, 2]))],
-    [2, 'markov'],
-    [5, message([1, rows], [1, ids.size], [2, 1], [8, 'table'], [9, new Uint8Array(table.buffer)])],
-    [5, message([1, 4], [2, 7], [8, 'shape'], [9, new Uint8Array(BigInt64Array.of(1n, 1n, -1n, 1n).buffer)])],
-    ...[
-      value('input_ids', 7, [1, 'tokens']),
-      ...(by === 'position_ids' ? [value(by, 7, [1, 'tokens'])] : []),
+  const cache = (name: string): Uint8Array => value(name, types.float, [1, 1, 'length', 1])
+  const grown = (part: string): Uint8Array =>
+    node('Concat', [`past_key_values.0.${part}`, 'row'], [`present.0.${part}`], integer('axis', 2))
+  return model({
+    nodes: [
+      node('Gather', ['table', by], ['logits']),
+      node('Cast', ['input_ids'], ['numbers'], integer('to', types.float)),
+      node('Reshape', ['numbers', 'shape'], ['row']),
+      grown('key'),
+      grown('value'),
+    ],
+    constants: [tensor('table', [rows, ids.size], table), tensor('shape', [4], BigInt64Array.of(1n, 1n, -1n, 1n))],
+    inputs: [
+      value('input_ids', types.int64, [1, 'tokens']),
+      ...(by === 'position_ids' ? [value(by, types.int64, [1, 'tokens'])] : []),
       cache('past_key_values.0.key'),
       cache('past_key_values.0.value'),
-    ].map((input): Field => [11, input]),
-    ...[value('logits', 1, [1, 'tokens', ids.size]), cache('present.0.key'), cache('present.0.value')].map(
-      (output): Field => [12, output],
-    ),
-  )
-  return message([1, 8], [8, message([1, ''], [2, 17])], [7, graph])
-}
-
-function node(operator: string, inputs: string[], output: string, ...attributes: Uint8Array[]): Uint8Array {
-  return message(
-    ...inputs.map((input): Field => [1, input]),
-    [2, output],
-    [4, operator],
-    ...attributes.map((attribute): Field => [5, attribute]),
-  )
-}
-
-function value(name: string, type: number, shape: (number | string)[]): Uint8Array {
-  const dims = shape.map((size): Field => [1, message(typeof size === 'number' ? [1, size] : [2, size])])
-  return message([1, name], [2, message([1, message([1, type], [2, message(...dims)])])])
-}
-
-type Field = [number, number | string | Uint8Array]
-
-/** A protobuf message: numbers as varints, the rest with its length in front. */
-function message(...fields: Field[]): Uint8Array {
-  const pieces = fields.flatMap(([field, content]) => {
-    if (typeof content === 'number') return [varint(field << 3), varint(content)]
-    const bytes = typeof content === 'string' ? new TextEncoder().encode(content) : content
-    return [varint((field << 3) | 2), varint(bytes.length), bytes]
+    ],
+    outputs: [value('logits', types.float, [1, 'tokens', ids.size]), cache('present.0.key'), cache('present.0.value')],
   })
-  return Buffer.concat(pieces)
-}
-
-function varint(value: number): Uint8Array {
-  const bytes: number[] = []
-  for (let left = value; ; left = Math.floor(left / 128)) {
-    if (left < 128) return Uint8Array.from([...bytes, left])
-    bytes.push((left % 128) | 128)
-  }
 }

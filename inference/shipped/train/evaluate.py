@@ -39,26 +39,29 @@ class Runner:
         """What the model writes behind each request, up to and with its <|end|>."""
         prompts = [vocabulary.prompt_ids(e.request) for e in examples]
         grammars = [Grammar(e.request, TOOLS) if e.call else None for e in examples]
-        width = max(map(len, prompts))
-        ids = np.array([[vocabulary.PAD] * (width - len(p)) + p for p in prompts], dtype=np.int64)
-        mask = np.array([[0] * (width - len(p)) + [1] * len(p) for p in prompts], dtype=np.int64)
         c = self.config
-        empty = np.zeros((len(prompts), c["num_key_value_heads"], 0, c["head_dim"]), dtype=np.float32)
-        past = [empty] * (2 * c["num_hidden_layers"])
-        names = [i.name for i in self.session.get_inputs()][3:]
+        room = max(map(len, prompts)) + LONGEST
+        shape = (len(prompts), c["num_key_value_heads"], room, c["head_dim"])
+        caches = {i.name: np.zeros(shape, dtype=np.float32) for i in self.session.get_inputs()[3:]}
+        held = np.zeros(len(prompts), dtype=np.int64)
+        pending = prompts
         written: list[list[int]] = [[] for _ in prompts]
         while True:
-            positions = np.maximum(mask.cumsum(1) - 1, 0)[:, -ids.shape[1] :]
-            feeds = {"input_ids": ids, "attention_mask": mask, "position_ids": positions} | dict(zip(names, past))
-            logits, *past = self.session.run(None, feeds)
-            for row, so_far, grammar in zip(logits[:, -1], written, grammars):
+            lengths = np.array([len(p) for p in pending])
+            ids = np.array([p + [vocabulary.PAD] * (max(lengths) - len(p)) for p in pending], dtype=np.int64)
+            feeds = {"input_ids": ids, "past_lengths": held, "last_rows": lengths - 1} | caches
+            logits, *new = self.session.run(None, feeds)
+            for cache, rows in zip(caches.values(), new):
+                for one, found, at, length in zip(cache, rows, held, lengths):
+                    one[:, at : at + length] = found[:, :length]
+            held += lengths
+            for row, so_far, grammar in zip(logits, written, grammars):
                 if not finished(so_far):
                     allowed = list(grammar.next(so_far)) if grammar else [*range(256), vocabulary.END]
                     so_far.append(allowed[int(row[allowed].argmax())])
             if all(map(finished, written)):
                 return written
-            ids = np.array([[so_far[-1]] for so_far in written], dtype=np.int64)
-            mask = np.concatenate((mask, np.ones((len(prompts), 1), dtype=np.int64)), 1)
+            pending = [so_far[-1:] for so_far in written]
 
 
 def finished(written: list[int]) -> bool:

@@ -2,8 +2,15 @@
 
     python export.py CHECKPOINT [--figures FIGURES.json]
 
-The graph is built node by node from plain operators of opset 17, so that any runtime can load it. Weights are stored as
-float16 and widened once at load; the checkpoint is rounded the same way before it is measured or compared.
+The graph is built node by node from plain operators of opset 17, so that any runtime can load it. It is made for sequences of unlike
+length side by side, with their caches in memory that stays where it is:
+
+    input_ids [batch, sequence], past_lengths [batch], last_rows [batch], past_key_values.N.key|value [batch, heads, room, dim]
+    → logits [batch, vocab] of the rows last_rows, new.N.key|value [batch, heads, sequence, dim]
+
+Of a cache the first past_lengths rows are read; the caller writes the new ones behind them. A shorter sequence is filled up at its end.
+
+Weights are stored as float16 and widened once at load; the checkpoint is rounded the same way before it is measured or compared.
 """
 
 import argparse
@@ -65,6 +72,7 @@ class Graph:
 
 def build(model: Decoder) -> onnx.ModelProto:
     c, g = model.config, Graph()
+    assert c.heads == c.kv_heads, "this graph is written for one query head to each key head"
     epsilon = g.constant("epsilon", np.array(c.norm_eps, dtype=np.float32))
     two = g.constant("two", np.array(2.0, dtype=np.float32))
 
@@ -76,22 +84,24 @@ def build(model: Decoder) -> onnx.ModelProto:
     def size_of(tensor: str, axis: int) -> str:
         return g.op("Gather", g.op("Shape", tensor), g.constant(f"axis_{axis}", np.array(axis, dtype=np.int64)))
 
-    # which slot of past + s each new row may see: those before it and itself, where the mask is 1
+    # scores of what a row may not see: rows of the cache that do not count, and new rows behind it
     zero, one = (g.constant(f"int_{i}", np.array(i, dtype=np.int64)) for i in (0, 1))
-    total = size_of("attention_mask", 1)
-    slots = g.op("Range", zero, total, one)
-    rows = g.op("Range", g.op("Sub", total, size_of("input_ids", 1)), total, one)
-    causal = g.op("LessOrEqual", g.op("Unsqueeze", slots, g.ints(0)), g.op("Unsqueeze", rows, g.ints(1)))
-    present_slots = g.op("Unsqueeze", g.op("Cast", "attention_mask", to=TensorProto.BOOL), g.ints(1, 2))
-    bias = g.op(
-        "Where",
-        g.op("And", causal, present_slots),
-        g.constant("seen", np.array(0.0, dtype=np.float32)),
-        g.constant("hidden", np.array(-1e9, dtype=np.float32)),
-    )
+    seen = g.constant("seen", np.array(0.0, dtype=np.float32))
+    hidden = g.constant("hidden", np.array(-1e9, dtype=np.float32))
+    past, length = size_of("past_key_values.0.key", 2), size_of("input_ids", 1)
+    lengths = g.op("Unsqueeze", "past_lengths", g.ints(1))
+    counts = g.op("Less", g.op("Range", zero, past, one), lengths)
+    past_bias = g.op("Unsqueeze", g.op("Where", counts, seen, hidden), g.ints(1, 2))
+    rows = g.op("Range", zero, length, one)
+    causal = g.op("LessOrEqual", g.op("Unsqueeze", rows, g.ints(0)), g.op("Unsqueeze", rows, g.ints(1)))
+    new_bias = g.op("Where", causal, seen, hidden)
+    both = g.op("Concat", *(g.op("Unsqueeze", n, g.ints(0)) for n in (past, length)), axis=0)
+    # what fills up a shorter sequence may come to stand behind the context
+    last = g.constant("last_position", np.array(c.context - 1, dtype=np.int64))
+    positions = g.op("Min", g.op("Add", lengths, rows), last)
 
     def angles(name: str, table: torch.Tensor) -> str:
-        return g.op("Unsqueeze", g.op("Gather", g.constant(name, table.numpy()), "position_ids"), g.ints(1))
+        return g.op("Unsqueeze", g.op("Gather", g.constant(name, table.numpy()), positions), g.ints(1))
 
     cos, sin = (angles(name, table) for name, table in zip(("cos", "sin"), rope_tables(c)))
 
@@ -116,27 +126,26 @@ def build(model: Decoder) -> onnx.ModelProto:
         widths = g.ints(c.heads * c.head_dim, c.kv_heads * c.head_dim, c.kv_heads * c.head_dim)
         q, k, v = g.op("Split", g.op("MatMul", h, g.weight(f"{i}.qkv", fused)), widths, axis=-1, outputs=3)
         q = g.op("Mul", rotate(heads(q, c.heads)), scale)
-        past = f"past_key_values.{i}"
-        k = g.op("Concat", f"{past}.key", rotate(heads(k, c.kv_heads)), axis=2, output=f"present.{i}.key")
-        v = g.op("Concat", f"{past}.value", heads(v, c.kv_heads), axis=2, output=f"present.{i}.value")
-        # the query heads of one key head stand below one another, so that one product serves the group
-        q = g.op("Reshape", q, g.ints(0, c.kv_heads, -1, c.head_dim))
-        scores = g.op("MatMul", q, g.op("Transpose", k, perm=[0, 1, 3, 2]))
-        batch, length = (g.op("Unsqueeze", n, g.ints(0)) for n in (size_of("input_ids", 0), size_of("input_ids", 1)))
-        by_head = g.op("Concat", batch, g.ints(c.heads), length, g.op("Unsqueeze", total, g.ints(0)), axis=0)
-        shares = g.op("Softmax", g.op("Add", g.op("Reshape", scores, by_head), bias), axis=-1)
-        by_group = g.op("Concat", batch, g.ints(c.kv_heads, -1), g.op("Unsqueeze", total, g.ints(0)), axis=0)
-        seen = g.op("MatMul", g.op("Reshape", shares, by_group), v)
-        by_head = g.op("Concat", batch, g.ints(c.heads), length, g.ints(c.head_dim), axis=0)
-        seen = g.op("Transpose", g.op("Reshape", seen, by_head), perm=[0, 2, 1, 3])
-        seen = g.op("Reshape", seen, g.ints(0, 0, c.heads * c.head_dim))
-        x = g.op("Add", x, g.op("MatMul", seen, g.weight(f"{i}.o", block.o.weight.T)))
+        k = g.op("Identity", rotate(heads(k, c.kv_heads)), output=f"new.{i}.key")
+        v = g.op("Identity", heads(v, c.kv_heads), output=f"new.{i}.value")
+
+        def scores(key: str, bias: str) -> str:
+            return g.op("Add", g.op("MatMul", q, g.op("Transpose", key, perm=[0, 1, 3, 2])), bias)
+
+        # in two parts, so that the cache is read where it lies and never copied
+        parts = scores(f"past_key_values.{i}.key", past_bias), scores(k, new_bias)
+        shares = g.op("Softmax", g.op("Concat", *parts, axis=-1), axis=-1)
+        of_past, of_new = g.op("Split", shares, both, axis=-1, outputs=2)
+        read = g.op("Add", g.op("MatMul", of_past, f"past_key_values.{i}.value"), g.op("MatMul", of_new, v))
+        read = g.op("Reshape", g.op("Transpose", read, perm=[0, 2, 1, 3]), g.ints(0, 0, c.heads * c.head_dim))
+        x = g.op("Add", x, g.op("MatMul", read, g.weight(f"{i}.o", block.o.weight.T)))
         h = norm(x, f"{i}.ffn_norm", block.ffn_norm.weight)
         fused = torch.cat((block.gate.weight, block.up.weight)).T
         gate, up = g.op("Split", g.op("MatMul", h, g.weight(f"{i}.gate_up", fused)), axis=-1, outputs=2)
         h = g.op("Mul", g.op("Mul", gate, g.op("Sigmoid", gate)), up)
         x = g.op("Add", x, g.op("MatMul", h, g.weight(f"{i}.down", block.down.weight.T)))
-    states = norm(x, "norm", model.norm.weight)
+    ends = g.op("GatherND", x, g.op("Unsqueeze", "last_rows", g.ints(1)), batch_dims=1)
+    states = norm(ends, "norm", model.norm.weight)
     g.op("MatMul", states, g.op("Transpose", embedding, perm=[1, 0]), output="logits")
 
     def port(name: str, kind: int, *shape: str | int) -> onnx.ValueInfoProto:
@@ -154,11 +163,11 @@ def build(model: Decoder) -> onnx.ModelProto:
         "clawmesh-tiny",
         [
             port("input_ids", TensorProto.INT64, "batch", "sequence"),
-            port("attention_mask", TensorProto.INT64, "batch", "total"),
-            port("position_ids", TensorProto.INT64, "batch", "sequence"),
+            port("past_lengths", TensorProto.INT64, "batch"),
+            port("last_rows", TensorProto.INT64, "batch"),
             *caches("past_key_values", "past"),
         ],
-        [port("logits", TensorProto.FLOAT, "batch", "sequence", c.vocab), *caches("present", "total")],
+        [port("logits", TensorProto.FLOAT, "batch", c.vocab), *caches("new", "sequence")],
         list(g.constants.values()),
     )
     built = helper.make_model(
@@ -220,31 +229,35 @@ def export(model: Decoder, figures: dict) -> None:
 
 
 def verify(model: Decoder) -> float:
-    """The largest difference of a logit between torch and the graph, without a past, with one, and with padding."""
+    """The largest difference of a number between torch and the graph: chunks of a prompt, then single tokens, beside a shorter sequence."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(MODEL / "model.onnx")
     c = model.config
-    past = [(torch.zeros(2, c.kv_heads, 0, c.head_dim),) * 2 for _ in range(c.layers)]
-    mask = torch.ones(2, 0, dtype=torch.long)
-    torch.manual_seed(0)
+    names = [i.name for i in session.get_inputs()][3:]
+    room = 64
+    caches = {name: np.random.default_rng(0).normal(size=(2, c.kv_heads, room, c.head_dim)).astype(np.float32) for name in names}
+    held = np.zeros(2, dtype=np.int64)
+    ids = torch.from_numpy(np.random.default_rng(1).integers(0, c.vocab, (2, 60)))
     worst = 0.0
-    for length in (37, 1, 5):
-        ids = torch.randint(0, c.vocab, (2, length))
-        grown = torch.ones(2, length, dtype=torch.long)
-        if mask.shape[1] == 0:
-            grown[1, :4] = 0
-        mask = torch.cat((mask, grown), 1)
-        positions = (mask.cumsum(1) - 1).clamp(min=0)[:, -length:]
-        feeds = {"input_ids": ids, "attention_mask": mask, "position_ids": positions}
-        for i, (k, v) in enumerate(past):
-            feeds |= {f"past_key_values.{i}.key": k, f"past_key_values.{i}.value": v}
-        with torch.no_grad():
-            logits, past = model(ids, mask, positions, past)
-        found = session.run(None, {name: tensor.numpy() for name, tensor in feeds.items()})
-        real = grown.bool().numpy()
-        worst = max(worst, float(np.abs(found[0] - logits.numpy())[real].max()))
-        worst = max(worst, *(float(np.abs(found[1 + 2 * i] - past[i][0].numpy()).max()) for i in range(c.layers)))
+    for lengths in ([20, 33], [13, 1], [1, 1], [1, 4]):
+        width = max(lengths)
+        fed = np.zeros((2, width), dtype=np.int64)
+        for row, length in enumerate(lengths):
+            fed[row, :length] = ids[row, held[row] : held[row] + length]
+        rows = {"input_ids": fed, "past_lengths": held, "last_rows": np.array(lengths) - 1}
+        found, *new = session.run(None, rows | caches)
+        for name, values in zip(names, new):
+            for row, length in enumerate(lengths):
+                caches[name][row, :, held[row] : held[row] + length] = values[row, :, :length]
+        held += lengths
+        for row, total in enumerate(held):
+            whole = ids[row : row + 1, :total]
+            with torch.no_grad():
+                logits, past = model(whole, torch.ones_like(whole), torch.arange(total)[None])
+            worst = max(worst, float(np.abs(found[row] - logits[0, -1].numpy()).max()))
+            for name, tensor in zip(names, (tensor for pair in past for tensor in pair)):
+                worst = max(worst, float(np.abs(caches[name][row, :, :total] - tensor[0].numpy()).max()))
     return worst
 
 

@@ -1,0 +1,89 @@
+import { ClawmeshError } from '../../policies/errors.js'
+import type { GenerateEvent, GenerateRequest } from '../backend.js'
+import { AnswerReader } from '../chat/answer.js'
+import { type CallState, openCall } from '../constrain/automaton.js'
+import { ruleOf } from '../constrain/rule.js'
+import { lastUserText, spansOf } from '../constrain/span.js'
+import type { Vocabulary } from '../constrain/vocabulary.js'
+import type { ModelConfig } from './config.js'
+import { type Text, TextStream } from './text.js'
+
+/** What the answers of one loaded model share. */
+export interface Loaded {
+  config: ModelConfig
+  text: Text
+  vocabulary: Vocabulary
+}
+
+/** What decides the next token of an answer, and what becomes of it. */
+export interface Writer {
+  /** The tokens that may come next; of one alone the graph is not asked. */
+  allowed(): readonly number[]
+  /** Takes a token; says why the answer ends with it, if it does. */
+  take(token: number): 'stop' | 'call' | undefined
+  /** The room is used up. Throws if what is written so far is no answer. */
+  cut(): void
+}
+
+/** Text until one of the model's end tokens, with thoughts and calls told apart. No special token is written but those that mark them. */
+export function textWriter(
+  { config, text }: Loaded,
+  { tools }: GenerateRequest,
+  thinking: boolean,
+  emit: (event: GenerateEvent) => void,
+): Writer {
+  const { vocabulary, ends } = config.shape
+  const special = new Set(text.special.values())
+  const allowed = Array.from({ length: vocabulary }, (_, id) => id).filter(
+    (id) => ends.includes(id) || text.marks.has(id) || (!special.has(id) && text.spelling(id) !== undefined),
+  )
+  const stream = new TextStream(text)
+  const reader = new AnswerReader({ tools, thinking })
+  let calls = 0
+  const give = (parts: Exclude<GenerateEvent, { type: 'done' }>[]): void => {
+    for (const part of parts) {
+      if (part.type === 'call') calls++
+      emit(part)
+    }
+  }
+  return {
+    allowed: () => allowed,
+    take: (token) => {
+      const isEnd = ends.includes(token)
+      const mark = text.marks.get(token)
+      give(reader.push(isEnd || mark !== undefined ? stream.flush() + (mark ?? '') : stream.push(token)))
+      if (!isEnd) return undefined
+      give(reader.end())
+      return calls > 0 ? 'call' : 'stop'
+    },
+    cut: () => {
+      give(reader.push(stream.flush()))
+      give(reader.end())
+    },
+  }
+}
+
+/** A call of one of the offered tools, and nothing else. */
+export function callWriter(loaded: Loaded, request: GenerateRequest, emit: (event: GenerateEvent) => void): Writer {
+  const { config, vocabulary } = loaded
+  if (config.calls !== 'compact' || !vocabulary.writesCalls)
+    throw new ClawmeshError('MODEL_UNSUITED', `${config.info.name} writes tool calls in a way that is not read here.`, {
+      hint: 'Ask it without tools, or use a model with the compact call format.',
+    })
+  let state: CallState = openCall((request.tools ?? []).map(ruleOf), spansOf(lastUserText(request.messages)))
+  return {
+    allowed: () => vocabulary.allowed(state),
+    take: (token) => {
+      state = vocabulary.advance(state, token)
+      if (!state.call) return undefined
+      emit({ type: 'call', call: state.call })
+      return 'call'
+    },
+    cut: () => {
+      throw new ClawmeshError('MODEL_FAILED', 'The tool call did not come to its end within the tokens it was given.', {
+        hint: 'Raise maxTokens, or shorten the request.',
+        data: { unusable: true },
+      })
+    },
+  }
+}
