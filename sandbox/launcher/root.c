@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -215,36 +216,83 @@ static void place_link(int root, const struct link *link)
     close(parent);
 }
 
-void root_enter(struct spec *spec)
+/* What process 1 keeps while it waits: of a mount namespace, its descriptor and that of its root. */
+struct view {
+    int mounts, root;
+};
+static struct view outside = {-1, -1}, inside;
+static struct mount proc = {.access = ACCESS_READ, .kind = KIND_FOLDER, .target = "/proc"};
+
+static struct view current_view(int root)
 {
+    struct view view = {.mounts = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC), .root = root};
+    if (view.mounts < 0 || view.root < 0)
+        refuse(STAGE_ROOT, "cannot hold on to a mount namespace");
+    return view;
+}
+
+/* By the root itself and not by the namespace's own: Node may have been started in another. */
+static void enter(struct view view)
+{
+    if (setns(view.mounts, CLONE_NEWNS) != 0 || fchdir(view.root) != 0 || chroot(".") != 0)
+        refuse(STAGE_ROOT, "cannot change between mount namespaces");
+}
+
+void root_prepare(bool keep_outside)
+{
+    if (keep_outside) {
+        outside = current_view(open("/", O_PATH | O_CLOEXEC));
+        if (unshare(CLONE_NEWNS) != 0)
+            refuse(STAGE_ROOT, "cannot copy the mounts");
+    }
     if (set_attributes(open("/", O_PATH | O_CLOEXEC), K_AT_RECURSIVE, (struct k_mount_attr){.propagation = K_PROPAGATE_PRIVATE}) != 0)
         refuse(STAGE_ROOT, "cannot make the mounts private");
 
-    int root = new_tmpfs(1 << 20, K_MOUNT_NOSUID | K_MOUNT_NODEV | K_MOUNT_NOEXEC);
-    attach(root, AT_FDCWD, "/tmp"); /* any folder does, and this one is everywhere: the sources are open already */
-    struct mount proc = {.access = ACCESS_READ, .kind = KIND_FOLDER, .target = "/proc", .tree = new_proc()};
+    proc.tree = new_proc();
+    inside = current_view(new_tmpfs(1 << 20, K_MOUNT_NOSUID | K_MOUNT_NODEV | K_MOUNT_NOEXEC));
+    own[0] = device_of(inside.root);
+    attach(inside.root, AT_FDCWD, "/tmp"); /* any folder does, and this one is everywhere */
+    place_mount(inside.root, &proc);
+    if (fchdir(inside.root) != 0 || syscall(SYS_pivot_root, ".", ".") != 0)
+        refuse(STAGE_ROOT, "cannot change to the new root");
+    if (syscall(SYS_umount2, ".", K_DETACH) != 0 || chdir("/") != 0)
+        refuse(STAGE_ROOT, "cannot let go of the old root");
+
+    /*
+     * Whoever lets go of a mount namespace last waits for all processors. The worker holds ours too, so that neither the action's
+     * start nor its end is that moment.
+     */
+    const int held[] = {inside.mounts, outside.mounts};
+    if (!pass_send(CONTROL, "ready", held, keep_outside ? 2 : 1))
+        _exit(STAGE_ROOT);
+}
+
+void root_open_outside(struct spec *spec)
+{
+    enter(outside);
+    root_open_trees(spec, false);
+    enter(inside);
+    close(outside.mounts);
+    close(outside.root);
+}
+
+void root_fill(struct spec *spec)
+{
     struct mount tmp = {.access = ACCESS_WRITE,
                         .kind = KIND_FOLDER,
                         .target = "/tmp",
                         .tree = new_tmpfs(spec->tmp_bytes, K_MOUNT_NOSUID | K_MOUNT_NODEV | K_MOUNT_NOEXEC)};
-    own[0] = device_of(root);
     own[1] = device_of(tmp.tree);
-
-    place_mount(root, &proc);
-    place_mount(root, &tmp);
+    place_mount(inside.root, &tmp);
     for (size_t i = 0; i < spec->link_count; i++)
-        place_link(root, &spec->links[i]);
+        place_link(inside.root, &spec->links[i]);
     for (size_t i = 0; i < spec->mount_count; i++)
-        place_mount(root, &spec->mounts[i]);
+        place_mount(inside.root, &spec->mounts[i]);
     spec->mounts[spec->mount_count++] = proc;
     spec->mounts[spec->mount_count++] = tmp;
 
-    if (set_attributes(root, 0, (struct k_mount_attr){.attr_set = K_MOUNT_RDONLY}) != 0)
+    if (set_attributes(inside.root, 0, (struct k_mount_attr){.attr_set = K_MOUNT_RDONLY}) != 0)
         refuse(STAGE_ROOT, "cannot make the new root read-only");
-    if (fchdir(root) != 0 || syscall(SYS_pivot_root, ".", ".") != 0)
-        refuse(STAGE_ROOT, "cannot change to the new root");
-    if (syscall(SYS_umount2, ".", K_DETACH) != 0 || chdir("/") != 0)
-        refuse(STAGE_ROOT, "cannot let go of the old root");
     if (chdir(spec->folder) != 0)
         refuse(STAGE_ROOT, "cannot enter %s", spec->folder);
 }

@@ -8,7 +8,7 @@ import { ClawmeshError } from '../../policies/errors.js'
 import { launch } from '../../sandbox/launch.js'
 import { launcherPath } from '../../sandbox/launcher.js'
 import { descendant, parentOf } from './descendant.js'
-import { newStage, plan, programs, run, shell } from './stage.js'
+import { newStage, plan, pool, programs, run, shell } from './stage.js'
 
 describe('a launch', () => {
   test('gives input, takes output and tells how it ended', async () => {
@@ -118,7 +118,7 @@ describe('a launch', () => {
     await rm(join(workspace, 'data'), { recursive: true })
     await symlink(folder, join(workspace, 'data'))
     await assert.rejects(
-      launch(decided),
+      launch(decided, { pool }),
       (error) => error instanceof ClawmeshError && error.code === 'DENIED' && error.data.stage === 'changed',
     )
   })
