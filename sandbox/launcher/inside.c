@@ -84,7 +84,7 @@ int run_process_one(struct child worker, struct streams streams, struct spec *sp
         root_open_outside(spec);
     root_fill(spec);
     privileges_drop();
-    pid_t action = fork();
+    pid_t action = vfork(); /* nothing is copied that the exec would throw away */
     if (action < 0)
         refuse(STAGE_NAMESPACES, "cannot start the action");
     if (action == 0)

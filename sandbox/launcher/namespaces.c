@@ -14,8 +14,9 @@
 #include "layers.h"
 #include "report.h"
 
-/* The id that the action has outside, once decided. */
+/* The id that the action has outside, once decided; the pool decides for all its workers. */
 static unsigned outer_user, outer_group;
+static enum { UNDECIDED, AS_ROOT, AS_STARTED } identity;
 
 /* Whether this user namespace knows the id, and what `inside` is outside of it. */
 static bool is_mapped(const char *map, unsigned id, unsigned *outside)
@@ -35,7 +36,7 @@ static bool is_mapped(const char *map, unsigned id, unsigned *outside)
  * Root never runs an action under its own id. In a container root may know only some ids, or only its own: then it is fine to stay as
  * long as that is a plain user's outside of the container.
  */
-bool namespaces_as_root(void)
+static bool decide_as_root(void)
 {
     static const unsigned candidates[] = {UNPRIVILEGED_ID, 65534 /* nobody */};
     unsigned outside;
@@ -52,6 +53,13 @@ bool namespaces_as_root(void)
     if (!is_mapped("/proc/self/uid_map", 0, &outside) || outside == 0)
         refuse(STAGE_IDENTITY, "started by root, and there is no other id to run the action under");
     return false;
+}
+
+bool namespaces_as_root(void)
+{
+    if (identity == UNDECIDED)
+        identity = decide_as_root() ? AS_ROOT : AS_STARTED;
+    return identity == AS_ROOT;
 }
 
 void stop_with_parent(void)

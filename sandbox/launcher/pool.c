@@ -183,6 +183,7 @@ int pool(size_t idle)
     static struct pollfd events[FIRST_WORKER + 2 * WORKERS];
     report_to(LISTENER_CLIENT);
     pid_t owner = getppid();
+    namespaces_as_root();
     int listener = listen_here();
     int mounts = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
     if (mounts < 0)
