@@ -120,8 +120,10 @@ static void say_no(int client)
     char text[] = "_____failed pool the machine has no process left for one more action";
     size_t length = sizeof text - 1;
     frame_header(text, FRAME_REPORT, length - FRAME_HEADER);
-    if (send(client, text, length, MSG_NOSIGNAL) < 0)
-        errno = 0; /* gone; nothing is run either way */
+    ssize_t sent = send(client, text, length, MSG_NOSIGNAL);
+    /* A socket that is closed on something unread is reset, and what was said on it lost. */
+    while (sent > 0 && recv(client, text, sizeof text, MSG_DONTWAIT) > 0)
+        ;
     close(client);
 }
 
@@ -192,7 +194,7 @@ int pool(size_t idle)
 
     for (;;) {
         events[OWNER] = (struct pollfd){.fd = CONTROL, .events = POLLIN};
-        events[LISTENER] = (struct pollfd){.fd = listener, .events = POLLIN};
+        events[LISTENER] = (struct pollfd){.fd = worker_count < WORKERS ? listener : -1, .events = POLLIN};
         events[MOUNTS] = (struct pollfd){.fd = mounts, .events = POLLPRI};
         for (size_t i = 0; i < worker_count; i++) {
             events[FIRST_WORKER + 2 * i] = (struct pollfd){.fd = workers[i].process, .events = POLLIN};
