@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { rmSync } from 'node:fs'
-import { chmod, cp, mkdtemp, realpath, rm } from 'node:fs/promises'
+import { chmod, cp, mkdtemp, realpath, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -46,9 +46,15 @@ test('launches, limits, tools and attempts hold for a plain user too', {
   skip: !root && 'this is a plain user already',
 }, async () => {
   const folder = await copyPackage()
-  const suites = ['sandbox/launch', 'sandbox/limits', 'sandbox/run', 'attack/sandbox/escape'].map(
-    (name) => `dist/test/${name}.test.js`,
-  )
+  // pooled runs the first four again, by a pool.
+  const suites = [
+    'sandbox/launch',
+    'sandbox/limits',
+    'sandbox/run',
+    'attack/sandbox/escape',
+    'sandbox/pooled',
+    'sandbox/pool',
+  ].map((name) => `dist/test/${name}.test.js`)
   const output = await asNobody(folder, ['--test', '--test-concurrency=2', ...suites]).catch(
     ({ stdout }: { stdout: string }) => stdout,
   )
@@ -69,6 +75,19 @@ test('without a launcher the role is refused, and so is every launch', {
   const launch = `import('./dist/sandbox/index.js').then(({ runTool, loadProfile }) => loadProfile('none').then((profile) =>
     runTool({ tool: 'no_tool', args: {}, workspace: '.', profile }))).catch((error) => console.log(error.code))`
   assert.equal(await asNobody(folder, ['-e', launch]), 'SANDBOX_UNAVAILABLE\n')
+})
+
+test('where no pool comes up, the role is refused, though single launches would hold', {
+  skip: !root && 'needs a copy of another owner',
+}, async () => {
+  const folder = await copyPackage()
+  const build = join(folder, 'sandbox', 'launcher', 'build')
+  await rename(join(build, 'clawmesh-sandbox'), join(build, 'real'))
+  const without = '#!/bin/sh\n[ "$1" = --pool ] && exit 1\nexec "${0%/*}/real" "$@"\n'
+  await writeFile(join(build, 'clawmesh-sandbox'), without, { mode: 0o755 })
+  const answer = JSON.parse(await asNobody(folder, ['-e', ask]))
+  assert.equal(answer.available, false)
+  assert.match(answer.reason, /pool: the daemon ended at once/)
 })
 
 test('where user namespaces are switched off, nothing runs and the answer says why', {
