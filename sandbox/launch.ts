@@ -12,7 +12,7 @@ import { launcherProblem, spawnLauncher } from './launcher.js'
 import { removeIfEmpty } from './made.js'
 import type { LaunchPlan } from './plan.js'
 import type { Pool } from './pool.js'
-import { madeFiles, readReport } from './report.js'
+import { isLast, madeFiles, readReport } from './report.js'
 import { encodeSpec } from './spec.js'
 
 export interface ActionOutcome {
@@ -93,8 +93,10 @@ export async function launch(plan: LaunchPlan, options: LaunchOptions = {}): Pro
   const frames = new FrameReader()
   socket.on('data', (piece: Buffer) => {
     try {
-      for (const { kind, bytes } of frames.read(piece))
+      for (const { kind, bytes } of frames.read(piece)) {
         streams[kind].push(kind === 'report' ? bytes : output.take(bytes))
+        if (kind === 'report' && isLast(String(bytes))) socket.destroy()
+      }
     } catch (error) {
       socket.destroy(ClawmeshError.from(error))
     }

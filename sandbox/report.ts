@@ -33,6 +33,9 @@ export function readReport(report: readonly string[], ended: { killed: boolean; 
   }
 }
 
+/** After this line there is nothing left of the action, and nothing more to be told. */
+export const isLast = (line: string): boolean => line.startsWith('usage ')
+
 /** The new files of the plan that were made, even where the launch then failed. */
 export function madeFiles(report: readonly string[], plan: LaunchPlan): MadeFile[] {
   return report.map(wordsOf).flatMap(([word, index = '', device = '', inode = '']) => {

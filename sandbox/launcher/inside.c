@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 
 static void __attribute__((noreturn)) become_action(struct spec *spec)
 {
+    signal(SIGPIPE, SIG_DFL); /* ignored, it would stay so; the others are as they should be */
     limits_set(spec);
     landlock_restrict(spec);
     /* The control descriptor goes with the rest, at exec: until then it can say what failed. */
@@ -74,7 +76,7 @@ int run_process_one(struct child worker, struct streams streams, struct spec *sp
         dup3(worker.socket, CONTROL, O_CLOEXEC) < 0)
         _exit(STAGE_DESCRIPTORS);
     close_from(CONTROL + 1);
-    report_to(LISTENER_WORKER);
+    report_to_worker();
     namespaces_settle();
     namespaces_close();
     root_prepare(!trees_are_sent);

@@ -1,7 +1,7 @@
 /*
  * The layers, in the order in which they go on. Each either holds when its function returns, or the launch has been refused.
  *
- *   the pool         optional; keeps workers prepared, gives one to each client, runs nothing    pool.c
+ *   the pool         optional; starts a worker for each client, runs nothing                  pool.c
  *   └ a worker       outside; for one action only; opens what is granted, watches, relays       worker.c, source.c, watch.c
  *     └ process 1    of six new namespaces; builds the root, then only reaps                    inside.c, namespaces.c, root.c, privileges.c
  *       └ the action limits, Landlock, seccomp, then exec                                       limits.c, landlock.c, seccomp.c
@@ -32,10 +32,10 @@ struct streams {
 };
 
 /* pool.c */
-int pool(size_t idle); /* keeps so many workers prepared, until the control descriptor ends */
+int pool(void); /* a worker for each who connects to ./socket, until the control descriptor ends */
 
 /* worker.c */
-int work(bool pooled); /* one action, for the client at the control descriptor; pooled: for the one whom the pool will send there */
+int work(void); /* one action, for the client at the control descriptor */
 void close_from(unsigned first);
 void close_at_exec_from(unsigned first);
 

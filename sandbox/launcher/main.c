@@ -2,7 +2,7 @@
  * Runs actions with nothing but what their specs grant:
  *
  *     clawmesh-sandbox 3<>SOCKET               one action; spec.h says what is read there, report.h what is written
- *     clawmesh-sandbox --pool COUNT 3<>SOCKET  one for each who connects to ./socket; the end of the descriptor ends the pool
+ *     clawmesh-sandbox --pool 3<>SOCKET        one for each connection of who started it to ./socket; the end of the descriptor ends the pool
  *     clawmesh-sandbox --version               the Landlock ABI of this kernel, on standard output
  *
  * The end of the client, of whoever started this, of the worker and of the pool each end the action and all that it has started.
@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "kernel.h"
@@ -54,7 +53,7 @@ int main(int count, char **arguments)
     reset_signals();
     stop_with_parent();
     setsid(); /* a terminal's Ctrl-C is for whoever started us, who then decides */
-    if (count == 3 && strcmp(arguments[1], "--pool") == 0)
-        return pool((size_t)strtoul(arguments[2], NULL, 10));
-    return count == 1 ? work(false) : STAGE_SPEC;
+    if (count == 2 && strcmp(arguments[1], "--pool") == 0)
+        return pool();
+    return count == 1 ? work() : STAGE_SPEC;
 }

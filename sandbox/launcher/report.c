@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -26,11 +27,11 @@ static const char *const stages[] = {
     [STAGE_POOL - STAGE_SPEC] = "pool",
 };
 
-static enum listener listening = LISTENER_NONE;
+static bool to_worker;
 
-void report_to(enum listener listener)
+void report_to_worker(void)
 {
-    listening = listener;
+    to_worker = true;
 }
 
 size_t frame_header(char *header, enum frame kind, size_t length)
@@ -61,9 +62,9 @@ static void send_line(char *line, size_t length)
     for (size_t i = 0; i < length; i++)
         if ((unsigned char)text[i] < ' ')
             text[i] = '?';
-    if (listening == LISTENER_CLIENT)
+    if (!to_worker)
         send_all(line, frame_header(line, FRAME_REPORT, length) + length);
-    if (listening == LISTENER_WORKER)
+    else
         while (send(CONTROL, text, length, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno == EINTR)
             ;
 }

@@ -8,8 +8,7 @@
 #define CONTROL 3
 
 /* Who that is: of a worker and of the pool the client, which takes frames; of process 1 and the action their worker, which takes packets. */
-enum listener { LISTENER_NONE, LISTENER_CLIENT, LISTENER_WORKER };
-void report_to(enum listener listener);
+void report_to_worker(void); /* from here; until then it is the client */
 
 /* A frame to the client: its kind, its length in four bytes, the lowest first, and so many bytes. */
 enum frame { FRAME_OUTPUT = 'o', FRAME_ERRORS = 'e', FRAME_REPORT = 'r' };

@@ -8,7 +8,7 @@
 #include <grp.h>
 #include <poll.h>
 #include <signal.h>
-#include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "kernel.h"
@@ -27,20 +27,48 @@ static void make_streams(struct streams *ours, struct streams *actions)
     namespaces_give(actions->errors);
 }
 
-/* The pool hands over the client, or ends. A process 1 that could not be prepared is no reason to wait: the next worker will say why. */
-static void await_client(struct child child)
+/* Process 1, which knows nothing yet of its action, and what it saw of the machine when it began. */
+struct prepared {
+    struct child child;
+    struct streams streams;
+    int mounts;
+};
+
+static struct prepared prepare(struct spec *spec, bool as_root)
 {
-    struct pollfd events[] = {{.fd = CONTROL, .events = POLLIN}, {.fd = child.socket}};
-    char word[8];
-    int client[PASS_MOST];
-    size_t count;
-    while (poll(events, 2, -1) < 0 && errno == EINTR)
+    struct prepared prepared;
+    struct streams actions;
+    prepared.mounts = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+    if (prepared.mounts < 0)
+        refuse(STAGE_MOUNTS, "cannot watch the mounts");
+    make_streams(&prepared.streams, &actions);
+    prepared.child = namespaces_start();
+    if (prepared.child.pid == 0)
+        _exit(run_process_one(prepared.child, actions, spec, as_root));
+    close(actions.input);
+    close(actions.output);
+    close(actions.errors);
+    namespaces_map(prepared.child);
+    return prepared;
+}
+
+/* The kernel marks the open file when a mount came, went or changed since: process 1 then sees what is no longer so. */
+static bool is_outdated(const struct prepared *prepared)
+{
+    struct pollfd mounts = {.fd = prepared->mounts, .events = POLLPRI};
+    return poll(&mounts, 1, 0) != 0;
+}
+
+static void discard(struct prepared *prepared)
+{
+    kill(prepared->child.pid, SIGKILL);
+    while (waitpid(prepared->child.pid, NULL, 0) < 0 && errno == EINTR)
         ;
-    if (events[0].revents == 0 || !pass_receive(CONTROL, word, sizeof word, client, &count) || count != 1)
-        _exit(STAGE_POOL);
-    if (dup3(client[0], CONTROL, O_CLOEXEC) < 0)
-        _exit(STAGE_POOL);
-    close(client[0]);
+    close(prepared->child.socket);
+    close(prepared->streams.input);
+    close(prepared->streams.output);
+    close(prepared->streams.errors);
+    close(prepared->mounts);
 }
 
 /* Process 1 says that it is prepared, or why it is not; then watch() finds it ended. */
@@ -66,37 +94,29 @@ static void send_trees(struct child child, const struct spec *spec)
         close(trees[i]);
 }
 
-int work(bool pooled)
+int work(void)
 {
-    struct streams ours, actions;
-    report_to(pooled ? LISTENER_NONE : LISTENER_CLIENT);
-    struct request *request = request_new();
+    signal(SIGPIPE, SIG_IGN); /* an action need not read its input */
     bool as_root = namespaces_as_root();
     if (as_root && setgroups(0, NULL) != 0)
         refuse(STAGE_IDENTITY, "cannot leave root's groups");
-    make_streams(&ours, &actions);
-    struct child child = namespaces_start();
-    if (child.pid == 0)
-        return run_process_one(child, actions, &request->spec, as_root);
-    close(actions.input);
-    close(actions.output);
-    close(actions.errors);
-    signal(SIGPIPE, SIG_IGN); /* an action need not read its input */
-    namespaces_map(child);
+    struct request *request = request_new();
+    struct spec *spec = &request->spec;
+    struct prepared prepared = prepare(spec, as_root);
 
-    if (pooled) {
-        await_client(child);
-        report_to(LISTENER_CLIENT);
+    request_read(request, CONTROL); /* of a client that connected ahead, this is where we wait */
+    if (is_outdated(&prepared)) {
+        discard(&prepared);
+        prepared = prepare(spec, as_root);
     }
-    request_read(request, CONTROL);
-    source_make_new(&request->spec);
+    source_make_new(spec);
     if (as_root)
-        root_open_trees(&request->spec, true); /* only root may map a mount's owner, and reach what root was given */
-    await_ready(child);
+        root_open_trees(spec, true); /* only root may map a mount's owner, and reach what root was given */
+    await_ready(prepared.child);
     if (as_root)
-        send_trees(child, &request->spec);
-    pass_send(child.socket, "go", NULL, 0);
+        send_trees(prepared.child, spec);
+    pass_send(prepared.child.socket, "go", NULL, 0);
     namespaces_leave_root();
-    watch(child, ours, request);
+    watch(prepared.child, prepared.streams, request);
     return 0;
 }

@@ -22,7 +22,7 @@ async function soakBy(pool: Pool | undefined, count: number): Promise<boolean> {
   const descriptors = async () => (await readdir('/proc/self/fd')).length
   // The first launch opens what later ones use again.
   await shell(programs, workspace, ':', { pool })
-  const daemon = await pool?.pid
+  const daemon = await pool?.pid()
   const before = await descriptors()
   const failures: string[] = []
   const begun = performance.now()
@@ -40,7 +40,7 @@ async function soakBy(pool: Pool | undefined, count: number): Promise<boolean> {
   const seconds = (performance.now() - begun) / 1000
   const left = (await descriptors()) - before
   if (left > lanes) failures.push(`${left} descriptors are left open`)
-  if ((await pool?.pid) !== daemon) failures.push('the daemon did not live through it')
+  if ((await pool?.pid()) !== daemon) failures.push('the daemon did not live through it')
   // Two processes of each worker that waits, and of one more that may just be ending.
   const processes = daemon === undefined ? 0 : (await descendantsOf(daemon)).length
   if (processes > 2 * (idleWorkers + lanes)) failures.push(`${processes} processes are left under the daemon`)

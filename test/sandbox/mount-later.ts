@@ -12,7 +12,7 @@ await mkdir(mounted)
 const pool = new Pool({ idle: 1 })
 await shell(programs, workspace, ':', { pool })
 // The daemon's worker and process 1.
-while ((await descendantsOf((await pool.pid) ?? 0)).length < 2) await new Promise((soon) => setTimeout(soon, 5))
+while ((await descendantsOf((await pool.pid()) ?? 0)).length < 2) await new Promise((soon) => setTimeout(soon, 5))
 
 const script = 'mount -t tmpfs none "$1" && echo mounted later > "$1/file"'
 spawnSync('sh', ['-c', script, 'sh', mounted], { stdio: 'inherit' })

@@ -63,7 +63,7 @@ describe('a pool', () => {
       { pool },
     )
     await descendant('daemon-dies')
-    const first = (await pool.pid) ?? 0
+    const first = (await pool.pid()) ?? 0
     const mine = (await descendantsOf(first)).map(({ pid }) => pid)
     assert.ok(mine.length > 4)
     process.kill(first, 'SIGKILL')
@@ -73,7 +73,7 @@ describe('a pool', () => {
       'something was left',
     )
     assert.equal((await shell(programs, workspace, 'echo again', { pool })).out, 'again\n')
-    assert.notEqual(await pool.pid, first)
+    assert.notEqual(await pool.pid(), first)
   })
 
   test('whose worker is dead ends that action only', async () => {
@@ -107,7 +107,7 @@ describe('a pool', () => {
     const pool = new Pool({ signal: controller.signal })
     const running = shell(programs, workspace, ': pool-closes; sleep 60; :', { pool })
     await descendant('pool-closes')
-    const daemon = (await pool.pid) ?? 0
+    const daemon = (await pool.pid()) ?? 0
     controller.abort()
     await assert.rejects(running, failed(/ended from outside/))
     await until(async () => (await parentOf(daemon)) === 0, 'the daemon is still there')
@@ -156,7 +156,7 @@ describe('a pool', () => {
 })
 
 async function workersOf(pool: Pool): Promise<number[]> {
-  const daemon = (await pool.pid) ?? 0
+  const daemon = (await pool.pid()) ?? 0
   return (await descendantsOf(daemon)).filter(({ parent }) => parent === daemon).map(({ pid }) => pid)
 }
 

@@ -83,7 +83,7 @@ test('where no pool comes up, the role is refused, though single launches would 
   const folder = await copyPackage()
   const build = join(folder, 'sandbox', 'launcher', 'build')
   await rename(join(build, 'clawmesh-sandbox'), join(build, 'real'))
-  const without = '#!/bin/sh\n[ "$1" = --pool ] && exit 1\nexec "${0%/*}/real" "$@"\n'
+  const without = '#!/bin/sh\n[ "$1" = --pool ] && exit 1\nexec "$(dirname "$0")/real" "$@"\n'
   await writeFile(join(build, 'clawmesh-sandbox'), without, { mode: 0o755 })
   const answer = JSON.parse(await asNobody(folder, ['-e', ask]))
   assert.equal(answer.available, false)

@@ -89,13 +89,13 @@ await Promise.all(
     }
   }),
 )
-const daemon = await pool.pid
+const daemon = await pool.pid()
 for (let round = 0; round < 12; round += 1) {
   const script = `cat; echo ${round} >&2; exit ${round}`
   const { out, err, exitCode } = await shell(programs, workspace, script, { pool, stdin: 'x'.repeat(round * 20_000) })
   assert.deepEqual([out.length, err, exitCode], [round * 20_000, `${round}\n`, round])
 }
-assert.equal(await pool.pid, daemon)
+assert.equal(await pool.pid(), daemon)
 process.stdout.write(`${wrong} wrong requests: ${refused} refused, the rest ran; 12 actions ran; one daemon\n`)
 pool.close()
 
