@@ -156,7 +156,8 @@ export class Pool {
       if (daemon.ended) return void spare.destroy()
       daemon.spares.add(spare.unref())
       spare.on('error', () => undefined)
-      spare.once('close', () => daemon.spares.delete(spare))
+      // It was told nothing, so whatever it says, or its end, means that it is of no use.
+      spare.once('readable', () => daemon.spares.delete(spare) && spare.destroy())
       this.#refill(daemon)
     }, refillMs).unref()
   }
@@ -192,7 +193,7 @@ function end(daemon: Daemon): void {
 function takeFirst(spares: Set<Socket>): Socket | undefined {
   const [first] = spares
   if (first) spares.delete(first)
-  return first
+  return first?.removeAllListeners('readable')
 }
 
 function connected({ place, ended }: Daemon): Promise<Socket> {

@@ -136,8 +136,8 @@ function unreadable(path: string, why: string): ClawmeshError {
 async function realNeed(name: string, args: Record<string, unknown>, workspace: string) {
   const need = findTool(name)?.need(args, workspace) ?? { read: [], write: [], program: `tool:${name}` }
   const [read, write] = await Promise.all([
-    Promise.all(need.read.map(findPlace)),
-    Promise.all(need.write.map(findPlace)),
+    Promise.all(need.read.map((path) => findPlace(path))),
+    Promise.all(need.write.map((path) => findPlace(path))),
   ])
   const real = (places: readonly Place[]) => places.map((place) => place.real)
   const named = new Map([...read, ...write].map((place) => [place.real, place]))

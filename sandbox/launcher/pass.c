@@ -48,8 +48,8 @@ bool pass_receive(int socket, char *line, size_t bytes, int *descriptors, size_t
         got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
     while (got < 0 && (errno == EINTR || errno == ECONNRESET));
     *count = 0;
-    if (got <= 0)
-        return false;
+    if (got <= 0 || message.msg_flags & MSG_CTRUNC)
+        return false; /* with some of the descriptors left out nothing is as it was meant */
     line[got] = '\0';
     struct cmsghdr *header = CMSG_FIRSTHDR(&message);
     if (header != NULL && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {

@@ -27,11 +27,25 @@ static const char *const stages[] = {
     [STAGE_POOL - STAGE_SPEC] = "pool",
 };
 
-static bool to_worker;
+static bool to_worker, heard;
 
 void report_to_worker(void)
 {
     to_worker = true;
+}
+
+void report_is_heard(void)
+{
+    heard = true;
+}
+
+/* A socket that is closed on something unread is reset, and what was said on it lost. */
+static void hear_out(void)
+{
+    char rest[4096];
+    shutdown(CONTROL, SHUT_WR);
+    while (read(CONTROL, rest, sizeof rest) > 0)
+        ;
 }
 
 size_t frame_header(char *header, enum frame kind, size_t length)
@@ -98,5 +112,7 @@ void refuse(enum stage stage, const char *format, ...)
     if (cause != 0)
         length += shorter(snprintf(text + length, CAUSE_BYTES, ": %s", strerror(cause)), CAUSE_BYTES - 1);
     send_line(line, length);
+    if (!to_worker && !heard)
+        hear_out();
     _exit(stage);
 }

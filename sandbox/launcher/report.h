@@ -9,6 +9,7 @@
 
 /* Who that is: of a worker and of the pool the client, which takes frames; of process 1 and the action their worker, which takes packets. */
 void report_to_worker(void); /* from here; until then it is the client */
+void report_is_heard(void);  /* the client has sent all that it will; until then a refusal lets it do so first */
 
 /* A frame to the client: its kind, its length in four bytes, the lowest first, and so many bytes. */
 enum frame { FRAME_OUTPUT = 'o', FRAME_ERRORS = 'e', FRAME_REPORT = 'r' };

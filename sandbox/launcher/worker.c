@@ -81,13 +81,17 @@ static void await_ready(struct child child)
         report("%s", line);
 }
 
-static void send_trees(struct child child, const struct spec *spec)
+/* Process 1 gets numbers of its own for them; ours mean nothing to it. */
+static void send_trees(struct child child, struct spec *spec)
 {
     int trees[SPEC_MOUNTS];
     size_t count = 0;
-    for (const struct mount *mount = spec->mounts; mount < spec->mounts + spec->mount_count; mount++)
-        if (mount->access != ACCESS_PIN)
-            trees[count++] = mount->tree;
+    for (struct mount *mount = spec->mounts; mount < spec->mounts + spec->mount_count; mount++) {
+        if (mount->access == ACCESS_PIN)
+            continue;
+        trees[count++] = mount->tree;
+        mount->tree = -1;
+    }
     for (size_t sent = 0; sent < count; sent += PASS_MOST)
         pass_send(child.socket, "trees", trees + sent, count - sent < PASS_MOST ? count - sent : PASS_MOST);
     for (size_t i = 0; i < count; i++)
@@ -105,6 +109,7 @@ int work(void)
     struct prepared prepared = prepare(spec, as_root);
 
     request_read(request, CONTROL); /* of a client that connected ahead, this is where we wait */
+    report_is_heard();
     if (is_outdated(&prepared)) {
         discard(&prepared);
         prepared = prepare(spec, as_root);
@@ -115,8 +120,8 @@ int work(void)
     await_ready(prepared.child);
     if (as_root)
         send_trees(prepared.child, spec);
-    pass_send(prepared.child.socket, "go", NULL, 0);
     namespaces_leave_root();
+    pass_send(prepared.child.socket, "go", NULL, 0);
     watch(prepared.child, prepared.streams, request);
     return 0;
 }

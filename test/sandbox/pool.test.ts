@@ -53,6 +53,15 @@ describe('a pool', () => {
     assert.equal((await running).killed, true)
   })
 
+  test('does not give an action a worker that has died while it waited', async () => {
+    const { workspace } = await newStage()
+    const pool = newPool({ idle: 2 })
+    await shell(programs, workspace, ':', { pool })
+    for (const pid of await workers(pool, 2)) process.kill(pid, 'SIGKILL')
+    await until(async () => (await workersOf(pool)).length === 0, 'they are still there')
+    assert.equal((await shell(programs, workspace, 'echo well', { pool })).out, 'well\n')
+  })
+
   test('that is dead ends its actions, leaves nothing, and is there again for the next', async () => {
     const { workspace } = await newStage()
     const pool = newPool()

@@ -104,6 +104,22 @@ test('where user namespaces are switched off, nothing runs and the answer says w
   assert.equal(answer.available, false)
   assert.match(answer.reason, /namespaces: cannot make new namespaces/)
   assert.match(answer.hint, /max_user_namespaces/)
+
+  // The second finds that no worker could be prepared for it.
+  const twice = `import('./dist/sandbox/index.js').then(async ({ runTool, loadProfile, Pool }) => {
+    const pool = new Pool()
+    const profile = await loadProfile('read-only-research')
+    for (let time = 0; time < 2; time += 1) {
+      await runTool({ tool: 'list_files', args: {}, workspace: '.', profile, pool }).catch(({ message }) => console.log(message))
+      await new Promise((later) => setTimeout(later, 100))
+    }
+  })`
+  const pooled = await promisify(execFile)(
+    'setpriv',
+    [...nobody, 'unshare', '-Ur', 'sh', '-c', script, process.execPath, twice],
+    { cwd: folder },
+  )
+  assert.match(pooled.stdout, /^(.*namespaces: cannot make new namespaces.*\n){2}$/)
 })
 
 test('root of a container, who is a plain user outside of it, can run actions', {
