@@ -27,7 +27,7 @@ import { type Launcher, spawnLauncher } from './launcher.js'
 import { failure } from './report.js'
 
 export interface PoolOptions {
-  /** How many workers wait prepared; 4 unless said otherwise. */
+  /** How many workers wait prepared; 2 unless said otherwise. */
   readonly idle?: number
   /** Ends the pool. */
   readonly signal?: AbortSignal
@@ -147,7 +147,7 @@ export class Pool {
 
   /** One after another, so that preparing them never takes more than one processor. */
   #refill(daemon: Daemon): void {
-    const { idle = 4 } = this.#options
+    const { idle = 2 } = this.#options
     if (daemon.ended || daemon.refill || daemon.spares.size >= idle) return
     daemon.refill = setTimeout(async () => {
       const spare = await connected(daemon).catch(() => undefined)
@@ -169,12 +169,17 @@ async function start(program: string | undefined): Promise<Daemon> {
   process.once('exit', remove)
   try {
     const launcher = await spawnLauncher(['--pool'], { cwd: folder, ...(program && { program }) })
-    await ready(launcher)
-    const place = await open(join(folder, 'socket'), O_PATH)
-    if (launcher.process.exitCode !== null || launcher.process.signalCode !== null) throw endedAtOnce()
-    launcher.process.unref()
-    launcher.control.unref()
-    return { ...launcher, place, spares: new Set(), refill: undefined, ended: false }
+    try {
+      await ready(launcher)
+      const place = await open(join(folder, 'socket'), O_PATH)
+      if (launcher.process.exitCode !== null || launcher.process.signalCode !== null) throw endedAtOnce()
+      launcher.process.unref()
+      launcher.control.unref()
+      return { ...launcher, place, spares: new Set(), refill: undefined, ended: false }
+    } catch (error) {
+      launcher.control.destroy()
+      throw error
+    }
   } finally {
     process.off('exit', remove)
     remove()

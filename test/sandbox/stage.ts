@@ -19,7 +19,7 @@ export interface Stage {
 process.setMaxListeners(0)
 
 /** How the suites launch: pooled.test.ts runs them again with this set. */
-export const pooled = process.env.CLAWMESH_TEST_POOLED === '1'
+const pooled = process.env.CLAWMESH_TEST_POOLED === '1'
 export const pool = pooled ? new Pool() : undefined
 
 export async function newStage(): Promise<Stage> {
