@@ -48,26 +48,30 @@ static void map_owner(int tree, const struct stat *source)
     set_attributes(tree, K_AT_RECURSIVE, (struct k_mount_attr){.attr_set = K_MOUNT_IDMAP, .userns_fd = (uint64_t)last.map});
 }
 
+static void open_tree(struct mount *mount, struct stat *found)
+{
+    int source = source_open(mount, found);
+    mount->tree = (int)syscall(NR_open_tree, source, "", K_AT_EMPTY_PATH | K_AT_RECURSIVE | K_OPEN_TREE_CLONE | O_CLOEXEC);
+    if (mount->tree < 0)
+        refuse(STAGE_MOUNTS, "cannot bind %s", mount->source);
+    /* Private, so that nothing mounted here is ever seen outside. */
+    if (set_attributes(mount->tree, K_AT_RECURSIVE,
+                       (struct k_mount_attr){.attr_set = attributes[mount->access], .propagation = K_PROPAGATE_PRIVATE}) != 0)
+        refuse(STAGE_MOUNTS, "cannot restrict the mount of %s", mount->source);
+    close(source);
+}
+
 void root_open_trees(struct spec *spec, bool as_root)
 {
     for (struct mount *mount = spec->mounts; mount < spec->mounts + spec->mount_count; mount++) {
+        struct stat found;
         if (mount->access == ACCESS_PIN)
             continue;
-        struct stat found;
-        int source = source_open(mount, &found);
-        mount->tree =
-            (int)syscall(NR_open_tree, source, "", K_AT_EMPTY_PATH | K_AT_RECURSIVE | K_OPEN_TREE_CLONE | O_CLOEXEC);
-        if (mount->tree < 0)
-            refuse(STAGE_MOUNTS, "cannot bind %s", mount->source);
-        /* Private, so that nothing mounted here is ever seen outside. */
-        if (set_attributes(mount->tree, K_AT_RECURSIVE,
-                           (struct k_mount_attr){.attr_set = attributes[mount->access], .propagation = K_PROPAGATE_PRIVATE}) != 0)
-            refuse(STAGE_MOUNTS, "cannot restrict the mount of %s", mount->source);
+        open_tree(mount, &found);
         /* Granted system folders stay as they are: what in them only root may read is not meant for an action. */
         bool program_folder = mount->access == ACCESS_EXECUTE && mount->kind == KIND_FOLDER;
-        if (as_root && mount->access != ACCESS_DEVICE && !program_folder)
+        if (as_root && !program_folder)
             map_owner(mount->tree, &found);
-        close(source);
     }
 }
 
@@ -221,7 +225,17 @@ struct view {
     int mounts, root;
 };
 static struct view outside = {-1, -1}, inside;
-static struct mount proc = {.access = ACCESS_READ, .kind = KIND_FOLDER, .target = "/proc"};
+
+/* What every root has beside /tmp, whatever the plan. /dev/zero is left out: mapping it shared gives memory that no limit counts. */
+static struct mount base[] = {
+    {.access = ACCESS_READ, .kind = KIND_FOLDER, .target = "/proc"},
+    {.access = ACCESS_DEVICE, .kind = KIND_FILE, .source = "/dev/null", .target = "/dev/null"},
+    {.access = ACCESS_DEVICE, .kind = KIND_FILE, .source = "/dev/full", .target = "/dev/full"},
+    {.access = ACCESS_DEVICE, .kind = KIND_FILE, .source = "/dev/random", .target = "/dev/random"},
+    {.access = ACCESS_DEVICE, .kind = KIND_FILE, .source = "/dev/urandom", .target = "/dev/urandom"},
+};
+enum { PROC, FIRST_DEVICE, BASE_MOUNTS = sizeof base / sizeof *base };
+_Static_assert(BASE_MOUNTS + 1 == SPEC_OWN_MOUNTS, "each of our own mounts has a place");
 
 static struct view current_view(int root)
 {
@@ -248,11 +262,16 @@ void root_prepare(bool keep_outside)
     if (set_attributes(open("/", O_PATH | O_CLOEXEC), K_AT_RECURSIVE, (struct k_mount_attr){.propagation = K_PROPAGATE_PRIVATE}) != 0)
         refuse(STAGE_ROOT, "cannot make the mounts private");
 
-    proc.tree = new_proc();
+    base[PROC].tree = new_proc();
+    for (size_t i = FIRST_DEVICE; i < BASE_MOUNTS; i++) {
+        struct stat found;
+        open_tree(&base[i], &found);
+    }
     inside = current_view(new_tmpfs(1 << 20, K_MOUNT_NOSUID | K_MOUNT_NODEV | K_MOUNT_NOEXEC));
     own[0] = device_of(inside.root);
     attach(inside.root, AT_FDCWD, "/tmp"); /* any folder does, and this one is everywhere */
-    place_mount(inside.root, &proc);
+    for (size_t i = 0; i < BASE_MOUNTS; i++)
+        place_mount(inside.root, &base[i]);
     if (fchdir(inside.root) != 0 || syscall(SYS_pivot_root, ".", ".") != 0)
         refuse(STAGE_ROOT, "cannot change to the new root");
     if (syscall(SYS_umount2, ".", K_DETACH) != 0 || chdir("/") != 0)
@@ -288,7 +307,8 @@ void root_fill(struct spec *spec)
         place_link(inside.root, &spec->links[i]);
     for (size_t i = 0; i < spec->mount_count; i++)
         place_mount(inside.root, &spec->mounts[i]);
-    spec->mounts[spec->mount_count++] = proc;
+    for (size_t i = 0; i < BASE_MOUNTS; i++)
+        spec->mounts[spec->mount_count++] = base[i];
     spec->mounts[spec->mount_count++] = tmp;
 
     if (set_attributes(inside.root, 0, (struct k_mount_attr){.attr_set = K_MOUNT_RDONLY}) != 0)

@@ -17,6 +17,7 @@ enum {
     SPEC_BYTES = 1 << 20,
     INPUT_BYTES = 64 << 20,
     SPEC_MOUNTS = 256,
+    SPEC_OWN_MOUNTS = 6, /* /proc, /tmp and four devices, which no spec names */
     SPEC_LINKS = 64,
     SPEC_ARGUMENTS = 256,
     SPEC_VARIABLES = 64,
@@ -26,8 +27,8 @@ enum access {
     ACCESS_READ,    /* r: read; nothing in it can be executed */
     ACCESS_EXECUTE, /* rx: read and execute */
     ACCESS_WRITE,   /* rw: read and write; nothing in it can be executed */
-    ACCESS_DEVICE,  /* dev: one of the harmless device nodes, read and write */
     ACCESS_PIN,     /* pin: what the mount above it grants; a mount point cannot be renamed, nor what lies below taken along */
+    ACCESS_DEVICE,  /* one of the harmless device nodes, read and write; no spec can say this */
 };
 
 /* What was there when it was decided on. Anything else there now refuses the launch. */
@@ -52,7 +53,7 @@ struct link {
 
 struct spec {
     const char *program, *folder;
-    struct mount mounts[SPEC_MOUNTS + 2]; /* parents before what lies below them; two places for /proc and /tmp */
+    struct mount mounts[SPEC_MOUNTS + SPEC_OWN_MOUNTS]; /* parents before what lies below them */
     struct link links[SPEC_LINKS];
     char *arguments[SPEC_ARGUMENTS + 1];
     char *variables[SPEC_VARIABLES + 1];

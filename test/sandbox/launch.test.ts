@@ -44,6 +44,22 @@ describe('a launch', () => {
     ])
   })
 
+  test('has four devices that work, and no other', async () => {
+    const { workspace } = await newStage()
+    const script =
+      'for at in null full random urandom zero tty kmsg; do [ -c /dev/$at ] && echo $at; done; head -c 3 /dev/urandom | wc -c; : > /dev/null'
+    const { out, exitCode } = await shell(programs, workspace, script)
+    assert.deepEqual([out.split('\n'), exitCode], [['null', 'full', 'random', 'urandom', '3', ''], 0])
+  })
+
+  test('can open its streams by name', async () => {
+    const { workspace } = await newStage()
+    const { out, err } = await shell(programs, workspace, 'cat < /dev/stdin > /dev/stdout; echo no > /dev/stderr', {
+      stdin: 'yes',
+    })
+    assert.deepEqual([out, err], ['yes', 'no\n'])
+  })
+
   test('writes in the workspace as whoever owns it, and leaves /tmp behind', async () => {
     const { workspace } = await newStage()
     const { exitCode } = await shell(programs, workspace, 'echo a > made && mkdir d && mv made d/ && echo b > /tmp/b')
