@@ -91,20 +91,27 @@ export async function launch(plan: LaunchPlan, options: LaunchOptions = {}): Pro
   const output = new Output(plan.outputBytes, stop)
   const streams: Record<'output' | 'errors' | 'report', Buffer[]> = { output: [], errors: [], report: [] }
   const frames = new FrameReader()
-  socket.on('data', (piece: Buffer) => {
-    try {
-      for (const { kind, bytes } of frames.read(piece)) {
-        streams[kind].push(kind === 'report' ? bytes : output.take(bytes))
-        if (kind === 'report' && isLast(String(bytes))) socket.destroy()
+  const told = new Promise<void>((settle, fail) => {
+    socket.on('data', (piece: Buffer) => {
+      try {
+        for (const { kind, bytes } of frames.read(piece)) {
+          streams[kind].push(kind === 'report' ? bytes : output.take(bytes))
+          if (kind === 'report' && isLast(String(bytes))) settle()
+        }
+      } catch (error) {
+        fail(error)
       }
-    } catch (error) {
-      socket.destroy(ClawmeshError.from(error))
-    }
+    })
+    // A worker that was ended resets the socket: what it has not said is missing from the report, and that is told there.
+    socket.on('error', () => undefined)
+    if (socket.closed) settle()
+    else socket.once('close', () => settle())
   })
   socket.write(request)
   try {
-    await closed(socket)
+    await told
   } finally {
+    socket.destroy()
     clearTimeout(grace)
     clearTimeout(overdue)
     signal?.removeEventListener('abort', stop)
@@ -124,16 +131,6 @@ export async function launch(plan: LaunchPlan, options: LaunchOptions = {}): Pro
 async function ownWorker(): Promise<Worker> {
   const { process, control } = await spawnLauncher([])
   return { socket: control, kill: () => process.kill('SIGKILL') }
-}
-
-/** A worker that was ended resets the socket: what it has not said is missing from the report, and that is told there. */
-async function closed(socket: Socket): Promise<void> {
-  let broken: ClawmeshError | undefined
-  socket.on('error', (error) => {
-    if (error instanceof ClawmeshError) broken = error
-  })
-  if (!socket.closed) await new Promise<void>((settle) => socket.once('close', () => settle()))
-  if (broken) throw broken
 }
 
 /** Bytes of both streams against one limit. */
