@@ -1,6 +1,6 @@
 /**
  * Can this machine hold an action? Found out by doing it: the probe runs in a real sandbox with nothing granted and tries to break each
- * layer. A node that does not pass does not offer the sandbox role, and says why.
+ * layer, once by a launcher of its own and once by a pool's worker. A node that does not pass does not offer the sandbox role, and says why.
  */
 import { execFile } from 'node:child_process'
 import { mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises'
@@ -13,6 +13,7 @@ import { launch } from './launch.js'
 import { launcherPath, launcherProblem, type Problem, probePath } from './launcher.js'
 import { findPlaces } from './place.js'
 import { grantedPaths, planLaunch } from './plan.js'
+import { Pool } from './pool.js'
 
 export type Availability =
   | {
@@ -30,12 +31,9 @@ export async function sandboxAvailability(): Promise<Availability> {
   const abi = await landlockAbi()
   try {
     const broken = await probe()
-    if (broken.length > 0)
-      return {
-        available: false,
-        reason: `the sandbox did not hold: ${broken.join(', ')}`,
-        hint: 'Report this with the output of `uname -a`; nothing is run here.',
-      }
+    if (broken.length > 0) return { available: false, ...gaveWay(broken) }
+    const brokenPooled = await probePooled()
+    if (brokenPooled.length > 0) return { available: false, ...gaveWay(brokenPooled, ' of a pool') }
     const notes =
       abi < 6
         ? [`Landlock ABI ${abi} has no signal and socket scopes; the process and network namespaces stand alone`]
@@ -47,8 +45,23 @@ export async function sandboxAvailability(): Promise<Availability> {
   }
 }
 
+const gaveWay = (layers: readonly string[], whose = ''): Problem => ({
+  reason: `the sandbox${whose} did not hold: ${layers.join(', ')}`,
+  hint: 'Report this with the output of `uname -a`; nothing is run here.',
+})
+
+/** By a worker that was prepared before it was asked for, where there is time to prepare one, and by one that was not. */
+async function probePooled(): Promise<string[]> {
+  const pool = new Pool({ idle: 1 })
+  try {
+    return [...(await probe(pool)), ...(await probe(pool))]
+  } finally {
+    pool.close()
+  }
+}
+
 /** The names of the layers that gave way. */
-async function probe(): Promise<string[]> {
+async function probe(pool?: Pool): Promise<string[]> {
   const folder = await realpath(await mkdtemp(join(tmpdir(), 'clawmesh-probe-')))
   const secret = join(folder, 'secret')
   try {
@@ -56,7 +69,7 @@ async function probe(): Promise<string[]> {
     const action = { program: await realpath(probePath), args: [secret] }
     const profile = parseProfile('limits: { wall_ms: 5000, memory_mb: 64, processes: 4 }')
     const places = await findPlaces(grantedPaths(profile, folder, action))
-    const { exitCode, stdout } = await launch(planLaunch(profile, folder, action, places))
+    const { exitCode, stdout } = await launch(planLaunch(profile, folder, action, places), { pool })
     if (exitCode === 0) return []
     return stdout.length > 0 ? stdout.toString().trim().split('\n') : ['the probe did not finish']
   } finally {

@@ -1,18 +1,18 @@
 /**
- * Runs a plan. One launcher process per action; the action and all that it has started are gone when the promise settles, when the
- * signal aborts, and when this process dies.
+ * Runs a plan, by a worker of the pool where one is given, else by a launcher of its own. The action and all that it has started are gone
+ * when the promise resolves, when the signal aborts, and when this process dies.
  *
- *     const outcome = await launch(plan, { signal, stdin: 'input' })
+ *     const outcome = await launch(plan, { pool, signal, stdin: 'input' })
  *     outcome.exitCode // null where a signal, the deadline or we ended it: see signal, timedOut, killed
  */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { Duplex, type Readable, type Writable } from 'node:stream'
+import type { Socket } from 'node:net'
 import { ClawmeshError } from '../policies/errors.js'
-import { launcherPath, launcherProblem } from './launcher.js'
+import { encodeRequest, FrameReader } from './frames.js'
+import { launcherProblem, spawnLauncher } from './launcher.js'
 import { removeIfEmpty } from './made.js'
 import type { LaunchPlan } from './plan.js'
-import { madeFiles, readReport } from './report.js'
+import type { Pool } from './pool.js'
+import { isLast, madeFiles, readReport } from './report.js'
 import { encodeSpec } from './spec.js'
 
 export interface ActionOutcome {
@@ -34,79 +34,106 @@ export interface ActionOutcome {
   readonly maxRssKb: number
 }
 
-/** Past the deadline the launcher has this long to end the action and to say so. */
+/** Past the deadline a worker has this long to end the action and to say so. */
 const overdueMs = 5000
 
+/** Told to stop, it has this long. */
+const stopMs = 2000
+
 export interface LaunchOptions {
+  readonly pool?: Pool | undefined
   readonly signal?: AbortSignal | undefined
   readonly stdin?: string | Buffer | undefined
 }
 
+/** The socket of one action, and how to end whatever is at its other end, with the action, if it no longer listens. */
+export interface Worker {
+  readonly socket: Socket
+  kill(): void
+}
+
 /**
  * @throws ClawmeshError SANDBOX_UNAVAILABLE where there is no launcher, SANDBOX_FAILED where a protection could not be put up (nothing
- * was run then), DENIED where a path of the plan is not what it was (nothing was run then), CANCELLED where the signal was aborted before
- * the start
+ * was run then) or the worker was ended from outside, DENIED where a path of the plan is not what it was (nothing was run then), CANCELLED
+ * where the signal was aborted before the start
  */
 export async function launch(plan: LaunchPlan, options: LaunchOptions = {}): Promise<ActionOutcome> {
   const problem = await launcherProblem()
   if (problem)
     throw new ClawmeshError('SANDBOX_UNAVAILABLE', `No sandbox here: ${problem.reason}.`, { hint: problem.hint })
-  if (options.signal?.aborted) throw new ClawmeshError('CANCELLED', 'The action was cancelled before it began.')
-  const spec = encodeSpec(plan)
-
-  const launcher = spawn(launcherPath, [], { stdio: ['pipe', 'pipe', 'pipe', 'pipe'], env: {} })
-  const [stdin, stdout, stderr, control] = launcher.stdio
-  if (!stdin || !stdout || !stderr || !(control instanceof Duplex))
-    throw await once(launcher, 'error').then(([cause]) => cannotStart(cause))
-  const closed = new Promise<void>((settle, fail) => {
-    launcher.once('close', () => settle())
-    launcher.once('error', (cause) => fail(cannotStart(cause)))
-  })
+  const { signal, pool } = options
+  const request = encodeRequest(encodeSpec(plan), options.stdin)
+  if (signal?.aborted) throw cancelled()
+  const worker = await (pool ? pool.worker() : ownWorker())
+  const { socket } = worker
+  if (signal?.aborted) {
+    worker.kill()
+    throw cancelled()
+  }
 
   let killed = false
   let grace: NodeJS.Timeout | undefined
-  // Closing our end is the order to stop; the launcher then still tells what was used. One that hangs is killed, and with it the rest.
+  // The end of our side is the order to stop; the worker then still tells what was used.
   const stop = () => {
     if (killed) return
     killed = true
-    control.end()
-    grace = setTimeout(() => launcher.kill('SIGKILL'), 2000)
+    socket.end()
+    grace = setTimeout(() => worker.kill(), stopMs)
   }
-  options.signal?.addEventListener('abort', stop, { once: true })
-  // The launcher holds the deadline; one that is stopped itself cannot, and is ended with all that it watches.
+  signal?.addEventListener('abort', stop, { once: true })
+  // The worker holds the deadline; one that is stopped itself cannot, and is ended with all that it watches.
   let late = false
   const overdue = setTimeout(() => {
     late = true
-    launcher.kill('SIGKILL')
+    worker.kill()
   }, plan.limits.wall_ms + overdueMs)
 
   const output = new Output(plan.outputBytes, stop)
-  const outLines = output.collect(stdout)
-  const errLines = output.collect(stderr)
-  const report = new Output(65_536, stop).collect(control)
-  ignoreBrokenPipe(stdin, control)
-  control.write(spec)
-  stdin.end(options.stdin ?? '')
+  const streams: Record<'output' | 'errors' | 'report', Buffer[]> = { output: [], errors: [], report: [] }
+  const frames = new FrameReader()
+  const told = new Promise<void>((settle, fail) => {
+    socket.on('data', (piece: Buffer) => {
+      try {
+        for (const { kind, bytes } of frames.read(piece)) {
+          streams[kind].push(kind === 'report' ? bytes : output.take(bytes))
+          if (kind === 'report' && isLast(String(bytes))) settle()
+        }
+      } catch (error) {
+        fail(error)
+      }
+    })
+    // A worker that was ended resets the socket: what it has not said is missing from the report, and that is told there.
+    socket.on('error', () => undefined)
+    if (socket.closed) settle()
+    else socket.once('close', () => settle())
+  })
+  socket.write(request)
   try {
-    await closed
+    await told
   } finally {
+    socket.destroy()
     clearTimeout(grace)
     clearTimeout(overdue)
-    options.signal?.removeEventListener('abort', stop)
+    signal?.removeEventListener('abort', stop)
   }
-  const lines = Buffer.concat(report).toString()
+  const lines = streams.report.map(String)
   await Promise.all(madeFiles(lines, plan).map(removeIfEmpty))
   const facts = readReport(lines, { killed, late })
   return {
     ...facts,
     killed,
-    stdout: Buffer.concat(outLines),
-    stderr: Buffer.concat(errLines),
+    stdout: Buffer.concat(streams.output),
+    stderr: Buffer.concat(streams.errors),
     truncated: output.truncated,
   }
 }
 
-/** Bytes of several streams against one limit. */
+async function ownWorker(): Promise<Worker> {
+  const { process, control } = await spawnLauncher([])
+  return { socket: control, kill: () => process.kill('SIGKILL') }
+}
+
+/** Bytes of both streams against one limit. */
 class Output {
   truncated = false
   #left: number
@@ -117,29 +144,16 @@ class Output {
     this.#full = full
   }
 
-  collect(stream: Readable): Buffer[] {
-    const chunks: Buffer[] = []
-    stream.on('data', (chunk: Buffer) => {
-      if (chunk.length > this.#left) {
-        this.truncated = true
-        this.#full()
-      }
-      if (this.#left > 0) chunks.push(chunk.subarray(0, this.#left))
-      this.#left = Math.max(0, this.#left - chunk.length)
-    })
-    return chunks
+  /** What of it is within the limit. */
+  take(bytes: Buffer): Buffer {
+    if (bytes.length > this.#left) {
+      this.truncated = true
+      this.#full()
+    }
+    const taken = bytes.subarray(0, this.#left)
+    this.#left -= taken.length
+    return taken
   }
 }
 
-/** The action may end before it has read all; that is its own affair. */
-function ignoreBrokenPipe(...streams: Writable[]): void {
-  for (const stream of streams) stream.on('error', () => undefined)
-}
-
-function cannotStart(cause: unknown): ClawmeshError {
-  const why = cause instanceof Error ? cause.message : String(cause)
-  return new ClawmeshError('SANDBOX_FAILED', `The sandbox launcher could not be started: ${why}`, {
-    hint: 'Run `node sandbox/launcher/build.mjs` and try again.',
-    cause,
-  })
-}
+const cancelled = () => new ClawmeshError('CANCELLED', 'The action was cancelled before it began.')

@@ -1,7 +1,11 @@
-/** The compiled launcher: where it is, and why there is none. */
+/** The compiled launcher: where it is, why there is none, and how it is started. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { access, constants, readFile } from 'node:fs/promises'
+import { Socket } from 'node:net'
 import { join } from 'node:path'
 import { installation } from '../mesh/installation.js'
+import { ClawmeshError } from '../policies/errors.js'
 
 const build = join(installation, 'sandbox', 'launcher', 'build')
 export const launcherPath = join(build, 'clawmesh-sandbox')
@@ -30,3 +34,27 @@ export async function launcherProblem(): Promise<Problem | undefined> {
   if (there) return undefined
   return { reason: 'the launcher has not been built', hint: 'Run `node sandbox/launcher/build.mjs`.' }
 }
+
+export interface Launcher {
+  readonly process: ChildProcess
+  /** The launcher's control descriptor. */
+  readonly control: Socket
+}
+
+/** @throws ClawmeshError SANDBOX_FAILED where it cannot be started */
+export async function spawnLauncher(
+  args: readonly string[],
+  { program = launcherPath, cwd = '/' } = {},
+): Promise<Launcher> {
+  // Its standard streams are none of the action's: it makes those itself.
+  const process = spawn(program, args, { cwd, env: {}, stdio: ['ignore', 'ignore', 'inherit', 'pipe'] })
+  const control = process.stdio[3]
+  if (process.pid !== undefined && control instanceof Socket) return { process, control }
+  const [cause]: unknown[] = await once(process, 'error').catch((error: unknown) => [error])
+  throw new ClawmeshError('SANDBOX_FAILED', `The sandbox launcher could not be started: ${saying(cause)}`, {
+    hint: 'Run `node sandbox/launcher/build.mjs` and try again.',
+    cause,
+  })
+}
+
+const saying = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause))

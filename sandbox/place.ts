@@ -3,6 +3,7 @@
  * launcher opens the real path, refuses any link that has appeared on it since, and goes on by the descriptor alone. Inside the sandbox
  * the same links are made again, so that a program finds `/lib64` where it expects it.
  */
+import type { Stats } from 'node:fs'
 import { lstat, readlink } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { isKernels, isWithin } from '../policies/coverage.js'
@@ -32,8 +33,19 @@ const pathBytes = 4095
 const nameBytes = 255
 const tooLong = (text: string, bytes: number) => Buffer.byteLength(text) > bytes
 
+/** What is at a path, looked at once: several paths by the same folder then see the same, and cost less. */
+class Looks {
+  #seen = new Map<string, Promise<Stats>>()
+
+  at(path: string): Promise<Stats> {
+    const seen = this.#seen.get(path) ?? lstat(path)
+    this.#seen.set(path, seen)
+    return seen
+  }
+}
+
 /** @throws ClawmeshError MESSAGE_INVALID for a path that no program could use: too long, in a circle, behind a closed folder */
-export async function findPlace(path: string): Promise<Place> {
+export async function findPlace(path: string, looks = new Looks()): Promise<Place> {
   const links: Link[] = []
   let real = '/'
   let kind: Place['kind'] = 'folder'
@@ -45,7 +57,7 @@ export async function findPlace(path: string): Promise<Place> {
     const at = join(real, part)
     const beyond = join(at, ...after)
     if (isKernels(at)) return { real: beyond, kind: 'kernel', links }
-    const found = await lstat(at).catch((error: NodeJS.ErrnoException) => {
+    const found = await looks.at(at).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined
       throw unusable(path, error.code, error)
     })
@@ -81,9 +93,10 @@ export async function findPlaces(
   paths: readonly string[],
   writable: readonly string[] = [],
 ): Promise<Map<string, Place>> {
+  const looks = new Looks()
   const places = new Map(
     await Promise.all(
-      paths.map(async (path) => [path, await findPlace(path).catch(recode('POLICY_INVALID'))] as const),
+      paths.map(async (path) => [path, await findPlace(path, looks).catch(recode('POLICY_INVALID'))] as const),
     ),
   )
   const areas = writable.map((path) => places.get(path)?.real ?? path)

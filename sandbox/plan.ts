@@ -23,10 +23,10 @@ export interface Action {
 }
 
 /**
- * r: read, never execute. rx: read and execute. rw: write, never execute. dev: a device node. pin: nothing more than what is mounted
- * above it, but a mount point, which cannot be renamed.
+ * r: read, never execute. rx: read and execute. rw: write, never execute. pin: nothing more than what is mounted above it, but a mount
+ * point, which cannot be renamed. What every action has (/proc, /tmp, four devices) is the launcher's, and in no plan.
  */
-export type MountAccess = 'r' | 'rx' | 'rw' | 'dev' | 'pin'
+export type MountAccess = 'r' | 'rx' | 'rw' | 'pin'
 
 export interface Mount {
   readonly access: MountAccess
@@ -58,9 +58,6 @@ export interface LaunchPlan {
 }
 
 const mebibyte = 1024 * 1024
-
-/** /dev/zero is left out: mapping it shared gives memory that no limit counts. */
-const devices = ['/dev/null', '/dev/full', '/dev/random', '/dev/urandom']
 
 const deviceLinks: readonly Link[] = [
   { path: '/dev/fd', leadsTo: '/proc/self/fd' },
@@ -115,7 +112,7 @@ export function planLaunch(
     args: [action.program, ...action.args],
     env: { ...plainEnvironment, ...action.env },
     folder: needed.some(({ target }) => isWithin(workspace, target) || isWithin(target, workspace)) ? workspace : '/',
-    mounts: [...devices.map(device), ...needed],
+    mounts: needed,
     // A link inside something that is mounted is there already.
     links: [...links]
       .filter(([path]) => !needed.some(({ target }) => isWithin(path, target)))
@@ -167,10 +164,6 @@ function pins(mounts: readonly Mount[]): Mount[] {
     for (let folder = dirname(target); folder !== above.target; folder = dirname(folder)) between.add(folder)
   }
   return [...between].map((path) => ({ access: 'pin', kind: 'folder', source: path, target: path }))
-}
-
-function device(path: string): Mount {
-  return { access: 'dev', kind: 'file', source: path, target: path }
 }
 
 function nearestAbove(mounts: readonly Mount[], path: string): Mount | undefined {

@@ -7,8 +7,8 @@ import type { LaunchPlan } from './plan.js'
 type Facts = Pick<ActionOutcome, 'exitCode' | 'signal' | 'timedOut' | 'stopped' | 'wallMs' | 'cpuMs' | 'maxRssKb'>
 
 /** @param ended what we did: killed, we ordered the end; late, the launcher let the deadline pass and was ended for it */
-export function readReport(text: string, ended: { killed: boolean; late: boolean }): Facts {
-  const lines = new Map(wordsOf(text).map(([word = '', ...rest]) => [word, rest] as const))
+export function readReport(report: readonly string[], ended: { killed: boolean; late: boolean }): Facts {
+  const lines = new Map(report.map(wordsOf).map(([word = '', ...rest]) => [word, rest] as const))
   const failed = lines.get('failed')
   if (failed) throw failure(failed[0] ?? '', failed.slice(1).join(' '))
   const cameToAnEnd = lines.has('exit') || lines.has('signal')
@@ -33,22 +33,20 @@ export function readReport(text: string, ended: { killed: boolean; late: boolean
   }
 }
 
+/** After this line there is nothing left of the action, and nothing more to be told. */
+export const isLast = (line: string): boolean => line.startsWith('usage ')
+
 /** The new files of the plan that were made, even where the launch then failed. */
-export function madeFiles(text: string, plan: LaunchPlan): MadeFile[] {
-  return wordsOf(text).flatMap(([word, index = '', device = '', inode = '']) => {
+export function madeFiles(report: readonly string[], plan: LaunchPlan): MadeFile[] {
+  return report.map(wordsOf).flatMap(([word, index = '', device = '', inode = '']) => {
     const mount = word === 'made' ? plan.mounts[Number(index)] : undefined
     return mount ? [{ path: mount.source, device: BigInt(device), inode: BigInt(inode) }] : []
   })
 }
 
-function wordsOf(text: string): string[][] {
-  return text
-    .split('\n')
-    .filter(Boolean)
-    .map((line) => line.split(' '))
-}
+const wordsOf = (line: string): string[] => line.split(' ')
 
-function failure(stage: string, reason: string): ClawmeshError {
+export function failure(stage: string, reason: string): ClawmeshError {
   const data = { stage, reason }
   if (stage === 'changed')
     return new ClawmeshError('DENIED', `${reason} is not what it was when it was decided on, so nothing was run.`, {

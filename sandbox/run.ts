@@ -14,6 +14,7 @@ import type { Access, Profile } from '../policies/profile.js'
 import { type ActionOutcome, launch } from './launch.js'
 import { findPlace, findPlaces, type Place, recode } from './place.js'
 import { grantedPaths, planLaunch } from './plan.js'
+import type { Pool } from './pool.js'
 import type { ToolResult } from './tools/actions.js'
 import { toolRuntime } from './tools/runtime.js'
 import { findTool } from './tools/tools.js'
@@ -60,6 +61,8 @@ export interface ToolCall {
   readonly workspace: string
   readonly profile: Profile
   readonly signal?: AbortSignal | undefined
+  /** Where a prepared worker comes from; left out, a launcher is started. */
+  readonly pool?: Pool | undefined
   /** Asks a person; left out, whatever would be asked for is refused. */
   readonly ask?: ((question: Question) => Promise<Answer>) | undefined
   /** Awaited right before the launch; if it throws, nothing runs. */
@@ -93,7 +96,7 @@ export async function runTool(call: ToolCall): Promise<ToolOutcome> {
 
   for (const access of missing) places.set(access.path, approvedPlace(access, named.get(access.path)))
   const plan = planLaunch(widen(profile, missing), workspace, runtime, places)
-  const outcome = await launch(plan, { signal, stdin: JSON.stringify({ tool, args }) })
+  const outcome = await launch(plan, { signal, pool: call.pool, stdin: JSON.stringify({ tool, args }) })
   return toToolOutcome(tool, outcome, missing)
 }
 
@@ -133,8 +136,8 @@ function unreadable(path: string, why: string): ClawmeshError {
 async function realNeed(name: string, args: Record<string, unknown>, workspace: string) {
   const need = findTool(name)?.need(args, workspace) ?? { read: [], write: [], program: `tool:${name}` }
   const [read, write] = await Promise.all([
-    Promise.all(need.read.map(findPlace)),
-    Promise.all(need.write.map(findPlace)),
+    Promise.all(need.read.map((path) => findPlace(path))),
+    Promise.all(need.write.map((path) => findPlace(path))),
   ])
   const real = (places: readonly Place[]) => places.map((place) => place.real)
   const named = new Map([...read, ...write].map((place) => [place.real, place]))

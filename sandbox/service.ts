@@ -7,6 +7,7 @@ import { actor, type MeshNode, message, on } from '../mesh/index.js'
 import { ClawmeshError } from '../policies/errors.js'
 import type { Profile } from '../policies/profile.js'
 import { accessSchema, askPerson } from './approval.js'
+import { Pool } from './pool.js'
 import { runTool, type ToolOutcome } from './run.js'
 
 const usageSchema = z.object({ wallMs: z.number(), cpuMs: z.number(), maxRssKb: z.number() })
@@ -52,43 +53,51 @@ export interface SandboxServiceOptions {
 export function sandboxService(node: MeshNode, { workspace, profile }: SandboxServiceOptions) {
   return actor(
     'sandbox',
-    ({ name }) => [
-      on(RunAction, async ({ tool, args }, { signal, trace, deadline }): Promise<ActionOutcome> => {
-        const record = { trace, actor: name }
-        try {
-          const outcome = await runTool({
-            tool,
-            args,
-            workspace,
-            profile,
-            signal,
-            ask: async ({ missing }) => {
-              const question = { node: node.name, tool, args: { ...args }, missing: [...missing], workspace }
-              await node.audit.record({ kind: 'action.held', ...record, facts: { tool, args, missing } })
-              const { answer, by } = await askPerson(node, question, { signal, deadline, trace })
-              await node.audit.record({
-                kind: 'approval.answered',
-                ...record,
-                facts: { tool, args, missing, answer, by },
-              })
-              return answer
-            },
-            before: ({ need, granted }) =>
-              node.audit.intend({ kind: 'action.intended', ...record, facts: { tool, args, need, granted } }),
-          })
-          await node.audit.record({ kind: 'action.ended', ...record, facts: { tool, args, outcome: factsOf(outcome) } })
-          return toWire(outcome)
-        } catch (error) {
-          const { code, message: reason } = ClawmeshError.from(error)
-          await node.audit.record({
-            kind: 'action.ended',
-            ...record,
-            facts: { tool, args, outcome: { status: 'error', code, reason } },
-          })
-          throw error
-        }
-      }),
-    ],
+    ({ name, signal: stopped }) => {
+      const pool = new Pool({ signal: stopped })
+      return [
+        on(RunAction, async ({ tool, args }, { signal, trace, deadline }): Promise<ActionOutcome> => {
+          const record = { trace, actor: name }
+          try {
+            const outcome = await runTool({
+              tool,
+              args,
+              workspace,
+              profile,
+              signal,
+              pool,
+              ask: async ({ missing }) => {
+                const question = { node: node.name, tool, args: { ...args }, missing: [...missing], workspace }
+                await node.audit.record({ kind: 'action.held', ...record, facts: { tool, args, missing } })
+                const { answer, by } = await askPerson(node, question, { signal, deadline, trace })
+                await node.audit.record({
+                  kind: 'approval.answered',
+                  ...record,
+                  facts: { tool, args, missing, answer, by },
+                })
+                return answer
+              },
+              before: ({ need, granted }) =>
+                node.audit.intend({ kind: 'action.intended', ...record, facts: { tool, args, need, granted } }),
+            })
+            await node.audit.record({
+              kind: 'action.ended',
+              ...record,
+              facts: { tool, args, outcome: factsOf(outcome) },
+            })
+            return toWire(outcome)
+          } catch (error) {
+            const { code, message: reason } = ClawmeshError.from(error)
+            await node.audit.record({
+              kind: 'action.ended',
+              ...record,
+              facts: { tool, args, outcome: { status: 'error', code, reason } },
+            })
+            throw error
+          }
+        }),
+      ]
+    },
     { args: z.undefined(), concurrency: actionsAtOnce },
   )
 }

@@ -1,9 +1,10 @@
 /*
  * The layers, in the order in which they go on. Each either holds when its function returns, or the launch has been refused.
  *
- *   launcher        outside; watches, holds the deadline, reports           main.c, watch.c
- *   └ process 1     of six new namespaces; builds the root, then only reaps  namespaces.c, source.c, root.c, privileges.c
- *     └ the action  limits, Landlock, seccomp, then exec                     limits.c, landlock.c, seccomp.c
+ *   the pool         optional; starts a worker for each client, runs nothing                  pool.c
+ *   └ a worker       outside; for one action only; opens what is granted, watches, relays       worker.c, source.c, watch.c
+ *     └ process 1    of six new namespaces; builds the root, then only reaps                    inside.c, namespaces.c, root.c, privileges.c
+ *       └ the action limits, Landlock, seccomp, then exec                                       limits.c, landlock.c, seccomp.c
  */
 #ifndef CLAWMESH_LAYERS_H
 #define CLAWMESH_LAYERS_H
@@ -19,28 +20,54 @@
 /* The id that an action sees itself under, whoever started it. */
 #define INNER_ID 1000u
 
-/* What has just been started, and the pipe whose end tells it that the launcher is gone. */
+/* What has just been started, and our end of the socket between us: its end tells either that the other is gone. */
 struct child {
     pid_t pid;
-    int lifeline;
+    int socket;
 };
 
+/* The ends of the action's three streams that are on our side of it. */
+struct streams {
+    int input, output, errors;
+};
+
+/* pool.c */
+int pool(void); /* a worker for each who connects to ./socket, until the control descriptor ends */
+
+/* worker.c */
+int work(void); /* one action, for the client at the control descriptor */
+void close_from(unsigned first);
+void close_at_exec_from(unsigned first);
+
+/* inside.c */
+int run_process_one(struct child worker, struct streams streams, struct spec *spec, bool trees_are_sent);
+
 /* namespaces.c */
-bool namespaces_as_root(void);                        /* started by root: the action gets another id outside */
-struct child namespaces_start(void);                  /* 0 as pid in the child, as fork */
-void namespaces_map(struct child child);              /* outside: gives the child its id, lets it go on */
-void namespaces_settle(int lifeline);                 /* inside: takes on the id; from here it dies with the launcher */
-void namespaces_close(void);                          /* inside: no further user namespace can be made in this one */
-int namespaces_owner_map(uid_t owner, gid_t group);   /* for mounts: makes what `owner` owns the action's */
+bool namespaces_as_root(void);                      /* started by root: the action gets another id outside */
+struct child namespaces_start(void);                /* 0 as pid in the child, as fork */
+void namespaces_map(struct child child);            /* outside: gives the child its id, lets it go on */
+void namespaces_give(int pipe);                     /* outside: the action may open it again, by /dev/stdout and its like */
+void namespaces_leave_root(void);                   /* outside: from here a worker needs no more power than its action */
+void namespaces_settle(void);                       /* inside: takes on the id; from here it dies with the worker */
+void namespaces_close(void);                        /* inside: no further user namespace can be made in this one */
+int namespaces_owner_map(uid_t owner, gid_t group); /* for mounts: makes what `owner` owns the action's */
 void stop_with_parent(void);
 
+/* pass.c */
+enum { PASS_MOST = 128 };
+bool pass_pair(int ends[2]);
+bool pass_send(int socket, const char *word, const int *descriptors, size_t count);                  /* false: the other is gone */
+bool pass_receive(int socket, char *line, size_t bytes, int *descriptors, size_t *count);            /* room for PASS_MOST; false: gone */
+
 /* source.c */
-void source_make_new(struct spec *spec);                            /* the files that a person allowed to be made, still empty */
-int source_open(const struct mount *mount, struct stat *found);     /* what was decided on, or the launch is refused */
+void source_make_new(struct spec *spec);                        /* the files that a person allowed to be made, still empty */
+int source_open(const struct mount *mount, struct stat *found); /* what was decided on, or the launch is refused */
 
 /* root.c */
+void root_prepare(bool keep_outside);                  /* inside: an empty root; the old one is gone, or kept for the next call */
+void root_open_outside(struct spec *spec);             /* inside: what is granted, by the root that was kept; then that is gone too */
 void root_open_trees(struct spec *spec, bool as_root); /* detached copies of all that is granted */
-void root_enter(struct spec *spec);                    /* a new root of exactly these; the old one is gone */
+void root_fill(struct spec *spec);                     /* inside: exactly these */
 
 /* privileges.c */
 void privileges_drop(void);
@@ -56,6 +83,6 @@ int landlock_abi(void);
 void seccomp_restrict(void);
 
 /* watch.c */
-int watch(pid_t pid, const struct spec *spec);
+void watch(struct child child, struct streams streams, const struct request *request);
 
 #endif

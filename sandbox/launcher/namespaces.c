@@ -14,8 +14,9 @@
 #include "layers.h"
 #include "report.h"
 
-/* The id that the action has outside, once decided. */
+/* The id that the action has outside, once decided; the pool decides for all its workers. */
 static unsigned outer_user, outer_group;
+static enum { UNDECIDED, AS_ROOT, AS_STARTED } identity;
 
 /* Whether this user namespace knows the id, and what `inside` is outside of it. */
 static bool is_mapped(const char *map, unsigned id, unsigned *outside)
@@ -35,7 +36,7 @@ static bool is_mapped(const char *map, unsigned id, unsigned *outside)
  * Root never runs an action under its own id. In a container root may know only some ids, or only its own: then it is fine to stay as
  * long as that is a plain user's outside of the container.
  */
-bool namespaces_as_root(void)
+static bool decide_as_root(void)
 {
     static const unsigned candidates[] = {UNPRIVILEGED_ID, 65534 /* nobody */};
     unsigned outside;
@@ -54,22 +55,29 @@ bool namespaces_as_root(void)
     return false;
 }
 
+bool namespaces_as_root(void)
+{
+    if (identity == UNDECIDED)
+        identity = decide_as_root() ? AS_ROOT : AS_STARTED;
+    return identity == AS_ROOT;
+}
+
 void stop_with_parent(void)
 {
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
         refuse(STAGE_NAMESPACES, "cannot tie the process to its parent");
 }
 
-/* Like fork, into new namespaces. The child must wait on the pipe: it has no id before its maps are written. */
+/* Like fork, into new namespaces, with a socket between the two. The child must wait on it: it has no id before its maps are written. */
 static struct child start(unsigned long namespaces)
 {
     int ends[2];
-    if (pipe2(ends, O_CLOEXEC) != 0)
-        refuse(STAGE_NAMESPACES, "cannot make a pipe");
+    if (!pass_pair(ends))
+        refuse(STAGE_NAMESPACES, "cannot make a pair of sockets");
     struct child child = {.pid = (pid_t)syscall(SYS_clone, namespaces | SIGCHLD, 0, 0, 0, 0)};
     if (child.pid < 0)
         refuse(STAGE_NAMESPACES, "cannot make new namespaces");
-    child.lifeline = ends[child.pid == 0 ? 0 : 1];
+    child.socket = ends[child.pid == 0 ? 0 : 1];
     close(ends[child.pid == 0 ? 1 : 0]);
     return child;
 }
@@ -102,25 +110,39 @@ static void write_maps(pid_t pid, uid_t inner_user, uid_t outer_user, gid_t inne
 void namespaces_map(struct child child)
 {
     write_maps(child.pid, INNER_ID, outer_user, INNER_ID, outer_group);
-    if (write(child.lifeline, "", 1) != 1)
+    if (!pass_send(child.socket, "mapped", NULL, 0))
         refuse(STAGE_IDENTITY, "the new namespace is gone");
-    /* From here the launcher only waits, and needs no more power than the action has. */
-    if (setresgid(outer_group, outer_group, outer_group) != 0 || setresuid(outer_user, outer_user, outer_user) != 0)
-        refuse(STAGE_IDENTITY, "the launcher cannot give up root");
-    stop_with_parent(); /* again: a change of id clears it */
 }
 
-void namespaces_settle(int lifeline)
+void namespaces_give(int pipe)
 {
-    char go;
-    if (read(lifeline, &go, 1) != 1)
-        _exit(STAGE_IDENTITY); /* the launcher died, or has said why it refuses */
+    if (fchown(pipe, outer_user, outer_group) != 0)
+        refuse(STAGE_IDENTITY, "cannot give a stream to the action");
+}
+
+void namespaces_leave_root(void)
+{
+    pid_t parent = getppid();
+    if (setresgid(outer_group, outer_group, outer_group) != 0 || setresuid(outer_user, outer_user, outer_user) != 0)
+        refuse(STAGE_IDENTITY, "the worker cannot give up root");
+    stop_with_parent(); /* again: a change of id clears it */
+    if (getppid() != parent)
+        _exit(STAGE_IDENTITY); /* too late for that: the parent is gone already */
+}
+
+void namespaces_settle(void)
+{
+    char word[8];
+    int none[PASS_MOST];
+    size_t count;
+    if (!pass_receive(CONTROL, word, sizeof word, none, &count))
+        _exit(STAGE_IDENTITY); /* the worker died, or has said why it refuses */
     if (setresgid(INNER_ID, INNER_ID, INNER_ID) != 0 || setresuid(INNER_ID, INNER_ID, INNER_ID) != 0)
         refuse(STAGE_IDENTITY, "cannot take on the unprivileged id");
     stop_with_parent();
-    /* The launcher may have died before that call took effect: then its end of the pipe is closed. */
-    struct pollfd launcher = {.fd = lifeline};
-    if (poll(&launcher, 1, 0) != 0)
+    /* The worker may have died before that call took effect: then its end of the socket is closed. */
+    struct pollfd worker = {.fd = CONTROL};
+    if (poll(&worker, 1, 0) != 0)
         _exit(STAGE_IDENTITY);
     if (sethostname("sandbox", 7) != 0 || setsid() < 0)
         refuse(STAGE_NAMESPACES, "cannot leave the session");
@@ -139,7 +161,7 @@ int namespaces_owner_map(uid_t owner, gid_t group)
     struct child child = start(CLONE_NEWUSER);
     if (child.pid == 0) {
         char end;
-        _exit(read(child.lifeline, &end, 1) == 0 ? 0 : 1);
+        _exit(read(child.socket, &end, 1) == 0 ? 0 : 1);
     }
     write_maps(child.pid, owner, outer_user, group, outer_group);
     char path[64];
@@ -147,7 +169,7 @@ int namespaces_owner_map(uid_t owner, gid_t group)
     int map = open(path, O_RDONLY | O_CLOEXEC);
     if (map < 0)
         refuse(STAGE_IDENTITY, "cannot open the map of owners");
-    close(child.lifeline);
+    close(child.socket);
     while (waitpid(child.pid, NULL, 0) < 0 && errno == EINTR)
         ;
     return map;

@@ -1,9 +1,20 @@
-/* What the launcher says on its control descriptor, one line each; sandbox/launch.ts reads it. */
+/* What the launcher says, one line each; sandbox/report.ts reads it. Whoever is listening is at the control descriptor. */
 #ifndef CLAWMESH_REPORT_H
 #define CLAWMESH_REPORT_H
 
-/* Spec in, report out: one socket, given by whoever starts the launcher. Its end is the order to stop. */
+#include <stddef.h>
+
+/* One socket to whoever gives the orders: orders in, report out. Its end is the order to stop. */
 #define CONTROL 3
+
+/* Who that is: of a worker and of the pool the client, which takes frames; of process 1 and the action their worker, which takes packets. */
+void report_to_worker(void); /* from here; until then it is the client */
+void report_is_heard(void);  /* the client has sent all that it will; until then a refusal lets it do so first */
+
+/* A frame to the client: its kind, its length in four bytes, the lowest first, and so many bytes. */
+enum frame { FRAME_OUTPUT = 'o', FRAME_ERRORS = 'e', FRAME_REPORT = 'r' };
+enum { FRAME_HEADER = 5, LINE_BYTES = 768 };
+size_t frame_header(char *header, enum frame kind, size_t length);
 
 /* Where a launch can fail. The number is the launcher's exit status, the name goes into the report. */
 enum stage {
@@ -21,9 +32,10 @@ enum stage {
     STAGE_WATCH,
     STAGE_CHANGED, /* a path is not what was decided on */
     STAGE_MAKE,    /* a file that a person allowed to be made cannot be */
+    STAGE_POOL,
 };
 
-/* Writes one line. Lines are short enough to arrive whole, whoever else writes. */
+/* Writes one line. A packet of process 1 that nobody can take in is dropped: who is not reading is about to end it. */
 void report(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Says `failed STAGE REASON` (with the text of errno where it is set) and ends this process. Nothing goes on past it. */

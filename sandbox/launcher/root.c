@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -47,26 +48,30 @@ static void map_owner(int tree, const struct stat *source)
     set_attributes(tree, K_AT_RECURSIVE, (struct k_mount_attr){.attr_set = K_MOUNT_IDMAP, .userns_fd = (uint64_t)last.map});
 }
 
+static void open_tree(struct mount *mount, struct stat *found)
+{
+    int source = source_open(mount, found);
+    mount->tree = (int)syscall(NR_open_tree, source, "", K_AT_EMPTY_PATH | K_AT_RECURSIVE | K_OPEN_TREE_CLONE | O_CLOEXEC);
+    if (mount->tree < 0)
+        refuse(STAGE_MOUNTS, "cannot bind %s", mount->source);
+    /* Private, so that nothing mounted here is ever seen outside. */
+    if (set_attributes(mount->tree, K_AT_RECURSIVE,
+                       (struct k_mount_attr){.attr_set = attributes[mount->access], .propagation = K_PROPAGATE_PRIVATE}) != 0)
+        refuse(STAGE_MOUNTS, "cannot restrict the mount of %s", mount->source);
+    close(source);
+}
+
 void root_open_trees(struct spec *spec, bool as_root)
 {
     for (struct mount *mount = spec->mounts; mount < spec->mounts + spec->mount_count; mount++) {
+        struct stat found;
         if (mount->access == ACCESS_PIN)
             continue;
-        struct stat found;
-        int source = source_open(mount, &found);
-        mount->tree =
-            (int)syscall(NR_open_tree, source, "", K_AT_EMPTY_PATH | K_AT_RECURSIVE | K_OPEN_TREE_CLONE | O_CLOEXEC);
-        if (mount->tree < 0)
-            refuse(STAGE_MOUNTS, "cannot bind %s", mount->source);
-        /* Private, so that nothing mounted here is ever seen outside. */
-        if (set_attributes(mount->tree, K_AT_RECURSIVE,
-                           (struct k_mount_attr){.attr_set = attributes[mount->access], .propagation = K_PROPAGATE_PRIVATE}) != 0)
-            refuse(STAGE_MOUNTS, "cannot restrict the mount of %s", mount->source);
+        open_tree(mount, &found);
         /* Granted system folders stay as they are: what in them only root may read is not meant for an action. */
         bool program_folder = mount->access == ACCESS_EXECUTE && mount->kind == KIND_FOLDER;
-        if (as_root && mount->access != ACCESS_DEVICE && !program_folder)
+        if (as_root && !program_folder)
             map_owner(mount->tree, &found);
-        close(source);
     }
 }
 
@@ -215,36 +220,99 @@ static void place_link(int root, const struct link *link)
     close(parent);
 }
 
-void root_enter(struct spec *spec)
+/* What process 1 keeps while it waits: of a mount namespace, its descriptor and that of its root. */
+struct view {
+    int mounts, root;
+};
+static struct view outside = {-1, -1}, inside;
+
+/* What every root has beside /tmp, whatever the plan. /dev/zero is left out: mapping it shared gives memory that no limit counts. */
+static struct mount base[] = {
+    {.access = ACCESS_READ, .kind = KIND_FOLDER, .target = "/proc"},
+    {.access = ACCESS_DEVICE, .kind = KIND_FILE, .source = "/dev/null", .target = "/dev/null"},
+    {.access = ACCESS_DEVICE, .kind = KIND_FILE, .source = "/dev/full", .target = "/dev/full"},
+    {.access = ACCESS_DEVICE, .kind = KIND_FILE, .source = "/dev/random", .target = "/dev/random"},
+    {.access = ACCESS_DEVICE, .kind = KIND_FILE, .source = "/dev/urandom", .target = "/dev/urandom"},
+};
+enum { PROC, FIRST_DEVICE, BASE_MOUNTS = sizeof base / sizeof *base };
+_Static_assert(BASE_MOUNTS + 1 == SPEC_OWN_MOUNTS, "each of our own mounts has a place");
+
+static struct view current_view(int root)
 {
+    struct view view = {.mounts = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC), .root = root};
+    if (view.mounts < 0 || view.root < 0)
+        refuse(STAGE_ROOT, "cannot hold on to a mount namespace");
+    return view;
+}
+
+/* By the root itself and not by the namespace's own: Node may have been started in another. */
+static void enter(struct view view)
+{
+    if (setns(view.mounts, CLONE_NEWNS) != 0 || fchdir(view.root) != 0 || chroot(".") != 0)
+        refuse(STAGE_ROOT, "cannot change between mount namespaces");
+}
+
+void root_prepare(bool keep_outside)
+{
+    if (keep_outside) {
+        outside = current_view(open("/", O_PATH | O_CLOEXEC));
+        if (unshare(CLONE_NEWNS) != 0)
+            refuse(STAGE_ROOT, "cannot copy the mounts");
+    }
     if (set_attributes(open("/", O_PATH | O_CLOEXEC), K_AT_RECURSIVE, (struct k_mount_attr){.propagation = K_PROPAGATE_PRIVATE}) != 0)
         refuse(STAGE_ROOT, "cannot make the mounts private");
 
-    int root = new_tmpfs(1 << 20, K_MOUNT_NOSUID | K_MOUNT_NODEV | K_MOUNT_NOEXEC);
-    attach(root, AT_FDCWD, "/tmp"); /* any folder does, and this one is everywhere: the sources are open already */
-    struct mount proc = {.access = ACCESS_READ, .kind = KIND_FOLDER, .target = "/proc", .tree = new_proc()};
+    base[PROC].tree = new_proc();
+    for (size_t i = FIRST_DEVICE; i < BASE_MOUNTS; i++) {
+        struct stat found;
+        open_tree(&base[i], &found);
+    }
+    inside = current_view(new_tmpfs(1 << 20, K_MOUNT_NOSUID | K_MOUNT_NODEV | K_MOUNT_NOEXEC));
+    own[0] = device_of(inside.root);
+    attach(inside.root, AT_FDCWD, "/tmp"); /* any folder does, and this one is everywhere */
+    for (size_t i = 0; i < BASE_MOUNTS; i++)
+        place_mount(inside.root, &base[i]);
+    if (fchdir(inside.root) != 0 || syscall(SYS_pivot_root, ".", ".") != 0)
+        refuse(STAGE_ROOT, "cannot change to the new root");
+    if (syscall(SYS_umount2, ".", K_DETACH) != 0 || chdir("/") != 0)
+        refuse(STAGE_ROOT, "cannot let go of the old root");
+
+    /*
+     * Whoever lets go of a mount namespace last waits for all processors. The worker holds ours too, so that neither the action's
+     * start nor its end is that moment.
+     */
+    const int held[] = {inside.mounts, outside.mounts};
+    if (!pass_send(CONTROL, "ready", held, keep_outside ? 2 : 1))
+        _exit(STAGE_ROOT);
+}
+
+void root_open_outside(struct spec *spec)
+{
+    enter(outside);
+    root_open_trees(spec, false);
+    enter(inside);
+    close(outside.mounts);
+    close(outside.root);
+}
+
+void root_fill(struct spec *spec)
+{
     struct mount tmp = {.access = ACCESS_WRITE,
                         .kind = KIND_FOLDER,
                         .target = "/tmp",
                         .tree = new_tmpfs(spec->tmp_bytes, K_MOUNT_NOSUID | K_MOUNT_NODEV | K_MOUNT_NOEXEC)};
-    own[0] = device_of(root);
     own[1] = device_of(tmp.tree);
-
-    place_mount(root, &proc);
-    place_mount(root, &tmp);
+    place_mount(inside.root, &tmp);
     for (size_t i = 0; i < spec->link_count; i++)
-        place_link(root, &spec->links[i]);
+        place_link(inside.root, &spec->links[i]);
     for (size_t i = 0; i < spec->mount_count; i++)
-        place_mount(root, &spec->mounts[i]);
-    spec->mounts[spec->mount_count++] = proc;
+        place_mount(inside.root, &spec->mounts[i]);
+    for (size_t i = 0; i < BASE_MOUNTS; i++)
+        spec->mounts[spec->mount_count++] = base[i];
     spec->mounts[spec->mount_count++] = tmp;
 
-    if (set_attributes(root, 0, (struct k_mount_attr){.attr_set = K_MOUNT_RDONLY}) != 0)
+    if (set_attributes(inside.root, 0, (struct k_mount_attr){.attr_set = K_MOUNT_RDONLY}) != 0)
         refuse(STAGE_ROOT, "cannot make the new root read-only");
-    if (fchdir(root) != 0 || syscall(SYS_pivot_root, ".", ".") != 0)
-        refuse(STAGE_ROOT, "cannot change to the new root");
-    if (syscall(SYS_umount2, ".", K_DETACH) != 0 || chdir("/") != 0)
-        refuse(STAGE_ROOT, "cannot let go of the old root");
     if (chdir(spec->folder) != 0)
         refuse(STAGE_ROOT, "cannot enter %s", spec->folder);
 }

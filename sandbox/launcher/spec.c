@@ -2,11 +2,8 @@
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "report.h"
-
-static char text[SPEC_BYTES];
 
 typedef const char *problem; /* NULL: none */
 
@@ -37,7 +34,7 @@ static size_t place_of(const char *word, const char *const words[], size_t count
 static problem take_mount(struct spec *spec, char **values)
 {
     static const char *const accesses[] = {
-        [ACCESS_READ] = "r", [ACCESS_EXECUTE] = "rx", [ACCESS_WRITE] = "rw", [ACCESS_DEVICE] = "dev", [ACCESS_PIN] = "pin"};
+        [ACCESS_READ] = "r", [ACCESS_EXECUTE] = "rx", [ACCESS_WRITE] = "rw", [ACCESS_PIN] = "pin"};
     static const char *const kinds[] = {[KIND_FILE] = "file", [KIND_FOLDER] = "folder", [KIND_NEW] = "new"};
     enum { ACCESSES = sizeof accesses / sizeof *accesses, KINDS = sizeof kinds / sizeof *kinds };
     if (spec->mount_count == SPEC_MOUNTS)
@@ -124,24 +121,6 @@ static problem take_number(struct spec *spec, size_t place, const char *digits)
     return value > 0 ? NULL : "must be greater than zero";
 }
 
-/* Reads until the key `end` has come; what comes later on this descriptor is not a spec. */
-static size_t read_text(int descriptor)
-{
-    static const char end[] = "\0end"; /* with its own NUL: five bytes */
-    size_t length = 0;
-    while (length < sizeof end || memcmp(text + length - sizeof end, end, sizeof end) != 0) {
-        if (length == sizeof text)
-            refuse(STAGE_SPEC, "longer than %d bytes", SPEC_BYTES);
-        ssize_t got = read(descriptor, text + length, sizeof text - length);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            refuse(STAGE_SPEC, "ended early");
-        length += (size_t)got;
-    }
-    return length;
-}
-
 /* The next string of the text, or NULL past its end. */
 static char *next(char **at, const char *end)
 {
@@ -152,14 +131,16 @@ static char *next(char **at, const char *end)
     return found;
 }
 
-void spec_read(struct spec *spec, int descriptor)
+void spec_parse(struct spec *spec, char *text, size_t length)
 {
-    size_t length = read_text(descriptor);
+    static const char last[] = "\0end"; /* with its own NUL: five bytes */
     char *at = text;
     const char *end = text + length;
     errno = 0;
+    if (length < sizeof last || memcmp(end - sizeof last, last, sizeof last) != 0)
+        refuse(STAGE_SPEC, "ended early");
 
-    for (char *key; (key = next(&at, end)) != NULL && strcmp(key, "end") != 0;) {
+    for (char *key; strcmp(key = next(&at, end), "end") != 0;) {
         const struct field *field = fields;
         while (field < fields + FIELDS && strcmp(field->key, key) != 0)
             field++;
@@ -172,7 +153,11 @@ void spec_read(struct spec *spec, int descriptor)
         problem problem = field->take ? field->take(spec, values) : take_number(spec, field->number, values[0]);
         if (problem != NULL)
             refuse(STAGE_SPEC, "%s '%.200s': %s", key, values[field->values - 1], problem);
+        if (at == end)
+            refuse(STAGE_SPEC, "%s: the end is missing", key);
     }
+    if (at != end)
+        refuse(STAGE_SPEC, "goes on past its end");
 
     for (const struct field *field = fields; field < fields + FIELDS; field++)
         if (field->take == NULL && *(uint64_t *)((char *)spec + field->number) == 0)

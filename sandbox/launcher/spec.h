@@ -1,8 +1,9 @@
 /*
- * What to run and with which rights: read once from the control descriptor into one struct, before anything happens.
+ * What to run and with which rights: read once from the control descriptor into one struct, before anything is run.
  *
- * On the wire a spec is a sequence of strings, each closed by a NUL: a key, then as many values as the key takes (the table in
- * spec.c), and so on until the key `end`. sandbox/spec.ts writes it. A key or value that is not understood refuses the launch.
+ * A request is two lengths, of four bytes each and the lowest first, then a spec and the action's input of these lengths. A spec is a
+ * sequence of strings, each closed by a NUL: a key, then as many values as the key takes (the table in spec.c), and so on until the key
+ * `end`, which is the last. sandbox/spec.ts writes both. A key or value that is not understood refuses the launch.
  */
 #ifndef CLAWMESH_SPEC_H
 #define CLAWMESH_SPEC_H
@@ -14,7 +15,9 @@
 
 enum {
     SPEC_BYTES = 1 << 20,
+    INPUT_BYTES = 64 << 20,
     SPEC_MOUNTS = 256,
+    SPEC_OWN_MOUNTS = 6, /* /proc, /tmp and four devices, which no spec names */
     SPEC_LINKS = 64,
     SPEC_ARGUMENTS = 256,
     SPEC_VARIABLES = 64,
@@ -24,8 +27,8 @@ enum access {
     ACCESS_READ,    /* r: read; nothing in it can be executed */
     ACCESS_EXECUTE, /* rx: read and execute */
     ACCESS_WRITE,   /* rw: read and write; nothing in it can be executed */
-    ACCESS_DEVICE,  /* dev: one of the harmless device nodes, read and write */
     ACCESS_PIN,     /* pin: what the mount above it grants; a mount point cannot be renamed, nor what lies below taken along */
+    ACCESS_DEVICE,  /* one of the harmless device nodes, read and write; no spec can say this */
 };
 
 /* What was there when it was decided on. Anything else there now refuses the launch. */
@@ -50,7 +53,7 @@ struct link {
 
 struct spec {
     const char *program, *folder;
-    struct mount mounts[SPEC_MOUNTS + 2]; /* parents before what lies below them; two places for /proc and /tmp */
+    struct mount mounts[SPEC_MOUNTS + SPEC_OWN_MOUNTS]; /* parents before what lies below them */
     struct link links[SPEC_LINKS];
     char *arguments[SPEC_ARGUMENTS + 1];
     char *variables[SPEC_VARIABLES + 1];
@@ -59,7 +62,20 @@ struct spec {
     uint64_t wall_ms, cpu_seconds, memory_bytes, file_bytes, tmp_bytes, open_files, processes;
 };
 
-/* Reads and checks a spec, or refuses. The strings live as long as the process. */
-void spec_read(struct spec *spec, int descriptor);
+struct request {
+    struct spec spec;
+    char *input;
+    size_t input_length;
+    char text[SPEC_BYTES]; /* where the strings of the spec are */
+};
+
+/* Empty, in memory that process 1 will share: read once, known to both. */
+struct request *request_new(void);
+
+/* Reads and checks a request, or refuses. */
+void request_read(struct request *request, int descriptor);
+
+/* Checks a spec and takes it apart in place, or refuses. */
+void spec_parse(struct spec *spec, char *text, size_t length);
 
 #endif

@@ -1,14 +1,25 @@
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 
 #include "kernel.h"
 #include "layers.h"
 #include "report.h"
+
+enum { CHUNK_BYTES = 64 << 10 };
+
+/* The one frame that is on its way to the client. While it is, nothing more is read from the action, which then waits. */
+static struct {
+    char bytes[FRAME_HEADER + CHUNK_BYTES];
+    size_t start, end;
+} frame;
 
 static int64_t now_us(void)
 {
@@ -22,40 +33,135 @@ static int64_t micro(struct timeval time)
     return time.tv_sec * 1000000LL + time.tv_usec;
 }
 
-/* Waits for process 1, for the deadline, or for the control descriptor to close; whichever it is, nothing is left afterwards. */
-int watch(pid_t pid, const struct spec *spec)
+static bool waiting(void)
+{
+    return frame.start < frame.end;
+}
+
+/* What the client takes at once. One that is gone takes all. */
+static void send_frame(int flags)
+{
+    while (waiting()) {
+        ssize_t sent = send(CONTROL, frame.bytes + frame.start, frame.end - frame.start, MSG_NOSIGNAL | flags);
+        if (sent < 0 && errno == EINTR)
+            continue;
+        if (sent < 0 && errno == EAGAIN)
+            return;
+        frame.start = sent < 0 ? frame.end : frame.start + (size_t)sent;
+    }
+}
+
+/* What is there of a stream becomes a frame. False at the stream's end; it is closed then. */
+static bool relay(int *stream, enum frame kind, int flags)
+{
+    ssize_t got;
+    do
+        got = read(*stream, frame.bytes + FRAME_HEADER, CHUNK_BYTES);
+    while (got < 0 && errno == EINTR);
+    if (got <= 0) {
+        close(*stream);
+        *stream = -1;
+        return false;
+    }
+    frame.start = 0;
+    frame.end = frame_header(frame.bytes, kind, (size_t)got) + (size_t)got;
+    send_frame(flags);
+    return true;
+}
+
+/* As much of the input as the pipe takes; the last of it closes the pipe. */
+static void feed(int *stream, const char *input, size_t length, size_t *fed)
+{
+    ssize_t sent = 0;
+    while (*fed < length && (sent = write(*stream, input + *fed, length - *fed)) > 0)
+        *fed += (size_t)sent;
+    if (*fed < length && sent < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    close(*stream); /* it has all, or has closed its end */
+    *stream = -1;
+}
+
+static int milliseconds_left(int64_t started, const struct spec *spec)
+{
+    int64_t left = (int64_t)spec->wall_ms - (now_us() - started) / 1000;
+    return left < 0 ? 0 : left > 1000000000 ? 1000000000 : (int)left;
+}
+
+enum ending { ENDED, TIMEOUT, CANCELLED };
+
+/* Relays until process 1 has ended, its time is over, or the client wants no more. */
+static enum ending attend(int process, struct streams *streams, const struct request *request, int64_t started)
+{
+    enum { PROCESS, CLIENT, OUTPUT, ERRORS, INPUT };
+    size_t fed = 0;
+    fcntl(streams->input, F_SETFL, O_NONBLOCK);
+    feed(&streams->input, request->input, request->input_length, &fed);
+    for (;;) {
+        /* poll passes over a descriptor below zero */
+        struct pollfd events[] = {
+            [PROCESS] = {.fd = process, .events = POLLIN},
+            [CLIENT] = {.fd = CONTROL, .events = POLLIN | POLLRDHUP | (waiting() ? POLLOUT : 0)},
+            [OUTPUT] = {.fd = waiting() ? -1 : streams->output, .events = POLLIN},
+            [ERRORS] = {.fd = waiting() ? -1 : streams->errors, .events = POLLIN},
+            [INPUT] = {.fd = streams->input, .events = POLLOUT},
+        };
+        int ready = poll(events, sizeof events / sizeof *events, milliseconds_left(started, &request->spec));
+        if (ready < 0 && errno == EINTR)
+            continue;
+        if (ready < 0)
+            refuse(STAGE_WATCH, "cannot wait for the action"); /* process 1 dies with us */
+        if (events[PROCESS].revents != 0)
+            return ENDED;
+        if (events[CLIENT].revents & ~POLLOUT)
+            return CANCELLED;
+        if (milliseconds_left(started, &request->spec) == 0)
+            return TIMEOUT;
+        if (waiting())
+            send_frame(MSG_DONTWAIT);
+        else if (events[OUTPUT].revents != 0)
+            relay(&streams->output, FRAME_OUTPUT, MSG_DONTWAIT);
+        else if (events[ERRORS].revents != 0)
+            relay(&streams->errors, FRAME_ERRORS, MSG_DONTWAIT);
+        if (events[INPUT].revents != 0)
+            feed(&streams->input, request->input, request->input_length, &fed);
+    }
+}
+
+/* Whatever ends the action, nothing is left of it when the last line is written; and that line comes last. */
+void watch(struct child child, struct streams streams, const struct request *request)
 {
     int64_t started = now_us();
-    int process = (int)syscall(NR_pidfd_open, pid, 0);
+    int process = (int)syscall(NR_pidfd_open, child.pid, 0);
     if (process < 0)
-        refuse(STAGE_WATCH, "cannot watch process 1"); /* it dies with us */
-
-    struct pollfd events[] = {{.fd = process, .events = POLLIN}, {.fd = CONTROL, .events = POLLIN}};
-    int ready;
-    do {
-        int64_t left_ms = (int64_t)spec->wall_ms - (now_us() - started) / 1000;
-        ready = poll(events, 2, left_ms < 0 ? 0 : left_ms > 1000000000 ? 1000000000 : (int)left_ms);
-    } while (ready < 0 && errno == EINTR);
-
+        refuse(STAGE_WATCH, "cannot watch process 1");
+    enum ending ending = attend(process, &streams, request, started);
     /* Process 1 itself may have been stopped from outside, and cannot say so. */
     siginfo_t stopped = {0};
-    if (ready == 0 && waitid(P_PID, (id_t)pid, &stopped, WSTOPPED | WNOHANG | WNOWAIT) == 0 && stopped.si_pid == pid)
-        report("stopped");
-    if (ready == 0)
-        report("timeout");
-    else if (!(events[0].revents & POLLIN))
-        report("cancelled");
-    /* Started by root, process 1 is still root's for a moment, and not ours to end before it has settled under its own id. */
-    while (kill(pid, SIGKILL) != 0 && errno == EPERM)
-        poll(events, 1, 1);
+    waitid(P_PID, (id_t)child.pid, &stopped, WSTOPPED | WNOHANG | WNOWAIT);
+    kill(child.pid, SIGKILL);
 
     /* Process 1 ends only after all others of its namespace have: their use of time is in here too. */
     int status;
     struct rusage usage;
-    while (wait4(pid, &status, 0, &usage) < 0)
+    while (wait4(child.pid, &status, 0, &usage) < 0)
         if (errno != EINTR)
             refuse(STAGE_WATCH, "cannot wait for process 1");
+
+    send_frame(0);
+    while (streams.output >= 0 && relay(&streams.output, FRAME_OUTPUT, 0))
+        ;
+    while (streams.errors >= 0 && relay(&streams.errors, FRAME_ERRORS, 0))
+        ;
+    if (stopped.si_pid == child.pid)
+        report("stopped");
+    if (ending != ENDED)
+        report(ending == TIMEOUT ? "timeout" : "cancelled");
+    char line[LINE_BYTES];
+    int none[PASS_MOST];
+    size_t count;
+    while (pass_receive(child.socket, line, sizeof line, none, &count))
+        report("%s", line);
     report("usage %lld %lld %ld", (long long)(now_us() - started), (long long)(micro(usage.ru_utime) + micro(usage.ru_stime)),
            usage.ru_maxrss);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    shutdown(CONTROL, SHUT_RDWR); /* the pool has it too */
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile, spawnSync } from 'node:child_process'
+import { readdirSync } from 'node:fs'
 import { cp, mkdir, mkdtemp, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -63,6 +64,15 @@ describe('the build', () => {
     await build(folder)
     await assert.rejects(stat(join(folder, 'build', 'unavailable.json')), 'a later build takes it back')
     await rm(folder, { recursive: true })
+  })
+
+  test('compiles for the other processor too, where there is a compiler for it', (context) => {
+    const compiler = process.arch === 'arm64' ? 'x86_64-linux-gnu-gcc' : 'aarch64-linux-gnu-gcc'
+    if (spawnSync(compiler, ['--version']).status !== 0) return context.skip(`${compiler} is not installed`)
+    const files = readdirSync(sources).flatMap((name) => (name.endsWith('.c') ? [join(sources, name)] : []))
+    const flags = ['-std=c11', '-O2', '-Wall', '-Wextra', '-Werror']
+    const { status, stderr } = spawnSync(compiler, [...flags, '-fsyntax-only', ...files], { encoding: 'utf8' })
+    assert.equal(status, 0, stderr)
   })
 
   test('a source that does not compile is told, not thrown', async () => {

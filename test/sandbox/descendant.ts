@@ -1,6 +1,12 @@
 /** A process that this one has started, or that one of those has: found by a word of its command line. */
 import { readdir, readFile } from 'node:fs/promises'
 
+interface Process {
+  readonly pid: number
+  readonly parent: number
+  readonly command: string
+}
+
 const withinMs = 10_000
 
 /** Looks every few milliseconds. */
@@ -13,13 +19,15 @@ export async function descendant(word: string): Promise<number> {
   throw new Error(`no process with ${word} in its command line came up`)
 }
 
+/** 0 where it is gone. */
 export async function parentOf(pid: number): Promise<number> {
   return (await look(String(pid)))?.parent ?? 0
 }
 
-async function descendantsOf(root: number): Promise<{ pid: number; command: string }[]> {
+/** Children, their children, and so on. */
+export async function descendantsOf(root: number): Promise<Process[]> {
   const all = await Promise.all((await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(look))
-  const found: { pid: number; command: string }[] = []
+  const found: Process[] = []
   for (let parents = [root]; parents.length > 0; ) {
     const children = all.flatMap((each) => (each && parents.includes(each.parent) ? [each] : []))
     found.push(...children)
@@ -28,7 +36,7 @@ async function descendantsOf(root: number): Promise<{ pid: number; command: stri
   return found
 }
 
-async function look(name: string) {
+async function look(name: string): Promise<Process | undefined> {
   try {
     const [stat, command] = await Promise.all([
       readFile(`/proc/${name}/stat`, 'utf8'),

@@ -8,7 +8,7 @@ import { ClawmeshError } from '../../policies/errors.js'
 import { launch } from '../../sandbox/launch.js'
 import { launcherPath } from '../../sandbox/launcher.js'
 import { descendant, parentOf } from './descendant.js'
-import { newStage, plan, programs, run, shell } from './stage.js'
+import { newStage, plan, pool, programs, run, shell } from './stage.js'
 
 describe('a launch', () => {
   test('gives input, takes output and tells how it ended', async () => {
@@ -42,6 +42,22 @@ describe('a launch', () => {
       'sandbox',
       'HOME LANG PATH PWD TMPDIR '.trim(),
     ])
+  })
+
+  test('has four devices that work, and no other', async () => {
+    const { workspace } = await newStage()
+    const script =
+      'for at in null full random urandom zero tty kmsg; do [ -c /dev/$at ] && echo $at; done; head -c 3 /dev/urandom | wc -c; : > /dev/null'
+    const { out, exitCode } = await shell(programs, workspace, script)
+    assert.deepEqual([out.split('\n'), exitCode], [['null', 'full', 'random', 'urandom', '3', ''], 0])
+  })
+
+  test('can open its streams by name', async () => {
+    const { workspace } = await newStage()
+    const { out, err } = await shell(programs, workspace, 'cat < /dev/stdin > /dev/stdout; echo no > /dev/stderr', {
+      stdin: 'yes',
+    })
+    assert.deepEqual([out, err], ['yes', 'no\n'])
   })
 
   test('writes in the workspace as whoever owns it, and leaves /tmp behind', async () => {
@@ -118,7 +134,7 @@ describe('a launch', () => {
     await rm(join(workspace, 'data'), { recursive: true })
     await symlink(folder, join(workspace, 'data'))
     await assert.rejects(
-      launch(decided),
+      launch(decided, { pool }),
       (error) => error instanceof ClawmeshError && error.code === 'DENIED' && error.data.stage === 'changed',
     )
   })

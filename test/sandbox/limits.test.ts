@@ -6,7 +6,7 @@ import { launch } from '../../sandbox/launch.js'
 import { findPlaces } from '../../sandbox/place.js'
 import { grantedPaths, planLaunch } from '../../sandbox/plan.js'
 import { noWasm, toolRuntime } from '../../sandbox/tools/runtime.js'
-import { newStage, programs, shell } from './stage.js'
+import { newStage, pool, programs, shell } from './stage.js'
 
 const limited = (limits: string) => `${programs}\nlimits: { ${limits} }`
 
@@ -63,7 +63,7 @@ describe('limits', { concurrency: 2 }, () => {
     const runtime = await toolRuntime()
     const action = { ...runtime, args: ['--jitless', ...noWasm, '-e', script] }
     const places = await findPlaces(grantedPaths(profile, workspace, action))
-    const outcome = await launch(planLaunch(profile, workspace, action, places))
+    const outcome = await launch(planLaunch(profile, workspace, action, places), { pool })
     assert.equal(outcome.timedOut, false)
     assert.notEqual(outcome.exitCode, 0)
     assert.ok(outcome.maxRssKb > 128 * 1024 && outcome.maxRssKb < 320 * 1024, `${outcome.maxRssKb} KiB`)

@@ -6,9 +6,11 @@ import { ClawmeshError } from '../../policies/errors.js'
 import { parseProfile } from '../../policies/profile.js'
 import { removeIfEmpty } from '../../sandbox/made.js'
 import { loadProfile } from '../../sandbox/preset.js'
-import { type Intent, type Question, runTool, type ToolCall } from '../../sandbox/run.js'
+import { type Intent, type Question, runTool as runToolBy, type ToolCall } from '../../sandbox/run.js'
 import { descendant } from './descendant.js'
-import { newStage } from './stage.js'
+import { newStage, pool } from './stage.js'
+
+const runTool = (call: ToolCall) => runToolBy({ pool, ...call })
 
 const research = await loadProfile('read-only-research')
 

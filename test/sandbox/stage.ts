@@ -7,6 +7,7 @@ import { parseProfile } from '../../policies/profile.js'
 import { type ActionOutcome, type LaunchOptions, launch } from '../../sandbox/launch.js'
 import { findPlaces } from '../../sandbox/place.js'
 import { type Action, grantedPaths, type LaunchPlan, planLaunch } from '../../sandbox/plan.js'
+import { Pool } from '../../sandbox/pool.js'
 
 export interface Stage {
   readonly folder: string
@@ -16,6 +17,10 @@ export interface Stage {
 }
 
 process.setMaxListeners(0)
+
+/** How the suites launch: pooled.test.ts runs them again with this set. */
+const pooled = process.env.CLAWMESH_TEST_POOLED === '1'
+export const pool = pooled ? new Pool() : undefined
 
 export async function newStage(): Promise<Stage> {
   // Folders of clones may have spaces in their names.
@@ -42,7 +47,7 @@ export async function run(
   [program = '', ...args]: string[],
   options: LaunchOptions = {},
 ): Promise<ActionOutcome> {
-  return launch(await plan(yaml, workspace, { program, args }), options)
+  return launch(await plan(yaml, workspace, { program, args }), { pool, ...options })
 }
 
 export async function shell(yaml: string, workspace: string, script: string, options: LaunchOptions = {}) {

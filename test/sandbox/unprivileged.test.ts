@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { rmSync } from 'node:fs'
-import { chmod, cp, mkdtemp, realpath, rm } from 'node:fs/promises'
+import { chmod, cp, mkdtemp, realpath, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -46,9 +46,15 @@ test('launches, limits, tools and attempts hold for a plain user too', {
   skip: !root && 'this is a plain user already',
 }, async () => {
   const folder = await copyPackage()
-  const suites = ['sandbox/launch', 'sandbox/limits', 'sandbox/run', 'attack/sandbox/escape'].map(
-    (name) => `dist/test/${name}.test.js`,
-  )
+  // pooled runs the first four again, by a pool.
+  const suites = [
+    'sandbox/launch',
+    'sandbox/limits',
+    'sandbox/run',
+    'attack/sandbox/escape',
+    'sandbox/pooled',
+    'sandbox/pool',
+  ].map((name) => `dist/test/${name}.test.js`)
   const output = await asNobody(folder, ['--test', '--test-concurrency=2', ...suites]).catch(
     ({ stdout }: { stdout: string }) => stdout,
   )
@@ -71,6 +77,19 @@ test('without a launcher the role is refused, and so is every launch', {
   assert.equal(await asNobody(folder, ['-e', launch]), 'SANDBOX_UNAVAILABLE\n')
 })
 
+test('where no pool comes up, the role is refused, though single launches would hold', {
+  skip: !root && 'needs a copy of another owner',
+}, async () => {
+  const folder = await copyPackage()
+  const build = join(folder, 'sandbox', 'launcher', 'build')
+  await rename(join(build, 'clawmesh-sandbox'), join(build, 'real'))
+  const without = '#!/bin/sh\n[ "$1" = --pool ] && exit 1\nexec "$(dirname "$0")/real" "$@"\n'
+  await writeFile(join(build, 'clawmesh-sandbox'), without, { mode: 0o755 })
+  const answer = JSON.parse(await asNobody(folder, ['-e', ask]))
+  assert.equal(answer.available, false)
+  assert.match(answer.reason, /pool: the daemon ended at once/)
+})
+
 test('where user namespaces are switched off, nothing runs and the answer says why', {
   skip: !root && 'needs a namespace of its own',
 }, async () => {
@@ -85,6 +104,22 @@ test('where user namespaces are switched off, nothing runs and the answer says w
   assert.equal(answer.available, false)
   assert.match(answer.reason, /namespaces: cannot make new namespaces/)
   assert.match(answer.hint, /max_user_namespaces/)
+
+  // The second finds that no worker could be prepared for it.
+  const twice = `import('./dist/sandbox/index.js').then(async ({ runTool, loadProfile, Pool }) => {
+    const pool = new Pool()
+    const profile = await loadProfile('read-only-research')
+    for (let time = 0; time < 2; time += 1) {
+      await runTool({ tool: 'list_files', args: {}, workspace: '.', profile, pool }).catch(({ message }) => console.log(message))
+      await new Promise((later) => setTimeout(later, 100))
+    }
+  })`
+  const pooled = await promisify(execFile)(
+    'setpriv',
+    [...nobody, 'unshare', '-Ur', 'sh', '-c', script, process.execPath, twice],
+    { cwd: folder },
+  )
+  assert.match(pooled.stdout, /^(.*namespaces: cannot make new namespaces.*\n){2}$/)
 })
 
 test('root of a container, who is a plain user outside of it, can run actions', {

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { launch } from '../../../sandbox/launch.js'
-import { newStage, plan } from '../../sandbox/stage.js'
+import { newStage, plan, pool } from '../../sandbox/stage.js'
 import { attemptNames, compileAttempts } from './attempts.js'
 
 const root = process.geteuid?.() === 0
@@ -74,7 +74,7 @@ describe('attempts to get out', { concurrency: 2 }, () => {
         )
         return
       }
-      const outcome = await launch(await plan(profile, fresh.workspace, action))
+      const outcome = await launch(await plan(profile, fresh.workspace, action), { pool })
       // Status 1 says that the attempt itself saw the refusal; 31 is SIGSYS, for calls that no program makes by accident.
       assert.ok(outcome.exitCode === 1 || outcome.signal === 31, `ended with ${outcome.exitCode} / ${outcome.signal}`)
       assert.deepEqual(await facts(), untouched)

@@ -1,0 +1,57 @@
+/**
+ * What goes over the socket of one action: a request in, frames out. launcher/spec.h and launcher/report.h are the other side.
+ */
+import { ClawmeshError } from '../policies/errors.js'
+
+export type FrameKind = 'output' | 'errors' | 'report'
+
+export interface Frame {
+  readonly kind: FrameKind
+  readonly bytes: Buffer
+}
+
+const kinds: ReadonlyMap<number, FrameKind> = new Map([
+  [0x6f, 'output'],
+  [0x65, 'errors'],
+  [0x72, 'report'],
+])
+const headerBytes = 5
+const mostBytes = 65_536
+const mostInput = 64 * 1024 * 1024
+
+/** Two lengths, then the spec and what the action is to read on its standard input. */
+export function encodeRequest(spec: Buffer, input: string | Buffer = ''): Buffer {
+  const bytes = Buffer.from(input)
+  if (bytes.length > mostInput)
+    throw new ClawmeshError('SANDBOX_FAILED', `The action's input has ${bytes.length} bytes, ${mostInput} are taken.`, {
+      hint: 'Give it as a file.',
+    })
+  const lengths = Buffer.alloc(8)
+  lengths.writeUInt32LE(spec.length, 0)
+  lengths.writeUInt32LE(bytes.length, 4)
+  return Buffer.concat([lengths, spec, bytes])
+}
+
+/** Takes the pieces of a stream as they come, and gives each frame once it is whole. */
+export class FrameReader {
+  #rest = Buffer.alloc(0)
+
+  /** Throws for what is not a frame: then nothing of what follows can be believed. */
+  read(piece: Buffer): Frame[] {
+    const frames: Frame[] = []
+    let rest = this.#rest.length === 0 ? piece : Buffer.concat([this.#rest, piece])
+    while (rest.length >= headerBytes) {
+      const kind = kinds.get(rest[0] ?? 0)
+      const length = rest.readUInt32LE(1)
+      if (!kind || length > mostBytes)
+        throw new ClawmeshError('SANDBOX_FAILED', 'The sandbox launcher said what is not understood.', {
+          hint: 'Run `node sandbox/launcher/build.mjs` and try again.',
+        })
+      if (rest.length < headerBytes + length) break
+      frames.push({ kind, bytes: rest.subarray(headerBytes, headerBytes + length) })
+      rest = rest.subarray(headerBytes + length)
+    }
+    this.#rest = Buffer.from(rest)
+    return frames
+  }
+}
