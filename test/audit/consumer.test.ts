@@ -106,6 +106,33 @@ describe('an event file', () => {
     })
   }
 
+  it('gets what stands before the first fault, and the rest once that is mended', async () => {
+    const [jsonl] = formats
+    assert.ok(jsonl)
+    const at = Math.ceil((await log.last()) / 2)
+    const damaged: AppendLog = {
+      ...shortened(log, Number.POSITIVE_INFINITY),
+      read: async function* (from) {
+        for await (const message of log.read(from)) {
+          const bytes = message.bytes.slice()
+          if (message.sequence === at) bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1
+          yield { ...message, bytes }
+        }
+      },
+    }
+    const file = open(jsonl)
+    const { reader, after, throwIfFaulty } = file
+    const reading = async () => {
+      for await (const events of readTrail({ log: damaged, authority, reader, after, throwIfFaulty }))
+        file.append(events)
+    }
+    const named = broken(new RegExp(`record \\d+ of node \\w+ \\(stream message ${at}\\)`))
+    await assert.rejects(reading, named).finally(() => file.close())
+    assert.equal(file.after, at - 1)
+    await fill(open(jsonl))
+    assert.deepEqual(compare(idsIn(path), await idsOn(transport, authority)), [])
+  })
+
   it('that was changed, or belongs to another mesh, is not gone on with', async () => {
     const [jsonl] = formats
     assert.ok(jsonl)
