@@ -5,11 +5,13 @@
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { setTimeout } from 'node:timers/promises'
 import { parseProfile } from '../policies/profile.js'
 import { findPlaces, grantedPaths, launch, Pool, planLaunch } from '../sandbox/index.js'
 import type { Report } from './figure.js'
 
 const rounds = 200
+const pauseMs = 10
 const inFlight = 4
 const saturatedRounds = 3
 const saturatedActions = 200
@@ -76,11 +78,15 @@ type Aim = { most: number } | { least: number }
 const aimed = (aim: Aim, ratio: number) =>
   'most' in aim ? { aim: `≤ ${aim.most}`, ok: ratio <= aim.most } : { aim: `≥ ${aim.least}`, ok: ratio >= aim.least }
 
-/** Milliseconds of each, one at a time. Taken in turns, so that what else the machine does falls on all. */
+/**
+ * Milliseconds of each, one at a time. Taken in turns, so that what else the machine does falls on all; after a pause, so that what one
+ * leaves to be done (namespaces to take down, a worker to prepare) does not fall on the next. The saturated figures have all of that in them.
+ */
 async function mediansOf(peers: readonly (() => Promise<void>)[]): Promise<number[]> {
   const times = peers.map((): number[] => [])
   for (let round = -10; round < rounds; round += 1)
     for (const [index, peer] of peers.entries()) {
+      await setTimeout(pauseMs)
       const begun = performance.now()
       await peer()
       if (round >= 0) times[index]?.push(performance.now() - begun)
