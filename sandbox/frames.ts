@@ -19,6 +19,14 @@ const headerBytes = 5
 const mostBytes = 65_536
 const mostInput = 64 * 1024 * 1024
 
+/** Stands for the length of an input that is written to the socket after the request, as it comes. */
+const inputFollows = 0xffff_ffff
+
+/** The request of an action whose input follows it. */
+export function encodeOpenRequest(spec: Buffer): Buffer {
+  return Buffer.concat([lengthsOf(spec.length, inputFollows), spec])
+}
+
 /** Two lengths, then the spec and what the action is to read on its standard input. */
 export function encodeRequest(spec: Buffer, input: string | Buffer = ''): Buffer {
   const bytes = Buffer.from(input)
@@ -26,10 +34,14 @@ export function encodeRequest(spec: Buffer, input: string | Buffer = ''): Buffer
     throw new ClawmeshError('SANDBOX_FAILED', `The action's input has ${bytes.length} bytes, ${mostInput} are taken.`, {
       hint: 'Give it as a file.',
     })
+  return Buffer.concat([lengthsOf(spec.length, bytes.length), spec, bytes])
+}
+
+function lengthsOf(spec: number, input: number): Buffer {
   const lengths = Buffer.alloc(8)
-  lengths.writeUInt32LE(spec.length, 0)
-  lengths.writeUInt32LE(bytes.length, 4)
-  return Buffer.concat([lengths, spec, bytes])
+  lengths.writeUInt32LE(spec, 0)
+  lengths.writeUInt32LE(input, 4)
+  return lengths
 }
 
 /** Takes the pieces of a stream as they come, and gives each frame once it is whole. */

@@ -4,7 +4,10 @@ import type { ActionOutcome } from './launch.js'
 import type { MadeFile } from './made.js'
 import type { LaunchPlan } from './plan.js'
 
-type Facts = Pick<ActionOutcome, 'exitCode' | 'signal' | 'timedOut' | 'stopped' | 'wallMs' | 'cpuMs' | 'maxRssKb'>
+export type Facts = Pick<
+  ActionOutcome,
+  'exitCode' | 'signal' | 'timedOut' | 'stopped' | 'wallMs' | 'cpuMs' | 'maxRssKb'
+>
 
 /** @param ended what we did: killed, we ordered the end; late, the launcher let the deadline pass and was ended for it */
 export function readReport(report: readonly string[], ended: { killed: boolean; late: boolean }): Facts {

@@ -6,19 +6,20 @@
  *     const resident = await startResident(plan, { signal })
  *     resident.input.write('hello\n')
  */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { access, constants } from 'node:fs/promises'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
-import { Duplex, type Readable, type Writable } from 'node:stream'
+import { Readable, Writable } from 'node:stream'
 import { covers, inWorkspace } from '../policies/coverage.js'
 import { ClawmeshError } from '../policies/errors.js'
 import type { Profile } from '../policies/profile.js'
-import { launcherPath, launcherProblem } from './launcher.js'
+import { exchange, findWorker } from './exchange.js'
+import { encodeOpenRequest } from './frames.js'
 import { librariesOf } from './libraries.js'
 import { findPlace, findPlaces } from './place.js'
 import { grantedPaths, type LaunchPlan, planLaunch } from './plan.js'
-import { readReport } from './report.js'
+import type { Pool } from './pool.js'
+import type { Facts } from './report.js'
 import { realWorkspace } from './run.js'
 import { encodeSpec } from './spec.js'
 
@@ -44,9 +45,6 @@ export interface Resident {
   stop(): Promise<void>
 }
 
-const graceMs = 2000
-/** Past the deadline the launcher has this long to end the program and to say so. */
-const overdueMs = 5000
 const programFolders = ['/usr/local/bin', '/usr/bin', '/bin']
 
 /** Throws DENIED for a program that the profile does not let be executed, and what `findPlaces` and `planLaunch` throw. */
@@ -73,73 +71,45 @@ export async function planResident(resident: ResidentProgram): Promise<LaunchPla
 }
 
 /** Throws SANDBOX_UNAVAILABLE where there is no launcher. */
-export async function startResident(plan: LaunchPlan, { signal }: { signal?: AbortSignal } = {}): Promise<Resident> {
-  const problem = await launcherProblem()
-  if (problem)
-    throw new ClawmeshError('SANDBOX_UNAVAILABLE', `No sandbox here: ${problem.reason}.`, { hint: problem.hint })
-  signal?.throwIfAborted()
-  const spec = encodeSpec(plan)
-  const launcher = spawn(launcherPath, [], { stdio: ['pipe', 'pipe', 'pipe', 'pipe'], env: {} })
-  const [input, output, errors, control] = launcher.stdio
-  if (!input || !output || !errors || !(control instanceof Duplex)) {
-    const [cause] = await once(launcher, 'error')
-    throw new ClawmeshError('SANDBOX_FAILED', `The sandbox launcher could not be started: ${String(cause)}`, { cause })
-  }
-  const report = collected(control)
-  const ending = { killed: false, late: false }
-  let grace: NodeJS.Timeout | undefined
-  // Closing our end is the order to stop. A launcher that hangs is killed, and with it the rest.
-  const order = () => {
-    if (ending.killed) return
-    ending.killed = true
-    control.end()
-    grace = setTimeout(() => launcher.kill('SIGKILL'), graceMs)
-  }
-  const overdue = setTimeout(() => {
-    ending.late = true
-    launcher.kill('SIGKILL')
-  }, plan.limits.wall_ms + overdueMs)
-  signal?.addEventListener('abort', order, { once: true })
-  const closed = new Promise<void>((resolve, reject) => {
-    launcher.once('error', reject)
-    launcher.once('close', () => resolve())
-  }).finally(() => {
-    clearTimeout(grace)
-    clearTimeout(overdue)
-    signal?.removeEventListener('abort', order)
+export async function startResident(
+  plan: LaunchPlan,
+  options: { pool?: Pool; signal?: AbortSignal } = {},
+): Promise<Resident> {
+  const worker = await findWorker(options)
+  const { socket } = worker
+  const streams = { output: readable(socket), errors: readable(socket) }
+  const action = exchange(worker, plan, encodeOpenRequest(encodeSpec(plan)), {
+    take: (kind, bytes) => {
+      // Who reads slowly slows the program.
+      if (!streams[kind].push(bytes)) socket.pause()
+    },
+    signal: options.signal,
   })
-  const ended = closed.then(() => endOf(report.join(''), ending))
+  const input = new Writable({ write: (bytes, _, done) => void socket.write(bytes, () => done()) })
+  const ended = action.ended.then(howItEnded).finally(() => {
+    input.destroy()
+    for (const stream of Object.values(streams)) stream.push(null)
+  })
   // Whoever only stops it need not hear how it ended.
   ended.catch(() => undefined)
-  for (const stream of [input, control]) stream.on('error', () => undefined)
-  control.write(spec)
   return {
     input,
-    output,
-    errors,
+    ...streams,
     ended,
     stop: async () => {
-      order()
-      // What nobody reads any more must not keep its pipe open.
-      output.resume()
-      errors.resume()
+      action.stop()
+      for (const stream of Object.values(streams)) stream.resume()
       await ended.catch(() => undefined)
     },
   }
 }
 
-function endOf(report: string, ending: { killed: boolean; late: boolean }): string {
-  const { exitCode, signal, timedOut } = readReport(report, ending)
-  if (timedOut) return 'the time that the policy gives it was over'
-  if (ending.killed) return 'it was stopped'
-  return signal === null ? `it ended with status ${exitCode}` : `signal ${signal} ended it`
-}
+const readable = (socket: Socket) => new Readable({ read: () => void socket.resume() })
 
-/** A few short lines: the launcher says nothing else there. */
-function collected(stream: Readable): string[] {
-  const pieces: string[] = []
-  stream.setEncoding('utf8').on('data', (piece: string) => pieces.push(piece))
-  return pieces
+function howItEnded({ exitCode, signal, timedOut, killed }: Facts & { killed: boolean }): string {
+  if (timedOut) return 'the time that the policy gives it was over'
+  if (killed) return 'it was stopped'
+  return signal === null ? `it ended with status ${exitCode}` : `signal ${signal} ended it`
 }
 
 async function findProgram(command: string): Promise<string> {

@@ -45,12 +45,17 @@ void request_read(struct request *request, int descriptor)
 {
     size_t length = read_length(descriptor);
     request->input_length = read_length(descriptor);
+    request->input_follows = request->input_length == INPUT_FOLLOWS;
+    if (request->input_follows)
+        request->input_length = 0;
     errno = 0;
     if (length > SPEC_BYTES)
         refuse(STAGE_SPEC, "longer than %d bytes", SPEC_BYTES);
     if (request->input_length > INPUT_BYTES)
         refuse(STAGE_SPEC, "the input is longer than %d bytes", INPUT_BYTES);
     read_all(descriptor, request->text, length);
+    if (request->input_follows)
+        request->input = new_memory(INPUT_CHUNK, MAP_PRIVATE);
     if (request->input_length > 0) {
         request->input = new_memory(request->input_length, MAP_PRIVATE);
         read_all(descriptor, request->input, request->input_length);

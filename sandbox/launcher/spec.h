@@ -4,6 +4,8 @@
  * A request is two lengths, of four bytes each and the lowest first, then a spec and the action's input of these lengths. A spec is a
  * sequence of strings, each closed by a NUL: a key, then as many values as the key takes (the table in spec.c), and so on until the key
  * `end`, which is the last. sandbox/spec.ts writes both. A key or value that is not understood refuses the launch.
+ *
+ * The length INPUT_FOLLOWS stands for an input that comes as it is written, until the client ends its side, which ends the action as ever.
  */
 #ifndef CLAWMESH_SPEC_H
 #define CLAWMESH_SPEC_H
@@ -16,6 +18,7 @@
 enum {
     SPEC_BYTES = 1 << 20,
     INPUT_BYTES = 64 << 20,
+    INPUT_CHUNK = 64 << 10,
     SPEC_MOUNTS = 256,
     SPEC_OWN_MOUNTS = 6, /* /proc, /tmp and four devices, which no spec names */
     SPEC_LINKS = 64,
@@ -62,10 +65,13 @@ struct spec {
     uint64_t wall_ms, cpu_seconds, memory_bytes, file_bytes, tmp_bytes, open_files, processes;
 };
 
+#define INPUT_FOLLOWS 0xffffffffu
+
 struct request {
     struct spec spec;
-    char *input;
+    char *input; /* INPUT_CHUNK bytes of room for an input that follows */
     size_t input_length;
+    bool input_follows;
     char text[SPEC_BYTES]; /* where the strings of the spec are */
 };
 

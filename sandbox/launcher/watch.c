@@ -69,16 +69,38 @@ static bool relay(int *stream, enum frame kind, int flags)
     return true;
 }
 
+/* What is on its way to the action's input. */
+struct input {
+    char *bytes;
+    size_t start, end;
+    bool follows; /* more may come */
+};
+
 /* As much of the input as the pipe takes; the last of it closes the pipe. */
-static void feed(int *stream, const char *input, size_t length, size_t *fed)
+static void feed(int *stream, struct input *input)
 {
     ssize_t sent = 0;
-    while (*fed < length && (sent = write(*stream, input + *fed, length - *fed)) > 0)
-        *fed += (size_t)sent;
-    if (*fed < length && sent < 0 && (errno == EAGAIN || errno == EINTR))
+    while (input->start < input->end && (sent = write(*stream, input->bytes + input->start, input->end - input->start)) > 0)
+        input->start += (size_t)sent;
+    if (input->start < input->end && sent < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (input->start == input->end && input->follows)
         return;
     close(*stream); /* it has all, or has closed its end */
     *stream = -1;
+}
+
+/* More of an input that follows; an action that reads no more lets it pass. False when the client has ended. */
+static bool take_input(int stream, struct input *input)
+{
+    ssize_t got = recv(CONTROL, input->bytes, INPUT_CHUNK, MSG_DONTWAIT);
+    if (got < 0 && (errno == EINTR || errno == EAGAIN))
+        return true;
+    if (got <= 0)
+        return false;
+    input->start = 0;
+    input->end = stream < 0 ? 0 : (size_t)got;
+    return true;
 }
 
 static int milliseconds_left(int64_t started, const struct spec *spec)
@@ -93,17 +115,19 @@ enum ending { ENDED, TIMEOUT, CANCELLED };
 static enum ending attend(int process, struct streams *streams, const struct request *request, int64_t started)
 {
     enum { PROCESS, CLIENT, OUTPUT, ERRORS, INPUT };
-    size_t fed = 0;
+    struct input input = {.bytes = request->input, .end = request->input_length, .follows = request->input_follows};
     fcntl(streams->input, F_SETFL, O_NONBLOCK);
-    feed(&streams->input, request->input, request->input_length, &fed);
+    feed(&streams->input, &input);
     for (;;) {
         /* poll passes over a descriptor below zero */
+        bool fed = input.start == input.end;
+        short unless_full = input.follows && !fed ? 0 : POLLIN;
         struct pollfd events[] = {
             [PROCESS] = {.fd = process, .events = POLLIN},
-            [CLIENT] = {.fd = CONTROL, .events = POLLIN | POLLRDHUP | (waiting() ? POLLOUT : 0)},
+            [CLIENT] = {.fd = CONTROL, .events = unless_full | POLLRDHUP | (waiting() ? POLLOUT : 0)},
             [OUTPUT] = {.fd = waiting() ? -1 : streams->output, .events = POLLIN},
             [ERRORS] = {.fd = waiting() ? -1 : streams->errors, .events = POLLIN},
-            [INPUT] = {.fd = streams->input, .events = POLLOUT},
+            [INPUT] = {.fd = fed ? -1 : streams->input, .events = POLLOUT},
         };
         int ready = poll(events, sizeof events / sizeof *events, milliseconds_left(started, &request->spec));
         if (ready < 0 && errno == EINTR)
@@ -112,7 +136,8 @@ static enum ending attend(int process, struct streams *streams, const struct req
             refuse(STAGE_WATCH, "cannot wait for the action"); /* process 1 dies with us */
         if (events[PROCESS].revents != 0)
             return ENDED;
-        if (events[CLIENT].revents & ~POLLOUT)
+        int client = events[CLIENT].revents & ~POLLOUT;
+        if (client != 0 && !(input.follows && client == POLLIN && take_input(streams->input, &input)))
             return CANCELLED;
         if (milliseconds_left(started, &request->spec) == 0)
             return TIMEOUT;
@@ -122,8 +147,8 @@ static enum ending attend(int process, struct streams *streams, const struct req
             relay(&streams->output, FRAME_OUTPUT, MSG_DONTWAIT);
         else if (events[ERRORS].revents != 0)
             relay(&streams->errors, FRAME_ERRORS, MSG_DONTWAIT);
-        if (events[INPUT].revents != 0)
-            feed(&streams->input, request->input, request->input_length, &fed);
+        if (streams->input >= 0 && (events[INPUT].revents != 0 || client != 0))
+            feed(&streams->input, &input);
     }
 }
 
