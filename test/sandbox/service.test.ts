@@ -1,0 +1,34 @@
+/** A sandbox node: its actions go to prepared workers, and these end with its actor. */
+import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { parseProfile } from '../../policies/profile.js'
+import { RunAction, sandboxName, sandboxService } from '../../sandbox/service.js'
+import { memoryMesh } from '../kit/mesh.js'
+import { descendant, parentOf } from './descendant.js'
+import { newStage } from './stage.js'
+
+test('a sandbox node launches by a pool, which ends with its actor', async () => {
+  const { workspace } = await newStage()
+  await writeFile(join(workspace, 'notes.txt'), 'one\ntwo\n')
+  const mesh = await memoryMesh()
+  try {
+    const node = await mesh.join('sandboxed', { roles: ['sandbox'] })
+    const profile = parseProfile('filesystem_policy: { read_only: [.] }')
+    await node.spawn(sandboxService(node, { workspace, profile }), { as: sandboxName('sandboxed') })
+    const asker = await mesh.join('asker', { roles: ['worker'] })
+    const request = { tool: 'count_lines', args: { path: 'notes.txt' } }
+    const outcome = await asker.ref(sandboxName('sandboxed')).ask(RunAction, request)
+    assert.ok(outcome.status === 'done', JSON.stringify(outcome))
+    const daemon = await descendant('--pool')
+    assert.equal(await parentOf(daemon), process.pid)
+    await node.close()
+    for (let tries = 0; (await parentOf(daemon)) !== 0; tries += 1) {
+      assert.ok(tries < 500, 'the daemon is still there')
+      await new Promise((soon) => setTimeout(soon, 10))
+    }
+  } finally {
+    await mesh.close()
+  }
+})
