@@ -37,6 +37,7 @@ export const eventKinds = [
   'egress.intended',
   'egress.ended',
   'label.lowered',
+  'model.used',
   'gateway.asked',
   'gateway.answered',
 ] as const

@@ -1,6 +1,7 @@
 /** What an agent is asked, and what it says while it works. */
 import { z } from 'zod'
 import { message } from '../../../mesh/index.js'
+import { sensitivitySchema } from '../../../policies/router-label.js'
 
 export const budgetSchema = z.object({
   /** Of prompts and answers, sub-agents included. */
@@ -24,6 +25,8 @@ export const agentResultSchema = z.object({
   steps: z.int(),
   /** Spent by the agent and all that it delegated to; what nobody billed is counted as set aside. */
   tokens: z.int(),
+  /** How sensitive is what it has seen: whoever reads the answer has seen it too. */
+  seen: sensitivitySchema,
 })
 export type AgentResult = z.output<typeof agentResultSchema>
 
@@ -57,6 +60,8 @@ export const RunTask = message('agent.run', {
     budget: budgetSchema.partial().optional(),
     /** The agents that delegated it, the first one first. */
     path: z.array(z.string()).max(16).default([]),
+    /** How sensitive is what led to the task, where that is not to be read in its words. */
+    seen: sensitivitySchema.optional(),
   }),
   item: agentEventSchema,
   from: ['supervisor', 'worker', 'gateway'],

@@ -5,7 +5,10 @@ import type { Answer, ChatMessage, ModelInfo } from '../../../inference/backend.
 import type { ToolCall, ToolSpec } from '../../../inference/tool.js'
 import type { Context, MeshNode } from '../../../mesh/index.js'
 import { ClawmeshError } from '../../../policies/errors.js'
-import { describeModel, think, tokensOf } from '../model.js'
+import type { Sensitivity } from '../../../policies/router-label.js'
+import type { RouterSession } from '../../../router/session.js'
+import { auto, describeModel, think, tokensOf } from '../model.js'
+import { openSession } from '../privacy.js'
 import { offeredTools } from '../tools.js'
 import type { AgentOptions } from './agent.js'
 import { Allowance } from './allowance.js'
@@ -18,6 +21,8 @@ export interface Assignment {
   task: string
   /** The agents that delegated it. */
   path: readonly string[]
+  /** How sensitive is what led to the task. */
+  seen: Sensitivity | undefined
   /** Who works on it. */
   name: string
   budget: Budget
@@ -33,6 +38,8 @@ export interface Work {
   able: Able
   assignment: Assignment
   allowance: Allowance
+  /** How sensitive is what it has seen. */
+  session: RouterSession
   deadline: number
 }
 
@@ -45,7 +52,9 @@ export async function workOn(node: MeshNode, able: Able, assignment: Assignment)
   const { task, path, name, budget, context, say } = assignment
   setMaxListeners(0, context.signal)
   const allowance = new Allowance(budget.tokens)
-  const work = { node, able, assignment, allowance, deadline: Math.min(context.deadline, node.now() + budget.ms) }
+  const session = await openSession(node, context.trace, assignment.seen)
+  const deadline = Math.min(context.deadline, node.now() + budget.ms)
+  const work = { node, able, assignment, allowance, session, deadline }
   const note = (kind: 'task.started' | 'task.ended', facts: Record<string, unknown>) =>
     node.audit.record({ kind, trace: context.trace, actor: name, facts })
   await note('task.started', { task, path: [...path], budget: { ...budget } })
@@ -61,7 +70,7 @@ export async function workOn(node: MeshNode, able: Able, assignment: Assignment)
 }
 
 async function run(work: Work): Promise<AgentResult> {
-  const { node, able, assignment, allowance } = work
+  const { node, able, assignment, allowance, session } = work
   const { budget, context, say } = assignment
   const model = await describeModel(node, able.model, { ...context, deadline: work.deadline })
   const offered = offer(able, model)
@@ -78,6 +87,7 @@ async function run(work: Work): Promise<AgentResult> {
     reason,
     steps,
     tokens: allowance.spent,
+    seen: session.sensitivity,
   })
   for (let step = 1; step <= budget.steps; step += 1) {
     const thought = await thinkOnce(work, messages, offered, model, step)
@@ -145,7 +155,7 @@ type Thought = Pick<Answer, 'text' | 'calls'>
 
 /** 'unusable' has been paid for all the same. */
 async function thinkOnce(
-  { node, able, assignment, allowance, deadline }: Work,
+  { node, able, assignment, allowance, session, deadline }: Work,
   messages: ChatMessage[],
   tools: ToolSpec[],
   model: ModelInfo,
@@ -163,7 +173,10 @@ async function thinkOnce(
   const request = { messages, ...(tools.length > 0 ? { tools } : {}), maxTokens, temperature: able.temperature ?? 0 }
   try {
     const answer = await think(node, request, {
-      model: model.name,
+      // A model that was found stays the same for the whole task; `auto` is decided anew for each thought.
+      model: able.model === auto ? auto : model.name,
+      session,
+      actor: name,
       deadline,
       signal: context.signal,
       trace: context.trace,
