@@ -118,8 +118,6 @@ export class Router {
     const clearance = await clear(clearing).catch((cause: unknown) => {
       throw cause instanceof ClawmeshError ? cause : refused('it could not be cleared', cause)
     })
-    // Recording the intent may have taken long, and whoever asked may be gone.
-    signal.throwIfAborted()
     const restorer = new Restorer(session.vault)
     const pieces = new CallPieces()
     let reason: EndReason = 'stop'
