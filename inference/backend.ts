@@ -24,7 +24,12 @@ export const generateRequestSchema = z.object({
 })
 export type GenerateRequest = z.infer<typeof generateRequestSchema>
 
-export const usageSchema = z.object({ promptTokens: z.int().nonnegative(), outputTokens: z.int().nonnegative() })
+export const usageSchema = z.object({
+  promptTokens: z.int().nonnegative(),
+  /** Those of the prompt that did not have to be read anew; left out where nobody says. */
+  cachedTokens: z.int().nonnegative().optional(),
+  outputTokens: z.int().nonnegative(),
+})
 export type Usage = z.infer<typeof usageSchema>
 
 /** What a generation puts out, in order; `done` comes once, last. */

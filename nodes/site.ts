@@ -15,11 +15,13 @@ import type { Role } from '../policies/roles.js'
 import { serversOf, writeReachable } from './authority/address.js'
 import { Desk } from './authority/desk.js'
 import type { DataFolder } from './data-folder.js'
+import { type ElsewhereOptions, providerStore, serveElsewhere } from './elsewhere.js'
 import { type Ground, type GroundOptions, openGround } from './ground.js'
 import { keepCertified } from './member/certified.js'
 import { enrolHere, nodeFiles } from './member/member.js'
 import { type KeptNode, keepNode } from './process/keeper.js'
 import type { NodePlan } from './process/plan.js'
+import { rulesOfMesh } from './router-rules.js'
 import { type AuditTrail, sealTrail } from './trail.js'
 
 export interface SiteOptions extends GroundOptions {
@@ -95,6 +97,7 @@ export async function startSite(options: SiteOptions): Promise<Site> {
 
     const node = await supervise(ground, folder, progress)
     undo.push(() => node.close())
+    await serveElsewhere(node, elsewhereOf(ground, folder))
     const found = checkpointMark(folder.checkpoints)
     if (found) await node.note('checkpoints.found', found)
 
@@ -124,6 +127,12 @@ async function supervise(ground: Ground, folder: DataFolder, progress: (text: st
   keepCertified(node, credentials, files, transport, ({ message }) => progress(`not certified anew: ${message}`))
   return node
 }
+
+/** The way out of this mesh: the rules, and the keys of whoever was added. */
+const elsewhereOf = ({ authority }: Ground, { path }: DataFolder): ElsewhereOptions => ({
+  rules: rulesOfMesh(path).text,
+  store: providerStore(path, authority),
+})
 
 function openDesk(ground: Ground, node: MeshNode, servers: string[]): Promise<Subscription> {
   const desk = new Desk({

@@ -1,4 +1,5 @@
 /** How sensitive something is, and of what sort. Spoken by the rules here and by everything in router/. */
+import { z } from 'zod'
 
 /** From what anybody may read to what must not leave the mesh. */
 export const labels = ['PUBLIC', 'INTERNAL', 'CONFIDENTIAL', 'RESTRICTED'] as const
@@ -13,5 +14,8 @@ export interface Sensitivity {
   /** Without repetition, in the order of `categories`. */
   readonly categories: readonly Category[]
 }
+
+/** As it travels between nodes, with what it is said of. */
+export const sensitivitySchema = z.object({ label: z.enum(labels), categories: z.array(z.enum(categories)).readonly() })
 
 export const atLeast = (label: Label, least: Label): boolean => labels.indexOf(label) >= labels.indexOf(least)

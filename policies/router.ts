@@ -5,6 +5,7 @@
  *     decideRoute(rules, { label: 'CONFIDENTIAL', categories: ['PII'], roles: ['worker'] })
  *     // { effect: 'redact', rule: 'persons-are-redacted', redact: ['email', …], models: [] }
  */
+import { posix } from 'node:path'
 import { parse } from 'yaml'
 import { z } from 'zod'
 import { ClawmeshError } from './errors.js'
@@ -139,17 +140,32 @@ function matches(when: RouterRules['rules'][number]['when'], facts: RouteFacts):
 
 const overlap = <T>(some: readonly T[], others: readonly T[]): boolean => some.some((each) => others.includes(each))
 
-/** What the rules say of a file by its path, relative to the workspace; undefined where they say nothing. */
+/**
+ * What the rules say of a file or folder by its path, relative to the workspace; undefined where they say nothing. The longest path that fits decides;
+ * a folder is also as sensitive as what the rules name in it, and a path that leads out of the workspace as the most sensitive that they name at all.
+ */
 export function sensitivityOfFile({ files }: RouterRules, path: string): Sensitivity | undefined {
-  const parts = path.replace(/^(?:\.\/)+/, '').split('/')
-  // A path that leads upwards could be any file: it is as sensitive as the most sensitive of them.
-  const climbs = parts.includes('..')
-  const fitting = files.filter(({ path: prefix }) => climbs || isUnder(parts, prefix.replace(/\/+$/, '').split('/')))
-  const [longest] = fitting.toSorted((a, b) =>
-    climbs ? labels.indexOf(b.label) - labels.indexOf(a.label) : b.path.length - a.path.length,
-  )
-  return longest && { label: longest.label, categories: longest.categories }
+  // What `..` leads to depends on links, and an absolute path on where the workspace is.
+  if (path.startsWith('/') || path.split('/').includes('..')) return mostSensitive(files)
+  const parts = partsOf(path)
+  const [longest] = files
+    .filter((file) => isUnder(parts, partsOf(file.path)))
+    .toSorted((a, b) => partsOf(b.path).length - partsOf(a.path).length)
+  const inside = files.filter((file) => file !== longest && isUnder(partsOf(file.path), parts))
+  return mostSensitive(longest ? [longest, ...inside] : inside)
 }
+
+function mostSensitive(files: RouterRules['files']): Sensitivity | undefined {
+  const [highest] = files.toSorted((a, b) => labels.indexOf(b.label) - labels.indexOf(a.label))
+  const held = new Set(files.flatMap((file) => file.categories))
+  return highest && { label: highest.label, categories: categories.filter((category) => held.has(category)) }
+}
+
+const partsOf = (path: string): string[] =>
+  posix
+    .normalize(path)
+    .split('/')
+    .filter((part) => part !== '' && part !== '.')
 
 const isUnder = (parts: readonly string[], prefix: readonly string[]): boolean =>
   prefix.every((part, index) => part === parts[index])

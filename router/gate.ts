@@ -31,10 +31,17 @@ export function buildGate(words: readonly GateWord[]): Gate {
     }
   }
   const { next, ends } = buildStates(words, classes, width)
-  // A step of the table is twice the place of the next state's row, and one more where words end: one look-up for each character.
+  // A step of the table is twice the number of the place where the next state's row begins, and one more where words end.
   const table = Int32Array.from(next, (state) => 2 * state * width + ((ends[state]?.length ?? 0) > 0 ? 1 : 0))
   const classOf = new Uint8Array(65536)
   classOf.set(classes)
+  // The words that end in a state, one behind the other: from `first` of its row to that of the next.
+  const first = new Int32Array(ends.length + 1)
+  for (const [state, ended] of ends.entries()) first[state + 1] = (first[state] as number) + ended.length
+  const ended = Int32Array.from(ends.flat())
+  const lengths = Int32Array.from(words, ({ word }) => word.length)
+  const isBoundBefore = Uint8Array.from(words, ({ bound }) => (bound === 'none' ? 0 : 1))
+  const isBoundBehind = Uint8Array.from(words, ({ bound }) => (bound === 'both' ? 1 : 0))
   return {
     scan: (text, hit) => {
       const { length } = text
@@ -43,11 +50,15 @@ export function buildGate(words: readonly GateWord[]): Gate {
         const step = table[row + (classOf[text.charCodeAt(at)] as number)] as number
         row = step >> 1
         if ((step & 1) === 0) continue
-        for (const index of ends[row / width] ?? []) {
-          const { word, bound } = words[index] as GateWord
-          const start = at + 1 - word.length
-          if (bound !== 'none' && isWordAt(text, start - 1)) continue
-          if (bound === 'both' && isWordAt(text, at + 1)) continue
+        // Most ends are in the middle of a longer word: what stands behind says so at once.
+        const goesOn = isWordAt(text, at + 1) ? 1 : 0
+        const state = row / width
+        const last = first[state + 1] as number
+        for (let place = first[state] as number; place < last; place += 1) {
+          const index = ended[place] as number
+          if ((goesOn & (isBoundBehind[index] as number)) === 1) continue
+          const start = at + 1 - (lengths[index] as number)
+          if (isBoundBefore[index] === 1 && isWordAt(text, start - 1)) continue
           hit(index, start, at + 1)
         }
       }
@@ -93,6 +104,8 @@ function buildStates(words: readonly GateWord[], classes: Uint8Array, width: num
 
 /** Is there a letter or a digit? */
 export function isWordAt(text: string, at: number): boolean {
+  // Outside the text there is none, and asking there would be slow.
+  if (at < 0 || at >= text.length) return false
   const code = text.charCodeAt(at)
   return (code >= 97 && code <= 122) || (code >= 65 && code <= 90) || (code >= 48 && code <= 57) || code > 127
 }

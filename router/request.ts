@@ -6,10 +6,16 @@ export interface ModelMessage {
 
 export interface ModelRequest {
   readonly messages: readonly ModelMessage[]
-  /** Definitions of tools, in JSON. */
-  readonly tools?: readonly unknown[]
+  readonly tools?: readonly ModelTool[] | undefined
   readonly maxTokens: number
   readonly temperature?: number
+}
+
+export interface ModelTool {
+  readonly name: string
+  readonly description: string
+  /** A JSON schema. */
+  readonly parameters?: Readonly<Record<string, unknown>>
 }
 
 /** Texts laid end to end, a line apart, so that what was split between them is found too. */

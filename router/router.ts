@@ -5,7 +5,7 @@
  *     const session = router.open(trace)
  *     const judged = await router.judge(session, request, asker)
  *     choose(judged.decision, candidates)                                // a model here, or one elsewhere?
- *     for await (const text of router.ask(session, request, asker, { provider: 'frontier', model: 'large' })) …
+ *     for await (const event of router.ask(session, request, asker, { provider: 'frontier', model: 'large' })) …
  *
  * Whatever fails on the way (a detector, the vault, the audit trail) ends in a refusal, and nothing leaves.
  */
@@ -18,6 +18,8 @@ import { type ClassifySettings, classify, type Finding } from './classify.js'
 import { clear, type Destination } from './egress/clearance.js'
 import type { Egress } from './egress/egress.js'
 import { joinSensitivity } from './label.js'
+import { CallPieces, type ModelCall } from './provider/call.js'
+import type { EndReason, ProviderUsage } from './provider/form.js'
 import { redact } from './pseudonym/redact.js'
 import { Restorer } from './pseudonym/restore.js'
 import { lay, type ModelRequest, textsOf, turnsOf } from './request.js'
@@ -37,6 +39,13 @@ export interface Asker {
   readonly actor: string
   readonly trace: string
 }
+
+/** What an answer brings, in order; `done` comes once, last. */
+export type AnswerEvent =
+  | { readonly type: 'token'; readonly text: string }
+  | { readonly type: 'call'; readonly call: ModelCall }
+  /** null: the provider does not say what it used. */
+  | { readonly type: 'done'; readonly reason: EndReason; readonly usage: ProviderUsage | null }
 
 export interface Judged {
   readonly decision: RouteDecision
@@ -86,45 +95,48 @@ export class Router {
     return { ...read, sensitivity, decision }
   }
 
-  /** The answer of a model elsewhere, with what was redacted put back. Rejects with DENIED if the request may not go there. */
+  /**
+   * The answer of a model elsewhere, with what was redacted put back in its text. The arguments of a call keep their pseudonyms: what a tool does with them
+   * nobody has decided. Rejects with DENIED if the request may not go there, MODEL_FAILED for calls that cannot be read, and as Egress.send does.
+   */
   async *ask(
     session: RouterSession,
     request: ModelRequest,
     asker: Asker,
     destination: Destination,
     signal: AbortSignal = new AbortController().signal,
-  ): AsyncGenerator<string> {
+  ): AsyncGenerator<AnswerEvent> {
     const judged = await this.judge(session, request, asker)
     const egress = this.#egress
     if (!egress) throw refused('no key store is open, so there is no way out')
     const redacted = refuseOnFailure('redacted', () => redactRequest(request, judged, session))
     const form = egress.formOf(destination.provider)
     const body = Buffer.from(JSON.stringify(form.body(destination.model, redacted)), 'utf8')
-    const clearance = await clear({
-      rules: this.rules,
-      settings: this.settings,
-      audit: this.#audit,
-      sensitivity: judged.sensitivity,
-      roles: asker.roles,
-      destination,
-      body,
-      trace: asker.trace,
-      actor: asker.actor,
-    }).catch((cause: unknown) => {
+    const { sensitivity } = judged
+    const { rules, settings } = this
+    const clearing = { rules, settings, audit: this.#audit, sensitivity, destination, body, ...asker }
+    const clearance = await clear(clearing).catch((cause: unknown) => {
       throw cause instanceof ClawmeshError ? cause : refused('it could not be cleared', cause)
     })
     const restorer = new Restorer(session.vault)
-    const usage = { inputTokens: 0, outputTokens: 0 }
+    const pieces = new CallPieces()
+    let reason: EndReason = 'stop'
+    let usage = null as ProviderUsage | null
     let outcome = 'broken off'
     try {
       for await (const delta of egress.send(clearance, body, signal)) {
-        Object.assign(usage, delta.usage)
+        if (delta.usage) usage = { ...nothingUsed, ...usage, ...delta.usage }
+        reason = delta.reason ?? reason
+        pieces.add(delta.calls)
         const text = restorer.push(delta.text ?? '')
-        if (text !== '') yield text
+        if (text !== '') yield { type: 'token', text }
       }
       const rest = restorer.end()
-      if (rest !== '') yield rest
+      if (rest !== '') yield { type: 'token', text: rest }
+      const calls = pieces.end()
+      for (const call of calls) yield { type: 'call', call }
       outcome = 'answered'
+      yield { type: 'done', reason: calls.length > 0 ? 'call' : reason, usage }
     } finally {
       const { trace, actor } = asker
       const model = `${destination.provider}/${destination.model}`
@@ -132,6 +144,8 @@ export class Router {
     }
   }
 }
+
+const nothingUsed: ProviderUsage = { promptTokens: 0, cachedTokens: 0, outputTokens: 0 }
 
 interface Read {
   readonly sensitivity: Sensitivity

@@ -34,6 +34,7 @@ export const eventKinds = [
   'egress.intended',
   'egress.ended',
   'label.lowered',
+  'model.used',
   'gateway.asked',
   'gateway.answered',
 ] as const

@@ -1,16 +1,14 @@
 /** A worker agent: asks a model what to do, has it done in the sandbox, reports. Thoughts and what came of them are recorded. */
 import { setTimeout } from 'node:timers/promises'
 import { z } from 'zod'
-import { collect } from '../../inference/backend.js'
-import { Generate, inferenceName } from '../../inference/service.js'
 import { type ToolCall, toolCallSchema } from '../../inference/tool.js'
 import { actor, type Context, type MeshNode, message, on } from '../../mesh/index.js'
 import { ClawmeshError } from '../../policies/errors.js'
-import { join } from '../../router/label.js'
-import { route } from '../../router/route.js'
-import { type ActionOutcome, actionOutcomeSchema, RunAction, sandboxName } from '../../sandbox/service.js'
-import { chooseNode } from '../process/placing.js'
+import { actionOutcomeSchema } from '../../sandbox/service.js'
+import { act } from './act.js'
+import { think } from './model.js'
 import { longestPart } from './plan.js'
+import { openSession } from './privacy.js'
 import { offeredTools } from './tools.js'
 import { votes } from './voter.js'
 
@@ -46,8 +44,8 @@ export function worker(node: MeshNode) {
     (self) => {
       const doPart = async (words: string, context: Context): Promise<Report> => {
         const recordAs = { trace: context.trace, actor: self.name }
-        await node.audit.record({ kind: 'thought.asked', ...recordAs, facts: { words, label: promptLabel } })
-        const call = await think(node, words, context)
+        await node.audit.record({ kind: 'thought.asked', ...recordAs, facts: { words } })
+        const call = await chooseCall(node, self.name, words, context)
         await node.audit.record({ kind: 'thought.answered', ...recordAs, facts: { words, call } })
         const outcome = await act(node, call, context)
         return { worker: self.name, node: node.name, call, outcome }
@@ -59,15 +57,17 @@ export function worker(node: MeshNode) {
 }
 
 /**
- * Asks a model for a tool call. Thinking changes nothing, so what failed on the way (a model's process that died, a node that was lost) is asked again, of
- * any node that serves a model, until the deadline. An answer that cannot be used would come out the same again: the next ones are drawn more freely, and
- * after a few the model is not up to it, which nobody needs to find out once more.
+ * Asks a model for a tool call. A failure on the way (a model's process that died) is asked again, of any node that serves a model, until the deadline. An
+ * answer that cannot be used would come out the same again: the next ones are drawn more freely, and after a few the model is not up to it, which nobody
+ * needs to find out once more.
  */
-async function think(node: MeshNode, words: string, context: Context): Promise<ToolCall> {
+async function chooseCall(node: MeshNode, actor: string, words: string, context: Context): Promise<ToolCall> {
   const messages = [
     { role: 'system' as const, content: instructions },
     { role: 'user' as const, content: words },
   ]
+  const { deadline, signal, trace } = context
+  const session = await openSession(node, trace)
   let unusable = 0
   for (let failures = 0; ; ) {
     const request = {
@@ -77,9 +77,7 @@ async function think(node: MeshNode, words: string, context: Context): Promise<T
       ...(unusable === 0 ? { temperature: 0 } : { temperature: freely, seed: unusable }),
     }
     try {
-      const { calls } = await collect(
-        node.ref(inferenceName(chooseModel(node, words))).stream(Generate, request, context),
-      )
+      const { calls } = await think(node, request, { session, actor, deadline, signal, trace })
       const [call] = calls
       if (call) return call
       throw new ClawmeshError('MODEL_FAILED', 'The model answered without choosing a tool.', {
@@ -90,8 +88,8 @@ async function think(node: MeshNode, words: string, context: Context): Promise<T
       if (failure.data['unusable'] === true) unusable += 1
       else if (failure.code === 'MODEL_FAILED') failures += 1
       if (unusable === unusableAnswers) throw unsuited(failure)
-      if (failures === failuresAllowed || !failure.retry || node.now() + thinkAgainMs > context.deadline) throw failure
-      await setTimeout(thinkAgainMs, undefined, { signal: context.signal })
+      if (failures === failuresAllowed || !failure.retry || node.now() + thinkAgainMs > deadline) throw failure
+      await setTimeout(thinkAgainMs, undefined, { signal })
     }
   }
 }
@@ -104,39 +102,4 @@ function unsuited({ message }: ClawmeshError): ClawmeshError {
       hint: 'Say the request in other words, or use a more capable model.',
     },
   )
-}
-
-/** Nothing classifies prompts yet: each counts as the most sensitive. */
-const promptLabel = join([])
-
-/**
- * Of the models that the router lets see the prompt, the one that will likely answer soonest; any of them where nothing is said of that. A node that does not
- * say where its model computes has none in the mesh.
- */
-function chooseModel(node: MeshNode, words: string): string {
-  const serving = node
-    .nodes()
-    .filter(({ roles, draining }) => roles.includes('inference') && !draining)
-    .map(({ name, advert }) => ({ name, zone: advert['zone'] === 'mesh' ? ('mesh' as const) : ('elsewhere' as const) }))
-  const allowed = route(promptLabel, serving)
-  const names = new Set(allowed.map(({ name }) => name))
-  const soonest = chooseNode(
-    node.nodes().filter(({ name }) => names.has(name)),
-    allowed.map(({ zone }) => zone),
-    words.length,
-  )
-  if (soonest !== undefined) return soonest
-  return (allowed[Math.floor(Math.random() * allowed.length)] ?? allowed[0])?.name ?? ''
-}
-
-/** This node's own sandbox if it has one, else any other's. */
-async function act(node: MeshNode, call: ToolCall, context: Context): Promise<ActionOutcome> {
-  const able = node.nodes().filter(({ advert, draining }) => advert['sandbox'] === true && !draining)
-  const chosen = able.find(({ name }) => name === node.name) ?? able[0]
-  if (!chosen) {
-    throw new ClawmeshError('SANDBOX_UNAVAILABLE', 'No node in the mesh can hold an action in a sandbox.', {
-      hint: 'The start says why, and so does the log of each node.',
-    })
-  }
-  return node.ref(sandboxName(chosen.name)).ask(RunAction, { tool: call.name, args: call.arguments }, context)
 }

@@ -11,6 +11,7 @@ import { auditKey } from './audit/key.js'
 import { auditQuery, auditTail } from './audit/show.js'
 import { auditVerify } from './audit/verify.js'
 import { type Command, parseConfig } from './command.js'
+import { costs } from './costs.js'
 import { asTyped, explain, failureOf } from './failure.js'
 import { gatewayKeyAdd, gatewayKeyList, gatewayKeyRemove } from './gateway-key.js'
 import { debateCommand } from './job/debate.js'
@@ -25,6 +26,7 @@ import { revoke } from './mesh/revoke.js'
 import { up } from './mesh/up.js'
 import { modelsList, modelsPull, modelsRemove, modelsVerify } from './models.js'
 import { policyExplain, policyTest } from './policy.js'
+import { providerAdd, providerList, providerRemove } from './provider.js'
 import { route } from './route.js'
 
 const commands: Command[] = [
@@ -51,6 +53,10 @@ const commands: Command[] = [
   modelsPull,
   modelsVerify,
   modelsRemove,
+  providerAdd,
+  providerList,
+  providerRemove,
+  costs,
   route,
   policyTest,
   policyExplain,

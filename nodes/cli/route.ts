@@ -1,10 +1,8 @@
 /** `clawmesh route --explain FILE|-`: what is sensitive in a text, which rule decides, and what would leave. Nothing leaves. */
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { installation } from '../../mesh/installation.js'
 import { ClawmeshError } from '../../policies/errors.js'
-import { parseRouterRules, type RouterRules } from '../../policies/router.js'
 import type { ExplainedFinding, Explanation } from '../../router/explain.js'
+import { readRouterRules } from '../router-rules.js'
 import { type Command, text } from './command.js'
 import { printable } from './printable.js'
 
@@ -26,7 +24,7 @@ export const route: Command = {
     }
     // Its tables of telephone numbers are for this command alone to load.
     const { explain } = await import('../../router/explain.js')
-    const explanation = explain(readText(file), readRules(text(values, 'rules')))
+    const explanation = explain(readText(file), readRouterRules(text(values, 'rules')).rules)
     process.stdout.write(values['json'] ? `${JSON.stringify({ ok: true, ...explanation })}\n` : page(explanation))
     return 0
   },
@@ -75,19 +73,5 @@ function readText(file: string): string {
         cause,
       },
     )
-  }
-}
-
-export const shippedRouterRules = join(installation, 'policies', 'router.yaml')
-
-function readRules(path = shippedRouterRules): RouterRules {
-  try {
-    return parseRouterRules(readFileSync(path, 'utf8'), path)
-  } catch (cause) {
-    if (cause instanceof ClawmeshError) throw cause
-    throw new ClawmeshError('POLICY_INVALID', `The router rules ${path} cannot be read: ${(cause as Error).message}.`, {
-      hint: 'Give the path of a rules file with --rules.',
-      cause,
-    })
   }
 }

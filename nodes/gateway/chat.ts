@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import type { Answer, ChatMessage, GenerateEvent, GenerateRequest, Usage } from '../../inference/backend.js'
 import { type ToolCall, toolSpecSchema } from '../../inference/tool.js'
+import { categories, labels } from '../../policies/router-label.js'
 import { Refusal } from './refusal.js'
 
 const defaultTokens = 1024
@@ -52,6 +53,19 @@ const choiceSchema = z.union([
   z.strictObject({ type: z.literal('function'), function: z.strictObject({ name: z.string() }) }),
 ])
 
+/** A client that knows more than the words show says so: its label and categories are where the labels of this conversation begin. */
+const metadataSchema = z
+  .object({ label: z.enum(labels).optional(), categories: z.string().optional() })
+  .catchall(z.string())
+  .transform(({ label, categories: named, ...rest }, context) => {
+    const held = named?.split(/[\s,]+/).filter((name) => name !== '') ?? []
+    const stray = held.find((name) => !categories.some((category) => category === name))
+    if (stray !== undefined) context.addIssue(`categories: there is no category ${stray}`)
+    if (label === undefined && held.length > 0) context.addIssue('categories come with a label')
+    const seen = label && { label, categories: categories.filter((category) => held.includes(category)) }
+    return { ...rest, label: seen }
+  })
+
 const tokens = z.int().positive().max(mostTokens).nullish()
 
 export const chatRequestSchema = z.strictObject({
@@ -75,7 +89,7 @@ export const chatRequestSchema = z.strictObject({
   // These change no answer here.
   parallel_tool_calls: z.boolean().optional(),
   user: z.string().optional(),
-  metadata: z.record(z.string(), z.string()).nullish(),
+  metadata: metadataSchema.nullish(),
   store: z.boolean().nullish(),
 })
 export type ChatRequest = z.output<typeof chatRequestSchema>

@@ -2,7 +2,8 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { MeshNode } from '../../mesh/index.js'
-import { servedModels, think, tokensOf } from '../agents/model.js'
+import { auto, servedModels, think, tokensOf } from '../agents/model.js'
+import { openSession } from '../agents/privacy.js'
 import { type ChatHead, chunksOf, completionOf, generateRequestOf, parseChat } from './chat.js'
 import { EventStream } from './event-stream.js'
 import type { GatewayLimits } from './limits.js'
@@ -24,7 +25,7 @@ export async function complete(desk: Desk, request: FastifyRequest, reply: Fasti
   const question = generateRequestOf(asked)
   readiness(node)
   const known = servedModels(node)
-  if (!known.includes(asked.model))
+  if (asked.model !== auto && !known.includes(asked.model))
     throw new Refusal(
       404,
       'model_not_found',
@@ -48,6 +49,12 @@ export async function complete(desk: Desk, request: FastifyRequest, reply: Fasti
   try {
     const answer = await think(node, question, {
       model: asked.model,
+      session: await openSession(node, trace, asked.metadata?.label),
+      actor: 'gateway',
+      // Of `auto` the answer says what it was.
+      onModel: (model) => {
+        head.model = model
+      },
       deadline: node.now() + limits.answerMs,
       signal,
       trace,

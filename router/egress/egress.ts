@@ -1,19 +1,19 @@
 /** The only way out, and the only holder of keys: takes a body with a clearance for exactly these bytes, and nothing else. */
 import { ClawmeshError } from '../../policies/errors.js'
 import { type Delta, forms, type ProviderForm } from '../provider/form.js'
-import { type Provider, readProviders } from '../provider/store.js'
+import type { Provider, ProviderStore, Providers } from '../provider/store.js'
 import { type Clearance, spend } from './clearance.js'
 
 export class Egress {
-  readonly #providers: ReadonlyMap<string, Provider>
+  readonly #providers: Providers
 
-  private constructor(providers: ReadonlyMap<string, Provider>) {
+  private constructor(providers: Providers) {
     this.#providers = providers
   }
 
-  /** @param path of the key store. Throws as readProviders does. */
-  static open(path: string): Egress {
-    return new Egress(readProviders(path))
+  /** Throws as ProviderStore.read does. */
+  static open(store: ProviderStore): Egress {
+    return new Egress(store.read())
   }
 
   /** As `provider/model`. */

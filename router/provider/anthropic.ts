@@ -1,14 +1,30 @@
 /** The messages of Anthropic. https://docs.anthropic.com/en/api/messages-streaming */
 import { z } from 'zod'
-import type { ProviderForm } from './form.js'
+import type { EndReason, ProviderForm, ProviderUsage } from './form.js'
 
-const usage = z.object({ input_tokens: z.number().optional(), output_tokens: z.number().optional() })
+const usageSchema = z.object({
+  input_tokens: z.number().nullish(),
+  cache_read_input_tokens: z.number().nullish(),
+  cache_creation_input_tokens: z.number().nullish(),
+  output_tokens: z.number().nullish(),
+})
 const eventSchema = z.object({
   type: z.string(),
-  delta: z.object({ text: z.string().optional() }).optional(),
-  message: z.object({ usage: usage.optional() }).optional(),
-  usage: usage.optional(),
+  index: z.number().optional(),
+  content_block: z.object({ type: z.string(), name: z.string().optional() }).optional(),
+  delta: z
+    .object({ text: z.string().optional(), partial_json: z.string().optional(), stop_reason: z.string().nullish() })
+    .optional(),
+  message: z.object({ usage: usageSchema.optional() }).optional(),
+  usage: usageSchema.optional(),
 })
+
+const reasons: Readonly<Record<string, EndReason>> = {
+  end_turn: 'stop',
+  stop_sequence: 'stop',
+  max_tokens: 'length',
+  tool_use: 'call',
+}
 
 export const anthropicForm: ProviderForm = {
   path: '/messages',
@@ -22,25 +38,40 @@ export const anthropicForm: ProviderForm = {
       messages: messages
         .filter(({ role }) => role !== 'system')
         .map(({ role, content }) => ({ role: role === 'assistant' ? 'assistant' : 'user', content })),
-      ...(tools.length > 0 ? { tools } : {}),
+      ...(tools.length > 0
+        ? { tools: tools.map(({ parameters, ...tool }) => ({ ...tool, input_schema: parameters })) }
+        : {}),
       ...(temperature === undefined ? {} : { temperature }),
       stream: true,
     }
   },
   read: (data) => {
-    const event = eventSchema.parse(JSON.parse(data))
-    if (event.type === 'message_stop') return { done: true }
-    const counted = event.usage ?? event.message?.usage
+    const { type, index = 0, content_block: block, delta, message, usage } = eventSchema.parse(JSON.parse(data))
+    if (type === 'message_stop') return { done: true }
+    const call =
+      block?.type === 'tool_use'
+        ? { index, name: block.name ?? '' }
+        : delta?.partial_json === undefined
+          ? undefined
+          : { index, arguments: delta.partial_json }
+    const reason = reasons[delta?.stop_reason ?? '']
+    const counted = usage ?? message?.usage
     return {
-      ...(event.delta?.text ? { text: event.delta.text } : {}),
-      ...(counted
-        ? {
-            usage: {
-              ...(counted.input_tokens === undefined ? {} : { inputTokens: counted.input_tokens }),
-              ...(counted.output_tokens === undefined ? {} : { outputTokens: counted.output_tokens }),
-            },
-          }
-        : {}),
+      ...(delta?.text ? { text: delta.text } : {}),
+      ...(call ? { calls: [call] } : {}),
+      ...(reason ? { reason } : {}),
+      ...(counted ? { usage: countsOf(counted) } : {}),
     }
   },
+}
+
+/** What was read from a cache, or written to one, it counts apart from the rest of the prompt. */
+function countsOf(usage: z.output<typeof usageSchema>): Partial<ProviderUsage> {
+  const { input_tokens: input, cache_read_input_tokens: cached, cache_creation_input_tokens: kept } = usage
+  return {
+    ...(typeof input === 'number'
+      ? { promptTokens: input + (cached ?? 0) + (kept ?? 0), cachedTokens: cached ?? 0 }
+      : {}),
+    ...(typeof usage.output_tokens === 'number' ? { outputTokens: usage.output_tokens } : {}),
+  }
 }

@@ -1,23 +1,32 @@
 /** The chat completions of OpenAI, which many servers speak. https://platform.openai.com/docs/api-reference/chat */
 import { z } from 'zod'
-import type { ProviderForm } from './form.js'
+import type { EndReason, ProviderForm } from './form.js'
 
-const chunkSchema = z.object({
-  choices: z
-    .array(
-      z.object({ delta: z.object({ content: z.string().nullish() }).optional(), finish_reason: z.string().nullish() }),
-    )
-    .default([]),
-  usage: z.object({ prompt_tokens: z.number().optional(), completion_tokens: z.number().optional() }).nullish(),
+const callSchema = z.object({
+  index: z.number().default(0),
+  function: z.object({ name: z.string().nullish(), arguments: z.string().nullish() }).nullish(),
 })
+const deltaSchema = z.object({ content: z.string().nullish(), tool_calls: z.array(callSchema).nullish() })
+const usageSchema = z.object({
+  prompt_tokens: z.number().nullish(),
+  completion_tokens: z.number().nullish(),
+  prompt_tokens_details: z.object({ cached_tokens: z.number().nullish() }).nullish(),
+})
+const chunkSchema = z.object({
+  choices: z.array(z.object({ delta: deltaSchema.nullish(), finish_reason: z.string().nullish() })).default([]),
+  usage: usageSchema.nullish(),
+})
+
+const reasons: Readonly<Record<string, EndReason>> = { stop: 'stop', length: 'length', tool_calls: 'call' }
 
 export const openAiForm: ProviderForm = {
   path: '/chat/completions',
   headers: (key) => ({ authorization: `Bearer ${key}` }),
   body: (model, { messages, tools = [], maxTokens, temperature }) => ({
     model,
-    messages: messages.map(({ role, content }) => ({ role, content })),
-    ...(tools.length > 0 ? { tools } : {}),
+    // Here a tool's result would need the id of a call; the mesh's messages are text alone.
+    messages: messages.map(({ role, content }) => ({ role: role === 'tool' ? 'user' : role, content })),
+    ...(tools.length > 0 ? { tools: tools.map((tool) => ({ type: 'function', function: tool })) } : {}),
     max_tokens: maxTokens,
     ...(temperature === undefined ? {} : { temperature }),
     stream: true,
@@ -26,17 +35,24 @@ export const openAiForm: ProviderForm = {
   read: (data) => {
     if (data === '[DONE]') return { done: true }
     const { choices, usage } = chunkSchema.parse(JSON.parse(data))
-    const text = choices[0]?.delta?.content
+    const { delta, finish_reason: finished } = choices[0] ?? {}
+    const reason = reasons[finished ?? '']
+    const calls = delta?.tool_calls?.map(({ index, function: part }) => ({
+      index,
+      name: part?.name ?? '',
+      arguments: part?.arguments ?? '',
+    }))
     return {
-      ...(text ? { text } : {}),
-      ...(usage ? { usage: counts(usage.prompt_tokens, usage.completion_tokens) } : {}),
+      ...(delta?.content ? { text: delta.content } : {}),
+      ...(calls ? { calls } : {}),
+      ...(reason ? { reason } : {}),
+      ...(usage ? { usage: countsOf(usage) } : {}),
     }
   },
 }
 
-function counts(inputTokens: number | undefined, outputTokens: number | undefined) {
-  return {
-    ...(inputTokens === undefined ? {} : { inputTokens }),
-    ...(outputTokens === undefined ? {} : { outputTokens }),
-  }
-}
+const countsOf = ({ prompt_tokens, completion_tokens, prompt_tokens_details }: z.output<typeof usageSchema>) => ({
+  promptTokens: prompt_tokens ?? 0,
+  cachedTokens: prompt_tokens_details?.cached_tokens ?? 0,
+  outputTokens: completion_tokens ?? 0,
+})

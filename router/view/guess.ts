@@ -143,27 +143,28 @@ function breakAround(text: string, line: number): [number, number] {
 }
 
 function mirrored(view: View, dense: readonly Run[]): View | undefined {
-  return stretches(view, dense, 'mirrored', (part) =>
-    unitwise(part.length, (at) => part.charCodeAt(part.length - 1 - at)),
-  )
+  return stretches(view, dense, 'mirrored', (units) => {
+    units.reverse()
+  })
 }
 
 /** Each letter thirteen further on. */
 function rotated(view: View, dense: readonly Run[]): View | undefined {
-  return stretches(view, dense, 'rot13', (part) => unitwise(part.length, (at) => turned(part.charCodeAt(at))))
+  return stretches(view, dense, 'rot13', (units) => {
+    for (let at = 0; at < units.length; at += 1) {
+      const code = units[at] as number
+      const letter = code | 32
+      if (code <= 122 && letter >= 97 && letter <= 122) units[at] = letter < 110 ? code + 13 : code - 13
+    }
+  })
 }
 
-function turned(code: number): number {
-  const letter = code | 32
-  if (letter < 97 || letter > 122 || code > 122) return code
-  return letter < 110 ? code + 13 : code - 13
-}
-
-/** A text of so many units, each of them given. Takes two bytes a unit on the way, however long it is. */
-function unitwise(length: number, unitAt: (at: number) => number): string {
-  const units = new Uint16Array(length)
-  for (let at = 0; at < length; at += 1) units[at] = unitAt(at)
-  return Buffer.from(units.buffer).toString('utf16le')
+/** The text with its units changed in place. Takes two bytes a unit on the way, however long it is. */
+function unitwise(text: string, change: (units: Uint16Array) => void): string {
+  const bytes = Buffer.allocUnsafeSlow(2 * text.length)
+  bytes.write(text, 'utf16le')
+  change(new Uint16Array(bytes.buffer, bytes.byteOffset, text.length))
+  return bytes.toString('utf16le')
 }
 
 /** Everything that could be hidden in the view, as one view. */
@@ -189,7 +190,7 @@ function stretches(
   view: View,
   runs: readonly Run[],
   step: 'mirrored' | 'rot13',
-  change: (part: string) => string,
+  change: (units: Uint16Array) => void,
 ): View | undefined {
   if (runs.length === 0) return undefined
   const starts: number[] = []
@@ -197,7 +198,7 @@ function stretches(
   let length = 0
   for (const [start, end] of runs) {
     starts.push(length)
-    parts.push(`${change(view.text.slice(start, end))}\n`)
+    parts.push(`${unitwise(view.text.slice(start, end), change)}\n`)
     length += end - start + 1
   }
   const origin = (start: number, end: number): Span => {

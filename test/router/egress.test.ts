@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
-import { chmodSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 import { detectors } from '../../router/detect/detectors.js'
 import { clear } from '../../router/egress/clearance.js'
 import { Egress } from '../../router/egress/egress.js'
+import { type Provider, ProviderStore } from '../../router/provider/store.js'
 import { choose } from '../../router/route.js'
 import { Router } from '../../router/router.js'
 import { streamChunks } from './cloud.js'
@@ -108,7 +110,10 @@ describe('the way out', () => {
 
   it('lets nothing out that is split between messages or stands in the definition of a tool', async () => {
     await assert.rejects(ask('My account is DE89 3704 0044', '0532 0130 00, thank you'), { code: 'DENIED' })
-    const request = { ...asking('hello'), tools: [{ name: 'mail', description: 'Mails anna@example.org' }] }
+    const request = {
+      ...asking('hello'),
+      tools: [{ name: 'mail', description: 'Mails anna@example.org', parameters: {} }],
+    }
     const session = stand.router.open('task-1')
     await assert.rejects(collected(stand.router.ask(session, request, asker, destination)), { code: 'DENIED' })
     assert.equal(stand.cloud.sent.length, 0)
@@ -241,32 +246,52 @@ describe('a cloud that records every byte', () => {
 describe('the key store', () => {
   const folder = mkdtempSync(join(tmpdir(), 'clawmesh-keys-'))
   after(() => rmSync(folder, { recursive: true, force: true }))
-  const store = (content: unknown, mode = 0o600) => {
-    const path = join(folder, `store-${Math.random()}.json`)
-    writeFileSync(path, JSON.stringify(content), { mode })
+  const sealing = randomBytes(32)
+  let count = 0
+  const nextPath = () => join(folder, `store-${++count}`)
+  const provider: Provider = { form: 'openai', url: 'https://api.example.com/v1', key: 'k-123', models: ['large'] }
+  const stored = () => {
+    const path = nextPath()
+    new ProviderStore(path, sealing).add('frontier', provider)
     return path
   }
-  const provider = { form: 'openai', url: 'https://api.example.com/v1', key: 'k-123', models: ['large'] }
 
-  it('is read if nobody else can read it', () => {
-    assert.deepEqual(Egress.open(store({ frontier: provider })).models, ['frontier/large'])
+  it('holds who was added, for whoever has its key, until they are removed', () => {
+    const path = stored()
+    const store = new ProviderStore(path, sealing)
+    assert.deepEqual(Egress.open(store).models, ['frontier/large'])
+    assert.throws(() => store.add('frontier', provider), { code: 'USAGE' })
+    store.remove('frontier')
+    assert.deepEqual(Egress.open(store).models, [])
+    assert.throws(() => store.remove('frontier'), { code: 'USAGE' })
   })
 
-  it('that others can read is refused', () => {
-    const path = store({ frontier: provider })
+  it('shows nothing to who reads the file, and opens for no other key and after no change', () => {
+    const path = stored()
+    const bytes = readFileSync(path)
+    for (const word of ['k-123', 'example', 'frontier']) assert.equal(bytes.includes(word), false)
+    assert.throws(() => Egress.open(new ProviderStore(path, randomBytes(32))), { code: 'UNAUTHENTIC' })
+    bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1
+    writeFileSync(path, bytes)
+    assert.throws(() => Egress.open(new ProviderStore(path, sealing)), { code: 'UNAUTHENTIC' })
+  })
+
+  it('is made for its owner alone, and refused where others can read it', () => {
+    const path = stored()
+    assert.equal(statSync(path).mode & 0o777, 0o600)
     for (const mode of [0o640, 0o604, 0o660]) {
       chmodSync(path, mode)
-      assert.throws(() => Egress.open(path), { code: 'DENIED' })
+      assert.throws(() => Egress.open(new ProviderStore(path, sealing)), { code: 'DENIED' })
     }
   })
 
   it('that is a link is refused', () => {
-    const link = join(folder, 'link.json')
-    symlinkSync(store({ frontier: provider }), link)
-    assert.throws(() => Egress.open(link), { code: 'USAGE' })
+    const link = join(folder, 'link')
+    symlinkSync(stored(), link)
+    assert.throws(() => Egress.open(new ProviderStore(link, sealing)), { code: 'USAGE' })
   })
 
-  it('with plain http to another machine, or a key in the address, is refused, and the message holds no key', () => {
+  it('takes no plain http to another machine and no key in the address, and the message holds no key', () => {
     for (const url of [
       'http://api.example.com/v1',
       'https://user:word@api.example.com',
@@ -274,7 +299,7 @@ describe('the key store', () => {
       'http://127.0.0.1.example.com',
     ])
       assert.throws(
-        () => Egress.open(store({ frontier: { ...provider, url } })),
+        () => new ProviderStore(nextPath(), sealing).add('frontier', { ...provider, url }),
         (error: Error & { code?: string }) => error.code === 'USAGE' && !error.message.includes('k-123'),
       )
   })

@@ -1,5 +1,6 @@
 /** A router as it is in use: the shipped rules with one model elsewhere, a key store on disk, a cloud that records, a trail that can be made to fail. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { AuditEvent } from '../../mesh/audit/event.js'
@@ -7,7 +8,8 @@ import { installation } from '../../mesh/installation.js'
 import { parseRouterRules, type RouterRules } from '../../policies/router.js'
 import type { RouterAudit } from '../../router/audit.js'
 import { Egress } from '../../router/egress/egress.js'
-import { Router } from '../../router/router.js'
+import { ProviderStore } from '../../router/provider/store.js'
+import { type AnswerEvent, Router } from '../../router/router.js'
 import { type Cloud, openCloud } from './cloud.js'
 
 export const shipped = readFileSync(join(installation, 'policies', 'router.yaml'), 'utf8')
@@ -46,12 +48,8 @@ export const secretKey = 'the-key-of-the-cloud-0123456789'
 export async function openStand(rules: RouterRules = rulesWithCloud): Promise<Stand> {
   const cloud = await openCloud()
   const folder = mkdtempSync(join(tmpdir(), 'clawmesh-router-'))
-  const store = join(folder, 'providers.json')
-  writeFileSync(
-    store,
-    JSON.stringify({ cloud: { form: 'openai', url: cloud.url, key: secretKey, models: ['large'] } }),
-    { mode: 0o600 },
-  )
+  const store = new ProviderStore(join(folder, 'providers.sealed'), randomBytes(32))
+  store.add('cloud', { form: 'openai', url: cloud.url, key: secretKey, models: ['large'] })
   const egress = Egress.open(store)
   const trail = new MemoryTrail()
   return {
@@ -71,8 +69,8 @@ export const asking = (...contents: string[]) => ({
   maxTokens: 100,
 })
 
-export async function collected(stream: AsyncIterable<string>): Promise<string> {
+export async function collected(stream: AsyncIterable<AnswerEvent>): Promise<string> {
   let text = ''
-  for await (const chunk of stream) text += chunk
+  for await (const event of stream) if (event.type === 'token') text += event.text
   return text
 }

@@ -19,7 +19,10 @@ import { type AgentTool, toolbox } from './tool.js'
 
 export interface AgentOptions {
   name: string
-  /** The model that it thinks with; any of the mesh if left out. */
+  /**
+   * The model that it thinks with; any of the mesh if left out. `provider/model` is one elsewhere, and `auto` one elsewhere as long as the rules of the router
+   * let what it has seen leave, and one of the mesh from then on.
+   */
   model?: string
   instructions: string
   tools?: readonly AgentTool[]
@@ -45,11 +48,12 @@ export function agent(node: MeshNode, options: AgentOptions) {
   const own = { ...usual, ...options.budget }
   const tools = toolbox(options.tools ?? [])
   return actor(options.name, ({ name }) => [
-    on(RunTask, ({ task, budget = {}, path, id }, context) => {
+    on(RunTask, ({ task, budget = {}, path, seen, id }, context) => {
       const feed = new Feed<AgentEvent>()
       const assignment = {
         task,
         path,
+        seen,
         name,
         budget: smaller(own, budget),
         context,

@@ -1,7 +1,7 @@
 /** What an agent is asked, and what it says while it works. */
 import { z } from 'zod'
 import { message } from '../../../mesh/index.js'
-import { labels } from '../../../policies/router-label.js'
+import { labels, sensitivitySchema } from '../../../policies/router-label.js'
 
 export const budgetSchema = z.object({
   /** Of prompts and answers, sub-agents included. */
@@ -25,6 +25,8 @@ export const agentResultSchema = z.object({
   steps: z.int(),
   /** Spent by the agent and all that it delegated to; what nobody billed is counted as set aside. */
   tokens: z.int(),
+  /** How sensitive is what it has seen: whoever reads the answer has seen it too. */
+  seen: sensitivitySchema,
 })
 export type AgentResult = z.output<typeof agentResultSchema>
 
@@ -65,6 +67,8 @@ export const RunTask = message('agent.run', {
       .string()
       .regex(/^[\w-]{1,64}$/)
       .optional(),
+    /** How sensitive is what led to the task, where that is not to be read in its words. */
+    seen: sensitivitySchema.optional(),
   }),
   item: agentEventSchema,
   from: ['supervisor', 'worker', 'gateway'],

@@ -2,7 +2,8 @@
  * The state of an agent's run, kept as the journal of a task: what it thought, what it did, what it waits for. A run that was cut off, or that waits for a person,
  * goes on when the same task is given again under the same id: it thinks nothing twice, and does nothing twice.
  *
- * 1. A thought is recorded with what it cost, so that a run costs the same however often it is cut off.
+ * 1. A thought or an action is recorded with what it cost, so that a run costs the same however often it is cut off, and with how sensitive all is that the run had
+ *    seen by then, so that it does not forget what it must not tell.
  * 2. An action that was begun and not recorded is in doubt, unless it is one of the sandbox: those have the same effect when they are done again.
  * 3. A question is a step that nobody but a person can end.
  */
@@ -12,7 +13,8 @@ import type { MeshNode } from '../../../mesh/index.js'
 import type { Task } from '../../../mesh/task/task.js'
 import type { Tasks } from '../../../mesh/task/tasks.js'
 import { ClawmeshError } from '../../../policies/errors.js'
-import { labels } from '../../../policies/router-label.js'
+import { labels, sensitivitySchema } from '../../../policies/router-label.js'
+import type { RouterSession } from '../../../router/session.js'
 import type { Allowance } from './allowance.js'
 import { type AgentResult, agentResultSchema } from './event.js'
 import type { Thought } from './loop.js'
@@ -27,8 +29,8 @@ const observationSchema: z.ZodType<Observation> = z.object({
   text: z.string(),
   said: z.object({ by: z.string(), label: z.enum(labels) }).optional(),
 })
-/** What a person settles has cost nothing. */
-const keptSchema = z.looseObject({ tokens: z.int().default(0) })
+/** What a person settles has cost nothing, and brings nothing in. */
+const keptSchema = z.looseObject({ tokens: z.int().default(0), seen: sensitivitySchema.optional() })
 
 const factsSchema = z.object({ agent: z.string(), task: z.string() })
 const outcomeSchema = z.object({ result: agentResultSchema })
@@ -59,14 +61,15 @@ export async function openRun(
   tasks: Tasks,
   id: string,
   facts: z.output<typeof factsSchema>,
+  session: RouterSession,
 ): Promise<RunJournal | AgentResult> {
   const known = (await tasks.list()).find((task) => task.id === id)
-  if (!known) return new KeptRun(await tasks.begin(facts, id))
+  if (!known) return new KeptRun(await tasks.begin(facts, id), session)
   const same = factsSchema.safeParse(known.facts).data
   if (same?.agent !== facts.agent || same.task !== facts.task)
     throw new ClawmeshError('USAGE', `Task ${id} is another one.`, { hint: 'Give a new task an id of its own.' })
   const ended = outcomeSchema.safeParse(known.outcome).data
-  return ended ? ended.result : new KeptRun(await tasks.resume(id))
+  return ended ? ended.result : new KeptRun(await tasks.resume(id), session)
 }
 
 /** A person's word on what an interrupted run waits for. Give the task again, under its id, and the run goes on. Throws USAGE where it waits for nothing. */
@@ -106,9 +109,11 @@ class NoThought<T extends string> extends Error {
 
 class KeptRun implements RunJournal {
   readonly #task: Task
+  readonly #session: RouterSession
 
-  constructor(task: Task) {
+  constructor(task: Task, session: RouterSession) {
     this.#task = task
+    this.#session = session
   }
 
   async thought<T extends string>(
@@ -163,9 +168,10 @@ class KeptRun implements RunJournal {
     let isNew = false
     const kept = await this.#task.step(name, { result: keptSchema, repeatable }, async () => {
       isNew = true
-      return { ...(await run()), tokens: allowance.spent - before }
+      return { ...(await run()), tokens: allowance.spent - before, seen: this.#session.sensitivity }
     })
     if (!isNew) allowance.setAside(kept.tokens)?.settle(kept.tokens)
+    if (kept.seen) this.#session.raise(kept.seen)
     return schema.parse(kept)
   }
 

@@ -5,7 +5,10 @@ import type { Answer, ChatMessage, ModelInfo } from '../../../inference/backend.
 import type { ToolCall, ToolSpec } from '../../../inference/tool.js'
 import type { Context, MeshNode } from '../../../mesh/index.js'
 import { ClawmeshError } from '../../../policies/errors.js'
-import { describeModel, think, tokensOf } from '../model.js'
+import type { Sensitivity } from '../../../policies/router-label.js'
+import type { RouterSession } from '../../../router/session.js'
+import { auto, describeModel, think, tokensOf } from '../model.js'
+import { openSession } from '../privacy.js'
 import { offeredTools } from '../tools.js'
 import type { AgentOptions } from './agent.js'
 import { Allowance } from './allowance.js'
@@ -19,6 +22,8 @@ export interface Assignment {
   task: string
   /** The agents that delegated it. */
   path: readonly string[]
+  /** How sensitive is what led to the task. */
+  seen: Sensitivity | undefined
   /** Who works on it. */
   name: string
   budget: Budget
@@ -34,6 +39,8 @@ export interface Work {
   able: Able
   assignment: Assignment
   allowance: Allowance
+  /** How sensitive is what it has seen. */
+  session: RouterSession
   deadline: number
   journal: RunJournal
 }
@@ -48,10 +55,11 @@ export async function workOn(node: MeshNode, able: Able, assignment: Assignment,
   const { task, path, name, budget, context, say } = assignment
   setMaxListeners(0, context.signal)
   const allowance = new Allowance(budget.tokens)
-  const journal = await journalOf(able, { agent: name, task }, id)
+  const session = await openSession(node, context.trace, assignment.seen)
+  const journal = await journalOf(able, { agent: name, task }, id, session)
   if ('by' in journal) return say({ type: 'ended', result: journal })
   const deadline = Math.min(context.deadline, node.now() + budget.ms)
-  const work = { node, able, assignment, allowance, deadline, journal }
+  const work = { node, able, assignment, allowance, session, deadline, journal }
   const note = (kind: 'task.started' | 'task.ended', facts: Record<string, unknown>) =>
     node.audit.record({ kind, trace: context.trace, actor: name, facts })
   await note('task.started', { task, path: [...path], budget: { ...budget } })
@@ -68,7 +76,7 @@ export async function workOn(node: MeshNode, able: Able, assignment: Assignment,
 }
 
 async function run(work: Work): Promise<AgentResult> {
-  const { node, able, assignment, allowance, journal } = work
+  const { node, able, assignment, allowance, session, journal } = work
   const { budget, context, say } = assignment
   const model = await describeModel(node, able.model, { ...context, deadline: work.deadline })
   const offered = offer(able, model)
@@ -85,6 +93,7 @@ async function run(work: Work): Promise<AgentResult> {
     reason,
     steps,
     tokens: allowance.spent,
+    seen: session.sensitivity,
   })
   for (let step = 1; step <= budget.steps; step += 1) {
     const thought = await journal.thought(step, allowance, () => thinkOnce(work, messages, offered, model, step))
@@ -144,8 +153,9 @@ async function journalOf(
   { name, tasks, policy = {} }: Able,
   facts: { agent: string; task: string },
   id: string | undefined,
+  session: RouterSession,
 ): Promise<RunJournal | AgentResult> {
-  if (tasks && id !== undefined) return openRun(tasks, id, facts)
+  if (tasks && id !== undefined) return openRun(tasks, id, facts, session)
   if (id === undefined && !Object.values(policy).includes('interrupt')) return unkept
   throw new ClawmeshError('USAGE', `The run of this task by ${name} cannot be kept.`, {
     hint: 'Make the agent with `tasks`, and give the task an id.',
@@ -185,7 +195,7 @@ export type Thought = Pick<Answer, 'text' | 'calls'>
 
 /** 'unusable' has been paid for all the same. */
 async function thinkOnce(
-  { node, able, assignment, allowance, deadline }: Work,
+  { node, able, assignment, allowance, session, deadline }: Work,
   messages: ChatMessage[],
   tools: ToolSpec[],
   model: ModelInfo,
@@ -203,7 +213,10 @@ async function thinkOnce(
   const request = { messages, ...(tools.length > 0 ? { tools } : {}), maxTokens, temperature: able.temperature ?? 0 }
   try {
     const answer = await think(node, request, {
-      model: model.name,
+      // A model that was found stays the same for the whole task; `auto` is decided anew for each thought.
+      model: able.model === auto ? auto : model.name,
+      session,
+      actor: name,
       deadline,
       signal: context.signal,
       trace: context.trace,

@@ -6,6 +6,7 @@ import type { Label } from '../../../policies/router-label.js'
 import { AskApproval, answerWithinMs, approverName } from '../../../sandbox/approval.js'
 import { act } from '../act.js'
 import { callMcp, type McpTool } from '../mcp/tool.js'
+import { routerOf, sensitivityOfCall } from '../privacy.js'
 import { RunTask } from './event.js'
 import type { Work } from './loop.js'
 import { type Delegate, delegateArgs, type HeldTool, type OwnTool } from './tool.js'
@@ -50,6 +51,9 @@ const toolDeadline = ({ node, able, deadline }: Work): number =>
 
 async function inSandbox(work: Work, call: ToolCall): Promise<Observation> {
   const { signal, trace } = work.assignment.context
+  const { rules } = await routerOf(work.node)
+  const brings = sensitivityOfCall(rules, call)
+  if (brings) work.session.raise(brings)
   const outcome = await act(work.node, call, { signal, trace, deadline: toolDeadline(work) })
   return { status: outcome.status, text: outcome.status === 'done' ? outcome.result.summary : outcome.reason }
 }
@@ -59,6 +63,7 @@ async function ofServer(work: Work, tool: McpTool, call: ToolCall): Promise<Obse
   const { signal, trace } = work.assignment.context
   const options = { signal, trace, deadline: toolDeadline(work) }
   const { status, text, label } = await callMcp(work.node, tool, call.arguments, options)
+  work.session.raise({ label, categories: [] })
   return { status, text, said: { by: `mcp/${tool.server}`, label } }
 }
 
@@ -125,7 +130,7 @@ async function within<T>(ms: number, signal: AbortSignal, work: (signal: AbortSi
 
 /** To another agent, with a part of what is left. A task never comes back to somebody who waits for it. */
 async function hand(work: Work, { agent, share }: Delegate, call: ToolCall): Promise<Observation> {
-  const { node, assignment, allowance, deadline } = work
+  const { node, assignment, allowance, session, deadline } = work
   const { signal, trace } = assignment.context
   const path = [...assignment.path, assignment.name]
   if (path.includes(agent))
@@ -137,10 +142,12 @@ async function hand(work: Work, { agent, share }: Delegate, call: ToolCall): Pro
   let bill: number | null = null
   try {
     const budget = { tokens: reservation.tokens, ms: Math.max(1, deadline - node.now()) }
-    const events = node.ref(agent).stream(RunTask, { task, budget, path }, { signal, trace, deadline })
+    const { sensitivity: seen } = session
+    const events = node.ref(agent).stream(RunTask, { task, budget, path, seen }, { signal, trace, deadline })
     for await (const event of events) {
       if (event.type !== 'ended') continue
       const { by, answer, reason, tokens } = event.result
+      session.raise(event.result.seen)
       bill = Math.min(tokens, reservation.tokens)
       return by === 'answer' ? { status: 'done', text: answer } : { status: 'failed', text: `${agent}: ${reason}` }
     }

@@ -16,6 +16,8 @@ import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
 import type { MeshNode } from '../../../mesh/index.js'
 import { ClawmeshError } from '../../../policies/errors.js'
+import type { Sensitivity } from '../../../policies/router-label.js'
+import { joinSensitivity } from '../../../router/label.js'
 import { runTask } from '../agent/agent.js'
 import { Allowance } from '../agent/allowance.js'
 import { inTurn } from '../turn.js'
@@ -105,6 +107,8 @@ class Coordinator<R> {
   readonly #allowance: Allowance
   readonly #deadline: number
   readonly #load = new Map<string, number>()
+  /** How sensitive is what its agents have seen, and with their answers whoever is asked next. */
+  #seen: Sensitivity | undefined
   #open = 0
 
   constructor(node: MeshNode, coordination: Coordination<R>, options: CoordinationOptions & { trace: string }) {
@@ -219,11 +223,12 @@ class Coordinator<R> {
     try {
       const result = await runTask(
         this.#node.ref(agent),
-        { task, budget },
+        { task, budget, ...(this.#seen ? { seen: this.#seen } : {}) },
         // The agent ends by itself when its time is up, and says so; this is for one that does not.
         { trace, timeoutMs: budget.ms + graceMs, ...(signal ? { signal } : {}) },
       )
       aside.settle(Math.min(result.tokens, aside.tokens))
+      this.#seen = joinSensitivity(this.#seen ? [this.#seen, result.seen] : [result.seen])
       return result.by === 'answer' ? result : { why: result.reason }
     } finally {
       aside.settle(null)

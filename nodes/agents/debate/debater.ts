@@ -11,6 +11,7 @@ import { actor, type Context, type MeshNode, on } from '../../../mesh/index.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { act } from '../act.js'
 import { think, tokensOf } from '../model.js'
+import { openSession } from '../privacy.js'
 import { offeredTools } from '../tools.js'
 import { type Ballot, CastBallot, JudgeDebate } from './ballot.js'
 import { opinionOf } from './opinion.js'
@@ -37,13 +38,14 @@ export const debater = (node: MeshNode, options: DebaterOptions = {}) =>
   actor(
     'debater',
     (self, args: DebaterArgs) => {
+      const voter = { node, name: self.name, args, options }
       const vote = args.thinks === 'arithmetic' ? voteByArithmetic : voteInWords
       return [
         on(CastBallot, (request, context) =>
-          recorded(node, self.name, request.round, context, vote({ node, args, options, context }, request)),
+          recorded(node, self.name, request.round, context, vote({ ...voter, context }, request)),
         ),
         on(JudgeDebate, async ({ question, votes, seed }, context) => {
-          const answer = await ask({ node, args, options, context }, { messages: judgePrompt(question, votes) }, seed)
+          const answer = await ask({ ...voter, context }, { messages: judgePrompt(question, votes) }, seed)
           return { ...readBallot(answer.text), tokens: tokensOf(answer.usage) }
         }),
       ]
@@ -53,6 +55,7 @@ export const debater = (node: MeshNode, options: DebaterOptions = {}) =>
 
 interface Voter {
   node: MeshNode
+  name: string
   args: DebaterArgs
   options: DebaterOptions
   context: Context
@@ -90,13 +93,15 @@ async function workOut({ node, options, context }: Voter, expression: string): P
   return outcome.status === 'done' ? String(outcome.result['value']) : why(outcome.reason)
 }
 
-function ask(
-  { node, args: { model, temperature = 0.7, maxTokens = 400 }, context }: Voter,
+async function ask(
+  { node, name, args: { model, temperature = 0.7, maxTokens = 400 }, context }: Voter,
   request: Pick<GenerateRequest, 'messages' | 'tools'>,
   seed: number | undefined,
 ): Promise<Answer> {
   const whole = { ...request, maxTokens, temperature, ...(seed === undefined ? {} : { seed }) }
-  return think(node, whole, { model, deadline: context.deadline, signal: context.signal, trace: context.trace })
+  const { deadline, signal, trace } = context
+  const session = await openSession(node, trace)
+  return think(node, whole, { model, session, actor: name, deadline, signal, trace })
 }
 
 /** A vote is on the trail whatever came of it; an answer that cannot be used costs this vote and nothing else. */

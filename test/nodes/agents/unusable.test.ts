@@ -44,7 +44,7 @@ describe('a model whose answers are of no use', () => {
     undo.push(() => server.close())
     const mesh = await memoryMesh()
     undo.push(() => mesh.close())
-    const model = await mesh.join('model', { roles: ['inference'], advert: { zone: 'mesh' } })
+    const model = await mesh.join('model', { roles: ['inference'], advert: { model: 'served', zone: 'mesh' } })
     await model.spawn(inferenceService(await OpenAiBackend.open({ url: server.url })), { as: inferenceName('model') })
     const workers = ['one', 'two', 'three']
     const profile = parseProfile('filesystem_policy: { read_only: [.] }')

@@ -69,6 +69,15 @@ describe('a run that is kept', () => {
   const run = (node: MeshNode, id = 'bills') => runTask(node.ref('clerk'), { task: 'Pay the bills.', id })
   const interrupting = { policy: { pay: 'interrupt' } } as const
 
+  it('does not forget how sensitive is what it has seen', async () => {
+    const { again } = await place()
+    const node = await again(interrupting)
+    const seen = { label: 'CONFIDENTIAL', categories: ['FIN'] } as const
+    const first = await runTask(node.ref('clerk'), { task: 'Pay the bills.', id: 'bills', seen })
+    assert.equal(first.by, 'interrupted')
+    assert.deepEqual((await run(await again(interrupting))).seen, seen)
+  })
+
   it('waits for a person through restarts, and goes on by the answer without thinking or doing anything twice', async () => {
     const { mesh, tasks, model, again } = await place()
     let node = await again(interrupting)

@@ -1,0 +1,60 @@
+/**
+ * What this node's prompts are judged by, and what its work has seen.
+ *
+ *     const session = await openSession(node, trace)
+ *     session.raise(sensitivityOfCall(rules, call))        // a tool is about to read a file
+ *     await think(node, request, { session, … })
+ */
+import type { ToolCall } from '../../inference/tool.js'
+import type { MeshNode } from '../../mesh/index.js'
+import { parseRouterRules, type RouterRules, sensitivityOfFile } from '../../policies/router.js'
+import type { Sensitivity } from '../../policies/router-label.js'
+import type { Router } from '../../router/router.js'
+import type { RouterSession } from '../../router/session.js'
+import { holderOf } from '../elsewhere.js'
+import { readRouterRules } from '../router-rules.js'
+
+interface Judge {
+  /** The rules that it was made for, YAML. */
+  text: string
+  router: Promise<Router>
+}
+
+const judges = new WeakMap<MeshNode, Judge>()
+let shipped: string | undefined
+
+function shippedText(): string {
+  shipped ??= readRouterRules().text
+  return shipped
+}
+
+/** The rules of the mesh as the holder of its keys says them; where nobody does, those that ship. */
+export function routerOf(node: MeshNode): Promise<Router> {
+  const text = holderOf(node)?.rules ?? shippedText()
+  const known = judges.get(node)
+  if (known?.text === text) return known.router
+  const router = openRouter(node, text)
+  judges.set(node, { text, router })
+  return router
+}
+
+/** Loaded when the first prompt is there: the tables of its detectors would be a part of every node's start. */
+async function openRouter(node: MeshNode, text: string): Promise<Router> {
+  const { Router } = await import('../../router/router.js')
+  return new Router({ rules: parseRouterRules(text, 'the router rules of the mesh'), audit: node.audit })
+}
+
+export async function openSession(node: MeshNode, trace: string, seen?: Sensitivity): Promise<RouterSession> {
+  const session = (await routerOf(node)).open(trace)
+  if (seen) session.raise(seen)
+  return session
+}
+
+/** What a call of a sandboxed tool brings into the work by the file or folder that it is about; a call without one is about the whole workspace. */
+export function sensitivityOfCall(
+  rules: RouterRules,
+  { name, arguments: { path } }: ToolCall,
+): Sensitivity | undefined {
+  if (typeof path === 'string') return sensitivityOfFile(rules, path)
+  return name === 'calculate' || name === 'no_tool' ? undefined : sensitivityOfFile(rules, '.')
+}

@@ -1,0 +1,141 @@
+/** `clawmesh costs`: what the questions to models cost, by the audit trail and a price table, and what they would have cost elsewhere. */
+import { costOf, frontierCostOf, type Priced } from '../../policies/prices.js'
+import { readPrices, usedSchema } from '../agents/costs.js'
+import { consume } from '../audit/consume.js'
+import { strictReader } from '../audit/read.js'
+import { readConfig } from '../config.js'
+import { type Command, text } from './command.js'
+import { dataFolder, dataOption, jsonOption } from './options.js'
+import { printable } from './printable.js'
+import { stopWhenUnread } from './stop.js'
+import { progress } from './terminal.js'
+
+interface Used extends Priced {
+  readonly task: string
+  readonly actor: string
+  readonly node: string
+  /** The version of the price table when it was asked. */
+  readonly prices: string
+}
+
+export interface CostLine {
+  requests: number
+  /** Of them, those that nobody counted the tokens of. */
+  uncounted: number
+  promptTokens: number
+  cachedTokens: number
+  outputTokens: number
+  seconds: number
+  /** As it was run. */
+  cost: number
+  /** Requests that the table has no price for: not in `cost`. */
+  unpriced: number
+  /** The same tokens at the frontier rates of the table. */
+  frontier: number
+}
+
+export const costs: Command = {
+  name: 'costs',
+  usage: '[--task TASK] [--prices FILE] [--json] [--data DIR]',
+  help: 'Says what the questions to models cost as they were run, and what the same trace would cost at frontier rates.',
+  options: {
+    task: { type: 'string', value: 'TASK', help: 'only this task' },
+    prices: {
+      type: 'string',
+      value: 'FILE',
+      help: 'the price table (default: policies/prices.yaml, examples to be edited)',
+    },
+    data: dataOption,
+    json: jsonOption,
+  },
+  run: async (_, values) => {
+    const prices = readPrices(text(values, 'prices'))
+    const task = text(values, 'task')
+    const used = (await readUsed(dataFolder(values))).filter((each) => task === undefined || each.task === task)
+    const priced = used.map((each) => ({ ...each, cost: costOf(prices, each), frontier: frontierCostOf(prices, each) }))
+    const sums = (key: (each: (typeof priced)[number]) => string) =>
+      [...new Set(priced.map(key))].map((name) => ({ name, ...sumOf(priced.filter((each) => key(each) === name)) }))
+    const { version, currency, source, frontier } = prices
+    const versions = [...new Set(used.map((each) => each.prices))]
+    const sum = sumOf(priced)
+    const byModel = sums(({ model, zone }) => (zone === 'mesh' ? `${model} (mesh)` : model))
+    const byActor = sums(({ actor }) => actor)
+    if (values['json']) {
+      const table = { version, currency, source, frontier: frontier.name, versionsOfTheirTime: versions }
+      process.stdout.write(`${JSON.stringify({ ok: true, prices: table, sum, byModel, byActor, requests: priced })}\n`)
+      return 0
+    }
+    const head = ['', 'requests', 'prompt', 'cached', 'output', 'seconds', currency, `frontier ${currency}`]
+    const rows = [...byModel, ...byActor.map((line) => ({ ...line, name: `by ${line.name}` })), { name: 'all', ...sum }]
+    const lines = [
+      ...table([head, ...rows.map(rowOf)]),
+      '',
+      `As run: ${sum.cost.toFixed(4)} ${currency}, by the price table ${version} (${source}).`,
+      `The same trace at frontier rates (${frontier.name}): ${sum.frontier.toFixed(4)} ${currency}. That is a calculation: no such model was asked for it.`,
+      ...(sum.unpriced > 0
+        ? [`${sum.unpriced} requests are in no sum of ${currency}: no price for the model, or no count.`]
+        : []),
+      ...(sum.uncounted > 0 ? [`Of ${sum.uncounted} requests nobody counted the tokens.`] : []),
+      ...(versions.some((each) => each !== version) ? [`Asked under the price tables ${versions.join(', ')}.`] : []),
+    ]
+    process.stdout.write(`${lines.join('\n')}\n`)
+    return 0
+  },
+}
+
+/** Verified as it is read: throws AUDIT_BROKEN where something of the trail does not hold. */
+async function readUsed(path: string): Promise<Used[]> {
+  const used: Used[] = []
+  await consume({
+    config: readConfig(),
+    path,
+    progress,
+    follow: false,
+    signal: stopWhenUnread(),
+    sink: ({ authority }) => ({
+      ...strictReader(authority.root.publicKey),
+      after: 0,
+      append: async (events) => {
+        for (const event of events) {
+          const { kind, trace, actor, facts } = event.open()
+          if (kind === 'model.used') used.push({ ...usedSchema.parse(facts), task: trace, actor, node: event.node })
+        }
+      },
+      close: () => undefined,
+    }),
+  })
+  return used
+}
+
+function sumOf(some: readonly (Priced & { cost: number | undefined; frontier: number | undefined })[]): CostLine {
+  const sum = (of: (each: (typeof some)[number]) => number | undefined): number =>
+    some.reduce((total, each) => total + (of(each) ?? 0), 0)
+  return {
+    requests: some.length,
+    uncounted: some.filter(({ usage }) => usage === null).length,
+    promptTokens: sum(({ usage }) => usage?.promptTokens),
+    cachedTokens: sum(({ usage }) => usage?.cachedTokens),
+    outputTokens: sum(({ usage }) => usage?.outputTokens),
+    seconds: sum(({ seconds }) => seconds),
+    cost: sum(({ cost }) => cost),
+    unpriced: some.filter(({ cost }) => cost === undefined).length,
+    frontier: sum(({ frontier }) => frontier),
+  }
+}
+
+const rowOf = (line: CostLine & { name: string }): string[] => [
+  printable(line.name),
+  ...[line.requests, line.promptTokens, line.cachedTokens, line.outputTokens].map(String),
+  line.seconds.toFixed(1),
+  line.cost.toFixed(4),
+  line.frontier.toFixed(4),
+]
+
+function table(rows: readonly (readonly string[])[]): string[] {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
+  return rows.map((row) =>
+    row
+      .map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)))
+      .join('  '),
+  )
+}
