@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { actor, type MeshNode, message, on } from '../mesh/index.js'
 import { ClawmeshError } from '../policies/errors.js'
 import type { Profile } from '../policies/profile.js'
-import { AskApproval, accessSchema, answerWithinMs, approverName } from './approval.js'
+import { accessSchema, askPerson } from './approval.js'
 import { runTool, type ToolOutcome } from './run.js'
 
 const usageSchema = z.object({ wallMs: z.number(), cpuMs: z.number(), maxRssKb: z.number() })
@@ -44,9 +44,6 @@ export const sandboxName = (node: string) => `sandbox/${node}`
 
 const actionsAtOnce = 4
 
-/** So that an approver who gives up at the last moment is still the one to say so. */
-const deliveryMs = 5000
-
 export interface SandboxServiceOptions {
   workspace: string
   profile: Profile
@@ -68,7 +65,7 @@ export function sandboxService(node: MeshNode, { workspace, profile }: SandboxSe
             ask: async ({ missing }) => {
               const question = { node: node.name, tool, args: { ...args }, missing: [...missing], workspace }
               await node.audit.record({ kind: 'action.held', ...record, facts: { tool, args, missing } })
-              const { answer, by } = await ask(node, question, { signal, deadline, trace })
+              const { answer, by } = await askPerson(node, question, { signal, deadline, trace })
               await node.audit.record({
                 kind: 'approval.answered',
                 ...record,
@@ -94,19 +91,6 @@ export function sandboxService(node: MeshNode, { workspace, profile }: SandboxSe
     ],
     { args: z.undefined(), concurrency: actionsAtOnce },
   )
-}
-
-/** Nobody there, no answer in time, an answer that cannot be read: each is a refusal. */
-async function ask(
-  node: MeshNode,
-  question: z.input<(typeof AskApproval)['request']>,
-  call: { signal: AbortSignal; deadline: number; trace: string },
-) {
-  try {
-    return await node.ref(approverName).ask(AskApproval, question, { ...call, timeoutMs: answerWithinMs + deliveryMs })
-  } catch (error) {
-    return { answer: 'refuse' as const, by: `nobody (${ClawmeshError.from(error).message})` }
-  }
 }
 
 const factsOf = (outcome: ToolOutcome) =>

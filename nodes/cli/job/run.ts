@@ -1,19 +1,16 @@
 /** `clawmesh run`: hands a request to the mesh that runs here, and to whatever machines have joined it. */
 
-import { join, resolve } from 'node:path'
-import { openChain } from '../../../mesh/audit/chain.js'
-import { joinMesh, type MeshNode, supervise } from '../../../mesh/index.js'
+import { resolve } from 'node:path'
+import { type MeshNode, supervise } from '../../../mesh/index.js'
 import { openTasks } from '../../../mesh/task/tasks.js'
-import { connectNats } from '../../../mesh/transport/nats.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { askedOf, runJob, takeUp } from '../../agents/job.js'
 import { planRequest } from '../../agents/plan.js'
 import { type LiveGround, notRunning, openLiveGround } from '../../authority/live.js'
-import { dataPaths } from '../../data-folder.js'
-import { takeLock } from '../../lock.mjs'
-import { enrolHere, nodeFiles } from '../../member/member.js'
+import { joinAsGuest } from '../../member/guest.js'
 import { recallOffer } from '../../member/offer.js'
 import { checkWorkspace, listFiles } from '../../workspace.js'
+import { answerAtTerminal } from '../approve/inbox.js'
 import { type Command, text, type Values } from '../command.js'
 import { explain, failureOf } from '../failure.js'
 import { dataFolder, dataOption } from '../options.js'
@@ -24,14 +21,13 @@ import { printAnswer } from './report.js'
 
 /** Three make a vote; more are of use where there are more machines. */
 const [workersAtLeast, workersAtMost] = [3, 8]
-const runnersAtMost = 32
 /** How long workers may take to be seen, by one who has just joined. */
 const lookMs = 3000
 
 export const run: Command = {
   name: 'run',
   usage: '"REQUEST" [--workspace DIR] [--json]',
-  help: 'Has the mesh that runs here do a request, on all machines that joined it. Actions that need a yes are asked for at the terminal of `clawmesh up`.',
+  help: 'Has the mesh that runs here do a request, on all machines that joined it. Actions that need a yes are asked for here if this is a terminal, and wherever approvers are (docs/approvals.md).',
   options: {
     workspace: {
       type: 'string',
@@ -62,7 +58,7 @@ async function runRequest(request: string | undefined, values: Values): Promise<
     const files = () => listFiles(workspace)
     planRequest(request, files)
     const stop = stopOnSignal()
-    const { node, end } = await joinAsRunner(ground, data)
+    const { node, end } = await joinAsGuest(ground, data, ['supervisor', 'gateway'])
     try {
       const result = await work(node, ground, { request, workspace, files, signal: stop.signal })
       const { error } = result
@@ -106,7 +102,12 @@ async function work(node: MeshNode, ground: LiveGround, { request, workspace, fi
   try {
     const tasks = await openTasks({ transport, addresses, key: authority.tasksKey, by: node.name })
     const task = await takeUp(tasks, askedOf(request, workspace, files), progress)
-    return await runJob(node, task, { request, files, workers, signal, progress })
+    const answering = answerAtTerminal(node, task.id)
+    try {
+      return await runJob(node, task, { request, files, workers, signal, progress })
+    } finally {
+      answering.end()
+    }
   } finally {
     await supervisor.stop().catch(() => undefined)
   }
@@ -122,36 +123,4 @@ async function workPlaces(node: MeshNode): Promise<string[]> {
   throw new ClawmeshError('UNREACHABLE', 'No node of the mesh takes work.', {
     hint: 'Start `clawmesh up` with --workspace DIR, or let a machine join that offers one.',
   })
-}
-
-/** A node of its own for as long as the command runs; of several commands at once, each has one. */
-async function joinAsRunner(ground: LiveGround, data: string): Promise<{ node: MeshNode; end: () => Promise<void> }> {
-  for (let number = 1; number <= runnersAtMost; number += 1) {
-    const name = `runner-${number}`
-    const folder = dataPaths(data)
-    const files = nodeFiles(folder, name)
-    const lock = takeLock(`${files.chain}.lock`)
-    if (!('release' in lock)) continue
-    try {
-      const { credentials, access } = await enrolHere(ground, folder, name, ['supervisor', 'gateway'])
-      const transport = await connectNats({ ...access, name: credentials.certificate.holder })
-      const node = await joinMesh({ credentials, transport, chain: openChain(files.chain) })
-      const end = async () => {
-        await node.close()
-        lock.release()
-      }
-      return { node, end }
-    } catch (error) {
-      lock.release()
-      // A name that is somebody else's, from before such names were kept free.
-      if (!(error instanceof ClawmeshError && error.code === 'DENIED' && number < runnersAtMost)) throw error
-    }
-  }
-  throw new ClawmeshError(
-    'DATA_IN_USE',
-    `${runnersAtMost} requests are being done in ${join(data, 'nodes')} already.`,
-    {
-      hint: 'Wait until one has ended.',
-    },
-  )
 }

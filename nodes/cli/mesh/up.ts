@@ -9,12 +9,13 @@ import { isLoopback } from '../../ground.js'
 import { keepOffer, machineName, planOffer, recallOffer } from '../../member/offer.js'
 import { planInference } from '../../process/plan.js'
 import { type Site, startSite } from '../../site.js'
+import { type Answering, answerAtTerminal } from '../approve/inbox.js'
 import { type Command, text, type Values } from '../command.js'
 import { readDuration } from '../duration.js'
 import { introduceModels } from '../job/introduce.js'
 import { givenOffer, offerOptions } from '../offer-options.js'
 import { stopOnSignal, untilStopped } from '../stop.js'
-import { approver, progress } from '../terminal.js'
+import { progress } from '../terminal.js'
 
 export const up: Command = {
   name: 'up',
@@ -75,10 +76,11 @@ async function runUp(_: string | undefined, values: Values): Promise<number> {
       signal: stop.signal,
     })
     let gateway: Gateway | undefined
+    let answering: Answering | undefined
     try {
       keepOffer(folder.path, offer)
       keepListen(folder.authority, { ...listen, port: site.broker.port })
-      await site.node.spawn(approver)
+      answering = answerAtTerminal(site.node)
       await introduceModels(site.node, progress)
       gateway = address && (await serve(site, folder.path, address))
       progress('The mesh is up. To add a machine, type here: npm run clawmesh -- invite')
@@ -86,6 +88,7 @@ async function runUp(_: string | undefined, values: Values): Promise<number> {
       await untilStopped(stop)
     } finally {
       progress('draining')
+      answering?.end()
       await gateway?.close()
       await site.close()
     }
