@@ -5,6 +5,7 @@ import { openEvent } from '../../../mesh/audit/event.js'
 import { readRecord } from '../../../mesh/audit/record.js'
 import { decode } from '../../../mesh/codec.js'
 import type { MeshNode } from '../../../mesh/index.js'
+import type { NatsTransport } from '../../../mesh/transport/nats.js'
 import { approvalsName, DecideApproval, FollowApprovals, ListApprovals } from '../../../nodes/approvals/messages.js'
 import type { Decision, View } from '../../../nodes/approvals/question.js'
 import { type ServeApprovals, serveApprovals } from '../../../nodes/approvals/serve.js'
@@ -33,6 +34,7 @@ export class Stand {
   /** A person. */
   readonly ada: MeshNode
   home: MeshNode
+  readonly #open: NatsTransport[] = []
 
   constructor(mesh: NatsMesh, home: MeshNode, box: MeshNode, front: MeshNode, ada: MeshNode) {
     this.mesh = mesh
@@ -99,6 +101,7 @@ export class Stand {
   async serve(node: MeshNode, options: Partial<ServeApprovals> = {}): Promise<void> {
     const { authority } = this.mesh
     const transport = await this.mesh.connectAsAuthority()
+    this.#open.push(transport)
     const bucket = await transport.bucket(addressesOf(authority.mesh, authority.meshKey).approvals)
     await serveApprovals(node, { bucket, secret: authority.tasksKey, waits: true, ...options })
     this.home = node
@@ -109,8 +112,9 @@ export class Stand {
     })
   }
 
-  close(): Promise<void> {
-    return this.mesh.close()
+  async close(): Promise<void> {
+    for (const transport of this.#open) await transport.close()
+    await this.mesh.close()
   }
 }
 
