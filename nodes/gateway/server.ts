@@ -12,21 +12,27 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { MeshNode } from '../../mesh/index.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { GatewayAddress } from './address.js'
+import { type Call, callOf, type Handlers } from './call.js'
 import { complete } from './completion.js'
+import { sendConsole } from './console.js'
 import { guardOf, routeOf } from './guard.js'
 import { ApiKeys } from './keys.js'
 import { type GatewayLimits, usualLimits } from './limits.js'
 import { openListener } from './listener.js'
 import { Metrics } from './metrics.js'
+import { openApi } from './openapi.js'
 import { RateLimit } from './rate.js'
+import { restOf, type Site } from './rest.js'
 import { type Route, routeNames } from './route.js'
-import { modelsOf, nodesOf, readiness } from './view.js'
+import { modelsOf, readiness } from './view.js'
 
 export interface GatewayOptions extends GatewayAddress {
   /** A node with the role gateway. It stays the caller's. */
   node: MeshNode
   /** The data folder, where the keys are. */
   data: string
+  /** Where the authority is; without it there are no tasks and no audit trail to show. */
+  site?: Site
   limits?: Partial<GatewayLimits>
 }
 
@@ -36,7 +42,10 @@ export interface Gateway {
   close(): Promise<void>
 }
 
-export async function openGateway({ node, data, host, port, limits: given }: GatewayOptions): Promise<Gateway> {
+/** Which of them it is, and so what it takes, is known where the call is made of the same route. */
+type Handle = (call: Call<Route>) => unknown
+
+export async function openGateway({ node, data, site, host, port, limits: given }: GatewayOptions): Promise<Gateway> {
   const limits = { ...usualLimits, ...given }
   const metrics = new Metrics()
   const closing = new AbortController()
@@ -45,22 +54,26 @@ export async function openGateway({ node, data, host, port, limits: given }: Gat
   server.decorateRequest('principal', undefined)
   server.addHook('onRequest', async (request, reply) => {
     measure(request, reply, metrics)
-    request.principal = guard(request)
+    request.principal = guard.admit(request)
   })
-  const handlers: Record<Route, (request: FastifyRequest, reply: FastifyReply) => unknown> = {
+  const rest = restOf({ node, guard, site, closing: closing.signal })
+  const handlers: Handlers = {
+    ...rest.handlers,
+    'GET /': ({ reply }) => sendConsole(reply, 'index.html'),
+    'GET /console/:name': ({ params, reply }) => sendConsole(reply, params.name),
     'GET /healthz': () => ({ status: 'ok' }),
     'GET /readyz': () => readiness(node),
-    'GET /metrics': (_, reply) => reply.type('text/plain; version=0.0.4').send(metrics.text(node.nodes().length)),
-    'GET /v1/nodes': () => nodesOf(node),
+    'GET /openapi.json': () => openApi(),
+    'GET /metrics': ({ reply }) => reply.type('text/plain; version=0.0.4').send(metrics.text(node.nodes().length)),
     'GET /v1/models': () => modelsOf(node),
-    'POST /v1/chat/completions': (request, reply) =>
+    'POST /v1/chat/completions': ({ request, reply }) =>
       complete({ node, limits, metrics, closing: closing.signal }, request, reply),
   }
   const underWay = new Set<Promise<unknown>>()
   for (const name of routeNames) {
     const [method = '', url = ''] = name.split(' ')
     const handler = (request: FastifyRequest, reply: FastifyReply) => {
-      const work = Promise.resolve().then(() => handlers[name](request, reply))
+      const work = Promise.resolve().then(() => (handlers[name] as Handle)(callOf(name, request, reply)))
       underWay.add(work)
       return work.finally(() => underWay.delete(work))
     }
@@ -76,6 +89,7 @@ export async function openGateway({ node, data, host, port, limits: given }: Gat
       closing.abort()
       await server.close()
       await Promise.allSettled(underWay)
+      await rest.close()
     },
   }
 }

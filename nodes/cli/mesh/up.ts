@@ -82,7 +82,7 @@ async function runUp(_: string | undefined, values: Values): Promise<number> {
       keepListen(folder.authority, { ...listen, port: site.broker.port })
       answering = answerAtTerminal(site.node)
       await introduceModels(site.node, progress)
-      gateway = address && (await serve(site, folder.path, address))
+      gateway = address && (await serve(site, folder.path, offer.workspace, address))
       progress('The mesh is up. To add a machine, type here: npm run clawmesh -- invite')
       if (isLoopback(listen.host)) progress('Only this machine can join it; `up --listen 0.0.0.0` lets others in.')
       await untilStopped(stop)
@@ -100,9 +100,16 @@ async function runUp(_: string | undefined, values: Values): Promise<number> {
 }
 
 /** Loaded when it is wanted: HTTP would be a part of every command's start. */
-async function serve({ node }: Site, data: string, address: GatewayAddress): Promise<Gateway> {
+async function serve(
+  { node, tasks, ground }: Site,
+  data: string,
+  workspace: string | undefined,
+  address: GatewayAddress,
+): Promise<Gateway> {
   const { openGateway } = await import('../../gateway/server.js')
-  const gateway = await openGateway({ node, data, ...address })
+  const { records, addresses, authority } = ground
+  const site = { tasks, workspace, trail: { log: records.log(addresses.auditStream), authority } }
+  const gateway = await openGateway({ node, data, site, ...address })
   progress(
     `The gateway listens at ${gateway.url}. A key for it: npm run clawmesh -- gateway key add NAME --role developer`,
   )

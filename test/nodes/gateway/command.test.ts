@@ -39,7 +39,7 @@ describe('clawmesh up --gateway', () => {
       [['laptop', 'developer']],
     )
     assert.equal((await machine.do('gateway', 'key', 'remove', 'laptop')).status, 0)
-    assert.equal(errorOf(await post(key)).code, 'invalid_api_key')
+    assert.equal(errorOf(await post(key)).code, 'UNAUTHENTIC')
   })
 
   it('has written down who asked, before what was answered, and never the prompt', async () => {
