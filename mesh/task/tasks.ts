@@ -62,7 +62,11 @@ export class Tasks {
    * The records of a task, numbered from 0, those after number `after` (-1: all); then whatever is written, until the task has ended or the signal. Rejects
    * with NOT_FOUND if there is none, and UNAUTHENTIC where its journal does not read.
    */
-  async *follow(id: string, after: number, signal: AbortSignal): AsyncGenerator<{ number: number; record: TaskRecord }> {
+  async *follow(
+    id: string,
+    after: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<{ number: number; record: TaskRecord }> {
     const place = this.#options.addresses.taskKey(id)
     const journal = this.#journal(place)
     const waiting = new Map<string, Entry>()

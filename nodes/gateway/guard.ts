@@ -56,7 +56,7 @@ function refuseOtherPages({ headers }: FastifyRequest): void {
 
 function authenticate(keys: ApiKeys, header: string | undefined): Principal {
   const [, given] = /^Bearer (\S+)$/i.exec(header ?? '') ?? []
-  const found = given === undefined ? undefined : keys.find(given, Date.now())
+  const found = given === undefined ? undefined : find(keys, given)
   if (found !== undefined && found !== 'expired') return found
   const why =
     given === undefined ? 'There is no key' : found === 'expired' ? 'This key has expired' : 'This key is not known'
@@ -68,4 +68,13 @@ function authenticate(keys: ApiKeys, header: string | undefined): Principal {
       'www-authenticate': 'Bearer',
     },
   )
+}
+
+/** A file of keys that cannot be read is this server's own fault, and none of the caller's business. */
+function find(keys: ApiKeys, given: string): ReturnType<ApiKeys['find']> {
+  try {
+    return keys.find(given, Date.now())
+  } catch (cause) {
+    throw new Error('the file of the keys cannot be read', { cause })
+  }
 }

@@ -41,15 +41,15 @@ export const taskSchema = z.object({
   id: z.string(),
   begunAt: z.number(),
   by: z.string(),
-  facts: z.unknown(),
+  facts: z.unknown().optional(),
   state: z.enum(['unfinished', 'in doubt', 'ended', 'damaged']),
   steps: z.array(z.object({ name: z.string(), state: z.string() })),
-  outcome: z.unknown(),
+  outcome: z.unknown().optional(),
 })
 export const tasksSchema = z.object({ tasks: z.array(taskSchema) })
 export const begunSchema = z.object({ id: z.string() })
 export const settleBodySchema = z.discriminatedUnion('as', [
-  z.strictObject({ step: z.string(), as: z.literal('done'), result: z.unknown() }),
+  z.strictObject({ step: z.string(), as: z.literal('done'), result: z.unknown().optional() }),
   z.strictObject({ step: z.string(), as: z.literal('again') }),
 ])
 export const taskEventSchema = taskRecordSchema

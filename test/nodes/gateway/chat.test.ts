@@ -226,7 +226,7 @@ describe('the chat completions of the gateway', () => {
     assert.ok(figure('clawmesh_gateway_requests_total{route="POST /v1/chat/completions",status="200"}') >= 1)
     assert.ok(figure('clawmesh_gateway_tokens_total{kind="output"}') >= 1)
     assert.ok(figure('clawmesh_gateway_errors_total{route="POST /v1/chat/completions",status="400"}') >= 1)
-    assert.equal(figure('clawmesh_nodes '), 4)
+    assert.equal(figure('clawmesh_nodes '), 6)
     const bucket = (bound: string) =>
       figure(`clawmesh_gateway_request_seconds_bucket{route="POST /v1/chat/completions",le="${bound}"}`)
     assert.ok(bucket('0.01') <= bucket('1') && bucket('1') <= bucket('+Inf') && bucket('+Inf') > 0)
