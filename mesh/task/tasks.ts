@@ -70,7 +70,7 @@ export class Tasks {
     const place = this.#options.addresses.taskKey(id)
     const journal = this.#journal(place)
     const waiting = new Map<string, Entry>()
-    let wake = () => undefined as void
+    let wake: () => void = () => undefined
     const watch = await this.#bucket.watch((entry) => {
       if (placeOf(entry.key) === place && entry.value !== undefined) waiting.set(entry.key, entry)
       wake()

@@ -263,7 +263,7 @@ describe('the chat completions of the gateway', () => {
     await stand.endlessNode.close()
     const events = (await ended).split('\n\n').filter((line) => line !== '')
     assert.ok(!events.includes('data: [DONE]'))
-    assert.match(events.at(-1) ?? '', /^data: \{"error":\{"message":".+"code":"(unreachable|cancelled|actor_moved)"/)
+    assert.match(events.at(-1) ?? '', /^data: \{"error":\{"message":".+"code":"(UNREACHABLE|CANCELLED|ACTOR_MOVED)"/)
     assert.equal(events.filter((line) => line.includes('"role":"assistant"')).length, 1)
     await eventually(async () => assert.equal((await post({ ...sum, model: endless })).status, 404))
   })
