@@ -72,6 +72,7 @@ export interface Following {
   headers: IncomingHttpHeaders
   /** Of events that came: id and data. */
   readonly events: { id: string; data: unknown }[]
+  onEvent: (event: { id: string; data: unknown }) => void
   ended: Promise<void>
   close(): void
 }
@@ -85,7 +86,7 @@ export function follow(url: string, path: string, key: string, lastEventId?: str
         ...(lastEventId === undefined ? {} : { 'last-event-id': lastEventId }),
       },
     })
-    call.once('error', reject)
+    call.on('error', reject)
     call.once('response', (response) => {
       const events: Following['events'] = []
       let text = ''
@@ -95,18 +96,23 @@ export function follow(url: string, path: string, key: string, lastEventId?: str
         for (const part of parts) {
           const [, id = ''] = /^id: (.*)$/m.exec(part) ?? []
           const [, data] = /^data: (.*)$/m.exec(part) ?? []
-          if (data !== undefined) events.push({ id, data: JSON.parse(data) })
+          if (data === undefined) continue
+          const event = { id, data: JSON.parse(data) }
+          events.push(event)
+          following.onEvent(event)
         }
       })
       response.on('error', () => undefined)
       const ended = new Promise<void>((done) => void response.once('close', () => done()))
-      resolve({
+      const following: Following = {
         status: response.statusCode ?? 0,
         headers: response.headers,
         events,
+        onEvent: () => undefined,
         ended,
         close: () => response.destroy(),
-      })
+      }
+      resolve(following)
     })
     call.end()
   })
