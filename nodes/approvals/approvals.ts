@@ -86,6 +86,7 @@ export class Approvals {
     const leave = () => {
       asking.gone = setTimeout(() => void this.#end(asking, 'nobody: whoever asked has given up'), backWithinMs)
     }
+    if (signal.aborted) leave()
     signal.addEventListener('abort', leave, { once: true })
     try {
       return await asking.answer
@@ -268,9 +269,10 @@ export class Approvals {
     this.#remember(asking)
     asking.settle({ answer, by })
     if (asking.question.verdict) this.#followers.tell(this.#view(asking))
-    // A no to an action is a no to the same action asked again meanwhile; a yes is for one.
-    if (answer === 'refuse' && by !== late)
-      for (const other of this.#ofTask(task).filter(({ question }) => isSame(question, asking.question))) {
+    // A person's no to an action is one to the same action asked again meanwhile; a yes is for one.
+    if (answer === 'refuse' && !isNobody(by))
+      for (const other of this.#ofTask(task)) {
+        if (other.isShown || !isSame(other.question, asking.question)) continue
         this.#forget(other)
         other.settle({ answer, by })
       }
@@ -363,9 +365,11 @@ const actor = 'approvals'
 /** It is in the book, and so people may know of it. */
 const isSeen = ({ revision }: Asking) => revision > 0
 
+/** No person: no key and no certificate has such a name. */
+const isNobody = (by: string) => by.startsWith('nobody:')
 const late = 'nobody: the question was not answered in time'
 
 const alreadyDecided = ({ answer, by, at }: Verdict): string =>
-  by.startsWith('nobody:')
+  isNobody(by)
     ? `It is too late: the action was refused at ${new Date(at).toISOString()} (${by.replace(/^nobody: /, '')}).`
     : `It is decided already: ${answer === 'allow' ? 'allowed' : 'refused'} by ${by} at ${new Date(at).toISOString()}.`

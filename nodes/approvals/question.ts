@@ -83,11 +83,11 @@ export function additions(missing: Question['missing']): View['adds'] {
   return { read_only: paths(false), read_write: paths(true) }
 }
 
-/** Undefined for what answers one action. A refusal for the session is of all that the task asks for. */
+/** Undefined for what answers one action; what belongs to no task has no session. A refusal for the session is of all that the task asks for. */
 export function grantOf(question: Question, verdict: Verdict, forMs: number | undefined): Grant | undefined {
   const { id, task, node, workspace, tool, missing } = question
   const { answer, reach, by, at } = verdict
-  if (reach === 'once') return undefined
+  if (reach === 'once' || (reach === 'session' && task === '')) return undefined
   return {
     id,
     answer,

@@ -12,7 +12,7 @@ import type { Handlers } from './call.js'
 import type { Guard } from './guard.js'
 import type { Principal } from './keys.js'
 import { mayUse, type Route, routeNames } from './route.js'
-import { lastNumber, lastSeen, sendEvents } from './stream.js'
+import { lastNumber, lastSeen, Slots, sendEvents } from './stream.js'
 import { TaskRuns } from './tasks.js'
 import { Trail, type TrailSource } from './trail.js'
 import { nodesOf } from './view.js'
@@ -55,10 +55,12 @@ export function restOf({ node, guard, site, closing }: RestOptions): Rest {
   const runs = site && new TaskRuns(node, site.tasks, site.workspace)
   const trail = site && new Trail(site.trail, closing)
   const approvals = node.ref(approvalsName)
+  const slots = new Slots()
   const follow = (request: FastifyRequest, reply: Parameters<typeof sendEvents>[0]['reply']) => ({
     request,
     reply,
     closing,
+    slots,
     check: () => void guard.again(request),
   })
   const findQuestion = async (id: string) => {

@@ -1,5 +1,6 @@
 /** Streams of events that can be taken up again: each has an id, and whoever comes back says which one he saw last. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { ClawmeshError } from '../../policies/errors.js'
 import { EventStream } from './event-stream.js'
 import { Refusal, refusalOf } from './refusal.js'
 
@@ -10,6 +11,27 @@ export interface Follow {
   closing: AbortSignal
   /** Throws when whoever follows may no more: asked before each event. */
   check: () => void
+  slots: Slots
+}
+
+const mostOfKey = 32
+
+/** Connections are few, so one key must not hold all of them. */
+export class Slots {
+  readonly #held = new Map<string, number>()
+
+  /** Gives the slot back by what it returns. Throws RATE_LIMITED. */
+  take(name: string): () => void {
+    const held = this.#held.get(name) ?? 0
+    if (held >= mostOfKey)
+      throw new ClawmeshError('RATE_LIMITED', `This key follows ${held} streams already.`, { hint: 'End one of them.' })
+    this.#held.set(name, held + 1)
+    return () => {
+      const left = (this.#held.get(name) ?? 1) - 1
+      if (left > 0) this.#held.set(name, left)
+      else this.#held.delete(name)
+    }
+  }
 }
 
 export interface Told {
@@ -36,9 +58,10 @@ export function lastNumber(request: FastifyRequest, none: number): number {
 
 /** Sends what comes until it ends, or whoever reads is gone. What fails is the last event. */
 export async function sendEvents(
-  { request, reply, closing, check }: Follow,
+  { request, reply, closing, check, slots }: Follow,
   source: (signal: AbortSignal) => AsyncIterable<Told>,
 ): Promise<FastifyReply> {
+  const release = slots.take(request.principal?.name ?? '')
   const gone = new AbortController()
   reply.raw.once('close', () => gone.abort())
   if (request.raw.socket.destroyed) gone.abort()
@@ -66,6 +89,7 @@ export async function sendEvents(
     if (!stream.hasBegun) throw error
     if (!signal.aborted) await stream.send(JSON.stringify(refusalOf(error).body))
   } finally {
+    release()
     clearInterval(beat)
     gone.abort()
     stream.end()

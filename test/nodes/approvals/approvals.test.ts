@@ -111,6 +111,33 @@ describe('a held action', () => {
     assert.equal((await stand.events('approval.revoked')).at(-1)?.['by'], 'Eve')
   })
 
+  it('of no task has no session: a yes for it is for once', async () => {
+    for (const answered of ['first', 'second']) {
+      const answer = stand.ask({ task: '' })
+      const [view] = await stand.shown()
+      await stand.decide(view?.id ?? '', { answer: 'allow', reach: 'session' }, answered)
+      assert.equal((await answer).by, answered)
+    }
+  })
+
+  it('whose asker has gone takes nobody else with it who asked for the same', async () => {
+    const own = task()
+    const leaving = new AbortController()
+    const first = stand.ask({ task: own, signal: leaving.signal })
+    await stand.shown()
+    const second = stand.ask({ task: own })
+    await eventually(async () => assert.equal((await stand.open())[0]?.folded, 1))
+    leaving.abort()
+    assert.equal((await first).answer, 'refuse')
+    const next = await eventually(async () => {
+      const [view] = await stand.open()
+      assert.equal(view?.folded, 0)
+      return view
+    })
+    await stand.decide(next?.id ?? '', once, 'Grace')
+    assert.deepEqual(await second, { answer: 'allow', by: 'Grace' })
+  })
+
   it('a yes for a time is one to other tasks too, until the time is over', async () => {
     const first = stand.ask({ task: task(), paths: ['/timed'] })
     const [view] = await stand.shown()

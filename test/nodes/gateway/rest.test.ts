@@ -84,14 +84,19 @@ describe('the REST API', () => {
     const sending = httpRequest(`${stand.url}/v1/approvals/${id}`, {
       method: 'POST',
       agent: false,
-      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', 'content-length': 18 },
+      headers: {
+        authorization: `Bearer ${key}`,
+        'content-type': 'application/json',
+        'content-length': 18,
+        expect: '100-continue',
+      },
     })
     const replied = once(sending, 'response')
-    sending.write('{"answer":')
-    // The gateway has let it in by its head: only such a request can be counted among those of the key.
-    await eventually(async () => assert.equal((await call('/v1/whoami', key)).status, 200))
+    sending.flushHeaders()
+    // It says so when it has the head, and asks for the body.
+    await once(sending, 'continue')
     stand.keys.remove('leaver')
-    sending.end('"allow"}')
+    sending.end('{"answer":"allow"}')
     const [response] = await replied
     response.resume()
     assert.equal(response.statusCode, 401)
@@ -118,6 +123,22 @@ describe('the REST API', () => {
     const view = viewSchema.parse(event?.data)
     assert.deepEqual([view.id, view.verdict?.by], [id, 'admin'])
     assert.ok(Number(event?.id) > Number(last))
+    again.close()
+  })
+
+  it('lets one key follow a bounded number of streams, and gives a slot back with its connection', async () => {
+    const key = stand.keys.add('greedy', 'operator', Date.now())
+    const path = '/v1/approvals/events?task=none'
+    const held = await Promise.all(Array.from({ length: 32 }, () => follow(stand.url, path, key)))
+    const reply = await call(path, key)
+    assert.deepEqual([reply.status, errorOf(reply).code], [429, 'RATE_LIMITED'])
+    for (const { close } of held) close()
+    const again = await eventually(async () => {
+      const following = await follow(stand.url, path, key)
+      if (following.status !== 200) following.close()
+      assert.equal(following.status, 200)
+      return following
+    })
     again.close()
   })
 
