@@ -27,8 +27,8 @@ export interface ApprovalsOptions {
   /** Writes down what is asked and decided. */
   node: MeshNode
   book: Book
-  /** Whether a question waits for somebody to come; otherwise it is refused at once while nobody follows. */
-  waits: boolean
+  /** Given where nobody can come: while nobody follows, a question is refused at once, and this is told of it. */
+  unattended?: ((question: Question) => void) | undefined
   /** 60 s if left out. */
   answerWithinMs?: number
 }
@@ -150,15 +150,17 @@ export class Approvals {
 
   /** A new asking, or the answer that it has already. */
   #admit(asked: ApprovalQuestion, node: string, task: string, deadline: number): Asking | ApprovalAnswer {
-    const { waits, answerWithinMs: withinMs = answerWithinMs } = this.#options
+    const { unattended, answerWithinMs: withinMs = answerWithinMs } = this.#options
     const now = this.#now()
     const limit = Math.min(deadline - deliveryMs, now + withinMs)
     const question: Question = { ...asked, node, task, askedAt: now, deadline: limit, verdict: null }
     const ofTask = this.#ofTask(task).length
     if (ofTask >= waitingOfTask || this.#askings.size >= waitingInAll)
       return { answer: 'refuse', by: `nobody: ${ofTask} actions of this task wait for people already` }
-    if (!waits && this.#followers.count === 0 && !this.#grantFor(question))
+    if (unattended && this.#followers.count === 0 && !this.#grantFor(question)) {
+      unattended(question)
       return { answer: 'refuse', by: 'nobody: clawmesh does not run at a terminal, and nobody follows its questions' }
+    }
     const asking = this.#wait({ question, revision: 0 }, false)
     this.#look(task)
     return asking

@@ -28,14 +28,25 @@ export function personHere(): string {
   }
 }
 
-/** Asks the person who sits here what is held, of one task or of all, until it is ended. Where nobody sits at a terminal it does nothing. */
+/** Asks the person who sits here what is held, of one task or of all, until it is ended. Where nobody sits at a terminal it only says what is held, and what came of it. */
 export function answerAtTerminal(node: MeshNode, task?: string): Answering {
   const stop = new AbortController()
-  if (isTerminal) {
-    const inbox = new Inbox(node, stop.signal)
-    void followQuestions(node, task, stop.signal, (view) => inbox.take(view))
-  }
+  const inbox = new Inbox(node, stop.signal)
+  const take = isTerminal ? (view: View) => inbox.take(view) : sayOnce()
+  followQuestions(node, task, stop.signal, take).catch((error: unknown) => progress(ClawmeshError.from(error).message))
   return { end: () => stop.abort() }
+}
+
+function sayOnce(): (view: View) => void {
+  const said = new Set<string>()
+  return (view) => {
+    if (view.verdict) {
+      if (said.delete(view.id)) progress(`${view.tool}: ${verdictLine(view)}`)
+    } else if (!said.has(view.id)) {
+      said.add(view.id)
+      progress(headline(view))
+    }
+  }
 }
 
 /** Calls back for what is open, and for each change, until the signal; also over the death of whoever keeps the questions. */

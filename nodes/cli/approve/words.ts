@@ -1,8 +1,9 @@
 /** Questions in words. */
-import type { Grant, View } from '../../approvals/question.js'
+import type { Grant, Question, View } from '../../approvals/question.js'
 import { printable } from '../printable.js'
 
-export function headline({ tool, node, missing, folded, behind }: View): string {
+/** A question that people do not see yet stands for itself alone. */
+export function headline({ tool, node, missing, folded = 0, behind = 0 }: Question & Partial<View>): string {
   const wish = missing.map(({ kind, path }) => `${kind} "${printable(path)}"`).join(' and ')
   const same = folded > 0 ? `; ${folded} more of it wait` : ''
   const others = behind > 0 ? `; ${behind} other actions of its task wait behind it` : ''

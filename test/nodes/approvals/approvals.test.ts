@@ -288,9 +288,11 @@ describe('questions outlive who keeps them', () => {
   })
 
   it('without anybody who could come, an action is not held at all', async () => {
-    const stand = await openDesk({ waits: false })
+    const told: string[] = []
+    const stand = await openDesk({ unattended: ({ tool }) => told.push(tool) })
     try {
       assert.match((await stand.ask()).by, /nobody follows/)
+      assert.deepEqual(told, ['read_file'])
     } finally {
       await stand.close()
     }

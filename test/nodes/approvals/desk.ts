@@ -103,7 +103,7 @@ export class Stand {
     const transport = await this.mesh.connectAsAuthority()
     this.#open.push(transport)
     const bucket = await transport.bucket(addressesOf(authority.mesh, authority.meshKey).approvals)
-    await serveApprovals(node, { bucket, secret: authority.tasksKey, waits: true, ...options })
+    await serveApprovals(node, { bucket, secret: authority.tasksKey, ...options })
     this.home = node
     await eventually(() => {
       for (const one of [this.box, this.front, this.ada])

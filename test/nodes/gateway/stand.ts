@@ -182,7 +182,6 @@ export async function openStand(limits: Partial<GatewayLimits> = {}): Promise<St
     await serveApprovals(home, {
       bucket: await transport.bucket(addresses.approvals),
       secret: authority.tasksKey,
-      waits: true,
     })
     const box = await mesh.join('box', { roles: ['sandbox'] })
     const tasks = await openTasks({ transport, addresses, key: authority.tasksKey, by: 'test' })
