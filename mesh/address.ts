@@ -27,6 +27,8 @@ export interface Addresses {
   /** The bucket of tasks, and where the journal of one begins. */
   readonly tasks: string
   readonly taskKey: (task: string) => string
+  /** The bucket of questions to people. */
+  readonly approvals: string
   /** The audit stream and the subject on which one producer appends. */
   readonly auditStream: string
   readonly auditSubjects: string
@@ -55,6 +57,7 @@ export function addressesOf(mesh: string, secret: Uint8Array): Addresses {
     revokedKey: 'revoked',
     tasks: `cm-${mesh}-tasks`,
     taskKey: (task) => `task-${hidden('task', task)}`,
+    approvals: `cm-${mesh}-approvals`,
     auditStream: `cm-${mesh}-audit`,
     auditSubjects: `cm-audit.${mesh}.*`,
     audit: (producer) => `cm-audit.${mesh}.${producer}`,

@@ -12,6 +12,8 @@ import { connectNats } from '../mesh/transport/nats.js'
 import type { Subscription } from '../mesh/transport/transport.js'
 import type { ClawmeshError } from '../policies/errors.js'
 import type { Role } from '../policies/roles.js'
+import type { Question } from './approvals/question.js'
+import { serveApprovals } from './approvals/serve.js'
 import { serversOf, writeReachable } from './authority/address.js'
 import { Desk } from './authority/desk.js'
 import type { DataFolder } from './data-folder.js'
@@ -27,6 +29,8 @@ import { type AuditTrail, sealTrail } from './trail.js'
 export interface SiteOptions extends GroundOptions {
   /** The nodes beside the supervising one. */
   nodes: { name: string; roles: readonly Role[]; plan: Pick<NodePlan, 'sandbox' | 'inference'> }[]
+  /** Given where nobody can come to answer: held actions are refused at once while nobody follows the questions. */
+  unattended?: (question: Question) => void
   /** Something that the site cannot mend: whoever waits for it should give up. */
   onFailure: (error: ClawmeshError) => void
   /** Where other machines find the broker, if not at an address of this one. */
@@ -109,6 +113,8 @@ export async function startSite(options: SiteOptions): Promise<Site> {
     signal?.throwIfAborted()
     await Promise.all(kept.map(({ name }) => node.directory.wait(() => node.directory.node(name), appearWithinMs)))
     const { transport, addresses, authority } = ground
+    const bucket = await transport.bucket(addresses.approvals)
+    await serveApprovals(node, { bucket, secret: authority.tasksKey, unattended: options.unattended })
     const tasks = await openTasks({ transport, addresses, key: authority.tasksKey, by: supervisingNode })
     return new Site({ node, kept, tasks, ground, folder, desk })
   } catch (error) {

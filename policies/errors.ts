@@ -18,11 +18,14 @@ export const errorCodes = {
   USAGE: { outcome: 'usage', retry: false },
   WORKSPACE_UNREADABLE: { outcome: 'usage', retry: false },
   POLICY_INVALID: { outcome: 'usage', retry: false },
+  NOT_FOUND: { outcome: 'usage', retry: false },
   MESSAGE_INVALID: { outcome: 'failed', retry: false },
   // what may not be done
   DENIED: { outcome: 'denied', retry: false },
   UNAUTHENTIC: { outcome: 'denied', retry: false },
   CLOCK_SKEW: { outcome: 'denied', retry: false },
+  ALREADY_DECIDED: { outcome: 'denied', retry: false },
+  RATE_LIMITED: { outcome: 'denied', retry: true },
   // the machine
   DISK_FULL: { outcome: 'unavailable', retry: true },
   PORT_TAKEN: { outcome: 'unavailable', retry: true },

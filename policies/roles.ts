@@ -8,5 +8,7 @@ export const roles = [
   'router',
   'gateway',
   'auditor',
+  /** A person who answers questions. */
+  'approver',
 ] as const
 export type Role = (typeof roles)[number]

@@ -1,4 +1,6 @@
 /** A question to a person: an action needs more than the policy grants. */
+import { randomUUID } from 'node:crypto'
+import { setTimeout } from 'node:timers/promises'
 import { z } from 'zod'
 import { type MeshNode, message } from '../mesh/index.js'
 import { ClawmeshError } from '../policies/errors.js'
@@ -7,6 +9,8 @@ export const accessSchema = z.object({ kind: z.enum(['read', 'write', 'execute']
 
 export const AskApproval = message('approval.ask', {
   request: z.object({
+    /** The asker's own. Asked again by the same id, a question is the same one. */
+    id: z.string().regex(/^[\w-]{8,64}$/),
     node: z.string(),
     tool: z.string(),
     args: z.record(z.string(), z.unknown()),
@@ -33,16 +37,29 @@ export const answerWithinMs = 60_000
 
 /** So that an approver who gives up at the last moment is still the one to say so. */
 const deliveryMs = 5000
+const askAgainMs = 200
 
-/** Nobody there, no answer in time, an answer that cannot be read: each is a refusal. */
+/**
+ * Nobody there, no answer in time, an answer that cannot be read: each is a refusal. An approver that is lost while a person thinks has the question on
+ * record: it is asked again, by the same id, until the time is over.
+ */
 export async function askPerson(
   node: MeshNode,
-  question: ApprovalQuestion,
-  call: { signal: AbortSignal; deadline: number; trace: string },
+  question: Omit<ApprovalQuestion, 'id'>,
+  { signal, trace, ...call }: { signal: AbortSignal; deadline: number; trace: string },
 ): Promise<ApprovalAnswer> {
-  try {
-    return await node.ref(approverName).ask(AskApproval, question, { ...call, timeoutMs: answerWithinMs + deliveryMs })
-  } catch (error) {
-    return { answer: 'refuse', by: `nobody (${ClawmeshError.from(error).message})` }
+  const id = randomUUID()
+  const deadline = Math.min(call.deadline, node.now() + answerWithinMs + deliveryMs)
+  const wasThere = node.directory.locate(approverName) !== undefined
+  for (;;) {
+    try {
+      const options = { signal, trace, deadline, timeoutMs: answerWithinMs + deliveryMs }
+      return await node.ref(approverName).ask(AskApproval, { id, ...question }, options)
+    } catch (error) {
+      const { message: why, retry } = ClawmeshError.from(error)
+      if (!wasThere || !retry || signal.aborted || node.now() + askAgainMs >= deadline)
+        return { answer: 'refuse', by: `nobody (${why})` }
+    }
+    await setTimeout(askAgainMs)
   }
 }

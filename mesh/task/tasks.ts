@@ -37,15 +37,12 @@ export class Tasks {
     return new Task(journal, [record])
   }
 
-  /** Takes a task over: whoever did it before can record nothing more. Rejects with USAGE if there is none, or it has ended. */
+  /** Takes a task over: whoever did it before can record nothing more. Rejects with NOT_FOUND if there is none, and USAGE if it has ended. */
   async resume(id: string): Promise<Task> {
     const place = this.#options.addresses.taskKey(id)
     const journal = this.#journal(place)
     const entries = (await this.#entries()).filter(({ key }) => placeOf(key) === place)
-    if (entries.length === 0)
-      throw new ClawmeshError('USAGE', `There is no task ${id}.`, {
-        hint: '`clawmesh tasks list` shows those that there are.',
-      })
+    if (entries.length === 0) throw noTask(id)
     const records = readAll(journal, entries)
     if (describeTask(records).state === 'ended')
       throw new ClawmeshError('USAGE', `Task ${id} has ended.`, { hint: `\`clawmesh tasks show ${id}\` says how.` })
@@ -59,6 +56,50 @@ export class Tasks {
     return [...groupByPlace(await this.#entries())]
       .map(([place, entries]) => this.#describe(place, entries))
       .sort((a, b) => a.begunAt - b.begunAt)
+  }
+
+  /**
+   * The records of a task, numbered from 0, those after number `after` (-1: all); then whatever is written, until the task has ended or the signal. Rejects
+   * with NOT_FOUND if there is none, and UNAUTHENTIC where its journal does not read.
+   */
+  async *follow(
+    id: string,
+    after: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<{ number: number; record: TaskRecord }> {
+    const place = this.#options.addresses.taskKey(id)
+    const journal = this.#journal(place)
+    const waiting = new Map<string, Entry>()
+    let wake: () => void = () => undefined
+    const watch = await this.#bucket.watch((entry) => {
+      if (placeOf(entry.key) === place && entry.value !== undefined) waiting.set(entry.key, entry)
+      wake()
+    })
+    const onAbort = () => wake()
+    signal.addEventListener('abort', onAbort)
+    try {
+      let next = 0
+      if (!waiting.has(`${place}.0`)) throw noTask(id)
+      while (!signal.aborted) {
+        const key = `${place}.${next}`
+        const entry = waiting.get(key)
+        if (!entry) {
+          await new Promise<void>((resolve) => {
+            wake = resolve
+          })
+          continue
+        }
+        waiting.delete(key)
+        for (const record of readAll(journal, [entry])) {
+          if (next > after) yield { number: next, record }
+          next += 1
+          if (record.type === 'ended') return
+        }
+      }
+    } finally {
+      signal.removeEventListener('abort', onAbort)
+      watch.unsubscribe()
+    }
   }
 
   /** Removes the journal of a task that has ended; rejects with USAGE for any other. What it did stays on the audit trail. */
@@ -102,6 +143,9 @@ export class Tasks {
     return (this.#options.now ?? Date.now)()
   }
 }
+
+const noTask = (id: string) =>
+  new ClawmeshError('NOT_FOUND', `There is no task ${id}.`, { hint: 'clawmesh tasks list has those that there are.' })
 
 const placeOf = (key: string) => key.slice(0, key.indexOf('.'))
 

@@ -165,6 +165,7 @@ export class NatsTransport implements Transport {
   async provideBuckets(addresses: Addresses): Promise<void> {
     await provideBucket(this.#connection, addresses.directory)
     await provideBucket(this.#connection, addresses.tasks)
+    await provideBucket(this.#connection, addresses.approvals)
   }
 
   /** Makes the audit stream of a mesh if it is not there, in the account of this connection. */

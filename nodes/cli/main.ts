@@ -6,6 +6,14 @@ import { parseArgs } from 'node:util'
 import { installation } from '../../mesh/installation.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { readConfig } from '../config.js'
+import {
+  approveAllow,
+  approveFollow,
+  approveList,
+  approveRefuse,
+  approveRevoke,
+  approveShow,
+} from './approve/approve.js'
 import { auditExport } from './audit/export.js'
 import { auditKey } from './audit/key.js'
 import { auditQuery, auditTail } from './audit/show.js'
@@ -40,6 +48,12 @@ const commands: Command[] = [
   tasksCancel,
   tasksForget,
   mcp,
+  approveFollow,
+  approveList,
+  approveShow,
+  approveAllow,
+  approveRefuse,
+  approveRevoke,
   invite,
   joinCommand,
   nodes,

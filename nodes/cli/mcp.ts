@@ -1,18 +1,15 @@
 /** `clawmesh mcp`: the mesh that runs here as an MCP server on standard input and output, for programs that start their servers themselves. */
 import { resolve } from 'node:path'
-import type { MeshNode } from '../../mesh/index.js'
 import { openTasks } from '../../mesh/task/tasks.js'
 import { ClawmeshError } from '../../policies/errors.js'
-import { type LiveGround, notRunning, openLiveGround } from '../authority/live.js'
+import { notRunning, openLiveGround } from '../authority/live.js'
 import { usualLimits } from '../gateway/limits.js'
 import { meshTools } from '../gateway/mesh-tool.js'
-import { Requests } from '../gateway/requests.js'
 import { type GatewayRole, gatewayRoles } from '../gateway/route.js'
+import { TaskRuns } from '../gateway/tasks.js'
 import { joinAsGuest } from '../member/guest.js'
 import { recallOffer } from '../member/offer.js'
-import { checkWorkspace, listFiles } from '../workspace.js'
 import { type Command, text, type Values } from './command.js'
-import { doRequest } from './job/run.js'
 import { dataFolder, dataOption } from './options.js'
 import { stopOnSignal } from './stop.js'
 import { progress } from './terminal.js'
@@ -45,7 +42,10 @@ async function serveMcpClient(_: string | undefined, values: Values): Promise<nu
   const stop = stopOnSignal()
   try {
     const { node, end } = await joinAsGuest(ground, data, ['supervisor', 'gateway'])
-    const requests = await requestsOn(node, ground, text(values, 'workspace') ?? recallOffer(data, {}).workspace)
+    const { transport, addresses, authority } = ground
+    const tasks = await openTasks({ transport, addresses, key: authority.tasksKey, by: node.name })
+    const workspace = text(values, 'workspace') ?? recallOffer(data, {}).workspace
+    const runs = workspace === undefined ? undefined : new TaskRuns(node, tasks, resolve(workspace))
     try {
       // Loaded when it is wanted: the protocol would be a part of every command's start.
       const [{ mcpServer }, { serveStdio, StdioServerTransport }] = await Promise.all([
@@ -54,36 +54,19 @@ async function serveMcpClient(_: string | undefined, values: Values): Promise<nu
       ])
       const { answerMs, body } = usualLimits
       const transport = new StdioServerTransport(process.stdin, process.stdout, { maxBufferSize: body })
-      const served = { node, tools: meshTools(node, requests), principal: { name: 'stdio', role }, answerMs }
+      const served = { node, tools: meshTools(node, runs), principal: { name: 'stdio', role }, answerMs }
       const handle = serveStdio(() => mcpServer({ ...served, closing: stop.signal }), { transport })
       progress(`serving the mesh to an MCP client, as ${role}`)
       await untilClosed(stop.signal)
       await handle.close()
     } finally {
-      await requests?.close()
+      await runs?.close()
       await end()
     }
     return 0
   } finally {
     await ground.close()
   }
-}
-
-/** None where no folder is named that they could be about. */
-export async function requestsOn(
-  node: MeshNode,
-  ground: Pick<LiveGround, 'transport' | 'addresses' | 'authority'>,
-  named: string | undefined,
-): Promise<Requests | undefined> {
-  if (named === undefined) return undefined
-  const workspace = resolve(named)
-  checkWorkspace(workspace)
-  const { transport, addresses, authority } = ground
-  const tasks = await openTasks({ transport, addresses, key: authority.tasksKey, by: node.name })
-  const files = () => listFiles(workspace)
-  return new Requests(node, tasks, (request, options) =>
-    doRequest(node, ground, { request, workspace, files, ...options }),
-  )
 }
 
 /** The client has gone when it closes our input. */

@@ -99,7 +99,7 @@ export function parseChat(body: unknown): ChatRequest {
   if (parsed.success) return parsed.data
   const [issue] = parsed.error.issues
   const where = issue?.path.join('.') || 'the body'
-  throw new Refusal(400, 'invalid_request', `The request cannot be used: ${where}: ${issue?.message ?? 'malformed'}.`)
+  throw new Refusal(400, 'MESSAGE_INVALID', `The request cannot be used: ${where}: ${issue?.message ?? 'malformed'}.`)
 }
 
 /** The same as a model of the mesh is asked. */
@@ -120,7 +120,7 @@ function offeredTools({ tools = [], tool_choice: choice = 'auto' }: ChatRequest)
   if (choice === 'auto') return specs
   const chosen = choice === 'required' ? specs : specs.filter(({ name }) => name === choice.function.name)
   if (chosen.length > 0) return chosen
-  throw new Refusal(400, 'invalid_request', 'The request cannot be used: tool_choice names a tool that is not offered.')
+  throw new Refusal(400, 'MESSAGE_INVALID', 'The request cannot be used: tool_choice names a tool that is not offered.')
 }
 
 /** The mesh's messages are text alone, so what the model called before stands there as it would write it. */

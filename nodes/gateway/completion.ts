@@ -26,11 +26,7 @@ export async function complete(desk: Desk, request: FastifyRequest, reply: Fasti
   readiness(node)
   const known = servedModels(node)
   if (asked.model !== auto && !known.includes(asked.model))
-    throw new Refusal(
-      404,
-      'model_not_found',
-      `The mesh serves no model "${asked.model}". It serves ${known.join(', ')}.`,
-    )
+    throw new Refusal(404, 'NOT_FOUND', `The mesh serves no model "${asked.model}". It serves ${known.join(', ')}.`)
   const trace = randomUUID()
   const head: ChatHead = { id: `chatcmpl-${trace}`, created: Math.floor(Date.now() / 1000), model: asked.model }
   const signal = AbortSignal.any([desk.closing, untilGone(reply)])
@@ -71,7 +67,7 @@ export async function complete(desk: Desk, request: FastifyRequest, reply: Fasti
     return reply
   } catch (error) {
     const refusal = signal.aborted
-      ? new Refusal(499, 'cancelled', 'The answer is not wanted any more.')
+      ? new Refusal(499, 'CANCELLED', 'The answer is not wanted any more.')
       : refusalOf(error)
     await note('gateway.answered', { error: refusal.code })
     if (!stream?.hasBegun) throw refusal.status === 500 ? error : refusal

@@ -5,6 +5,18 @@ import { log } from '../log.js'
 import type { GatewayLimits } from './limits.js'
 import { Refusal, refusalOf } from './refusal.js'
 
+/** Nothing that is given out here may be kept, framed, guessed at, or load anything from elsewhere. */
+export const securityHeaders = {
+  'cache-control': 'no-store',
+  'content-security-policy':
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'permissions-policy': 'camera=(), geolocation=(), microphone=()',
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+}
+
 export function openListener(limits: GatewayLimits): FastifyInstance {
   const server = fastify({
     bodyLimit: limits.body,
@@ -26,9 +38,10 @@ export function openListener(limits: GatewayLimits): FastifyInstance {
   })
   server.server.maxConnections = limits.connections
   server.removeContentTypeParser('text/plain')
+  server.addHook('onRequest', async (_, reply) => void reply.headers(securityHeaders))
   server.setErrorHandler((error, _, reply) => refuse(error, reply))
   server.setNotFoundHandler(({ method, url }, reply) =>
-    refuse(new Refusal(404, 'not_found', `There is no ${method} ${url.slice(0, 200)} here.`), reply),
+    refuse(new Refusal(404, 'NOT_FOUND', `There is no ${method} ${url.slice(0, 200)} here.`), reply),
   )
   return server
 }
@@ -37,7 +50,7 @@ export function openListener(limits: GatewayLimits): FastifyInstance {
 function bareAnswer(status: number): string {
   const why = STATUS_CODES[status] ?? 'Bad Request'
   const body = JSON.stringify(
-    new Refusal(status, 'invalid_request', `This is no request that can be read: ${why}.`).body,
+    new Refusal(status, 'MESSAGE_INVALID', `This is no request that can be read: ${why}.`).body,
   )
   const head = `HTTP/1.1 ${status} ${why}\r\ncontent-type: application/json\r\nconnection: close`
   return `${head}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`

@@ -71,7 +71,12 @@ async function use(
     const given = tool.args.safeParse(args)
     if (!given.success) throw new ClawmeshError('MESSAGE_INVALID', z.prettifyError(given.error))
     const signal = AbortSignal.any([gone, closing])
-    const { text, facts } = await tool.run(given.data, { signal, deadline: node.now() + answerMs, trace })
+    const { text, facts } = await tool.run(given.data, {
+      signal,
+      deadline: node.now() + answerMs,
+      trace,
+      by: principal.name,
+    })
     await note('gateway.answered', { status: 'done' })
     return { content: [{ type: 'text', text: bounded(text, facts) }], ...structured(facts) }
   } catch (error) {

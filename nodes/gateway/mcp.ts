@@ -18,14 +18,14 @@ export interface McpDesk {
 export async function answerMcp(desk: McpDesk, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
   const { node, tools, limits, closing } = desk
   const { principal, headers, body } = request
-  if (!principal) throw new Refusal(401, 'invalid_api_key', 'There is no key.')
+  if (!principal) throw new Refusal(401, 'DENIED', 'There is no key.')
   const signal = AbortSignal.any([closing, untilGone(reply)])
   const handler = createMcpHandler(() =>
     mcpServer({ node, tools, principal, answerMs: limits.answerMs, closing: signal }),
   )
   const web = new Request(`http://${headers.host}/mcp`, { method: 'POST', headers: plain(headers), signal })
   const answer = await handler.fetch(web, { parsedBody: body }).catch((error: unknown) => {
-    throw signal.aborted ? new Refusal(499, 'cancelled', 'The answer is not wanted any more.') : error
+    throw signal.aborted ? new Refusal(499, 'CANCELLED', 'The answer is not wanted any more.') : error
   })
   return reply.send(answer)
 }
@@ -33,7 +33,7 @@ export async function answerMcp(desk: McpDesk, request: FastifyRequest, reply: F
 /** There are no sessions to follow or to end: a client that tries is told so in the words of the protocol. */
 export function refuseSessions(server: FastifyInstance): void {
   const refuse = () => {
-    throw new Refusal(405, 'method_not_allowed', 'POST only: there are no sessions.', { allow: 'POST' })
+    throw new Refusal(405, 'MESSAGE_INVALID', 'POST only: there are no sessions.', { allow: 'POST' })
   }
   server.route({ method: ['GET', 'DELETE'], url: '/mcp', handler: refuse })
 }

@@ -6,8 +6,8 @@ import { ClawmeshError } from '../../policies/errors.js'
 import type { ToolName } from '../../sandbox/tools/actions.js'
 import { tools } from '../../sandbox/tools/tools.js'
 import { act } from '../agents/act.js'
-import type { Requests } from './requests.js'
-import type { GatewayRole } from './route.js'
+import { type GatewayRole, taskReaders, watchers, workers } from './route.js'
+import type { TaskRuns } from './tasks.js'
 import { nodesOf } from './view.js'
 
 export interface MeshTool {
@@ -26,6 +26,8 @@ export interface Use {
   readonly signal: AbortSignal
   readonly deadline: number
   readonly trace: string
+  /** The name of the caller's key. */
+  readonly by: string
 }
 
 export interface Result {
@@ -34,9 +36,6 @@ export interface Result {
   /** The same for programs. */
   readonly facts?: Record<string, unknown>
 }
-
-const users: readonly GatewayRole[] = ['developer', 'operator', 'admin']
-const watchers: readonly GatewayRole[] = ['viewer', ...users]
 
 interface Definition<A extends z.ZodObject> extends Omit<MeshTool, 'args' | 'run'> {
   args: A
@@ -49,8 +48,8 @@ export const meshTool = <A extends z.ZodObject>({ run, ...definition }: Definiti
 })
 
 /** The closed set, each in a sandbox of the mesh under the policy of its node; and, where requests are done here, tasks. */
-export function meshTools(node: MeshNode, requests: Requests | undefined): MeshTool[] {
-  return [...sandboxedTools(node), listNodes(node), ...(requests ? taskTools(requests) : [])]
+export function meshTools(node: MeshNode, runs: TaskRuns | undefined): MeshTool[] {
+  return [...sandboxedTools(node), listNodes(node), ...(runs ? taskTools(runs) : [])]
 }
 
 const sandboxedTools = (node: MeshNode): MeshTool[] =>
@@ -60,7 +59,7 @@ const sandboxedTools = (node: MeshNode): MeshTool[] =>
       name,
       description,
       args,
-      roles: users,
+      roles: workers,
       readOnly: name !== 'write_note',
       run: async (given, use) => {
         const outcome = await act(node, { name, arguments: given }, use)
@@ -75,7 +74,7 @@ const listNodes = (node: MeshNode) =>
     name: 'list_nodes',
     description: 'List the machines of the mesh, what each is for and which model it serves.',
     args: z.strictObject({}),
-    roles: ['viewer', 'operator', 'admin'],
+    roles: watchers,
     readOnly: true,
     run: async () => {
       const { nodes } = nodesOf(node)
@@ -85,9 +84,9 @@ const listNodes = (node: MeshNode) =>
     },
   })
 
-const id = z.string().min(4).max(64).describe('the id of a task, or how it begins')
+const id = z.string().min(1).max(64).describe('the id of a task')
 
-const taskTools = (requests: Requests): MeshTool[] => [
+const taskTools = (runs: TaskRuns): MeshTool[] => [
   meshTool({
     name: 'run_task',
     description:
@@ -96,19 +95,22 @@ const taskTools = (requests: Requests): MeshTool[] => [
       request: z.string().min(1).max(4096),
       wait_seconds: z.int().min(0).max(240).default(45),
     }),
-    roles: users,
+    roles: workers,
     readOnly: false,
-    run: async ({ request, wait_seconds }) =>
-      shown(await requests.find(await requests.begin(request, wait_seconds * 1000))),
+    run: async ({ request, wait_seconds }) => {
+      const id = await runs.begin(request)
+      await runs.ended(id, wait_seconds * 1000)
+      return shown(await runs.find(id))
+    },
   }),
   meshTool({
     name: 'list_tasks',
     description: 'List the newest tasks: what was asked, how far each came, how it ended.',
     args: z.strictObject({ most: z.int().min(1).max(100).default(20) }),
-    roles: watchers,
+    roles: taskReaders,
     readOnly: true,
     run: async ({ most }) => {
-      const newest = (await requests.tasks.list()).slice(-most).reverse()
+      const newest = (await runs.list()).slice(-most).reverse()
       const tasks = newest.map(factsOf)
       return { text: newest.map(lineOf).join('\n') || 'There are no tasks.', facts: { tasks } }
     },
@@ -117,20 +119,19 @@ const taskTools = (requests: Requests): MeshTool[] => [
     name: 'show_task',
     description: 'Show one task: what was asked, each step, its outcome.',
     args: z.strictObject({ id }),
-    roles: watchers,
+    roles: taskReaders,
     readOnly: true,
-    run: async ({ id }) => shown(await requests.find(id)),
+    run: async ({ id }) => shown(await runs.find(id)),
   }),
   meshTool({
     name: 'cancel_task',
     description: 'End a task: whoever does it now records nothing more.',
     args: z.strictObject({ id }),
-    roles: ['operator', 'admin'],
+    roles: ['developer', 'operator', 'admin'],
     readOnly: false,
-    run: async ({ id }) => {
-      const task = await requests.tasks.resume((await requests.find(id)).id)
-      await task.end({ ok: false, answer: 'cancelled by an MCP client' })
-      return { text: `Task ${task.id} is cancelled.` }
+    run: async ({ id }, { by }) => {
+      await runs.cancel(id, by)
+      return { text: `Task ${id} is cancelled.` }
     },
   }),
 ]

@@ -4,10 +4,10 @@ import { ClawmeshError, type ErrorCode } from '../../policies/errors.js'
 /** A request that gets no answer, in the words of HTTP. */
 export class Refusal extends Error {
   readonly status: number
-  readonly code: string
+  readonly code: ErrorCode
   readonly headers: Record<string, string>
 
-  constructor(status: number, code: string, message: string, headers: Record<string, string> = {}) {
+  constructor(status: number, code: ErrorCode, message: string, headers: Record<string, string> = {}) {
     super(message)
     this.name = 'Refusal'
     this.status = status
@@ -16,7 +16,7 @@ export class Refusal extends Error {
   }
 
   /** The body, in OpenAI's form. */
-  get body(): { error: { message: string; type: string; param: null; code: string } } {
+  get body(): { error: { message: string; type: string; param: null; code: ErrorCode } } {
     return { error: { message: this.message, type: typeOf(this.status), param: null, code: this.code } }
   }
 }
@@ -24,6 +24,14 @@ export class Refusal extends Error {
 /** What the mesh says, where it is not this server's own fault. */
 const statuses: Partial<Record<ErrorCode, number>> = {
   MESSAGE_INVALID: 400,
+  USAGE: 400,
+  POLICY_INVALID: 400,
+  WORKSPACE_UNREADABLE: 400,
+  NOT_FOUND: 404,
+  ALREADY_DECIDED: 409,
+  IN_DOUBT: 409,
+  FENCED: 409,
+  RATE_LIMITED: 429,
   MODEL_UNSUITED: 400,
   DENIED: 403,
   CANCELLED: 499,
@@ -42,13 +50,13 @@ const statuses: Partial<Record<ErrorCode, number>> = {
 export function refusalOf(thrown: unknown): Refusal {
   if (thrown instanceof Refusal) return thrown
   const http = httpStatusOf(thrown)
-  if (http !== undefined) return new Refusal(http, 'invalid_request', (thrown as Error).message)
+  if (http !== undefined) return new Refusal(http, 'MESSAGE_INVALID', (thrown as Error).message)
   const { code, message, hint, retry } = ClawmeshError.from(thrown)
   const status = statuses[code]
   // What nobody foresaw may name files and hosts: that is for the log of this machine alone.
-  if (status === undefined) return new Refusal(500, 'internal_error', 'The gateway failed. Its own log says why.')
+  if (status === undefined) return new Refusal(500, 'INTERNAL', 'The gateway failed. Its own log says why.')
   const wait: Record<string, string> = status === 503 && retry ? { 'retry-after': '1' } : {}
-  return new Refusal(status, code.toLowerCase(), `${message} ${hint}`.trim(), wait)
+  return new Refusal(status, code, `${message} ${hint}`.trim(), wait)
 }
 
 /** Of what the HTTP layer found wrong with a request by itself. */

@@ -12,7 +12,9 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { MeshNode } from '../../mesh/index.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { GatewayAddress } from './address.js'
+import { type Call, callOf, type Handlers } from './call.js'
 import { complete } from './completion.js'
+import { sendConsole } from './console.js'
 import { guardOf, routeOf } from './guard.js'
 import { ApiKeys } from './keys.js'
 import { type GatewayLimits, usualLimits } from './limits.js'
@@ -20,18 +22,23 @@ import { openListener } from './listener.js'
 import { answerMcp, refuseSessions } from './mcp.js'
 import { type MeshTool, meshTools } from './mesh-tool.js'
 import { Metrics } from './metrics.js'
+import { openApi } from './openapi.js'
 import { RateLimit } from './rate.js'
+import { restOf, type Site } from './rest.js'
 import { type Route, routeNames } from './route.js'
-import { modelsOf, nodesOf, readiness } from './view.js'
+import { TaskRuns } from './tasks.js'
+import { modelsOf, readiness } from './view.js'
 
 export interface GatewayOptions extends GatewayAddress {
   /** A node with the role gateway. It stays the caller's. */
   node: MeshNode
   /** The data folder, where the keys are. */
   data: string
+  /** Where the authority is; without it there are no tasks and no audit trail to show. */
+  site?: Site
   limits?: Partial<GatewayLimits>
-  /** What MCP clients may have done; the tools of the sandbox if left out. */
-  tools?: readonly MeshTool[]
+  /** What MCP clients may have done, beside the tools of the mesh. */
+  more?: readonly MeshTool[]
 }
 
 export interface Gateway {
@@ -40,8 +47,11 @@ export interface Gateway {
   close(): Promise<void>
 }
 
+/** Which of them it is, and so what it takes, is known where the call is made of the same route. */
+type Handle = (call: Call<Route>) => unknown
+
 export async function openGateway(options: GatewayOptions): Promise<Gateway> {
-  const { node, data, host, port, limits: given, tools = meshTools(node, undefined) } = options
+  const { node, data, site, host, port, limits: given, more = [] } = options
   const limits = { ...usualLimits, ...given }
   const metrics = new Metrics()
   const closing = new AbortController()
@@ -50,24 +60,30 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   server.decorateRequest('principal', undefined)
   server.addHook('onRequest', async (request, reply) => {
     measure(request, reply, metrics)
-    request.principal = guard(request)
+    request.principal = guard.admit(request)
   })
-  const handlers: Record<Route, (request: FastifyRequest, reply: FastifyReply) => unknown> = {
+  const runs = site && new TaskRuns(node, site.tasks, site.workspace)
+  const rest = restOf({ node, guard, site, runs, closing: closing.signal })
+  const tools = [...meshTools(node, site?.workspace === undefined ? undefined : runs), ...more]
+  const handlers: Handlers = {
+    ...rest,
+    'GET /': ({ reply }) => sendConsole(reply, 'index.html'),
+    'GET /console/:name': ({ params, reply }) => sendConsole(reply, params.name),
     'GET /healthz': () => ({ status: 'ok' }),
     'GET /readyz': () => readiness(node),
-    'GET /metrics': (_, reply) => reply.type('text/plain; version=0.0.4').send(metrics.text(node.nodes().length)),
-    'GET /v1/nodes': () => nodesOf(node),
+    'GET /openapi.json': () => openApi(),
+    'GET /metrics': ({ reply }) => reply.type('text/plain; version=0.0.4').send(metrics.text(node.nodes().length)),
     'GET /v1/models': () => modelsOf(node),
-    'POST /v1/chat/completions': (request, reply) =>
+    'POST /v1/chat/completions': ({ request, reply }) =>
       complete({ node, limits, metrics, closing: closing.signal }, request, reply),
-    'POST /mcp': (request, reply) => answerMcp({ node, tools, limits, closing: closing.signal }, request, reply),
+    'POST /mcp': ({ request, reply }) => answerMcp({ node, tools, limits, closing: closing.signal }, request, reply),
   }
   refuseSessions(server)
   const underWay = new Set<Promise<unknown>>()
   for (const name of routeNames) {
     const [method = '', url = ''] = name.split(' ')
     const handler = (request: FastifyRequest, reply: FastifyReply) => {
-      const work = Promise.resolve().then(() => handlers[name](request, reply))
+      const work = Promise.resolve().then(() => (handlers[name] as Handle)(callOf(name, request, reply)))
       underWay.add(work)
       return work.finally(() => underWay.delete(work))
     }
@@ -83,6 +99,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
       closing.abort()
       await server.close()
       await Promise.allSettled(underWay)
+      await runs?.close()
     },
   }
 }

@@ -3,7 +3,7 @@
 import type { ToolCall } from '../../../inference/tool.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import type { Label } from '../../../policies/router-label.js'
-import { AskApproval, answerWithinMs, approverName } from '../../../sandbox/approval.js'
+import { askPerson } from '../../../sandbox/approval.js'
 import { act } from '../act.js'
 import { callMcp, type McpTool } from '../mcp/tool.js'
 import { routerOf, sensitivityOfCall } from '../privacy.js'
@@ -79,14 +79,8 @@ async function holdBack({ node, able, assignment, deadline }: Work, call: ToolCa
   const facts = { tool: call.name, args: call.arguments, missing }
   await node.audit.record({ kind: 'action.held', ...record, facts })
   const question = { node: node.name, tool: call.name, args: call.arguments, missing, workspace: '' }
-  const options = { signal, trace, deadline, timeoutMs: answerWithinMs }
-  const { answer, by } = await node
-    .ref(approverName)
-    .ask(AskApproval, question, options)
-    .catch((error: unknown) => {
-      if (signal.aborted) throw error
-      return { answer: 'refuse' as const, by: `nobody (${ClawmeshError.from(error).message})` }
-    })
+  const { answer, by } = await askPerson(node, question, { signal, trace, deadline })
+  signal.throwIfAborted()
   await node.audit.record({ kind: 'approval.answered', ...record, facts: { ...facts, answer, by } })
   return answer === 'allow' ? undefined : { status: 'refused', text: `${call.name} was not allowed, by ${by}` }
 }

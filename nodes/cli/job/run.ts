@@ -1,15 +1,15 @@
 /** `clawmesh run`: hands a request to the mesh that runs here, and to whatever machines have joined it. */
 
 import { resolve } from 'node:path'
-import { type MeshNode, supervise } from '../../../mesh/index.js'
 import { openTasks } from '../../../mesh/task/tasks.js'
 import { ClawmeshError } from '../../../policies/errors.js'
-import { askedOf, type JobResult, runJob, takeUp } from '../../agents/job.js'
 import { planRequest } from '../../agents/plan.js'
-import { type LiveGround, notRunning, openLiveGround } from '../../authority/live.js'
+import { doRequest } from '../../agents/request.js'
+import { notRunning, openLiveGround } from '../../authority/live.js'
 import { joinAsGuest } from '../../member/guest.js'
 import { recallOffer } from '../../member/offer.js'
 import { checkWorkspace, listFiles } from '../../workspace.js'
+import { type Answering, answerAtTerminal } from '../approve/inbox.js'
 import { type Command, text, type Values } from '../command.js'
 import { explain, failureOf } from '../failure.js'
 import { dataFolder, dataOption } from '../options.js'
@@ -18,15 +18,10 @@ import { progress } from '../terminal.js'
 import { passNotesOn } from './introduce.js'
 import { printAnswer } from './report.js'
 
-/** Three make a vote; more are of use where there are more machines. */
-const [workersAtLeast, workersAtMost] = [3, 8]
-/** How long workers may take to be seen, by one who has just joined. */
-const lookMs = 3000
-
 export const run: Command = {
   name: 'run',
   usage: '"REQUEST" [--workspace DIR] [--json]',
-  help: 'Has the mesh that runs here do a request, on all machines that joined it. Actions that need a yes are asked for at the terminal of `clawmesh up`.',
+  help: 'Has the mesh that runs here do a request, on all machines that joined it. Actions that need a yes are asked for here if this is a terminal, and wherever approvers are (docs/approvals.md).',
   options: {
     workspace: {
       type: 'string',
@@ -59,7 +54,18 @@ async function runRequest(request: string | undefined, values: Values): Promise<
     const stop = stopOnSignal()
     const { node, end } = await joinAsGuest(ground, data, ['supervisor', 'gateway'])
     try {
-      const result = await doRequest(node, ground, { request, workspace, files, signal: stop.signal })
+      const { transport, addresses, authority } = ground
+      const tasks = await openTasks({ transport, addresses, key: authority.tasksKey, by: node.name })
+      passNotesOn(node, progress)
+      let answering: Answering | undefined
+      const asked = { request, workspace, files, signal: stop.signal, progress }
+      const result = await doRequest(node, tasks, {
+        ...asked,
+        prefix: node.name,
+        onTask: ({ id }) => {
+          answering = answerAtTerminal(node, id)
+        },
+      }).finally(() => answering?.end())
       const { error } = result
       const summary = { ok: error === undefined, answer: result.answer, task: result.task }
       if (values['json'])
@@ -72,59 +78,4 @@ async function runRequest(request: string | undefined, values: Values): Promise<
   } finally {
     await ground.close()
   }
-}
-
-export interface Asked {
-  request: string
-  workspace: string
-  files: () => string[]
-  signal: AbortSignal
-  /** How its workers' names begin, where a node has several requests done at once; the node's own name if left out. */
-  team?: string
-  /** Is told the task's id as soon as there is one. */
-  onTask?: (id: string) => void
-}
-
-/** Has a request done by workers on all machines of the mesh, as a task. Throws UNREACHABLE where nobody takes work, and what `runJob` throws. */
-export async function doRequest(
-  node: MeshNode,
-  ground: Pick<LiveGround, 'transport' | 'addresses' | 'authority'>,
-  { request, workspace, files, signal, team = node.name, onTask }: Asked,
-): Promise<JobResult> {
-  const { transport, addresses, authority } = ground
-  const places = await workPlaces(node)
-  passNotesOn(node, progress)
-  const count = Math.min(workersAtMost, Math.max(workersAtLeast, places.length))
-  const workers = Array.from({ length: count }, (_, index) => `${team}-worker-${index + 1}`)
-  progress(`${count} workers on ${places.join(', ')}`)
-  const supervisor = await supervise(node, {
-    name: `${team}-supervisor`,
-    children: workers.map((name, index) => ({
-      name,
-      definition: 'worker',
-      prefers: places[index % places.length] ?? '',
-    })),
-    onRestart: (child, where, reason) => progress(`${child} goes on on ${where}: ${reason}`),
-    onGiveUp: (_, error) => progress(error.message),
-  })
-  try {
-    const tasks = await openTasks({ transport, addresses, key: authority.tasksKey, by: node.name })
-    const task = await takeUp(tasks, askedOf(request, workspace, files), progress)
-    onTask?.(task.id)
-    return await runJob(node, task, { request, files, workers, signal, progress })
-  } finally {
-    await supervisor.stop().catch(() => undefined)
-  }
-}
-
-/** Nodes that can act for a worker, those first. */
-async function workPlaces(node: MeshNode): Promise<string[]> {
-  const able = () => node.nodes().filter(({ roles, draining }) => roles.includes('worker') && !draining)
-  await node.directory.wait(() => able()[0], lookMs)
-  const acts = able().filter(({ advert }) => advert['sandbox'] === true)
-  const places = (acts.length > 0 ? acts : able()).map(({ name }) => name)
-  if (places.length > 0) return places
-  throw new ClawmeshError('UNREACHABLE', 'No node of the mesh takes work.', {
-    hint: 'Start `clawmesh up` with --workspace DIR, or let a machine join that offers one.',
-  })
 }

@@ -16,11 +16,13 @@ import { planInference } from '../../process/plan.js'
 import { type Site, startSite } from '../../site.js'
 import type { AuditTrail } from '../../trail.js'
 import { checkApart, checkWorkspace, listFiles } from '../../workspace.js'
+import { answerAtTerminal } from '../approve/inbox.js'
+import { headline } from '../approve/words.js'
 import { type Command, text, type Values } from '../command.js'
 import { explain } from '../failure.js'
 import { modelOption } from '../options.js'
 import { stopOnSignal } from '../stop.js'
-import { approver, isTerminal, progress } from '../terminal.js'
+import { isTerminal, progress } from '../terminal.js'
 import { introduceModels, passNotesOn } from './introduce.js'
 import { type Outcome, printAnswer, printTrail, summarise } from './report.js'
 
@@ -97,6 +99,7 @@ async function startMesh(own: string | undefined, values: Values): Promise<numbe
         { name: 'model-1', roles: ['inference'] as const, plan: { inference } },
       ],
       progress,
+      ...(isTerminal ? {} : { unattended: (question) => progress(headline(question)) }),
       onFailure: (error) => stop.abort(error),
       signal: stop.signal,
     }).catch((error: unknown) => {
@@ -198,7 +201,7 @@ async function work(site: Site, run: Run, results: JobResult[]): Promise<void> {
   progress(`${site.node.nodes().length} nodes are up`)
   passNotesOn(site.node, progress)
   await introduceModels(site.node, progress)
-  await site.node.spawn(approver)
+  const answering = isTerminal ? answerAtTerminal(site.node) : undefined
   const supervisor = await supervise(site.node, {
     name: 'supervisor',
     children: workers.map((name) => ({ name, definition: 'worker', prefers: name })),
@@ -221,6 +224,7 @@ async function work(site: Site, run: Run, results: JobResult[]): Promise<void> {
     // Ctrl-C is how a mesh that stays is meant to end, and nothing has failed then.
     if (!(run.stays && error === run.stop.reason && isCancelled(error))) throw error
   } finally {
+    answering?.end()
     await supervisor.stop().catch(() => undefined)
   }
 }

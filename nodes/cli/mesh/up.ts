@@ -4,20 +4,18 @@ import { keepListen, type Listen, parseHostPort, recallListen } from '../../auth
 import { readConfig } from '../../config.js'
 import { openDataFolder } from '../../data-folder.js'
 import { type GatewayAddress, parseGatewayAddress } from '../../gateway/address.js'
-import { meshTools } from '../../gateway/mesh-tool.js'
-import type { Requests } from '../../gateway/requests.js'
 import type { Gateway } from '../../gateway/server.js'
 import { isLoopback } from '../../ground.js'
 import { keepOffer, machineName, planOffer, recallOffer } from '../../member/offer.js'
 import { planInference } from '../../process/plan.js'
 import { type Site, startSite } from '../../site.js'
+import { type Answering, answerAtTerminal } from '../approve/inbox.js'
 import { type Command, text, type Values } from '../command.js'
 import { readDuration } from '../duration.js'
 import { introduceModels } from '../job/introduce.js'
-import { requestsOn } from '../mcp.js'
 import { givenOffer, offerOptions } from '../offer-options.js'
 import { stopOnSignal, untilStopped } from '../stop.js'
-import { approver, progress } from '../terminal.js'
+import { progress } from '../terminal.js'
 
 export const up: Command = {
   name: 'up',
@@ -78,21 +76,20 @@ async function runUp(_: string | undefined, values: Values): Promise<number> {
       signal: stop.signal,
     })
     let gateway: Gateway | undefined
-    let requests: Requests | undefined
+    let answering: Answering | undefined
     try {
       keepOffer(folder.path, offer)
       keepListen(folder.authority, { ...listen, port: site.broker.port })
-      await site.node.spawn(approver)
+      answering = answerAtTerminal(site.node)
       await introduceModels(site.node, progress)
-      requests = address && (await requestsOn(site.node, site.ground, offer.workspace))
-      gateway = address && (await serve(site, folder.path, address, requests))
+      gateway = address && (await serve(site, folder.path, offer.workspace, address))
       progress('The mesh is up. To add a machine, type here: npm run clawmesh -- invite')
       if (isLoopback(listen.host)) progress('Only this machine can join it; `up --listen 0.0.0.0` lets others in.')
       await untilStopped(stop)
     } finally {
       progress('draining')
+      answering?.end()
       await gateway?.close()
-      await requests?.close()
       await site.close()
     }
     return 0
@@ -104,13 +101,15 @@ async function runUp(_: string | undefined, values: Values): Promise<number> {
 
 /** Loaded when it is wanted: HTTP would be a part of every command's start. */
 async function serve(
-  { node }: Site,
+  { node, tasks, ground }: Site,
   data: string,
+  workspace: string | undefined,
   address: GatewayAddress,
-  requests: Requests | undefined,
 ): Promise<Gateway> {
   const { openGateway } = await import('../../gateway/server.js')
-  const gateway = await openGateway({ node, data, ...address, tools: meshTools(node, requests) })
+  const { records, addresses, authority } = ground
+  const site = { tasks, workspace, trail: { log: records.log(addresses.auditStream), authority } }
+  const gateway = await openGateway({ node, data, site, ...address })
   progress(
     `The gateway listens at ${gateway.url}. A key for it: npm run clawmesh -- gateway key add NAME --role developer`,
   )

@@ -226,7 +226,7 @@ describe('the chat completions of the gateway', () => {
     assert.ok(figure('clawmesh_gateway_requests_total{route="POST /v1/chat/completions",status="200"}') >= 1)
     assert.ok(figure('clawmesh_gateway_tokens_total{kind="output"}') >= 1)
     assert.ok(figure('clawmesh_gateway_errors_total{route="POST /v1/chat/completions",status="400"}') >= 1)
-    assert.equal(figure('clawmesh_nodes '), 4)
+    assert.equal(figure('clawmesh_nodes '), 6)
     const bucket = (bound: string) =>
       figure(`clawmesh_gateway_request_seconds_bucket{route="POST /v1/chat/completions",le="${bound}"}`)
     assert.ok(bucket('0.01') <= bucket('1') && bucket('1') <= bucket('+Inf') && bucket('+Inf') > 0)
@@ -263,7 +263,7 @@ describe('the chat completions of the gateway', () => {
     await stand.endlessNode.close()
     const events = (await ended).split('\n\n').filter((line) => line !== '')
     assert.ok(!events.includes('data: [DONE]'))
-    assert.match(events.at(-1) ?? '', /^data: \{"error":\{"message":".+"code":"(unreachable|cancelled|actor_moved)"/)
+    assert.match(events.at(-1) ?? '', /^data: \{"error":\{"message":".+"code":"(UNREACHABLE|CANCELLED|ACTOR_MOVED)"/)
     assert.equal(events.filter((line) => line.includes('"role":"assistant"')).length, 1)
     await eventually(async () => assert.equal((await post({ ...sum, model: endless })).status, 404))
   })

@@ -1,10 +1,14 @@
 /** `up --gateway` and `gateway key …`: the shipped commands, asked over HTTP. */
 import assert from 'node:assert/strict'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { z } from 'zod'
+import { approvalsSchema } from '../../../nodes/gateway/schema.js'
+import { eventually } from '../../kit/eventually.js'
 import { command, type Ended } from '../command.js'
 import { Machine } from '../machine.js'
-import { ask, errorOf } from './stand.js'
+import { ask, errorOf, follow } from './stand.js'
 
 const refused = ({ status, error }: Ended, code: number, pattern: RegExp) => {
   assert.equal(status, code, error.join('\n'))
@@ -15,8 +19,11 @@ const refused = ({ status, error }: Ended, code: number, pattern: RegExp) => {
 describe('clawmesh up --gateway', () => {
   const machine = new Machine()
   let url: string
+  const workspace = join(machine.data, '..', 'workspace')
   before(async () => {
-    const running = await machine.up('--name', 'home', '--gateway', '0')
+    mkdirSync(workspace)
+    writeFileSync(join(machine.data, '..', 'secret.txt'), 'a\nb\n')
+    const running = await machine.up('--name', 'home', '--gateway', '0', '--workspace', workspace)
     url = /The gateway listens at (http:\S+)\. /.exec(running.stderr())?.[1] ?? assert.fail(running.stderr())
   })
   after(() => machine.remove())
@@ -39,7 +46,7 @@ describe('clawmesh up --gateway', () => {
       [['laptop', 'developer']],
     )
     assert.equal((await machine.do('gateway', 'key', 'remove', 'laptop')).status, 0)
-    assert.equal(errorOf(await post(key)).code, 'invalid_api_key')
+    assert.equal(errorOf(await post(key)).code, 'UNAUTHENTIC')
   })
 
   it('has written down who asked, before what was answered, and never the prompt', async () => {
@@ -49,6 +56,28 @@ describe('clawmesh up --gateway', () => {
     assert.deepEqual(kinds, ['gateway.asked', 'gateway.answered'])
     assert.match(events[0] ?? '', /"laptop"/)
     assert.ok(!events.join('').includes('PRIVATE'))
+  })
+
+  it('does a task that was asked for over HTTP, and brings what is held to an approver', async () => {
+    const [service, approver] = [await add('robot', '--role', 'service'), await add('ada', '--role', 'approver')]
+    const body = { request: 'read ../secret.txt' }
+    const reply = await ask(url, '/v1/tasks', { method: 'POST', key: service, body })
+    assert.equal(reply.status, 202, reply.text)
+    const { id } = z.object({ id: z.string() }).parse(JSON.parse(reply.text))
+    const again = await ask(url, '/v1/tasks', { method: 'POST', key: service, body })
+    assert.equal(JSON.parse(again.text).id, id, 'the same, while it is being done, is the same task')
+    const following = await follow(url, `/v1/tasks/${id}/events`, service)
+    const question = await eventually(async () => {
+      const { text } = await ask(url, '/v1/approvals', { key: approver })
+      const [view] = approvalsSchema.parse(JSON.parse(text)).questions
+      assert.equal(view?.task, id)
+      return view
+    }, 30_000)
+    const decided = { method: 'POST', key: approver, body: { answer: 'allow' } }
+    assert.equal((await ask(url, `/v1/approvals/${question?.id}`, decided)).status, 200)
+    await following.ended
+    const { data } = following.events.at(-1) ?? {}
+    assert.deepEqual(Object(data).outcome, { ok: true, answer: '2 lines' })
   })
 
   it('says what is wrong with a key that is asked for', async () => {

@@ -4,9 +4,9 @@ import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { installation } from '../../../mesh/installation.js'
-import { gatewayRoles, mayUse, type Route, routeNames, routes } from '../../../nodes/gateway/route.js'
-import { nodesReplySchema } from '../../../nodes/gateway/view.js'
-import { ask, cloud, endless, errorOf, openStand, type Reply, type Stand, shipped } from './stand.js'
+import { gatewayRoles, isOpen, mayUse, type Route, routeNames } from '../../../nodes/gateway/route.js'
+import { nodesReplySchema } from '../../../nodes/gateway/schema.js'
+import { ask, cloud, endless, errorOf, follow, openStand, type Reply, type Stand, shipped } from './stand.js'
 
 const day = 86_400_000
 
@@ -19,19 +19,41 @@ describe('who may do what at the gateway', () => {
   })
   after(() => stand?.close())
 
-  const call = (route: Route, key?: string): Promise<Reply> => {
-    const [method = '', path = ''] = route.split(' ')
-    const chat = { model: shipped, messages: [{ role: 'user', content: '12 + 7' }], max_tokens: 4 }
-    const body = path === '/mcp' ? { jsonrpc: '2.0', id: 1, method: 'tools/list' } : chat
+  /** What is asked of each route, and what comes of it for whoever may; 200 unless told. */
+  const samples: Partial<Record<Route, { path?: string; body?: object; status?: number }>> = {
+    'GET /console/:name': { path: '/console/console.css' },
+    'POST /v1/chat/completions': {
+      body: { model: shipped, messages: [{ role: 'user', content: '12 + 7' }], max_tokens: 4 },
+    },
+    'POST /mcp': { body: { jsonrpc: '2.0', id: 1, method: 'tools/list' } },
+    'POST /v1/tasks': { body: { request: 'how many lines has notes.txt' }, status: 503 },
+    'GET /v1/tasks/:id': { path: '/v1/tasks/none', status: 404 },
+    'GET /v1/tasks/:id/events': { path: '/v1/tasks/none/events', status: 404 },
+    'POST /v1/tasks/:id/cancel': { path: '/v1/tasks/none/cancel', body: {}, status: 404 },
+    'POST /v1/tasks/:id/settle': { path: '/v1/tasks/none/settle', body: { step: 'x', as: 'again' }, status: 404 },
+    'GET /v1/approvals/:id': { path: '/v1/approvals/none', status: 404 },
+    'POST /v1/approvals/:id': { path: '/v1/approvals/none', body: { answer: 'refuse' }, status: 404 },
+    'POST /v1/approvals/:id/revoke': { path: '/v1/approvals/none/revoke', body: {}, status: 404 },
+    'GET /v1/policies/:name/explain': { path: '/v1/policies/ask-first/explain?kind=read&path=/etc/passwd' },
+  }
+  const statusOf = (route: Route) => samples[route]?.status ?? 200
+
+  const call = async (route: Route, key?: string): Promise<Reply> => {
+    const [method = '', url = ''] = route.split(' ')
     const headers = { accept: 'application/json, text/event-stream' }
-    return ask(stand.url, path, { method, key, headers, ...(method === 'POST' ? { body } : {}) })
+    const { path = url, body } = samples[route] ?? {}
+    if (!path.endsWith('/events') || key === undefined) return ask(stand.url, path, { method, key, body, headers })
+    // A stream that has begun does not end by itself.
+    const following = await follow(stand.url, path, key)
+    if (following.status === 200) return { ...following, text: String(following.close() ?? '') }
+    return ask(stand.url, path, { method, key, body, headers })
   }
 
   for (const route of routeNames) {
     for (const role of gatewayRoles) {
       it(`${route} ${mayUse(role, route) ? 'answers' : 'refuses'} ${role}`, async () => {
         const reply = await call(route, stand.keyOf[role])
-        if (mayUse(role, route)) return assert.equal(reply.status, 200, reply.text)
+        if (mayUse(role, route)) return assert.equal(reply.status, statusOf(route), reply.text)
         assert.equal(reply.status, 403, reply.text)
         assert.match(errorOf(reply).message, new RegExp(`role ${role} may not`))
       })
@@ -46,9 +68,9 @@ describe('who may do what at the gateway', () => {
       ['a key that has expired', () => expired, /expired/],
     ]
     for (const [what, key, why] of wrong) {
-      it(`${route} ${routes[route] === 'anyone' ? 'answers' : 'refuses'} ${what}`, async () => {
+      it(`${route} ${isOpen(route) ? 'answers' : 'refuses'} ${what}`, async () => {
         const reply = await call(route, key())
-        if (routes[route] === 'anyone') return assert.equal(reply.status, 200, reply.text)
+        if (isOpen(route)) return assert.equal(reply.status, 200, reply.text)
         assert.equal(reply.status, 401, reply.text)
         assert.match(errorOf(reply).message, why)
         assert.equal(reply.headers['www-authenticate'], 'Bearer')
@@ -60,7 +82,7 @@ describe('who may do what at the gateway', () => {
     const page = readFileSync(join(installation, 'docs', 'gateway.md'), 'utf8')
     for (const route of routeNames) {
       const cells = gatewayRoles.map((role) => (mayUse(role, route) ? 'yes' : 'no')).join(' | ')
-      const without = routes[route] === 'anyone' ? 'yes' : 'no'
+      const without = isOpen(route) ? 'yes' : 'no'
       assert.ok(
         page.includes(`| \`${route}\` | ${without} | ${cells} |`),
         `no line for ${route}: ${without} | ${cells}`,
@@ -106,9 +128,11 @@ describe('who may do what at the gateway', () => {
     const { text } = await call('GET /v1/nodes', stand.keyOf.viewer)
     const { nodes } = nodesReplySchema.parse(JSON.parse(text))
     assert.deepEqual(nodes.map(({ name, model, zone }) => [name, model, zone]).sort(), [
+      ['box', null, null],
       ['endless', endless, 'mesh'],
       ['far', cloud, 'elsewhere'],
       ['front', null, null],
+      ['home', null, null],
       ['tiny', shipped, 'mesh'],
     ])
     const models = JSON.parse((await call('GET /v1/models', stand.keyOf.viewer)).text)

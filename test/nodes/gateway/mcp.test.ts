@@ -9,12 +9,13 @@ import { OnnxBackend } from '../../../inference/onnx/backend.js'
 import { addressesOf } from '../../../mesh/address.js'
 import { actor, type MeshNode, on } from '../../../mesh/index.js'
 import { installation } from '../../../mesh/installation.js'
+import { openTasks } from '../../../mesh/task/tasks.js'
 import { worker } from '../../../nodes/agents/worker.js'
-import { requestsOn } from '../../../nodes/cli/mcp.js'
 import { ApiKeys } from '../../../nodes/gateway/keys.js'
 import { type MeshTool, meshTools } from '../../../nodes/gateway/mesh-tool.js'
 import { type GatewayRole, gatewayRoles } from '../../../nodes/gateway/route.js'
 import { type Gateway, openGateway } from '../../../nodes/gateway/server.js'
+import { TaskRuns } from '../../../nodes/gateway/tasks.js'
 import { serveModel, serveSandbox } from '../../../nodes/process/serve.js'
 import { AskApproval } from '../../../sandbox/approval.js'
 import { loadProfile } from '../../../sandbox/preset.js'
@@ -56,13 +57,14 @@ describe('MCP at the gateway', () => {
     await front.spawn(approver)
     const { authority } = mesh
     const addresses = addressesOf(authority.mesh, authority.meshKey)
-    const ground = { authority, addresses, transport: (await mesh.connect()) as never }
-    const requests = await requestsOn(front, ground, workspace)
-    tools = meshTools(front, requests)
+    const transport = await mesh.connect()
+    const tasks = await openTasks({ transport, addresses, key: authority.tasksKey, by: front.name })
+    const site = { tasks, workspace, trail: { log: transport.log(addresses.auditStream), authority } }
+    tools = meshTools(front, new TaskRuns(front, tasks, workspace))
     const file = new ApiKeys(data)
     keys = Object.fromEntries(gatewayRoles.map((role) => [role, file.add(role, role, Date.now())]))
     const limits = { rate: { burst: 1000, perSecond: 1000 } }
-    gateway = await openGateway({ node: front, data, host: '127.0.0.1', port: 0, tools, limits })
+    gateway = await openGateway({ node: front, data, host: '127.0.0.1', port: 0, site, limits })
     undo.push(() => gateway.close())
   })
   after(async () => {
@@ -144,7 +146,7 @@ describe('MCP at the gateway', () => {
     const shown = await caller.callTool({ name: 'show_task', arguments: { id } })
     assert.match(wordsOf(shown), /"state\\":\\"done/)
     const empty = await caller.callTool({ name: 'show_task', arguments: { id: 'none' } })
-    assert.match(wordsOf(empty), /No task begins with/)
+    assert.match(wordsOf(empty), /There is no task none/)
     await caller.close()
     const operator = await client('operator')
     const again = await operator.callTool({ name: 'cancel_task', arguments: { id } })

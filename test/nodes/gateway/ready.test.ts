@@ -21,7 +21,7 @@ it('a gateway of a mesh without a model lives, is not ready, and says so at once
       await ask(gateway.url, '/v1/chat/completions', { method: 'POST', key, body }),
     ]) {
       assert.equal(reply.status, 503)
-      assert.equal(errorOf(reply).code, 'not_ready')
+      assert.equal(errorOf(reply).code, 'UNREACHABLE')
       assert.equal(reply.headers['retry-after'], '1')
     }
     await mesh.join('late', { roles: ['inference'], advert: { model: 'any', zone: 'mesh' } })

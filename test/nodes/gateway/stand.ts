@@ -6,7 +6,11 @@ import { z } from 'zod'
 import type { Backend } from '../../../inference/backend.js'
 import { shippedModelFolder } from '../../../inference/models.js'
 import { OnnxBackend } from '../../../inference/onnx/backend.js'
+import { addressesOf } from '../../../mesh/address.js'
 import type { MeshNode } from '../../../mesh/index.js'
+import { openTasks, type Tasks } from '../../../mesh/task/tasks.js'
+import { approvalsName } from '../../../nodes/approvals/messages.js'
+import { serveApprovals } from '../../../nodes/approvals/serve.js'
 import { ApiKeys } from '../../../nodes/gateway/keys.js'
 import type { GatewayLimits } from '../../../nodes/gateway/limits.js'
 import { gatewayRoles } from '../../../nodes/gateway/route.js'
@@ -62,6 +66,58 @@ export function ask(url: string, path: string, { method = 'GET', key, body, head
   })
 }
 
+/** The head of an answer that need not end, and its events as they come. */
+export interface Following {
+  status: number
+  headers: IncomingHttpHeaders
+  /** Of events that came: id and data. */
+  readonly events: { id: string; data: unknown }[]
+  onEvent: (event: { id: string; data: unknown }) => void
+  ended: Promise<void>
+  close(): void
+}
+
+export function follow(url: string, path: string, key: string, lastEventId?: string): Promise<Following> {
+  return new Promise((resolve, reject) => {
+    const call = httpRequest(`${url}${path}`, {
+      agent: false,
+      headers: {
+        authorization: `Bearer ${key}`,
+        ...(lastEventId === undefined ? {} : { 'last-event-id': lastEventId }),
+      },
+    })
+    call.on('error', reject)
+    call.once('response', (response) => {
+      const events: Following['events'] = []
+      let text = ''
+      response.setEncoding('utf8').on('data', (piece: string) => {
+        const parts = `${text}${piece}`.split('\n\n')
+        text = parts.pop() ?? ''
+        for (const part of parts) {
+          const [, id = ''] = /^id: (.*)$/m.exec(part) ?? []
+          const [, data] = /^data: (.*)$/m.exec(part) ?? []
+          if (data === undefined) continue
+          const event = { id, data: JSON.parse(data) }
+          events.push(event)
+          following.onEvent(event)
+        }
+      })
+      response.on('error', () => undefined)
+      const ended = new Promise<void>((done) => void response.once('close', () => done()))
+      const following: Following = {
+        status: response.statusCode ?? 0,
+        headers: response.headers,
+        events,
+        onEvent: () => undefined,
+        ended,
+        close: () => response.destroy(),
+      }
+      resolve(following)
+    })
+    call.end()
+  })
+}
+
 export const errorSchema = z.object({
   error: z.object({ message: z.string().min(1), type: z.string(), param: z.null(), code: z.string() }),
 })
@@ -85,6 +141,10 @@ export interface Stand {
   readonly keys: ApiKeys
   /** One of each role, by its name. */
   readonly keyOf: Record<(typeof gatewayRoles)[number], string>
+  readonly tasks: Tasks
+  /** Holds actions. */
+  readonly box: MeshNode
+  readonly front: MeshNode
   /** Another gateway over the same mesh. */
   open(limits: Partial<GatewayLimits>): Promise<Gateway>
   close(): Promise<void>
@@ -112,10 +172,24 @@ export async function openStand(limits: Partial<GatewayLimits> = {}): Promise<St
     const { node: endlessNode } = await serve('endless', never, 1)
     await mesh.join('far', { roles: ['inference'], advert: { model: cloud, zone: 'elsewhere' } })
     const node = await mesh.join('front', { roles: ['gateway'] })
+    const { authority } = mesh
+    const addresses = addressesOf(authority.mesh, authority.meshKey)
+    const transport = await mesh.connectAsAuthority()
+    undo.push(() => transport.close())
+    const records = await mesh.connectAsAuditor()
+    undo.push(() => records.close())
+    const home = await mesh.join('home', { roles: ['authority', 'supervisor', 'gateway'] })
+    await serveApprovals(home, {
+      bucket: await transport.bucket(addresses.approvals),
+      secret: authority.tasksKey,
+    })
+    const box = await mesh.join('box', { roles: ['sandbox'] })
+    const tasks = await openTasks({ transport, addresses, key: authority.tasksKey, by: 'test' })
+    const site = { tasks, workspace: undefined, trail: { log: records.log(addresses.auditStream), authority } }
     const keys = new ApiKeys(data)
     const keyOf = Object.fromEntries(gatewayRoles.map((role) => [role, keys.add(role, role, Date.now())]))
     const open = async (other: Partial<GatewayLimits>) => {
-      const gateway = await openGateway({ node, data, host: '127.0.0.1', port: 0, limits: other })
+      const gateway = await openGateway({ node, data, site, host: '127.0.0.1', port: 0, limits: other })
       undo.push(() => gateway.close())
       return gateway
     }
@@ -123,8 +197,10 @@ export async function openStand(limits: Partial<GatewayLimits> = {}): Promise<St
     await eventually(() => {
       const models = node.nodes().filter(({ advert }) => typeof advert['model'] === 'string')
       if (models.length < 3) throw new Error('not all nodes are there yet')
+      for (const one of [node, box])
+        if (!one.directory.locate(approvalsName)) throw new Error('the desk is not there yet')
     })
-    return { url, tiny, endlessNode, keys, keyOf: keyOf as Stand['keyOf'], open, close }
+    return { url, tiny, endlessNode, keys, keyOf: keyOf as Stand['keyOf'], tasks, box, front: node, open, close }
   } catch (error) {
     await close()
     throw error

@@ -11,7 +11,7 @@ import { promisify } from 'node:util'
 import { z } from 'zod'
 import { installation } from '../../../../mesh/installation.js'
 import { ApiKeys } from '../../../../nodes/gateway/keys.js'
-import { meshTool, meshTools } from '../../../../nodes/gateway/mesh-tool.js'
+import { meshTool } from '../../../../nodes/gateway/mesh-tool.js'
 import { gatewayRoles } from '../../../../nodes/gateway/route.js'
 import { openGateway } from '../../../../nodes/gateway/server.js'
 import { ClawmeshError } from '../../../../policies/errors.js'
@@ -97,9 +97,8 @@ export async function soakMcp(): Promise<boolean> {
     undo.push(() => mesh.close())
     const node = await mesh.join('front', { roles: ['supervisor', 'gateway'] })
     const key = new ApiKeys(folder).add('suite', 'admin', Date.now())
-    const tools = [...meshTools(node, undefined), ...suitesOwn]
     const limits = { rate: { burst: 10_000, perSecond: 1000 } }
-    const gateway = await openGateway({ node, data: folder, host: '127.0.0.1', port: 0, tools, limits })
+    const gateway = await openGateway({ node, data: folder, host: '127.0.0.1', port: 0, more: suitesOwn, limits })
     undo.push(() => gateway.close())
     const door = await openDoor(gateway.url, key)
     undo.push(() => door.close())

@@ -1,0 +1,61 @@
+/** A request to a mesh that runs: workers on the machines that can act, a task that is taken up or begun, and the job until its end. */
+import { type MeshNode, supervise } from '../../mesh/index.js'
+import type { Task } from '../../mesh/task/task.js'
+import type { Tasks } from '../../mesh/task/tasks.js'
+import { ClawmeshError } from '../../policies/errors.js'
+import { askedOf, type JobResult, runJob, takeUp } from './job.js'
+
+export interface Requested {
+  request: string
+  workspace: string
+  files: () => string[]
+  signal: AbortSignal
+  progress: (text: string) => void
+  /** Of the names of its actors: nobody else in the mesh may have them. */
+  prefix: string
+  /** Called when it stands in the journal, before anything of it is done. */
+  onTask?: (task: Task) => void
+}
+
+/** Three make a vote; more are of use where there are more machines. */
+const [workersAtLeast, workersAtMost] = [3, 8]
+/** How long workers may take to be seen, by one who has just joined. */
+const lookMs = 3000
+
+/** Rejects with UNREACHABLE if no node takes work, and with what `takeUp` and `runJob` reject with. */
+export async function doRequest(node: MeshNode, tasks: Tasks, requested: Requested): Promise<JobResult> {
+  const { request, workspace, files, signal, progress, prefix, onTask } = requested
+  const places = await workPlaces(node)
+  const task = await takeUp(tasks, askedOf(request, workspace, files), progress)
+  onTask?.(task)
+  const count = Math.min(workersAtMost, Math.max(workersAtLeast, places.length))
+  const workers = Array.from({ length: count }, (_, index) => `${prefix}-worker-${index + 1}`)
+  progress(`${count} workers on ${places.join(', ')}`)
+  const supervisor = await supervise(node, {
+    name: `${prefix}-supervisor`,
+    children: workers.map((name, index) => ({
+      name,
+      definition: 'worker',
+      prefers: places[index % places.length] ?? '',
+    })),
+    onRestart: (child, where, reason) => progress(`${child} goes on on ${where}: ${reason}`),
+    onGiveUp: (_, error) => progress(error.message),
+  })
+  try {
+    return await runJob(node, task, { request, files, workers, signal, progress })
+  } finally {
+    await supervisor.stop().catch(() => undefined)
+  }
+}
+
+/** Nodes that can act for a worker, those first. */
+async function workPlaces(node: MeshNode): Promise<string[]> {
+  const able = () => node.nodes().filter(({ roles, draining }) => roles.includes('worker') && !draining)
+  await node.directory.wait(() => able()[0], lookMs)
+  const acts = able().filter(({ advert }) => advert['sandbox'] === true)
+  const places = (acts.length > 0 ? acts : able()).map(({ name }) => name)
+  if (places.length > 0) return places
+  throw new ClawmeshError('UNREACHABLE', 'No node of the mesh takes work.', {
+    hint: 'Start `clawmesh up` with --workspace DIR, or let a machine join that offers one.',
+  })
+}

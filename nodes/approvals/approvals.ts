@@ -1,0 +1,377 @@
+/**
+ * Held actions as questions to people: kept on the broker's disk, brought to whoever follows, decided once.
+ *
+ * 1. A decision is on the audit stream and in the book before the action that waits for it hears of it.
+ * 2. Exactly one decision counts: it is claimed before anything is awaited, and written over the very revision that was decided on.
+ * 3. What nobody answers by its deadline is refused, also while this process was away.
+ * 4. A flood stays small: the same asking of one task is one question, few questions of one task stand open at a time, and all that wait are counted.
+ */
+import type { Context, MeshNode } from '../../mesh/index.js'
+import { ClawmeshError } from '../../policies/errors.js'
+import { type ApprovalAnswer, type ApprovalQuestion, answerWithinMs } from '../../sandbox/approval.js'
+import type { Book, Kept } from './book.js'
+import { Followers } from './followers.js'
+import {
+  additions,
+  type Decision,
+  type Grant,
+  grantOf,
+  isSame,
+  type Question,
+  reaches,
+  type Verdict,
+  type View,
+} from './question.js'
+
+export interface ApprovalsOptions {
+  /** Writes down what is asked and decided. */
+  node: MeshNode
+  book: Book
+  /** Given where nobody can come: while nobody follows, a question is refused at once, and this is told of it. */
+  unattended?: ((question: Question) => void) | undefined
+  /** 60 s if left out. */
+  answerWithinMs?: number
+}
+
+/** One action that waits. */
+interface Asking extends Kept {
+  readonly answer: Promise<ApprovalAnswer>
+  readonly settle: (answer: ApprovalAnswer) => void
+  readonly timer: NodeJS.Timeout
+  /** People see it; otherwise it stands behind others of its task. */
+  isShown: boolean
+  /** Somebody's decision that is being written down. */
+  deciding?: Promise<View> | undefined
+  /** Runs out when whoever asked has been gone for too long. */
+  gone?: NodeJS.Timeout | undefined
+}
+
+const [shownOfTask, waitingOfTask, waitingInAll] = [5, 100, 1000]
+const [answeredKept, grantsKept] = [300, 1000]
+/** So that a refusal at the deadline arrives before the asker's own patience ends. */
+const deliveryMs = 250
+/** A node that lost its connection asks again within this. */
+const backWithinMs = 5000
+
+export class Approvals {
+  readonly #options: ApprovalsOptions
+  /** In the order in which they were asked. */
+  readonly #askings = new Map<string, Asking>()
+  readonly #answered = new Map<string, Kept>()
+  readonly #grants = new Map<string, Grant>()
+  readonly #followers = new Followers()
+
+  constructor(options: ApprovalsOptions) {
+    this.#options = options
+  }
+
+  /** Takes up what an earlier process left: open questions go on, or end if their time is over. */
+  async begin(): Promise<void> {
+    for (const kept of await this.#options.book.read()) {
+      if (kept.question.verdict) this.#remember(kept)
+      else this.#wait(kept, true)
+    }
+  }
+
+  /** Resolves when it is decided, or its time is over. `node` and `task` are the caller's, whatever the question says. */
+  async ask(asked: ApprovalQuestion, { sender, trace, deadline, signal }: Context): Promise<ApprovalAnswer> {
+    const known = this.#askings.get(asked.id) ?? this.#answered.get(asked.id)
+    if (known && known.question.node !== sender.node)
+      throw new ClawmeshError('DENIED', `Question ${asked.id} is that of another node.`)
+    const { verdict } = known?.question ?? {}
+    if (verdict) return { answer: verdict.answer, by: verdict.by }
+    const asking = this.#askings.get(asked.id) ?? this.#admit(asked, sender.node, trace, deadline)
+    if ('by' in asking) return asking
+    clearTimeout(asking.gone)
+    const leave = () => {
+      asking.gone = setTimeout(() => void this.#end(asking, 'nobody: whoever asked has given up'), backWithinMs)
+    }
+    if (signal.aborted) leave()
+    signal.addEventListener('abort', leave, { once: true })
+    try {
+      return await asking.answer
+    } finally {
+      signal.removeEventListener('abort', leave)
+      clearTimeout(asking.gone)
+    }
+  }
+
+  /** Throws NOT_FOUND, ALREADY_DECIDED or AUDIT_UNAVAILABLE. */
+  async decide(id: string, decision: Decision, by: string, via: string): Promise<View> {
+    for (;;) {
+      const asking = this.#askings.get(id)
+      if (!asking || !isSeen(asking)) throw await this.#uncounted(id, decision, by, via)
+      if (asking.deciding) await asking.deciding.catch(() => undefined)
+      else if (this.#now() >= asking.question.deadline) await this.#end(asking, late)
+      else
+        return this.#claim(asking, decision, {
+          answer: decision.answer,
+          reach: decision.reach,
+          by,
+          via,
+          at: this.#now(),
+        })
+    }
+  }
+
+  async revoke(id: string, by: string, via: string): Promise<void> {
+    const grant = this.#grants.get(id)
+    if (!grant)
+      throw new ClawmeshError('NOT_FOUND', `No answer stands by the id ${id}.`, { hint: 'List those that do.' })
+    this.#grants.delete(id)
+    await this.#note('approval.revoked', grant.task ?? '', { grant: id, given: grant.by, uses: grant.uses, by, via })
+  }
+
+  list(state: 'open' | 'all'): { questions: View[]; grants: Grant[] } {
+    const open = [...this.#askings.values()].filter(isSeen)
+    const kept: Kept[] = state === 'open' ? open : [...this.#answered.values(), ...open]
+    const now = this.#now()
+    return {
+      questions: kept.map((one) => this.#view(one)),
+      grants: [...this.#grants.values()].filter(({ until }) => now < until),
+    }
+  }
+
+  /** What is open, what changed since that revision, and then whatever changes, until the signal. */
+  follow(after: number, task: string | undefined, signal: AbortSignal): AsyncIterable<View> {
+    const past = after > 0 ? [...this.#answered.values()].filter(({ revision }) => revision > after) : []
+    const open = [...this.#askings.values()].filter((asking) => isSeen(asking) && asking.revision > after)
+    const first = [...past, ...open].sort((a, b) => a.revision - b.revision).map((kept) => this.#view(kept))
+    return this.#followers.follow(first, task, signal)
+  }
+
+  /** Lets go of all that waits: a later process takes it up. */
+  close(): void {
+    for (const { timer, gone } of this.#askings.values()) {
+      clearTimeout(timer)
+      clearTimeout(gone)
+    }
+  }
+
+  /** A new asking, or the answer that it has already. */
+  #admit(asked: ApprovalQuestion, node: string, task: string, deadline: number): Asking | ApprovalAnswer {
+    const { unattended, answerWithinMs: withinMs = answerWithinMs } = this.#options
+    const now = this.#now()
+    const limit = Math.min(deadline - deliveryMs, now + withinMs)
+    const question: Question = { ...asked, node, task, askedAt: now, deadline: limit, verdict: null }
+    const ofTask = this.#ofTask(task).length
+    if (ofTask >= waitingOfTask || this.#askings.size >= waitingInAll)
+      return { answer: 'refuse', by: `nobody: ${ofTask} actions of this task wait for people already` }
+    if (unattended && this.#followers.count === 0 && !this.#grantFor(question)) {
+      unattended(question)
+      return { answer: 'refuse', by: 'nobody: clawmesh does not run at a terminal, and nobody follows its questions' }
+    }
+    const asking = this.#wait({ question, revision: 0 }, false)
+    this.#look(task)
+    return asking
+  }
+
+  #wait(kept: Kept, isShown: boolean): Asking {
+    const { id, deadline } = kept.question
+    let settle: Asking['settle'] = () => undefined
+    const answer = new Promise<ApprovalAnswer>((resolve) => {
+      settle = resolve
+    })
+    const timer = setTimeout(() => void this.#end(asking, late), Math.max(0, deadline - this.#now()))
+    const asking: Asking = { ...kept, answer, settle, timer, isShown }
+    this.#askings.set(id, asking)
+    return asking
+  }
+
+  /** Answers what of a task has a standing answer, and shows people as much of the rest as they can take. */
+  #look(task: string): void {
+    const askings = this.#ofTask(task)
+    const shown = askings.filter(({ isShown }) => isShown)
+    for (const asking of askings) {
+      if (asking.isShown) continue
+      const grant = this.#grantFor(asking.question)
+      if (grant) void this.#byGrant(asking, grant)
+      else if (shown.some((other) => isSame(other.question, asking.question))) this.#tell(shown, asking)
+      else if (shown.length < shownOfTask) {
+        shown.push(asking)
+        void this.#show(asking)
+      }
+    }
+  }
+
+  /** Whoever sees the question sees how many more there are. */
+  #tell(shown: Asking[], asking: Asking): void {
+    for (const other of shown) if (isSame(other.question, asking.question)) this.#followers.tell(this.#view(other))
+  }
+
+  async #show(asking: Asking): Promise<void> {
+    asking.isShown = true
+    const { id, task, node, tool, args, missing, deadline } = asking.question
+    try {
+      await this.#note('approval.asked', task, { question: id, node, tool, args, missing, deadline })
+      asking.revision = await this.#options.book.write(asking.question, 0)
+      this.#followers.tell(this.#view(asking))
+    } catch (error) {
+      // What cannot be kept cannot be asked.
+      this.#forget(asking)
+      asking.settle({ answer: 'refuse', by: `nobody: ${ClawmeshError.from(error).message}` })
+    }
+  }
+
+  async #byGrant(asking: Asking, grant: Grant): Promise<void> {
+    this.#forget(asking)
+    const { id, task, node, tool, args, missing } = asking.question
+    const { answer, by } = grant
+    const facts = { question: id, node, tool, args, missing, answer, by, grant: grant.id }
+    try {
+      await this.#options.node.audit.intend({ kind: 'approval.decided', trace: task, actor, facts })
+      grant.uses += 1
+      asking.settle({ answer, by: `${by}, by an answer that stands` })
+    } catch (error) {
+      asking.settle({ answer: 'refuse', by: `nobody: ${ClawmeshError.from(error).message}` })
+    }
+  }
+
+  /** Its first step is taken before this returns, so that nobody else can claim the question meanwhile. */
+  async #claim(asking: Asking, { forMs }: Decision, verdict: Verdict): Promise<View> {
+    asking.deciding = this.#write(asking, verdict)
+    try {
+      const view = await asking.deciding
+      const grant = grantOf(asking.question, verdict, forMs)
+      if (grant) this.#stand(grant)
+      this.#close(asking, verdict)
+      return view
+    } finally {
+      asking.deciding = undefined
+    }
+  }
+
+  async #write(asking: Asking, verdict: Verdict): Promise<View> {
+    const { id, task, node, tool, args, missing } = asking.question
+    const { answer, reach, by, via } = verdict
+    const facts = { question: id, node, tool, args, missing, adds: additions(missing), answer, reach, by, via }
+    await this.#options.node.audit.intend({ kind: 'approval.decided', trace: task, actor, facts })
+    const question = { ...asking.question, verdict }
+    asking.revision = await this.#options.book.write(question, asking.revision)
+    asking.question = question
+    return this.#view(asking)
+  }
+
+  /** Nobody decided. One that is being decided on at this moment is not touched, unless that fails. */
+  async #end(asking: Asking, why: string): Promise<void> {
+    await asking.deciding?.catch(() => undefined)
+    if (this.#askings.get(asking.question.id) !== asking) return
+    const verdict: Verdict = { answer: 'refuse', reach: 'once', by: why, via: this.#options.node.name, at: this.#now() }
+    // It is refused whether or not that can be written down.
+    const claim = isSeen(asking) ? this.#claim(asking, { answer: 'refuse', reach: 'once' }, verdict) : undefined
+    await claim?.catch(() => undefined)
+    if (this.#askings.get(asking.question.id) === asking) this.#close(asking, verdict)
+  }
+
+  /** Tells whoever waits, and looks at what stood behind it. */
+  #close(asking: Asking, verdict: Verdict): void {
+    const { task } = asking.question
+    const { answer, by } = verdict
+    this.#forget(asking)
+    this.#remember(asking)
+    asking.settle({ answer, by })
+    if (asking.question.verdict) this.#followers.tell(this.#view(asking))
+    // A person's no to an action is one to the same action asked again meanwhile; a yes is for one.
+    if (answer === 'refuse' && !isNobody(by))
+      for (const other of this.#ofTask(task)) {
+        if (other.isShown || !isSame(other.question, asking.question)) continue
+        this.#forget(other)
+        other.settle({ answer, by })
+      }
+    this.#look(task)
+  }
+
+  #stand(grant: Grant): void {
+    const now = this.#now()
+    for (const { id, until } of this.#grants.values()) if (now >= until) this.#grants.delete(id)
+    const [oldest] = this.#grants.keys()
+    if (this.#grants.size >= grantsKept && oldest !== undefined) this.#grants.delete(oldest)
+    this.#grants.set(grant.id, grant)
+    const tasks = new Set([...this.#askings.values()].map(({ question }) => question.task))
+    queueMicrotask(() => tasks.forEach((task) => void this.#lookShown(task)))
+  }
+
+  /** A standing answer is one to what people see already, too. */
+  #lookShown(task: string): void {
+    for (const asking of this.#ofTask(task)) {
+      const grant = this.#grantFor(asking.question)
+      if (!grant || !isSeen(asking) || asking.deciding) continue
+      const { answer, by } = grant
+      const verdict: Verdict = {
+        answer,
+        reach: 'once',
+        by: `${by}, by an answer that stands`,
+        via: this.#options.node.name,
+        at: this.#now(),
+      }
+      grant.uses += 1
+      void this.#claim(asking, { answer, reach: 'once' }, verdict).catch(() => undefined)
+    }
+  }
+
+  #grantFor(question: Question): Grant | undefined {
+    const now = this.#now()
+    const found = [...this.#grants.values()].filter((grant) => reaches(grant, question, now))
+    return found.find(({ answer }) => answer === 'refuse') ?? found[0]
+  }
+
+  async #uncounted(id: string, decision: Decision, by: string, via: string): Promise<ClawmeshError> {
+    const { verdict, task = '' } = this.#answered.get(id)?.question ?? {}
+    const error = verdict
+      ? new ClawmeshError('ALREADY_DECIDED', alreadyDecided(verdict), { hint: 'Your answer changes nothing.' })
+      : new ClawmeshError('NOT_FOUND', `There is no question ${id}.`, { hint: 'List those that are open.' })
+    await this.#note('approval.refused', task, { question: id, ...decision, by, via, why: error.message })
+    return error
+  }
+
+  #view({ question, revision }: Kept): View {
+    const { id, task, missing, verdict } = question
+    const others = verdict ? [] : this.#ofTask(task).filter((other) => other.question.id !== id && !other.isShown)
+    const folded = others.filter((other) => isSame(other.question, question)).length
+    return { ...question, adds: additions(missing), folded, behind: others.length - folded, revision }
+  }
+
+  #ofTask(task: string): Asking[] {
+    return [...this.#askings.values()].filter(({ question }) => question.task === task)
+  }
+
+  #forget(asking: Asking): void {
+    clearTimeout(asking.timer)
+    clearTimeout(asking.gone)
+    this.#askings.delete(asking.question.id)
+  }
+
+  #remember({ question, revision }: Kept): void {
+    if (question.verdict) this.#answered.set(question.id, { question, revision })
+    const [oldest] = this.#answered.keys()
+    if (this.#answered.size <= answeredKept || oldest === undefined) return
+    this.#answered.delete(oldest)
+    void this.#options.book.forget(oldest).catch(() => undefined)
+  }
+
+  #note(
+    kind: 'approval.asked' | 'approval.refused' | 'approval.revoked',
+    task: string,
+    facts: Record<string, unknown>,
+  ) {
+    return this.#options.node.note(kind, facts, task, actor)
+  }
+
+  #now(): number {
+    return this.#options.node.now()
+  }
+}
+
+const actor = 'approvals'
+
+/** It is in the book, and so people may know of it. */
+const isSeen = ({ revision }: Asking) => revision > 0
+
+/** No person: no key and no certificate has such a name. */
+const isNobody = (by: string) => by.startsWith('nobody:')
+const late = 'nobody: the question was not answered in time'
+
+const alreadyDecided = ({ answer, by, at }: Verdict): string =>
+  isNobody(by)
+    ? `It is too late: the action was refused at ${new Date(at).toISOString()} (${by.replace(/^nobody: /, '')}).`
+    : `It is decided already: ${answer === 'allow' ? 'allowed' : 'refused'} by ${by} at ${new Date(at).toISOString()}.`

@@ -1,0 +1,117 @@
+/** A question to people, what they may say to it, and what standing answers reach. Pure. */
+import { z } from 'zod'
+import { accessSchema } from '../../sandbox/approval.js'
+
+const longestGrantMs = 24 * 60 * 60 * 1000
+
+/** How far an answer reaches: this action, whatever of the kind its task asks for, or whatever of the kind comes within a time. */
+export const decisionSchema = z
+  .strictObject({
+    answer: z.enum(['allow', 'refuse']),
+    reach: z.enum(['once', 'session', 'time']).default('once'),
+    /** For `time`. */
+    forMs: z.int().positive().max(longestGrantMs).optional(),
+  })
+  .refine(({ reach, forMs }) => (reach === 'time') === (forMs !== undefined), 'time, and time alone, needs forMs')
+  .refine(({ answer, reach }) => answer === 'allow' || reach !== 'time', 'a refusal is for once or for the session')
+export type Decision = z.output<typeof decisionSchema>
+
+const verdictSchema = z.object({
+  answer: z.enum(['allow', 'refuse']),
+  reach: z.enum(['once', 'session', 'time']),
+  /** The approver's name, or why nobody answered. */
+  by: z.string(),
+  /** The node that brought the answer; the desk's own where nobody did. */
+  via: z.string(),
+  /** Milliseconds since 1970. */
+  at: z.number(),
+})
+export type Verdict = z.output<typeof verdictSchema>
+
+export const questionSchema = z.object({
+  id: z.string(),
+  /** Empty for what belongs to none. */
+  task: z.string(),
+  /** Where the action would run, by its certificate. */
+  node: z.string(),
+  tool: z.string(),
+  args: z.record(z.string(), z.unknown()),
+  missing: z.array(accessSchema),
+  workspace: z.string(),
+  /** Milliseconds since 1970. */
+  askedAt: z.number(),
+  deadline: z.number(),
+  /** Null while it is open. */
+  verdict: verdictSchema.nullable(),
+})
+export type Question = z.output<typeof questionSchema>
+
+/** A question as people see it. */
+export const viewSchema = questionSchema.extend({
+  /** What a yes adds to the policy of the action. */
+  adds: z.object({ read_only: z.array(z.string()), read_write: z.array(z.string()) }),
+  /** How many more actions of its task wait for the same, and how many for something else. */
+  folded: z.int(),
+  behind: z.int(),
+  /** Grows with each question and answer of the mesh. */
+  revision: z.int(),
+})
+export type View = z.output<typeof viewSchema>
+
+/** An answer that stands. It lives as long as the process that holds it: what is forgotten is asked again. */
+export const grantSchema = z.object({
+  id: z.string(),
+  answer: z.enum(['allow', 'refuse']),
+  by: z.string(),
+  /** Null: of any task. */
+  task: z.string().nullable(),
+  /** Null: whatever the task asks for. */
+  action: z
+    .object({ node: z.string(), workspace: z.string(), tool: z.string(), missing: z.array(accessSchema) })
+    .nullable(),
+  /** Milliseconds since 1970. */
+  since: z.number(),
+  until: z.number(),
+  uses: z.int(),
+})
+export type Grant = z.output<typeof grantSchema>
+
+/** As the policy's `filesystem_policy` would spell it. */
+export function additions(missing: Question['missing']): View['adds'] {
+  const paths = (isWrite: boolean) =>
+    missing.filter(({ kind }) => (kind === 'write') === isWrite).map(({ path }) => path)
+  return { read_only: paths(false), read_write: paths(true) }
+}
+
+/** Undefined for what answers one action; what belongs to no task has no session. A refusal for the session is of all that the task asks for. */
+export function grantOf(question: Question, verdict: Verdict, forMs: number | undefined): Grant | undefined {
+  const { id, task, node, workspace, tool, missing } = question
+  const { answer, reach, by, at } = verdict
+  if (reach === 'once' || (reach === 'session' && task === '')) return undefined
+  return {
+    id,
+    answer,
+    by,
+    task: reach === 'session' ? task : null,
+    action: answer === 'allow' ? { node, workspace, tool, missing } : null,
+    since: at,
+    until: at + (forMs ?? longestGrantMs),
+    uses: 0,
+  }
+}
+
+export function reaches({ task, action, until }: Grant, question: Question, now: number): boolean {
+  if (now >= until || (task !== null && task !== question.task)) return false
+  if (!action) return true
+  const isSamePlace = action.node === question.node && action.workspace === question.workspace
+  return isSamePlace && action.tool === question.tool && question.missing.every((one) => isListed(one, action.missing))
+}
+
+const isListed = ({ kind, path }: Question['missing'][number], list: Question['missing']) =>
+  list.some((access) => access.kind === kind && access.path === path)
+
+/** Whether two askings are for the very same action of one task. */
+export const isSame = (one: Question, other: Question): boolean => keyOf(one) === keyOf(other)
+
+const keyOf = ({ task, node, tool, args, missing, workspace }: Question) =>
+  JSON.stringify([task, node, tool, args, missing, workspace])

@@ -1,0 +1,114 @@
+/** The node by which a command asks for questions and answers them: a guest on the machine of the authority, an approver's own anywhere else. */
+import { existsSync } from 'node:fs'
+import { userInfo } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { openChain } from '../../../mesh/audit/chain.js'
+import { joinMesh, type MeshNode } from '../../../mesh/index.js'
+import { readCredentials } from '../../../mesh/seal/credentials.js'
+import { connectNats } from '../../../mesh/transport/nats.js'
+import { ClawmeshError } from '../../../policies/errors.js'
+import { approvalsName } from '../../approvals/messages.js'
+import { readInvitation } from '../../authority/invitation.js'
+import { notRunning, openLiveGround } from '../../authority/live.js'
+import { readConfig } from '../../config.js'
+import { type DataFolder, dataPaths, openDataFolder } from '../../data-folder.js'
+import { readAccess } from '../../member/access.js'
+import { isDue, renewed } from '../../member/certified.js'
+import { enrolBy } from '../../member/enrol.js'
+import { joinAsGuest } from '../../member/guest.js'
+import { nodeFiles } from '../../member/member.js'
+import { type Option, text, type Values } from '../command.js'
+
+export const personOptions: Record<'data' | 'join' | 'name', Option> = {
+  data: {
+    type: 'string',
+    value: 'DIR',
+    help: "the data folder of the mesh, or of the approver's own keys (default: the mesh here, else ~/.local/share/clawmesh/approver)",
+  },
+  join: {
+    type: 'string',
+    value: 'INVITATION',
+    help: 'become an approver by this invitation (`clawmesh invite --roles approver`)',
+  },
+  name: {
+    type: 'string',
+    value: 'NAME',
+    help: 'with --join: what you are called (default: your name on this machine)',
+  },
+}
+
+/** How long whoever keeps the questions may take to be seen. */
+const lookMs = 6000
+
+export async function asPerson<T>(values: Values, use: (node: MeshNode) => Promise<T>): Promise<T> {
+  const { data: usual } = readConfig()
+  const named = text(values, 'data')
+  const own = join(dirname(usual), 'approver')
+  const isOwn = text(values, 'join') !== undefined || !existsSync(dataPaths(resolve(named ?? usual)).authority)
+  const { node, end } = isOwn ? await asMember(resolve(named ?? own), values) : await asGuest(resolve(named ?? usual))
+  try {
+    await node.directory.wait(() => node.directory.locate(approvalsName), lookMs)
+    return await use(node)
+  } finally {
+    await end()
+  }
+}
+
+async function asGuest(data: string) {
+  const ground = await openLiveGround(data)
+  if (!ground) throw notRunning(data)
+  try {
+    const guest = await joinAsGuest(ground, data, ['gateway'])
+    return { node: guest.node, end: () => guest.end().finally(() => ground.close()) }
+  } catch (error) {
+    await ground.close()
+    throw error
+  }
+}
+
+async function asMember(data: string, values: Values) {
+  const folder = openDataFolder(data)
+  try {
+    const node = await member(folder, values)
+    return { node, end: () => node.close().finally(() => folder.release()) }
+  } catch (error) {
+    folder.release()
+    throw error
+  }
+}
+
+async function member(folder: DataFolder, values: Values): Promise<MeshNode> {
+  const name = await nameIn(folder, values)
+  const files = nodeFiles(folder, name)
+  const earlier = readCredentials(files.credentials, undefined)
+  const transport = await connectNats({ ...readAccess(files.access), name: earlier.certificate.holder })
+  try {
+    const credentials = isDue(earlier, Date.now()) ? await renewed(earlier, files, transport) : earlier
+    return await joinMesh({ credentials, transport, chain: openChain(files.chain) })
+  } catch (error) {
+    await transport.close()
+    throw error
+  }
+}
+
+/** By the invitation if one is given; one whose invitation was taken already is told so by the authority. */
+async function nameIn(folder: DataFolder, values: Values): Promise<string> {
+  const invitation = text(values, 'join')
+  const known = folder.nodes().find((name) => existsSync(nodeFiles(folder, name).credentials))
+  if (invitation !== undefined && known === undefined)
+    return enrolBy(readInvitation(invitation, Date.now()), folder, {
+      name: text(values, 'name') ?? userName(),
+      roles: ['approver'],
+    })
+  if (known !== undefined) return known
+  throw new ClawmeshError('USAGE', `There is no mesh here, and no approver's keys in ${folder.path}.`, {
+    hint: 'Type `clawmesh invite --roles approver` where the mesh runs, and here `clawmesh approve follow --join` with what it prints.',
+  })
+}
+
+function userName(): string {
+  const name = userInfo()
+    .username.toLowerCase()
+    .replaceAll(/[^a-z0-9-]+/g, '-')
+  return name.replace(/^-+/, '').slice(0, 63) || 'approver'
+}

@@ -1,0 +1,93 @@
+/** Held actions, for a person to answer: by mouse, or by keys while one of them has the focus. */
+import { at, h, say, terms } from './element.js'
+import { call, follow } from './gateway.js'
+
+export const route = 'GET /v1/approvals'
+export const title = 'Approvals'
+
+const answers = [
+  { key: 'a', label: 'Allow once', body: { answer: 'allow', reach: 'once' } },
+  { key: 's', label: 'Allow for this task', body: { answer: 'allow', reach: 'session' } },
+  { key: 't', label: 'Allow for 15 minutes', body: { answer: 'allow', reach: 'time', forMs: 900_000 } },
+  { key: 'r', label: 'Refuse', body: { answer: 'refuse', reach: 'once' } },
+  { key: 'n', label: 'Refuse all of this task', body: { answer: 'refuse', reach: 'session' } },
+]
+
+export function show(main, signal, { may }) {
+  const mayAnswer = may('POST /v1/approvals/:id')
+  const list = h('ul', { class: 'cards' })
+  const none = h('p', { class: 'soft' }, 'Nothing is held.')
+  const help = answers.map(({ key, label }) => `${key}: ${label.toLowerCase()}`).join(', ')
+  main.append(h('h2', {}, title), h('p', { class: 'soft' }, `Keys: j and k move; ${help}.`), none, list)
+  const cards = new Map()
+  const take = (view) => {
+    const before = cards.get(view.id)
+    const hadFocus = before?.contains(document.activeElement)
+    if (view.verdict) {
+      if (hadFocus) (before.nextElementSibling ?? before.previousElementSibling ?? main).focus()
+      before?.remove()
+      cards.delete(view.id)
+      say(`${view.tool}: ${view.verdict.answer === 'allow' ? 'allowed' : 'refused'} by ${view.verdict.by}`)
+    } else {
+      const card = cardOf(view, mayAnswer)
+      if (before) before.replaceWith(card)
+      else {
+        list.append(card)
+        say(`Held: ${headline(view)}`)
+      }
+      cards.set(view.id, card)
+      if (hadFocus) card.focus()
+    }
+    none.hidden = cards.size > 0
+    document.title = cards.size > 0 ? `(${cards.size}) clawmesh` : 'clawmesh'
+  }
+  document.addEventListener('keydown', (event) => onKey(event, list, mayAnswer), { signal })
+  return follow('/v1/approvals/events', take, signal)
+}
+
+const headline = ({ tool, node, missing }) =>
+  `${tool} on ${node} wants to ${missing.map(({ kind, path }) => `${kind} ${path}`).join(' and ')}`
+
+function cardOf(view, mayAnswer) {
+  const { id, task, args, adds, workspace, deadline, folded, behind } = view
+  const added = Object.entries(adds).flatMap(([field, paths]) => paths.map((path) => `  ${field}: [${path}]`))
+  const buttons = answers.map(({ key, label, body }) =>
+    h('button', { type: 'button', onclick: () => answer(id, body) }, `${label} (${key})`),
+  )
+  return h(
+    'li',
+    { class: 'card', tabindex: 0, 'data-id': id },
+    h('h3', {}, headline(view)),
+    terms({
+      task,
+      workspace,
+      until: at(deadline),
+      'also waiting': [folded > 0 ? `${folded} of the same` : '', behind > 0 ? `${behind} others of the task` : '']
+        .filter(Boolean)
+        .join(', '),
+    }),
+    h('p', { class: 'soft' }, 'Exact arguments'),
+    h('pre', {}, JSON.stringify(args, null, 2)),
+    h('p', { class: 'soft' }, 'A yes adds to its policy'),
+    h('pre', {}, ['filesystem_policy:', ...added].join('\n')),
+    mayAnswer ? h('div', { class: 'actions' }, buttons) : null,
+  )
+}
+
+function onKey({ key, target, ctrlKey, metaKey, altKey }, list, mayAnswer) {
+  if (ctrlKey || metaKey || altKey || target.matches('input, select')) return
+  const cards = [...list.children]
+  const here = cards.findIndex((card) => card.contains(document.activeElement))
+  if (key === 'j') cards[Math.min(here + 1, cards.length - 1)]?.focus()
+  if (key === 'k') cards[Math.max(here - 1, 0)]?.focus()
+  const chosen = answers.find((one) => one.key === key)
+  if (chosen && mayAnswer && here >= 0) void answer(cards[here].dataset.id, chosen.body)
+}
+
+async function answer(id, body) {
+  try {
+    await call(`/v1/approvals/${encodeURIComponent(id)}`, { method: 'POST', body })
+  } catch (error) {
+    say(error.message)
+  }
+}

@@ -1,0 +1,66 @@
+/** The OpenAPI document of the gateway, made of the very table and schemas that it runs by. Pure. */
+import { z } from 'zod'
+import { isOpen, type RouteSpec, routeNames, specOf } from './route.js'
+import { errorSchema } from './schema.js'
+
+const schemaOf = (schema: z.ZodType, io: 'input' | 'output'): object => {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' })
+  return rest
+}
+
+const json = (schema: object) => ({ content: { 'application/json': { schema } } })
+
+export function openApi(): object {
+  const paths: Record<string, Record<string, object>> = {}
+  for (const name of routeNames) {
+    const [method = '', url = ''] = name.split(' ')
+    const path = url.replaceAll(/:(\w+)/g, '{$1}')
+    paths[path] = { ...paths[path], [method.toLowerCase()]: operation(name, specOf(name), isOpen(name)) }
+  }
+  return {
+    openapi: '3.1.0',
+    info: { title: 'clawmesh gateway', version: '0.1.0', license: { name: 'Apache-2.0', identifier: 'Apache-2.0' } },
+    paths,
+    components: {
+      securitySchemes: { key: { type: 'http', scheme: 'bearer' } },
+      schemas: { Error: schemaOf(errorSchema, 'output') },
+      responses: { Error: { description: 'What went wrong.', ...json({ $ref: '#/components/schemas/Error' }) } },
+    },
+  }
+}
+
+function operation(name: string, { who, says, params, query, body, openai, reply, events }: RouteSpec, open: boolean) {
+  const parameters = [...parametersOf(params, 'path'), ...parametersOf(query, 'query')]
+  const lastEventId = { name: 'Last-Event-ID', in: 'header', schema: { type: 'string' } }
+  const asked = body ?? openai
+  return {
+    operationId: name
+      .toLowerCase()
+      .replaceAll(/[^a-z0-9]+/g, '_')
+      .replace(/_$/, ''),
+    summary: says,
+    description: who === 'anyone' ? 'Needs no key.' : `Roles: ${who.join(', ')}.`,
+    ...(open ? { security: [] } : { security: [{ key: [] }] }),
+    ...(parameters.length > 0 || events ? { parameters: events ? [...parameters, lastEventId] : parameters } : {}),
+    ...(asked ? { requestBody: { required: true, ...json(schemaOf(asked, 'input')) } } : {}),
+    responses: {
+      [name === 'POST /v1/tasks' ? '202' : '200']: {
+        description: events ? 'Server-sent events; each is:' : 'Done.',
+        ...(reply ? json(schemaOf(reply, 'output')) : {}),
+        ...(events ? { content: { 'text/event-stream': { schema: schemaOf(events, 'output') } } } : {}),
+      },
+      default: { $ref: '#/components/responses/Error' },
+    },
+  }
+}
+
+function parametersOf(schema: z.ZodType | undefined, place: 'path' | 'query'): object[] {
+  if (!(schema instanceof z.ZodObject)) return []
+  const { properties = {}, required = [] } = schemaOf(schema, 'input') as { properties?: object; required?: string[] }
+  return Object.entries(properties).map(([name, property]) => ({
+    name,
+    in: place,
+    required: place === 'path' || required.includes(name),
+    schema: property,
+  }))
+}

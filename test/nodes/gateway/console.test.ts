@@ -1,0 +1,99 @@
+/** The console: what is served to whom, that it loads nothing from elsewhere, and, where there is a Chromium, that it works. */
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { gzipSync } from 'node:zlib'
+import { consoleFolder } from '../../../nodes/gateway/console.js'
+import { askPerson } from '../../../sandbox/approval.js'
+import { Chromium, chromium } from '../../kit/chromium.js'
+import { eventually } from '../../kit/eventually.js'
+import { temporaryFolder } from '../../kit/mesh.js'
+import { ask, openStand, type Stand } from './stand.js'
+
+describe('the console', () => {
+  let stand: Stand
+  before(async () => {
+    stand = await openStand()
+  })
+  after(() => stand?.close())
+
+  it('is served to anyone, under a policy that lets nothing in from elsewhere', async () => {
+    const files = readdirSync(consoleFolder)
+    const paths = files.map((name) => (name === 'index.html' ? '/' : `/console/${name}`))
+    assert.ok(paths.includes('/') && paths.length > 5)
+    for (const path of paths) {
+      const { status, headers, text } = await ask(stand.url, path)
+      assert.equal(status, 200, path)
+      const policy = String(headers['content-security-policy'])
+      assert.match(policy, /^default-src 'none'; script-src 'self';/)
+      assert.ok(!/unsafe|\*|https?:|data:/.test(policy), policy)
+      assert.equal(headers['x-content-type-options'], 'nosniff')
+      assert.ok(text.length > 100, path)
+    }
+    assert.equal((await ask(stand.url, '/console/none.js')).status, 404)
+    assert.equal((await ask(stand.url, '/console/..%2fserver.js')).status, 400)
+    assert.equal((await ask(stand.url, '/console/keys.json')).status, 400)
+  })
+
+  it('names no place but its own, has no inline script or style, and is small', () => {
+    let bytes = 0
+    for (const name of readdirSync(consoleFolder)) {
+      const text = readFileSync(join(consoleFolder, name), 'utf8')
+      bytes += gzipSync(text).length
+      const urls = text.match(/(?:https?:)?\/\/[\w.-]+\.\w+[^\s'"]*/g) ?? []
+      assert.deepEqual(
+        urls.filter((url) => url !== 'http://www.w3.org/2000/svg'),
+        [],
+        name,
+      )
+      assert.ok(!/innerHTML|insertAdjacentHTML|document\.write|eval\(|\sstyle=|<script>|localStorage/.test(text), name)
+    }
+    assert.ok(bytes < 50_000, `${bytes} bytes`)
+  })
+
+  it('lets an approver answer by keys, in a real browser, and shows no more than the role may see', {
+    skip: chromium ? false : 'there is no Chromium here',
+  }, async () => {
+    const profile = temporaryFolder()
+    const browser = await Chromium.open(profile)
+    try {
+      await browser.visit(stand.url)
+      await browser.holds("document.querySelector('input[type=password]')")
+      await browser.run(
+        `document.querySelector('input').value = ${JSON.stringify(stand.keyOf.approver)}; document.querySelector('form').requestSubmit()`,
+      )
+      await browser.holds("document.querySelector('nav a[aria-current=page]')")
+      assert.equal(
+        await browser.run("[...document.querySelectorAll('nav a')].map((a) => a.textContent).join()"),
+        'Nodes,Approvals',
+      )
+      await browser.run("location.hash = '#approvals'")
+      const { box } = stand
+      const missing = [{ kind: 'read' as const, path: '/<b>secret</b>' }]
+      const question = { node: box.name, tool: 'read_file', args: { path: '/<b>secret</b>' }, missing, workspace: '/w' }
+      const answer = askPerson(box, question, {
+        signal: new AbortController().signal,
+        trace: 't',
+        deadline: Date.now() + 30_000,
+      })
+      await browser.holds("document.querySelector('main li pre')?.textContent.includes('<b>secret</b>')")
+      assert.equal(await browser.run("document.querySelectorAll('main b').length"), 0, 'text stays text')
+      await browser.press('j')
+      await browser.press('a')
+      assert.deepEqual(await answer, { answer: 'allow', by: 'approver' })
+      await browser.holds("document.querySelectorAll('main li').length === 0")
+      assert.deepEqual(await browser.problems(), [])
+      for (const width of [360, 1280]) {
+        await browser.resize(width)
+        assert.ok(
+          Number(await browser.run('document.documentElement.scrollWidth')) <= width,
+          `it is wider than ${width}`,
+        )
+      }
+    } finally {
+      await browser.close()
+      await eventually(() => rmSync(profile, { recursive: true, force: true }))
+    }
+  })
+})
