@@ -191,7 +191,7 @@ describe('a mesh with a provider elsewhere', () => {
 
     it('refuses metadata whose label is none', async () => {
       const reply = await chat({ ...said('hello'), metadata: { label: 'HARMLESS' } })
-      assert.deepEqual([reply.status, errorOf(reply).code], [400, 'invalid_request'])
+      assert.deepEqual([reply.status, errorOf(reply).code], [400, 'MESSAGE_INVALID'])
     })
   })
 
