@@ -369,7 +369,7 @@ describe('a mesh with a provider elsewhere', () => {
         })
       })
       const running = assert.rejects(
-        runTask(here.ref('frontier'), { task: 'hello', budget: { ms: 300 } }).then(({ by }) => {
+        runTask(here.ref('frontier'), { task: 'hello', budget: { ms: 2000 } }).then(({ by }) => {
           if (by === 'time') throw new Error('in time')
         }),
       )
