@@ -49,7 +49,7 @@ describe('clawmesh mcp', () => {
   })
 
   it('does for a role what that role may', async () => {
-    const caller = await client('--role', 'viewer')
+    const caller = await client('--role', 'auditor')
     const names = (await caller.listTools()).tools.map(({ name }) => name)
     assert.deepEqual(names, ['list_nodes', 'list_tasks', 'show_task'])
     const { structuredContent } = await caller.callTool({ name: 'list_tasks', arguments: {} })
