@@ -11,6 +11,7 @@ import { ClawmeshError } from '../../policies/errors.js'
 import { type ApprovalAnswer, type ApprovalQuestion, answerWithinMs } from '../../sandbox/approval.js'
 import type { Book, Kept } from './book.js'
 import { Followers } from './followers.js'
+import { Grants } from './grants.js'
 import {
   additions,
   type Decision,
@@ -18,7 +19,6 @@ import {
   grantOf,
   isSame,
   type Question,
-  reaches,
   type Verdict,
   type View,
 } from './question.js'
@@ -47,7 +47,7 @@ interface Asking extends Kept {
 }
 
 const [shownOfTask, waitingOfTask, waitingInAll] = [5, 100, 1000]
-const [answeredKept, grantsKept] = [300, 1000]
+const answeredKept = 300
 /** So that a refusal at the deadline arrives before the asker's own patience ends. */
 const deliveryMs = 250
 /** A node that lost its connection asks again within this. */
@@ -58,7 +58,7 @@ export class Approvals {
   /** In the order in which they were asked. */
   readonly #askings = new Map<string, Asking>()
   readonly #answered = new Map<string, Kept>()
-  readonly #grants = new Map<string, Grant>()
+  readonly #grants = new Grants()
   readonly #followers = new Followers()
 
   constructor(options: ApprovalsOptions) {
@@ -115,21 +115,16 @@ export class Approvals {
   }
 
   async revoke(id: string, by: string, via: string): Promise<void> {
-    const grant = this.#grants.get(id)
+    const grant = this.#grants.remove(id)
     if (!grant)
       throw new ClawmeshError('NOT_FOUND', `No answer stands by the id ${id}.`, { hint: 'List those that do.' })
-    this.#grants.delete(id)
     await this.#note('approval.revoked', grant.task ?? '', { grant: id, given: grant.by, uses: grant.uses, by, via })
   }
 
   list(state: 'open' | 'all'): { questions: View[]; grants: Grant[] } {
     const open = [...this.#askings.values()].filter(isSeen)
     const kept: Kept[] = state === 'open' ? open : [...this.#answered.values(), ...open]
-    const now = this.#now()
-    return {
-      questions: kept.map((one) => this.#view(one)),
-      grants: [...this.#grants.values()].filter(({ until }) => now < until),
-    }
+    return { questions: kept.map((one) => this.#view(one)), grants: this.#grants.list(this.#now()) }
   }
 
   /** What is open, what changed since that revision, and then whatever changes, until the signal. */
@@ -157,7 +152,7 @@ export class Approvals {
     const ofTask = this.#ofTask(task).length
     if (ofTask >= waitingOfTask || this.#askings.size >= waitingInAll)
       return { answer: 'refuse', by: `nobody: ${ofTask} actions of this task wait for people already` }
-    if (unattended && this.#followers.count === 0 && !this.#grantFor(question)) {
+    if (unattended && this.#followers.count === 0 && !this.#grants.find(question, now)) {
       unattended(question)
       return { answer: 'refuse', by: 'nobody: clawmesh does not run at a terminal, and nobody follows its questions' }
     }
@@ -184,7 +179,7 @@ export class Approvals {
     const shown = askings.filter(({ isShown }) => isShown)
     for (const asking of askings) {
       if (asking.isShown) continue
-      const grant = this.#grantFor(asking.question)
+      const grant = this.#grants.find(asking.question, this.#now())
       if (grant) void this.#byGrant(asking, grant)
       else if (shown.some((other) => isSame(other.question, asking.question))) this.#tell(shown, asking)
       else if (shown.length < shownOfTask) {
@@ -282,11 +277,7 @@ export class Approvals {
   }
 
   #stand(grant: Grant): void {
-    const now = this.#now()
-    for (const { id, until } of this.#grants.values()) if (now >= until) this.#grants.delete(id)
-    const [oldest] = this.#grants.keys()
-    if (this.#grants.size >= grantsKept && oldest !== undefined) this.#grants.delete(oldest)
-    this.#grants.set(grant.id, grant)
+    this.#grants.add(grant, this.#now())
     const tasks = new Set([...this.#askings.values()].map(({ question }) => question.task))
     queueMicrotask(() => tasks.forEach((task) => void this.#lookShown(task)))
   }
@@ -294,7 +285,7 @@ export class Approvals {
   /** A standing answer is one to what people see already, too. */
   #lookShown(task: string): void {
     for (const asking of this.#ofTask(task)) {
-      const grant = this.#grantFor(asking.question)
+      const grant = this.#grants.find(asking.question, this.#now())
       if (!grant || !isSeen(asking) || asking.deciding) continue
       const { answer, by } = grant
       const verdict: Verdict = {
@@ -307,12 +298,6 @@ export class Approvals {
       grant.uses += 1
       void this.#claim(asking, { answer, reach: 'once' }, verdict).catch(() => undefined)
     }
-  }
-
-  #grantFor(question: Question): Grant | undefined {
-    const now = this.#now()
-    const found = [...this.#grants.values()].filter((grant) => reaches(grant, question, now))
-    return found.find(({ answer }) => answer === 'refuse') ?? found[0]
   }
 
   async #uncounted(id: string, decision: Decision, by: string, via: string): Promise<ClawmeshError> {

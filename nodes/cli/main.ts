@@ -6,78 +6,9 @@ import { parseArgs } from 'node:util'
 import { installation } from '../../mesh/installation.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { readConfig } from '../config.js'
-import {
-  approveAllow,
-  approveFollow,
-  approveList,
-  approveRefuse,
-  approveRevoke,
-  approveShow,
-} from './approve/approve.js'
-import { auditExport } from './audit/export.js'
-import { auditKey } from './audit/key.js'
-import { auditQuery, auditTail } from './audit/show.js'
-import { auditVerify } from './audit/verify.js'
 import { type Command, parseConfig } from './command.js'
-import { costs } from './costs.js'
+import { allCommands, commandsOf, firstWords } from './commands.js'
 import { asTyped, explain, failureOf } from './failure.js'
-import { gatewayKeyAdd, gatewayKeyList, gatewayKeyRemove } from './gateway-key.js'
-import { debateCommand } from './job/debate.js'
-import { run } from './job/run.js'
-import { start } from './job/start.js'
-import { tasksCancel, tasksForget, tasksList, tasksSettle, tasksShow } from './job/tasks.js'
-import { mcp } from './mcp.js'
-import { invite } from './mesh/invite.js'
-import { join as joinCommand } from './mesh/join.js'
-import { nodes } from './mesh/nodes.js'
-import { revoke } from './mesh/revoke.js'
-import { up } from './mesh/up.js'
-import { modelsList, modelsPull, modelsRemove, modelsVerify } from './models.js'
-import { policyExplain, policyTest } from './policy.js'
-import { providerAdd, providerList, providerRemove } from './provider.js'
-import { route } from './route.js'
-
-const commands: Command[] = [
-  start,
-  debateCommand,
-  up,
-  run,
-  tasksList,
-  tasksShow,
-  tasksSettle,
-  tasksCancel,
-  tasksForget,
-  mcp,
-  approveFollow,
-  approveList,
-  approveShow,
-  approveAllow,
-  approveRefuse,
-  approveRevoke,
-  invite,
-  joinCommand,
-  nodes,
-  revoke,
-  auditVerify,
-  auditTail,
-  auditQuery,
-  auditExport,
-  auditKey,
-  modelsList,
-  modelsPull,
-  modelsVerify,
-  modelsRemove,
-  providerAdd,
-  providerList,
-  providerRemove,
-  costs,
-  route,
-  policyTest,
-  policyExplain,
-  gatewayKeyAdd,
-  gatewayKeyList,
-  gatewayKeyRemove,
-]
 
 const given = process.argv.slice(2)
 // What nobody expected ends the process at once; nodes and broker see that and end too.
@@ -91,11 +22,11 @@ process.stdout.write('', () => process.exit(status))
 
 async function main(args: string[]): Promise<number> {
   const [first = 'help'] = args
-  if (first === 'help' || first === '--help' || first === '-h') return print(asTyped(overview()))
+  if (first === 'help' || first === '--help' || first === '-h') return print(asTyped(overview(await allCommands())))
   if (first === '--version') return print(version())
-  const command = commands.find(({ name }) => args.slice(0, name.split(' ').length).join(' ') === name)
+  const family = await commandsOf(first)
+  const command = family.find(({ name }) => args.slice(0, name.split(' ').length).join(' ') === name)
   if (!command) {
-    const family = commands.filter(({ name }) => name.startsWith(`${first} `))
     if (family.length > 0 && args.includes('--help')) return print(asTyped(overview(family)))
     throw noCommand(args, family)
   }
@@ -120,9 +51,8 @@ async function main(args: string[]): Promise<number> {
 /** The first word of a family of commands ("tasks") asks which there are. */
 function noCommand([first = '', second]: string[], family: Command[]): ClawmeshError {
   if (family.length === 0) {
-    const names = [...new Set(commands.map(({ name }) => name.split(' ')[0]))]
     return new ClawmeshError('USAGE', `There is no command "${first}".`, {
-      hint: `Commands: ${names.join(', ')}. See clawmesh help.`,
+      hint: `Commands: ${firstWords.join(', ')}. See clawmesh help.`,
     })
   }
   const what = second === undefined ? `"${first}" is several commands.` : `There is no command "${first} ${second}".`
@@ -156,7 +86,7 @@ function seeHelp({ name }: Command): string {
   return `See clawmesh ${name} --help.`
 }
 
-function overview(listed = commands): string {
+function overview(listed: Command[]): string {
   const width = Math.max(...listed.map(({ name }) => name.length))
   const lines = listed.map(({ name, help }) => `  ${name.padEnd(width)}  ${help}`)
   return [

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { rmSync } from 'node:fs'
-import { chmod, cp, mkdtemp, realpath, rename, rm, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, cp, mkdtemp, realpath, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -12,7 +12,13 @@ import { installation } from '../../mesh/installation.js'
 const root = process.geteuid?.() === 0
 const nobody = ['--reuid=nobody', '--regid=nogroup', '--clear-groups']
 
-async function copyPackage(): Promise<string> {
+interface Copy {
+  folder: string
+  /** The Node that this runs on, where such a user may execute it. */
+  node: string
+}
+
+async function copyPackage(): Promise<Copy> {
   const folder = await realpath(await mkdtemp(join(tmpdir(), 'clawmesh package ')))
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
   await chmod(folder, 0o755)
@@ -28,13 +34,22 @@ async function copyPackage(): Promise<string> {
   ]
   for (const part of [...parts, 'node_modules/zod', 'node_modules/yaml'])
     await cp(join(installation, part), join(folder, part), { recursive: true, dereference: true })
-  return folder
+  return { folder, node: await executableNode(folder) }
+}
+
+async function executableNode(folder: string): Promise<string> {
+  const runs = promisify(execFile)('setpriv', [...nobody, process.execPath, '--version'])
+  if (await runs.then(() => true).catch(() => false)) return process.execPath
+  const copy = join(folder, 'node')
+  await copyFile(process.execPath, copy)
+  await chmod(copy, 0o755)
+  return copy
 }
 
 /** Standard output; rejects with it where the program fails. */
-async function asNobody(folder: string, args: string[]): Promise<string> {
+async function asNobody({ folder, node }: Copy, args: string[]): Promise<string> {
   const { NODE_TEST_CONTEXT: _, ...env } = process.env
-  const command = ['setpriv', ...nobody, process.execPath, ...args]
+  const command = ['setpriv', ...nobody, node, ...args]
   const { stdout } = await promisify(execFile)(command[0] ?? '', command.slice(1), {
     cwd: folder,
     env: { ...env, HOME: '/tmp' },
@@ -45,7 +60,7 @@ async function asNobody(folder: string, args: string[]): Promise<string> {
 test('launches, limits, tools and attempts hold for a plain user too', {
   skip: !root && 'this is a plain user already',
 }, async () => {
-  const folder = await copyPackage()
+  const copy = await copyPackage()
   // pooled runs the first four again, by a pool.
   const suites = [
     'sandbox/launch',
@@ -55,7 +70,7 @@ test('launches, limits, tools and attempts hold for a plain user too', {
     'sandbox/pooled',
     'sandbox/pool',
   ].map((name) => `dist/test/${name}.test.js`)
-  const output = await asNobody(folder, ['--test', '--test-concurrency=2', ...suites]).catch(
+  const output = await asNobody(copy, ['--test', '--test-concurrency=2', ...suites]).catch(
     ({ stdout }: { stdout: string }) => stdout,
   )
   const count = (word: string) => Number(new RegExp(`^# ${word} (\\d+)`, 'm').exec(output)?.[1])
@@ -68,24 +83,24 @@ const ask = `import('./dist/sandbox/index.js').then(async ({ sandboxAvailability
 test('without a launcher the role is refused, and so is every launch', {
   skip: !root && 'needs a copy of another owner',
 }, async () => {
-  const folder = await copyPackage()
-  await rm(join(folder, 'sandbox', 'launcher', 'build'), { recursive: true })
-  const answer = JSON.parse(await asNobody(folder, ['-e', ask]))
+  const copy = await copyPackage()
+  await rm(join(copy.folder, 'sandbox', 'launcher', 'build'), { recursive: true })
+  const answer = JSON.parse(await asNobody(copy, ['-e', ask]))
   assert.deepEqual([answer.available, answer.reason], [false, 'the launcher has not been built'])
   const launch = `import('./dist/sandbox/index.js').then(({ runTool, loadProfile }) => loadProfile('none').then((profile) =>
     runTool({ tool: 'no_tool', args: {}, workspace: '.', profile }))).catch((error) => console.log(error.code))`
-  assert.equal(await asNobody(folder, ['-e', launch]), 'SANDBOX_UNAVAILABLE\n')
+  assert.equal(await asNobody(copy, ['-e', launch]), 'SANDBOX_UNAVAILABLE\n')
 })
 
 test('where no pool comes up, the role is refused, though single launches would hold', {
   skip: !root && 'needs a copy of another owner',
 }, async () => {
-  const folder = await copyPackage()
-  const build = join(folder, 'sandbox', 'launcher', 'build')
+  const copy = await copyPackage()
+  const build = join(copy.folder, 'sandbox', 'launcher', 'build')
   await rename(join(build, 'clawmesh-sandbox'), join(build, 'real'))
   const without = '#!/bin/sh\n[ "$1" = --pool ] && exit 1\nexec "$(dirname "$0")/real" "$@"\n'
   await writeFile(join(build, 'clawmesh-sandbox'), without, { mode: 0o755 })
-  const answer = JSON.parse(await asNobody(folder, ['-e', ask]))
+  const answer = JSON.parse(await asNobody(copy, ['-e', ask]))
   assert.equal(answer.available, false)
   assert.match(answer.reason, /pool: the daemon ended at once/)
 })
@@ -93,12 +108,12 @@ test('where no pool comes up, the role is refused, though single launches would 
 test('where user namespaces are switched off, nothing runs and the answer says why', {
   skip: !root && 'needs a namespace of its own',
 }, async () => {
-  const folder = await copyPackage()
+  const copy = await copyPackage()
   const script = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$0" -e "$1"'
   const { stdout } = await promisify(execFile)(
     'setpriv',
-    [...nobody, 'unshare', '-Ur', 'sh', '-c', script, process.execPath, ask],
-    { cwd: folder },
+    [...nobody, 'unshare', '-Ur', 'sh', '-c', script, copy.node, ask],
+    { cwd: copy.folder },
   )
   const answer = JSON.parse(stdout)
   assert.equal(answer.available, false)
@@ -117,7 +132,7 @@ test('where user namespaces are switched off, nothing runs and the answer says w
   const pooled = await promisify(execFile)(
     'setpriv',
     [...nobody, 'unshare', '-Ur', 'sh', '-c', script, process.execPath, twice],
-    { cwd: folder },
+    { cwd: copy.folder },
   )
   assert.match(pooled.stdout, /^(.*namespaces: cannot make new namespaces.*\n){2}$/)
 })
@@ -125,9 +140,9 @@ test('where user namespaces are switched off, nothing runs and the answer says w
 test('root of a container, who is a plain user outside of it, can run actions', {
   skip: !root && 'needs a namespace of its own',
 }, async () => {
-  const folder = await copyPackage()
-  const { stdout } = await promisify(execFile)('setpriv', [...nobody, 'unshare', '-Ur', process.execPath, '-e', ask], {
-    cwd: folder,
+  const copy = await copyPackage()
+  const { stdout } = await promisify(execFile)('setpriv', [...nobody, 'unshare', '-Ur', copy.node, '-e', ask], {
+    cwd: copy.folder,
   })
   assert.equal(JSON.parse(stdout).available, true, stdout)
 })

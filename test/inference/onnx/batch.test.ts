@@ -149,8 +149,8 @@ describe('more clients than slots', () => {
   it('are all served or refused at once, in the order in which they came', async () => {
     const backend = await open({ folder: rows, slots: 8, queue: 72 })
     const order: number[] = []
-    const begun = performance.now()
-    const refusedAfter: number[] = []
+    /** How many had their answer when one was refused. */
+    const servedBefore: number[] = []
     const outcomes = await Promise.allSettled(
       Array.from({ length: 500 }, async (_, i) => {
         try {
@@ -158,19 +158,18 @@ describe('more clients than slots', () => {
           order.push(i)
           return answer
         } catch (thrown) {
-          refusedAfter.push(performance.now() - begun)
+          servedBefore.push(order.length)
           throw thrown
         }
       }),
     )
-    const took = performance.now() - begun
     const served = outcomes.flatMap(({ status }, i) => (status === 'fulfilled' ? [i] : []))
     assert.deepEqual(
       served,
       Array.from({ length: 80 }, (_, i) => i),
     )
     for (const outcome of outcomes) if (outcome.status === 'rejected') coded('MODEL_BUSY')(outcome.reason)
-    assert.ok(Math.max(...refusedAfter) < took / 2, `${Math.max(...refusedAfter)} of ${took} ms`)
+    assert.ok(Math.max(...servedBefore) < served.length, 'somebody was refused after a wait for all the others')
     // All answers are as long, so nobody is overtaken by more than those that are computed beside him.
     for (const [place, i] of order.entries()) assert.ok(Math.abs(place - i) <= 8, `${i} was served as number ${place}`)
   })

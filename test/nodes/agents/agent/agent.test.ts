@@ -138,7 +138,7 @@ describe('an agent', () => {
       return saw === undefined ? call('stuck') : call('finish', { answer: saw })
     }
     const { result, ms } = await run(rule, { tools: [stuck], toolMs: 300 })
-    assert.match(result.answer, /failed: It did not return within 300 ms/)
+    assert.match(result.answer, /failed: It did not return within \d+ ms/)
     assert.equal(signalled?.aborted, true)
     assert.ok(ms < 3000, `${ms} ms`)
   })
