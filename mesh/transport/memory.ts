@@ -25,7 +25,10 @@ export class MemoryBroker {
       },
       bucket: async (name) => this.#buckets.get(name) ?? keep(this.#buckets, name, new MemoryBucket()),
       log: (stream) => this.#logs.get(stream) ?? keep(this.#logs, stream, new MemoryLog()),
-      onConnection: (listener) => listener(open),
+      onConnection: (listener) => {
+        listener(open)
+        return { unsubscribe: () => undefined }
+      },
       close: async () => {
         open = false
         for (const subscription of mine) subscription.unsubscribe()

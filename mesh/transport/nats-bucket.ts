@@ -4,7 +4,7 @@ import { ClosedConnectionError, type NatsConnection } from '@nats-io/transport-n
 import { ClawmeshError } from '../../policies/errors.js'
 import type { Bucket, Entry, Subscription } from './transport.js'
 
-type OnConnection = (listener: (connected: boolean) => void) => void
+type OnConnection = (listener: (connected: boolean) => void) => Subscription
 
 const wrongRevision = 10071
 /** Set on what is no put: a delete or a purge. */
@@ -89,7 +89,7 @@ class NatsBucket implements Bucket {
     }
     await reachable(begin)
     let sawFirst = false
-    this.#onConnection((connected) => {
+    const connection = this.#onConnection((connected) => {
       // The listener hears the present state at once; only what comes after that is a reconnection.
       if (connected && sawFirst && !ended) void persist(begin, () => ended)
       sawFirst = true
@@ -97,6 +97,7 @@ class NatsBucket implements Bucket {
     return {
       unsubscribe: () => {
         ended = true
+        connection.unsubscribe()
         current?.end()
       },
     }
@@ -111,11 +112,19 @@ class NatsBucket implements Bucket {
     }
     const consumer = await this.#jetstream.consumers.getPushConsumer(this.#stream, wanted)
     let waiting = (await consumer.info(true)).num_pending
-    let isReady: () => void
-    const ready = new Promise<void>((resolve) => {
+    let isReady: () => void = () => undefined
+    const ready = new Promise<void>((resolve, reject) => {
       isReady = resolve
-      if (waiting === 0) resolve()
+      if (waiting === 0) return resolve()
+      const connection = this.#onConnection((connected) => {
+        if (!connected) reject(unreachable(new Error('the connection was lost while a bucket was read')))
+      })
+      isReady = () => {
+        connection.unsubscribe()
+        resolve()
+      }
     })
+    ready.catch(() => undefined)
     const messages = await consumer.consume({
       callback: ({ subject, headers, data, seq }) => {
         const isGone = headers?.has(operationHeader) === true
@@ -139,7 +148,7 @@ class NatsBucket implements Bucket {
 const isWrongRevision = (error: unknown) => error instanceof JetStreamApiError && error.code === wrongRevision
 
 interface Watch {
-  /** All that stood in the bucket at the start has been passed on. */
+  /** All that stood in the bucket at the start has been passed on. Rejects if the connection is lost before: what was not delivered by then never is. */
   readonly ready: Promise<void>
   end(): void
 }

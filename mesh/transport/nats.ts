@@ -120,9 +120,10 @@ export class NatsTransport implements Transport {
     return new NatsLog(this.#connection, stream)
   }
 
-  onConnection(listener: (connected: boolean) => void): void {
+  onConnection(listener: (connected: boolean) => void): Subscription {
     this.#listeners.add(listener)
     listener(this.#connected)
+    return { unsubscribe: () => this.#listeners.delete(listener) }
   }
 
   /** Resolves when the connection has ended for good, with the reason if it was not closed by us: the broker turned this user away. */

@@ -13,7 +13,7 @@ export interface Transport {
   bucket(name: string): Promise<Bucket>
   log(stream: string): AppendLog
   /** Called with false when the connection is lost and true when it is back; at once with the present state. */
-  onConnection(listener: (connected: boolean) => void): void
+  onConnection(listener: (connected: boolean) => void): Subscription
   close(): Promise<void>
 }
 

@@ -4,6 +4,7 @@ import { after, before, describe, it } from 'node:test'
 import { z } from 'zod'
 import { actor, on } from '../../mesh/actor/actor.js'
 import { message, nothing } from '../../mesh/actor/message.js'
+import { addressesOf } from '../../mesh/address.js'
 import type { MeshNode } from '../../mesh/node.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { eventually } from '../kit/eventually.js'
@@ -65,6 +66,27 @@ describe('a broker that is killed', () => {
     for (const ended of await both) assert.ok(ended.status === 'rejected' && lost(ended.reason))
     assert.ok(performance.now() - at < 5000)
     await eventually(() => assert.deepEqual(brokenOff.sort(), ['call', 'stream']))
+  })
+
+  it('brings all that a bucket holds to a watch that was only begun', async () => {
+    const { authority } = mesh
+    const transport = await mesh.connectAsAuthority()
+    const bucket = await transport.bucket(addressesOf(authority.mesh, authority.meshKey).tasks)
+    const keys = Array.from({ length: 200 }, (_, n) => `large.${n}`)
+    for (const key of keys) await bucket.put(key, new Uint8Array(100_000))
+    const seen = new Set<string>()
+    let isBegun = false
+    const watching = bucket.watch(({ key }) => {
+      if (seen.size === 0) kill()
+      seen.add(key)
+    })
+    void watching.then(() => {
+      isBegun = true
+    })
+    await eventually(() => assert.ok(isBegun, `${seen.size} of ${keys.length} came`), 30_000)
+    assert.deepEqual([...seen].sort(), [...keys].sort())
+    ;(await watching).unsubscribe()
+    await transport.close()
   })
 
   it('does not lose what is asked while it is away, or says so in time', async () => {
