@@ -164,14 +164,16 @@ describe('more clients than slots', () => {
       }),
     )
     const served = outcomes.flatMap(({ status }, i) => (status === 'fulfilled' ? [i] : []))
+    // More only where one had its answer before the last had asked.
     assert.deepEqual(
-      served,
+      served.slice(0, 80),
       Array.from({ length: 80 }, (_, i) => i),
     )
     for (const outcome of outcomes) if (outcome.status === 'rejected') coded('MODEL_BUSY')(outcome.reason)
     assert.ok(Math.max(...servedBefore) < served.length, 'somebody was refused after a wait for all the others')
     // All answers are as long, so nobody is overtaken by more than those that are computed beside him.
-    for (const [place, i] of order.entries()) assert.ok(Math.abs(place - i) <= 8, `${i} was served as number ${place}`)
+    for (const [place, i] of order.entries())
+      if (i < 80) assert.ok(Math.abs(place - i) <= 8, `${i} was served as number ${place}`)
   })
 
   it('are all served in the end if they try again', async () => {
