@@ -11,9 +11,13 @@ const suites = ['sandbox/launch', 'sandbox/limits', 'sandbox/run', 'attack/sandb
 test('launches, limits, tools and attempts hold by a pool too', async () => {
   const { NODE_TEST_CONTEXT: _, ...env } = process.env
   const files = suites.map((name) => join(installation, 'dist', 'test', `${name}.test.js`))
-  const { stdout } = await promisify(execFile)(process.execPath, ['--test', '--test-concurrency=2', ...files], {
-    env: { ...env, CLAWMESH_TEST_POOLED: '1' },
-  }).catch((error: { stdout: string }) => error)
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ['--test', '--test-reporter=tap', '--test-concurrency=2', ...files],
+    {
+      env: { ...env, CLAWMESH_TEST_POOLED: '1' },
+    },
+  ).catch((error: { stdout: string }) => error)
   const count = (word: string) => Number(new RegExp(`^# ${word} (\\d+)`, 'm').exec(stdout)?.[1])
   assert.ok(count('pass') > 80, stdout)
   assert.equal(count('fail') + count('skipped') + count('cancelled'), 0, stdout)

@@ -38,7 +38,8 @@ async function copyPackage(): Promise<Copy> {
 }
 
 async function executableNode(folder: string): Promise<string> {
-  const runs = promisify(execFile)('setpriv', [...nobody, process.execPath, '--version'])
+  const itself = "require('node:child_process').execFileSync(process.execPath, ['--version'])"
+  const runs = promisify(execFile)('setpriv', [...nobody, process.execPath, '-e', itself])
   if (await runs.then(() => true).catch(() => false)) return process.execPath
   const copy = join(folder, 'node')
   await copyFile(process.execPath, copy)
@@ -70,7 +71,7 @@ test('launches, limits, tools and attempts hold for a plain user too', {
     'sandbox/pooled',
     'sandbox/pool',
   ].map((name) => `dist/test/${name}.test.js`)
-  const output = await asNobody(copy, ['--test', '--test-concurrency=2', ...suites]).catch(
+  const output = await asNobody(copy, ['--test', '--test-reporter=tap', '--test-concurrency=2', ...suites]).catch(
     ({ stdout }: { stdout: string }) => stdout,
   )
   const count = (word: string) => Number(new RegExp(`^# ${word} (\\d+)`, 'm').exec(output)?.[1])
