@@ -150,7 +150,7 @@ for (const [name, openGround] of Object.entries(grounds)) {
       assert.equal(await successor.step('effect', once, async () => 'once'), 'once')
     })
 
-    it('go to one of two who resume at once; or, if that one was taken over when it had begun, wait for a person', async () => {
+    it('are done once by two who resume at once', async () => {
       const task = await tasks.begin({})
       let effects = 0
       const both = await Promise.allSettled(
@@ -162,13 +162,15 @@ for (const [name, openGround] of Object.entries(grounds)) {
           })
         }),
       )
-      const won = both.filter(({ status }) => status === 'fulfilled')
+      const answers = both.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
       const refused = both.flatMap((result) =>
         result.status === 'rejected' ? [ClawmeshError.from(result.reason).code] : [],
       )
       assert.equal(effects, 1)
-      if (won.length === 1) assert.deepEqual(refused, ['FENCED'])
-      else assert.deepEqual(refused.sort(), ['FENCED', 'IN_DOUBT'])
+      // The second to come finds it done, and is told the same; or is too late; or has come while it was being done, which then nobody can know.
+      assert.ok(new Set(answers).size <= 1, answers.join())
+      const ends = [[], ['FENCED'], ['FENCED', 'IN_DOUBT']]
+      assert.deepEqual(refused.sort(), ends[refused.length])
     })
 
     it('write a record once when the answer of the broker is lost', async () => {
