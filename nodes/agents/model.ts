@@ -15,7 +15,7 @@ import {
   type Usage,
 } from '../../inference/backend.js'
 import { DescribeModel, Generate, inferenceName } from '../../inference/service.js'
-import type { CallOptions, MeshNode } from '../../mesh/index.js'
+import type { CallOptions, Grant, MeshNode } from '../../mesh/index.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { RouteDecision } from '../../policies/router.js'
 import { choose, type Zone } from '../../router/route.js'
@@ -38,6 +38,8 @@ export interface Thinking {
   deadline: number
   signal: AbortSignal
   trace: string
+  /** Under which it is asked, where this node has no right of its own to do so. */
+  grant?: Grant | undefined
   /** Is told the model that is asked, each time. */
   onModel?: (model: string) => void
   /** Sees each event of the answer as it comes; the next one waits for it. */
@@ -111,9 +113,9 @@ async function askOnce(
   node: MeshNode,
   { name, model, zone, holder }: Candidate,
   request: GenerateRequest,
-  { session, actor, deadline, signal, trace, onModel, onEvent }: Thinking,
+  { session, actor, deadline, signal, trace, grant, onModel, onEvent }: Thinking,
 ): Promise<Answer> {
-  const options = { deadline, signal, trace }
+  const options = { deadline, signal, trace, grant }
   const events =
     holder === undefined
       ? node.ref(inferenceName(name)).stream(Generate, request, options)
