@@ -1,15 +1,15 @@
 /** One chat completion, from the question to its last byte. */
 import { randomUUID } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { MeshNode } from '../../mesh/index.js'
-import { auto, servedModels, think, tokensOf } from '../agents/model.js'
-import { openSession } from '../agents/privacy.js'
+import type { MeshNode } from '../../../mesh/index.js'
+import { auto, servedModels, think, tokensOf } from '../../agents/model.js'
+import { openSession } from '../../agents/privacy.js'
+import { EventStream } from '../http/event-stream.js'
+import type { GatewayLimits } from '../http/limits.js'
+import type { Metrics } from '../http/metrics.js'
+import { Refusal, refusalOf } from '../http/refusal.js'
+import { readiness } from '../rest/view.js'
 import { type ChatHead, chunksOf, completionOf, generateRequestOf, parseChat } from './chat.js'
-import { EventStream } from './event-stream.js'
-import type { GatewayLimits } from './limits.js'
-import type { Metrics } from './metrics.js'
-import { Refusal, refusalOf } from './refusal.js'
-import { readiness } from './view.js'
 
 export interface Desk {
   node: MeshNode
