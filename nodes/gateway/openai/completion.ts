@@ -34,19 +34,21 @@ export async function complete(desk: Desk, request: FastifyRequest, reply: Fasti
   const chunks = chunksOf(head, asked.stream_options?.include_usage === true)
   const note = (kind: 'gateway.asked' | 'gateway.answered', facts: Record<string, unknown>) =>
     node.note(kind, { key: request.principal?.name, ...facts }, trace, 'gateway')
-  await note('gateway.asked', {
-    role: request.principal?.role,
-    model: asked.model,
-    messages: question.messages.length,
-    characters: question.messages.reduce((sum, { content }) => sum + content.length, 0),
-    tools: question.tools?.map(({ name }) => name) ?? [],
-    stream: stream !== undefined,
-  })
   try {
     const answer = await think(node, question, {
       model: asked.model,
       session: await openSession(node, trace, asked.metadata?.label),
       actor: 'gateway',
+      noteAsked: () =>
+        note('gateway.asked', {
+          role: request.principal?.role,
+          model: asked.model,
+          messages: question.messages.length,
+          characters: question.messages.reduce((sum, { content }) => sum + content.length, 0),
+          tools: question.tools?.map(({ name }) => name) ?? [],
+          stream: stream !== undefined,
+        }),
+      noteAnswered: ({ reason, usage }) => note('gateway.answered', { reason, tokens: tokensOf(usage) }),
       // Of `auto` the answer says what it was.
       onModel: (model) => {
         head.model = model
@@ -61,7 +63,6 @@ export async function complete(desk: Desk, request: FastifyRequest, reply: Fasti
       },
     })
     metrics.used(answer.usage)
-    await note('gateway.answered', { reason: answer.reason, tokens: tokensOf(answer.usage) })
     if (!stream) return completionOf(head, answer)
     await stream.send('[DONE]')
     return reply
