@@ -130,6 +130,10 @@ export class Directory {
   }
 
   /** Why a peer may not take part (any more); undefined if it may. */
+  isRevoked(holder: string): boolean {
+    return this.#revoked.has(holder)
+  }
+
   objection({ certificate }: Peer): ClawmeshError | undefined {
     if (this.#revoked.has(certificate.holder))
       return new ClawmeshError('UNAUTHENTIC', `Node "${certificate.name}" was revoked.`)
