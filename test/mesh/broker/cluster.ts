@@ -1,6 +1,6 @@
 /**
- * Three brokers under load: the one that leads the audit stream is killed with -9 again and again, while writers append and calls go to and fro. Then every
- * event that was acknowledged must stand on the stream, once.
+ * Three brokers under load: the one that leads the audit stream, and the directory with it, is killed with -9 again and again, while writers append and calls
+ * go to and fro. Then every event that was acknowledged must stand on the stream, once, and nobody may have been taken for lost.
  */
 import { jetstreamManager } from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/transport-node'
@@ -60,6 +60,7 @@ export async function runCluster(
     await first.spawn(echo)
 
     const watcher = await mesh.plain(await mesh.accounts.administrator('audit'))
+    const operator = await mesh.plain(await mesh.accounts.administrator('mesh'))
     const acknowledged = new Set<string>()
     let last = performance.now()
     let isOver = false
@@ -95,6 +96,7 @@ export async function runCluster(
       const leader = await leaderOf(watcher, addresses.auditStream)
       const member = mesh.brokers.members[Number(leader.slice(-1)) - 1]
       if (!member) throw new Error(`no broker is called ${leader}`)
+      await leadBy(operator, `KV_${addresses.directory}`, leader)
       const { pid } = member
       const before = acknowledged.size
       process.kill(pid, 'SIGKILL')
@@ -108,7 +110,7 @@ export async function runCluster(
     isOver = true
     await Promise.all(load)
     await Promise.all(nodes.map((node) => node.audit.flush(20_000)))
-    await watcher.close()
+    await Promise.all([watcher.close(), operator.close()])
     await count(mesh, acknowledged, result)
     return result
   } finally {
@@ -128,6 +130,12 @@ async function leaderOf(connection: NatsConnection, stream: string): Promise<str
     }
     await new Promise((resolve) => setTimeout(resolve, 100))
   }
+}
+
+/** Has the leader step down until it is that one. */
+async function leadBy(connection: NatsConnection, stream: string, leader: string): Promise<void> {
+  while ((await leaderOf(connection, stream)) !== leader)
+    await connection.request(`$JS.API.STREAM.LEADER.STEPDOWN.${stream}`).catch(() => undefined)
 }
 
 async function count(mesh: NatsMesh, acknowledged: Set<string>, result: ClusterRun): Promise<void> {
