@@ -55,8 +55,12 @@ async function inSandbox(work: Work, call: ToolCall): Promise<Observation> {
   const brings = sensitivityOfCall(rules, call)
   if (brings) work.session.raise(brings)
   const outcome = await act(work.node, call, { signal, trace, deadline: toolDeadline(work) })
-  return { status: outcome.status, text: outcome.status === 'done' ? outcome.result.summary : outcome.reason }
+  return { status: outcome.status, text: outcome.status === 'done' ? wordsOf(outcome.result) : outcome.reason }
 }
+
+/** What there is to read, where that is more than the summary. */
+const wordsOf = ({ summary, text }: { summary: string; text?: unknown }): string =>
+  typeof text === 'string' && text !== '' ? text : summary
 
 /** Recorded where the server runs. */
 async function ofServer(work: Work, tool: McpTool, call: ToolCall): Promise<Observation> {
