@@ -167,6 +167,7 @@ export class NatsTransport implements Transport {
     await provideBucket(this.#connection, addresses.directory)
     await provideBucket(this.#connection, addresses.tasks)
     await provideBucket(this.#connection, addresses.approvals)
+    await provideBucket(this.#connection, addresses.memory)
   }
 
   /** Makes the audit stream of a mesh if it is not there, in the account of this connection. */

@@ -7,6 +7,7 @@ import { type ToolSpec, toolSpecSchema } from '../../../inference/tool.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { findTool, type GeneralToolName, type ToolName } from '../../../sandbox/index.js'
 import type { McpTool } from '../mcp/tool.js'
+import type { MemoryTool } from '../memory/tool.js'
 import { generalTools, offeredTools } from '../tools.js'
 
 export interface OwnTool {
@@ -33,9 +34,9 @@ export interface SandboxedTool {
 }
 
 /** Of any kind, as an agent has it. */
-export type HeldTool = SandboxedTool | OwnTool | Delegate | McpTool
+export type HeldTool = SandboxedTool | OwnTool | Delegate | McpTool | MemoryTool
 
-export type AgentTool = ToolName | GeneralToolName | OwnTool | Delegate | McpTool
+export type AgentTool = ToolName | GeneralToolName | OwnTool | Delegate | McpTool | MemoryTool
 
 export function ownTool<A extends z.ZodObject>(definition: {
   name: string
