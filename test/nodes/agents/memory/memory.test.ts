@@ -111,7 +111,7 @@ describe('what an agent remembers', () => {
     assert.match(kept.answer, /remembered as/)
     const harmless = await runTask(ref, 'Which kettle is blue?')
     assert.match(harmless.answer, /\(clerk, task .*\): Keep: the kettle is blue/)
-    assert.equal(harmless.seen.label, 'PUBLIC')
+    assert.deepEqual(harmless.seen, { label: 'INTERNAL', categories: [] })
     const told = await runTask(ref, 'What about the Meyer account?')
     assert.match(told.answer, /overdrawn/)
     assert.deepEqual(told.seen, confidential)
