@@ -63,6 +63,8 @@ export interface ToolCall {
   readonly signal?: AbortSignal | undefined
   /** Where a prepared worker comes from; left out, a launcher is started. */
   readonly pool?: Pool | undefined
+  /** Why whoever asks may not have this, whatever the profile says; undefined if nothing stands against it. */
+  readonly objection?: ((need: Need, workspace: string) => string | undefined) | undefined
   /** Asks a person; left out, whatever would be asked for is refused. */
   readonly ask?: ((question: Question) => Promise<Answer>) | undefined
   /** Awaited right before the launch; if it throws, nothing runs. */
@@ -79,6 +81,8 @@ export async function runTool(call: ToolCall): Promise<ToolOutcome> {
   const args = checkedArgs(tool, call.args)
   const workspace = await realWorkspace(call.workspace)
   const { need, named } = await realNeed(tool, args, workspace)
+  const objection = call.objection?.(need, workspace)
+  if (objection !== undefined) return { status: 'denied', missing: [], reason: objection }
   const runtime = await toolRuntime()
   const writable = profile.write.map((path) => inWorkspace(path, workspace))
   const places = await findPlaces(grantedPaths(profile, workspace, runtime), writable)

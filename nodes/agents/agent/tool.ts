@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { type ToolSpec, toolSpecSchema } from '../../../inference/tool.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import type { ToolName } from '../../../sandbox/index.js'
+import type { Portion } from '../authority.js'
 import type { McpTool } from '../mcp/tool.js'
 import { offeredTools } from '../tools.js'
 
@@ -23,6 +24,9 @@ export interface Delegate {
   readonly agent: string
   /** Of what this agent has left when it delegates: above 0, at most 1. */
   readonly share: number
+  /** What it may use and where in the workspace, at most; see `Portion`. */
+  readonly tools: readonly string[] | undefined
+  readonly folders: readonly string[] | undefined
 }
 
 export interface SandboxedTool {
@@ -60,13 +64,15 @@ export function ownTool<A extends z.ZodObject>(definition: {
   }
 }
 
-export function delegate(definition: { name: string; description: string; agent: string; share?: number }): Delegate {
-  const { name, description, agent, share = 0.5 } = definition
+export function delegate(
+  definition: { name: string; description: string; agent: string; share?: number } & Pick<Portion, 'tools' | 'folders'>,
+): Delegate {
+  const { name, description, agent, share = 0.5, tools, folders } = definition
   if (!(share > 0 && share <= 1))
     throw new ClawmeshError('USAGE', `${name}: a share of ${share} of a budget cannot be given away.`, {
       hint: 'Give a share above 0 and at most 1.',
     })
-  return { kind: 'delegate', spec: specOf(name, description, delegateArgs), agent, share }
+  return { kind: 'delegate', spec: specOf(name, description, delegateArgs), agent, share, tools, folders }
 }
 
 export const delegateArgs = z.object({ task: z.string().min(1).describe('what is to be done, in words') })
