@@ -1,7 +1,7 @@
 /** How long a machine that lost its power takes to serve again: every process killed, the unit's own command started in the same data folder. */
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { ApiKeys } from '../nodes/gateway/keys.js'
+import { ApiKeys } from '../nodes/gateway/http/keys.js'
 import { temporaryFolder } from '../test/kit/mesh.js'
 import { firstServed, freePort, Served, unitFor } from '../test/nodes/service/served.js'
 import type { Report } from './figure.js'

@@ -5,7 +5,7 @@ import { dirname, join, resolve } from 'node:path'
 import { ClawmeshError } from '../../policies/errors.js'
 import { readConfig, serviceEnvironment } from '../config.js'
 import { isRunning } from '../data-folder.js'
-import { parseGatewayAddress } from '../gateway/address.js'
+import { parseGatewayAddress } from '../gateway/http/address.js'
 import { type ServiceKeeper, serviceKeeper } from '../service/keeper.js'
 import {
   commandLine,
