@@ -48,8 +48,10 @@ export type Elsewhere = z.output<typeof advertSchema> & { readonly holder: strin
 /** The node that holds the keys; undefined where there is none. Nobody else can say so of itself. */
 export function holderOf(node: MeshNode): Elsewhere | undefined {
   for (const { name, roles, draining, advert } of node.nodes()) {
+    // Looked at for each prompt: what most nodes do not say need not be parsed to know it.
+    if (advert['elsewhere'] === undefined || draining || !roles.some((role) => holders.includes(role))) continue
     const said = advertSchema.safeParse(advert['elsewhere'])
-    if (said.success && !draining && roles.some((role) => holders.includes(role))) return { ...said.data, holder: name }
+    if (said.success) return { ...said.data, holder: name }
   }
   return undefined
 }
