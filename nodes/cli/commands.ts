@@ -43,8 +43,12 @@ const families: Readonly<Record<string, () => Promise<Command[]>>> = {
   costs: async () => [(await import('./costs.js')).costs],
   route: async () => [(await import('./route.js')).route],
   policy: async () => {
-    const { policyTest, policyExplain } = await import('./policy.js')
-    return [policyTest, policyExplain]
+    const [{ policyTest, policyExplain }, edition] = await Promise.all([
+      import('./policy.js'),
+      import('./policy-edition.js'),
+    ])
+    const { policyDiff, policyApply, policyHistory, policyRollback } = edition
+    return [policyTest, policyExplain, policyDiff, policyApply, policyHistory, policyRollback]
   },
   gateway: async () => {
     const { gatewayKeyAdd, gatewayKeyList, gatewayKeyRemove } = await import('./gateway-key.js')
