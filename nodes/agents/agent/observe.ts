@@ -10,7 +10,7 @@ import { callMcp, type McpTool } from '../mcp/tool.js'
 import { routerOf, sensitivityOfCall } from '../privacy.js'
 import { RunTask } from './event.js'
 import type { Work } from './loop.js'
-import { type Delegate, delegateArgs, type HeldTool, type OwnTool } from './tool.js'
+import { type Delegate, delegateArgs, type HeldTool } from './tool.js'
 
 export interface Observation {
   status: 'done' | 'refused' | 'denied' | 'failed'
@@ -42,7 +42,9 @@ export async function observe(work: Work, call: ToolCall): Promise<Observation> 
 }
 
 function used(work: Work, tool: HeldTool, call: ToolCall): Promise<Observation> {
-  if (tool.kind === 'own') return callOwn(work, tool, call)
+  if (tool.kind === 'own') return callOwn(work, { runs: 'in-process', call: tool.call }, call)
+  if (tool.kind === 'memory')
+    return callOwn(work, { runs: 'memory', call: (args) => tool.use(args, runOf(work)) }, call)
   if (tool.kind === 'delegate') return hand(work, tool, call)
   return tool.kind === 'mcp' ? ofServer(work, tool, call) : inSandbox(work, call)
 }
@@ -56,8 +58,12 @@ async function inSandbox(work: Work, call: ToolCall): Promise<Observation> {
   const brings = sensitivityOfCall(rules, call)
   if (brings) work.session.raise(brings)
   const outcome = await act(work.node, call, { signal, trace, grant, deadline: toolDeadline(work) })
-  return { status: outcome.status, text: outcome.status === 'done' ? outcome.result.summary : outcome.reason }
+  return { status: outcome.status, text: outcome.status === 'done' ? wordsOf(outcome.result) : outcome.reason }
 }
+
+/** What there is to read, where that is more than the summary. */
+const wordsOf = ({ summary, text }: { summary: string; text?: unknown }): string =>
+  typeof text === 'string' && text !== '' ? text : summary
 
 /** Recorded where the server runs. */
 async function ofServer(work: Work, tool: McpTool, call: ToolCall): Promise<Observation> {
@@ -86,12 +92,22 @@ async function holdBack({ node, able, assignment, deadline }: Work, call: ToolCa
   return answer === 'allow' ? undefined : { status: 'refused', text: `${call.name} was not allowed, by ${by}` }
 }
 
+interface Callable {
+  runs: 'in-process' | 'memory'
+  call: (args: Record<string, unknown>, signal: AbortSignal) => Promise<unknown>
+}
+
+const runOf = ({ session, assignment: { name, context } }: Work) => ({
+  session,
+  source: `${name}, task ${context.trace}`,
+})
+
 /** In this process: it cannot be killed, so one that does not return is left behind. */
-async function callOwn(work: Work, tool: OwnTool, call: ToolCall): Promise<Observation> {
+async function callOwn(work: Work, tool: Callable, call: ToolCall): Promise<Observation> {
   const { node, assignment } = work
   const { signal, trace } = assignment.context
   const record = { trace, actor: assignment.name }
-  const facts = { tool: call.name, args: call.arguments, runs: 'in-process' }
+  const facts = { tool: call.name, args: call.arguments, runs: tool.runs }
   await node.audit.intend({ kind: 'action.intended', ...record, facts })
   const withinMs = Math.max(0, toolDeadline(work) - node.now())
   const ended = await within(withinMs, signal, (until) => tool.call(call.arguments, until)).then(
