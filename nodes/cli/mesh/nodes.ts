@@ -8,6 +8,7 @@ import { readConfig } from '../../config.js'
 import { isRunning } from '../../data-folder.js'
 import { lookAtMesh, type Outlook } from '../../member/onlooker.js'
 import { driftOf, policyAdvertSchema } from '../../process/standing-policy.js'
+import { columns } from '../columns.js'
 import { type Command, text, type Values } from '../command.js'
 import { jsonOption } from '../options.js'
 import { printable } from '../printable.js'
@@ -104,13 +105,5 @@ function table(rows: Row[]): string {
     since?.replace(/\..*$/, 'Z') ?? '-',
     [draining ? 'draining' : '', drift === null ? '' : `policy: ${drift}`].filter(Boolean).join(', '),
   ])
-  const widths = head.map((_, column) => Math.max(...[head, ...lines].map((line) => line[column]?.length ?? 0)))
-  return [head, ...lines]
-    .map((line) =>
-      line
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n')
+  return columns(head, lines)
 }

@@ -114,9 +114,7 @@ async function serve(
   const { records, addresses, authority } = ground
   const site = { tasks, workspace, trail: { log: records.log(addresses.auditStream), authority } }
   const gateway = await openGateway({ node, data, site, ...address })
-  progress(
-    `The gateway listens at ${gateway.url}. A key for it: npm run clawmesh -- gateway key add NAME --role developer`,
-  )
+  progress(`The gateway listens at ${gateway.url}. A key for it: npm run clawmesh -- keys add NAME --role developer`)
   return gateway
 }
 
