@@ -57,7 +57,7 @@ const families: Readonly<Record<string, () => Promise<Command[]>>> = {
     const { keysAdd, keysList, keysRemove } = await import('./keys.js')
     return [keysAdd, keysList, keysRemove]
   },
-  completion: async () => [(await import('./completion.js')).completion],
+  completion: async () => [(await import('./completion.js')).completionOf(allCommands)],
   gateway: async () => {
     const { keysAdd, keysList, keysRemove } = await import('./keys.js')
     const former = { 'gateway key add': keysAdd, 'gateway key list': keysList, 'gateway key remove': keysRemove }

@@ -4,11 +4,8 @@ import type { Command, Option } from './command.js'
 
 const shells = ['bash', 'zsh', 'fish'] as const
 
-/** Asked for late: the table holds this command too. */
-const everyCommand = async (): Promise<Command[]> =>
-  (await (await import('./commands.js')).allCommands()).filter(({ old }) => !old)
-
-export const completion: Command = {
+/** @param everyCommand the table, which holds this command too */
+export const completionOf = (everyCommand: () => Promise<Command[]>): Command => ({
   name: 'completion',
   usage: shells.join('|'),
   help: 'Prints what makes a shell complete clawmesh: eval "$(clawmesh completion bash)" in its start file.',
@@ -20,11 +17,11 @@ export const completion: Command = {
       throw new ClawmeshError('USAGE', given === undefined ? 'Which shell?' : `"${given}" is no shell that is known.`, {
         hint: `clawmesh completion ${shells.join('|')}`,
       })
-    const commands = await everyCommand()
+    const commands = (await everyCommand()).filter(({ old }) => !old)
     process.stdout.write(shell === 'fish' ? fishOf(commands) : bashOf(commands, shell === 'zsh'))
     return 0
   },
-}
+})
 
 /** What may follow each word or words: the next word of a command, or an option of it. */
 export function following(commands: readonly Command[]): Map<string, string[]> {
