@@ -26,13 +26,14 @@ const families: Readonly<Record<string, () => Promise<Command[]>>> = {
     return [service.serviceInstall, service.serviceStatus, service.serviceLogs, service.serviceUninstall]
   },
   audit: async () => {
-    const [{ auditVerify }, { auditTail, auditQuery }, { auditExport }, { auditKey }] = await Promise.all([
+    const [{ auditVerify }, { auditTail, auditQuery }, { auditExport }, { auditKey }, prove] = await Promise.all([
       import('./audit/verify.js'),
       import('./audit/show.js'),
       import('./audit/export.js'),
       import('./audit/key.js'),
+      import('./audit/prove.js'),
     ])
-    return [auditVerify, auditTail, auditQuery, auditExport, auditKey]
+    return [auditVerify, auditTail, auditQuery, auditExport, prove.auditProve, prove.auditCheckpoint, auditKey]
   },
   models: async () => {
     const [models, provider] = await Promise.all([import('./models.js'), import('./provider.js')])
