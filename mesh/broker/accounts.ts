@@ -73,7 +73,7 @@ export class BrokerAccounts {
       encodeOperator('clawmesh', operator, { system_account: system.getPublicKey() }),
       encodeAccount('system', system, { limits: unlimited }, { signer: operator }),
       this.meshToken(revoked),
-      encodeAccount('audit', audit, { limits: storing, exports: [this.#auditService()] }, { signer: operator }),
+      this.#auditToken(),
     ])
     const accounts = {
       [system.getPublicKey()]: systemToken,
@@ -81,6 +81,20 @@ export class BrokerAccounts {
       [audit.getPublicKey()]: auditToken,
     }
     return { operator: operatorToken, system: system.getPublicKey(), accounts }
+  }
+
+  /** What servers of another operator must be told: ours beside theirs, and our accounts. Their system account stays their own. */
+  async claimsOutside(
+    revoked: RevokedUsers,
+  ): Promise<{ operator: string; key: string; accounts: BrokerClaims['accounts'] }> {
+    const { operator, mesh, audit } = this.#keys
+    const [operatorToken, meshToken, auditToken] = await Promise.all([
+      encodeOperator('clawmesh', operator),
+      this.meshToken(revoked),
+      this.#auditToken(),
+    ])
+    const accounts = { [mesh.getPublicKey()]: meshToken, [audit.getPublicKey()]: auditToken }
+    return { operator: operatorToken, key: operator.getPublicKey(), accounts }
   }
 
   /** The account of the mesh's traffic: the one that changes when a node is revoked. */
@@ -136,6 +150,11 @@ export class BrokerAccounts {
     const user = createUser()
     const claims = { ...permits(auditorPermissions(this.#addresses)), ...scopes }
     return { token: await encodeUser('auditor', user, this.#keys.audit, claims), seed: seedOf(user) }
+  }
+
+  #auditToken(): Promise<string> {
+    const { operator, audit } = this.#keys
+    return encodeAccount('audit', audit, { limits: storing, exports: [this.#auditService()] }, { signer: operator })
   }
 
   /** One message to it is one record, acknowledged; nothing else of the audit account can be reached through it. */

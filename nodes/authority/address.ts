@@ -11,6 +11,8 @@ const listenSchema = z.object({
   port: z.number().int().min(0).max(65_535),
   /** Of all its brokers, if there are several. */
   ports: z.array(z.number().int()).exactOptional(),
+  /** Servers that somebody else runs, instead of brokers of its own. */
+  nats: z.array(z.string()).exactOptional(),
   /** HOST:PORT at which other machines find it, before its own addresses. */
   advertise: z.string().optional(),
 })
@@ -20,9 +22,13 @@ export type Listen = z.output<typeof listenSchema>
 const reachableSchema = z.object({
   local: z.array(z.string()),
   servers: z.array(z.string()),
+  /** They are somebody else's: what changes in our accounts, its operator must tell them. */
+  isOutside: z.boolean().default(false),
   tlsAuthority: z.string().optional(),
 })
 export type Reachable = z.output<typeof reachableSchema>
+
+export const isLoopback = (host: string): boolean => /^127\.|^localhost$|^::1$/.test(host)
 
 const natsPort = 4222
 const firstStart: Listen = { host: '127.0.0.1', port: 0 }
