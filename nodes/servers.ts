@@ -1,8 +1,9 @@
 /** The NATS servers that a mesh stands on: brokers of its own, or servers that somebody else runs and that know the mesh. */
 import type { BrokerBinary } from '../mesh/broker/binary.js'
 import { brokersKept, startBrokers } from '../mesh/broker/brokers.js'
+import type { LeafListener } from '../mesh/broker/config.js'
 import { ClawmeshError } from '../policies/errors.js'
-import { isLoopback, recallListen } from './authority/address.js'
+import { isLoopback, ownAddresses, recallListen } from './authority/address.js'
 import { type BrokerTls, openBrokerTls } from './authority/tls.js'
 import type { Config } from './config.js'
 import type { DataFolder } from './data-folder.js'
@@ -34,6 +35,10 @@ export interface ServersOptions {
   brokers?: number | undefined
   /** Servers that somebody else runs, instead of brokers of its own; where they were before if left out. */
   nats?: string[] | undefined
+  /** Where servers of other sites find it; nowhere if left out. */
+  leaf?: LeafListener | undefined
+  /** HOST:PORT at which others find it. */
+  advertise?: string | undefined
   progress: (text: string) => void
   /** The broker could not be kept running. */
   onFailure?: (error: ClawmeshError) => void
@@ -56,9 +61,12 @@ export async function openServers(options: ServersOptions, standing: Standing): 
 }
 
 async function startOwn(options: ServersOptions, standing: Standing, count: number): Promise<Servers> {
-  const { config, folder, host = '127.0.0.1', port, progress, onFailure, signal } = options
+  const { config, folder, host = '127.0.0.1', port, leaf, progress, onFailure, signal } = options
   const { authority, accounts, register } = standing
-  const tls = isLoopback(host) ? undefined : await openBrokerTls(folder.authority, authority.mesh, Date.now())
+  const tls =
+    isLoopback(host) && isLoopback(leaf?.host ?? host)
+      ? undefined
+      : await openBrokerTls(folder.authority, authority.mesh, Date.now(), addressesShown(options))
   const brokers = await startBrokers({
     name: `clawmesh-${authority.mesh}`,
     folder: folder.broker,
@@ -66,6 +74,7 @@ async function startOwn(options: ServersOptions, standing: Standing, count: numb
     ports: portsFor(count, port, options.ports),
     claims: () => accounts.claims(register.revokedUsers()),
     tls: tls?.files,
+    leaf,
     search: {
       named: config.natsServer,
       searchPath: config.searchPath,
@@ -79,6 +88,12 @@ async function startOwn(options: ServersOptions, standing: Standing, count: numb
   })
   const { urls, ports, stop, binary } = brokers
   return { urls, ports, stop, tls, replicas: count, version: binary.version, source: binary.source }
+}
+
+function addressesShown({ host, leaf, advertise }: ServersOptions): string[] {
+  const named = [host, leaf?.host, advertise?.replace(/:\d+$/, '')]
+  const found = named.flatMap((place) => (place === undefined || place === '0.0.0.0' ? [] : [place]))
+  return [...new Set(['127.0.0.1', ...ownAddresses(), ...found])]
 }
 
 const portsFor = (count: number, first: number, known: readonly number[] | undefined): number[] =>

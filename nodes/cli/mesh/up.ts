@@ -1,7 +1,7 @@
 /** `clawmesh up`: a mesh that other machines can join, until a signal ends it. */
 import { resolve } from 'node:path'
 import { ClawmeshError } from '../../../policies/errors.js'
-import { isLoopback, keepListen, type Listen, parseHostPort, recallListen } from '../../authority/address.js'
+import { isLoopback, keepListen, type Listen, leafPort, parseHostPort, recallListen } from '../../authority/address.js'
 import { readConfig } from '../../config.js'
 import { openDataFolder } from '../../data-folder.js'
 import { type GatewayAddress, parseGatewayAddress } from '../../gateway/address.js'
@@ -35,6 +35,11 @@ export const up: Command = {
       help: 'where other machines find it, if not at an address of this machine',
     },
     brokers: brokersOption,
+    leaf: {
+      type: 'string',
+      value: 'HOST[:PORT]',
+      help: `where servers of other sites connect as leaf nodes, with TLS beyond loopback (default port: ${leafPort}; see \`site\`)`,
+    },
     nats: {
       type: 'string',
       value: 'URL,…',
@@ -132,7 +137,8 @@ function listenAt(recalled: Listen, values: Values): Listen {
   const listen = text(values, 'listen')
   const advertise = text(values, 'advertise')
   const nats = text(values, 'nats')
-  const own = ['listen', 'advertise', 'brokers'].find((option) => values[option] !== undefined)
+  const leaf = text(values, 'leaf')
+  const own = ['listen', 'advertise', 'brokers', 'leaf'].find((option) => values[option] !== undefined)
   if (nats !== undefined && own !== undefined)
     throw new ClawmeshError('USAGE', `--nats and --${own} do not go together: the servers are somebody else's.`, {
       hint: 'Leave one of them out.',
@@ -142,6 +148,7 @@ function listenAt(recalled: Listen, values: Values): Listen {
   return {
     ...(listen === undefined ? recalled : { ...first, ...parseHostPort(listen, '--listen') }),
     ...(advertise === undefined ? {} : { advertise }),
+    ...(leaf === undefined ? {} : { leaf: parseHostPort(leaf, '--leaf', leafPort) }),
     ...(nats === undefined ? {} : { nats: parseServers(nats) }),
   }
 }
