@@ -168,8 +168,8 @@ export class NatsTransport implements Transport {
   }
 
   /** Makes the buckets of a mesh if they are not there, each on that many brokers. Only the authority may. */
-  async provideBuckets({ directory, tasks, approvals }: Addresses, replicas = 1): Promise<void> {
-    for (const bucket of [directory, tasks, approvals]) await provideBucket(this.#connection, bucket, replicas)
+  async provideBuckets({ directory, tasks, approvals, memory }: Addresses, replicas = 1): Promise<void> {
+    for (const bucket of [directory, tasks, approvals, memory]) await provideBucket(this.#connection, bucket, replicas)
   }
 
   /** Makes the audit stream of a mesh if it is not there, in the account of this connection. */
