@@ -3,11 +3,25 @@
 import { z } from 'zod'
 import { nothing } from '../mesh/actor/message.js'
 import { actor, message, on } from '../mesh/index.js'
-import { type Backend, generateEventSchema, generateRequestSchema, modelInfoSchema } from './backend.js'
+import { ClawmeshError } from '../policies/errors.js'
+import {
+  type Backend,
+  embedEventSchema,
+  generateEventSchema,
+  generateRequestSchema,
+  modelInfoSchema,
+} from './backend.js'
 
 export const Generate = message('inference.generate', {
   request: generateRequestSchema,
   item: generateEventSchema,
+  from: ['worker', 'supervisor', 'router', 'gateway'],
+  to: ['inference'],
+})
+
+export const Embed = message('inference.embed', {
+  request: z.object({ texts: z.array(z.string()).min(1).max(256) }),
+  item: embedEventSchema,
   from: ['worker', 'supervisor', 'router', 'gateway'],
   to: ['inference'],
 })
@@ -22,6 +36,12 @@ export const inferenceService = (backend: Backend) =>
     'inference',
     () => [
       on(Generate, (request, { signal }) => backend.generate(request, signal)),
+      on(Embed, ({ texts }, { signal }) => {
+        if (backend.embed) return backend.embed(texts, signal)
+        throw new ClawmeshError('MODEL_UNSUITED', `${backend.model.name} makes no embeddings.`, {
+          hint: 'Name a model server that does: `--model URL`.',
+        })
+      }),
       on(DescribeModel, () => backend.model),
     ],
     { args: z.undefined(), concurrency: 256 },

@@ -22,7 +22,10 @@ import { Metrics } from './http/metrics.js'
 import { RateLimit } from './http/rate.js'
 import { answerMcp, refuseSessions } from './mcp/exchange.js'
 import { type MeshTool, meshTools } from './mcp/mesh-tool.js'
+import { parseChat } from './openai/chat.js'
 import { complete } from './openai/completion.js'
+import { answerEmbedding } from './openai/embedding.js'
+import { parseText } from './openai/text.js'
 import { openApi } from './openapi.js'
 import { restOf, type Site } from './rest/rest.js'
 import { TaskRuns } from './rest/tasks.js'
@@ -65,6 +68,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   const runs = site && new TaskRuns(node, site.tasks, site.workspace)
   const rest = restOf({ node, guard, site, runs, closing: closing.signal })
   const tools = [...meshTools(node, site?.workspace === undefined ? undefined : runs), ...more]
+  const desk = { node, limits, metrics, closing: closing.signal }
   const handlers: Handlers = {
     ...rest,
     'GET /': ({ reply }) => sendConsole(reply, 'index.html'),
@@ -74,8 +78,9 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
     'GET /openapi.json': () => openApi(),
     'GET /metrics': ({ reply }) => reply.type('text/plain; version=0.0.4').send(metrics.text(node.nodes().length)),
     'GET /v1/models': () => modelsOf(node),
-    'POST /v1/chat/completions': ({ request, reply }) =>
-      complete({ node, limits, metrics, closing: closing.signal }, request, reply),
+    'POST /v1/chat/completions': ({ request, reply }) => complete(desk, request, reply, parseChat),
+    'POST /v1/completions': ({ request, reply }) => complete(desk, request, reply, parseText),
+    'POST /v1/embeddings': ({ request, reply }) => answerEmbedding(desk, request, reply),
     'POST /mcp': ({ request, reply }) => answerMcp({ node, tools, limits, closing: closing.signal }, request, reply),
   }
   refuseSessions(server)

@@ -20,7 +20,7 @@ import { type Gateway, openGateway } from '../../../nodes/gateway/server.js'
 import { serveModel } from '../../../nodes/process/serve.js'
 import { markovModel } from '../../inference/markov.js'
 import { eventually } from '../../kit/eventually.js'
-import { natsMesh, temporaryFolder } from '../../kit/mesh.js'
+import { natsMesh, type TestMesh, temporaryFolder } from '../../kit/mesh.js'
 
 export const shipped = 'clawmesh-tiny'
 export const endless = 'markov'
@@ -147,6 +147,7 @@ export interface Stand {
   /** Holds actions. */
   readonly box: MeshNode
   readonly front: MeshNode
+  readonly mesh: TestMesh
   /** Another gateway over the same mesh. */
   open(limits: Partial<GatewayLimits>): Promise<Gateway>
   close(): Promise<void>
@@ -203,7 +204,7 @@ export async function openStand(limits: Partial<GatewayLimits> = {}): Promise<St
       for (const one of [node, box])
         if (!one.directory.locate(approvalsName)) throw new Error('the desk is not there yet')
     })
-    return { url, tiny, endlessNode, keys, keyOf: keyOf as Stand['keyOf'], tasks, box, front: node, open, close }
+    return { url, tiny, endlessNode, keys, keyOf: keyOf as Stand['keyOf'], tasks, box, front: node, mesh, open, close }
   } catch (error) {
     await close()
     throw error
