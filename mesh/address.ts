@@ -29,6 +29,9 @@ export interface Addresses {
   readonly taskKey: (task: string) => string
   /** The bucket of questions to people. */
   readonly approvals: string
+  /** The bucket of what agents remember, and where the memory of one begins. */
+  readonly memory: string
+  readonly memoryKey: (of: string) => string
   /** The audit stream and the subject on which one producer appends. */
   readonly auditStream: string
   readonly auditSubjects: string
@@ -58,6 +61,8 @@ export function addressesOf(mesh: string, secret: Uint8Array): Addresses {
     tasks: `cm-${mesh}-tasks`,
     taskKey: (task) => `task-${hidden('task', task)}`,
     approvals: `cm-${mesh}-approvals`,
+    memory: `cm-${mesh}-memory`,
+    memoryKey: (of) => `memory-${hidden('memory', of)}`,
     auditStream: `cm-${mesh}-audit`,
     auditSubjects: `cm-audit.${mesh}.*`,
     audit: (producer) => `cm-audit.${mesh}.${producer}`,

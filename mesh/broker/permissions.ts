@@ -27,10 +27,11 @@ export function memberPermissions(addresses: Addresses): Permissions {
   }
 }
 
-/** Of a node that supervises: the journals of tasks as well. */
+/** Of a node that supervises: the journals of tasks, and what agents remember, as well. */
 export function supervisorPermissions(addresses: Addresses): Permissions {
   const { publish, subscribe } = memberPermissions(addresses)
-  return { publish: [...publish, `$KV.${addresses.tasks}.>`, ...reading(addresses.tasks)], subscribe }
+  const kept = [addresses.tasks, addresses.memory]
+  return { publish: [...publish, ...kept.flatMap((bucket) => [`$KV.${bucket}.>`, ...reading(bucket)])], subscribe }
 }
 
 /** Of whoever reads the audit stream, in the account that holds it. */

@@ -15,7 +15,7 @@ import {
   type Usage,
 } from '../../inference/backend.js'
 import { DescribeModel, Generate, inferenceName } from '../../inference/service.js'
-import type { CallOptions, MeshNode } from '../../mesh/index.js'
+import type { CallOptions, Grant, MeshNode } from '../../mesh/index.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { RouteDecision } from '../../policies/router.js'
 import { choose, type Zone } from '../../router/route.js'
@@ -43,6 +43,8 @@ export interface Thinking {
   noteAsked?: () => Promise<void>
   /** The same of the answer, in one breath with what it used. */
   noteAnswered?: (answer: Answer) => Promise<void>
+  /** Under which it is asked, where this node has no right of its own to do so. */
+  grant?: Grant | undefined
   /** Is told the model that is asked, each time. */
   onModel?: (model: string) => void
   /** The answer ends before the first of these, and so does the generation; what it used is then not known. */
@@ -121,9 +123,9 @@ async function askOnce(
   node: MeshNode,
   { name, model, zone, holder }: Candidate,
   request: GenerateRequest,
-  { session, actor, deadline, signal, trace, noteAnswered, onModel, onEvent, stop = [] }: Thinking,
+  { session, actor, deadline, signal, trace, grant, noteAnswered, onModel, onEvent, stop = [] }: Thinking,
 ): Promise<Answer> {
-  const options = { deadline, signal, trace }
+  const options = { deadline, signal, trace, grant }
   const events =
     holder === undefined
       ? node.ref(inferenceName(name)).stream(Generate, request, options)

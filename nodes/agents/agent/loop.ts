@@ -144,7 +144,8 @@ async function decided(work: Work, step: number, call: ToolCall): Promise<Observ
     if (!person) return undefined
     if (person.answer === 'refuse') return { status: 'refused', text: `${call.name} was not allowed, by ${person.by}` }
   }
-  const repeatable = able.tools.get(call.name)?.kind === 'sandboxed'
+  const tool = able.tools.get(call.name)
+  const repeatable = tool?.kind === 'memory' || (tool?.kind === 'sandboxed' && tool.repeatable)
   return journal.action(step, allowance, { call, repeatable }, () => observe(work, call))
 }
 
@@ -220,6 +221,7 @@ async function thinkOnce(
       deadline,
       signal: context.signal,
       trace: context.trace,
+      grant: context.grant,
       onEvent: (event) => event.type === 'token' && say({ type: 'token', text: event.text }),
     })
     const tokens = tokensOf(answer.usage)

@@ -9,7 +9,7 @@ import { OnnxBackend } from '../../../../inference/onnx/backend.js'
 import { actor, localMesh, type MeshNode, on } from '../../../../mesh/index.js'
 import { type AgentOptions, agent, runTask } from '../../../../nodes/agents/agent/agent.js'
 import type { AgentEvent } from '../../../../nodes/agents/agent/event.js'
-import { delegate, ownTool } from '../../../../nodes/agents/agent/tool.js'
+import { delegate, ownTool, toolbox } from '../../../../nodes/agents/agent/tool.js'
 import { serveModel, serveSandbox } from '../../../../nodes/process/serve.js'
 import { ClawmeshError } from '../../../../policies/errors.js'
 import { AskApproval } from '../../../../sandbox/approval.js'
@@ -259,6 +259,26 @@ describe('an agent', () => {
       const { tokens } = await runTask(await mesh.spawn(agent(mesh, options)), 'Get help.')
       assert.ok(tokens > 3000, `${tokens}`)
     })
+  })
+
+  it('uses the general tools in a sandbox, and reads what they found', async () => {
+    const workspace = temporaryFolder()
+    undo.push(() => rmSync(workspace, { recursive: true }))
+    writeFileSync(join(workspace, 'costs.csv'), 'item,price\npen,2\ninkpot,3\n')
+    const query = { files: ['costs.csv'], sql: 'SELECT item, price FROM costs WHERE price > 2' }
+    const mesh = await meshWith((request) => {
+      const saw = observed(request)
+      return saw === undefined ? call('query_tables', query) : call('finish', { answer: saw })
+    })
+    await serveSandbox(mesh, { workspace, profile: await loadProfile('read-only-research') })
+    const ref = await mesh.spawn(agent(mesh, { ...simple, tools: ['query_tables', 'shell'] }))
+    assert.equal((await runTask(ref, 'What costs most?')).answer, 'done: item\tprice\ninkpot\t3')
+    const held = [...toolbox(['query_tables', 'write_file', 'shell', 'python', 'node', 'patch_files']).values()]
+    // What may have had an effect is not done again by itself.
+    assert.deepEqual(
+      held.map((tool) => tool.kind === 'sandboxed' && tool.repeatable),
+      [true, true, false, false, false, false],
+    )
   })
 
   it('has a tool of the closed set run in a sandbox, chosen by the model that ships', async () => {
