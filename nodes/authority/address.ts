@@ -68,7 +68,7 @@ export function serversOf(
   return places.map((place) => `${tls ? 'tls' : 'nats'}://${place}`)
 }
 
-const ownAddresses = (): string[] =>
+export const ownAddresses = (): string[] =>
   Object.values(networkInterfaces())
     .flatMap((addresses) => addresses ?? [])
     .filter(({ family, internal }) => family === 'IPv4' && !internal)

@@ -11,6 +11,7 @@ import type { AddressInfo } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { MeshNode } from '../../mesh/index.js'
 import { ClawmeshError } from '../../policies/errors.js'
+import type { GatewayTls } from '../authority/gateway-tls.js'
 import { type Call, callOf, type Handlers } from './call.js'
 import { sendConsole } from './console.js'
 import type { GatewayAddress } from './http/address.js'
@@ -20,6 +21,7 @@ import { type GatewayLimits, usualLimits } from './http/limits.js'
 import { openListener } from './http/listener.js'
 import { Metrics } from './http/metrics.js'
 import { RateLimit } from './http/rate.js'
+import { hostsOf } from './http/tls.js'
 import { answerMcp, refuseSessions } from './mcp/exchange.js'
 import { type MeshTool, meshTools } from './mcp/mesh-tool.js'
 import { parseChat } from './openai/chat.js'
@@ -39,6 +41,8 @@ export interface GatewayOptions extends GatewayAddress {
   data: string
   /** Where the authority is; without it there are no tasks and no audit trail to show. */
   site?: Site
+  /** What it shows; without it, it speaks plain HTTP, which is for loopback alone. */
+  tls?: GatewayTls | undefined
   limits?: Partial<GatewayLimits>
   /** What MCP clients may have done, beside the tools of the mesh. */
   more?: readonly MeshTool[]
@@ -54,12 +58,13 @@ export interface Gateway {
 type Handle = (call: Call<Route>) => unknown
 
 export async function openGateway(options: GatewayOptions): Promise<Gateway> {
-  const { node, data, site, host, port, limits: given, more = [] } = options
+  const { node, data, site, host, port, tls, limits: given, more = [] } = options
+  const scheme = tls ? 'https' : 'http'
   const limits = { ...usualLimits, ...given }
   const metrics = new Metrics()
   const closing = new AbortController()
-  const server = openListener(limits)
-  const guard = guardOf(new ApiKeys(data), new RateLimit(limits.rate))
+  const server = openListener(limits, tls)
+  const guard = guardOf(new ApiKeys(data), new RateLimit(limits.rate), { answersTo: hostsOf(tls), scheme })
   server.decorateRequest('principal', undefined)
   server.addHook('onRequest', async (request, reply) => {
     measure(request, reply, metrics)
@@ -99,7 +104,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   })
   const { port: bound } = server.server.address() as AddressInfo
   return {
-    url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}`,
+    url: `${scheme}://${host.includes(':') ? `[${host}]` : host}:${bound}`,
     close: async () => {
       closing.abort()
       await server.close()
