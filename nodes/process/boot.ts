@@ -87,6 +87,7 @@ async function boot(plan: NodePlan): Promise<Running> {
     model: backend?.model.name ?? null,
     offers: backend ? [offerOf(backend)] : [],
     zone: backend ? 'mesh' : null,
+    embeds: backend?.embed !== undefined,
     notes,
   }
   const hosts = (self: MeshNode) => (roles.includes('worker') ? [worker(self), debater(self)] : [])
