@@ -14,6 +14,7 @@ export const eventKinds = [
   'actor.crashed',
   'actor.restarted',
   'policy.loaded',
+  'policy.refused',
   'model.loaded',
   'task.started',
   'task.resumed',

@@ -52,6 +52,7 @@ export const ocsfActivities: Record<EventKind, Activity> = {
   'actor.crashed': other(lifecycle, 'Crash', 'Medium'),
   'actor.restarted': known(lifecycle, 5, 'Restart', 'Low'),
   'policy.loaded': other(lifecycle, 'Policy Loaded'),
+  'policy.refused': other(lifecycle, 'Policy Refused', 'Medium'),
   'model.loaded': other(lifecycle, 'Model Loaded'),
   'checkpoints.found': other(lifecycle, 'Audit Checkpoints Found'),
   'message.denied': other(api, 'Message Denied', 'Medium'),

@@ -142,9 +142,7 @@ async function serve(
   const made =
     beyond && !given ? openGatewayTls(folder.authority, authority.mesh, { host, others, now: Date.now() }) : undefined
   const gateway = await openGateway({ node, data: folder.path, site, host, port, tls: given ?? made })
-  progress(
-    `The gateway listens at ${gateway.url}. A key for it: npm run clawmesh -- gateway key add NAME --role developer`,
-  )
+  progress(`The gateway listens at ${gateway.url}. A key for it: npm run clawmesh -- keys add NAME --role developer`)
   if (made) progress(`Clients trust it by ${made.authority}: copy it to them (curl --cacert, NODE_EXTRA_CA_CERTS).`)
   return gateway
 }
