@@ -123,20 +123,31 @@ async function askOnce(
   onModel?.(model)
   const begun = node.now()
   let hasBegun = false
+  let [pieces, isWhole] = [0, false]
   let usage: Usage | null = null
   try {
     const answer = await collect(
       watched(events, (event) => {
         hasBegun = true
+        if (event.type !== 'done') pieces += 1
         return onEvent?.(event)
       }),
     )
     usage = answer.usage
+    isWhole = true
     return answer
   } finally {
     // A model of the mesh that was never reached has cost nothing; of one elsewhere nobody knows.
     if (hasBegun || zone === 'elsewhere')
-      await recordUse(node, { trace, actor, model, zone, usage, seconds: (node.now() - begun) / 1000 })
+      await recordUse(node, {
+        trace,
+        actor,
+        model,
+        zone,
+        usage,
+        seconds: (node.now() - begun) / 1000,
+        burned: isWhole ? 0 : pieces,
+      })
   }
 }
 
