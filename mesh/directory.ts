@@ -2,7 +2,8 @@
  * Who is in the mesh and where each actor runs: a mirror of one bucket, kept current by a watch.
  *
  * 1. A node's entry is its lease: it is written again every second, and a node whose entry stands still for longer than the lease is lost.
- * 2. Only time in which this node itself was connected counts, so a broker that was away does not make everybody look dead.
+ * 2. Only time in which this node itself heard of the bucket counts, so a broker that was away, or a cluster that chose a leader, does not make everybody
+ *    look dead.
  * 3. An actor's entry is written by compare-and-swap, and only over nobody or over an owner whose lease has ended: one name, one owner.
  * 4. An entry counts its node's connections. When the count changes, what was sent to that node in between may have met nobody: the wire does not say so, the
  *    directory does.
@@ -23,6 +24,8 @@ import type { Bucket, Entry, Subscription } from './transport/transport.js'
 
 export const beatMs = 1000
 export const leaseMs = 4000
+/** A bucket of which nothing was heard for so long, its own beats included, stood still for everybody. */
+const standstillMs = 2500
 
 /** What a node says of itself: free-form here, given meaning by those who place work. */
 export type Advert = Record<string, unknown>
@@ -75,6 +78,8 @@ export class Directory {
   #draining = false
   #connected = true
   #connection = 1
+  /** When the watch last brought something; undefined before it has. */
+  #heard: number | undefined
   #advert: Advert = {}
   #announcement: Uint8Array
 
@@ -88,14 +93,18 @@ export class Directory {
     await this.observe()
     await this.#announce()
     this.#timer = setInterval(() => {
-      void this.#announce().catch(() => undefined)
+      // One that nobody takes is not repeated: the next one comes soon, and says more.
+      void this.#announce(0).catch(() => undefined)
       this.#sweep()
     }, beatMs)
   }
 
   /** Looks on without taking part. */
   async observe(): Promise<void> {
-    this.#watch = await this.#options.bucket.watch((entry) => this.#read(entry))
+    this.#watch = await this.#options.bucket.watch((entry) => {
+      this.#hear()
+      this.#read(entry)
+    })
   }
 
   /** Goes on under a renewed certificate. */
@@ -130,6 +139,10 @@ export class Directory {
   }
 
   /** Why a peer may not take part (any more); undefined if it may. */
+  isRevoked(holder: string): boolean {
+    return this.#revoked.has(holder)
+  }
+
   objection({ certificate }: Peer): ClawmeshError | undefined {
     if (this.#revoked.has(certificate.holder))
       return new ClawmeshError('UNAUTHENTIC', `Node "${certificate.name}" was revoked.`)
@@ -221,8 +234,19 @@ export class Directory {
     if (!isBack) return
     this.#connection += 1
     void this.#announce().catch(() => undefined)
+    this.#excuse()
+  }
+
+  /** Nobody could be heard: everybody gets a new lease. */
+  #excuse(): void {
     const now = performance.now()
     for (const node of this.#nodes.values()) if (node.seen > 0) node.seen = now
+  }
+
+  #hear(): void {
+    const now = performance.now()
+    if (this.#heard !== undefined && now - this.#heard > standstillMs) this.#excuse()
+    this.#heard = now
   }
 
   async describe(advert: Advert, draining = this.#draining): Promise<void> {
@@ -231,7 +255,7 @@ export class Directory {
     await this.#announce()
   }
 
-  async #announce(): Promise<void> {
+  async #announce(withinMs?: number): Promise<void> {
     const { bucket, addresses, self, now } = this.#options
     const key = addresses.nodeKey(self.certificate.name)
     this.#beat += 1
@@ -243,7 +267,7 @@ export class Directory {
       this.#connection,
       this.#advert,
     ])
-    const revision = await bucket.put(key, value)
+    const revision = await bucket.put(key, value, withinMs)
     this.#read({ key, value, revision })
   }
 
@@ -322,7 +346,8 @@ export class Directory {
 
   #isAlive(node: KnownNode): boolean {
     if (this.objection(node.peer)) return false
-    return node.seen > 0 && (!this.#connected || performance.now() - node.seen < leaseMs)
+    if (node.seen === 0) return false
+    return !this.#connected || (this.#heard ?? node.seen) - node.seen < leaseMs
   }
 
   #sweep(): void {

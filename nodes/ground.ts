@@ -2,7 +2,7 @@
 import { existsSync, rmSync } from 'node:fs'
 import { type Addresses, addressesOf } from '../mesh/address.js'
 import { BrokerAccounts } from '../mesh/broker/accounts.js'
-import { type Broker, startBroker } from '../mesh/broker/broker.js'
+import { type Brokers, brokersKept, startBrokers } from '../mesh/broker/brokers.js'
 import { openBrokerKeys } from '../mesh/broker/keys.js'
 import { type Authority, openAuthority } from '../mesh/seal/authority.js'
 import { connectNats, type NatsTransport } from '../mesh/transport/nats.js'
@@ -18,8 +18,12 @@ export interface GroundOptions {
   folder: DataFolder
   /** Where the broker listens; 127.0.0.1 if left out. Anything beyond loopback speaks TLS. */
   host?: string
-  /** 0: any free port. */
+  /** 0: any free port. Of several brokers, the first one's. */
   port: number
+  /** Of all of them, where they were before; counted on from the first if left out. */
+  ports?: readonly number[] | undefined
+  /** As many as the mesh was made with if left out, and one for a new one. */
+  brokers?: number | undefined
   /** How long a certificate is good, in milliseconds; the authority's default if left out. */
   certificateLifeMs?: number | undefined
   progress: (text: string) => void
@@ -34,7 +38,9 @@ export interface Ground {
   readonly accounts: BrokerAccounts
   readonly register: Register
   readonly addresses: Addresses
-  readonly broker: Broker
+  readonly brokers: Brokers
+  /** For clients on this machine. */
+  readonly servers: string[]
   readonly tls: BrokerTls | undefined
   /** With every right in the account of the mesh, and in that of the audit stream. */
   readonly transport: NatsTransport
@@ -50,10 +56,12 @@ export async function openGround(options: GroundOptions): Promise<Ground> {
   const accounts = new BrokerAccounts(openBrokerKeys(folder.authority), addresses)
   const register = new Register(folder.authority)
   const tls = isLoopback(host) ? undefined : await openBrokerTls(folder.authority, authority.mesh, Date.now())
-  const broker = await startBroker({
+  const count = options.brokers ?? brokersKept(folder.broker) ?? 1
+  const brokers = await startBrokers({
+    name: `clawmesh-${authority.mesh}`,
     folder: folder.broker,
     host,
-    port,
+    ports: portsFor(count, port, options.ports),
     claims: () => accounts.claims(register.revokedUsers()),
     tls: tls?.files,
     search: {
@@ -64,33 +72,36 @@ export async function openGround(options: GroundOptions): Promise<Ground> {
       progress,
       ...(signal ? { signal } : {}),
     },
-    onRestart: (reason) => progress(`the broker is started again: ${reason}`),
+    onRestart: (reason) => progress(`${count === 1 ? 'the' : 'a'} broker is started again: ${reason}`),
     ...(onFailure ? { onFailure } : {}),
   })
   const open: NatsTransport[] = []
   const close = async () => {
     rmSync(folder.auditAccess, { force: true })
     await Promise.all(open.map((transport) => transport.close()))
-    await broker.stop()
+    await brokers.stop()
   }
   try {
     const connect = async (account: 'mesh' | 'audit') => {
       const user = await accounts.administrator(account)
-      const access = { servers: [broker.url], user, tlsAuthority: tls?.authority }
+      const access = { servers: brokers.urls, user, tlsAuthority: tls?.authority }
       const transport = await connectNats({ ...access, name: 'authority' })
       open.push(transport)
       return transport
     }
     signal?.throwIfAborted()
     const [transport, records] = [await connect('mesh'), await connect('audit')]
-    const auditor = { servers: [broker.url], user: await accounts.auditor(), tlsAuthority: tls?.authority }
+    const auditor = { servers: brokers.urls, user: await accounts.auditor(), tlsAuthority: tls?.authority }
     writeAuditAccess(folder.auditAccess, auditor)
-    return { authority, accounts, register, addresses, broker, tls, transport, records, close }
+    return { authority, accounts, register, addresses, brokers, servers: brokers.urls, tls, transport, records, close }
   } catch (error) {
     await close()
     throw error
   }
 }
+
+const portsFor = (count: number, first: number, known: readonly number[] | undefined): number[] =>
+  Array.from({ length: count }, (_, index) => known?.[index] ?? (first === 0 ? 0 : first + index))
 
 export const isLoopback = (host: string): boolean => /^127\.|^localhost$|^::1$/.test(host)
 

@@ -4,7 +4,7 @@
  */
 import { openChain } from '../mesh/audit/chain.js'
 import { checkpointMark } from '../mesh/audit/checkpoint.js'
-import type { Broker } from '../mesh/broker/broker.js'
+import type { Brokers } from '../mesh/broker/brokers.js'
 import { joinMesh, type MeshNode } from '../mesh/index.js'
 import { writeRevocations } from '../mesh/seal/revocation.js'
 import { openTasks, type Tasks } from '../mesh/task/tasks.js'
@@ -66,8 +66,8 @@ export class Site {
     this.#desk = parts.desk
   }
 
-  get broker(): Broker {
-    return this.#ground.broker
+  get brokers(): Brokers {
+    return this.#ground.brokers
   }
 
   get ground(): Ground {
@@ -92,10 +92,10 @@ export async function startSite(options: SiteOptions): Promise<Site> {
   const ground = await openGround(options)
   const undo: (() => Promise<unknown>)[] = [() => ground.close()]
   try {
-    const { broker } = ground
-    progress(`nats-server ${broker.binary.version} (${broker.binary.source}) at ${broker.url}`)
-    await ground.transport.provideBuckets(ground.addresses)
-    await ground.records.provideAudit(ground.addresses)
+    const { brokers } = ground
+    progress(`nats-server ${brokers.binary.version} (${brokers.binary.source}) at ${brokers.urls.join(', ')}`)
+    await ground.transport.provideBuckets(ground.addresses, brokers.urls.length)
+    await ground.records.provideAudit(ground.addresses, brokers.urls.length)
     await publishRevocations(ground)
     signal?.throwIfAborted()
 
@@ -105,9 +105,9 @@ export async function startSite(options: SiteOptions): Promise<Site> {
     const found = checkpointMark(folder.checkpoints)
     if (found) await node.note('checkpoints.found', found)
 
-    const servers = serversOf({ host: '127.0.0.1', ...options }, broker.port, ground.tls !== undefined)
+    const servers = serversOf({ host: '127.0.0.1', ...options }, brokers.ports, ground.tls !== undefined)
     const desk = await openDesk(ground, node, servers)
-    writeReachable(folder.authority, { local: broker.url, servers, tlsAuthority: ground.tls?.authority })
+    writeReachable(folder.authority, { local: ground.servers, servers, tlsAuthority: ground.tls?.authority })
     undo.push(async () => desk.unsubscribe())
     const kept = await startNodes(options, ground, undo)
     signal?.throwIfAborted()

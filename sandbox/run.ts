@@ -8,7 +8,7 @@
  * opens, by its real path and through no link. Whatever has changed on the way while a person was asked ends in a refusal.
  */
 import { resolve } from 'node:path'
-import { covers, inWorkspace, type Need, widen } from '../policies/coverage.js'
+import { covers, inWorkspace, isWithin, type Need, widen } from '../policies/coverage.js'
 import { ClawmeshError } from '../policies/errors.js'
 import type { Access, Profile } from '../policies/profile.js'
 import { type ActionOutcome, launch } from './launch.js'
@@ -65,6 +65,8 @@ export interface ToolCall {
   readonly signal?: AbortSignal | undefined
   /** Where a prepared worker comes from; left out, a launcher is started. */
   readonly pool?: Pool | undefined
+  /** Why whoever asks may not have this, whatever the profile says; undefined if nothing stands against it. */
+  readonly objection?: ((need: Need, workspace: string) => string | undefined) | undefined
   /** Asks a person; left out, whatever would be asked for is refused. */
   readonly ask?: ((question: Question) => Promise<Answer>) | undefined
   /** Awaited right before the launch; if it throws, nothing runs. */
@@ -83,6 +85,9 @@ export async function runTool(call: ToolCall): Promise<ToolOutcome> {
   const workspace = await realWorkspace(call.workspace)
   const { need: own, named } = await realNeed(definition, args, workspace)
   const { action: runtime, need } = await actionOf(definition, args, own)
+  const reach = definition.program ? reachOf(profile, need, workspace) : need
+  const objection = call.objection?.(reach, workspace)
+  if (objection !== undefined) return { status: 'denied', missing: [], reason: objection }
   const writable = profile.write.map((path) => inWorkspace(path, workspace))
   const places = await findPlaces(grantedPaths(profile, workspace, runtime), writable)
 
@@ -162,6 +167,14 @@ async function actionOf(
   const { program, execute, need: wanted } = await findProgram(command)
   const env = command === 'node' ? nodeEnvironment : {}
   return { action: { program, args: given, execute, env }, need: { ...need, program: wanted } }
+}
+
+/** What any other program than ours can touch: whatever it was asked to do, all of the workspace that the profile grants, and all that it may write. */
+function reachOf(profile: Profile, need: Need, workspace: string): Need {
+  const granted = (paths: readonly string[]) => paths.map((path) => inWorkspace(path, workspace))
+  const inside = granted(profile.read).filter((path) => isWithin(path, workspace))
+  const write = granted(profile.write)
+  return { ...need, read: [...need.read, ...inside, ...write], write: [...need.write, ...write] }
 }
 
 /**

@@ -2,8 +2,10 @@
  * A sandbox node as an actor. Callers name a tool and its arguments; workspace and policy are the node's own, so no caller can loosen them. What is
  * intended is on the audit stream before it happens; what came of it is recorded after.
  */
+import { relative } from 'node:path'
 import { z } from 'zod'
-import { actor, type MeshNode, message, on } from '../mesh/index.js'
+import { actor, allows, type Grant, type MeshNode, message, on } from '../mesh/index.js'
+import type { Need } from '../policies/coverage.js'
 import { ClawmeshError } from '../policies/errors.js'
 import type { Profile } from '../policies/profile.js'
 import { accessSchema, askPerson } from './approval.js'
@@ -37,7 +39,8 @@ export type ActionOutcome = z.output<typeof actionOutcomeSchema>
 export const RunAction = message('sandbox.run', {
   request: z.object({ tool: z.string(), args: z.record(z.string(), z.unknown()) }),
   reply: actionOutcomeSchema,
-  from: ['worker', 'supervisor'],
+  from: ['supervisor'],
+  granted: { roles: ['worker'], use: ({ tool }) => ({ can: 'act', on: tool }) },
   to: ['sandbox'],
 })
 
@@ -56,7 +59,7 @@ export function sandboxService(node: MeshNode, { workspace, profile }: SandboxSe
     ({ name, signal: stopped }) => {
       const pool = new Pool({ signal: stopped })
       return [
-        on(RunAction, async ({ tool, args }, { signal, trace, deadline }): Promise<ActionOutcome> => {
+        on(RunAction, async ({ tool, args }, { signal, trace, deadline, grant }): Promise<ActionOutcome> => {
           const record = { trace, actor: name }
           try {
             const outcome = await runTool({
@@ -66,6 +69,7 @@ export function sandboxService(node: MeshNode, { workspace, profile }: SandboxSe
               profile,
               signal,
               pool,
+              objection: (need, root) => grant && beyondGrant(grant, need, root),
               ask: async ({ missing }) => {
                 const question = { node: node.name, tool, args: { ...args }, missing: [...missing], workspace }
                 await node.audit.record({ kind: 'action.held', ...record, facts: { tool, args, missing } })
@@ -100,6 +104,20 @@ export function sandboxService(node: MeshNode, { workspace, profile }: SandboxSe
     },
     { args: z.undefined(), concurrency: actionsAtOnce },
   )
+}
+
+/** Files by their real paths: those of the workspace are named from there, others whole. */
+function beyondGrant({ id, terms }: Grant, { read, write }: Need, workspace: string): string | undefined {
+  const named = (path: string) => {
+    const inside = relative(workspace, path)
+    return inside === '..' || inside.startsWith('../') ? path : inside || '.'
+  }
+  const uses = [
+    ...read.map((path) => ({ can: 'read', on: named(path) })),
+    ...write.map((path) => ({ can: 'write', on: named(path) })),
+  ]
+  const objection = uses.map((use) => allows(terms, use)).find((reason) => reason !== undefined)
+  return objection && `grant ${id}: ${objection}`
 }
 
 const factsOf = (outcome: ToolOutcome) =>

@@ -15,7 +15,7 @@ import {
   type Usage,
 } from '../../inference/backend.js'
 import { DescribeModel, Generate, inferenceName } from '../../inference/service.js'
-import type { CallOptions, MeshNode } from '../../mesh/index.js'
+import type { CallOptions, Grant, MeshNode } from '../../mesh/index.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { RouteDecision } from '../../policies/router.js'
 import { choose, type Zone } from '../../router/route.js'
@@ -38,6 +38,12 @@ export interface Thinking {
   deadline: number
   signal: AbortSignal
   trace: string
+  /** What the asker records of the question: in one breath with the decision, and so at the cost of one sync. No model is asked before both are on disk. */
+  noteAsked?: () => Promise<void>
+  /** The same of the answer, in one breath with what it used. */
+  noteAnswered?: (answer: Answer) => Promise<void>
+  /** Under which it is asked, where this node has no right of its own to do so. */
+  grant?: Grant | undefined
   /** Is told the model that is asked, each time. */
   onModel?: (model: string) => void
   /** Sees each event of the answer as it comes; the next one waits for it. */
@@ -54,9 +60,12 @@ const againMs = 150
  * Throws DENIED or UNREACHABLE where no model may be asked, MODEL_FAILED for an answer that cannot be used, and what a model throws.
  */
 export async function think(node: MeshNode, request: GenerateRequest, thinking: Thinking): Promise<Answer> {
-  const { session, actor, deadline, signal, trace, model, again = () => true } = thinking
+  const { session, actor, deadline, signal, trace, model, noteAsked, again = () => true } = thinking
   const router = await routerOf(node)
-  const { decision } = await router.judge(session, request, { roles: node.roles, actor, trace })
+  const [{ decision }] = await Promise.all([
+    router.judge(session, request, { roles: node.roles, actor, trace }),
+    noteAsked?.(),
+  ])
   const characters = request.messages.reduce((sum, { content }) => sum + content.length, 0)
   for (;;) {
     try {
@@ -111,9 +120,9 @@ async function askOnce(
   node: MeshNode,
   { name, model, zone, holder }: Candidate,
   request: GenerateRequest,
-  { session, actor, deadline, signal, trace, onModel, onEvent }: Thinking,
+  { session, actor, deadline, signal, trace, grant, noteAnswered, onModel, onEvent }: Thinking,
 ): Promise<Answer> {
-  const options = { deadline, signal, trace }
+  const options = { deadline, signal, trace, grant }
   const events =
     holder === undefined
       ? node.ref(inferenceName(name)).stream(Generate, request, options)
@@ -123,31 +132,22 @@ async function askOnce(
   onModel?.(model)
   const begun = node.now()
   let hasBegun = false
-  let [pieces, isWhole] = [0, false]
-  let usage: Usage | null = null
+  let pieces = 0
+  let answer: Answer | undefined
   try {
-    const answer = await collect(
+    answer = await collect(
       watched(events, (event) => {
         hasBegun = true
         if (event.type !== 'done') pieces += 1
         return onEvent?.(event)
       }),
     )
-    usage = answer.usage
-    isWhole = true
     return answer
   } finally {
+    const seconds = (node.now() - begun) / 1000
+    const used = { trace, actor, model, zone, usage: answer?.usage ?? null, seconds, burned: answer ? 0 : pieces }
     // A model of the mesh that was never reached has cost nothing; of one elsewhere nobody knows.
-    if (hasBegun || zone === 'elsewhere')
-      await recordUse(node, {
-        trace,
-        actor,
-        model,
-        zone,
-        usage,
-        seconds: (node.now() - begun) / 1000,
-        burned: isWhole ? 0 : pieces,
-      })
+    if (hasBegun || zone === 'elsewhere') await Promise.all([recordUse(node, used), answer && noteAnswered?.(answer)])
   }
 }
 

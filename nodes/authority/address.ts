@@ -9,6 +9,8 @@ import { ClawmeshError } from '../../policies/errors.js'
 const listenSchema = z.object({
   host: z.string(),
   port: z.number().int().min(0).max(65_535),
+  /** Of all its brokers, if there are several. */
+  ports: z.array(z.number().int()).exactOptional(),
   /** HOST:PORT at which other machines find it, before its own addresses. */
   advertise: z.string().optional(),
 })
@@ -16,7 +18,7 @@ export type Listen = z.output<typeof listenSchema>
 
 /** Servers as the running mesh gives them away, and the TLS authority that they show. */
 const reachableSchema = z.object({
-  local: z.string(),
+  local: z.array(z.string()),
   servers: z.array(z.string()),
   tlsAuthority: z.string().optional(),
 })
@@ -51,15 +53,18 @@ export function parseHostPort(given: string, option: string): { host: string; po
   })
 }
 
-/** Every way to the broker: the one that was named, then each address of this machine that it listens on. */
+/** Every way to the brokers: at the address that was named, where their ports are counted on from the first, then at each address of this machine that they listen on. */
 export function serversOf(
   { host, advertise }: { host: string; advertise?: string | undefined },
-  port: number,
+  ports: readonly number[],
   tls: boolean,
 ): string[] {
   const all = host === '0.0.0.0' ? ownAddresses() : [host]
   const named = advertise === undefined ? [] : [parseHostPort(advertise, '--advertise')]
-  const places = [...named.map((place) => `${place.host}:${place.port}`), ...all.map((address) => `${address}:${port}`)]
+  const places = [
+    ...named.flatMap((place) => ports.map((_, index) => `${place.host}:${place.port + index}`)),
+    ...all.flatMap((address) => ports.map((port) => `${address}:${port}`)),
+  ]
   return places.map((place) => `${tls ? 'tls' : 'nats'}://${place}`)
 }
 

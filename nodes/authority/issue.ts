@@ -79,7 +79,7 @@ export async function revokeNode(
 type Opened = ReturnType<typeof open>
 
 async function publish({ authority, accounts, addresses, register }: Opened, running: Reachable): Promise<void> {
-  const access = { servers: [running.local], tlsAuthority: running.tlsAuthority, name: 'revoke' }
+  const access = { servers: running.local, tlsAuthority: running.tlsAuthority, name: 'revoke' }
   const connect = async (account: 'system' | 'mesh') =>
     connectNats({ ...access, user: await accounts.administrator(account) })
   const [system, mesh] = await Promise.all([connect('system'), connect('mesh')])

@@ -2,7 +2,7 @@
 
 import { existsSync } from 'node:fs'
 import { ClawmeshError } from '../../policies/errors.js'
-import { ApiKeys } from '../gateway/keys.js'
+import { ApiKeys } from '../gateway/http/keys.js'
 import { type GatewayRole, gatewayRoles } from '../gateway/route.js'
 import { type Command, type Option, text, type Values } from './command.js'
 import { readDuration } from './duration.js'

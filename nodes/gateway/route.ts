@@ -1,7 +1,7 @@
 /** Every route of the gateway, who may use it, what it takes and gives: the one table that the server, the tests and the documents go by. */
 import type { z } from 'zod'
 import { decisionSchema, viewSchema } from '../approvals/question.js'
-import { chatRequestSchema } from './chat.js'
+import { chatRequestSchema } from './openai/chat.js'
 import {
   approvalEventsQuerySchema,
   approvalsQuerySchema,
@@ -24,7 +24,7 @@ import {
   taskSchema,
   tasksSchema,
   whoamiSchema,
-} from './schema.js'
+} from './rest/schema.js'
 
 /** What an API key may be for. Not the roles of nodes. */
 export const gatewayRoles = ['viewer', 'developer', 'operator', 'approver', 'auditor', 'service', 'admin'] as const

@@ -12,6 +12,7 @@ import type { z } from 'zod'
 import { type ActorRef, actor, type CallOptions, type MeshNode, on } from '../../../mesh/index.js'
 import type { Tasks } from '../../../mesh/task/tasks.js'
 import { ClawmeshError } from '../../../policies/errors.js'
+import { portion } from '../authority.js'
 import type { Memory } from '../memory/memory.js'
 import { memoryTools } from '../memory/tool.js'
 import { type AgentEvent, type AgentResult, type Budget, RunTask } from './event.js'
@@ -75,14 +76,22 @@ const smaller = (own: Budget, given: Partial<{ [K in keyof Budget]: Budget[K] | 
   steps: Math.min(own.steps, given.steps ?? own.steps),
 })
 
-/** Gives an agent a task and reads to its end. `onEvent` sees what it says meanwhile. */
+/**
+ * Gives an agent a task and reads to its end. `onEvent` sees what it says meanwhile. It may do for it what the caller may, within the task's budget, unless
+ * `entrust` says less.
+ */
 export async function runTask(
   ref: ActorRef,
   task: string | z.input<(typeof RunTask)['request']>,
   { onEvent, ...options }: CallOptions & { onEvent?: (event: AgentEvent) => void } = {},
 ): Promise<AgentResult> {
   const request = typeof task === 'string' ? { task } : task
-  for await (const event of ref.stream(RunTask, request, { timeoutMs: request.budget?.ms ?? usual.ms, ...options })) {
+  const entrust = portion(options.grant, { tokens: request.budget?.tokens })
+  for await (const event of ref.stream(RunTask, request, {
+    timeoutMs: request.budget?.ms ?? usual.ms,
+    entrust,
+    ...options,
+  })) {
     onEvent?.(event)
     if (event.type === 'ended') return event.result
   }

@@ -225,6 +225,7 @@ async function thinkOnce(
       deadline,
       signal: context.signal,
       trace: context.trace,
+      grant: context.grant,
       onEvent: (event) => event.type === 'token' && say({ type: 'token', text: event.text }),
     })
     const tokens = tokensOf(answer.usage)

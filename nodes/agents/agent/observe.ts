@@ -5,6 +5,7 @@ import { ClawmeshError } from '../../../policies/errors.js'
 import type { Label } from '../../../policies/router-label.js'
 import { askPerson } from '../../../sandbox/approval.js'
 import { act } from '../act.js'
+import { portion } from '../authority.js'
 import { callMcp, type McpTool } from '../mcp/tool.js'
 import { routerOf, sensitivityOfCall } from '../privacy.js'
 import { RunTask } from './event.js'
@@ -54,11 +55,11 @@ const toolDeadline = ({ node, able, deadline }: Work): number =>
   Math.min(deadline, node.now() + (able.toolMs ?? usualToolMs))
 
 async function inSandbox(work: Work, call: ToolCall): Promise<Observation> {
-  const { signal, trace } = work.assignment.context
+  const { signal, trace, grant } = work.assignment.context
   const { rules } = await routerOf(work.node)
   const brings = sensitivityOfCall(rules, call)
   if (brings) work.session.raise(brings)
-  const outcome = await act(work.node, call, { signal, trace, deadline: toolDeadline(work) })
+  const outcome = await act(work.node, call, { signal, trace, grant, deadline: toolDeadline(work) })
   return { status: outcome.status, text: outcome.status === 'done' ? wordsOf(outcome.result) : outcome.reason }
 }
 
@@ -68,8 +69,8 @@ const wordsOf = ({ summary, text }: { summary: string; text?: unknown }): string
 
 /** Recorded where the server runs. */
 async function ofServer(work: Work, tool: McpTool, call: ToolCall): Promise<Observation> {
-  const { signal, trace } = work.assignment.context
-  const options = { signal, trace, deadline: toolDeadline(work) }
+  const { signal, trace, grant } = work.assignment.context
+  const options = { signal, trace, grant, deadline: toolDeadline(work) }
   const { status, text, label } = await callMcp(work.node, tool, call.arguments, options)
   work.session.raise({ label, categories: [] })
   return { status, text, said: { by: `mcp/${tool.server}`, label } }
@@ -142,9 +143,9 @@ async function within<T>(ms: number, signal: AbortSignal, work: (signal: AbortSi
 
 /** To another agent, with a part of what is left. A task never comes back to somebody who waits for it. */
 async function hand(work: Work, delegate: Delegate, call: ToolCall): Promise<Observation> {
-  const { agent, share, hands } = delegate
+  const { agent, share, hands, tools, folders } = delegate
   const { node, assignment, allowance, session, deadline } = work
-  const { signal, trace } = assignment.context
+  const { signal, trace, grant } = assignment.context
   const path = [...assignment.path, assignment.name]
   if (path.includes(agent))
     return { status: 'denied', text: `the task would go round in a circle: ${[...path, agent].join(' → ')}` }
@@ -159,7 +160,9 @@ async function hand(work: Work, delegate: Delegate, call: ToolCall): Promise<Obs
     await node.audit.intend({ kind: 'action.intended', ...record, facts })
     const budget = { tokens: reservation.tokens, ms: Math.max(1, deadline - node.now()) }
     const { sensitivity: seen } = session
-    const events = node.ref(agent).stream(RunTask, { task, budget, path, seen }, { signal, trace, deadline })
+    const entrust = portion(grant, { tools, folders, tokens: reservation.tokens })
+    const options = { signal, trace, deadline, grant, entrust }
+    const events = node.ref(agent).stream(RunTask, { task, budget, path, seen }, options)
     for await (const event of events) {
       if (event.type !== 'ended') continue
       const { by, answer, output, reason, tokens } = event.result

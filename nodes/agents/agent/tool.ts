@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { type ToolSpec, toolSpecSchema } from '../../../inference/tool.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { findTool, type GeneralToolName, type ToolName } from '../../../sandbox/index.js'
+import type { Portion } from '../authority.js'
 import type { McpTool } from '../mcp/tool.js'
 import type { MemoryTool } from '../memory/tool.js'
 import { generalTools, offeredTools } from '../tools.js'
@@ -28,6 +29,9 @@ export interface Delegate {
   readonly hands: boolean
   /** The task in words. Throws a ClawmeshError MESSAGE_INVALID for arguments that do not fit. */
   task(args: Record<string, unknown>): string
+  /** What it may use and where in the workspace, at most; see `Portion`. */
+  readonly tools: readonly string[] | undefined
+  readonly folders: readonly string[] | undefined
 }
 
 export interface SandboxedTool {
@@ -67,7 +71,7 @@ export function ownTool<A extends z.ZodObject>(definition: {
   }
 }
 
-interface Delegation {
+interface Delegation extends Pick<Portion, 'tools' | 'folders'> {
   name: string
   description: string
   /** An actor that answers RunTask. */
@@ -94,7 +98,7 @@ export function handoff<A extends z.ZodObject = typeof delegateArgs>(
 const delegateArgs = z.object({ task: z.string().min(1).describe('what is to be done, in words') })
 
 function delegation<A extends z.ZodObject>(
-  { name, description, agent, share }: Required<Delegation>,
+  { name, description, agent, share, tools, folders }: Delegation & { share: number },
   args: A,
   hands: boolean,
   words: (args: z.output<A>) => string,
@@ -109,6 +113,8 @@ function delegation<A extends z.ZodObject>(
     agent,
     share,
     hands,
+    tools,
+    folders,
     task: (given) => {
       const parsed = args.safeParse(given)
       if (!parsed.success) throw new ClawmeshError('MESSAGE_INVALID', `${name}: ${z.prettifyError(parsed.error)}`)

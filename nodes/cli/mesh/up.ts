@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { keepListen, type Listen, parseHostPort, recallListen } from '../../authority/address.js'
 import { readConfig } from '../../config.js'
 import { openDataFolder } from '../../data-folder.js'
-import { type GatewayAddress, parseGatewayAddress } from '../../gateway/address.js'
+import { type GatewayAddress, parseGatewayAddress } from '../../gateway/http/address.js'
 import type { Gateway } from '../../gateway/server.js'
 import { isLoopback } from '../../ground.js'
 import { keepOffer, machineName, planOffer, recallOffer } from '../../member/offer.js'
@@ -14,6 +14,7 @@ import { type Command, text, type Values } from '../command.js'
 import { readDuration } from '../duration.js'
 import { introduceModels } from '../job/introduce.js'
 import { givenOffer, offerOptions } from '../offer-options.js'
+import { brokersOption, readBrokers } from '../options.js'
 import { stopOnSignal, untilStopped } from '../stop.js'
 import { progress } from '../terminal.js'
 
@@ -32,6 +33,7 @@ export const up: Command = {
       value: 'HOST[:PORT]',
       help: 'where other machines find it, if not at an address of this machine',
     },
+    brokers: brokersOption,
     certificates: {
       type: 'string',
       value: 'TIME',
@@ -54,6 +56,7 @@ export const up: Command = {
 
 async function runUp(_: string | undefined, values: Values): Promise<number> {
   const config = readConfig()
+  const brokers = readBrokers(values)
   const life = text(values, 'certificates')
   const certificateLifeMs = life === undefined ? undefined : readDuration(life, 'certificates')
   const served = text(values, 'gateway')
@@ -69,6 +72,7 @@ async function runUp(_: string | undefined, values: Values): Promise<number> {
       config,
       folder,
       ...listen,
+      brokers,
       certificateLifeMs,
       nodes: [{ name: offer.name ?? machineName(), roles, plan }],
       progress,
@@ -79,7 +83,7 @@ async function runUp(_: string | undefined, values: Values): Promise<number> {
     let answering: Answering | undefined
     try {
       keepOffer(folder.path, offer)
-      keepListen(folder.authority, { ...listen, port: site.broker.port })
+      keepListen(folder.authority, { ...listen, port: site.brokers.ports[0] ?? listen.port, ports: site.brokers.ports })
       answering = answerAtTerminal(site.node)
       await introduceModels(site.node, progress)
       gateway = address && (await serve(site, folder.path, offer.workspace, address))
@@ -120,9 +124,9 @@ function listenAt(recalled: Listen, values: Values): Listen {
   const listen = text(values, 'listen')
   const advertise = text(values, 'advertise')
   if (advertise !== undefined) parseHostPort(advertise, '--advertise')
+  const { ports: _, ...first } = recalled
   return {
-    ...recalled,
-    ...(listen === undefined ? {} : parseHostPort(listen, '--listen')),
+    ...(listen === undefined ? recalled : { ...first, ...parseHostPort(listen, '--listen') }),
     ...(advertise === undefined ? {} : { advertise }),
   }
 }

@@ -4,8 +4,8 @@ import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { installation } from '../../../mesh/installation.js'
+import { nodesReplySchema } from '../../../nodes/gateway/rest/schema.js'
 import { gatewayRoles, isOpen, mayUse, type Route, routeNames } from '../../../nodes/gateway/route.js'
-import { nodesReplySchema } from '../../../nodes/gateway/schema.js'
 import { ask, cloud, endless, errorOf, follow, openStand, type Reply, type Stand, shipped } from './stand.js'
 
 const day = 86_400_000

@@ -2,17 +2,19 @@
 
 import { rmSync } from 'node:fs'
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
+import { join } from 'node:path'
 import { z } from 'zod'
 import type { Backend } from '../../../inference/backend.js'
 import { shippedModelFolder } from '../../../inference/models.js'
 import { OnnxBackend } from '../../../inference/onnx/backend.js'
 import { addressesOf } from '../../../mesh/address.js'
+import { openChain } from '../../../mesh/audit/chain.js'
 import type { MeshNode } from '../../../mesh/index.js'
 import { openTasks, type Tasks } from '../../../mesh/task/tasks.js'
 import { approvalsName } from '../../../nodes/approvals/messages.js'
 import { serveApprovals } from '../../../nodes/approvals/serve.js'
-import { ApiKeys } from '../../../nodes/gateway/keys.js'
-import type { GatewayLimits } from '../../../nodes/gateway/limits.js'
+import { ApiKeys } from '../../../nodes/gateway/http/keys.js'
+import type { GatewayLimits } from '../../../nodes/gateway/http/limits.js'
 import { gatewayRoles } from '../../../nodes/gateway/route.js'
 import { type Gateway, openGateway } from '../../../nodes/gateway/server.js'
 import { serveModel } from '../../../nodes/process/serve.js'
@@ -171,7 +173,8 @@ export async function openStand(limits: Partial<GatewayLimits> = {}): Promise<St
     const { backend: tiny } = await serve('tiny', shippedModelFolder, 4)
     const { node: endlessNode } = await serve('endless', never, 1)
     await mesh.join('far', { roles: ['inference'], advert: { model: cloud, zone: 'elsewhere' } })
-    const node = await mesh.join('front', { roles: ['gateway'] })
+    // Its chain is a file, as that of every node that ships: what is recorded is synced.
+    const node = await mesh.join('front', { roles: ['gateway'], chain: openChain(join(data, 'front.chain')) })
     const { authority } = mesh
     const addresses = addressesOf(authority.mesh, authority.meshKey)
     const transport = await mesh.connectAsAuthority()

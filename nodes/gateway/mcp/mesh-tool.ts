@@ -1,14 +1,14 @@
 /** What an MCP client can have the mesh do: every tool, the roles of those who may use it, and what it does. */
 import { z } from 'zod'
-import type { MeshNode } from '../../mesh/index.js'
-import type { TaskInfo } from '../../mesh/task/task.js'
-import { ClawmeshError } from '../../policies/errors.js'
-import type { ToolName } from '../../sandbox/tools/actions.js'
-import { tools } from '../../sandbox/tools/tools.js'
-import { act } from '../agents/act.js'
-import { type GatewayRole, taskReaders, watchers, workers } from './route.js'
-import type { TaskRuns } from './tasks.js'
-import { nodesOf } from './view.js'
+import type { MeshNode } from '../../../mesh/index.js'
+import type { TaskInfo } from '../../../mesh/task/task.js'
+import { ClawmeshError } from '../../../policies/errors.js'
+import type { ToolName } from '../../../sandbox/tools/actions.js'
+import { tools } from '../../../sandbox/tools/tools.js'
+import { act } from '../../agents/act.js'
+import type { TaskRuns } from '../rest/tasks.js'
+import { nodesOf } from '../rest/view.js'
+import { type GatewayRole, taskReaders, watchers, workers } from '../route.js'
 
 export interface MeshTool {
   readonly name: string

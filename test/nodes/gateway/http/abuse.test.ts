@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { after, afterEach, before, describe, it } from 'node:test'
-import { seededRandom } from '../../kit/random.js'
-import { ask, errorOf, errorSchema, openStand, type Stand, shipped } from './stand.js'
+import { seededRandom } from '../../../kit/random.js'
+import { ask, errorOf, errorSchema, openStand, type Stand, shipped } from '../stand.js'
 
 const good = { model: shipped, messages: [{ role: 'user', content: '12 + 7' }], temperature: 0, max_tokens: 16 }
 

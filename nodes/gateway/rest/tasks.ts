@@ -1,14 +1,14 @@
 /** Tasks that were asked for over HTTP or MCP: done by this process, whoever looks on. */
 import { randomUUID } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
-import type { MeshNode } from '../../mesh/index.js'
-import type { TaskInfo } from '../../mesh/task/task.js'
-import type { Tasks } from '../../mesh/task/tasks.js'
-import { ClawmeshError } from '../../policies/errors.js'
-import { planRequest } from '../agents/plan.js'
-import { doRequest } from '../agents/request.js'
-import { log } from '../log.js'
-import { checkWorkspace, listFiles } from '../workspace.js'
+import type { MeshNode } from '../../../mesh/index.js'
+import type { TaskInfo } from '../../../mesh/task/task.js'
+import type { Tasks } from '../../../mesh/task/tasks.js'
+import { ClawmeshError } from '../../../policies/errors.js'
+import { planRequest } from '../../agents/plan.js'
+import { doRequest } from '../../agents/request.js'
+import { log } from '../../log.js'
+import { checkWorkspace, listFiles } from '../../workspace.js'
 
 const runsAtOnce = 8
 

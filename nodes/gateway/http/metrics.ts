@@ -1,5 +1,5 @@
 /** What the gateway counts, as Prometheus reads it. */
-import type { Usage } from '../../inference/backend.js'
+import type { Usage } from '../../../inference/backend.js'
 
 /** Upper bounds in seconds. */
 const bounds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]

@@ -1,15 +1,15 @@
 /** One chat completion, from the question to its last byte. */
 import { randomUUID } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { MeshNode } from '../../mesh/index.js'
-import { auto, servedModels, think, tokensOf } from '../agents/model.js'
-import { openSession } from '../agents/privacy.js'
+import type { MeshNode } from '../../../mesh/index.js'
+import { auto, servedModels, think, tokensOf } from '../../agents/model.js'
+import { openSession } from '../../agents/privacy.js'
+import { EventStream } from '../http/event-stream.js'
+import type { GatewayLimits } from '../http/limits.js'
+import type { Metrics } from '../http/metrics.js'
+import { Refusal, refusalOf } from '../http/refusal.js'
+import { readiness } from '../rest/view.js'
 import { type ChatHead, chunksOf, completionOf, generateRequestOf, parseChat } from './chat.js'
-import { EventStream } from './event-stream.js'
-import type { GatewayLimits } from './limits.js'
-import type { Metrics } from './metrics.js'
-import { Refusal, refusalOf } from './refusal.js'
-import { readiness } from './view.js'
 
 export interface Desk {
   node: MeshNode
@@ -34,19 +34,21 @@ export async function complete(desk: Desk, request: FastifyRequest, reply: Fasti
   const chunks = chunksOf(head, asked.stream_options?.include_usage === true)
   const note = (kind: 'gateway.asked' | 'gateway.answered', facts: Record<string, unknown>) =>
     node.note(kind, { key: request.principal?.name, ...facts }, trace, 'gateway')
-  await note('gateway.asked', {
-    role: request.principal?.role,
-    model: asked.model,
-    messages: question.messages.length,
-    characters: question.messages.reduce((sum, { content }) => sum + content.length, 0),
-    tools: question.tools?.map(({ name }) => name) ?? [],
-    stream: stream !== undefined,
-  })
   try {
     const answer = await think(node, question, {
       model: asked.model,
       session: await openSession(node, trace, asked.metadata?.label),
       actor: 'gateway',
+      noteAsked: () =>
+        note('gateway.asked', {
+          role: request.principal?.role,
+          model: asked.model,
+          messages: question.messages.length,
+          characters: question.messages.reduce((sum, { content }) => sum + content.length, 0),
+          tools: question.tools?.map(({ name }) => name) ?? [],
+          stream: stream !== undefined,
+        }),
+      noteAnswered: ({ reason, usage }) => note('gateway.answered', { reason, tokens: tokensOf(usage) }),
       // Of `auto` the answer says what it was.
       onModel: (model) => {
         head.model = model
@@ -61,7 +63,6 @@ export async function complete(desk: Desk, request: FastifyRequest, reply: Fasti
       },
     })
     metrics.used(answer.usage)
-    await note('gateway.answered', { reason: answer.reason, tokens: tokensOf(answer.usage) })
     if (!stream) return completionOf(head, answer)
     await stream.send('[DONE]')
     return reply

@@ -1,10 +1,10 @@
 /** The audit trail as the gateway shows it: read once, verified as it is read, followed from then on. The newest events stay in memory; each is opened when it is looked at. */
 import { setTimeout } from 'node:timers/promises'
-import type { Authority } from '../../mesh/seal/authority.js'
-import type { AppendLog } from '../../mesh/transport/transport.js'
-import { ClawmeshError } from '../../policies/errors.js'
-import { plainEvent } from '../audit/format.js'
-import { readTrail, strictReader, type TrailEvent } from '../audit/read.js'
+import type { Authority } from '../../../mesh/seal/authority.js'
+import type { AppendLog } from '../../../mesh/transport/transport.js'
+import { ClawmeshError } from '../../../policies/errors.js'
+import { plainEvent } from '../../audit/format.js'
+import { readTrail, strictReader, type TrailEvent } from '../../audit/read.js'
 import type { SeenEvent } from './schema.js'
 
 export interface TrailSource {

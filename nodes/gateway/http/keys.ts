@@ -8,11 +8,11 @@ import { timingSafeEqual } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { writeWhole } from '../../mesh/disk.js'
-import { digest, fromHex, hex, randomBytes, utf8 } from '../../mesh/seal/keys.js'
-import { ClawmeshError } from '../../policies/errors.js'
-import { takeLock } from '../lock.mjs'
-import { type GatewayRole, gatewayRoles } from './route.js'
+import { writeWhole } from '../../../mesh/disk.js'
+import { digest, fromHex, hex, randomBytes, utf8 } from '../../../mesh/seal/keys.js'
+import { ClawmeshError } from '../../../policies/errors.js'
+import { takeLock } from '../../lock.mjs'
+import { type GatewayRole, gatewayRoles } from '../route.js'
 
 const keySchema = z.object({
   name: z.string(),

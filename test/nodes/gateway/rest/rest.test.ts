@@ -6,16 +6,21 @@ import { request as httpRequest } from 'node:http'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { z } from 'zod'
-import { installation } from '../../../mesh/installation.js'
-import { viewSchema } from '../../../nodes/approvals/question.js'
-import { openApi } from '../../../nodes/gateway/openapi.js'
-import { type Route, routeNames, specOf } from '../../../nodes/gateway/route.js'
-import { approvalsSchema, auditReplySchema, seenEventSchema, taskSchema } from '../../../nodes/gateway/schema.js'
-import { errorCodes } from '../../../policies/errors.js'
-import { askPerson } from '../../../sandbox/approval.js'
-import { eventually } from '../../kit/eventually.js'
-import { seededRandom } from '../../kit/random.js'
-import { type Ask, ask, errorOf, errorSchema, follow, openStand, type Stand } from './stand.js'
+import { installation } from '../../../../mesh/installation.js'
+import { viewSchema } from '../../../../nodes/approvals/question.js'
+import { openApi } from '../../../../nodes/gateway/openapi.js'
+import {
+  approvalsSchema,
+  auditReplySchema,
+  seenEventSchema,
+  taskSchema,
+} from '../../../../nodes/gateway/rest/schema.js'
+import { type Route, routeNames, specOf } from '../../../../nodes/gateway/route.js'
+import { errorCodes } from '../../../../policies/errors.js'
+import { askPerson } from '../../../../sandbox/approval.js'
+import { eventually } from '../../../kit/eventually.js'
+import { seededRandom } from '../../../kit/random.js'
+import { type Ask, ask, errorOf, errorSchema, follow, openStand, type Stand } from '../stand.js'
 
 describe('the REST API', () => {
   let stand: Stand

@@ -1,8 +1,8 @@
 /** What the REST API takes and gives: types, checks and the OpenAPI document are made of these. */
 import { z } from 'zod'
-import { auditEventSchema, eventKinds } from '../../mesh/audit/event.js'
-import { taskRecordSchema } from '../../mesh/task/task.js'
-import { grantSchema, viewSchema } from '../approvals/question.js'
+import { auditEventSchema, eventKinds } from '../../../mesh/audit/event.js'
+import { taskRecordSchema } from '../../../mesh/task/task.js'
+import { grantSchema, viewSchema } from '../../approvals/question.js'
 
 const id = z.string().min(1).max(200)
 export const byId = z.strictObject({ id })

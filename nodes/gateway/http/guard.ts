@@ -1,10 +1,10 @@
 /** Who is let in: decided by the head of a request alone, before a byte of its body is read. */
 import type { FastifyRequest } from 'fastify'
+import { isOpen, mayUse, type Route, routeNames } from '../route.js'
 import { namesThisMachine } from './address.js'
 import type { ApiKeys, Principal } from './keys.js'
 import type { RateLimit } from './rate.js'
 import { Refusal } from './refusal.js'
-import { isOpen, mayUse, type Route, routeNames } from './route.js'
 
 declare module 'fastify' {
   interface FastifyRequest {

@@ -1,7 +1,7 @@
 /** The HTTP server, before any route: what it holds callers to, and how it says that something went wrong. */
 import { STATUS_CODES } from 'node:http'
 import { type FastifyInstance, type FastifyReply, fastify } from 'fastify'
-import { log } from '../log.js'
+import { log } from '../../log.js'
 import type { GatewayLimits } from './limits.js'
 import { Refusal, refusalOf } from './refusal.js'
 

@@ -1,12 +1,12 @@
 /** MCP over streamable HTTP, without sessions: each request stands by itself, so any of them may meet another gateway. */
 import { createMcpHandler } from '@modelcontextprotocol/server'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { MeshNode } from '../../mesh/index.js'
-import { untilGone } from './completion.js'
-import type { GatewayLimits } from './limits.js'
-import { mcpServer } from './mcp-server.js'
+import type { MeshNode } from '../../../mesh/index.js'
+import type { GatewayLimits } from '../http/limits.js'
+import { Refusal } from '../http/refusal.js'
+import { untilGone } from '../openai/completion.js'
 import type { MeshTool } from './mesh-tool.js'
-import { Refusal } from './refusal.js'
+import { mcpServer } from './server.js'
 
 export interface McpDesk {
   node: MeshNode

@@ -1,6 +1,6 @@
 /** Streams of events that can be taken up again: each has an id, and whoever comes back says which one he saw last. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { ClawmeshError } from '../../policies/errors.js'
+import { ClawmeshError } from '../../../policies/errors.js'
 import { EventStream } from './event-stream.js'
 import { Refusal, refusalOf } from './refusal.js'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { RateLimit } from '../../../nodes/gateway/rate.js'
+import { RateLimit } from '../../../../nodes/gateway/http/rate.js'
 
 describe('the rate of a key', () => {
   it('lets a burst through, then so many a second, and says how long to wait', () => {

@@ -1,9 +1,9 @@
 /** What the gateway tells of the mesh to those who watch over it. */
 import { z } from 'zod'
-import { type HardwareAdvert, hardwareAdvertSchema } from '../../inference/hardware.js'
-import type { MeshNode } from '../../mesh/index.js'
-import { servedModels } from '../agents/model.js'
-import { Refusal } from './refusal.js'
+import { type HardwareAdvert, hardwareAdvertSchema } from '../../../inference/hardware.js'
+import type { MeshNode } from '../../../mesh/index.js'
+import { servedModels } from '../../agents/model.js'
+import { Refusal } from '../http/refusal.js'
 import type { nodesReplySchema } from './schema.js'
 
 const advertSchema = z.object({

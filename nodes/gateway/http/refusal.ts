@@ -1,5 +1,5 @@
 /** What goes wrong at the gateway, as HTTP and the OpenAI API say it. */
-import { ClawmeshError, type ErrorCode } from '../../policies/errors.js'
+import { ClawmeshError, type ErrorCode } from '../../../policies/errors.js'
 
 /** A request that gets no answer, in the words of HTTP. */
 export class Refusal extends Error {

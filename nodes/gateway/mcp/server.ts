@@ -5,11 +5,11 @@
 import { randomUUID } from 'node:crypto'
 import { type CallToolResult, ProtocolError, ProtocolErrorCode, Server, type Tool } from '@modelcontextprotocol/server'
 import { z } from 'zod'
-import type { MeshNode } from '../../mesh/index.js'
-import { ClawmeshError } from '../../policies/errors.js'
-import { log } from '../log.js'
-import { productVersion } from '../version.js'
-import type { Principal } from './keys.js'
+import type { MeshNode } from '../../../mesh/index.js'
+import { ClawmeshError } from '../../../policies/errors.js'
+import { log } from '../../log.js'
+import { productVersion } from '../../version.js'
+import type { Principal } from '../http/keys.js'
 import type { MeshTool } from './mesh-tool.js'
 
 export interface Serving {

@@ -1,9 +1,9 @@
 /** The chat completions of the OpenAI API, as the mesh understands them. What it cannot honour is refused, never ignored. */
 import { z } from 'zod'
-import type { Answer, ChatMessage, GenerateEvent, GenerateRequest, Usage } from '../../inference/backend.js'
-import { type ToolCall, toolSpecSchema } from '../../inference/tool.js'
-import { categories, labels } from '../../policies/router-label.js'
-import { Refusal } from './refusal.js'
+import type { Answer, ChatMessage, GenerateEvent, GenerateRequest, Usage } from '../../../inference/backend.js'
+import { type ToolCall, toolSpecSchema } from '../../../inference/tool.js'
+import { categories, labels } from '../../../policies/router-label.js'
+import { Refusal } from '../http/refusal.js'
 
 const defaultTokens = 1024
 const mostTokens = 131_072

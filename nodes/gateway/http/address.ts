@@ -1,4 +1,4 @@
-import { ClawmeshError } from '../../policies/errors.js'
+import { ClawmeshError } from '../../../policies/errors.js'
 
 export interface GatewayAddress {
   host: string
