@@ -38,6 +38,8 @@ export interface NodeInfo {
   readonly advert: Advert
   /** How often it has been connected, this time included. */
   readonly connection: number
+  /** By how many milliseconds this machine's clock was ahead of that node's when its last beat came; more by up to its age for one that was there before us. */
+  readonly aheadMs: number
 }
 
 interface KnownNode extends NodeInfo {
@@ -297,7 +299,8 @@ export class Directory {
     const isFresh = known !== undefined || now() - beatAt < leaseMs
     const seen = isFresh ? performance.now() : 0
     const { name, roles } = peer.certificate
-    const node = { peer, announcement, name, roles, draining, advert, connection, beat, seen }
+    const aheadMs = now() - beatAt
+    const node = { peer, announcement, name, roles, draining, advert, connection, beat, seen, aheadMs }
     this.#nodes.set(peer.id, node)
     if (known && known.connection !== connection) for (const returned of this.#returnedListeners) returned(node)
     const before = this.#keys.get(key)

@@ -31,6 +31,9 @@ export interface Question {
 
 export type Answer = 'allow' | 'refuse'
 
+/** What may be opened, by real paths. */
+export type Files = Pick<Need, 'read' | 'write'>
+
 /** What is about to happen, for the record. */
 export interface Intent {
   readonly tool: string
@@ -66,7 +69,7 @@ export interface ToolCall {
   /** Where a prepared worker comes from; left out, a launcher is started. */
   readonly pool?: Pool | undefined
   /** Why whoever asks may not have this, whatever the profile says; undefined if nothing stands against it. */
-  readonly objection?: ((need: Need, workspace: string) => string | undefined) | undefined
+  readonly objection?: ((files: Files, workspace: string) => string | undefined) | undefined
   /** Asks a person; left out, whatever would be asked for is refused. */
   readonly ask?: ((question: Question) => Promise<Answer>) | undefined
   /** Awaited right before the launch; if it throws, nothing runs. */
@@ -85,8 +88,7 @@ export async function runTool(call: ToolCall): Promise<ToolOutcome> {
   const workspace = await realWorkspace(call.workspace)
   const { need: own, named } = await realNeed(definition, args, workspace)
   const { action: runtime, need } = await actionOf(definition, args, own)
-  const reach = definition.program ? reachOf(profile, need, workspace) : need
-  const objection = call.objection?.(reach, workspace)
+  const objection = call.objection?.(definition.program ? reachOf(profile, need, workspace) : need, workspace)
   if (objection !== undefined) return { status: 'denied', missing: [], reason: objection }
   const writable = profile.write.map((path) => inWorkspace(path, workspace))
   const places = await findPlaces(grantedPaths(profile, workspace, runtime), writable)
@@ -169,12 +171,11 @@ async function actionOf(
   return { action: { program, args: given, execute, env }, need: { ...need, program: wanted } }
 }
 
-/** What any other program than ours can touch: whatever it was asked to do, all of the workspace that the profile grants, and all that it may write. */
-function reachOf(profile: Profile, need: Need, workspace: string): Need {
+/** A program that an agent wrote may open whatever the policy grants, not what it says that it is for; and what a person is asked for beside that. */
+function reachOf(profile: Profile, need: Files, workspace: string): Files {
   const granted = (paths: readonly string[]) => paths.map((path) => inWorkspace(path, workspace))
-  const inside = granted(profile.read).filter((path) => isWithin(path, workspace))
   const write = granted(profile.write)
-  return { ...need, read: [...need.read, ...inside, ...write], write: [...need.write, ...write] }
+  return { read: [...need.read, ...granted(profile.read), ...write], write: [...need.write, ...write] }
 }
 
 /**

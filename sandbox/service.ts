@@ -5,12 +5,11 @@
 import { relative } from 'node:path'
 import { z } from 'zod'
 import { actor, allows, type Grant, type MeshNode, message, on } from '../mesh/index.js'
-import type { Need } from '../policies/coverage.js'
 import { ClawmeshError } from '../policies/errors.js'
 import type { Profile } from '../policies/profile.js'
 import { accessSchema, askPerson } from './approval.js'
 import { Pool } from './pool.js'
-import { runTool, type ToolOutcome } from './run.js'
+import { type Files, runTool, type ToolOutcome } from './run.js'
 
 const usageSchema = z.object({ wallMs: z.number(), cpuMs: z.number(), maxRssKb: z.number() })
 
@@ -107,7 +106,7 @@ export function sandboxService(node: MeshNode, { workspace, profile }: SandboxSe
 }
 
 /** Files by their real paths: those of the workspace are named from there, others whole. */
-function beyondGrant({ id, terms }: Grant, { read, write }: Need, workspace: string): string | undefined {
+function beyondGrant({ id, terms }: Grant, { read, write }: Files, workspace: string): string | undefined {
   const named = (path: string) => {
     const inside = relative(workspace, path)
     return inside === '..' || inside.startsWith('../') ? path : inside || '.'

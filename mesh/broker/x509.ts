@@ -3,6 +3,7 @@
  * certificates and cannot make them.
  */
 import { createHash, type KeyObject, sign, X509Certificate } from 'node:crypto'
+import { isIPv4 } from 'node:net'
 
 export interface CertificateWish {
   /** Common name. */
@@ -12,6 +13,8 @@ export interface CertificateWish {
   issuer?: { name: string; key: KeyObject; publicKey: KeyObject }
   /** Of the subject itself, for one that signs itself. */
   key?: KeyObject
+  /** IPv4 addresses and names of machines at which its holder is found. */
+  addresses?: readonly string[]
   serial: Uint8Array
   /** Milliseconds since 1970. */
   notBefore: number
@@ -37,6 +40,7 @@ const oid = {
   commonName: [0x55, 4, 3],
   basicConstraints: [0x55, 0x1d, 19],
   keyUsage: [0x55, 0x1d, 15],
+  subjectAltName: [0x55, 0x1d, 17],
   subjectKeyId: [0x55, 0x1d, 14],
   authorityKeyId: [0x55, 0x1d, 35],
 }
@@ -58,7 +62,7 @@ export function makeCertificate(wish: CertificateWish): string {
     sequence(time(notBefore), time(notAfter)),
     commonName(subject),
     publicKey.export({ type: 'spki', format: 'der' }),
-    der(0xa3, sequence(...extensions(isAuthority, publicKey, issuer.publicKey))),
+    der(0xa3, sequence(...extensions(isAuthority, publicKey, issuer.publicKey, wish.addresses ?? []))),
   )
   const signature = sign('sha256', body, issuer.key)
   return pem(sequence(body, algorithm, der(tag.bits, [0, ...signature])))
@@ -76,7 +80,12 @@ export function pem(bytes: Uint8Array): string {
   return ['-----BEGIN CERTIFICATE-----', ...lines, '-----END CERTIFICATE-----', ''].join('\n')
 }
 
-function extensions(isAuthority: boolean, subject: KeyObject, issuer: KeyObject): Uint8Array[] {
+function extensions(
+  isAuthority: boolean,
+  subject: KeyObject,
+  issuer: KeyObject,
+  addresses: readonly string[],
+): Uint8Array[] {
   const extension = (name: number[], critical: boolean, value: Uint8Array) =>
     sequence(der(tag.oid, name), ...(critical ? [der(tag.boolean, [0xff])] : []), der(tag.octets, value))
   // keyCertSign, or digitalSignature: the number of unused bits, then the bits.
@@ -86,8 +95,13 @@ function extensions(isAuthority: boolean, subject: KeyObject, issuer: KeyObject)
     extension(oid.keyUsage, true, der(tag.bits, usage)),
     extension(oid.subjectKeyId, false, der(tag.octets, keyId(subject))),
     extension(oid.authorityKeyId, false, sequence(der(0x80, keyId(issuer)))),
+    ...(addresses.length > 0 ? [extension(oid.subjectAltName, false, sequence(...addresses.map(alternative)))] : []),
   ]
 }
+
+/** An address has a tag of its own; a name is text. */
+const alternative = (address: string) =>
+  isIPv4(address) ? der(0x87, address.split('.').map(Number)) : der(0x82, Buffer.from(address))
 
 /** Any digest of the key will do. */
 const keyId = (key: KeyObject) =>

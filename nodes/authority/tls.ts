@@ -22,8 +22,15 @@ export interface BrokerTls {
 const year = 365 * 24 * 60 * 60 * 1000
 const storedSchema = z.object({ key: z.string(), certificate: z.string() })
 
-/** The broker's own certificate is new at each start; its authority lasts as long as the mesh. */
-export async function openBrokerTls(folder: string, mesh: string, now: number): Promise<BrokerTls> {
+/**
+ * The broker's own certificate is new at each start; its authority lasts as long as the mesh. Our nodes ask for no address in it; servers of other sites do.
+ */
+export async function openBrokerTls(
+  folder: string,
+  mesh: string,
+  now: number,
+  addresses: readonly string[] = [],
+): Promise<BrokerTls> {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const file = join(folder, 'tls.json')
   const { key, certificate } = existsSync(file) ? load(file) : make(file, mesh, now)
@@ -33,6 +40,7 @@ export async function openBrokerTls(folder: string, mesh: string, now: number): 
     subject: `clawmesh broker ${mesh}`,
     publicKey: createPublicKey(own),
     issuer,
+    addresses,
     ...validity(now, year),
   })
   const files = { certificate: join(folder, 'broker.crt'), key: join(folder, 'broker.key') }

@@ -17,9 +17,15 @@ const families: Readonly<Record<string, () => Promise<Command[]>>> = {
   },
   mcp: async () => [(await import('./mcp.js')).mcp],
   invite: async () => [(await import('./mesh/invite.js')).invite],
+  site: async () => [(await import('./mesh/site.js')).site],
   join: async () => [(await import('./mesh/join.js')).join],
   nodes: async () => [(await import('./mesh/nodes.js')).nodes],
   revoke: async () => [(await import('./mesh/revoke.js')).revoke],
+  doctor: async () => [(await import('./doctor.js')).doctor],
+  service: async () => {
+    const service = await import('./service.js')
+    return [service.serviceInstall, service.serviceStatus, service.serviceLogs, service.serviceUninstall]
+  },
   audit: async () => {
     const [{ auditVerify }, { auditTail, auditQuery }, { auditExport }, { auditKey }] = await Promise.all([
       import('./audit/verify.js'),

@@ -1,18 +1,12 @@
 /** `clawmesh nodes`: who is in the mesh, as this machine's own node sees it. */
-
-import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { z } from 'zod'
 import { hardwareAdvertSchema } from '../../../inference/hardware.js'
-import { addressesOf } from '../../../mesh/address.js'
-import { Directory, type NodeInfo } from '../../../mesh/directory.js'
-import { readCredentials } from '../../../mesh/seal/credentials.js'
-import { beginIncarnation } from '../../../mesh/seal/incarnation.js'
-import { connectNats } from '../../../mesh/transport/nats.js'
+import type { NodeInfo } from '../../../mesh/directory.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { readConfig } from '../../config.js'
 import { isRunning } from '../../data-folder.js'
-import { readAccess } from '../../member/access.js'
+import { lookAtMesh } from '../../member/onlooker.js'
 import { type Command, text, type Values } from '../command.js'
 import { jsonOption } from '../options.js'
 import { printable } from '../printable.js'
@@ -57,45 +51,13 @@ async function runNodes(_: string | undefined, values: Values): Promise<number> 
     throw new ClawmeshError('UNREACHABLE', `No node runs in ${folders.join(' or ')}.`, {
       hint: 'Start it with `clawmesh up` or `clawmesh join`, or name its data folder with --data.',
     })
-  const rows = (await look(data)).map(rowOf).sort((a, b) => a.name.localeCompare(b.name))
+  const rows = (await lookAtMesh(data, ({ directory }) => directory.nodes()))
+    .map(rowOf)
+    .sort((a, b) => a.name.localeCompare(b.name))
   process.stdout.write(
     values['json'] ? `${JSON.stringify({ ok: true, nodes: rows })}\n` : `${printable(table(rows))}\n`,
   )
   return 0
-}
-
-/** With the access of a node of this folder, and without taking part. */
-async function look(data: string): Promise<NodeInfo[]> {
-  const folder = join(data, 'nodes')
-  const own = memberOf(folder)
-  const credentials = readCredentials(join(folder, own, 'credentials.json'), undefined)
-  const { mesh, meshKey, rootKey } = credentials
-  const addresses = addressesOf(mesh, meshKey)
-  const transport = await connectNats({ ...readAccess(join(folder, own, 'access.json')), name: 'nodes' })
-  try {
-    const bucket = await transport.bucket(addresses.directory)
-    const self = beginIncarnation(credentials)
-    const directory = new Directory({ bucket, addresses, meshKey, rootKey, self, now: Date.now })
-    await directory.observe()
-    const found = directory.nodes()
-    directory.leave()
-    return found
-  } finally {
-    await transport.close()
-  }
-}
-
-/** The node that was last let in: the others of this folder may be of earlier runs. */
-function memberOf(folder: string): string {
-  const members = (existsSync(folder) ? readdirSync(folder) : [])
-    .map((name) => ({ name, access: join(folder, name, 'access.json') }))
-    .filter(({ access }) => existsSync(access))
-    .sort((a, b) => statSync(b.access).mtimeMs - statSync(a.access).mtimeMs)
-  const [newest] = members
-  if (newest) return newest.name
-  throw new ClawmeshError('UNREACHABLE', `No node of ${folder} belongs to a mesh yet.`, {
-    hint: 'Try again in a moment, when it has come up.',
-  })
 }
 
 function rowOf({ name, roles, draining, advert }: NodeInfo): Row {
