@@ -8,7 +8,7 @@
  * opens, by its real path and through no link. Whatever has changed on the way while a person was asked ends in a refusal.
  */
 import { resolve } from 'node:path'
-import { covers, inWorkspace, type Need, widen } from '../policies/coverage.js'
+import { covers, inWorkspace, isWithin, type Need, widen } from '../policies/coverage.js'
 import { ClawmeshError } from '../policies/errors.js'
 import type { Access, Profile } from '../policies/profile.js'
 import { type ActionOutcome, launch } from './launch.js'
@@ -88,7 +88,7 @@ export async function runTool(call: ToolCall): Promise<ToolOutcome> {
   const workspace = await realWorkspace(call.workspace)
   const { need: own, named } = await realNeed(definition, args, workspace)
   const { action: runtime, need } = await actionOf(definition, args, own)
-  const objection = call.objection?.(definition.program ? reachOf(profile, workspace) : need, workspace)
+  const objection = call.objection?.(definition.program ? reachOf(profile, need, workspace) : need, workspace)
   if (objection !== undefined) return { status: 'denied', missing: [], reason: objection }
   const writable = profile.write.map((path) => inWorkspace(path, workspace))
   const places = await findPlaces(grantedPaths(profile, workspace, runtime), writable)
@@ -171,10 +171,11 @@ async function actionOf(
   return { action: { program, args: given, execute, env }, need: { ...need, program: wanted } }
 }
 
-/** A program that an agent wrote may open whatever the policy grants, not what it says that it is for. */
-function reachOf({ read, write }: Profile, workspace: string): Files {
+/** A program that an agent wrote may open whatever the policy grants, not what it says that it is for; and what a person is asked for beside that. */
+function reachOf(profile: Profile, need: Files, workspace: string): Files {
   const granted = (paths: readonly string[]) => paths.map((path) => inWorkspace(path, workspace))
-  return { read: granted([...read, ...write]), write: granted(write) }
+  const write = granted(profile.write)
+  return { read: [...need.read, ...granted(profile.read), ...write], write: [...need.write, ...write] }
 }
 
 /**

@@ -135,17 +135,20 @@ async function askOnce(
   onModel?.(model)
   const begun = node.now()
   let hasBegun = false
+  let pieces = 0
   let answer: Answer | undefined
   try {
     answer = await collect(
       watched(endedBy(stop, events), (event) => {
         hasBegun = true
+        if (event.type !== 'done') pieces += 1
         return onEvent?.(event)
       }),
     )
     return answer
   } finally {
-    const used = { trace, actor, model, zone, usage: answer?.usage ?? null, seconds: (node.now() - begun) / 1000 }
+    const seconds = (node.now() - begun) / 1000
+    const used = { trace, actor, model, zone, usage: answer?.usage ?? null, seconds, burned: answer ? 0 : pieces }
     // A model of the mesh that was never reached has cost nothing; of one elsewhere nobody knows.
     if (hasBegun || zone === 'elsewhere') await Promise.all([recordUse(node, used), answer && noteAnswered?.(answer)])
   }
