@@ -7,6 +7,8 @@ import { actor, type MeshNode, message, on } from '../mesh/index.js'
 import { ClawmeshError } from '../policies/errors.js'
 import type { Profile } from '../policies/profile.js'
 import { accessSchema, askPerson } from './approval.js'
+import { governedEgress } from './egress/governed.js'
+import { type Resolve, resolver } from './egress/resolve.js'
 import { Pool } from './pool.js'
 import { runTool, type ToolOutcome } from './run.js'
 
@@ -48,9 +50,11 @@ const actionsAtOnce = 4
 export interface SandboxServiceOptions {
   workspace: string
   profile: Profile
+  /** Where names lead; left out, whatever this machine asks. */
+  resolve?: Resolve
 }
 
-export function sandboxService(node: MeshNode, { workspace, profile }: SandboxServiceOptions) {
+export function sandboxService(node: MeshNode, { workspace, profile, resolve = resolver() }: SandboxServiceOptions) {
   return actor(
     'sandbox',
     ({ name, signal: stopped }) => {
@@ -66,6 +70,7 @@ export function sandboxService(node: MeshNode, { workspace, profile }: SandboxSe
               profile,
               signal,
               pool,
+              egress: governedEgress(node, resolve, { tool, args, workspace, trace, actor: name, signal, deadline }),
               ask: async ({ missing }) => {
                 const question = { node: node.name, tool, args: { ...args }, missing: [...missing], workspace }
                 await node.audit.record({ kind: 'action.held', ...record, facts: { tool, args, missing } })

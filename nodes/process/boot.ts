@@ -16,6 +16,7 @@ import { connectNats, type NatsTransport } from '../../mesh/transport/nats.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { parseProfile } from '../../policies/profile.js'
 import { type Availability, sandboxAvailability } from '../../sandbox/availability.js'
+import { resolver } from '../../sandbox/egress/resolve.js'
 import { sandboxName, sandboxService } from '../../sandbox/service.js'
 import { debater } from '../agents/debate/debater.js'
 import { worker } from '../agents/worker.js'
@@ -94,7 +95,10 @@ async function boot(plan: NodePlan): Promise<Running> {
   if (plan.sandbox && availability?.available) {
     const profile = parseProfile(plan.sandbox.policy, plan.sandbox.policyName)
     await node.note('policy.loaded', { name: plan.sandbox.policyName, text: plan.sandbox.policy })
-    await node.spawn(sandboxService(node, { workspace: plan.sandbox.workspace, profile }), { as: sandboxName(name) })
+    const resolve = resolver(readConfig().nameServers)
+    await node.spawn(sandboxService(node, { workspace: plan.sandbox.workspace, profile, resolve }), {
+      as: sandboxName(name),
+    })
   }
   if (backend) {
     await node.note('model.loaded', { ...backend.model })
