@@ -36,7 +36,10 @@ export function readConfig(environment: Environment = process.env): Config {
     modelUrl: environment['CLAWMESH_MODEL_URL'] || environment['CLAWMESH_OPENAI_URL'] || undefined,
     modelHub: environment['CLAWMESH_MODEL_HUB'] || 'https://huggingface.co',
     visibleGpus: environment['CUDA_VISIBLE_DEVICES'],
-    nameServers: environment['CLAWMESH_NAME_SERVERS']?.split(',').map((server) => server.trim()),
+    nameServers: environment['CLAWMESH_NAME_SERVERS']
+      ?.split(',')
+      .map((server) => server.trim())
+      .filter(Boolean),
     typedIn: environment['INIT_CWD'] || undefined,
     debug: Boolean(environment['CLAWMESH_DEBUG']),
   }
