@@ -60,7 +60,7 @@ export { loadProfile } from '../sandbox/preset.js'
 export { type AgentOptions, agent, runTask } from './agents/agent/agent.js'
 export { type AgentEvent, type AgentResult, RunTask } from './agents/agent/event.js'
 export { answerInterruption } from './agents/agent/journal.js'
-export { type AgentTool, delegate, ownTool } from './agents/agent/tool.js'
+export { type AgentTool, delegate, handoff, ownTool } from './agents/agent/tool.js'
 export type { Part } from './agents/coordinate/assign.js'
 export {
   type Coordinated,

@@ -9,6 +9,8 @@ import { ClawmeshError } from '../policies/errors.js'
 import type { PolicyInForce } from '../policies/in-force.js'
 import type { Profile } from '../policies/profile.js'
 import { accessSchema, askPerson } from './approval.js'
+import { governedEgress } from './egress/governed.js'
+import { type Resolve, resolver } from './egress/resolve.js'
 import { Pool } from './pool.js'
 import { type Files, runTool, type ToolOutcome } from './run.js'
 
@@ -52,9 +54,12 @@ export interface SandboxServiceOptions {
   workspace: string
   /** One for good, or what says which is in force: it is asked for each action. */
   profile: Profile | (() => PolicyInForce)
+  /** Where names lead; left out, whatever this machine asks. */
+  resolve?: Resolve
 }
 
-export function sandboxService(node: MeshNode, { workspace, profile: given }: SandboxServiceOptions) {
+export function sandboxService(node: MeshNode, options: SandboxServiceOptions) {
+  const { workspace, profile: given, resolve = resolver() } = options
   const now = () => (typeof given === 'function' ? given() : { profile: given, policy: undefined })
   return actor(
     'sandbox',
@@ -75,6 +80,7 @@ export function sandboxService(node: MeshNode, { workspace, profile: given }: Sa
               signal,
               pool,
               objection: (need, root) => grant && beyondGrant(grant, need, root),
+              egress: governedEgress(node, resolve, { tool, args, workspace, trace, actor: name, signal, deadline }),
               ask: async ({ missing }) => {
                 const question = { node: node.name, tool, args: { ...args }, missing: [...missing], workspace }
                 await node.audit.record({ kind: 'action.held', ...record, facts: { tool, args, missing, ...under } })

@@ -17,6 +17,7 @@ const families: Readonly<Record<string, () => Promise<Command[]>>> = {
   },
   mcp: async () => [(await import('./mcp.js')).mcp],
   invite: async () => [(await import('./mesh/invite.js')).invite],
+  site: async () => [(await import('./mesh/site.js')).site],
   join: async () => [(await import('./mesh/join.js')).join],
   nodes: async () => [(await import('./mesh/nodes.js')).nodes],
   revoke: async () => [(await import('./mesh/revoke.js')).revoke],

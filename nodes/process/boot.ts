@@ -16,6 +16,7 @@ import { type Credentials, readCredentials } from '../../mesh/seal/credentials.j
 import { connectNats, type NatsTransport } from '../../mesh/transport/nats.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { type Availability, sandboxAvailability } from '../../sandbox/availability.js'
+import { resolver } from '../../sandbox/egress/resolve.js'
 import { sandboxName, sandboxService } from '../../sandbox/service.js'
 import { debater } from '../agents/debate/debater.js'
 import { worker } from '../agents/worker.js'
@@ -88,6 +89,7 @@ async function boot(plan: NodePlan): Promise<Running> {
     model: backend?.model.name ?? null,
     offers: backend ? [offerOf(backend)] : [],
     zone: backend ? 'mesh' : null,
+    embeds: backend?.embed !== undefined,
     notes,
   }
   const hosts = (self: MeshNode) => (roles.includes('worker') ? [worker(self), debater(self)] : [])
@@ -98,7 +100,9 @@ async function boot(plan: NodePlan): Promise<Running> {
     const file = join(dirname(plan.credentials), 'policy.edition')
     const standing = new StandingPolicy({ name: policyName, text, follows, file, mesh, rootKey })
     await standing.begin(node)
-    await node.spawn(sandboxService(node, { workspace, profile: standing.current }), { as: sandboxName(name) })
+    const resolve = resolver(readConfig().nameServers)
+    const service = sandboxService(node, { workspace, profile: standing.current, resolve })
+    await node.spawn(service, { as: sandboxName(name) })
   }
   if (backend) {
     await node.note('model.loaded', { ...backend.model })

@@ -100,6 +100,16 @@ describe('general tools', { concurrency: 2 }, () => {
     assert.equal(questions.length, 1)
   })
 
+  test('whoever may touch a part of the workspace only runs no program that could touch all of it', async () => {
+    const { workspace } = await filled()
+    const read = { tool: 'read_lines', args: { path: 'src/deep/main.ts' } }
+    const run = { tool: 'node', args: { code: '' } }
+    const objection = ({ read }: { read: readonly string[] }) =>
+      read.every((path) => path.startsWith(join(workspace, 'src'))) ? undefined : 'not there'
+    assert.equal((await runTool({ ...read, workspace, profile: reader, pool, objection })).status, 'done')
+    assert.equal((await runTool({ ...run, workspace, profile: reader, pool, objection })).status, 'denied')
+  })
+
   test('the policy’s time ends a program', async () => {
     const { outcome } = await use(
       'node',
