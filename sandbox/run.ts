@@ -8,7 +8,7 @@
  * opens, by its real path and through no link. Whatever has changed on the way while a person was asked ends in a refusal.
  */
 import { resolve } from 'node:path'
-import { covers, inWorkspace, isWithin, type Need, widen } from '../policies/coverage.js'
+import { covers, inWorkspace, type Need, widen } from '../policies/coverage.js'
 import { ClawmeshError } from '../policies/errors.js'
 import type { Access, Profile } from '../policies/profile.js'
 import { type ActionOutcome, launch } from './launch.js'

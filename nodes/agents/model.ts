@@ -22,7 +22,7 @@ import { choose, type Zone } from '../../router/route.js'
 import type { RouterSession } from '../../router/session.js'
 import { AskElsewhere, elsewhereName, holderOf } from '../elsewhere.js'
 import { chooseNode } from '../process/placing.js'
-import { recordUse } from './costs.js'
+import { recordUse, type Use } from './costs.js'
 import { routerOf } from './privacy.js'
 
 /** Stands for a model elsewhere where the rules let the prompt leave, and for one of the mesh where they do not. */
@@ -44,6 +44,8 @@ export interface Thinking {
   noteAnswered?: (answer: Answer) => Promise<void>
   /** Under which it is asked, where this node has no right of its own to do so. */
   grant?: Grant | undefined
+  /** Is told what each question used, as it is recorded. */
+  onUse?: (use: Pick<Use, 'model' | 'zone' | 'usage' | 'seconds'>) => void
   /** Is told the model that is asked, each time. */
   onModel?: (model: string) => void
   /** Sees each event of the answer as it comes; the next one waits for it. */
@@ -120,7 +122,7 @@ async function askOnce(
   node: MeshNode,
   { name, model, zone, holder }: Candidate,
   request: GenerateRequest,
-  { session, actor, deadline, signal, trace, grant, noteAnswered, onModel, onEvent }: Thinking,
+  { session, actor, deadline, signal, trace, grant, noteAnswered, onUse, onModel, onEvent }: Thinking,
 ): Promise<Answer> {
   const options = { deadline, signal, trace, grant }
   const events =
@@ -147,7 +149,10 @@ async function askOnce(
     const seconds = (node.now() - begun) / 1000
     const used = { trace, actor, model, zone, usage: answer?.usage ?? null, seconds, burned: answer ? 0 : pieces }
     // A model of the mesh that was never reached has cost nothing; of one elsewhere nobody knows.
-    if (hasBegun || zone === 'elsewhere') await Promise.all([recordUse(node, used), answer && noteAnswered?.(answer)])
+    if (hasBegun || zone === 'elsewhere') {
+      onUse?.(used)
+      await Promise.all([recordUse(node, used), answer && noteAnswered?.(answer)])
+    }
   }
 }
 

@@ -18,6 +18,7 @@ import { parseProfile } from '../../policies/profile.js'
 import { type Availability, sandboxAvailability } from '../../sandbox/availability.js'
 import { sandboxName, sandboxService } from '../../sandbox/service.js'
 import { debater } from '../agents/debate/debater.js'
+import { reader } from '../agents/research/reader.js'
 import { worker } from '../agents/worker.js'
 import { readConfig } from '../config.js'
 import { takeLock } from '../lock.mjs'
@@ -89,7 +90,7 @@ async function boot(plan: NodePlan): Promise<Running> {
     zone: backend ? 'mesh' : null,
     notes,
   }
-  const hosts = (self: MeshNode) => (roles.includes('worker') ? [worker(self), debater(self)] : [])
+  const hosts = (self: MeshNode) => (roles.includes('worker') ? [worker(self), debater(self), reader(self)] : [])
   const node = await joinMesh({ credentials, transport, chain: openChain(plan.chain), advert, hosts })
   if (plan.sandbox && availability?.available) {
     const profile = parseProfile(plan.sandbox.policy, plan.sandbox.policyName)
