@@ -24,6 +24,7 @@ import { AskElsewhere, elsewhereName, holderOf } from '../elsewhere.js'
 import { chooseNode } from '../process/placing.js'
 import { recordUse, type Use } from './costs.js'
 import { routerOf } from './privacy.js'
+import { StopWords } from './stop-words.js'
 
 /** Stands for a model elsewhere where the rules let the prompt leave, and for one of the mesh where they do not. */
 export const auto = 'auto'
@@ -48,6 +49,8 @@ export interface Thinking {
   onUse?: (use: Pick<Use, 'model' | 'zone' | 'usage' | 'seconds'>) => void
   /** Is told the model that is asked, each time. */
   onModel?: (model: string) => void
+  /** The answer ends before the first of these, and so does the generation; what it used is then not known. */
+  stop?: readonly string[] | undefined
   /** Sees each event of the answer as it comes; the next one waits for it. */
   onEvent?: (event: GenerateEvent) => unknown
   /** Whether what was lost on the way may be asked again now; it may, if left out. */
@@ -109,7 +112,7 @@ export function servedModels(node: MeshNode): string[] {
   return [...new Set(candidates(node).map(({ model }) => model))].sort()
 }
 
-interface Candidate {
+export interface Candidate {
   /** The node of a model of the mesh; `provider/model` of one elsewhere. */
   name: string
   model: string
@@ -122,7 +125,7 @@ async function askOnce(
   node: MeshNode,
   { name, model, zone, holder }: Candidate,
   request: GenerateRequest,
-  { session, actor, deadline, signal, trace, grant, noteAnswered, onUse, onModel, onEvent }: Thinking,
+  { session, actor, deadline, signal, trace, grant, noteAnswered, onUse, onModel, onEvent, stop = [] }: Thinking,
 ): Promise<Answer> {
   const options = { deadline, signal, trace, grant }
   const events =
@@ -138,7 +141,7 @@ async function askOnce(
   let answer: Answer | undefined
   try {
     answer = await collect(
-      watched(events, (event) => {
+      watched(endedBy(stop, events), (event) => {
         hasBegun = true
         if (event.type !== 'done') pieces += 1
         return onEvent?.(event)
@@ -164,13 +167,9 @@ function chooseModel(
   characters: number,
 ): Candidate {
   const all = candidates(node)
-  // In a mesh with no way out nothing is to be kept from one: the decision is on record, and that is all.
-  const isClosed = all.every(({ holder }) => holder === undefined)
-  const binding: RouteDecision = isClosed && decision.effect === 'block' ? { ...decision, effect: 'local' } : decision
-  const chosen = choose(binding, named(all, model))
   // One elsewhere is asked by the holder of its key alone, whatever a node is called.
   const allowed = inOrder(
-    chosen.filter(({ zone, holder }) => zone === 'mesh' || holder !== undefined),
+    permitted(all, decision, named(all, model)).filter(({ zone, holder }) => zone === 'mesh' || holder !== undefined),
     model,
   )
   const [first] = allowed
@@ -180,6 +179,13 @@ function chooseModel(
   const able = node.nodes().filter(({ name }) => names.has(name))
   const soonest = chooseNode(able, ['mesh'], characters)
   return here.find(({ name }) => name === soonest) ?? drawn(here)
+}
+
+/** Those of `able` that the decision lets see the prompt; `all`: whatever can be asked. Throws DENIED if none may. */
+export function permitted(all: readonly Candidate[], decision: RouteDecision, able: readonly Candidate[]): Candidate[] {
+  // In a mesh with no way out nothing is to be kept from one: the decision is on record, and that is all.
+  const isClosed = all.every(({ holder }) => holder === undefined)
+  return choose(isClosed && decision.effect === 'block' ? { ...decision, effect: 'local' } : decision, able)
 }
 
 /** Those of this name. Throws UNREACHABLE if there are none. */
@@ -209,7 +215,7 @@ function unreachable(model: string | undefined, all: readonly Candidate[]): neve
 }
 
 /** A node that does not say where its model computes has none in the mesh, and without a key no model elsewhere is asked. */
-function candidates(node: MeshNode): Candidate[] {
+export function candidates(node: MeshNode): Candidate[] {
   const here = node.nodes().flatMap(({ name, roles, draining, advert: { model, zone } }): Candidate[] => {
     if (!roles.includes('inference') || draining || typeof model !== 'string') return []
     return [{ name, model, zone: zone === 'mesh' ? 'mesh' : 'elsewhere' }]
@@ -219,6 +225,18 @@ function candidates(node: MeshNode): Candidate[] {
     (model): Candidate => ({ name: model, model, zone: 'elsewhere', holder: elsewhere?.holder ?? '' }),
   )
   return [...here, ...there]
+}
+
+async function* endedBy(words: readonly string[], events: AsyncIterable<GenerateEvent>): AsyncIterable<GenerateEvent> {
+  if (words.length === 0) return yield* events
+  const stop = new StopWords(words)
+  for await (const event of events) {
+    const { text, over } = event.type === 'token' ? stop.push(event.text) : { text: '', over: false }
+    const rest = event.type === 'done' ? stop.end() : text
+    if (rest !== '') yield { type: 'token', text: rest }
+    if (over) return yield { type: 'done', reason: 'stop', usage: null }
+    if (event.type !== 'token') yield event
+  }
 }
 
 async function* watched(events: AsyncIterable<GenerateEvent>, onEvent: Thinking['onEvent']) {

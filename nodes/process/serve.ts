@@ -12,7 +12,7 @@ import { offerOf } from './placing.js'
 export async function serveModel(node: MeshNode, backend: Backend): Promise<void> {
   await node.note('model.loaded', { ...backend.model })
   await node.spawn(inferenceService(backend), { as: inferenceName(node.name) })
-  await advertise(node, { model: backend.model.name, zone: 'mesh' })
+  await advertise(node, { model: backend.model.name, zone: 'mesh', embeds: backend.embed !== undefined })
 }
 
 /** Throws SANDBOX_UNAVAILABLE, with the reason, where this machine cannot hold actions. */

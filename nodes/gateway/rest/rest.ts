@@ -43,6 +43,8 @@ type RestRoute = Exclude<
   | 'GET /openapi.json'
   | 'GET /v1/models'
   | 'POST /v1/chat/completions'
+  | 'POST /v1/completions'
+  | 'POST /v1/embeddings'
   | 'POST /mcp'
 >
 
