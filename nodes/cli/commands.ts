@@ -4,6 +4,7 @@ import { type Command, formerly } from './command.js'
 const families: Readonly<Record<string, () => Promise<Command[]>>> = {
   start: async () => [(await import('./job/start.js')).start],
   debate: async () => [(await import('./job/debate.js')).debateCommand],
+  research: async () => [(await import('./job/research.js')).researchCommand],
   up: async () => [(await import('./mesh/up.js')).up],
   run: async () => [(await import('./job/run.js')).run],
   tasks: async () => {

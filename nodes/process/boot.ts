@@ -19,6 +19,7 @@ import { type Availability, sandboxAvailability } from '../../sandbox/availabili
 import { resolver } from '../../sandbox/egress/resolve.js'
 import { sandboxName, sandboxService } from '../../sandbox/service.js'
 import { debater } from '../agents/debate/debater.js'
+import { reader } from '../agents/research/reader.js'
 import { worker } from '../agents/worker.js'
 import { readConfig } from '../config.js'
 import { takeLock } from '../lock.mjs'
@@ -92,7 +93,7 @@ async function boot(plan: NodePlan): Promise<Running> {
     embeds: backend?.embed !== undefined,
     notes,
   }
-  const hosts = (self: MeshNode) => (roles.includes('worker') ? [worker(self), debater(self)] : [])
+  const hosts = (self: MeshNode) => (roles.includes('worker') ? [worker(self), debater(self), reader(self)] : [])
   const node = await joinMesh({ credentials, transport, chain: openChain(plan.chain), advert, hosts })
   if (plan.sandbox && availability?.available) {
     const { workspace, policy: text, policyName, follows = false } = plan.sandbox
