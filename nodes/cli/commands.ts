@@ -16,6 +16,10 @@ const families: Readonly<Record<string, () => Promise<Command[]>>> = {
     const { approveFollow, approveList, approveShow, approveAllow, approveRefuse, approveRevoke } = approve
     return [approveFollow, approveList, approveShow, approveAllow, approveRefuse, approveRevoke]
   },
+  dead: async () => {
+    const { deadList, deadShow, deadReplay, deadDrop } = await import('./dead.js')
+    return [deadList, deadShow, deadReplay, deadDrop]
+  },
   mcp: async () => [(await import('./mcp.js')).mcp],
   invite: async () => [(await import('./mesh/invite.js')).invite],
   site: async () => [(await import('./mesh/site.js')).site],
