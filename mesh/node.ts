@@ -67,7 +67,8 @@ export async function joinMesh(options: JoinOptions): Promise<MeshNode> {
     self,
     now,
   })
-  const audit = new AuditWriter({ credentials, addresses, log: transport.log(addresses.auditStream), chain, now })
+  const log = transport.log(addresses.auditStream)
+  const audit = new AuditWriter({ credentials, addresses, log, chain, now, fence: () => directory.fence() })
   const { signing, rootKey } = credentials
   const node = new MeshNode({ self, signing, rootKey, transport, directory, audit, now, addresses })
   try {
@@ -179,6 +180,7 @@ export class MeshNode {
     this.directory.onTaken((actor) =>
       this.#cells.get(actor)?.end(new ClawmeshError('CANCELLED', `Actor "${actor}" runs elsewhere now.`)),
     )
+    this.directory.onCutOff(() => this.#cutOff())
     this.directory.onRevoked((holder, peer) => this.#revoked(holder, peer))
     await this.#post.start()
     await this.#start(nodeActor(this), nodeActorName(this.name), undefined, undefined)
@@ -319,6 +321,14 @@ export class MeshNode {
     if (connected) return
     this.#outbound.disconnected(this.self)
     this.#inbound.disconnected(this.self)
+  }
+
+  /** As if the connection had been lost: the others have given up what was under way between them and us. */
+  #cutOff(): void {
+    this.#outbound.disconnected(this.self)
+    this.#inbound.disconnected(this.self)
+    this.#post.renewAll()
+    if (!this.#closing) void this.note('node.lost', { name: this.name }).catch(() => undefined)
   }
 
   /** The authority writes it down for all. */
