@@ -177,9 +177,12 @@ export class MeshNode {
       this.#outbound.lose(peer)
       this.#post.renew(peer)
     })
-    this.directory.onTaken((actor) =>
-      this.#cells.get(actor)?.end(new ClawmeshError('CANCELLED', `Actor "${actor}" runs elsewhere now.`)),
-    )
+    this.directory.onTaken((actor) => {
+      const cell = this.#cells.get(actor)
+      // Who calls it from here finds the other one from now on.
+      this.#cells.delete(actor)
+      cell?.end(new ClawmeshError('CANCELLED', `Actor "${actor}" runs elsewhere now.`))
+    })
     this.directory.onCutOff(() => this.#cutOff())
     this.directory.onRevoked((holder, peer) => this.#revoked(holder, peer))
     await this.#post.start()
