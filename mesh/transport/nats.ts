@@ -76,6 +76,9 @@ export function connectOnce({ servers, user, name, tlsAuthority }: NatsOptions):
     waitOnFirstConnect: false,
     // A broker that reloads or comes up can leave a connection unanswered: better a new one soon than a long wait for this one.
     timeout: 2500,
+    // A cable that was pulled says nothing: a broker that does not answer twice is looked for anew.
+    pingInterval: 5000,
+    maxPingOut: 2,
     noAsyncTraces: true,
   })
 }
