@@ -40,7 +40,13 @@ const maybeOutside = [
   'version-6-udp',
 ]
   .map((name) => `network-${name}-socket`)
-  .concat('network-mapped-address', 'network-mapped-on-old-socket', 'network-signed-segments')
+  .concat(
+    'network-mapped-address',
+    'network-mapped-on-old-socket',
+    'network-signed-segments',
+    'network-attach-filter',
+    'network-route-option',
+  )
 
 /** What is kept read-only in the writable workspace of an attempt. */
 const kept: Record<string, string> = {
