@@ -24,6 +24,8 @@ export interface Addresses {
   readonly actorKeys: string
   /** Under which the authority says whose certificates are no longer good. */
   readonly revokedKey: string
+  /** Under which it says which policy the mesh goes by. */
+  readonly policyKey: string
   /** The bucket of tasks, and where the journal of one begins. */
   readonly tasks: string
   readonly taskKey: (task: string) => string
@@ -62,6 +64,7 @@ export function addressesOf(mesh: string, secret: Uint8Array): Addresses {
     actorKey: (name) => `actor.${hidden('actor', name)}`,
     actorKeys: 'actor.*',
     revokedKey: 'revoked',
+    policyKey: 'policy',
     tasks: `cm-${mesh}-tasks`,
     taskKey: (task) => `task-${hidden('task', task)}`,
     approvals: `cm-${mesh}-approvals`,

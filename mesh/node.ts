@@ -68,7 +68,8 @@ export async function joinMesh(options: JoinOptions): Promise<MeshNode> {
     self,
     now,
   })
-  const audit = new AuditWriter({ credentials, addresses, log: transport.log(addresses.auditStream), chain, now })
+  const log = transport.log(addresses.auditStream)
+  const audit = new AuditWriter({ credentials, addresses, log, chain, now, fence: () => directory.fence() })
   const { signing, rootKey } = credentials
   const dead = new DeadLetters({ credentials, addresses, log: transport.log(addresses.deadStream), now })
   const node = new MeshNode({ self, signing, rootKey, transport, directory, audit, dead, now, addresses })
@@ -183,9 +184,13 @@ export class MeshNode {
       this.#outbound.lose(peer)
       this.#post.renew(peer)
     })
-    this.directory.onTaken((actor) =>
-      this.#cells.get(actor)?.end(new ClawmeshError('CANCELLED', `Actor "${actor}" runs elsewhere now.`)),
-    )
+    this.directory.onTaken((actor) => {
+      const cell = this.#cells.get(actor)
+      // Who calls it from here finds the other one from now on.
+      this.#cells.delete(actor)
+      cell?.end(new ClawmeshError('CANCELLED', `Actor "${actor}" runs elsewhere now.`))
+    })
+    this.directory.onCutOff(() => this.#cutOff())
     this.directory.onRevoked((holder, peer) => this.#revoked(holder, peer))
     await this.#post.start()
     await this.#start(nodeActor(this), nodeActorName(this.name), undefined, undefined)
@@ -352,6 +357,14 @@ export class MeshNode {
     if (connected) return
     this.#outbound.disconnected(this.self)
     this.#inbound.disconnected(this.self)
+  }
+
+  /** As if the connection had been lost: the others have given up what was under way between them and us. */
+  #cutOff(): void {
+    this.#outbound.disconnected(this.self)
+    this.#inbound.disconnected(this.self)
+    this.#post.renewAll()
+    if (!this.#closing) void this.note('node.lost', { name: this.name }).catch(() => undefined)
   }
 
   /** The authority writes it down for all. */

@@ -53,6 +53,33 @@ export function joinerPermissions(addresses: Addresses): Permissions {
   return { publish: [addresses.enrolment], subscribe: [`${addresses.repliesTo('{{name()}}')}.>`] }
 }
 
+/**
+ * Of a second site's own server, in the account of the mesh: what its members may do, in all their names. Whom it lets in and what each of them may do, that
+ * server sees to by the same tokens.
+ */
+export function sitePermissions(addresses: Addresses): Permissions {
+  const bucket = addresses.directory
+  return {
+    publish: [
+      addresses.inboxes,
+      addresses.enrolment,
+      `$KV.${bucket}.${addresses.nodeKeyAt('*')}`,
+      `$KV.${bucket}.${addresses.actorKeys}`,
+      `$KV.${addresses.tasks}.>`,
+      '$JS.API.INFO',
+      ...reading(bucket),
+      ...reading(addresses.tasks),
+      '$JS.FC.>',
+    ],
+    subscribe: [addresses.inboxes, '_INBOX.>'],
+  }
+}
+
+/** The same in the account of the audit stream: to append, and to be answered. */
+export function siteAuditPermissions(addresses: Addresses): Permissions {
+  return { publish: [addresses.auditSubjects], subscribe: ['_R_.>', '_INBOX.>'] }
+}
+
 export const nodeTag = 'node'
 
 /** To read a bucket, and to watch it. */

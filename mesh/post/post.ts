@@ -79,6 +79,11 @@ export class Post {
     this.#sessions.renew(peer)
   }
 
+  /** The others have forgotten us. */
+  renewAll(): void {
+    this.#sessions.renew()
+  }
+
   connection(connected: boolean): void {
     const isBack = connected && !this.#connected
     this.#connected = connected

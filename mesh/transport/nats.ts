@@ -58,9 +58,12 @@ const turnedAway = ({ servers }: NatsOptions, cause: Error) =>
     },
   )
 
-function connectOnce({ servers, user, name, tlsAuthority }: NatsOptions): Promise<NatsConnection> {
-  // Names of machines say nothing here: the mesh's authority certifies brokers and nothing else.
-  const tls = tlsAuthority === undefined ? undefined : { ca: tlsAuthority, checkServerIdentity: () => undefined }
+/** A plain connection, tried once. */
+export function connectOnce({ servers, user, name, tlsAuthority }: NatsOptions): Promise<NatsConnection> {
+  // Names of machines say nothing to the mesh's authority, which certifies brokers and nothing else; to any other they say all.
+  const own = tlsAuthority === undefined ? undefined : { ca: tlsAuthority, checkServerIdentity: () => undefined }
+  // Whoever is to be met by TLS and does not offer it is not met.
+  const tls = own ?? (servers.some((server) => server.startsWith('tls:')) ? {} : undefined)
   return connect({
     servers,
     name,
@@ -73,6 +76,9 @@ function connectOnce({ servers, user, name, tlsAuthority }: NatsOptions): Promis
     waitOnFirstConnect: false,
     // A broker that reloads or comes up can leave a connection unanswered: better a new one soon than a long wait for this one.
     timeout: 2500,
+    // A cable that was pulled says nothing: a broker that does not answer twice is looked for anew.
+    pingInterval: 5000,
+    maxPingOut: 2,
     noAsyncTraces: true,
   })
 }

@@ -162,7 +162,7 @@ async function runOn(site: Site, run: Run): Promise<number> {
   const error = failure ?? shortcomingOf(trail) ?? results.find((result) => result.error)?.error
   const { began, startedAt } = run
   const wallMs = performance.now() - began
-  const outcome: Outcome = { results, trail, error, broker: site.brokers.binary, began: startedAt, wallMs }
+  const outcome: Outcome = { results, trail, error, broker: site.nats, began: startedAt, wallMs }
   if (run.json) process.stdout.write(`${JSON.stringify(summarise(outcome))}\n`)
   else printTrail(outcome)
   return error === undefined ? 0 : explain(error)
