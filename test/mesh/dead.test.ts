@@ -71,14 +71,15 @@ describe('dead letters', () => {
     await there.spawn(moody(new Promise((resolve) => (free = resolve))), { as: 'moody' })
     const ref = here.ref('moody')
     await ref.tell(Note, 'hold')
-    await ref.tell(Note, 'late', { timeoutMs: 50, trace: 'task-1' })
+    const deadline = Date.now() + 1500
+    await ref.tell(Note, 'late', { deadline, trace: 'task-1' })
     await ref.tell(Note, 'full')
     const full = await letterSaying('full')
     assert.deepEqual(
       [full.code, full.begun, full.from, full.by, full.actor, full.message, full.to],
       ['MAILBOX_FULL', false, 'here', 'there', 'moody', 'test.note', 'members'],
     )
-    await new Promise((resolve) => setTimeout(resolve, 100))
+    await eventually(() => assert.ok(Date.now() > deadline))
     free()
     const late = await letterSaying('late')
     assert.deepEqual([late.code, late.begun, late.trace], ['DEADLINE', false, 'task-1'])
