@@ -30,6 +30,7 @@ export {
   type CallOptions,
   type Child,
   type Context,
+  type Grant,
   type JoinOptions,
   joinMesh,
   localMesh,
@@ -45,6 +46,7 @@ export {
   type SuperviseOptions,
   type Supervisor,
   supervise,
+  type Wanted,
 } from '../mesh/index.js'
 export type { LocalMeshOptions } from '../mesh/local.js'
 export { type Authority, createAuthority } from '../mesh/seal/authority.js'

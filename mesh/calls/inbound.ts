@@ -85,7 +85,7 @@ export class Inbound {
       try {
         this.#checkGrant(request, shown)
       } catch (error) {
-        return this.#fail(letter, ClawmeshError.from(error), 'refused')
+        return this.#fail(letter, this.#whatEnded(letter, ClawmeshError.from(error)), 'refused')
       }
     }
     if (letter.kind !== 'tell') this.#register(request)
@@ -96,6 +96,12 @@ export class Inbound {
       hint: 'Send more slowly.',
     })
     this.#fail(letter, full, request)
+  }
+
+  /** A grant ends with the call for which it was given: what comes after both is late, as it would be without one. */
+  #whatEnded({ deadline }: Letter, refusal: ClawmeshError): ClawmeshError {
+    const isLate = refusal.data['ended'] === true && deadline <= this.#options.now()
+    return isLate ? new ClawmeshError('DEADLINE', refusal.message) : refusal
   }
 
   /** Where the message needs a grant the sender shows its own; with any other it gives one to the actor. */

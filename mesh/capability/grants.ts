@@ -136,7 +136,10 @@ export class Grants {
   #checkGood({ id, terms, links, root }: Grant): void {
     const { isRevoked, now } = this.#options
     const until = Math.min(terms.until, root.notAfter)
-    if (!(now() <= until)) throw new ClawmeshError('DENIED', `Grant ${id} ended at ${new Date(until).toISOString()}.`)
+    if (!(now() <= until))
+      throw new ClawmeshError('DENIED', `Grant ${id} ended at ${new Date(until).toISOString()}.`, {
+        data: { ended: true },
+      })
     if (links.some(({ issuer, holder }) => isRevoked(issuer) || isRevoked(holder)))
       throw new ClawmeshError('UNAUTHENTIC', `Grant ${id} of node "${root.name}" went through a node that was revoked.`)
   }

@@ -118,9 +118,14 @@ describe('a grant', () => {
   it('ends', async () => {
     const grant = await give('boss', 'hand', may(['red']))
     now = 11_000
-    await refused(touch('hand', 'red', grant), 'DENIED', /ended at/).finally(() => {
+    const ask = (timeoutMs: number) => node('hand').ref('vault').ask(Touch, { what: 'red' }, { grant, timeoutMs })
+    try {
+      await refused(ask(30_000), 'DENIED', /ended at/)
+      // Both are over: the call would have been late without it.
+      await refused(ask(10_000), 'DEADLINE', /ended at/)
+    } finally {
       now = 0
-    })
+    }
     assert.equal(await touch('hand', 'red', grant), 'touched red')
   })
 
