@@ -84,7 +84,7 @@ describe('a mesh with a provider elsewhere', () => {
     undo.push(() => mesh.close())
     holder = await mesh.join('operator', { roles: ['authority', 'supervisor', 'gateway'] })
     await serveElsewhere(holder, { rules, store })
-    here = await mesh.join('here', { roles: ['worker', 'sandbox'] })
+    here = await mesh.join('here', { roles: ['supervisor', 'worker', 'sandbox'] })
     await serveSandbox(here, { workspace, profile: parseProfile('filesystem_policy: { read_only: [.] }') })
     for (const [name, asked] of [
       ['frontier', 'cloud/large'],
@@ -293,7 +293,7 @@ describe('a mesh with a provider elsewhere', () => {
         {
           model: 'cloud/large',
           zone: 'elsewhere',
-          roles: ['worker', 'sandbox'],
+          roles: ['supervisor', 'worker', 'sandbox'],
           usage: { promptTokens: 900, cachedTokens: 700, outputTokens: 12 },
           seconds: 0,
           burned: 0,
