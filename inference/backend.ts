@@ -76,7 +76,7 @@ export type ModelInfo = z.infer<typeof modelInfoSchema>
 export interface Backend {
   readonly model: ModelInfo
   /** Left out where nothing was measured yet. */
-  readonly speed?: Speed
+  readonly speed?: Speed | undefined
   /** Resolves when `speed` is there, or it is clear that it will not be; left out where it is not measured. */
   readonly measured?: Promise<Speed | undefined>
   /** Answers that can be under way side by side; left out where the server behind it does not say. */

@@ -225,6 +225,16 @@ export class Directory {
     for (const node of this.#nodes.values()) if (node.seen > 0) node.seen = now
   }
 
+  /** What this node says of itself, or will at the next beat. */
+  get advert(): Advert {
+    return this.#advert
+  }
+
+  /** Says something else from the next beat on: for what changes often and is of no use late. */
+  revise(advert: Advert): void {
+    this.#advert = advert
+  }
+
   async describe(advert: Advert, draining = this.#draining): Promise<void> {
     this.#advert = advert
     this.#draining = draining

@@ -9,6 +9,7 @@ export const eventKinds = [
   'node.enrolled',
   'node.refused',
   'node.revoked',
+  'node.drained',
   'message.denied',
   'actor.crashed',
   'actor.restarted',

@@ -6,6 +6,7 @@
  * 2. What is asked again is chosen again from the same decision: no retry, and no model that is lost, takes a prompt where it may not go.
  */
 import { setTimeout } from 'node:timers/promises'
+import { z } from 'zod'
 import {
   type Answer,
   collect,
@@ -14,14 +15,17 @@ import {
   type ModelInfo,
   type Usage,
 } from '../../inference/backend.js'
+import { offerSchema } from '../../inference/place.js'
 import { DescribeModel, Generate, inferenceName } from '../../inference/service.js'
+import type { Advert } from '../../mesh/directory.js'
 import type { CallOptions, MeshNode } from '../../mesh/index.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { RouteDecision } from '../../policies/router.js'
 import { choose, type Zone } from '../../router/route.js'
 import type { RouterSession } from '../../router/session.js'
 import { AskElsewhere, elsewhereName, holderOf } from '../elsewhere.js'
-import { chooseNode } from '../process/placing.js'
+import { placeAmong } from '../process/placing.js'
+import { blocksOf, sentBy } from '../process/sent.js'
 import { recordUse } from './costs.js'
 import { routerOf } from './privacy.js'
 
@@ -47,6 +51,7 @@ export interface Thinking {
 }
 
 const againMs = 150
+const offeredSchema = z.array(offerSchema.pick({ model: true, draining: true }))
 
 /**
  * The model's answer. Thinking changes nothing, so what was lost on the way (a process that died, a node that went) is asked again until the deadline.
@@ -57,10 +62,9 @@ export async function think(node: MeshNode, request: GenerateRequest, thinking: 
   const { session, actor, deadline, signal, trace, model, again = () => true } = thinking
   const router = await routerOf(node)
   const { decision } = await router.judge(session, request, { roles: node.roles, actor, trace })
-  const characters = request.messages.reduce((sum, { content }) => sum + content.length, 0)
   for (;;) {
     try {
-      return await askOnce(node, chooseModel(node, decision, model, characters), request, thinking)
+      return await askOnce(node, chooseModel(node, decision, model, request), request, thinking)
     } catch (error) {
       const failure = ClawmeshError.from(error)
       // An answer that cannot be used is the caller's to judge: asking in the same words would hardly mend it.
@@ -80,7 +84,8 @@ export async function describeModel(
   const preferred = inOrder(named(candidates(node), model), model)
   // Any model of the mesh will do as well as another.
   const first = preferred[0]?.zone === 'mesh' ? drawn(preferred.filter(({ zone }) => zone === 'mesh')) : preferred[0]
-  if (first?.holder === undefined) return node.ref(inferenceName(first?.name ?? '')).ask(DescribeModel, null, options)
+  if (first?.holder === undefined)
+    return node.ref(inferenceName(first?.name ?? '')).ask(DescribeModel, first?.model ?? null, options)
   return {
     name: first.model,
     digest: null,
@@ -116,12 +121,13 @@ async function askOnce(
   const options = { deadline, signal, trace }
   const events =
     holder === undefined
-      ? node.ref(inferenceName(name)).stream(Generate, request, options)
+      ? node.ref(inferenceName(name)).stream(Generate, { ...request, model }, options)
       : node
           .ref(elsewhereName(holder))
           .stream(AskElsewhere, { model, request, seen: session.sensitivity, actor }, options)
   onModel?.(model)
   const begun = node.now()
+  const ended = sentBy(node).begin(name, model, zone === 'mesh' ? blocksOf(request) : [])
   let hasBegun = false
   let usage: Usage | null = null
   try {
@@ -134,6 +140,7 @@ async function askOnce(
     usage = answer.usage
     return answer
   } finally {
+    ended(hasBegun)
     // A model of the mesh that was never reached has cost nothing; of one elsewhere nobody knows.
     if (hasBegun || zone === 'elsewhere')
       await recordUse(node, { trace, actor, model, zone, usage, seconds: (node.now() - begun) / 1000 })
@@ -145,7 +152,7 @@ function chooseModel(
   node: MeshNode,
   decision: RouteDecision,
   model: string | undefined,
-  characters: number,
+  request: GenerateRequest,
 ): Candidate {
   const all = candidates(node)
   // In a mesh with no way out nothing is to be kept from one: the decision is on record, and that is all.
@@ -159,11 +166,29 @@ function chooseModel(
   )
   const [first] = allowed
   if (!first || first.zone === 'elsewhere') return first ?? unreachable(model, [])
-  const here = allowed.filter(({ zone }) => zone === 'mesh')
-  const names = new Set(here.map(({ name }) => name))
-  const able = node.nodes().filter(({ name }) => names.has(name))
-  const soonest = chooseNode(able, ['mesh'], characters)
-  return here.find(({ name }) => name === soonest) ?? drawn(here)
+  return soonest(
+    node,
+    allowed.filter(({ zone }) => zone === 'mesh'),
+    request,
+  )
+}
+
+/** Of models of the mesh the one that will likely answer soonest. Throws MEMORY_FULL where there is no room to load any. */
+function soonest(node: MeshNode, able: readonly Candidate[], request: GenerateRequest): Candidate {
+  const names = new Set(able.map(({ name }) => name))
+  const models = [...new Set(able.map(({ model }) => model))]
+  const nodes = node.nodes().filter(({ name }) => names.has(name))
+  const { chosen, reasons } = placeAmong(nodes, request, { zones: ['mesh'], models, sent: sentBy(node) })
+  const found = chosen && able.find(({ name, model }) => name === chosen.node && model === chosen.model)
+  if (found) return found
+  const unfit = reasons.flatMap((reason) => ('refused' in reason && reason.by === 'memory' ? [reason] : []))
+  const others = able.filter(({ name, model }) => !unfit.some((each) => each.node === name && each.model === model))
+  if (others.length > 0) return drawn(others)
+  throw new ClawmeshError(
+    'MEMORY_FULL',
+    `No node has the memory to load ${models.join(' or ')} now: ${unfit.map(({ node: name, refused }) => `${name}: ${refused}`).join('; ')}.`,
+    { hint: '`clawmesh nodes` shows what is free, `clawmesh place --why` what each model takes.' },
+  )
 }
 
 /** Those of this name. Throws UNREACHABLE if there are none. */
@@ -194,15 +219,27 @@ function unreachable(model: string | undefined, all: readonly Candidate[]): neve
 
 /** A node that does not say where its model computes has none in the mesh, and without a key no model elsewhere is asked. */
 function candidates(node: MeshNode): Candidate[] {
-  const here = node.nodes().flatMap(({ name, roles, draining, advert: { model, zone } }): Candidate[] => {
-    if (!roles.includes('inference') || draining || typeof model !== 'string') return []
-    return [{ name, model, zone: zone === 'mesh' ? 'mesh' : 'elsewhere' }]
+  const here = node.nodes().flatMap(({ name, roles, draining, advert }): Candidate[] => {
+    if (!roles.includes('inference') || draining) return []
+    return modelsOf(advert).map((model) => ({
+      name,
+      model,
+      zone: advert['zone'] === 'mesh' ? 'mesh' : 'elsewhere',
+    }))
   })
   const elsewhere = holderOf(node)
   const there = (elsewhere?.models ?? []).map(
     (model): Candidate => ({ name: model, model, zone: 'elsewhere', holder: elsewhere?.holder ?? '' }),
   )
   return [...here, ...there]
+}
+
+/** Of one that says nothing else of its models, only which the first is, there is no more to know. */
+function modelsOf({ model, offers }: Advert): string[] {
+  const offered = offeredSchema.safeParse(offers).data
+  if (offered && offered.length > 0)
+    return offered.filter(({ draining }) => draining === undefined).map(({ model: name }) => name)
+  return typeof model === 'string' ? [model] : []
 }
 
 async function* watched(events: AsyncIterable<GenerateEvent>, onEvent: Thinking['onEvent']) {

@@ -49,6 +49,7 @@ export const ocsfActivities: Record<EventKind, Activity> = {
   'node.enrolled': other(lifecycle, 'Enrolled'),
   'node.refused': other(lifecycle, 'Enrolment Refused', 'Medium'),
   'node.revoked': other(lifecycle, 'Revoked', 'Medium'),
+  'node.drained': other(lifecycle, 'Drained', 'Informational'),
   'actor.crashed': other(lifecycle, 'Crash', 'Medium'),
   'actor.restarted': known(lifecycle, 5, 'Restart', 'Low'),
   'policy.loaded': other(lifecycle, 'Policy Loaded'),
