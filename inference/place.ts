@@ -146,7 +146,10 @@ function refusal(demand: Demand, offer: Offer): { refused: string; by: Filter } 
     return no('context', `its context of ${context} tokens is too short`)
   const needed = memoryNeeded(offer)
   if (unloaded && needed > unloaded.free)
-    return no('memory', `its memory of ${unloaded.free} bytes is less than the ${Math.ceil(needed)} that the model takes`)
+    return no(
+      'memory',
+      `its memory of ${unloaded.free} bytes is less than the ${Math.ceil(needed)} that the model takes`,
+    )
   return undefined
 }
 

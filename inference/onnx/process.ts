@@ -152,6 +152,7 @@ export class ModelProcess {
 function gone(why: string, complaints = ''): ClawmeshError {
   return new ClawmeshError('MODEL_FAILED', `The process of the model is gone: ${why}.`, {
     hint: 'Ask again: the next request starts a new one.',
+    data: { lost: true },
     cause: complaints === '' ? undefined : new Error(complaints),
   })
 }

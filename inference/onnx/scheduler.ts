@@ -13,6 +13,8 @@ export interface Work {
   readonly tokens: readonly number[]
   /** The most that `tokens` can come to. */
   readonly mostTokens: number
+  /** Is told how many of the tokens were taken from earlier answers. */
+  cachedTokens: number
   /** Before the first token is computed. True: there is nothing to do. */
   begin(): boolean
   /** The logits behind the last of `tokens`. True: the answer is finished. Throws what the answer fails with. */
@@ -145,6 +147,7 @@ export class Scheduler {
       for (const block of this.prefixes.find(next.work.tokens)) {
         this.cache.copyIn(next.slot, block)
         this.counted.reused += blockTokens
+        next.work.cachedTokens += blockTokens
       }
     }
   }

@@ -4,12 +4,14 @@
  *
  * 1. A prompt goes nowhere before it has been read and the decision is on record; what cannot be read goes nowhere.
  * 2. What is asked again is chosen again from the same decision: no retry, and no model that is lost, takes a prompt where it may not go.
+ * 3. An answer that was begun is gone on with by the very same model, behind the last event that was delivered: nothing is lost or said twice. And what was asked in
+ *    the mesh once is never asked elsewhere instead, whatever the rules would let it.
  */
 import { setTimeout } from 'node:timers/promises'
 import { z } from 'zod'
 import {
   type Answer,
-  collect,
+  Draft,
   type GenerateEvent,
   type GenerateRequest,
   type ModelInfo,
@@ -51,29 +53,48 @@ export interface Thinking {
 }
 
 const againMs = 150
-const offeredSchema = z.array(offerSchema.pick({ model: true, draining: true }))
+const offeredSchema = z.array(offerSchema.pick({ model: true, digest: true, draining: true }))
 
 /**
- * The model's answer. Thinking changes nothing, so what was lost on the way (a process that died, a node that went) is asked again until the deadline.
+ * The model's answer. Thinking changes nothing, so what was lost on the way (a process that died, a node that went) is asked again until the deadline: where the
+ * same model is to be had, it goes on behind the last word that was delivered; else from the beginning, if the caller may have that.
  *
  * Throws DENIED or UNREACHABLE where no model may be asked, MODEL_FAILED for an answer that cannot be used, and what a model throws.
  */
-export async function think(node: MeshNode, request: GenerateRequest, thinking: Thinking): Promise<Answer> {
+export async function think(node: MeshNode, given: GenerateRequest, thinking: Thinking): Promise<Answer> {
   const { session, actor, deadline, signal, trace, model, again = () => true } = thinking
   const router = await routerOf(node)
-  const { decision } = await router.judge(session, request, { roles: node.roles, actor, trace })
+  const { decision } = await router.judge(session, given, { roles: node.roles, actor, trace })
+  // Drawn here, so that whoever goes on draws as the first one would have.
+  const seed = given.seed ?? (given.temperature > 0 ? Math.floor(Math.random() * 0x1_0000_0000) : undefined)
+  let draft = new Draft()
+  let before: Candidate | undefined
+  const failed = new Set<string>()
   for (;;) {
+    const resume = before?.digest === undefined ? undefined : draft.resume(before.digest)
     try {
-      return await askOnce(node, chooseModel(node, decision, model, request), request, thinking)
+      const chosen = chooseModel(node, decision, { model, before, failed, isBegun: resume !== undefined }, given)
+      before = chosen
+      // Only a model whose files are known answers alike for the same seed; others are asked as the caller asked.
+      const known = chosen.digest !== undefined && seed !== undefined ? { seed } : {}
+      return await askOnce(node, chosen, { ...given, ...known, ...(resume ? { resume } : {}) }, draft, thinking)
     } catch (error) {
       const failure = ClawmeshError.from(error)
       // An answer that cannot be used is the caller's to judge: asking in the same words would hardly mend it.
-      const isLost = failure.retry && failure.code !== 'MODEL_FAILED' && failure.code !== 'DEADLINE'
-      if (!isLost || !again() || node.now() + againMs > deadline) throw failure
+      const isLost =
+        failure.retry && (failure.code !== 'MODEL_FAILED' || isGone(failure)) && failure.code !== 'DEADLINE'
+      const goesOn = !draft.isEmpty && before?.digest !== undefined && draft.resume(before.digest) !== undefined
+      if (!isLost || !(goesOn || again()) || node.now() + againMs > deadline) throw failure
+      if (before) failed.add(before.name)
+      // Nothing that could be gone on with: it is begun anew.
+      if (!goesOn) draft = new Draft()
       await setTimeout(againMs, undefined, { signal })
     }
   }
 }
+
+/** The process of the model died, which says nothing of its answer. */
+const isGone = ({ data }: ClawmeshError): boolean => data['lost'] === true
 
 /** What is known of the model that `think` would ask. */
 export async function describeModel(
@@ -110,12 +131,26 @@ interface Candidate {
   zone: Zone
   /** The node that holds the key. */
   holder?: string
+  /** Of its files, where the node says. */
+  digest?: string | undefined
+}
+
+/** What a question asks for beside what the rules let it. */
+interface Wish {
+  model: string | undefined
+  /** Who was asked before, in vain or in part. */
+  before: Candidate | undefined
+  /** Nodes that failed at this question: others are asked first. */
+  failed: ReadonlySet<string>
+  /** Words of `before` were delivered: only the same model can go on. */
+  isBegun: boolean
 }
 
 async function askOnce(
   node: MeshNode,
   { name, model, zone, holder }: Candidate,
   request: GenerateRequest,
+  draft: Draft,
   { session, actor, deadline, signal, trace, onModel, onEvent }: Thinking,
 ): Promise<Answer> {
   const options = { deadline, signal, trace }
@@ -131,14 +166,16 @@ async function askOnce(
   let hasBegun = false
   let usage: Usage | null = null
   try {
-    const answer = await collect(
-      watched(events, (event) => {
-        hasBegun = true
-        return onEvent?.(event)
-      }),
-    )
-    usage = answer.usage
-    return answer
+    for await (const event of events) {
+      hasBegun = true
+      // Whoever reads it has it, whatever becomes of what comes after.
+      const answer = draft.add(event)
+      await onEvent?.(event)
+      if (!answer) continue
+      usage = answer.usage
+      return answer
+    }
+    throw new ClawmeshError('MODEL_FAILED', 'The generation ended without saying so.', { hint: 'Ask again.' })
   } finally {
     ended(hasBegun)
     // A model of the mesh that was never reached has cost nothing; of one elsewhere nobody knows.
@@ -151,7 +188,7 @@ async function askOnce(
 function chooseModel(
   node: MeshNode,
   decision: RouteDecision,
-  model: string | undefined,
+  { model, before, failed, isBegun }: Wish,
   request: GenerateRequest,
 ): Candidate {
   const all = candidates(node)
@@ -164,13 +201,14 @@ function chooseModel(
     chosen.filter(({ zone, holder }) => zone === 'mesh' || holder !== undefined),
     model,
   )
-  const [first] = allowed
-  if (!first || first.zone === 'elsewhere') return first ?? unreachable(model, [])
-  return soonest(
-    node,
-    allowed.filter(({ zone }) => zone === 'mesh'),
-    request,
-  )
+  // What was asked in the mesh stays in the mesh, and what was begun by a model is ended by it (invariant 3).
+  const within = allowed.filter((each) => before?.zone !== 'mesh' || each.zone === 'mesh')
+  const able = isBegun ? within.filter(({ digest }) => digest !== undefined && digest === before?.digest) : within
+  const [first] = able
+  if (!first || first.zone === 'elsewhere') return first ?? unreachable(isBegun ? before?.model : model, [])
+  const here = able.filter(({ zone }) => zone === 'mesh')
+  const others = here.filter(({ name }) => !failed.has(name))
+  return soonest(node, others.length > 0 ? others : here, request)
 }
 
 /** Of models of the mesh the one that will likely answer soonest. Throws MEMORY_FULL where there is no room to load any. */
@@ -221,11 +259,8 @@ function unreachable(model: string | undefined, all: readonly Candidate[]): neve
 function candidates(node: MeshNode): Candidate[] {
   const here = node.nodes().flatMap(({ name, roles, draining, advert }): Candidate[] => {
     if (!roles.includes('inference') || draining) return []
-    return modelsOf(advert).map((model) => ({
-      name,
-      model,
-      zone: advert['zone'] === 'mesh' ? 'mesh' : 'elsewhere',
-    }))
+    const zone = advert['zone'] === 'mesh' ? 'mesh' : 'elsewhere'
+    return modelsOf(advert).map(({ model, digest }) => ({ name, model, digest, zone }))
   })
   const elsewhere = holderOf(node)
   const there = (elsewhere?.models ?? []).map(
@@ -235,16 +270,8 @@ function candidates(node: MeshNode): Candidate[] {
 }
 
 /** Of one that says nothing else of its models, only which the first is, there is no more to know. */
-function modelsOf({ model, offers }: Advert): string[] {
+function modelsOf({ model, offers }: Advert): { model: string; digest?: string | undefined }[] {
   const offered = offeredSchema.safeParse(offers).data
-  if (offered && offered.length > 0)
-    return offered.filter(({ draining }) => draining === undefined).map(({ model: name }) => name)
-  return typeof model === 'string' ? [model] : []
-}
-
-async function* watched(events: AsyncIterable<GenerateEvent>, onEvent: Thinking['onEvent']) {
-  for await (const event of events) {
-    await onEvent?.(event)
-    yield event
-  }
+  if (offered && offered.length > 0) return offered.filter(({ draining }) => draining === undefined)
+  return typeof model === 'string' ? [{ model }] : []
 }
