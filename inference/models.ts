@@ -27,8 +27,12 @@ export const shippedModelFolder = join(installation, 'inference', 'shipped', 'mo
 /** Reads and checks a model folder. Throws MODEL_BROKEN with the name of the file that is missing, truncated or altered. */
 export async function openModel(folder: string): Promise<OpenedModel> {
   const entries = parseManifest(await read(folder, 'manifest.json'), folder)
+  return openFiles(folder, entries, entries)
+}
+
+async function openFiles(folder: string, entries: readonly Entry[], wanted: readonly Entry[]): Promise<OpenedModel> {
   const files = new Map(
-    await Promise.all(entries.map(async (entry) => [entry.path, await verified(folder, entry)] as const)),
+    await Promise.all(wanted.map(async (entry) => [entry.path, await verified(folder, entry)] as const)),
   )
   const bytes = (path: string): Uint8Array => {
     const found = files.get(path)
@@ -41,6 +45,20 @@ export async function openModel(folder: string): Promise<OpenedModel> {
     bytes,
     json: (path) => parseJson(bytes(path), folder, path),
   }
+}
+
+/** What a folder says of itself: its digest and files by the manifest, and those of its files, checked, that are named. Throws MODEL_BROKEN. */
+export async function describeModel(
+  folder: string,
+  ...named: string[]
+): Promise<{ digest: string; files: readonly Pick<Entry, 'path' | 'bytes'>[]; model: OpenedModel }> {
+  const files = parseManifest(await read(folder, 'manifest.json'), folder)
+  const model = await openFiles(
+    folder,
+    files,
+    files.filter(({ path }) => named.includes(path)),
+  )
+  return { digest: model.digest, files, model }
 }
 
 async function verified(folder: string, entry: Entry): Promise<Uint8Array> {

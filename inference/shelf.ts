@@ -38,6 +38,8 @@ export interface ShelfOptions {
   mostBytes?: number
   /** A model that was asked nothing for so long is unloaded. */
   idleMs?: number
+  /** The first word of an answer is there. */
+  onFirst?: (model: string) => void
   /** Something changed of what is offered. */
   onChange?: () => void
 }
@@ -126,7 +128,12 @@ export class Shelf {
     this.changed()
     try {
       const backend = await orAborted(this.loaded(model), signal)
-      yield* backend.generate(request, signal)
+      let isFirst = true
+      for await (const event of backend.generate(request, signal)) {
+        if (isFirst) this.options.onFirst?.(model.info.name)
+        isFirst = false
+        yield event
+      }
     } finally {
       model.users--
       model.usedAt = performance.now()

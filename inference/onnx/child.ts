@@ -8,6 +8,7 @@ import { broken, openModel } from '../models.js'
 import { readConfig } from './config.js'
 import { Graph } from './graph.js'
 import { measureSpeed, warmUp } from './measure.js'
+import { isOutOfMemory } from './memory.js'
 import type { FromChild, LoadOrder, LoadTimes, News, ToChild, WireError } from './protocol.js'
 import { Scheduler } from './scheduler.js'
 import { Sequence } from './sequence.js'
@@ -86,9 +87,18 @@ function send(message: FromChild): void {
 }
 
 function toWire(thrown: unknown, code: 'MODEL_BROKEN' | 'MODEL_FAILED'): WireError {
-  const error =
-    thrown instanceof ClawmeshError ? thrown : new ClawmeshError(code, messageOf(thrown), { hint: 'Ask again.' })
+  const error = isOutOfMemory(thrown)
+    ? memoryFull(messageOf(thrown))
+    : thrown instanceof ClawmeshError
+      ? thrown
+      : new ClawmeshError(code, messageOf(thrown), { hint: 'Ask again.' })
   return { code: error.code, message: error.message, hint: error.hint, data: error.data }
+}
+
+function memoryFull(words: string): ClawmeshError {
+  return new ClawmeshError('MEMORY_FULL', `The model ran out of memory: ${words}`, {
+    hint: 'Free some memory on its machine, or use a smaller model, or one of fewer bits.',
+  })
 }
 
 function messageOf(thrown: unknown): string {

@@ -24,8 +24,9 @@ import { takeLock } from '../lock.mjs'
 import { log } from '../log.js'
 import { readAccess } from '../member/access.js'
 import { isDue, keepCertified, renewed } from '../member/certified.js'
+import { machineWords } from '../member/machine.js'
 import { readDrained, serveDrain } from './drain.js'
-import { openModels } from './models.js'
+import { openModels, readStoredModels } from './models.js'
 import { type NodePlan, type NodeReport, nodePlanSchema } from './plan.js'
 import { advertOf, keepLooking, openShelf, serveModels } from './serve.js'
 
@@ -35,6 +36,8 @@ const aloneWithinMs = 5000
 interface Running {
   node: MeshNode
   shelf: Shelf
+  /** What it runs on, in words. */
+  machine: string
 }
 
 let running: Promise<Running> | undefined
@@ -52,7 +55,12 @@ process.on('unhandledRejection', (error) => crash(error))
 async function start(message: unknown): Promise<Running> {
   try {
     const started = await boot(nodePlanSchema.parse(message))
-    report({ type: 'ready' })
+    const { shelf, machine } = started
+    const models = shelf.offers().map(({ model: name, unloaded }) => ({
+      name,
+      ...(unloaded ? { bytes: unloaded.weights } : {}),
+    }))
+    report({ type: 'ready', machine, models })
     return started
   } catch (error) {
     const { code, message: text, hint } = ClawmeshError.from(error)
@@ -66,22 +74,34 @@ async function boot(plan: NodePlan): Promise<Running> {
   await beAlone(`${plan.chain}.lock`)
   const earlier = readCredentials(plan.credentials, undefined)
   const { name, roles, holder } = earlier.certificate
-  const [transport, availability, models, hardware] = await Promise.all([
+  const [transport, availability, models, stored, hardware] = await Promise.all([
     connectNats({ ...readAccess(plan.access), name: holder }),
     plan.sandbox ? testSandbox() : undefined,
     plan.inference ? openModels(plan.inference) : undefined,
+    plan.inference?.stored ? readStoredModels(plan.inference.stored) : undefined,
     readHardware({ ...thisHost, visibleGpus: readConfig().visibleGpus }),
   ])
   void transport.ended().then((reason) => reason && turnedAway(reason))
   transport.onConnection((connected) => report({ type: 'connection', connected }))
   const credentials = isDue(earlier, Date.now()) ? await freshened(earlier, plan, transport) : earlier
-  const notes = models?.notes ?? []
+  const notes = [...(models?.notes ?? []), ...(stored?.notes ?? [])]
   if (availability && !availability.available)
     notes.push(`no action can run here: ${availability.reason}. ${availability.hint}`)
   for (const note of notes) log.warn(note)
   let node: MeshNode | undefined
-  const shelf = openShelf(() => node)
+  let hasServed = false
+  const { mostBytes, idleMs } = plan.inference?.stored ?? {}
+  const shelf = openShelf(() => node, {
+    ...(mostBytes === undefined ? {} : { mostBytes }),
+    ...(idleMs === undefined ? {} : { idleMs }),
+    onFirst: (model) => {
+      if (!hasServed) report({ type: 'served', model })
+      hasServed = true
+    },
+  })
   if (models) shelf.keep(models.backend, models.backend.model.backend === 'onnx' ? [] : gpusOf(hardware))
+  for (const model of stored?.models ?? [])
+    if (!shelf.store(model)) notes.push(`of ${model.info.name} only one is offered, as two have that name`)
   const drainFile = join(dirname(plan.credentials), 'drained.json')
   const drained = readDrained(drainFile)
   shelf.drain(drained.node, drained.gpus)
@@ -102,7 +122,7 @@ async function boot(plan: NodePlan): Promise<Running> {
     log.warn({ code, message }, 'the certificate was not renewed; it is tried again'),
   )
   log.info({ name, roles }, 'joined the mesh')
-  return { node, shelf }
+  return { node, shelf, machine: machineWords(hardware) }
 }
 
 /** A server that was found says nothing of where it computes: it is taken to use every GPU that can be told by an id. */

@@ -10,10 +10,10 @@ export const ids = { assistant: 258, call: 259, end: 260, size: 262 } as const
 
 /**
  * Writes the folder of a real ONNX model that is a Markov chain: a table says which token follows which, and a cache is carried
- * along as a decoder's is. Its answers are known in advance, and it can be made never to end.
+ * along as a decoder's is. Its answers are known in advance, and it can be made never to end. `ballast`: so many numbers more that are loaded and change nothing.
  */
-export function markovModel(next: (token: number) => number, context = 1_000_000): Promise<string> {
-  return writeModel(graphOf(next), { tool_call_format: 'compact' }, context)
+export function markovModel(next: (token: number) => number, context = 1_000_000, ballast = 0): Promise<string> {
+  return writeModel(graphOf(next, ids.size, 'input_ids', ballast), { tool_call_format: 'compact' }, context)
 }
 
 /**
@@ -73,6 +73,7 @@ function graphOf(
   next: (token: number) => number,
   rows: number = ids.size,
   by: 'input_ids' | 'position_ids' = 'input_ids',
+  ballast = 0,
 ): Uint8Array {
   const table = new Float32Array(rows * ids.size)
   for (let token = 0; token < rows; token++) table[token * ids.size + next(token)] = 10
@@ -81,13 +82,24 @@ function graphOf(
     node('Concat', [`past_key_values.0.${part}`, 'row'], [`present.0.${part}`], integer('axis', 2))
   return model({
     nodes: [
-      node('Gather', ['table', by], ['logits']),
+      ...(ballast > 0
+        ? [node('Gather', ['ballast', by], ['nothing']), node('Gather', ['table', by], ['plain'])]
+        : [node('Gather', ['table', by], ['logits'])]),
+      ...(ballast > 0
+        ? [node('Unsqueeze', ['nothing', 'last'], ['column']), node('Add', ['plain', 'column'], ['logits'])]
+        : []),
       node('Cast', ['input_ids'], ['numbers'], integer('to', types.float)),
       node('Reshape', ['numbers', 'shape'], ['row']),
       grown('key'),
       grown('value'),
     ],
-    constants: [tensor('table', [rows, ids.size], table), tensor('shape', [4], BigInt64Array.of(1n, 1n, -1n, 1n))],
+    constants: [
+      tensor('table', [rows, ids.size], table),
+      tensor('shape', [4], BigInt64Array.of(1n, 1n, -1n, 1n)),
+      ...(ballast > 0
+        ? [tensor('ballast', [ballast], new Float32Array(ballast)), tensor('last', [1], BigInt64Array.of(-1n))]
+        : []),
+    ],
     inputs: [
       value('input_ids', types.int64, [1, 'tokens']),
       ...(by === 'position_ids' ? [value(by, types.int64, [1, 'tokens'])] : []),

@@ -5,6 +5,7 @@ import { hardwareAdvertSchema } from '../../../inference/hardware.js'
 import { offerSchema } from '../../../inference/place.js'
 import type { NodeInfo } from '../../../mesh/index.js'
 import { lookAtMesh } from '../../member/look.js'
+import { machineWords } from '../../member/machine.js'
 import { type Command, text, type Values } from '../command.js'
 import { jsonOption } from '../options.js'
 import { printable } from '../printable.js'
@@ -74,7 +75,7 @@ function rowOf({ name, roles, draining, advert }: NodeInfo): Row {
   return {
     name,
     roles,
-    hardware: hardware ? machine(hardware) : null,
+    hardware: hardware ? machineWords(hardware) : null,
     model: model ?? null,
     models: (offers ?? []).map((offer) => ({
       name: offer.model,
@@ -92,14 +93,6 @@ function rowOf({ name, roles, draining, advert }: NodeInfo): Row {
     draining,
     drainingGpus: drainingGpus ?? [],
   }
-}
-
-/** "4 x NVIDIA H100 80GB HBM3, 32 threads, 251 GB". */
-export function machine({ cpu, memory, accelerators }: z.output<typeof hardwareAdvertSchema>): string {
-  const counted = new Map<string, number>()
-  for (const { name } of accelerators) counted.set(name.value, (counted.get(name.value) ?? 0) + 1)
-  const gpus = [...counted].map(([name, count]) => (count > 1 ? `${count} x ${name}` : name))
-  return [...gpus, `${cpu.threads.value} threads`, `${Math.round(memory.value.total / 1e9)} GB`].join(', ')
 }
 
 function table(rows: Row[]): string {
