@@ -110,6 +110,17 @@ export class Cache {
     this.lengths[slot] = length + count
   }
 
+  /** Makes room for so many rows behind those of a slot, where a graph writes them itself. */
+  reserve(slot: number, count: number): void {
+    const wanted = this.length(slot) + count
+    if (wanted > this.rows) this.layOut(this.slots, this.grown(Math.max(wanted, this.rows)))
+  }
+
+  /** Counts rows that a graph has written behind those of a slot. */
+  advance(slot: number, count: number): void {
+    this.lengths[slot] = this.length(slot) + count
+  }
+
   /** The rows of some tokens of a slot, of all tensors one after the other. */
   copyOut(slot: number, from: number, count: number): Float32Array {
     const size = this.heads * count * this.dim

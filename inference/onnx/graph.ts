@@ -1,5 +1,5 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node'
-import type { Cache } from './cache.js'
+import { Cache } from './cache.js'
 import type { DecoderShape } from './config.js'
 
 /** Tokens to be fed behind what a slot of the cache holds. */
@@ -15,13 +15,15 @@ export interface Feed {
  *   the token at `last_rows`.
  * - whole: gives the cache with the new rows behind it (`present.N.key`), as exports on the Hugging Face hub do. A mask says which rows of the past
  *   count, so that sequences of unlike length go together.
- * - alone: the same without mask or positions, or where they are understood otherwise. One sequence at a time, and no row that does not count.
+ * - grouped: the same by the operator GroupQueryAttention, which writes new rows into the cache that it reads when it is given the same memory for both. It takes what
+ *   the mask lets through for where the past ends, so several sequences go together with one token each, and one alone with as many as there are.
+ * - alone: without mask or positions, or where they are understood otherwise. One sequence at a time, and no row that does not count.
  */
-type Form = 'rows' | 'whole' | 'alone'
+type Form = 'rows' | 'whole' | 'grouped' | 'alone'
 
 /** A decoder graph: tokens and `past_key_values.N.key|value` go in, logits and new keys and values come out. */
 export class Graph {
-  readonly form: Form
+  form: Form
   /** Milliseconds that its runs took so far, all together. */
   computeMs = 0
   private readonly session: InferenceSession
@@ -43,12 +45,20 @@ export class Graph {
       // A spinning pool burns a core between two steps, on machines where others wait for it.
       extra: { session: { intra_op: { allow_spinning: '0' }, inter_op: { allow_spinning: '0' } } },
     })
-    return new Graph(session, formOf(session, model), shape.vocabulary)
+    const graph = new Graph(session, formOf(session, model), shape.vocabulary)
+    // How a graph makes of its mask what the operator wants differs from export to export: it is tried.
+    if (graph.form === 'grouped' && !(await graph.agrees(shape))) graph.form = 'alone'
+    return graph
   }
 
   /** Whether several sequences can be computed in one run. */
   get batches(): boolean {
     return this.form !== 'alone'
+  }
+
+  /** Whether sequences of one run may be fed unlike numbers of tokens. */
+  get fillsUp(): boolean {
+    return this.form === 'rows' || this.form === 'whole'
   }
 
   /**
@@ -57,6 +67,7 @@ export class Graph {
    */
   async run(cache: Cache, feeds: readonly Feed[]): Promise<Float32Array[]> {
     const batch = new Batch(cache, feeds)
+    if (this.form === 'grouped') return this.inPlace(cache, batch)
     const past = this.batches ? cache.view(batch.first, batch.count) : cache.exact(batch.first)
     const room = this.batches ? cache.capacity : cache.length(batch.first)
     const inputs: Record<string, Tensor> = {}
@@ -75,6 +86,52 @@ export class Graph {
     const logits = this.logits(outputs, batch)
     for (const { slot, tokens } of feeds) cache.append(slot, tokens.length, rows, slot - batch.first, from, of)
     return logits
+  }
+
+  /** Keys and values are written where they are read; the mask has as many ones as each sequence has tokens, the new ones included. */
+  private async inPlace(cache: Cache, batch: Batch): Promise<Float32Array[]> {
+    const { feeds, first, count, width } = batch
+    // Also of those that are not fed: a row is written for each, behind its end, where nobody reads.
+    for (let slot = first; slot < first + count; slot++) cache.reserve(slot, width)
+    const inputs: Record<string, Tensor> = {}
+    const outputs: Record<string, Tensor | null> = { logits: null }
+    for (const [i, tensor] of cache.view(first, count).entries()) {
+      inputs[`past_key_values.${cache.names[i]}`] = tensor
+      outputs[`present.${cache.names[i]}`] = tensor
+    }
+    for (const name of this.session.inputNames)
+      inputs[name] ??= (name === 'attention_mask' ? batch.counts() : batch.input(name, 0)) ?? unknownInput(name)
+    const begun = performance.now()
+    const given = await this.session.run(inputs, outputs)
+    this.computeMs += performance.now() - begun
+    const logits = this.logits(given, batch)
+    for (const { slot, tokens } of feeds) cache.advance(slot, tokens.length)
+    return logits
+  }
+
+  /** Whether two sequences of unlike lengths come out together as each does alone, with the caches fed back whole. */
+  private async agrees(shape: DecoderShape): Promise<boolean> {
+    const token = (i: number): number => (i * 7 + 1) % shape.vocabulary
+    const prompts = [5, 2].map((length) => Array.from({ length }, (_, i) => token(i + length)))
+    const compute = async (form: Form): Promise<Float32Array[]> => {
+      this.form = form
+      const cache = new Cache(shape)
+      const slots = prompts.map(() => cache.open())
+      for (const slot of slots) await this.run(cache, [{ slot, tokens: prompts[slot] ?? [] }])
+      const next = slots.map((slot) => ({ slot, tokens: [token(slot)] }))
+      const more = { slot: 0, tokens: [token(3), token(4)] }
+      if (form === 'grouped') return [...(await this.run(cache, next)), ...(await this.run(cache, [more]))].map(copied)
+      const alone: Float32Array[] = []
+      for (const feed of [...next, more]) alone.push(...(await this.run(cache, [feed])).map(copied))
+      return alone
+    }
+    try {
+      const expected = await compute('alone')
+      const found = await compute('grouped')
+      return found.every((row, i) => isNear(row, expected[i] ?? row.subarray(0, 0)))
+    } catch {
+      return false
+    }
   }
 
   private logits(outputs: InferenceSession.OnnxValueMapType, { feeds, first, count, width }: Batch): Float32Array[] {
@@ -111,6 +168,15 @@ class Batch {
     this.context = cache.context
   }
 
+  /** A mask with a one for each token that a sequence has, the new ones included. */
+  counts(): Tensor {
+    const { count, width, past } = this
+    const total = Math.max(...past) + width
+    const mask = new BigInt64Array(count * total)
+    for (let i = 0; i < count; i++) mask.fill(1n, i * total, i * total + (past[i] ?? 0) + width)
+    return new Tensor('int64', mask, [count, total])
+  }
+
   /** An input by its name; `room` rows of the past come before the new ones. */
   input(name: string, room: number): Tensor | undefined {
     const { count, width, tokens, past, context } = this
@@ -143,9 +209,21 @@ function formOf({ inputNames, inputMetadata, outputNames }: InferenceSession, mo
   const ids = inputMetadata.find(({ name }) => name === 'input_ids')
   const oneOnly = ids?.isTensor === true && ids.shape[0] === 1
   const masked = inputNames.includes('attention_mask') && inputNames.includes('position_ids')
-  // That operator counts what the mask lets through, and takes the count for where the past ends. Its name stands in the file as it is.
+  // The operator's name stands in the file as it is.
   const counts = Buffer.from(model.buffer, model.byteOffset, model.byteLength).includes('GroupQueryAttention')
-  return masked && !oneOnly && !counts ? 'whole' : 'alone'
+  if (oneOnly) return 'alone'
+  if (counts) return inputNames.includes('attention_mask') ? 'grouped' : 'alone'
+  return masked ? 'whole' : 'alone'
+}
+
+const copied = (row: Float32Array): Float32Array => row.slice()
+
+/** As near as the order of additions makes it. */
+function isNear(found: Float32Array, expected: Float32Array): boolean {
+  const scale = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
+  return (
+    found.length === expected.length && found.every((value, i) => Math.abs(value - (expected[i] ?? 0)) <= scale * 1e-3)
+  )
 }
 
 function integers(dims: readonly number[], at: (i: number) => number): Tensor {

@@ -124,7 +124,7 @@ export class Scheduler {
       this.drop()
       this.admit()
       const wanted = this.active.map((of) => ({ of, pending: of.work.tokens.length - this.cache.length(of.slot) }))
-      for (const run of runsOf(wanted, this.graph.batches, this.counted.steps)) await this.compute(run)
+      for (const run of runsOf(wanted, this.graph, this.counted.steps)) await this.compute(run)
       this.counted.steps++
       this.options.afterStep?.()
     }

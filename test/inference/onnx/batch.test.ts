@@ -19,6 +19,7 @@ async function open(options: OnnxOptions): Promise<OnnxBackend> {
 const shape: LlamaShape = { layers: 2, hidden: 64, heads: 4, ffn: 96, vocabulary: 262, context: 1024 }
 const rows = await llamaModel(shape, 'rows')
 const whole = await llamaModel(shape, 'whole')
+const grouped = await llamaModel(shape, 'grouped')
 
 const say = (content: string, more: Partial<GenerateRequest> = {}): GenerateRequest => ({
   messages: [{ role: 'user', content }],
@@ -53,6 +54,7 @@ const together = (backend: OnnxBackend, requests: readonly GenerateRequest[]): P
 for (const [name, folder] of [
   ['a graph that gives new rows alone', rows],
   ['a graph that gives whole caches', whole],
+  ['a graph of GroupQueryAttention, in place', grouped],
 ] as const)
   describe(`answers computed together by ${name}`, () => {
     it('are the same as alone, in a batch of unlike lengths that they join and leave', async () => {
