@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { installation } from '../mesh/installation.js'
 import { ClawmeshError } from '../policies/errors.js'
@@ -9,6 +9,8 @@ export interface OpenedModel {
   folder: string
   /** 'sha256:…' over name and digest of all files. */
   digest: string
+  /** Of the files that were read. */
+  paths: readonly string[]
   /** The very bytes that were checked: a file that changes on disk afterwards changes nothing. Throws MODEL_BROKEN. */
   bytes(path: string): Uint8Array
   /** A listed file as JSON. Throws MODEL_BROKEN. */
@@ -42,6 +44,7 @@ async function openFiles(folder: string, entries: readonly Entry[], wanted: read
   return {
     folder,
     digest: digestOf(entries),
+    paths: wanted.map(({ path }) => path),
     bytes,
     json: (path) => parseJson(bytes(path), folder, path),
   }
@@ -65,19 +68,40 @@ async function verified(folder: string, entry: Entry): Promise<Uint8Array> {
   const content = await read(folder, entry.path)
   if (content.length !== entry.bytes)
     throw broken(folder, entry.path, `it has ${content.length} bytes where the manifest says ${entry.bytes}`)
-  if (createHash('sha256').update(content).digest('hex') !== entry.sha256)
-    throw broken(folder, entry.path, 'its SHA-256 differs from the manifest')
+  const hash = createHash('sha256')
+  for (let from = 0; from < content.length; from += pieceBytes) hash.update(content.subarray(from, from + pieceBytes))
+  if (hash.digest('hex') !== entry.sha256) throw broken(folder, entry.path, 'its SHA-256 differs from the manifest')
   return content
 }
 
 async function read(folder: string, path: string): Promise<Uint8Array> {
   try {
-    return await readFile(join(folder, path))
+    return await readWhole(join(folder, path))
   } catch (cause) {
     const missing = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT'
     throw broken(folder, path, missing ? 'it is missing' : 'it cannot be read', cause)
   }
 }
+
+/** In pieces: at once, no more than two gigabytes can be read. */
+async function readWhole(path: string): Promise<Uint8Array> {
+  const file = await open(path)
+  try {
+    const { size } = await file.stat()
+    const content = Buffer.allocUnsafeSlow(size)
+    let filled = 0
+    while (filled < size) {
+      const { bytesRead } = await file.read(content, filled, Math.min(pieceBytes, size - filled))
+      if (bytesRead === 0) break
+      filled += bytesRead
+    }
+    return content.subarray(0, filled)
+  } finally {
+    await file.close()
+  }
+}
+
+const pieceBytes = 1 << 30
 
 // Parsed by hand: this runs in the model's own process, where loading zod would be a third of the start.
 function parseManifest(content: Uint8Array, folder: string): Entry[] {

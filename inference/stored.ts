@@ -4,6 +4,9 @@ import { OnnxBackend, type OnnxOptions } from './onnx/backend.js'
 import { readConfig } from './onnx/config.js'
 import type { StoredModel } from './shelf.js'
 
+/** The graph as it is loaded, and weights that lie in files of their own. */
+const weightFile = /^model\.onnx$|\.onnx[._]data(_\d+)?$/
+
 /** Answers side by side of a model that comes and goes: each may take its whole context of memory. */
 const slots = 4
 
@@ -27,7 +30,7 @@ export async function readStored(
   return {
     info: { ...info, name, digest },
     slots,
-    weights: graph.bytes,
+    weights: files.reduce((sum, { path, bytes }) => sum + (weightFile.test(path) ? bytes : 0), 0),
     // Keys and values, in float32.
     kvBytesPerToken: 2 * layers * kvHeads * headDim * Float32Array.BYTES_PER_ELEMENT,
     open: () => OnnxBackend.open({ folder, slots, ...options }),

@@ -1,5 +1,5 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node'
-import { Cache } from './cache.js'
+import { Cache, type Layout } from './cache.js'
 import type { DecoderShape } from './config.js'
 
 /** Tokens to be fed behind what a slot of the cache holds. */
@@ -26,28 +26,38 @@ export class Graph {
   form: Form
   /** Milliseconds that its runs took so far, all together. */
   computeMs = 0
+  /** What it carries from token to token. */
+  readonly layout: Layout
   private readonly session: InferenceSession
   private readonly vocabulary: number
 
   private constructor(session: InferenceSession, form: Form, vocabulary: number) {
     this.session = session
     this.form = form
+    this.layout = layoutOf(session)
     this.vocabulary = vocabulary
   }
 
-  /** Throws what onnxruntime throws for a graph that it cannot load. */
-  static async load(model: Uint8Array, shape: DecoderShape, threads: number): Promise<Graph> {
+  /** `outside`: weights that lie in files of their own. Throws what onnxruntime throws for a graph that it cannot load. */
+  static async load(
+    model: Uint8Array,
+    shape: DecoderShape,
+    threads: number,
+    outside: readonly { path: string; data: Uint8Array }[] = [],
+  ): Promise<Graph> {
     const session = await InferenceSession.create(model, {
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
       executionMode: 'sequential',
       logSeverityLevel: 3,
+      ...(outside.length > 0 ? { externalData: [...outside] } : {}),
       // A spinning pool burns a core between two steps, on machines where others wait for it.
       extra: { session: { intra_op: { allow_spinning: '0' }, inter_op: { allow_spinning: '0' } } },
     })
     const graph = new Graph(session, formOf(session, model), shape.vocabulary)
-    // How a graph makes of its mask what the operator wants differs from export to export: it is tried.
-    if (graph.form === 'grouped' && !(await graph.agrees(shape))) graph.form = 'alone'
+    // How a graph makes of its mask what the operator or a layer with a state wants differs from export to export: it is tried.
+    const isOwn = graph.form === 'rows' || (graph.form === 'whole' && graph.layout.states.length === 0)
+    if (graph.batches && !isOwn && !(await graph.agrees(shape))) graph.form = 'alone'
     return graph
   }
 
@@ -58,7 +68,13 @@ export class Graph {
 
   /** Whether sequences of one run may be fed unlike numbers of tokens. */
   get fillsUp(): boolean {
-    return this.form === 'rows' || this.form === 'whole'
+    // A state would take in what is filled up with.
+    return (this.form === 'rows' || this.form === 'whole') && this.layout.states.length === 0
+  }
+
+  /** An empty cache for it. */
+  cache(shape: DecoderShape): Cache {
+    return new Cache(shape, this.layout)
   }
 
   /**
@@ -75,6 +91,7 @@ export class Graph {
       const tensor = past[i]
       if (tensor) inputs[`past_key_values.${name}`] = tensor
     }
+    this.giveStates(inputs, cache, batch)
     for (const name of this.session.inputNames) inputs[name] ??= batch.input(name, room) ?? unknownInput(name)
     const begun = performance.now()
     const outputs = await this.session.run(inputs)
@@ -85,6 +102,7 @@ export class Graph {
     const rows = cache.names.map((name) => floats(outputs, `${prefix}.${name}`, size))
     const logits = this.logits(outputs, batch)
     for (const { slot, tokens } of feeds) cache.append(slot, tokens.length, rows, slot - batch.first, from, of)
+    this.takeStates(outputs, cache, batch)
     return logits
   }
 
@@ -99,6 +117,8 @@ export class Graph {
       inputs[`past_key_values.${cache.names[i]}`] = tensor
       outputs[`present.${cache.names[i]}`] = tensor
     }
+    for (const { name } of cache.states) outputs[`present_${name}`] = null
+    this.giveStates(inputs, cache, batch)
     for (const name of this.session.inputNames)
       inputs[name] ??= (name === 'attention_mask' ? batch.counts() : batch.input(name, 0)) ?? unknownInput(name)
     const begun = performance.now()
@@ -106,28 +126,46 @@ export class Graph {
     this.computeMs += performance.now() - begun
     const logits = this.logits(given, batch)
     for (const { slot, tokens } of feeds) cache.advance(slot, tokens.length)
+    this.takeStates(given, cache, batch)
     return logits
+  }
+
+  private giveStates(inputs: Record<string, Tensor>, cache: Cache, { first, count }: Batch): void {
+    for (const [i, tensor] of cache.stacked(first, count).entries()) inputs[`past_${cache.states[i]?.name}`] = tensor
+  }
+
+  /** Of those that were fed alone: the others' are as they were. */
+  private takeStates(outputs: InferenceSession.OnnxValueMapType, cache: Cache, { feeds, first, count }: Batch): void {
+    const given = cache.states.map(({ name, dims }) =>
+      floats(
+        outputs,
+        `present_${name}`,
+        dims.reduce((product, size) => product * size, count),
+      ),
+    )
+    if (given.length > 0) for (const { slot } of feeds) cache.restate(slot, given, slot - first)
   }
 
   /** Whether two sequences of unlike lengths come out together as each does alone, with the caches fed back whole. */
   private async agrees(shape: DecoderShape): Promise<boolean> {
+    const tried = this.form
     const token = (i: number): number => (i * 7 + 1) % shape.vocabulary
     const prompts = [5, 2].map((length) => Array.from({ length }, (_, i) => token(i + length)))
     const compute = async (form: Form): Promise<Float32Array[]> => {
       this.form = form
-      const cache = new Cache(shape)
+      const cache = this.cache(shape)
       const slots = prompts.map(() => cache.open())
       for (const slot of slots) await this.run(cache, [{ slot, tokens: prompts[slot] ?? [] }])
       const next = slots.map((slot) => ({ slot, tokens: [token(slot)] }))
       const more = { slot: 0, tokens: [token(3), token(4)] }
-      if (form === 'grouped') return [...(await this.run(cache, next)), ...(await this.run(cache, [more]))].map(copied)
+      if (form === tried) return [...(await this.run(cache, next)), ...(await this.run(cache, [more]))].map(copied)
       const alone: Float32Array[] = []
       for (const feed of [...next, more]) alone.push(...(await this.run(cache, [feed])).map(copied))
       return alone
     }
     try {
       const expected = await compute('alone')
-      const found = await compute('grouped')
+      const found = await compute(tried)
       return found.every((row, i) => isNear(row, expected[i] ?? row.subarray(0, 0)))
     } catch {
       return false
@@ -189,6 +227,8 @@ class Batch {
         return integers([count], (i) => past[i] ?? 0)
       case 'last_rows':
         return integers([count], (i) => (tokens[i]?.length ?? 1) - 1)
+      case 'num_logits_to_keep':
+        return new Tensor('int64', BigInt64Array.of(0n), [])
       case 'attention_mask': {
         const total = room + width
         const mask = new BigInt64Array(count * total)
@@ -224,6 +264,22 @@ function isNear(found: Float32Array, expected: Float32Array): boolean {
   return (
     found.length === expected.length && found.every((value, i) => Math.abs(value - (expected[i] ?? 0)) <= scale * 1e-3)
   )
+}
+
+/** What goes in under a name of the past, by its name. Throws for a state whose size the graph does not say. */
+function layoutOf({ inputNames, inputMetadata }: InferenceSession): Layout {
+  const names = inputNames.flatMap((name) => /^past_key_values\.(.+)$/.exec(name)?.[1] ?? [])
+  const states = inputMetadata.flatMap((input) => {
+    const name = /^past_(?!key_values)(\w+\.\d+.*)$/.exec(input.name)?.[1]
+    if (name === undefined || !input.isTensor) return []
+    const dims = input.shape.slice(1).map((size) => (typeof size === 'number' ? size : unknownSize(input.name)))
+    return [{ name, dims }]
+  })
+  return { names, states }
+}
+
+function unknownSize(name: string): never {
+  throw new Error(`the graph does not say how large ${name} is`)
 }
 
 function integers(dims: readonly number[], at: (i: number) => number): Tensor {

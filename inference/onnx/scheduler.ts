@@ -1,6 +1,6 @@
 import { totalmem } from 'node:os'
 import { ClawmeshError } from '../../policies/errors.js'
-import { Cache } from './cache.js'
+import type { Cache } from './cache.js'
 import type { DecoderShape } from './config.js'
 import type { Feed, Graph } from './graph.js'
 import { blockTokens, PrefixStore } from './prefix.js'
@@ -65,10 +65,11 @@ export class Scheduler {
 
   constructor(graph: Graph, shape: DecoderShape, options: SchedulerOptions) {
     this.graph = graph
-    this.cache = new Cache(shape)
+    this.cache = graph.cache(shape)
     this.options = options
     this.cacheBytes = options.cacheBytes ?? memory(1 / 8)
-    this.prefixes = new PrefixStore(options.prefixBytes ?? memory(1 / 16))
+    // A state at the end of a block is not kept, so there is nothing to go on from there.
+    this.prefixes = new PrefixStore(graph.layout.states.length > 0 ? 0 : (options.prefixBytes ?? memory(1 / 16)))
   }
 
   /** Throws MODEL_BUSY. `fail` gets what the answer fails with. */

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
-import { cp, readFile, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { shippedModelFolder } from '../../inference/models.js'
 import { temporaryFolder } from './folder.js'
-import { integer, model, node, tensor, types, value } from './onnx/proto.js'
+import { integer, model, node, outsideTensor, tensor, types, value } from './onnx/proto.js'
 
 /** Ids of the shipped tokenizer, which these models share: a byte is its own id. */
 export const ids = { assistant: 258, call: 259, end: 260, size: 262 } as const
@@ -41,6 +41,15 @@ function writeModel(graph: Uint8Array, clawmesh: object, context: number): Promi
   )
 }
 
+/** The same with its table in a file of its own, as graphs above two gigabytes have their weights. */
+export async function outsideModel(next: (token: number) => number): Promise<string> {
+  const folder = await writeModel(graphOf(next, ids.size, 'input_ids', 0, 'model_q4.onnx_data'), {}, 4096)
+  await mkdir(join(folder, 'onnx'))
+  await writeFile(join(folder, 'onnx', 'model_q4.onnx_data'), Buffer.from(tableOf(next, ids.size).buffer))
+  await sealModel(folder, [...modelFiles, 'onnx/model_q4.onnx_data'])
+  return folder
+}
+
 /** A folder with a graph and the tokenizer of the shipped model. */
 export async function writeModelFolder(
   graph: Uint8Array,
@@ -69,14 +78,20 @@ export async function sealModel(folder: string, paths: readonly string[]): Promi
   await writeFile(join(folder, 'manifest.json'), JSON.stringify({ files }))
 }
 
+function tableOf(next: (token: number) => number, rows: number): Float32Array {
+  const table = new Float32Array(rows * ids.size)
+  for (let token = 0; token < rows; token++) table[token * ids.size + next(token)] = 10
+  return table
+}
+
 function graphOf(
   next: (token: number) => number,
   rows: number = ids.size,
   by: 'input_ids' | 'position_ids' = 'input_ids',
   ballast = 0,
+  outside: string | undefined = undefined,
 ): Uint8Array {
-  const table = new Float32Array(rows * ids.size)
-  for (let token = 0; token < rows; token++) table[token * ids.size + next(token)] = 10
+  const table = tableOf(next, rows)
   const cache = (name: string): Uint8Array => value(name, types.float, [1, 1, 'length', 1])
   const grown = (part: string): Uint8Array =>
     node('Concat', [`past_key_values.0.${part}`, 'row'], [`present.0.${part}`], integer('axis', 2))
@@ -94,7 +109,9 @@ function graphOf(
       grown('value'),
     ],
     constants: [
-      tensor('table', [rows, ids.size], table),
+      outside === undefined
+        ? tensor('table', [rows, ids.size], table)
+        : outsideTensor('table', [rows, ids.size], outside),
       tensor('shape', [4], BigInt64Array.of(1n, 1n, -1n, 1n)),
       ...(ballast > 0
         ? [tensor('ballast', [ballast], new Float32Array(ballast)), tensor('last', [1], BigInt64Array.of(-1n))]

@@ -13,7 +13,7 @@ export interface LlamaShape {
   context: number
 }
 
-export type LlamaForm = 'rows' | 'whole' | 'grouped' | 'grouped-otherwise'
+export type LlamaForm = 'rows' | 'whole' | 'grouped' | 'grouped-otherwise' | 'hybrid'
 
 /** Writes the folder of such a decoder with random weights. What it says has no meaning, and depends on every token before; it never ends. */
 export async function llamaModel(shape: LlamaShape, form: LlamaForm, into?: string): Promise<string> {
@@ -22,6 +22,9 @@ export async function llamaModel(shape: LlamaShape, form: LlamaForm, into?: stri
     ...{ model_type: 'llama', hidden_size: hidden, intermediate_size: ffn, vocab_size: vocabulary },
     ...{ num_hidden_layers: layers, num_attention_heads: heads, max_position_embeddings: context },
     eos_token_id: null,
+    ...(form === 'hybrid'
+      ? { layers_block_type: Array.from({ length: layers }, (_, i) => (i % 2 === 1 ? 'mamba' : 'attention')) }
+      : {}),
   }
   const folder = await writeModelFolder(llamaGraph(shape, form), sizes, {}, into)
   const [tokenizer, config] = [join(folder, 'tokenizer.json'), join(folder, 'tokenizer_config.json')]
@@ -50,10 +53,12 @@ function moreWords(vocabulary: number): Record<string, number> {
  *
  * 'rows': takes the caches and gives the new rows alone, as the shipped model does. 'whole': gives the caches with the new rows behind them, with an attention mask
  * and positions, as exports of the Hugging Face hub do. 'grouped': the same by onnxruntime's operator GroupQueryAttention, as optimised exports do; the mask is only
- * counted; 'grouped-otherwise': it is measured, as if all of it let through. `poison`: a token whose embedding is not a number, so that no key or value behind it is one.
+ * counted; 'grouped-otherwise': it is measured, as if all of it let through.
+ * 'hybrid': every other layer of 'whole' carries a state along instead of keys and values, a short convolution and a decaying sum, by the names of `nemotron_h` exports. `poison`: a token whose embedding is not a number, so that no key or value behind it is one.
  */
 export function llamaGraph(shape: LlamaShape, kind: LlamaForm, poison?: number): Uint8Array {
-  const form = kind === 'grouped-otherwise' ? 'grouped' : kind
+  const form = kind === 'grouped-otherwise' ? 'grouped' : kind === 'hybrid' ? 'whole' : kind
+  const isRecurrent = (layer: number): boolean => kind === 'hybrid' && layer % 2 === 1
   const { layers, hidden, heads, ffn, vocabulary, context } = shape
   const dim = hidden / heads
   const nodes: Uint8Array[] = []
@@ -146,6 +151,24 @@ export function llamaGraph(shape: LlamaShape, kind: LlamaForm, poison?: number):
     return op('Div', [x, op('Sqrt', [op('Add', [mean, float('epsilon', 1e-5)])])])
   }
 
+  const flipped = (of: string): string => op('Transpose', [of], integers('perm', [0, 2, 1]))
+  const end = ints(2 ** 31)
+  const recurrence = (i: number, input: string): string => {
+    const fed = flipped(op('MatMul', [input, weight(`${i}.in`, hidden, hidden, wide)]))
+    const window = op('Concat', [`past_conv.${i}`, fed], integer('axis', 2))
+    many('Slice', [window, ints(-3), end, ints(2)], [`present_conv.${i}`])
+    const filter = constant(`${i}.filter`, [hidden, 1, 4], () => Float32Array.from({ length: hidden * 4 }, random))
+    const mixed = flipped(op('Conv', [window, filter], integer('group', hidden)))
+    const decay = float('decay', 0.9)
+    const powers = (of: string): string => op('Pow', [decay, op('Cast', [of], integer('to', types.float))])
+    const apart = op('Sub', [unsqueeze(rows, 1), unsqueeze(rows, 0)])
+    const shares = op('Where', [causal, powers(apart), seen])
+    const faded = op('Mul', [powers(unsqueeze(op('Add', [rows, int(1)]), 1)), flipped(`past_ssm.${i}`)])
+    const sums = op('Add', [op('MatMul', [shares, mixed]), faded])
+    many('Transpose', [op('Slice', [sums, ints(-1), end, ints(1)])], [`present_ssm.${i}`], integers('perm', [0, 2, 1]))
+    return op('MatMul', [sums, weight(`${i}.out`, hidden, hidden, wide)])
+  }
+
   // Scaled so that what a layer adds is of the size of what it reads.
   const wide = Math.sqrt(3 / hidden)
   const scale = float('scale', dim ** -0.5)
@@ -157,6 +180,10 @@ export function llamaGraph(shape: LlamaShape, kind: LlamaForm, poison?: number):
   )
   let x = op('Gather', [embedding, 'input_ids'])
   for (let i = 0; i < layers; i++) {
+    if (isRecurrent(i)) {
+      x = op('Add', [x, recurrence(i, norm(x))])
+      continue
+    }
     const qkv = op('MatMul', [norm(x), weight(`${i}.qkv`, hidden, 3 * hidden, wide)])
     const [q = '', k = '', v = ''] = split(qkv, ints(hidden, hidden, hidden), 3, -1)
     const grouped = (): string => {
@@ -212,7 +239,9 @@ export function llamaGraph(shape: LlamaShape, kind: LlamaForm, poison?: number):
 
   const caches = (prefix: string, length: string): Uint8Array[] =>
     Array.from({ length: layers }, (_, i) =>
-      ['key', 'value'].map((part) => value(`${prefix}.${i}.${part}`, types.float, ['batch', heads, length, dim])),
+      isRecurrent(i)
+        ? []
+        : ['key', 'value'].map((part) => value(`${prefix}.${i}.${part}`, types.float, ['batch', heads, length, dim])),
     ).flat()
   const asked =
     form === 'rows'
@@ -221,14 +250,30 @@ export function llamaGraph(shape: LlamaShape, kind: LlamaForm, poison?: number):
           value('attention_mask', types.int64, ['batch', 'total']),
           ...(form === 'grouped' ? [] : [value('position_ids', types.int64, ['batch', 'sequence'])]),
         ]
+  const carried = (prefix: string): Uint8Array[] =>
+    Array.from({ length: layers }, (_, i) => i)
+      .filter(isRecurrent)
+      .flatMap((i) => [
+        value(`${prefix}_conv.${i}`, types.float, ['batch', hidden, 3]),
+        value(`${prefix}_ssm.${i}`, types.float, ['batch', hidden, 1]),
+      ])
   return model({
     nodes,
     constants: [...constants.values()],
-    inputs: [value('input_ids', types.int64, ['batch', 'sequence']), ...asked, ...caches('past_key_values', 'past')],
+    inputs: [
+      value('input_ids', types.int64, ['batch', 'sequence']),
+      ...asked,
+      ...caches('past_key_values', 'past'),
+      ...carried('past'),
+    ],
     outputs:
       form === 'rows'
         ? [value('logits', types.float, ['batch', vocabulary]), ...caches('new', 'sequence')]
-        : [value('logits', types.float, ['batch', 'sequence', vocabulary]), ...caches('present', 'total')],
+        : [
+            value('logits', types.float, ['batch', 'sequence', vocabulary]),
+            ...caches('present', 'total'),
+            ...carried('present'),
+          ],
   })
 }
 

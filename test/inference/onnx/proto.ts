@@ -49,6 +49,17 @@ export function tensor(name: string, shape: readonly number[], content: Float32A
   return message(...shape.map((size): Field => [1, size]), [2, type], [8, name], [9, bytes])
 }
 
+/** One whose numbers lie in another file, float32. */
+export function outsideTensor(name: string, shape: readonly number[], file: string): Uint8Array {
+  return message(
+    ...shape.map((size): Field => [1, size]),
+    [2, types.float],
+    [8, name],
+    [13, message([1, 'location'], [2, file])],
+    [14, 1],
+  )
+}
+
 /** A whole model of opset 17, of parts made by the functions above. */
 export function model(parts: {
   nodes: Uint8Array[]
