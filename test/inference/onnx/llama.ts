@@ -20,7 +20,12 @@ export async function llamaModel(shape: LlamaShape, form: LlamaForm, into?: stri
   const { layers, hidden, heads, ffn, vocabulary, context } = shape
   const sizes = {
     ...{ model_type: 'llama', hidden_size: hidden, intermediate_size: ffn, vocab_size: vocabulary },
-    ...{ num_hidden_layers: layers, num_attention_heads: heads, max_position_embeddings: context },
+    ...{
+      num_hidden_layers: layers,
+      num_attention_heads: heads,
+      num_key_value_heads: heads,
+      max_position_embeddings: context,
+    },
     eos_token_id: null,
     ...(form === 'hybrid'
       ? { layers_block_type: Array.from({ length: layers }, (_, i) => (i % 2 === 1 ? 'mamba' : 'attention')) }
