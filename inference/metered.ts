@@ -44,6 +44,7 @@ export class MeteredBackend implements Backend {
   readonly model: ModelInfo
   readonly slots: number
   readonly measured: Promise<Speed | undefined>
+  readonly embed?: NonNullable<Backend['embed']>
   private readonly backend: Backend
   private readonly onChange: () => void
   private readonly asked = new Set<Asked>()
@@ -59,6 +60,8 @@ export class MeteredBackend implements Backend {
     this.slots = backend.slots ?? 1
     this.known = speed ?? backend.speed
     this.onChange = onChange
+    const { embed } = backend
+    if (embed) this.embed = embed.bind(backend)
     this.measured = Promise.resolve(backend.measured).then((speed) => {
       this.known ??= speed
       return speed

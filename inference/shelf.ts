@@ -1,5 +1,12 @@
 import { ClawmeshError } from '../policies/errors.js'
-import { type Backend, cancelled, type GenerateEvent, type GenerateRequest, type ModelInfo } from './backend.js'
+import {
+  type Backend,
+  cancelled,
+  type EmbedEvent,
+  type GenerateEvent,
+  type GenerateRequest,
+  type ModelInfo,
+} from './backend.js'
 import { type Load, MeteredBackend } from './metered.js'
 import { type ModelOffer, memoryNeeded, type Speed } from './place.js'
 
@@ -140,6 +147,22 @@ export class Shelf {
       this.leaveWhenIdle(model)
       this.changed()
     }
+  }
+
+  /** Whether the first model makes embeddings. */
+  get embeds(): boolean {
+    return this.models[0]?.backend?.embed !== undefined
+  }
+
+  /** Of the first model. Throws MODEL_UNSUITED where it makes none, UNREACHABLE while it drains. */
+  embed(texts: readonly string[], signal?: AbortSignal): AsyncIterable<EmbedEvent> {
+    const model = this.find(undefined)
+    const why = this.draining(model)
+    if (why !== undefined) throw takesNone(model.info.name, why)
+    if (model.backend?.embed) return model.backend.embed(texts, signal)
+    throw new ClawmeshError('MODEL_UNSUITED', `${model.info.name} makes no embeddings.`, {
+      hint: 'Name a model server that does: `--model URL`.',
+    })
   }
 
   /** The whole node, or some of its GPUs, take no new requests; nothing of what is under way is ended. */

@@ -2,7 +2,8 @@
  * Who is in the mesh and where each actor runs: a mirror of one bucket, kept current by a watch.
  *
  * 1. A node's entry is its lease: it is written again every second, and a node whose entry stands still for longer than the lease is lost.
- * 2. Only time in which this node itself was connected counts, so a broker that was away does not make everybody look dead.
+ * 2. Only time in which this node itself heard of the bucket counts, so a broker that was away, or a cluster that chose a leader, does not make everybody
+ *    look dead.
  * 3. An actor's entry is written by compare-and-swap, and only over nobody or over an owner whose lease has ended: one name, one owner.
  * 4. An entry counts its node's connections. When the count changes, what was sent to that node in between may have met nobody: the wire does not say so, the
  *    directory does.
@@ -16,6 +17,7 @@ import type { Addresses } from './address.js'
 import { binary, decode, encode } from './codec.js'
 import { openWith, sealWith } from './seal/box.js'
 import { type Certificate, checkDates } from './seal/certificate.js'
+import { type Edition, readEdition } from './seal/edition.js'
 import { announce, type Incarnation, type Peer, readAnnouncement } from './seal/incarnation.js'
 import { type SigningKey, sameBytes, utf8 } from './seal/keys.js'
 import { readRevocations } from './seal/revocation.js'
@@ -23,6 +25,8 @@ import type { Bucket, Entry, Subscription } from './transport/transport.js'
 
 export const beatMs = 1000
 export const leaseMs = 4000
+/** A bucket of which nothing was heard for so long, its own beats included, stood still for everybody. */
+const standstillMs = 2500
 
 /** What a node says of itself: free-form here, given meaning by those who place work. */
 export type Advert = Record<string, unknown>
@@ -35,6 +39,8 @@ export interface NodeInfo {
   readonly advert: Advert
   /** How often it has been connected, this time included. */
   readonly connection: number
+  /** By how many milliseconds this machine's clock was ahead of that node's when its last beat came; more by up to its age for one that was there before us. */
+  readonly aheadMs: number
 }
 
 interface KnownNode extends NodeInfo {
@@ -69,12 +75,16 @@ export class Directory {
   readonly #returnedListeners = new Set<(node: NodeInfo) => void>()
   readonly #takenListeners = new Set<(actor: string) => void>()
   readonly #revokedListeners = new Set<(holder: string, node: Peer | undefined) => void>()
+  readonly #policyListeners = new Set<(edition: Edition) => void>()
+  #policy: Edition | undefined
   #watch: Subscription | undefined
   #timer: NodeJS.Timeout | undefined
   #beat = 0
   #draining = false
   #connected = true
   #connection = 1
+  /** When the watch last brought something; undefined before it has. */
+  #heard: number | undefined
   #advert: Advert = {}
   #announcement: Uint8Array
 
@@ -88,14 +98,18 @@ export class Directory {
     await this.observe()
     await this.#announce()
     this.#timer = setInterval(() => {
-      void this.#announce().catch(() => undefined)
+      // One that nobody takes is not repeated: the next one comes soon, and says more.
+      void this.#announce(0).catch(() => undefined)
       this.#sweep()
     }, beatMs)
   }
 
   /** Looks on without taking part. */
   async observe(): Promise<void> {
-    this.#watch = await this.#options.bucket.watch((entry) => this.#read(entry))
+    this.#watch = await this.#options.bucket.watch((entry) => {
+      this.#hear()
+      this.#read(entry)
+    })
   }
 
   /** Goes on under a renewed certificate. */
@@ -130,6 +144,10 @@ export class Directory {
   }
 
   /** Why a peer may not take part (any more); undefined if it may. */
+  isRevoked(holder: string): boolean {
+    return this.#revoked.has(holder)
+  }
+
   objection({ certificate }: Peer): ClawmeshError | undefined {
     if (this.#revoked.has(certificate.holder))
       return new ClawmeshError('UNAUTHENTIC', `Node "${certificate.name}" was revoked.`)
@@ -215,12 +233,26 @@ export class Directory {
     this.#revokedListeners.add(listener)
   }
 
+  /** The newest version of the mesh's policy that was seen. */
+  get policy(): Edition | undefined {
+    return this.#policy
+  }
+
+  onPolicy(listener: (edition: Edition) => void): void {
+    this.#policyListeners.add(listener)
+  }
+
   connection(connected: boolean): void {
     const isBack = connected && !this.#connected
     this.#connected = connected
     if (!isBack) return
     this.#connection += 1
     void this.#announce().catch(() => undefined)
+    this.#excuse()
+  }
+
+  /** Nobody could be heard: everybody gets a new lease. */
+  #excuse(): void {
     const now = performance.now()
     for (const node of this.#nodes.values()) if (node.seen > 0) node.seen = now
   }
@@ -235,13 +267,19 @@ export class Directory {
     this.#advert = advert
   }
 
+  #hear(): void {
+    const now = performance.now()
+    if (this.#heard !== undefined && now - this.#heard > standstillMs) this.#excuse()
+    this.#heard = now
+  }
+
   async describe(advert: Advert, draining = this.#draining): Promise<void> {
     this.#advert = advert
     this.#draining = draining
     await this.#announce()
   }
 
-  async #announce(): Promise<void> {
+  async #announce(withinMs?: number): Promise<void> {
     const { bucket, addresses, self, now } = this.#options
     const key = addresses.nodeKey(self.certificate.name)
     this.#beat += 1
@@ -253,7 +291,7 @@ export class Directory {
       this.#connection,
       this.#advert,
     ])
-    const revision = await bucket.put(key, value)
+    const revision = await bucket.put(key, value, withinMs)
     this.#read({ key, value, revision })
   }
 
@@ -262,6 +300,7 @@ export class Directory {
       if (value === undefined) this.#forget(key, revision)
       else if (key.startsWith('node.')) this.#readNode(key, this.#open(key, value))
       else if (key === this.#options.addresses.revokedKey) this.#readRevocations(value)
+      else if (key === this.#options.addresses.policyKey) this.#readPolicy(key, value)
       else this.#readActor(key, this.#open(key, value), revision)
     } catch {
       // Not sealed by a member, or signed by nobody we know: as if it were not there.
@@ -283,7 +322,8 @@ export class Directory {
     const isFresh = known !== undefined || now() - beatAt < leaseMs
     const seen = isFresh ? performance.now() : 0
     const { name, roles } = peer.certificate
-    const node = { peer, announcement, name, roles, draining, advert, connection, beat, seen }
+    const aheadMs = now() - beatAt
+    const node = { peer, announcement, name, roles, draining, advert, connection, beat, seen, aheadMs }
     this.#nodes.set(peer.id, node)
     if (known && known.connection !== connection) for (const returned of this.#returnedListeners) returned(node)
     const before = this.#keys.get(key)
@@ -300,6 +340,14 @@ export class Directory {
       for (const { peer } of runs) this.#bar(peer)
       for (const revoked of this.#revokedListeners) revoked(holder, runs[0]?.peer)
     }
+  }
+
+  #readPolicy(key: string, value: Uint8Array): void {
+    const { meshKey, rootKey, self } = this.#options
+    const edition = readEdition(openWith(meshKey, value, utf8(key)), self.certificate.mesh, rootKey)
+    if (edition.version <= (this.#policy?.version ?? 0)) return
+    this.#policy = edition
+    for (const listener of this.#policyListeners) listener(edition)
   }
 
   #bar(peer: Peer): void {
@@ -332,7 +380,8 @@ export class Directory {
 
   #isAlive(node: KnownNode): boolean {
     if (this.objection(node.peer)) return false
-    return node.seen > 0 && (!this.#connected || performance.now() - node.seen < leaseMs)
+    if (node.seen === 0) return false
+    return !this.#connected || (this.#heard ?? node.seen) - node.seen < leaseMs
   }
 
   #sweep(): void {

@@ -20,6 +20,7 @@ import { Deadlines } from './calls/deadlines.js'
 import { Inbound } from './calls/inbound.js'
 import { Outbound } from './calls/outbound.js'
 import { Refusals } from './calls/refusals.js'
+import { Grants } from './capability/grants.js'
 import { type Advert, Directory, type NodeInfo } from './directory.js'
 import type { Letter } from './post/letter.js'
 import { Post } from './post/post.js'
@@ -67,7 +68,8 @@ export async function joinMesh(options: JoinOptions): Promise<MeshNode> {
     now,
   })
   const audit = new AuditWriter({ credentials, addresses, log: transport.log(addresses.auditStream), chain, now })
-  const node = new MeshNode({ self, signing: credentials.signing, transport, directory, audit, now, addresses })
+  const { signing, rootKey } = credentials
+  const node = new MeshNode({ self, signing, rootKey, transport, directory, audit, now, addresses })
   try {
     await node.begin(typeof hosts === 'function' ? hosts(node) : hosts, advert)
     return node
@@ -80,6 +82,7 @@ export async function joinMesh(options: JoinOptions): Promise<MeshNode> {
 interface NodeParts {
   self: Incarnation
   signing: SigningKey
+  rootKey: Uint8Array
   transport: Transport
   directory: Directory
   audit: AuditWriter
@@ -98,11 +101,12 @@ export class MeshNode {
   readonly #inbound: Inbound
   readonly #outbound: Outbound
   readonly #refusals: Refusals
+  readonly #grants: Grants
   readonly #cells = new Map<string, Cell>()
   readonly #hosts = new Map<string, ActorDefinition>()
   #closing: Promise<void> | undefined
 
-  constructor({ self, signing, transport, directory, audit, addresses, now }: NodeParts) {
+  constructor({ self, signing, rootKey, transport, directory, audit, addresses, now }: NodeParts) {
     this.self = self
     this.#signing = signing
     this.directory = directory
@@ -120,6 +124,15 @@ export class MeshNode {
       refuse: (error, peer) => this.#refusals.count(error.code, error.message, peer?.certificate.name),
     })
     const deadlines = new Deadlines()
+    const grants = new Grants({
+      self,
+      signing,
+      rootKey,
+      isRevoked: (holder) => directory.isRevoked(holder),
+      record: (kind, facts, trace, actor) => this.note(kind, facts, trace, actor),
+      now,
+    })
+    this.#grants = grants
     const send: Post['send'] = (peer, kind, call, deadline, body) => this.#post.send(peer, kind, call, deadline, body)
     this.#outbound = new Outbound({
       find: (target) => this.#find(target),
@@ -127,6 +140,7 @@ export class MeshNode {
       send,
       notAsked: ({ certificate }) =>
         this.#refusals.count('UNAUTHENTIC', 'An answer arrived from a node that was not asked.', certificate.name),
+      grants,
       deadlines,
       now,
     })
@@ -135,6 +149,7 @@ export class MeshNode {
       send,
       refused: (error, peer) => this.#refusals.count(error.code, error.message, peer.certificate.name),
       crashed: (cell, error) => void this.#crashed(cell, error),
+      grants,
       deadlines,
       now,
     })
@@ -173,6 +188,7 @@ export class MeshNode {
 
   /** Goes on under a renewed certificate, with the same key, name and roles. */
   renew(certificate: Certificate): Promise<void> {
+    this.#grants.renew(certificate)
     return this.directory.renew(certificate, this.#signing)
   }
 

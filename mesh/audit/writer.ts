@@ -28,7 +28,8 @@ export interface AuditWriterOptions {
   now: () => number
 }
 
-const acknowledgeWithinMs = 10_000
+/** Longer than a cluster takes to choose a new leader for the stream. */
+const acknowledgeWithinMs = 15_000
 const retryMs = 200
 /** A batch is one message on the stream. */
 const batchRecords = 256

@@ -4,9 +4,12 @@
  */
 import { decideSender, type Principal } from '../../policies/decide.js'
 import { ClawmeshError } from '../../policies/errors.js'
-import type { Context, Handler } from '../actor/actor.js'
+import { type Context, type Handler, parse } from '../actor/actor.js'
 import type { Cell, Work } from '../actor/cell.js'
 import { isStream } from '../actor/message.js'
+import type { Grant } from '../capability/grant.js'
+import type { Grants } from '../capability/grants.js'
+import type { Taken } from '../capability/ledger.js'
 import type { Kind, Letter } from '../post/letter.js'
 import { errorBody } from '../post/post.js'
 import { type Peer, principalOf } from '../seal/incarnation.js'
@@ -18,6 +21,7 @@ export interface InboundOptions {
   /** A message was refused; for a tell nobody else will say so. */
   refused(error: ClawmeshError, peer: Peer): void
   crashed(cell: Cell, error: unknown): void
+  grants: Grants
   deadlines: Deadlines
   now(): number
 }
@@ -35,7 +39,7 @@ export class Inbound {
     const { peer, kind, call, body } = letter
     if (kind !== 'cancel' && kind !== 'credit') return this.#admit(letter)
     const request = this.#requests.get(peer.id)?.get(call)
-    if (kind === 'credit') request?.grant(body)
+    if (kind === 'credit') request?.addCredit(body)
     else request?.breakOff(new ClawmeshError('CANCELLED', 'The caller gave up.'))
   }
 
@@ -55,7 +59,7 @@ export class Inbound {
   #admit(letter: Letter): void {
     const { body } = letter
     if (!isRequest(body)) return this.#fail(letter, new ClawmeshError('MESSAGE_INVALID', 'The request cannot be read.'))
-    const [target, name, trace, content, window] = body
+    const [target, name, trace, content, window, shown] = body
     const cell = this.#options.cell(target)
     if (!cell) {
       return this.#fail(letter, moved(target))
@@ -66,13 +70,23 @@ export class Inbound {
       return this.#fail(letter, new ClawmeshError('UNKNOWN_MESSAGE', `Actor "${target}" does not answer ${name}.`))
     }
     const sender = principalOf(letter.peer)
-    const decision = decideSender(sender, name, handler.message.from)
+    const { from, granted } = handler.message
+    const hasGrant = shown !== undefined && shown !== null
+    const decision = decideSender(sender, name, from, { granted: granted?.roles, hasGrant })
     if (decision.effect === 'deny') {
       return this.#fail(letter, new ClawmeshError('DENIED', decision.reason))
     }
     const request = new Request(letter, cell, handler, sender, trace, content, Number(window) || 0)
+    if (hasGrant) {
+      try {
+        this.#checkGrant(request, shown)
+      } catch (error) {
+        return this.#fail(letter, ClawmeshError.from(error), 'recorded')
+      }
+    }
     if (letter.kind !== 'tell') this.#register(request)
     if (cell.mailbox.offer(() => this.#handle(request))) return
+    request.taken?.giveBack()
     this.#forget(request)
     this.#fail(
       letter,
@@ -82,11 +96,28 @@ export class Inbound {
     )
   }
 
+  /** Where the message needs a grant the sender shows its own; with any other it gives one to the actor. */
+  #checkGrant(request: Request, shown: unknown): void {
+    const { grants } = this.#options
+    const { letter, cell, handler, content, trace } = request
+    const { name: message, from, granted, request: schema } = handler.message
+    const { peer } = letter
+    if (!granted) {
+      request.grant = grants.accept(shown, peer)
+      return
+    }
+    const grant = grants.read(shown)
+    const use = granted.use(parse(schema, content, `the request of ${message}`), cell.name)
+    request.taken = grants.use({ grant, peer, use, message, actor: cell.name, from, trace })
+    request.grant = grant
+  }
+
   /** Answers at once where the handler does; a promise only where there is something to wait for. */
   #handle(request: Request): void | Promise<void> {
     const { letter, cell, handler } = request
     if (cell.ended) {
       // It was still waiting: nothing was begun, so the caller may ask again where the actor is started next.
+      request.taken?.giveBack()
       this.#forget(request)
       return this.#fail(letter, moved(cell.name))
     }
@@ -168,8 +199,8 @@ export class Inbound {
     if (letter.kind !== 'tell') this.#options.send(letter.peer, kind, letter.call, letter.deadline, body ?? null)
   }
 
-  #fail(letter: Letter, error: ClawmeshError): void {
-    if (letter.kind === 'tell' || error.code === 'DENIED') this.#options.refused(error, letter.peer)
+  #fail(letter: Letter, error: ClawmeshError, recorded?: 'recorded'): void {
+    if (letter.kind === 'tell' || error.code === 'DENIED' || recorded) this.#options.refused(error, letter.peer)
     try {
       this.#answer(letter, 'error', errorBody(error))
     } catch {
@@ -186,6 +217,9 @@ class Request implements Context, Work, Expiring {
   readonly sender: Principal
   readonly trace: string
   readonly content: unknown
+  grant: Grant | undefined
+  /** Of the grant, by this request. */
+  taken: Taken | undefined
   slot = 0
   /** Why nobody waits for it any more. */
   broken: ClawmeshError | undefined
@@ -225,6 +259,10 @@ class Request implements Context, Work, Expiring {
     return this.#abort.signal
   }
 
+  bill(tokens: number): void {
+    this.taken?.bill(tokens)
+  }
+
   breakOff(reason: ClawmeshError): void {
     if (this.broken) return
     this.broken = reason
@@ -241,7 +279,7 @@ class Request implements Context, Work, Expiring {
     if (this.broken) throw this.broken
   }
 
-  grant(amount: unknown): void {
+  addCredit(amount: unknown): void {
     if (typeof amount !== 'number' || amount <= 0) return
     this.#credit += amount
     this.#more()
@@ -259,8 +297,8 @@ class Request implements Context, Work, Expiring {
   }
 }
 
-/** `[actor, message, trace, content]`, and for a stream how many items may be sent unasked. */
-type RequestBody = [string, string, string, unknown, unknown?]
+/** `[actor, message, trace, content]`, for a stream how many items may be sent unasked, and a grant where one is shown or given. */
+type RequestBody = [string, string, string, unknown, unknown?, unknown?]
 
 function isRequest(body: unknown): body is RequestBody {
   if (!Array.isArray(body) || body.length < 4) return false

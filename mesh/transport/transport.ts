@@ -30,8 +30,8 @@ export interface Entry {
 }
 
 export interface Bucket {
-  /** Writes whatever is there. Resolves to the revision. */
-  put(key: string, value: Uint8Array): Promise<number>
+  /** Writes whatever is there, again for so long if nobody answers (some seconds unless told). Resolves to the revision. */
+  put(key: string, value: Uint8Array, withinMs?: number): Promise<number>
   /** Writes only if the key's latest revision is `revision` (0: the key must not exist); otherwise resolves to undefined. */
   swap(key: string, value: Uint8Array, revision: number): Promise<number | undefined>
   get(key: string): Promise<Entry | undefined>

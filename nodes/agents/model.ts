@@ -9,18 +9,11 @@
  */
 import { setTimeout } from 'node:timers/promises'
 import { z } from 'zod'
-import {
-  type Answer,
-  Draft,
-  type GenerateEvent,
-  type GenerateRequest,
-  type ModelInfo,
-  type Usage,
-} from '../../inference/backend.js'
+import type { Answer, GenerateEvent, GenerateRequest, ModelInfo, Usage } from '../../inference/backend.js'
 import { offerSchema } from '../../inference/place.js'
 import { DescribeModel, Generate, inferenceName } from '../../inference/service.js'
 import type { Advert } from '../../mesh/directory.js'
-import type { CallOptions, MeshNode } from '../../mesh/index.js'
+import type { CallOptions, Grant, MeshNode } from '../../mesh/index.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { RouteDecision } from '../../policies/router.js'
 import { choose, type Zone } from '../../router/route.js'
@@ -30,6 +23,7 @@ import { placeAmong } from '../process/placing.js'
 import { blocksOf, sentBy } from '../process/sent.js'
 import { recordUse } from './costs.js'
 import { routerOf } from './privacy.js'
+import { Telling } from './telling.js'
 
 /** Stands for a model elsewhere where the rules let the prompt leave, and for one of the mesh where they do not. */
 export const auto = 'auto'
@@ -44,8 +38,16 @@ export interface Thinking {
   deadline: number
   signal: AbortSignal
   trace: string
+  /** What the asker records of the question: in one breath with the decision, and so at the cost of one sync. No model is asked before both are on disk. */
+  noteAsked?: () => Promise<void>
+  /** The same of the answer, in one breath with what it used. */
+  noteAnswered?: (answer: Answer) => Promise<void>
+  /** Under which it is asked, where this node has no right of its own to do so. */
+  grant?: Grant | undefined
   /** Is told the model that is asked, each time. */
   onModel?: (model: string) => void
+  /** The answer ends before the first of these, and so does the generation; what it used is then not known. */
+  stop?: readonly string[] | undefined
   /** Sees each event of the answer as it comes; the next one waits for it. */
   onEvent?: (event: GenerateEvent) => unknown
   /** Whether what was lost on the way may be asked again now; it may, if left out. */
@@ -62,32 +64,35 @@ const offeredSchema = z.array(offerSchema.pick({ model: true, digest: true, drai
  * Throws DENIED or UNREACHABLE where no model may be asked, MODEL_FAILED for an answer that cannot be used, and what a model throws.
  */
 export async function think(node: MeshNode, given: GenerateRequest, thinking: Thinking): Promise<Answer> {
-  const { session, actor, deadline, signal, trace, model, again = () => true } = thinking
+  const { session, actor, deadline, signal, trace, model, noteAsked, stop, again = () => true } = thinking
   const router = await routerOf(node)
-  const { decision } = await router.judge(session, given, { roles: node.roles, actor, trace })
+  const [{ decision }] = await Promise.all([
+    router.judge(session, given, { roles: node.roles, actor, trace }),
+    noteAsked?.(),
+  ])
   // Drawn here, so that whoever goes on draws as the first one would have.
   const seed = given.seed ?? (given.temperature > 0 ? Math.floor(Math.random() * 0x1_0000_0000) : undefined)
-  let draft = new Draft()
+  let telling = new Telling(stop)
   let before: Candidate | undefined
   const failed = new Set<string>()
   for (;;) {
-    const resume = before?.digest === undefined ? undefined : draft.resume(before.digest)
+    const resume = telling.resume(before?.digest)
     try {
       const chosen = chooseModel(node, decision, { model, before, failed, isBegun: resume !== undefined }, given)
       before = chosen
       // Only a model whose files are known answers alike for the same seed; others are asked as the caller asked.
       const known = chosen.digest !== undefined && seed !== undefined ? { seed } : {}
-      return await askOnce(node, chosen, { ...given, ...known, ...(resume ? { resume } : {}) }, draft, thinking)
+      return await askOnce(node, chosen, { ...given, ...known, ...(resume ? { resume } : {}) }, telling, thinking)
     } catch (error) {
       const failure = ClawmeshError.from(error)
       // An answer that cannot be used is the caller's to judge: asking in the same words would hardly mend it.
       const isLost =
         failure.retry && (failure.code !== 'MODEL_FAILED' || isGone(failure)) && failure.code !== 'DEADLINE'
-      const goesOn = !draft.isEmpty && before?.digest !== undefined && draft.resume(before.digest) !== undefined
+      const goesOn = telling.resume(before?.digest) !== undefined
       if (!isLost || !(goesOn || again()) || node.now() + againMs > deadline) throw failure
       if (before) failed.add(before.name)
       // Nothing that could be gone on with: it is begun anew.
-      if (!goesOn) draft = new Draft()
+      if (!goesOn) telling = new Telling(stop)
       await setTimeout(againMs, undefined, { signal })
     }
   }
@@ -124,7 +129,7 @@ export function servedModels(node: MeshNode): string[] {
   return [...new Set(candidates(node).map(({ model }) => model))].sort()
 }
 
-interface Candidate {
+export interface Candidate {
   /** The node of a model of the mesh; `provider/model` of one elsewhere. */
   name: string
   model: string
@@ -150,10 +155,10 @@ async function askOnce(
   node: MeshNode,
   { name, model, zone, holder }: Candidate,
   request: GenerateRequest,
-  draft: Draft,
-  { session, actor, deadline, signal, trace, onModel, onEvent }: Thinking,
+  telling: Telling,
+  { session, actor, deadline, signal, trace, grant, noteAnswered, onModel, onEvent }: Thinking,
 ): Promise<Answer> {
-  const options = { deadline, signal, trace }
+  const options = { deadline, signal, trace, grant }
   const events =
     holder === undefined
       ? node.ref(inferenceName(name)).stream(Generate, { ...request, model }, options)
@@ -164,23 +169,23 @@ async function askOnce(
   const begun = node.now()
   const ended = sentBy(node).begin(name, model, zone === 'mesh' ? blocksOf(request) : [])
   let hasBegun = false
-  let usage: Usage | null = null
+  let pieces = 0
+  let answer: Answer | undefined
   try {
     for await (const event of events) {
       hasBegun = true
-      // Whoever reads it has it, whatever becomes of what comes after.
-      const answer = draft.add(event)
-      await onEvent?.(event)
-      if (!answer) continue
-      usage = answer.usage
-      return answer
+      if (event.type !== 'done') pieces += 1
+      for (const said of telling.take(event)) await onEvent?.(said)
+      answer = telling.answer
+      if (answer) return answer
     }
     throw new ClawmeshError('MODEL_FAILED', 'The generation ended without saying so.', { hint: 'Ask again.' })
   } finally {
     ended(hasBegun)
+    const seconds = (node.now() - begun) / 1000
+    const used = { trace, actor, model, zone, usage: answer?.usage ?? null, seconds, burned: answer ? 0 : pieces }
     // A model of the mesh that was never reached has cost nothing; of one elsewhere nobody knows.
-    if (hasBegun || zone === 'elsewhere')
-      await recordUse(node, { trace, actor, model, zone, usage, seconds: (node.now() - begun) / 1000 })
+    if (hasBegun || zone === 'elsewhere') await Promise.all([recordUse(node, used), answer && noteAnswered?.(answer)])
   }
 }
 
@@ -192,13 +197,9 @@ function chooseModel(
   request: GenerateRequest,
 ): Candidate {
   const all = candidates(node)
-  // In a mesh with no way out nothing is to be kept from one: the decision is on record, and that is all.
-  const isClosed = all.every(({ holder }) => holder === undefined)
-  const binding: RouteDecision = isClosed && decision.effect === 'block' ? { ...decision, effect: 'local' } : decision
-  const chosen = choose(binding, named(all, model))
   // One elsewhere is asked by the holder of its key alone, whatever a node is called.
   const allowed = inOrder(
-    chosen.filter(({ zone, holder }) => zone === 'mesh' || holder !== undefined),
+    permitted(all, decision, named(all, model)).filter(({ zone, holder }) => zone === 'mesh' || holder !== undefined),
     model,
   )
   // What was asked in the mesh stays in the mesh, and what was begun by a model is ended by it (invariant 3).
@@ -229,6 +230,13 @@ function soonest(node: MeshNode, able: readonly Candidate[], request: GenerateRe
   )
 }
 
+/** Those of `able` that the decision lets see the prompt; `all`: whatever can be asked. Throws DENIED if none may. */
+export function permitted(all: readonly Candidate[], decision: RouteDecision, able: readonly Candidate[]): Candidate[] {
+  // In a mesh with no way out nothing is to be kept from one: the decision is on record, and that is all.
+  const isClosed = all.every(({ holder }) => holder === undefined)
+  return choose(isClosed && decision.effect === 'block' ? { ...decision, effect: 'local' } : decision, able)
+}
+
 /** Those of this name. Throws UNREACHABLE if there are none. */
 function named(all: readonly Candidate[], model: string | undefined): Candidate[] {
   const able = all.filter((candidate) => model === undefined || model === auto || candidate.model === model)
@@ -256,7 +264,7 @@ function unreachable(model: string | undefined, all: readonly Candidate[]): neve
 }
 
 /** A node that does not say where its model computes has none in the mesh, and without a key no model elsewhere is asked. */
-function candidates(node: MeshNode): Candidate[] {
+export function candidates(node: MeshNode): Candidate[] {
   const here = node.nodes().flatMap(({ name, roles, draining, advert }): Candidate[] => {
     if (!roles.includes('inference') || draining) return []
     const zone = advert['zone'] === 'mesh' ? 'mesh' : 'elsewhere'

@@ -1,5 +1,5 @@
 /** Which commands there are, by their first word, in the order of the help. Each is loaded when it is asked for: most need little of the whole. */
-import type { Command } from './command.js'
+import { type Command, formerly } from './command.js'
 
 const families: Readonly<Record<string, () => Promise<Command[]>>> = {
   start: async () => [(await import('./job/start.js')).start],
@@ -17,6 +17,7 @@ const families: Readonly<Record<string, () => Promise<Command[]>>> = {
   },
   mcp: async () => [(await import('./mcp.js')).mcp],
   invite: async () => [(await import('./mesh/invite.js')).invite],
+  site: async () => [(await import('./mesh/site.js')).site],
   join: async () => [(await import('./mesh/join.js')).join],
   nodes: async () => {
     const [{ nodes }, { nodesDrain, nodesUndrain }] = await Promise.all([
@@ -28,6 +29,11 @@ const families: Readonly<Record<string, () => Promise<Command[]>>> = {
   },
   place: async () => [(await import('./place.js')).place],
   revoke: async () => [(await import('./mesh/revoke.js')).revoke],
+  doctor: async () => [(await import('./doctor.js')).doctor],
+  service: async () => {
+    const service = await import('./service.js')
+    return [service.serviceInstall, service.serviceStatus, service.serviceLogs, service.serviceUninstall]
+  },
   audit: async () => {
     const [{ auditVerify }, { auditTail, auditQuery }, { auditExport }, { auditKey }] = await Promise.all([
       import('./audit/verify.js'),
@@ -46,12 +52,25 @@ const families: Readonly<Record<string, () => Promise<Command[]>>> = {
   costs: async () => [(await import('./costs.js')).costs],
   route: async () => [(await import('./route.js')).route],
   policy: async () => {
-    const { policyTest, policyExplain } = await import('./policy.js')
-    return [policyTest, policyExplain]
+    const [{ policyTest, policyExplain }, edition] = await Promise.all([
+      import('./policy.js'),
+      import('./policy-edition.js'),
+    ])
+    const { policyDiff, policyApply, policyHistory, policyRollback } = edition
+    return [policyTest, policyExplain, policyDiff, policyApply, policyHistory, policyRollback]
   },
+  whoami: async () => [(await import('./people.js')).whoamiCommand],
+  users: async () => [(await import('./people.js')).usersCommand],
+  roles: async () => [(await import('./people.js')).rolesCommand],
+  keys: async () => {
+    const { keysAdd, keysList, keysRemove } = await import('./keys.js')
+    return [keysAdd, keysList, keysRemove]
+  },
+  completion: async () => [(await import('./completion.js')).completionOf(allCommands)],
   gateway: async () => {
-    const { gatewayKeyAdd, gatewayKeyList, gatewayKeyRemove } = await import('./gateway-key.js')
-    return [gatewayKeyAdd, gatewayKeyList, gatewayKeyRemove]
+    const { keysAdd, keysList, keysRemove } = await import('./keys.js')
+    const former = { 'gateway key add': keysAdd, 'gateway key list': keysList, 'gateway key remove': keysRemove }
+    return Object.entries(former).map(([name, command]) => formerly(name, command))
   },
 }
 

@@ -5,13 +5,13 @@ import type { NodeInfo } from '../../mesh/index.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { parseRouterRules } from '../../policies/router.js'
 import { elsewhereOf } from '../elsewhere.js'
-import { lookAtMesh } from '../member/look.js'
+import { lookAtMesh, runningData } from '../member/onlooker.js'
 import { placeAmong } from '../process/placing.js'
 import { readRouterRules } from '../router-rules.js'
+import { columns } from './columns.js'
 import { type Command, text, type Values } from './command.js'
 import { jsonOption } from './options.js'
 import { printable } from './printable.js'
-import { columns } from './table.js'
 
 export const place: Command = {
   name: 'place',
@@ -39,7 +39,8 @@ async function run(_: string | undefined, values: Values): Promise<number> {
     .safeParse(text(values, 'tokens') ?? '256').data
   if (maxTokens === undefined)
     throw new ClawmeshError('USAGE', '--tokens is no number of tokens.', { hint: 'For example --tokens 256.' })
-  const nodes = await lookAtMesh(text(values, 'data'))
+  const found = await lookAtMesh(runningData(text(values, 'data')), ({ directory }) => directory.nodes())
+  const nodes = found.sort((a, b) => a.name.localeCompare(b.name))
   const elsewhere = elsewhereOf(nodes)
   // Its tables of telephone numbers are for commands that read prompts alone to load.
   const { explain } = await import('../../router/explain.js')
@@ -57,9 +58,8 @@ async function run(_: string | undefined, values: Values): Promise<number> {
     model: name,
     may: leaves !== undefined && decision.models.includes(name),
   }))
-  const found = { label, categories, rule: decision.rule, effect: decision.effect }
   const verdict = {
-    ...found,
+    ...{ label, categories, rule: decision.rule, effect: decision.effect },
     chosen: chosen ? { node: chosen.node, model: chosen.model } : null,
     nodes: [...reasons, ...silent(nodes)],
     elsewhere: away,
@@ -110,6 +110,6 @@ function page({ label, categories, rule, effect, nodes, elsewhere }: Verdict, ch
     `Rule      ${rule} (${effect})`,
     `Chosen    ${chosen ? `${chosen.model} on ${chosen.node}` : 'none: no model passes'}`,
     '',
-    columns([['NODE', 'MODEL', 'TAKES', 'WHY'], ...rows, ...away]),
+    columns(['NODE', 'MODEL', 'TAKES', 'WHY'], [...rows, ...away]),
   ].join('\n')
 }

@@ -1,7 +1,9 @@
 /** Every route of the gateway, who may use it, what it takes and gives: the one table that the server, the tests and the documents go by. */
 import type { z } from 'zod'
 import { decisionSchema, viewSchema } from '../approvals/question.js'
-import { chatRequestSchema } from './chat.js'
+import { chatRequestSchema } from './openai/chat.js'
+import { embeddingRequestSchema } from './openai/embedding.js'
+import { textRequestSchema } from './openai/text.js'
 import {
   approvalEventsQuerySchema,
   approvalsQuerySchema,
@@ -24,7 +26,7 @@ import {
   taskSchema,
   tasksSchema,
   whoamiSchema,
-} from './schema.js'
+} from './rest/schema.js'
 
 /** What an API key may be for. Not the roles of nodes. */
 export const gatewayRoles = ['viewer', 'developer', 'operator', 'approver', 'auditor', 'service', 'admin'] as const
@@ -69,6 +71,16 @@ export const routes = {
     who: workers,
     says: 'A chat completion, in the form of the OpenAI API.',
     openai: chatRequestSchema,
+  },
+  'POST /v1/completions': {
+    who: workers,
+    says: 'A text completion, in the form of the OpenAI API.',
+    openai: textRequestSchema,
+  },
+  'POST /v1/embeddings': {
+    who: workers,
+    says: 'Vectors of texts, in the form of the OpenAI API; 404 where no model of the mesh makes them.',
+    openai: embeddingRequestSchema,
   },
   'POST /mcp': {
     who: gatewayRoles,

@@ -14,8 +14,8 @@ import { readCertificate } from '../../mesh/seal/certificate.js'
 import { type Credentials, readCredentials } from '../../mesh/seal/credentials.js'
 import { connectNats, type NatsTransport } from '../../mesh/transport/nats.js'
 import { ClawmeshError } from '../../policies/errors.js'
-import { parseProfile } from '../../policies/profile.js'
 import { type Availability, sandboxAvailability } from '../../sandbox/availability.js'
+import { resolver } from '../../sandbox/egress/resolve.js'
 import { sandboxName, sandboxService } from '../../sandbox/service.js'
 import { debater } from '../agents/debate/debater.js'
 import { worker } from '../agents/worker.js'
@@ -29,6 +29,7 @@ import { readDrained, serveDrain } from './drain.js'
 import { openModels, readStoredModels } from './models.js'
 import { type NodePlan, type NodeReport, nodePlanSchema } from './plan.js'
 import { advertOf, keepLooking, openShelf, serveModels } from './serve.js'
+import { StandingPolicy } from './standing-policy.js'
 
 const drainWithinMs = 7000
 const aloneWithinMs = 5000
@@ -109,9 +110,14 @@ async function boot(plan: NodePlan): Promise<Running> {
   const hosts = (self: MeshNode) => (roles.includes('worker') ? [worker(self), debater(self)] : [])
   node = await joinMesh({ credentials, transport, chain: openChain(plan.chain), advert, hosts })
   if (plan.sandbox && availability?.available) {
-    const profile = parseProfile(plan.sandbox.policy, plan.sandbox.policyName)
-    await node.note('policy.loaded', { name: plan.sandbox.policyName, text: plan.sandbox.policy })
-    await node.spawn(sandboxService(node, { workspace: plan.sandbox.workspace, profile }), { as: sandboxName(name) })
+    const { workspace, policy: text, policyName, follows = false } = plan.sandbox
+    const { mesh, rootKey } = credentials
+    const file = join(dirname(plan.credentials), 'policy.edition')
+    const standing = new StandingPolicy({ name: policyName, text, follows, file, mesh, rootKey })
+    await standing.begin(node)
+    const resolve = resolver(readConfig().nameServers)
+    const service = sandboxService(node, { workspace, profile: standing.current, resolve })
+    await node.spawn(service, { as: sandboxName(name) })
   }
   if (models) {
     await serveModels(node, shelf)

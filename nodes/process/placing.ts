@@ -8,10 +8,14 @@ import { blocksOf, blockTokens, type Sent } from './sent.js'
 
 export type Known = Pick<NodeInfo, 'name' | 'draining' | 'advert'>
 
+const offersSchema = z.array(offerSchema)
+
 /** The offers of nodes, with what is under way to them from here; what a node says that is none is left out. */
 export function offersOf(nodes: readonly Known[], sent?: Sent, blocks: readonly string[] = []): Offer[] {
-  return nodes.flatMap(({ name, draining, advert }) =>
-    (z.array(offerSchema).safeParse(advert['offers']).data ?? []).map((offer) => {
+  // Looked at for each prompt: what most nodes do not say need not be parsed to know it.
+  const able = nodes.filter(({ advert }) => advert['offers'] !== undefined)
+  return able.flatMap(({ name, draining, advert }) =>
+    (offersSchema.safeParse(advert['offers']).data ?? []).map((offer) => {
       const from = sent?.count(name, offer.model) ?? 0
       const running = Math.max(offer.running, Math.min(offer.slots, from))
       return {

@@ -45,6 +45,7 @@ export const advertOf = (shelf: Shelf) => ({
   model: shelf.names[0] ?? null,
   offers: shelf.offers(),
   memoryFree: shelf.freeBytes,
+  embeds: shelf.embeds,
   zone: shelf.names.length > 0 ? 'mesh' : null,
 })
 

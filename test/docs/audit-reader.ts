@@ -1,5 +1,5 @@
 /** A verifier of audit trails made from docs/audit.md alone: it imports nothing of clawmesh. */
-import { createCipheriv, createDecipheriv, createHash, createPublicKey, verify as verifySignature } from 'node:crypto'
+import { createDecipheriv, createHash, createHmac, createPublicKey, verify as verifySignature } from 'node:crypto'
 import sodium from 'libsodium-wrappers'
 
 await sodium.ready
@@ -87,10 +87,8 @@ export function openByTheBook(
       const { producer, opening, count, head, sealed } = readRecord(bytes)
       const first = opening === null ? keys.get(producer) : unsealed(binary(list(opening)[1]), auditor)
       if (!first) throw new Error('no key')
-      const cipher = createCipheriv('aes-256-ctr', first, Buffer.alloc(16))
-      const stream = cipher.update(Buffer.alloc(64))
-      keys.set(producer, stream.subarray(0, 32))
-      const decipher = createDecipheriv('aes-256-gcm', stream.subarray(32), Buffer.alloc(12))
+      keys.set(producer, hmac(first, 1))
+      const decipher = createDecipheriv('aes-256-gcm', hmac(first, 2), Buffer.alloc(12))
       decipher.setAAD(head).setAuthTag(sealed.subarray(-16))
       const plain = Buffer.concat([decipher.update(sealed.subarray(0, -16)), decipher.final()])
       const events = list(unpack(plain)).map(list)
@@ -98,6 +96,11 @@ export function openByTheBook(
       return events
     })
 }
+
+const hmac = (key: Buffer, number: number): Buffer =>
+  createHmac('sha256', key)
+    .update(Buffer.from([0, 0, 0, number]))
+    .digest()
 
 const unsealed = (box: Buffer, { publicKey, secretKey }: { publicKey: Uint8Array; secretKey: Uint8Array }) =>
   Buffer.from(sodium.crypto_box_seal_open(box, publicKey, secretKey))

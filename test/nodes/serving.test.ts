@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { cacheFolder } from '../../nodes/config.js'
-import { lookAtMesh } from '../../nodes/member/look.js'
+import { lookAtMesh } from '../../nodes/member/onlooker.js'
 import { markovModel, modelFiles } from '../inference/markov.js'
 import { runCommand } from '../kit/command.js'
 import { eventually } from '../kit/eventually.js'
@@ -93,7 +93,7 @@ describe('a machine with a model on its disk', () => {
     )
     const isThere = (offer: unknown) => JSON.stringify(offer).includes('"unloaded"') === false
     await eventually(async () => {
-      const guestNode = (await lookAtMesh(home.data)).find(({ name }) => name === 'guest')
+      const guestNode = await lookAtMesh(home.data, ({ directory }) => directory.node('guest'))
       assert.deepEqual(Array.from(Object(guestNode?.advert['offers']), isThere), [true, false])
     })
   })

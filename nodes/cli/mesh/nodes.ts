@@ -4,12 +4,13 @@ import { z } from 'zod'
 import { hardwareAdvertSchema } from '../../../inference/hardware.js'
 import { offerSchema } from '../../../inference/place.js'
 import type { NodeInfo } from '../../../mesh/index.js'
-import { lookAtMesh } from '../../member/look.js'
 import { machineWords } from '../../member/machine.js'
+import { lookAtMesh, type Outlook, runningData } from '../../member/onlooker.js'
+import { driftOf, policyAdvertSchema } from '../../process/standing-policy.js'
+import { columns } from '../columns.js'
 import { type Command, text, type Values } from '../command.js'
 import { jsonOption } from '../options.js'
 import { printable } from '../printable.js'
-import { columns } from '../table.js'
 
 export const nodes: Command = {
   name: 'nodes',
@@ -31,6 +32,7 @@ const advertSchema = z.object({
   offers: z.array(offerSchema).optional().catch(undefined),
   memoryFree: z.number().optional().catch(undefined),
   drainingGpus: z.array(z.string()).optional().catch(undefined),
+  policy: policyAdvertSchema.optional().catch(undefined),
 })
 
 interface Row {
@@ -44,6 +46,10 @@ interface Row {
   sandbox: boolean
   /** Bytes; null: it does not say. */
   memoryFree: number | null
+  /** What its actions may do: "ask-first", "strict.yaml v3". */
+  policy: string | null
+  /** How that differs from what the mesh wants: "version 2 of 3", "a policy of its own". */
+  drift: string | null
   /** ISO 8601. */
   since: string | null
   draining: boolean
@@ -62,16 +68,21 @@ interface ModelRow {
 }
 
 async function runNodes(_: string | undefined, values: Values): Promise<number> {
-  const rows = (await lookAtMesh(text(values, 'data'))).map(rowOf)
+  const data = runningData(text(values, 'data'))
+  const rows = (await lookAtMesh(data, rowsOf)).sort((a, b) => a.name.localeCompare(b.name))
   process.stdout.write(
     values['json'] ? `${JSON.stringify({ ok: true, nodes: rows })}\n` : `${printable(table(rows))}\n`,
   )
   return 0
 }
 
-function rowOf({ name, roles, draining, advert }: NodeInfo): Row {
+const rowsOf = ({ directory }: Outlook): Row[] =>
+  directory.nodes().map((node) => rowOf(node, directory.policy?.version))
+
+function rowOf({ name, roles, draining, advert }: NodeInfo, newestPolicy: number | undefined): Row {
   const said = advertSchema.safeParse(advert)
-  const { since, hardware, model, zone, sandbox, offers, memoryFree, drainingGpus } = said.success ? said.data : {}
+  const { since, hardware, model, zone, sandbox, policy, ...more } = said.success ? said.data : {}
+  const { offers, memoryFree, drainingGpus } = more
   return {
     name,
     roles,
@@ -89,6 +100,8 @@ function rowOf({ name, roles, draining, advert }: NodeInfo): Row {
     zone: zone ?? null,
     sandbox: sandbox ?? false,
     memoryFree: memoryFree ?? null,
+    policy: policy ? `${policy.name}${policy.version === null ? '' : ` v${policy.version}`}` : null,
+    drift: (policy && driftOf(policy, newestPolicy)) ?? null,
     since: since === undefined ? null : new Date(since).toISOString(),
     draining,
     drainingGpus: drainingGpus ?? [],
@@ -96,17 +109,17 @@ function rowOf({ name, roles, draining, advert }: NodeInfo): Row {
 }
 
 function table(rows: Row[]): string {
-  const head = ['NAME', 'ROLES', 'HARDWARE', 'FREE', 'MODEL', 'LOAD', 'ZONE', 'SINCE', '']
-  const lines = rows.flatMap(({ name, roles, hardware, memoryFree, models, model, zone, since, ...row }) => {
+  const head = ['NAME', 'ROLES', 'HARDWARE', 'FREE', 'MODEL', 'LOAD', 'ZONE', 'POLICY', 'SINCE', '']
+  const lines = rows.flatMap(({ name, roles, hardware, memoryFree, models, model, zone, policy, since, ...row }) => {
     const [first, ...others] = models
     const own = [name, roles.join(','), hardware ?? '-', memoryFree ? `${Math.round(memoryFree / 1e9)} GB` : '-']
-    const rest = [zone ?? '-', since?.replace(/\..*$/, 'Z') ?? '-', drainOf(row)]
+    const rest = [zone ?? '-', policy ?? '-', since?.replace(/\..*$/, 'Z') ?? '-', remarks(row)]
     return [
       [...own, first?.name ?? model ?? '-', first ? load(first) : '-', ...rest],
       ...others.map((other) => ['', '', '', '', other.name, load(other)]),
     ]
   })
-  return columns([head, ...lines])
+  return columns(head, lines)
 }
 
 /** "3/8, 2 waiting". */
@@ -116,7 +129,7 @@ function load({ loaded, slots, running, queued, draining }: ModelRow): string {
   return `${running}/${slots}${queued > 0 ? `, ${queued} waiting` : ''}`
 }
 
-function drainOf({ draining, drainingGpus }: Pick<Row, 'draining' | 'drainingGpus'>): string {
-  if (draining) return 'draining'
-  return drainingGpus.length > 0 ? `draining ${drainingGpus.join(', ')}` : ''
+function remarks({ draining, drainingGpus, drift }: Pick<Row, 'draining' | 'drainingGpus' | 'drift'>): string {
+  const drains = drainingGpus.length > 0 ? `draining ${drainingGpus.join(', ')}` : ''
+  return [draining ? 'draining' : drains, drift === null ? '' : `policy: ${drift}`].filter(Boolean).join(', ')
 }
