@@ -214,12 +214,12 @@ describe('a mesh with a provider elsewhere', () => {
           await new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(new Error('aborted'))))
         },
       })
-      await here.directory.wait(() => here.directory.node(model.name)?.advert['model'], 5000)
+      await holder.directory.wait(() => holder.directory.node(model.name)?.advert['model'], 5000)
       let words = 0
       const thinking = {
-        session: await openSession(here, ''),
+        session: await openSession(holder, ''),
         actor: 'test',
-        deadline: here.now() + 1500,
+        deadline: holder.now() + 1500,
         signal: new AbortController().signal,
         trace: '',
         onEvent: async () => {
@@ -228,10 +228,10 @@ describe('a mesh with a provider elsewhere', () => {
         },
       }
       const request = { messages: [{ role: 'user' as const, content: 'hello' }], maxTokens: 9, temperature: 0 }
-      await assert.rejects(think(here, request, thinking), { code: 'UNREACHABLE' })
+      await assert.rejects(think(holder, request, thinking), { code: 'UNREACHABLE' })
       assert.deepEqual([words, cloud.sent], [1, []])
       // It is the loss that keeps it in: a question that no model of the mesh has seen goes there.
-      await think(here, request, { ...thinking, deadline: here.now() + 5000, onEvent: () => undefined })
+      await think(holder, request, { ...thinking, deadline: holder.now() + 5000, onEvent: () => undefined })
       assert.equal(cloud.sent.length, 1)
     })
 
