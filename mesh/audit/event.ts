@@ -12,6 +12,8 @@ export const eventKinds = [
   'node.drained',
   'message.denied',
   'grant.used',
+  'dead.replayed',
+  'dead.dropped',
   'actor.crashed',
   'actor.restarted',
   'policy.loaded',

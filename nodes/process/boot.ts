@@ -3,6 +3,7 @@
  * with it the site: what has happened is on this disk, so it ends at once and is out of the way of the next run.
  */
 
+import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { thisHost } from '../../inference/hardware/host.js'
@@ -18,6 +19,7 @@ import { type Availability, sandboxAvailability } from '../../sandbox/availabili
 import { resolver } from '../../sandbox/egress/resolve.js'
 import { sandboxName, sandboxService } from '../../sandbox/service.js'
 import { debater } from '../agents/debate/debater.js'
+import { reader } from '../agents/research/reader.js'
 import { worker } from '../agents/worker.js'
 import { readConfig } from '../config.js'
 import { takeLock } from '../lock.mjs'
@@ -26,6 +28,7 @@ import { readAccess } from '../member/access.js'
 import { isDue, keepCertified, renewed } from '../member/certified.js'
 import { machineWords } from '../member/machine.js'
 import { readDrained, serveDrain } from './drain.js'
+import { keepLoad } from './load.js'
 import { openModels, readStoredModels } from './models.js'
 import { type NodePlan, type NodeReport, nodePlanSchema } from './plan.js'
 import { advertOf, keepLooking, openShelf, serveModels } from './serve.js'
@@ -107,7 +110,7 @@ async function boot(plan: NodePlan): Promise<Running> {
   const drained = readDrained(drainFile)
   shelf.drain(drained.node, drained.gpus)
   const advert = { hardware, sandbox: availability?.available ?? false, notes, ...advertOf(shelf) }
-  const hosts = (self: MeshNode) => (roles.includes('worker') ? [worker(self), debater(self)] : [])
+  const hosts = (self: MeshNode) => (roles.includes('worker') ? [worker(self), debater(self), reader(self)] : [])
   node = await joinMesh({ credentials, transport, chain: openChain(plan.chain), advert, hosts })
   if (plan.sandbox && availability?.available) {
     const { workspace, policy: text, policyName, follows = false } = plan.sandbox
@@ -124,6 +127,7 @@ async function boot(plan: NodePlan): Promise<Running> {
     keepLooking(shelf)
   }
   await serveDrain(node, { shelf, file: drainFile, gpus: gpusOf(hardware) })
+  keepLoad(node, availableParallelism())
   keepCertified(node, credentials, plan, transport, ({ code, message }) =>
     log.warn({ code, message }, 'the certificate was not renewed; it is tried again'),
   )

@@ -32,10 +32,7 @@ export function openShelf(node: () => MeshNode | undefined, options: Partial<She
   const shelf: Shelf = new Shelf({
     freeBytes: () => readFreeMemory(),
     ...options,
-    onChange: () => {
-      const directory = node()?.directory
-      directory?.revise({ ...directory.advert, ...advertOf(shelf) })
-    },
+    onChange: () => node()?.directory.mention(advertOf(shelf)),
   })
   return shelf
 }
