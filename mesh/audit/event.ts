@@ -10,6 +10,7 @@ export const eventKinds = [
   'node.refused',
   'node.revoked',
   'message.denied',
+  'message.lost',
   'grant.used',
   'actor.crashed',
   'actor.restarted',

@@ -55,6 +55,7 @@ export const ocsfActivities: Record<EventKind, Activity> = {
   'model.loaded': other(lifecycle, 'Model Loaded'),
   'checkpoints.found': other(lifecycle, 'Audit Checkpoints Found'),
   'message.denied': other(api, 'Message Denied', 'Medium'),
+  'message.lost': other(api, 'Messages Lost', 'Medium'),
   'grant.used': other(api, 'Grant Used'),
   'task.started': known(api, 1, 'Create'),
   'task.resumed': other(api, 'Task Resumed', 'Low'),
