@@ -6,6 +6,7 @@ import { actor, type Context, message, on } from '../mesh/index.js'
 import { ClawmeshError } from '../policies/errors.js'
 import {
   type Backend,
+  embedEventSchema,
   type GenerateEvent,
   type GenerateRequest,
   generateEventSchema,
@@ -18,6 +19,13 @@ export const Generate = message('inference.generate', {
   item: generateEventSchema,
   from: ['supervisor', 'router', 'gateway'],
   granted: { roles: ['worker'], use: (request) => ({ can: 'think', on: 'mesh', tokens: mostTokens(request) }) },
+  to: ['inference'],
+})
+
+export const Embed = message('inference.embed', {
+  request: z.object({ texts: z.array(z.string()).min(1).max(256) }),
+  item: embedEventSchema,
+  from: ['supervisor', 'router', 'gateway'],
   to: ['inference'],
 })
 
@@ -51,6 +59,12 @@ export const inferenceService = (backend: Backend) =>
     'inference',
     () => [
       on(Generate, (request, context) => billed(backend.generate(request, context.signal), context)),
+      on(Embed, ({ texts }, { signal }) => {
+        if (backend.embed) return backend.embed(texts, signal)
+        throw new ClawmeshError('MODEL_UNSUITED', `${backend.model.name} makes no embeddings.`, {
+          hint: 'Name a model server that does: `--model URL`.',
+        })
+      }),
       on(DescribeModel, () => backend.model),
     ],
     { args: z.undefined(), concurrency: 256 },

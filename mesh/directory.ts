@@ -19,6 +19,7 @@ import type { Addresses } from './address.js'
 import { binary, decode, encode } from './codec.js'
 import { openWith, sealWith } from './seal/box.js'
 import { type Certificate, checkDates } from './seal/certificate.js'
+import { type Edition, readEdition } from './seal/edition.js'
 import { announce, type Incarnation, type Peer, readAnnouncement } from './seal/incarnation.js'
 import { type SigningKey, sameBytes, utf8 } from './seal/keys.js'
 import { readRevocations } from './seal/revocation.js'
@@ -80,6 +81,8 @@ export class Directory {
   readonly #returnedListeners = new Set<(node: NodeInfo) => void>()
   readonly #takenListeners = new Set<(actor: string) => void>()
   readonly #revokedListeners = new Set<(holder: string, node: Peer | undefined) => void>()
+  readonly #policyListeners = new Set<(edition: Edition) => void>()
+  #policy: Edition | undefined
   #watch: Subscription | undefined
   #timer: NodeJS.Timeout | undefined
   #beat = 0
@@ -248,6 +251,15 @@ export class Directory {
     this.#revokedListeners.add(listener)
   }
 
+  /** The newest version of the mesh's policy that was seen. */
+  get policy(): Edition | undefined {
+    return this.#policy
+  }
+
+  onPolicy(listener: (edition: Edition) => void): void {
+    this.#policyListeners.add(listener)
+  }
+
   connection(connected: boolean): void {
     const isBack = connected && !this.#connected
     this.#connected = connected
@@ -269,10 +281,20 @@ export class Directory {
     this.#heard = now
   }
 
+  /** What this node says of itself, as it said it last. */
+  get advert(): Advert {
+    return this.#advert
+  }
+
   async describe(advert: Advert, draining = this.#draining): Promise<void> {
     this.#advert = advert
     this.#draining = draining
     await this.#announce()
+  }
+
+  /** More of the same, told with the next beat: for what changes all the time. */
+  mention(more: Advert): void {
+    this.#advert = { ...this.#advert, ...more }
   }
 
   async #announce(withinMs?: number): Promise<void> {
@@ -352,6 +374,7 @@ export class Directory {
       if (value === undefined) this.#forget(key, revision)
       else if (key.startsWith('node.')) this.#readNode(key, this.#open(key, value))
       else if (key === this.#options.addresses.revokedKey) this.#readRevocations(value)
+      else if (key === this.#options.addresses.policyKey) this.#readPolicy(key, value)
       else this.#readActor(key, this.#open(key, value), revision)
     } catch {
       // Not sealed by a member, or signed by nobody we know: as if it were not there.
@@ -391,6 +414,14 @@ export class Directory {
       for (const { peer } of runs) this.#bar(peer)
       for (const revoked of this.#revokedListeners) revoked(holder, runs[0]?.peer)
     }
+  }
+
+  #readPolicy(key: string, value: Uint8Array): void {
+    const { meshKey, rootKey, self } = this.#options
+    const edition = readEdition(openWith(meshKey, value, utf8(key)), self.certificate.mesh, rootKey)
+    if (edition.version <= (this.#policy?.version ?? 0)) return
+    this.#policy = edition
+    for (const listener of this.#policyListeners) listener(edition)
   }
 
   #bar(peer: Peer): void {

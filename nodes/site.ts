@@ -15,6 +15,7 @@ import type { Question } from './approvals/question.js'
 import { serveApprovals } from './approvals/serve.js'
 import { serversOf, writeReachable } from './authority/address.js'
 import { Desk } from './authority/desk.js'
+import { PolicyBook, publishPolicy } from './authority/policy-book.js'
 import type { DataFolder } from './data-folder.js'
 import { type ElsewhereOptions, providerStore, serveElsewhere } from './elsewhere.js'
 import { type Ground, type GroundOptions, openGround } from './ground.js'
@@ -97,6 +98,7 @@ export async function startSite(options: SiteOptions): Promise<Site> {
     await ground.transport.provideBuckets(ground.addresses, nats.replicas)
     await ground.records.provideAudit(ground.addresses, nats.replicas)
     await publishRevocations(ground)
+    await republishPolicy(ground, folder)
     signal?.throwIfAborted()
 
     const node = await supervise(ground, folder, progress)
@@ -159,6 +161,12 @@ async function publishRevocations({ authority, register, transport, addresses }:
   if (holders.length === 0) return
   const bucket = await transport.bucket(addresses.directory)
   await bucket.put(addresses.revokedKey, writeRevocations(authority.mesh, holders, authority.root))
+}
+
+/** Also what was put in force while the mesh did not run. */
+async function republishPolicy(ground: Ground, folder: DataFolder): Promise<void> {
+  const newest = new PolicyBook(folder.authority, ground.authority).newest()
+  if (newest) await publishPolicy(newest, ground)
 }
 
 async function startNodes(

@@ -22,8 +22,9 @@ import { choose, type Zone } from '../../router/route.js'
 import type { RouterSession } from '../../router/session.js'
 import { AskElsewhere, elsewhereName, holderOf } from '../elsewhere.js'
 import { chooseNode } from '../process/placing.js'
-import { recordUse } from './costs.js'
+import { recordUse, type Use } from './costs.js'
 import { routerOf } from './privacy.js'
+import { StopWords } from './stop-words.js'
 
 /** Stands for a model elsewhere where the rules let the prompt leave, and for one of the mesh where they do not. */
 export const auto = 'auto'
@@ -44,8 +45,12 @@ export interface Thinking {
   noteAnswered?: (answer: Answer) => Promise<void>
   /** Under which it is asked, where this node has no right of its own to do so. */
   grant?: Grant | undefined
+  /** Is told what each question used, as it is recorded. */
+  onUse?: (use: Pick<Use, 'model' | 'zone' | 'usage' | 'seconds'>) => void
   /** Is told the model that is asked, each time. */
   onModel?: (model: string) => void
+  /** The answer ends before the first of these, and so does the generation; what it used is then not known. */
+  stop?: readonly string[] | undefined
   /** Sees each event of the answer as it comes; the next one waits for it. */
   onEvent?: (event: GenerateEvent) => unknown
   /** Whether what was lost on the way may be asked again now; it may, if left out. */
@@ -107,7 +112,7 @@ export function servedModels(node: MeshNode): string[] {
   return [...new Set(candidates(node).map(({ model }) => model))].sort()
 }
 
-interface Candidate {
+export interface Candidate {
   /** The node of a model of the mesh; `provider/model` of one elsewhere. */
   name: string
   model: string
@@ -120,7 +125,7 @@ async function askOnce(
   node: MeshNode,
   { name, model, zone, holder }: Candidate,
   request: GenerateRequest,
-  { session, actor, deadline, signal, trace, grant, noteAnswered, onModel, onEvent }: Thinking,
+  { session, actor, deadline, signal, trace, grant, noteAnswered, onUse, onModel, onEvent, stop = [] }: Thinking,
 ): Promise<Answer> {
   const options = { deadline, signal, trace, grant }
   const events =
@@ -132,19 +137,25 @@ async function askOnce(
   onModel?.(model)
   const begun = node.now()
   let hasBegun = false
+  let pieces = 0
   let answer: Answer | undefined
   try {
     answer = await collect(
-      watched(events, (event) => {
+      watched(endedBy(stop, events), (event) => {
         hasBegun = true
+        if (event.type !== 'done') pieces += 1
         return onEvent?.(event)
       }),
     )
     return answer
   } finally {
-    const used = { trace, actor, model, zone, usage: answer?.usage ?? null, seconds: (node.now() - begun) / 1000 }
+    const seconds = (node.now() - begun) / 1000
+    const used = { trace, actor, model, zone, usage: answer?.usage ?? null, seconds, burned: answer ? 0 : pieces }
     // A model of the mesh that was never reached has cost nothing; of one elsewhere nobody knows.
-    if (hasBegun || zone === 'elsewhere') await Promise.all([recordUse(node, used), answer && noteAnswered?.(answer)])
+    if (hasBegun || zone === 'elsewhere') {
+      onUse?.(used)
+      await Promise.all([recordUse(node, used), answer && noteAnswered?.(answer)])
+    }
   }
 }
 
@@ -156,13 +167,9 @@ function chooseModel(
   characters: number,
 ): Candidate {
   const all = candidates(node)
-  // In a mesh with no way out nothing is to be kept from one: the decision is on record, and that is all.
-  const isClosed = all.every(({ holder }) => holder === undefined)
-  const binding: RouteDecision = isClosed && decision.effect === 'block' ? { ...decision, effect: 'local' } : decision
-  const chosen = choose(binding, named(all, model))
   // One elsewhere is asked by the holder of its key alone, whatever a node is called.
   const allowed = inOrder(
-    chosen.filter(({ zone, holder }) => zone === 'mesh' || holder !== undefined),
+    permitted(all, decision, named(all, model)).filter(({ zone, holder }) => zone === 'mesh' || holder !== undefined),
     model,
   )
   const [first] = allowed
@@ -172,6 +179,13 @@ function chooseModel(
   const able = node.nodes().filter(({ name }) => names.has(name))
   const soonest = chooseNode(able, ['mesh'], characters)
   return here.find(({ name }) => name === soonest) ?? drawn(here)
+}
+
+/** Those of `able` that the decision lets see the prompt; `all`: whatever can be asked. Throws DENIED if none may. */
+export function permitted(all: readonly Candidate[], decision: RouteDecision, able: readonly Candidate[]): Candidate[] {
+  // In a mesh with no way out nothing is to be kept from one: the decision is on record, and that is all.
+  const isClosed = all.every(({ holder }) => holder === undefined)
+  return choose(isClosed && decision.effect === 'block' ? { ...decision, effect: 'local' } : decision, able)
 }
 
 /** Those of this name. Throws UNREACHABLE if there are none. */
@@ -201,7 +215,7 @@ function unreachable(model: string | undefined, all: readonly Candidate[]): neve
 }
 
 /** A node that does not say where its model computes has none in the mesh, and without a key no model elsewhere is asked. */
-function candidates(node: MeshNode): Candidate[] {
+export function candidates(node: MeshNode): Candidate[] {
   const here = node.nodes().flatMap(({ name, roles, draining, advert: { model, zone } }): Candidate[] => {
     if (!roles.includes('inference') || draining || typeof model !== 'string') return []
     return [{ name, model, zone: zone === 'mesh' ? 'mesh' : 'elsewhere' }]
@@ -211,6 +225,18 @@ function candidates(node: MeshNode): Candidate[] {
     (model): Candidate => ({ name: model, model, zone: 'elsewhere', holder: elsewhere?.holder ?? '' }),
   )
   return [...here, ...there]
+}
+
+async function* endedBy(words: readonly string[], events: AsyncIterable<GenerateEvent>): AsyncIterable<GenerateEvent> {
+  if (words.length === 0) return yield* events
+  const stop = new StopWords(words)
+  for await (const event of events) {
+    const { text, over } = event.type === 'token' ? stop.push(event.text) : { text: '', over: false }
+    const rest = event.type === 'done' ? stop.end() : text
+    if (rest !== '') yield { type: 'token', text: rest }
+    if (over) return yield { type: 'done', reason: 'stop', usage: null }
+    if (event.type !== 'token') yield event
+  }
 }
 
 async function* watched(events: AsyncIterable<GenerateEvent>, onEvent: Thinking['onEvent']) {

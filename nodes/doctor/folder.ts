@@ -10,7 +10,7 @@ import { ClawmeshError } from '../../policies/errors.js'
 import { readPolicy } from '../../sandbox/preset.js'
 import { dataPaths, isRunning } from '../data-folder.js'
 import { ApiKeys } from '../gateway/http/keys.js'
-import { recallOffer } from '../member/offer.js'
+import { ofMesh, recallOffer } from '../member/offer.js'
 import { rulesOfMesh } from '../router-rules.js'
 import { chainFile } from '../trail.js'
 import { checkApart, checkWorkspace } from '../workspace.js'
@@ -176,7 +176,7 @@ async function offered({ data }: Patient): Promise<Finding[]> {
   if (!existsSync(join(data, 'offer.json'))) return []
   try {
     const { workspace, policy: named } = recallOffer(data, {})
-    await readPolicy(named)
+    if (named !== ofMesh) await readPolicy(named)
     if (workspace === undefined) return []
     checkWorkspace(workspace)
     checkApart(workspace, data)

@@ -46,6 +46,7 @@ describe('a node that is cut off for longer than its lease', () => {
         read: (from) => log.read(from),
         follow: (from, signal) => log.follow(from, signal),
         last: () => log.last(),
+        remove: (sequence) => log.remove(sequence),
       }
     },
   })

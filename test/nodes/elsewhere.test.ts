@@ -296,6 +296,7 @@ describe('a mesh with a provider elsewhere', () => {
           roles: ['worker', 'sandbox'],
           usage: { promptTokens: 900, cachedTokens: 700, outputTokens: 12 },
           seconds: 0,
+          burned: 0,
           prices: 'example-1',
         },
       )

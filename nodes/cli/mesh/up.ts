@@ -2,9 +2,9 @@
 import { resolve } from 'node:path'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { isLoopback, keepListen, type Listen, leafPort, parseHostPort, recallListen } from '../../authority/address.js'
+import { openGatewayTls } from '../../authority/gateway-tls.js'
 import { readConfig } from '../../config.js'
-import { openDataFolder } from '../../data-folder.js'
-import { type GatewayAddress, parseGatewayAddress } from '../../gateway/http/address.js'
+import { type DataFolder, openDataFolder } from '../../data-folder.js'
 import type { Gateway } from '../../gateway/server.js'
 import { keepOffer, machineName, planOffer, recallOffer } from '../../member/offer.js'
 import { parseServers } from '../../outside.js'
@@ -18,6 +18,7 @@ import { givenOffer, offerOptions } from '../offer-options.js'
 import { brokersOption, readBrokers } from '../options.js'
 import { stopOnSignal, untilStopped } from '../stop.js'
 import { progress } from '../terminal.js'
+import { type GatewayPlace, gatewayPlace } from './gateway-place.js'
 
 export const up: Command = {
   name: 'up',
@@ -60,6 +61,17 @@ export const up: Command = {
       value: '[HOST:]PORT',
       help: 'serve the OpenAI API and MCP there in this run, on this machine alone (0: any free port)',
     },
+    'gateway-listen': {
+      type: 'string',
+      value: '[HOST:]PORT',
+      help: 'the same beyond this machine, over TLS: 0.0.0.0:8443 for all its addresses',
+    },
+    'gateway-certificate': {
+      type: 'string',
+      value: 'FILE',
+      help: 'what it shows there, PEM (default: one that the mesh signs)',
+    },
+    'gateway-key': { type: 'string', value: 'FILE', help: 'the key of that certificate, PEM' },
     ...offerOptions,
   },
   run: runUp,
@@ -70,8 +82,7 @@ async function runUp(_: string | undefined, values: Values): Promise<number> {
   const brokers = readBrokers(values)
   const life = text(values, 'certificates')
   const certificateLifeMs = life === undefined ? undefined : readDuration(life, 'certificates')
-  const served = text(values, 'gateway')
-  const address = served === undefined ? undefined : parseGatewayAddress(served)
+  const place = gatewayPlace(values)
   const folder = openDataFolder(resolve(text(values, 'data') ?? config.data))
   const stop = stopOnSignal()
   const unwatch = folder.watch((error) => stop.abort(error))
@@ -98,7 +109,7 @@ async function runUp(_: string | undefined, values: Values): Promise<number> {
       keepListen(folder.authority, { ...listen, port: ports[0] ?? listen.port, ports })
       answering = answerAtTerminal(site.node)
       await introduceModels(site.node, progress)
-      gateway = address && (await serve(site, folder.path, offer.workspace, address))
+      gateway = place && (await serve(site, folder, offer.workspace, place, listen.advertise))
       progress('The mesh is up. To add a machine, type here: npm run clawmesh -- invite')
       if (listen.nats === undefined && isLoopback(listen.host))
         progress('Only this machine can join it; `up --listen 0.0.0.0` lets others in.')
@@ -119,17 +130,20 @@ async function runUp(_: string | undefined, values: Values): Promise<number> {
 /** Loaded when it is wanted: HTTP would be a part of every command's start. */
 async function serve(
   { node, tasks, ground }: Site,
-  data: string,
+  folder: DataFolder,
   workspace: string | undefined,
-  address: GatewayAddress,
+  { host, port, beyond, tls: given }: GatewayPlace,
+  advertise: string | undefined,
 ): Promise<Gateway> {
   const { openGateway } = await import('../../gateway/server.js')
   const { records, addresses, authority } = ground
   const site = { tasks, workspace, trail: { log: records.log(addresses.auditStream), authority } }
-  const gateway = await openGateway({ node, data, site, ...address })
-  progress(
-    `The gateway listens at ${gateway.url}. A key for it: npm run clawmesh -- gateway key add NAME --role developer`,
-  )
+  const others = advertise === undefined ? [] : [parseHostPort(advertise, '--advertise').host]
+  const made =
+    beyond && !given ? openGatewayTls(folder.authority, authority.mesh, { host, others, now: Date.now() }) : undefined
+  const gateway = await openGateway({ node, data: folder.path, site, host, port, tls: given ?? made })
+  progress(`The gateway listens at ${gateway.url}. A key for it: npm run clawmesh -- keys add NAME --role developer`)
+  if (made) progress(`Clients trust it by ${made.authority}: copy it to them (curl --cacert, NODE_EXTRA_CA_CERTS).`)
   return gateway
 }
 

@@ -1,7 +1,6 @@
 /** Who is let in: decided by the head of a request alone, before a byte of its body is read. */
 import type { FastifyRequest } from 'fastify'
 import { isOpen, mayUse, type Route, routeNames } from '../route.js'
-import { namesThisMachine } from './address.js'
 import type { ApiKeys, Principal } from './keys.js'
 import type { RateLimit } from './rate.js'
 import { Refusal } from './refusal.js'
@@ -23,14 +22,19 @@ export interface Guard {
   again(request: FastifyRequest): Principal
 }
 
-export function guardOf(keys: ApiKeys, rates: RateLimit): Guard {
+/** `answersTo`: whether a Host header is one of ours; `scheme`: by which it is reached. */
+export function guardOf(
+  keys: ApiKeys,
+  rates: RateLimit,
+  { answersTo, scheme }: { answersTo: (host: string) => boolean; scheme: 'http' | 'https' },
+): Guard {
   const who = (request: FastifyRequest, route: Route | undefined): Principal => {
     const principal = authenticate(keys, request.headers.authorization)
     if (route === undefined || mayUse(principal.role, route)) return principal
     throw new Refusal(403, 'DENIED', `A key with the role ${principal.role} may not use ${route}.`)
   }
   const admit = (request: FastifyRequest) => {
-    refuseOtherPages(request)
+    refuseOtherPages(request, answersTo, scheme)
     const route = routeOf(request)
     if (route !== undefined && isOpen(route)) return undefined
     const principal = who(request, route)
@@ -45,12 +49,16 @@ export function guardOf(keys: ApiKeys, rates: RateLimit): Guard {
 }
 
 /** A page in a browser of this machine may not talk to the gateway: neither one of another origin, nor one whose name was pointed here. */
-function refuseOtherPages({ headers }: FastifyRequest): void {
+function refuseOtherPages({ headers }: FastifyRequest, answersTo: (host: string) => boolean, scheme: string): void {
   const { host = '', origin, 'sec-fetch-site': site = 'none' } = headers
-  if (!namesThisMachine(host))
-    throw new Refusal(403, 'DENIED', 'The gateway answers to 127.0.0.1, [::1] and localhost only.')
+  if (!answersTo(host))
+    throw new Refusal(
+      403,
+      'DENIED',
+      'The gateway answers to the names of this machine only (127.0.0.1, [::1], localhost; over TLS those of its certificate).',
+    )
   const isForeign =
-    (origin !== undefined && origin !== `http://${host}`) || !['none', 'same-origin'].includes(String(site))
+    (origin !== undefined && origin !== `${scheme}://${host}`) || !['none', 'same-origin'].includes(String(site))
   if (isForeign) throw new Refusal(403, 'DENIED', 'Pages of other origins may not use the gateway.')
 }
 

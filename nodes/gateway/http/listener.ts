@@ -1,6 +1,7 @@
 /** The HTTP server, before any route: what it holds callers to, and how it says that something went wrong. */
 import { STATUS_CODES } from 'node:http'
 import { type FastifyInstance, type FastifyReply, fastify } from 'fastify'
+import type { GatewayTls } from '../../authority/gateway-tls.js'
 import { log } from '../../log.js'
 import type { GatewayLimits } from './limits.js'
 import { Refusal, refusalOf } from './refusal.js'
@@ -17,7 +18,9 @@ export const securityHeaders = {
   'x-content-type-options': 'nosniff',
 }
 
-export function openListener(limits: GatewayLimits): FastifyInstance {
+export function openListener(limits: GatewayLimits, tls?: GatewayTls): FastifyInstance {
+  const http = { headersTimeout: limits.headMs, connectionsCheckingInterval: Math.max(50, limits.headMs / 4) }
+  const shown = tls && { cert: tls.certificate, key: tls.key, minVersion: 'TLSv1.2', handshakeTimeout: limits.headMs }
   const server = fastify({
     bodyLimit: limits.body,
     requestTimeout: limits.requestMs,
@@ -25,10 +28,9 @@ export function openListener(limits: GatewayLimits): FastifyInstance {
     forceCloseConnections: true,
     exposeHeadRoutes: false,
     return503OnClosing: false,
-    http: {
-      headersTimeout: limits.headMs,
-      connectionsCheckingInterval: Math.max(50, limits.headMs / 4),
-    },
+    // One of the two is looked at.
+    http,
+    ...(shown ? { https: { ...http, ...shown } } : {}),
     clientErrorHandler: ({ code }, socket) => {
       const status = code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : code === 'HPE_HEADER_OVERFLOW' ? 431 : 400
       if (socket.writable && code !== 'ECONNRESET') socket.end(bareAnswer(status))

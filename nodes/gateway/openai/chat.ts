@@ -1,9 +1,11 @@
 /** The chat completions of the OpenAI API, as the mesh understands them. What it cannot honour is refused, never ignored. */
 import { z } from 'zod'
-import type { Answer, ChatMessage, GenerateEvent, GenerateRequest, Usage } from '../../../inference/backend.js'
+import type { Answer, ChatMessage, GenerateEvent, GenerateRequest } from '../../../inference/backend.js'
 import { type ToolCall, toolSpecSchema } from '../../../inference/tool.js'
 import { categories, labels } from '../../../policies/router-label.js'
 import { Refusal } from '../http/refusal.js'
+import { type AnswerHead, type Asked, parseBody, stopSchema, usageOf } from './asked.js'
+import { formatOf, instructed, responseFormatSchema } from './response-format.js'
 
 const defaultTokens = 1024
 const mostTokens = 131_072
@@ -54,7 +56,7 @@ const choiceSchema = z.union([
 ])
 
 /** A client that knows more than the words show says so: its label and categories are where the labels of this conversation begin. */
-const metadataSchema = z
+export const metadataSchema = z
   .object({ label: z.enum(labels).optional(), categories: z.string().optional() })
   .catchall(z.string())
   .transform(({ label, categories: named, ...rest }, context) => {
@@ -66,7 +68,7 @@ const metadataSchema = z
     return { ...rest, label: seen }
   })
 
-const tokens = z.int().positive().max(mostTokens).nullish()
+export const tokens = z.int().positive().max(mostTokens).nullish()
 
 export const chatRequestSchema = z.strictObject({
   model: z.string().min(1).max(200),
@@ -75,9 +77,11 @@ export const chatRequestSchema = z.strictObject({
   stream_options: z.strictObject({ include_usage: z.boolean().optional() }).nullish(),
   tools: z.array(toolSchema).optional(),
   tool_choice: choiceSchema.optional(),
+  response_format: responseFormatSchema.nullish(),
   max_tokens: tokens,
   max_completion_tokens: tokens,
   temperature: z.number().min(0).max(2).nullish(),
+  stop: stopSchema,
   seed: z.int().nonnegative().max(0xffffffff).nullish(),
   // These are let in only where they ask for what happens anyway.
   n: z.literal(1).nullish(),
@@ -85,7 +89,6 @@ export const chatRequestSchema = z.strictObject({
   presence_penalty: z.literal(0).nullish(),
   frequency_penalty: z.literal(0).nullish(),
   logprobs: z.literal(false).nullish(),
-  response_format: z.strictObject({ type: z.literal('text') }).optional(),
   // These change no answer here.
   parallel_tool_calls: z.boolean().optional(),
   user: z.string().optional(),
@@ -94,16 +97,26 @@ export const chatRequestSchema = z.strictObject({
 })
 export type ChatRequest = z.output<typeof chatRequestSchema>
 
-export function parseChat(body: unknown): ChatRequest {
-  const parsed = chatRequestSchema.safeParse(body)
-  if (parsed.success) return parsed.data
-  const [issue] = parsed.error.issues
-  const where = issue?.path.join('.') || 'the body'
-  throw new Refusal(400, 'MESSAGE_INVALID', `The request cannot be used: ${where}: ${issue?.message ?? 'malformed'}.`)
+/** Throws 400 for what cannot be honoured. */
+export function parseChat(body: unknown): Asked {
+  const chat = parseBody(chatRequestSchema, body)
+  const format = formatOf(chat.response_format)
+  const question = generateRequestOf(chat)
+  return {
+    model: chat.model,
+    stream: chat.stream === true,
+    question: format ? { ...question, messages: instructed(question.messages, format), json: format.json } : question,
+    label: chat.metadata?.label,
+    stop: chat.stop,
+    prefix: 'chatcmpl-',
+    misfit: format?.misfit,
+    whole: completionOf,
+    chunks: (head) => chunksOf(head, chat.stream_options?.include_usage === true),
+  }
 }
 
 /** The same as a model of the mesh is asked. */
-export function generateRequestOf(chat: ChatRequest): GenerateRequest {
+function generateRequestOf(chat: ChatRequest): GenerateRequest {
   const tools = offeredTools(chat)
   return {
     messages: chat.messages.map(messageOf),
@@ -133,17 +146,9 @@ function messageOf(message: ChatRequest['messages'][number]): ChatMessage {
   return { role: 'assistant', content: [message.content ?? '', ...calls].filter((line) => line !== '').join('\n') }
 }
 
-/** What all parts of one answer say of it. */
-export interface ChatHead {
-  id: string
-  /** Seconds since 1970. */
-  created: number
-  model: string
-}
-
 const finishReasons = { stop: 'stop', length: 'length', call: 'tool_calls' } as const
 
-export function completionOf(head: ChatHead, { text, calls, reason, usage }: Answer): object {
+function completionOf(head: AnswerHead, { text, calls, reason, usage }: Answer): object {
   const called = calls.length > 0
   return {
     ...head,
@@ -166,7 +171,7 @@ export function completionOf(head: ChatHead, { text, calls, reason, usage }: Ans
 }
 
 /** Makes the chunks of one streamed answer of its events. A thought is no part of the answer, and no chunk. */
-export function chunksOf(head: ChatHead, withUsage: boolean): (event: GenerateEvent) => object[] {
+function chunksOf(head: AnswerHead, withUsage: boolean): (event: GenerateEvent) => object[] {
   const chunk = (delta: object, reason: string | null = null) => ({
     ...head,
     object: 'chat.completion.chunk',
@@ -193,14 +198,8 @@ export function chunksOf(head: ChatHead, withUsage: boolean): (event: GenerateEv
   }
 }
 
-const callOf = ({ id }: ChatHead, call: ToolCall, index: number) => ({
+const callOf = ({ id }: AnswerHead, call: ToolCall, index: number) => ({
   id: `call_${id.slice(-12)}_${index}`,
   type: 'function',
   function: { name: call.name, arguments: JSON.stringify(call.arguments) },
-})
-
-const usageOf = ({ promptTokens, outputTokens }: Usage) => ({
-  prompt_tokens: promptTokens,
-  completion_tokens: outputTokens,
-  total_tokens: promptTokens + outputTokens,
 })

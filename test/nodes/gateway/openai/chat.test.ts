@@ -191,7 +191,7 @@ describe('the chat completions of the gateway', () => {
       [{ ...sum, model: 'gpt-4o' }, 404, /serves no model "gpt-4o".*clawmesh-tiny/],
       [{ ...sum, n: 2 }, 400, /: n: /],
       [{ ...sum, top_p: 0.5 }, 400, /: top_p: /],
-      [{ ...sum, response_format: { type: 'json_object' } }, 400, /response_format/],
+      [{ ...sum, response_format: { type: 'grammar' } }, 400, /response_format/],
       [{ ...sum, messages: [] }, 400, /messages/],
       [
         { ...sum, messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'x' } }] }] },
