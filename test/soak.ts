@@ -7,6 +7,7 @@ import { soakTwice } from './chaos/twice.js'
 import { soakTriton } from './inference/triton/soak.js'
 import { soakCurrent } from './mesh/current-soak.js'
 import { soakMcp } from './nodes/agents/mcp/conformance.js'
+import { soakAgreement } from './sandbox/agreement-soak.js'
 import { soakLaunch } from './sandbox/launch-soak.js'
 
 interface Soak {
@@ -22,6 +23,7 @@ const soaks: Record<string, Soak> = {
   current: { run: soakCurrent, usually: 1 },
   task: { run: soakTask, usually: 20 },
   triton: { run: soakTriton, usually: 1 },
+  agreement: { run: soakAgreement, usually: 20_000 },
   sandbox: { run: soakLaunch, usually: 20_000 },
   mcp: { run: soakMcp, usually: 1 },
   consumer: { run: soakConsumer, usually: 300 },
