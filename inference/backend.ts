@@ -19,6 +19,10 @@ export const generateRequestSchema = z.object({
   temperature: z.number().min(0).max(2),
   /** The same seed, request and model give the same answer. */
   seed: z.int().nonnegative().max(0xffffffff).optional(),
+  /** The answer is to be a JSON object, one that fits the schema if there is one. A server that can hold its model to it is told; whoever asked checks what came. */
+  json: z
+    .object({ name: z.string().regex(/^[\w-]{1,64}$/), schema: z.record(z.string(), z.unknown()).optional() })
+    .optional(),
   /** Whether to think before the answer, for models that can be told; left out, as the model does by itself. */
   thinking: z.boolean().optional(),
 })
@@ -46,6 +50,13 @@ export const generateEventSchema = z.discriminatedUnion('type', [
   }),
 ])
 export type GenerateEvent = z.infer<typeof generateEventSchema>
+
+/** What an embedding puts out: one vector for each text, in their order, and `done` last. */
+export const embedEventSchema = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('vector'), vector: z.array(z.number()).min(1) }),
+  z.object({ type: z.literal('done'), promptTokens: z.int().nonnegative().nullable() }),
+])
+export type EmbedEvent = z.infer<typeof embedEventSchema>
 
 export const modelInfoSchema = z.object({
   name: z.string(),
@@ -82,6 +93,8 @@ export interface Backend {
   /** Answers that can be under way side by side; left out where the server behind it does not say. */
   readonly slots?: number
   generate(request: GenerateRequest, signal?: AbortSignal): AsyncIterable<GenerateEvent>
+  /** Left out where the model makes no vectors of texts. Throws as `generate`; MODEL_UNSUITED also where the server behind it makes none after all. */
+  embed?(texts: readonly string[], signal?: AbortSignal): AsyncIterable<EmbedEvent>
   /** Ends whatever is running with CANCELLED and frees what the model held. */
   dispose(): Promise<void>
 }

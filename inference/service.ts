@@ -2,13 +2,30 @@
 
 import { z } from 'zod'
 import { nothing } from '../mesh/actor/message.js'
-import { actor, message, on } from '../mesh/index.js'
-import { type Backend, generateEventSchema, generateRequestSchema, modelInfoSchema } from './backend.js'
+import { actor, type Context, message, on } from '../mesh/index.js'
+import { ClawmeshError } from '../policies/errors.js'
+import {
+  type Backend,
+  embedEventSchema,
+  type GenerateEvent,
+  type GenerateRequest,
+  generateEventSchema,
+  generateRequestSchema,
+  modelInfoSchema,
+} from './backend.js'
 
 export const Generate = message('inference.generate', {
   request: generateRequestSchema,
   item: generateEventSchema,
-  from: ['worker', 'supervisor', 'router', 'gateway'],
+  from: ['supervisor', 'router', 'gateway'],
+  granted: { roles: ['worker'], use: (request) => ({ can: 'think', on: 'mesh', tokens: mostTokens(request) }) },
+  to: ['inference'],
+})
+
+export const Embed = message('inference.embed', {
+  request: z.object({ texts: z.array(z.string()).min(1).max(256) }),
+  item: embedEventSchema,
+  from: ['supervisor', 'router', 'gateway'],
   to: ['inference'],
 })
 
@@ -16,12 +33,38 @@ export const DescribeModel = message('inference.describe', { request: nothing, r
 
 export const inferenceName = (node: string) => `inference/${node}`
 
+/** What is set aside for an answer: no tokenizer makes more tokens of what is said than there are bytes. Tools are billed with the rest. */
+export const mostTokens = ({ messages, maxTokens }: GenerateRequest): number =>
+  messages.reduce((sum, { content }) => sum + Buffer.byteLength(content), maxTokens)
+
+/** The same events, and the bill to whoever limits what may be asked. A model that had no time for it has cost nothing. */
+export async function* billed(
+  events: AsyncIterable<GenerateEvent>,
+  context: Pick<Context, 'bill'>,
+): AsyncGenerator<GenerateEvent> {
+  try {
+    for await (const event of events) {
+      if (event.type === 'done' && event.usage) context.bill(event.usage.promptTokens + event.usage.outputTokens)
+      yield event
+    }
+  } catch (error) {
+    if (ClawmeshError.from(error).code === 'MODEL_BUSY') context.bill(0)
+    throw error
+  }
+}
+
 /** Requests wait here only as long as the backend's own queue lets them: it says MODEL_BUSY, this never does. */
 export const inferenceService = (backend: Backend) =>
   actor(
     'inference',
     () => [
-      on(Generate, (request, { signal }) => backend.generate(request, signal)),
+      on(Generate, (request, context) => billed(backend.generate(request, context.signal), context)),
+      on(Embed, ({ texts }, { signal }) => {
+        if (backend.embed) return backend.embed(texts, signal)
+        throw new ClawmeshError('MODEL_UNSUITED', `${backend.model.name} makes no embeddings.`, {
+          hint: 'Name a model server that does: `--model URL`.',
+        })
+      }),
       on(DescribeModel, () => backend.model),
     ],
     { args: z.undefined(), concurrency: 256 },

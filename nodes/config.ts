@@ -24,6 +24,9 @@ export interface Config {
   typedIn: string | undefined
   /** Show stack traces of errors that should not have happened. */
   debug: boolean
+  /** The person's own folder, and where programs keep their settings in it. */
+  home: string
+  configHome: string
 }
 
 export function readConfig(environment: Environment = process.env): Config {
@@ -42,8 +45,29 @@ export function readConfig(environment: Environment = process.env): Config {
       .filter(Boolean),
     typedIn: environment['INIT_CWD'] || undefined,
     debug: Boolean(environment['CLAWMESH_DEBUG']),
+    home: home(environment),
+    configHome: environment['XDG_CONFIG_HOME'] || join(home(environment), '.config'),
   }
 }
+
+/** What a service must be given to be the same as what was typed. The data folder is an argument of its command. */
+export const serviceEnvironment = (environment: Environment = process.env): Record<string, string> =>
+  Object.fromEntries(
+    carried.flatMap((name) => {
+      const value = environment[name]
+      return value ? [[name, value]] : []
+    }),
+  )
+
+const carried = [
+  'CLAWMESH_CACHE',
+  'CLAWMESH_NATS_SERVER',
+  'CLAWMESH_NATS_RELEASES',
+  'CLAWMESH_MODEL_URL',
+  'CLAWMESH_OPENAI_URL',
+  'CLAWMESH_MODEL_HUB',
+  'CUDA_VISIBLE_DEVICES',
+]
 
 /** What can be fetched again: kept between runs and shared by all meshes of this user. */
 export function cacheFolder(environment: Environment): string {

@@ -5,8 +5,11 @@ import { soakSignal } from './chaos/signal.js'
 import { soakTask } from './chaos/task.js'
 import { soakTwice } from './chaos/twice.js'
 import { soakTriton } from './inference/triton/soak.js'
+import { soakCluster } from './mesh/broker/cluster-soak.js'
 import { soakCurrent } from './mesh/current-soak.js'
 import { soakMcp } from './nodes/agents/mcp/conformance.js'
+import { soakClients } from './nodes/gateway/openai/clients.js'
+import { soakSites } from './nodes/sites-soak.js'
 import { soakAgreement } from './sandbox/agreement-soak.js'
 import { soakLaunch } from './sandbox/launch-soak.js'
 
@@ -26,6 +29,9 @@ const soaks: Record<string, Soak> = {
   agreement: { run: soakAgreement, usually: 20_000 },
   sandbox: { run: soakLaunch, usually: 20_000 },
   mcp: { run: soakMcp, usually: 1 },
+  clients: { run: soakClients, usually: 1 },
+  sites: { run: soakSites, usually: 1 },
+  cluster: { run: soakCluster, usually: 12 },
   consumer: { run: soakConsumer, usually: 300 },
 }
 

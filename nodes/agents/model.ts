@@ -15,15 +15,16 @@ import {
   type Usage,
 } from '../../inference/backend.js'
 import { DescribeModel, Generate, inferenceName } from '../../inference/service.js'
-import type { CallOptions, MeshNode } from '../../mesh/index.js'
+import type { CallOptions, Grant, MeshNode } from '../../mesh/index.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { RouteDecision } from '../../policies/router.js'
 import { choose, type Zone } from '../../router/route.js'
 import type { RouterSession } from '../../router/session.js'
 import { AskElsewhere, elsewhereName, holderOf } from '../elsewhere.js'
 import { chooseNode } from '../process/placing.js'
-import { recordUse } from './costs.js'
+import { recordUse, type Use } from './costs.js'
 import { routerOf } from './privacy.js'
+import { StopWords } from './stop-words.js'
 
 /** Stands for a model elsewhere where the rules let the prompt leave, and for one of the mesh where they do not. */
 export const auto = 'auto'
@@ -38,8 +39,18 @@ export interface Thinking {
   deadline: number
   signal: AbortSignal
   trace: string
+  /** What the asker records of the question: in one breath with the decision, and so at the cost of one sync. No model is asked before both are on disk. */
+  noteAsked?: () => Promise<void>
+  /** The same of the answer, in one breath with what it used. */
+  noteAnswered?: (answer: Answer) => Promise<void>
+  /** Under which it is asked, where this node has no right of its own to do so. */
+  grant?: Grant | undefined
+  /** Is told what each question used, as it is recorded. */
+  onUse?: (use: Pick<Use, 'model' | 'zone' | 'usage' | 'seconds'>) => void
   /** Is told the model that is asked, each time. */
   onModel?: (model: string) => void
+  /** The answer ends before the first of these, and so does the generation; what it used is then not known. */
+  stop?: readonly string[] | undefined
   /** Sees each event of the answer as it comes; the next one waits for it. */
   onEvent?: (event: GenerateEvent) => unknown
   /** Whether what was lost on the way may be asked again now; it may, if left out. */
@@ -54,9 +65,12 @@ const againMs = 150
  * Throws DENIED or UNREACHABLE where no model may be asked, MODEL_FAILED for an answer that cannot be used, and what a model throws.
  */
 export async function think(node: MeshNode, request: GenerateRequest, thinking: Thinking): Promise<Answer> {
-  const { session, actor, deadline, signal, trace, model, again = () => true } = thinking
+  const { session, actor, deadline, signal, trace, model, noteAsked, again = () => true } = thinking
   const router = await routerOf(node)
-  const { decision } = await router.judge(session, request, { roles: node.roles, actor, trace })
+  const [{ decision }] = await Promise.all([
+    router.judge(session, request, { roles: node.roles, actor, trace }),
+    noteAsked?.(),
+  ])
   const characters = request.messages.reduce((sum, { content }) => sum + content.length, 0)
   for (;;) {
     try {
@@ -98,7 +112,7 @@ export function servedModels(node: MeshNode): string[] {
   return [...new Set(candidates(node).map(({ model }) => model))].sort()
 }
 
-interface Candidate {
+export interface Candidate {
   /** The node of a model of the mesh; `provider/model` of one elsewhere. */
   name: string
   model: string
@@ -111,9 +125,9 @@ async function askOnce(
   node: MeshNode,
   { name, model, zone, holder }: Candidate,
   request: GenerateRequest,
-  { session, actor, deadline, signal, trace, onModel, onEvent }: Thinking,
+  { session, actor, deadline, signal, trace, grant, noteAnswered, onUse, onModel, onEvent, stop = [] }: Thinking,
 ): Promise<Answer> {
-  const options = { deadline, signal, trace }
+  const options = { deadline, signal, trace, grant }
   const events =
     holder === undefined
       ? node.ref(inferenceName(name)).stream(Generate, request, options)
@@ -123,20 +137,25 @@ async function askOnce(
   onModel?.(model)
   const begun = node.now()
   let hasBegun = false
-  let usage: Usage | null = null
+  let pieces = 0
+  let answer: Answer | undefined
   try {
-    const answer = await collect(
-      watched(events, (event) => {
+    answer = await collect(
+      watched(endedBy(stop, events), (event) => {
         hasBegun = true
+        if (event.type !== 'done') pieces += 1
         return onEvent?.(event)
       }),
     )
-    usage = answer.usage
     return answer
   } finally {
+    const seconds = (node.now() - begun) / 1000
+    const used = { trace, actor, model, zone, usage: answer?.usage ?? null, seconds, burned: answer ? 0 : pieces }
     // A model of the mesh that was never reached has cost nothing; of one elsewhere nobody knows.
-    if (hasBegun || zone === 'elsewhere')
-      await recordUse(node, { trace, actor, model, zone, usage, seconds: (node.now() - begun) / 1000 })
+    if (hasBegun || zone === 'elsewhere') {
+      onUse?.(used)
+      await Promise.all([recordUse(node, used), answer && noteAnswered?.(answer)])
+    }
   }
 }
 
@@ -148,13 +167,9 @@ function chooseModel(
   characters: number,
 ): Candidate {
   const all = candidates(node)
-  // In a mesh with no way out nothing is to be kept from one: the decision is on record, and that is all.
-  const isClosed = all.every(({ holder }) => holder === undefined)
-  const binding: RouteDecision = isClosed && decision.effect === 'block' ? { ...decision, effect: 'local' } : decision
-  const chosen = choose(binding, named(all, model))
   // One elsewhere is asked by the holder of its key alone, whatever a node is called.
   const allowed = inOrder(
-    chosen.filter(({ zone, holder }) => zone === 'mesh' || holder !== undefined),
+    permitted(all, decision, named(all, model)).filter(({ zone, holder }) => zone === 'mesh' || holder !== undefined),
     model,
   )
   const [first] = allowed
@@ -164,6 +179,13 @@ function chooseModel(
   const able = node.nodes().filter(({ name }) => names.has(name))
   const soonest = chooseNode(able, ['mesh'], characters)
   return here.find(({ name }) => name === soonest) ?? drawn(here)
+}
+
+/** Those of `able` that the decision lets see the prompt; `all`: whatever can be asked. Throws DENIED if none may. */
+export function permitted(all: readonly Candidate[], decision: RouteDecision, able: readonly Candidate[]): Candidate[] {
+  // In a mesh with no way out nothing is to be kept from one: the decision is on record, and that is all.
+  const isClosed = all.every(({ holder }) => holder === undefined)
+  return choose(isClosed && decision.effect === 'block' ? { ...decision, effect: 'local' } : decision, able)
 }
 
 /** Those of this name. Throws UNREACHABLE if there are none. */
@@ -193,7 +215,7 @@ function unreachable(model: string | undefined, all: readonly Candidate[]): neve
 }
 
 /** A node that does not say where its model computes has none in the mesh, and without a key no model elsewhere is asked. */
-function candidates(node: MeshNode): Candidate[] {
+export function candidates(node: MeshNode): Candidate[] {
   const here = node.nodes().flatMap(({ name, roles, draining, advert: { model, zone } }): Candidate[] => {
     if (!roles.includes('inference') || draining || typeof model !== 'string') return []
     return [{ name, model, zone: zone === 'mesh' ? 'mesh' : 'elsewhere' }]
@@ -203,6 +225,18 @@ function candidates(node: MeshNode): Candidate[] {
     (model): Candidate => ({ name: model, model, zone: 'elsewhere', holder: elsewhere?.holder ?? '' }),
   )
   return [...here, ...there]
+}
+
+async function* endedBy(words: readonly string[], events: AsyncIterable<GenerateEvent>): AsyncIterable<GenerateEvent> {
+  if (words.length === 0) return yield* events
+  const stop = new StopWords(words)
+  for await (const event of events) {
+    const { text, over } = event.type === 'token' ? stop.push(event.text) : { text: '', over: false }
+    const rest = event.type === 'done' ? stop.end() : text
+    if (rest !== '') yield { type: 'token', text: rest }
+    if (over) return yield { type: 'done', reason: 'stop', usage: null }
+    if (event.type !== 'token') yield event
+  }
 }
 
 async function* watched(events: AsyncIterable<GenerateEvent>, onEvent: Thinking['onEvent']) {

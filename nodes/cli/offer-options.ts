@@ -14,7 +14,7 @@ export const offerOptions: Command['options'] = {
   policy: {
     type: 'string',
     value: 'FILE|PRESET',
-    help: 'what those actions may do: ask-first (default), read-only-research, code-workspace, none, or a file',
+    help: 'what those actions may do: mesh (default: what `clawmesh policy apply` says, ask-first until then), or one of its own: a preset or a file',
   },
   model: modelOption,
 }

@@ -8,9 +8,9 @@ import { ClawmeshError } from '../../policies/errors.js'
 import { explain } from '../../policies/explain.js'
 import { readConnection } from '../../policies/network.js'
 import type { Access, AccessKind } from '../../policies/profile.js'
-import { runTable } from '../../policies/table.js'
+import { type Row, runTable } from '../../policies/table.js'
 import { findPlace, presetNames } from '../../sandbox/index.js'
-import { readPolicy } from '../../sandbox/preset.js'
+import { type PolicyFile, readPolicy } from '../../sandbox/preset.js'
 import { checkWorkspace } from '../workspace.js'
 import { type Command, text } from './command.js'
 import { jsonOption } from './options.js'
@@ -32,14 +32,22 @@ export const policyTest: Command = {
   },
 }
 
+/** The rows of the table beside a policy; undefined where there is none. */
+export function rowsBeside({ name, path, text: policy }: PolicyFile): Row[] | undefined {
+  const beside = tableOf(path)
+  if (!existsSync(beside)) return undefined
+  return runTable(readDocument(policy, name), readDocument(readFileSync(beside, 'utf8'), beside))
+}
+
+const tableOf = (path: string) => path.replace(/(\.ya?ml)?$/, '.test.yaml')
+
 async function holdToTable(named: string, json: boolean): Promise<boolean> {
-  const { path, text: policy } = await readPolicy(named)
-  const beside = path.replace(/(\.ya?ml)?$/, '.test.yaml')
-  if (!existsSync(beside))
+  const policy = await readPolicy(named)
+  const [beside, rows] = [tableOf(policy.path), rowsBeside(policy)]
+  if (!rows)
     throw new ClawmeshError('USAGE', `The policy ${named} has no truth table: there is no ${beside}.`, {
       hint: 'Write one: docs/policies.md shows its form, policies/presets has examples.',
     })
-  const rows = runTable(readDocument(policy, named), readDocument(readFileSync(beside, 'utf8'), beside))
   const wrong = rows.filter(({ answer, expected }) => answer !== expected)
   if (json)
     for (const { access, ...row } of rows)

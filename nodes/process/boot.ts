@@ -3,6 +3,8 @@
  * with it the site: what has happened is on this disk, so it ends at once and is out of the way of the next run.
  */
 
+import { availableParallelism } from 'node:os'
+import { dirname, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import type { Backend } from '../../inference/backend.js'
 import { thisHost } from '../../inference/hardware/host.js'
@@ -14,21 +16,23 @@ import { readCertificate } from '../../mesh/seal/certificate.js'
 import { type Credentials, readCredentials } from '../../mesh/seal/credentials.js'
 import { connectNats, type NatsTransport } from '../../mesh/transport/nats.js'
 import { ClawmeshError } from '../../policies/errors.js'
-import { parseProfile } from '../../policies/profile.js'
 import { type Availability, sandboxAvailability } from '../../sandbox/availability.js'
 import { resolver } from '../../sandbox/egress/resolve.js'
 import { sandboxName, sandboxService } from '../../sandbox/service.js'
 import { debater } from '../agents/debate/debater.js'
+import { reader } from '../agents/research/reader.js'
 import { worker } from '../agents/worker.js'
 import { readConfig } from '../config.js'
 import { takeLock } from '../lock.mjs'
 import { log } from '../log.js'
 import { readAccess } from '../member/access.js'
 import { isDue, keepCertified, renewed } from '../member/certified.js'
+import { keepLoad } from './load.js'
 import { openModels } from './models.js'
 import { offerOf } from './placing.js'
 import { type NodePlan, type NodeReport, nodePlanSchema } from './plan.js'
 import { advertiseSpeed } from './serve.js'
+import { StandingPolicy } from './standing-policy.js'
 
 const drainWithinMs = 7000
 const aloneWithinMs = 5000
@@ -88,17 +92,20 @@ async function boot(plan: NodePlan): Promise<Running> {
     model: backend?.model.name ?? null,
     offers: backend ? [offerOf(backend)] : [],
     zone: backend ? 'mesh' : null,
+    embeds: backend?.embed !== undefined,
     notes,
   }
-  const hosts = (self: MeshNode) => (roles.includes('worker') ? [worker(self), debater(self)] : [])
+  const hosts = (self: MeshNode) => (roles.includes('worker') ? [worker(self), debater(self), reader(self)] : [])
   const node = await joinMesh({ credentials, transport, chain: openChain(plan.chain), advert, hosts })
   if (plan.sandbox && availability?.available) {
-    const profile = parseProfile(plan.sandbox.policy, plan.sandbox.policyName)
-    await node.note('policy.loaded', { name: plan.sandbox.policyName, text: plan.sandbox.policy })
+    const { workspace, policy: text, policyName, follows = false } = plan.sandbox
+    const { mesh, rootKey } = credentials
+    const file = join(dirname(plan.credentials), 'policy.edition')
+    const standing = new StandingPolicy({ name: policyName, text, follows, file, mesh, rootKey })
+    await standing.begin(node)
     const resolve = resolver(readConfig().nameServers)
-    await node.spawn(sandboxService(node, { workspace: plan.sandbox.workspace, profile, resolve }), {
-      as: sandboxName(name),
-    })
+    const service = sandboxService(node, { workspace, profile: standing.current, resolve })
+    await node.spawn(service, { as: sandboxName(name) })
   }
   if (backend) {
     await node.note('model.loaded', { ...backend.model })
@@ -108,6 +115,7 @@ async function boot(plan: NodePlan): Promise<Running> {
       log.warn({ message }, 'the speed was not advertised'),
     )
   }
+  keepLoad(node, availableParallelism())
   keepCertified(node, credentials, plan, transport, ({ code, message }) =>
     log.warn({ code, message }, 'the certificate was not renewed; it is tried again'),
   )

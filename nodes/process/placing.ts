@@ -18,10 +18,14 @@ export function offerOf({ model, slots = 1, speed }: Backend): ModelOffer {
   }
 }
 
+const offersSchema = z.array(offerSchema)
+
 /** The offers of nodes; what a node says that is none is left out. */
 export function offersOf(nodes: readonly Pick<NodeInfo, 'name' | 'draining' | 'advert'>[]): Offer[] {
-  return nodes.flatMap(({ name, draining, advert }) =>
-    (z.array(offerSchema).safeParse(advert['offers']).data ?? []).map((offer) => ({
+  // Looked at for each prompt: what most nodes do not say need not be parsed to know it.
+  const able = nodes.filter(({ advert }) => advert['offers'] !== undefined)
+  return able.flatMap(({ name, draining, advert }) =>
+    (offersSchema.safeParse(advert['offers']).data ?? []).map((offer) => ({
       ...offer,
       node: name,
       zone: advert['zone'] === 'mesh' ? 'mesh' : 'elsewhere',

@@ -14,6 +14,8 @@ export const nodePlanSchema = z.object({
       /** The text of the policy file and its name. */
       policy: z.string(),
       policyName: z.string(),
+      /** Whether it goes by the mesh's policy where there is one. */
+      follows: z.boolean().exactOptional(),
     })
     .optional(),
   /** Set for a node that serves a model. */

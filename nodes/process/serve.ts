@@ -12,7 +12,7 @@ import { offerOf } from './placing.js'
 export async function serveModel(node: MeshNode, backend: Backend): Promise<void> {
   await node.note('model.loaded', { ...backend.model })
   await node.spawn(inferenceService(backend), { as: inferenceName(node.name) })
-  await advertise(node, { model: backend.model.name, zone: 'mesh' })
+  await advertise(node, { model: backend.model.name, zone: 'mesh', embeds: backend.embed !== undefined })
 }
 
 /** Throws SANDBOX_UNAVAILABLE, with the reason, where this machine cannot hold actions. */
@@ -30,4 +30,4 @@ export async function advertiseSpeed(node: MeshNode, backend: Backend): Promise<
 }
 
 const advertise = (node: MeshNode, more: Record<string, unknown>): Promise<void> =>
-  node.directory.describe({ ...node.directory.node(node.name)?.advert, ...more })
+  node.directory.describe({ ...node.directory.advert, ...more })

@@ -19,7 +19,7 @@ import { debater } from '../../nodes/agents/debate/debater.js'
 import { routerOf } from '../../nodes/agents/privacy.js'
 import { DoPart, worker } from '../../nodes/agents/worker.js'
 import { AskElsewhere, elsewhereName, serveElsewhere } from '../../nodes/elsewhere.js'
-import { ApiKeys } from '../../nodes/gateway/keys.js'
+import { ApiKeys } from '../../nodes/gateway/http/keys.js'
 import { type Gateway, openGateway } from '../../nodes/gateway/server.js'
 import { serveModel, serveSandbox } from '../../nodes/process/serve.js'
 import { ClawmeshError } from '../../policies/errors.js'
@@ -296,6 +296,7 @@ describe('a mesh with a provider elsewhere', () => {
           roles: ['worker', 'sandbox'],
           usage: { promptTokens: 900, cachedTokens: 700, outputTokens: 12 },
           seconds: 0,
+          burned: 0,
           prices: 'example-1',
         },
       )

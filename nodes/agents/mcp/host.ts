@@ -46,7 +46,8 @@ export type McpOutcome = z.output<typeof mcpOutcomeSchema>
 export const CallMcp = message('mcp.call', {
   request: z.object({ tool: z.string(), args: z.record(z.string(), z.unknown()), digest: z.string() }),
   reply: mcpOutcomeSchema,
-  from: ['worker', 'supervisor'],
+  from: ['supervisor'],
+  granted: { roles: ['worker'], use: ({ tool }, host) => ({ can: 'act', on: `${host}/${tool}` }) },
   to: ['sandbox'],
 })
 

@@ -7,9 +7,11 @@ import { ClawmeshError } from '../../../policies/errors.js'
 import { type Invitation, readInvitation } from '../../authority/invitation.js'
 import { readConfig } from '../../config.js'
 import { type DataFolder, openDataFolder } from '../../data-folder.js'
+import { readAccess, writeAccess } from '../../member/access.js'
 import { enrolBy } from '../../member/enrol.js'
 import { nodeFiles } from '../../member/member.js'
 import { keepOffer, machineName, planOffer, recallOffer } from '../../member/offer.js'
+import { parseServers } from '../../outside.js'
 import { keepNode } from '../../process/keeper.js'
 import { planInference } from '../../process/plan.js'
 import { type Command, text, type Values } from '../command.js'
@@ -27,6 +29,11 @@ export const join: Command = {
       value: 'DIR',
       help: 'where the node keeps its keys (default: ~/.local/share/clawmesh/joined)',
     },
+    nats: {
+      type: 'string',
+      value: 'URL,…',
+      help: 'NATS servers by which this machine reaches the mesh, instead of those that the invitation names: those of its site, or outside ones',
+    },
     ...offerOptions,
   },
   takes: 'invitation',
@@ -37,7 +44,11 @@ async function runJoin(given: string | undefined, values: Values): Promise<numbe
   const config = readConfig()
   const named = text(values, 'data')
   const data = resolve(named ?? joinPath(dirname(config.data), 'joined'))
-  const invitation = given === undefined ? undefined : readInvitation(given, Date.now())
+  const invited = given === undefined ? undefined : readInvitation(given, Date.now())
+  const nats = text(values, 'nats')
+  const servers = nats === undefined ? undefined : parseServers(nats)
+  // Servers of a site show certificates of their own.
+  const invitation = invited && servers ? { ...invited, servers, tlsFingerprint: undefined } : invited
   const folder = openDataFolder(data)
   const stop = stopOnSignal()
   const unwatch = folder.watch((error) => stop.abort(error))
@@ -46,7 +57,7 @@ async function runJoin(given: string | undefined, values: Values): Promise<numbe
     const { roles, plan } = await planOffer(offer, data, planInference(offer.model, config.modelUrl))
     const member = memberOf(folder)
     const name = invitation
-      ? await enrolBy(fresh(invitation, folder, member), folder, { name: offer.name ?? machineName(), roles })
+      ? await enrolBy(fresh(invitation, folder, member), folder, { name: offer.name ?? machineName(), roles }, servers)
       : member
     if (name === undefined)
       throw new ClawmeshError('USAGE', `This machine belongs to no mesh yet: there is no node in ${data}.`, {
@@ -54,6 +65,10 @@ async function runJoin(given: string | undefined, values: Values): Promise<numbe
       })
     keepOffer(data, offer)
     const files = nodeFiles(folder, name)
+    if (servers && !invitation) {
+      const { tlsAuthority: _, ...access } = readAccess(files.access)
+      writeAccess(files.access, { ...access, servers })
+    }
     const granted: readonly string[] = readCredentials(files.credentials, undefined).certificate.roles
     const { sandbox, inference } = plan
     const kept = await keepNode({

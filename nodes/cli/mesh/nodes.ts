@@ -1,18 +1,14 @@
 /** `clawmesh nodes`: who is in the mesh, as this machine's own node sees it. */
-
-import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { z } from 'zod'
 import { hardwareAdvertSchema } from '../../../inference/hardware.js'
-import { addressesOf } from '../../../mesh/address.js'
-import { Directory, type NodeInfo } from '../../../mesh/directory.js'
-import { readCredentials } from '../../../mesh/seal/credentials.js'
-import { beginIncarnation } from '../../../mesh/seal/incarnation.js'
-import { connectNats } from '../../../mesh/transport/nats.js'
+import type { NodeInfo } from '../../../mesh/directory.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { readConfig } from '../../config.js'
 import { isRunning } from '../../data-folder.js'
-import { readAccess } from '../../member/access.js'
+import { lookAtMesh, type Outlook } from '../../member/onlooker.js'
+import { driftOf, policyAdvertSchema } from '../../process/standing-policy.js'
+import { columns } from '../columns.js'
 import { type Command, text, type Values } from '../command.js'
 import { jsonOption } from '../options.js'
 import { printable } from '../printable.js'
@@ -34,6 +30,7 @@ const advertSchema = z.object({
   model: z.string().nullish(),
   zone: z.string().nullish(),
   sandbox: z.boolean().optional(),
+  policy: policyAdvertSchema.optional().catch(undefined),
 })
 
 interface Row {
@@ -43,6 +40,10 @@ interface Row {
   model: string | null
   zone: string | null
   sandbox: boolean
+  /** What its actions may do: "ask-first", "strict.yaml v3". */
+  policy: string | null
+  /** How that differs from what the mesh wants: "version 2 of 3", "a policy of its own". */
+  drift: string | null
   /** ISO 8601. */
   since: string | null
   draining: boolean
@@ -57,50 +58,19 @@ async function runNodes(_: string | undefined, values: Values): Promise<number> 
     throw new ClawmeshError('UNREACHABLE', `No node runs in ${folders.join(' or ')}.`, {
       hint: 'Start it with `clawmesh up` or `clawmesh join`, or name its data folder with --data.',
     })
-  const rows = (await look(data)).map(rowOf).sort((a, b) => a.name.localeCompare(b.name))
+  const rows = (await lookAtMesh(data, rowsOf)).sort((a, b) => a.name.localeCompare(b.name))
   process.stdout.write(
     values['json'] ? `${JSON.stringify({ ok: true, nodes: rows })}\n` : `${printable(table(rows))}\n`,
   )
   return 0
 }
 
-/** With the access of a node of this folder, and without taking part. */
-async function look(data: string): Promise<NodeInfo[]> {
-  const folder = join(data, 'nodes')
-  const own = memberOf(folder)
-  const credentials = readCredentials(join(folder, own, 'credentials.json'), undefined)
-  const { mesh, meshKey, rootKey } = credentials
-  const addresses = addressesOf(mesh, meshKey)
-  const transport = await connectNats({ ...readAccess(join(folder, own, 'access.json')), name: 'nodes' })
-  try {
-    const bucket = await transport.bucket(addresses.directory)
-    const self = beginIncarnation(credentials)
-    const directory = new Directory({ bucket, addresses, meshKey, rootKey, self, now: Date.now })
-    await directory.observe()
-    const found = directory.nodes()
-    directory.leave()
-    return found
-  } finally {
-    await transport.close()
-  }
-}
+const rowsOf = ({ directory }: Outlook): Row[] =>
+  directory.nodes().map((node) => rowOf(node, directory.policy?.version))
 
-/** The node that was last let in: the others of this folder may be of earlier runs. */
-function memberOf(folder: string): string {
-  const members = (existsSync(folder) ? readdirSync(folder) : [])
-    .map((name) => ({ name, access: join(folder, name, 'access.json') }))
-    .filter(({ access }) => existsSync(access))
-    .sort((a, b) => statSync(b.access).mtimeMs - statSync(a.access).mtimeMs)
-  const [newest] = members
-  if (newest) return newest.name
-  throw new ClawmeshError('UNREACHABLE', `No node of ${folder} belongs to a mesh yet.`, {
-    hint: 'Try again in a moment, when it has come up.',
-  })
-}
-
-function rowOf({ name, roles, draining, advert }: NodeInfo): Row {
+function rowOf({ name, roles, draining, advert }: NodeInfo, newestPolicy: number | undefined): Row {
   const said = advertSchema.safeParse(advert)
-  const { since, hardware, model, zone, sandbox } = said.success ? said.data : {}
+  const { since, hardware, model, zone, sandbox, policy } = said.success ? said.data : {}
   return {
     name,
     roles,
@@ -108,6 +78,8 @@ function rowOf({ name, roles, draining, advert }: NodeInfo): Row {
     model: model ?? null,
     zone: zone ?? null,
     sandbox: sandbox ?? false,
+    policy: policy ? `${policy.name}${policy.version === null ? '' : ` v${policy.version}`}` : null,
+    drift: (policy && driftOf(policy, newestPolicy)) ?? null,
     since: since === undefined ? null : new Date(since).toISOString(),
     draining,
   }
@@ -122,23 +94,16 @@ function machine({ cpu, memory, accelerators }: z.output<typeof hardwareAdvertSc
 }
 
 function table(rows: Row[]): string {
-  const head = ['NAME', 'ROLES', 'HARDWARE', 'MODEL', 'ZONE', 'SINCE', '']
-  const lines = rows.map(({ name, roles, hardware, model, zone, since, draining }) => [
+  const head = ['NAME', 'ROLES', 'HARDWARE', 'MODEL', 'ZONE', 'POLICY', 'SINCE', '']
+  const lines = rows.map(({ name, roles, hardware, model, zone, policy, drift, since, draining }) => [
     name,
     roles.join(','),
     hardware ?? '-',
     model ?? '-',
     zone ?? '-',
+    policy ?? '-',
     since?.replace(/\..*$/, 'Z') ?? '-',
-    draining ? 'draining' : '',
+    [draining ? 'draining' : '', drift === null ? '' : `policy: ${drift}`].filter(Boolean).join(', '),
   ])
-  const widths = head.map((_, column) => Math.max(...[head, ...lines].map((line) => line[column]?.length ?? 0)))
-  return [head, ...lines]
-    .map((line) =>
-      line
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n')
+  return columns(head, lines)
 }

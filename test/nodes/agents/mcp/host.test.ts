@@ -48,7 +48,7 @@ describe('an MCP server in its sandbox', () => {
     const mesh = await memoryMesh()
     undo.push(() => mesh.close())
     const box = await mesh.join('box', { roles: ['sandbox'] })
-    const mind = await mesh.join('mind', { roles: ['worker', 'gateway', 'inference'] })
+    const mind = await mesh.join('mind', { roles: ['supervisor', 'worker', 'gateway', 'inference'] })
     const profile = await loadProfile('mcp-server')
     const args = [program, manner]
     await serveMcp(box, {
