@@ -9,6 +9,7 @@ import { soakCluster } from './mesh/broker/cluster-soak.js'
 import { soakCurrent } from './mesh/current-soak.js'
 import { soakMcp } from './nodes/agents/mcp/conformance.js'
 import { soakClients } from './nodes/gateway/openai/clients.js'
+import { soakSites } from './nodes/sites-soak.js'
 import { soakLaunch } from './sandbox/launch-soak.js'
 
 interface Soak {
@@ -27,6 +28,7 @@ const soaks: Record<string, Soak> = {
   sandbox: { run: soakLaunch, usually: 20_000 },
   mcp: { run: soakMcp, usually: 1 },
   clients: { run: soakClients, usually: 1 },
+  sites: { run: soakSites, usually: 1 },
   cluster: { run: soakCluster, usually: 12 },
   consumer: { run: soakConsumer, usually: 300 },
 }

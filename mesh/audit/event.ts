@@ -11,6 +11,8 @@ export const eventKinds = [
   'node.revoked',
   'message.denied',
   'grant.used',
+  'dead.replayed',
+  'dead.dropped',
   'actor.crashed',
   'actor.restarted',
   'policy.loaded',

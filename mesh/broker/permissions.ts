@@ -8,7 +8,7 @@ export interface Permissions {
 
 /**
  * Of every certified node. The user's name is its certificate's holder and its tag the key of its node's entry, so that the broker itself keeps one node
- * from listening to another's inbox, writing another's audit records, or answering for another's lease.
+ * from listening to another's inbox, writing another's audit records or dead letters, or answering for another's lease.
  */
 export function memberPermissions(addresses: Addresses): Permissions {
   const bucket = addresses.directory
@@ -16,6 +16,7 @@ export function memberPermissions(addresses: Addresses): Permissions {
     publish: [
       addresses.inboxes,
       addresses.audit('{{name()}}'),
+      addresses.dead('{{name()}}', '*'),
       addresses.enrolment,
       `$KV.${bucket}.${addresses.nodeKeyAt(`{{tag(${nodeTag})}}`)}`,
       `$KV.${bucket}.${addresses.actorKeys}`,

@@ -166,12 +166,19 @@ export class Sessions {
     this.#current.delete(peer.id)
     this.#end(this.#beginning.get(peer.id))
     const outbox = this.#outboxes.get(peer.id)
-    while (outbox && outbox.letters.length > 0) this.#take(outbox)
+    const gone = new ClawmeshError(
+      'UNREACHABLE',
+      `Node "${peer.certificate.name}" was lost before this was sent to it.`,
+    )
+    while (outbox && outbox.letters.length > 0) this.#options.undeliverable(peer, this.#take(outbox), gone)
     this.#outboxes.delete(peer.id)
   }
 
+  /** What still waits is given up. */
   close(): void {
     clearInterval(this.#sweeper)
+    for (const outbox of this.#outboxes.values())
+      while (outbox.letters.length > 0) this.#options.undeliverable(outbox.peer, this.#take(outbox), left())
     for (const index of [...this.#handshakes.keys()]) this.#end(index)
     for (const session of this.#sessions.values()) session.end()
     this.#sessions.clear()
@@ -311,6 +318,8 @@ function checkClock(peer: Peer, time: number, now: number): void {
     { hint: 'Set the clocks of both machines (for example with an NTP service).' },
   )
 }
+
+export const left = () => new ClawmeshError('UNREACHABLE', 'The node left the mesh before it could send this.')
 
 const unknownSession = () => unauthentic('A message arrived for a session that is not known.')
 const unauthentic = (what: string) => new ClawmeshError('UNAUTHENTIC', what)

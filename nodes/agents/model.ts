@@ -22,7 +22,7 @@ import { choose, type Zone } from '../../router/route.js'
 import type { RouterSession } from '../../router/session.js'
 import { AskElsewhere, elsewhereName, holderOf } from '../elsewhere.js'
 import { chooseNode } from '../process/placing.js'
-import { recordUse } from './costs.js'
+import { recordUse, type Use } from './costs.js'
 import { routerOf } from './privacy.js'
 import { StopWords } from './stop-words.js'
 
@@ -45,6 +45,8 @@ export interface Thinking {
   noteAnswered?: (answer: Answer) => Promise<void>
   /** Under which it is asked, where this node has no right of its own to do so. */
   grant?: Grant | undefined
+  /** Is told what each question used, as it is recorded. */
+  onUse?: (use: Pick<Use, 'model' | 'zone' | 'usage' | 'seconds'>) => void
   /** Is told the model that is asked, each time. */
   onModel?: (model: string) => void
   /** The answer ends before the first of these, and so does the generation; what it used is then not known. */
@@ -123,7 +125,7 @@ async function askOnce(
   node: MeshNode,
   { name, model, zone, holder }: Candidate,
   request: GenerateRequest,
-  { session, actor, deadline, signal, trace, grant, noteAnswered, onModel, onEvent, stop = [] }: Thinking,
+  { session, actor, deadline, signal, trace, grant, noteAnswered, onUse, onModel, onEvent, stop = [] }: Thinking,
 ): Promise<Answer> {
   const options = { deadline, signal, trace, grant }
   const events =
@@ -150,7 +152,10 @@ async function askOnce(
     const seconds = (node.now() - begun) / 1000
     const used = { trace, actor, model, zone, usage: answer?.usage ?? null, seconds, burned: answer ? 0 : pieces }
     // A model of the mesh that was never reached has cost nothing; of one elsewhere nobody knows.
-    if (hasBegun || zone === 'elsewhere') await Promise.all([recordUse(node, used), answer && noteAnswered?.(answer)])
+    if (hasBegun || zone === 'elsewhere') {
+      onUse?.(used)
+      await Promise.all([recordUse(node, used), answer && noteAnswered?.(answer)])
+    }
   }
 }
 

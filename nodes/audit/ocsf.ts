@@ -57,6 +57,8 @@ export const ocsfActivities: Record<EventKind, Activity> = {
   'checkpoints.found': other(lifecycle, 'Audit Checkpoints Found'),
   'message.denied': other(api, 'Message Denied', 'Medium'),
   'grant.used': other(api, 'Grant Used'),
+  'dead.replayed': other(api, 'Dead Letter Replayed', 'Medium'),
+  'dead.dropped': other(api, 'Dead Letter Dropped', 'Low'),
   'task.started': known(api, 1, 'Create'),
   'task.resumed': other(api, 'Task Resumed', 'Low'),
   'task.planned': known(api, 3, 'Update'),

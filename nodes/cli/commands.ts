@@ -4,6 +4,7 @@ import { type Command, formerly } from './command.js'
 const families: Readonly<Record<string, () => Promise<Command[]>>> = {
   start: async () => [(await import('./job/start.js')).start],
   debate: async () => [(await import('./job/debate.js')).debateCommand],
+  research: async () => [(await import('./job/research.js')).researchCommand],
   up: async () => [(await import('./mesh/up.js')).up],
   run: async () => [(await import('./job/run.js')).run],
   tasks: async () => {
@@ -14,6 +15,10 @@ const families: Readonly<Record<string, () => Promise<Command[]>>> = {
     const approve = await import('./approve/approve.js')
     const { approveFollow, approveList, approveShow, approveAllow, approveRefuse, approveRevoke } = approve
     return [approveFollow, approveList, approveShow, approveAllow, approveRefuse, approveRevoke]
+  },
+  dead: async () => {
+    const { deadList, deadShow, deadReplay, deadDrop } = await import('./dead.js')
+    return [deadList, deadShow, deadReplay, deadDrop]
   },
   mcp: async () => [(await import('./mcp.js')).mcp],
   invite: async () => [(await import('./mesh/invite.js')).invite],

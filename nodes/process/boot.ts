@@ -3,6 +3,7 @@
  * with it the site: what has happened is on this disk, so it ends at once and is out of the way of the next run.
  */
 
+import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import type { Backend } from '../../inference/backend.js'
@@ -19,12 +20,14 @@ import { type Availability, sandboxAvailability } from '../../sandbox/availabili
 import { resolver } from '../../sandbox/egress/resolve.js'
 import { sandboxName, sandboxService } from '../../sandbox/service.js'
 import { debater } from '../agents/debate/debater.js'
+import { reader } from '../agents/research/reader.js'
 import { worker } from '../agents/worker.js'
 import { readConfig } from '../config.js'
 import { takeLock } from '../lock.mjs'
 import { log } from '../log.js'
 import { readAccess } from '../member/access.js'
 import { isDue, keepCertified, renewed } from '../member/certified.js'
+import { keepLoad } from './load.js'
 import { openModels } from './models.js'
 import { offerOf } from './placing.js'
 import { type NodePlan, type NodeReport, nodePlanSchema } from './plan.js'
@@ -92,7 +95,7 @@ async function boot(plan: NodePlan): Promise<Running> {
     embeds: backend?.embed !== undefined,
     notes,
   }
-  const hosts = (self: MeshNode) => (roles.includes('worker') ? [worker(self), debater(self)] : [])
+  const hosts = (self: MeshNode) => (roles.includes('worker') ? [worker(self), debater(self), reader(self)] : [])
   const node = await joinMesh({ credentials, transport, chain: openChain(plan.chain), advert, hosts })
   if (plan.sandbox && availability?.available) {
     const { workspace, policy: text, policyName, follows = false } = plan.sandbox
@@ -112,6 +115,7 @@ async function boot(plan: NodePlan): Promise<Running> {
       log.warn({ message }, 'the speed was not advertised'),
     )
   }
+  keepLoad(node, availableParallelism())
   keepCertified(node, credentials, plan, transport, ({ code, message }) =>
     log.warn({ code, message }, 'the certificate was not renewed; it is tried again'),
   )

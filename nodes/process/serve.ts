@@ -30,4 +30,4 @@ export async function advertiseSpeed(node: MeshNode, backend: Backend): Promise<
 }
 
 const advertise = (node: MeshNode, more: Record<string, unknown>): Promise<void> =>
-  node.directory.describe({ ...node.directory.node(node.name)?.advert, ...more })
+  node.directory.describe({ ...node.directory.advert, ...more })

@@ -182,7 +182,7 @@ static int take_call(const struct seccomp_notif *call)
     if (length < sizeof to.ss_family || length > sizeof to)
         return EINVAL;
     if (!copy_address(call, &to, length))
-        return EFAULT;
+        return errno == EPERM ? EACCES : EFAULT; /* of memory that we may not look into nothing is known, and nothing is allowed */
     int socket = take_socket((pid_t)call->pid, (int)call->data.args[0]);
     if (socket < 0)
         return -socket;
