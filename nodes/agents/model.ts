@@ -43,6 +43,8 @@ export interface Thinking {
   noteAsked?: () => Promise<void>
   /** The same of the answer, in one breath with what it used. */
   noteAnswered?: (answer: Answer) => Promise<void>
+  /** Is given what is still being written to disk when the answer is whole, for who goes on meanwhile; without it, it is waited for. */
+  onRecording?: (recording: Promise<unknown>) => void
   /** Under which it is asked, where this node has no right of its own to do so. */
   grant?: Grant | undefined
   /** Is told the model that is asked, each time. */
@@ -123,7 +125,7 @@ async function askOnce(
   node: MeshNode,
   { name, model, zone, holder }: Candidate,
   request: GenerateRequest,
-  { session, actor, deadline, signal, trace, grant, noteAnswered, onModel, onEvent, stop = [] }: Thinking,
+  { session, actor, deadline, signal, trace, grant, noteAnswered, onRecording, onModel, onEvent, stop = [] }: Thinking,
 ): Promise<Answer> {
   const options = { deadline, signal, trace, grant }
   const events =
@@ -147,7 +149,11 @@ async function askOnce(
   } finally {
     const used = { trace, actor, model, zone, usage: answer?.usage ?? null, seconds: (node.now() - begun) / 1000 }
     // A model of the mesh that was never reached has cost nothing; of one elsewhere nobody knows.
-    if (hasBegun || zone === 'elsewhere') await Promise.all([recordUse(node, used), answer && noteAnswered?.(answer)])
+    if (hasBegun || zone === 'elsewhere') {
+      const recording = Promise.all([recordUse(node, used), answer && noteAnswered?.(answer)])
+      if (answer && onRecording) onRecording(recording)
+      else await recording
+    }
   }
 }
 
