@@ -24,6 +24,8 @@ export interface Addresses {
   readonly actorKeys: string
   /** Under which the authority says whose certificates are no longer good. */
   readonly revokedKey: string
+  /** Under which it says which policy the mesh goes by. */
+  readonly policyKey: string
   /** The bucket of tasks, and where the journal of one begins. */
   readonly tasks: string
   readonly taskKey: (task: string) => string
@@ -36,6 +38,10 @@ export interface Addresses {
   readonly auditStream: string
   readonly auditSubjects: string
   audit(producer: string): string
+  /** The stream of dead letters, and where on it one node puts those of one sender. */
+  readonly deadStream: string
+  readonly deadSubjects: string
+  dead(writer: string, sender: string): string
   /** Where newcomers and members ask the authority for a certificate. */
   readonly enrolment: string
   /** All that nodes send to each other. */
@@ -58,6 +64,7 @@ export function addressesOf(mesh: string, secret: Uint8Array): Addresses {
     actorKey: (name) => `actor.${hidden('actor', name)}`,
     actorKeys: 'actor.*',
     revokedKey: 'revoked',
+    policyKey: 'policy',
     tasks: `cm-${mesh}-tasks`,
     taskKey: (task) => `task-${hidden('task', task)}`,
     approvals: `cm-${mesh}-approvals`,
@@ -66,6 +73,9 @@ export function addressesOf(mesh: string, secret: Uint8Array): Addresses {
     auditStream: `cm-${mesh}-audit`,
     auditSubjects: `cm-audit.${mesh}.*`,
     audit: (producer) => `cm-audit.${mesh}.${producer}`,
+    deadStream: `cm-${mesh}-dead`,
+    deadSubjects: `cm-dead.${mesh}.*.*`,
+    dead: (writer, sender) => `cm-dead.${mesh}.${writer}.${sender}`,
     enrolment: enrolmentSubject(mesh),
     traffic: `cm.${mesh}.>`,
   }

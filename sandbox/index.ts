@@ -5,6 +5,8 @@
  *     if (outcome.status === 'done') outcome.result.summary // '12 lines'
  */
 export { type Availability, sandboxAvailability } from './availability.js'
+export { Egress, type EgressHooks, type EgressOptions, type NetworkFacts } from './egress/egress.js'
+export { type Resolve, resolver } from './egress/resolve.js'
 export { type ActionOutcome, type LaunchOptions, launch } from './launch.js'
 export { findPlace, findPlaces, type Place } from './place.js'
 export { type Action, grantedPaths, type LaunchPlan, planLaunch } from './plan.js'

@@ -11,6 +11,7 @@ import { Readable, Writable } from 'node:stream'
 import { covers, inWorkspace } from '../policies/coverage.js'
 import { ClawmeshError } from '../policies/errors.js'
 import type { Profile } from '../policies/profile.js'
+import type { Egress } from './egress/egress.js'
 import { exchange, findWorker } from './exchange.js'
 import { encodeOpenRequest } from './frames.js'
 import { findPlace, findPlaces } from './place.js'
@@ -67,19 +68,21 @@ export async function planResident(resident: ResidentProgram): Promise<LaunchPla
 /** Throws SANDBOX_UNAVAILABLE where there is no launcher. */
 export async function startResident(
   plan: LaunchPlan,
-  options: { pool?: Pool; signal?: AbortSignal } = {},
+  options: { pool?: Pool; signal?: AbortSignal; egress?: Egress } = {},
 ): Promise<Resident> {
   const worker = await findWorker(options)
   const { socket } = worker
   const streams = { output: readable(socket), errors: readable(socket) }
-  const action = exchange(worker, plan, encodeOpenRequest(encodeSpec(plan)), {
+  const egress = plan.network ? options.egress : undefined
+  const action = exchange(worker, plan, encodeOpenRequest(encodeSpec(plan, egress !== undefined)), {
     take: (kind, bytes) => {
       // Who reads slowly slows the program.
       if (!streams[kind].push(bytes)) socket.pause()
     },
     signal: options.signal,
+    egress,
   })
-  const input = new Writable({ write: (bytes, _, done) => void socket.write(bytes, () => done()) })
+  const input = new Writable({ write: (bytes, _, done) => void action.input(bytes).then(() => done()) })
   const ended = action.ended.then(howItEnded).finally(() => {
     input.destroy()
     for (const stream of Object.values(streams)) stream.push(null)

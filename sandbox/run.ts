@@ -11,6 +11,7 @@ import { resolve } from 'node:path'
 import { covers, inWorkspace, type Need, widen } from '../policies/coverage.js'
 import { ClawmeshError } from '../policies/errors.js'
 import type { Access, Profile } from '../policies/profile.js'
+import { Egress, type EgressHooks } from './egress/egress.js'
 import { type ActionOutcome, launch } from './launch.js'
 import { findPlace, findPlaces, type Place, recode } from './place.js'
 import { type Action, grantedPaths, planLaunch } from './plan.js'
@@ -74,6 +75,8 @@ export interface ToolCall {
   readonly ask?: ((question: Question) => Promise<Answer>) | undefined
   /** Awaited right before the launch; if it throws, nothing runs. */
   readonly before?: ((intent: Intent) => Promise<void>) | undefined
+  /** What decides on its connections with the profile; left out, it has no network. */
+  readonly egress?: EgressHooks | undefined
 }
 
 /**
@@ -88,7 +91,7 @@ export async function runTool(call: ToolCall): Promise<ToolOutcome> {
   const workspace = await realWorkspace(call.workspace)
   const { need: own, named } = await realNeed(definition, args, workspace)
   const { action: runtime, need } = await actionOf(definition, args, own)
-  const objection = call.objection?.(definition.program ? reachOf(profile, workspace) : need, workspace)
+  const objection = call.objection?.(definition.program ? reachOf(profile, need, workspace) : need, workspace)
   if (objection !== undefined) return { status: 'denied', missing: [], reason: objection }
   const writable = profile.write.map((path) => inWorkspace(path, workspace))
   const places = await findPlaces(grantedPaths(profile, workspace, runtime), writable)
@@ -107,7 +110,9 @@ export async function runTool(call: ToolCall): Promise<ToolOutcome> {
   for (const access of missing) places.set(access.path, approvedPlace(access, named.get(access.path)))
   const plan = planLaunch(widen(profile, missing), workspace, runtime, places)
   const stdin = definition.program ? '' : JSON.stringify({ tool, args })
-  const outcome = await launch(plan, { signal, pool: call.pool, stdin })
+  const self = { program: runtime.program, names: [`tool:${tool}`] }
+  const egress = call.egress && new Egress({ ...call.egress, profile, workspace, own: self })
+  const outcome = await launch(plan, { signal, pool: call.pool, egress, stdin })
   return toToolOutcome(tool, outcome, missing, definition.program ? programAnswer : toolAnswer)
 }
 
@@ -171,10 +176,11 @@ async function actionOf(
   return { action: { program, args: given, execute, env }, need: { ...need, program: wanted } }
 }
 
-/** A program that an agent wrote may open whatever the policy grants, not what it says that it is for. */
-function reachOf({ read, write }: Profile, workspace: string): Files {
+/** A program that an agent wrote may open whatever the policy grants, not what it says that it is for; and what a person is asked for beside that. */
+function reachOf(profile: Profile, need: Files, workspace: string): Files {
   const granted = (paths: readonly string[]) => paths.map((path) => inWorkspace(path, workspace))
-  return { read: granted([...read, ...write]), write: granted(write) }
+  const write = granted(profile.write)
+  return { read: [...need.read, ...granted(profile.read), ...write], write: [...need.write, ...write] }
 }
 
 /**

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { BrokerClaims } from './accounts.js'
 import { type BinarySearch, type BrokerBinary, findBroker } from './binary.js'
-import { brokerConfig, type ClusterSeat } from './config.js'
+import { brokerConfig, type ClusterSeat, type LeafListener } from './config.js'
 import { type Guarded, spawnGuarded } from './guard.js'
 
 export interface BrokerOptions {
@@ -26,6 +26,7 @@ export interface BrokerOptions {
   binary?: BrokerBinary | undefined
   /** Its place among several. */
   seat?: ClusterSeat | undefined
+  leaf?: LeafListener | undefined
   onRestart?: (reason: string) => void
   onFailure?: (error: ClawmeshError) => void
 }
@@ -137,7 +138,7 @@ async function launch(
   const store = join(options.folder, 'store')
   const tokens = join(options.folder, 'tokens')
   mkdirSync(tokens, { recursive: true, mode: 0o700 })
-  const { host = loopback, tls, seat } = options
+  const { host = loopback, tls, seat, leaf } = options
   const claims = await options.claims()
   const settings = {
     host,
@@ -149,6 +150,7 @@ async function launch(
     claims,
     tls,
     seat,
+    leaf,
   }
   writeFileSync(config, brokerConfig(settings), { mode: 0o600 })
   const server = await spawnGuarded(binary.path, ['-c', config])

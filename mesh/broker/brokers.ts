@@ -33,7 +33,7 @@ export interface Brokers {
 export const brokerCounts = [1, 3, 5] as const
 
 export async function startBrokers(options: BrokersOptions): Promise<Brokers> {
-  const { folder, ports, name, ...common } = options
+  const { folder, ports, name, leaf, ...common } = options
   const kept = brokersKept(folder)
   if (kept !== undefined && kept !== ports.length) throw otherCount(folder, kept, ports.length)
   const binary = await findBroker(options.search)
@@ -45,6 +45,7 @@ export async function startBrokers(options: BrokersOptions): Promise<Brokers> {
         port,
         binary,
         seat: seats[index],
+        leaf: leaf && { ...leaf, port: leaf.port + index },
         folder: seats[index] ? join(folder, `${index + 1}`) : folder,
       }),
     ),

@@ -15,6 +15,13 @@ export interface BrokerSettings {
   tls?: { certificate: string; key: string } | undefined
   /** One of several that are one. */
   seat?: ClusterSeat | undefined
+  /** Where servers of other sites find it. */
+  leaf?: LeafListener | undefined
+}
+
+export interface LeafListener {
+  host: string
+  port: number
 }
 
 /** The place of one broker among those that keep one store together. All of them run on this machine and speak over loopback. */
@@ -31,7 +38,7 @@ export interface ClusterSeat {
 }
 
 export function brokerConfig(settings: BrokerSettings): string {
-  const { host, port, store, tokens, portsFolder, logFile, claims, tls, seat } = settings
+  const { host, port, store, tokens, portsFolder, logFile, claims, tls, seat, leaf } = settings
   const accounts = Object.entries(claims.accounts).map(([account, token]) => `  ${account}: ${token}`)
   const lines = [
     `host: ${JSON.stringify(host)}`,
@@ -41,6 +48,7 @@ export function brokerConfig(settings: BrokerSettings): string {
     'max_payload: 1MB',
     `jetstream { store_dir: ${JSON.stringify(store)} }`,
     ...(seat ? clusterLines(seat) : []),
+    ...(leaf ? leafLines(leaf, claims, tls) : []),
     ...(tls ? [`tls { cert_file: ${JSON.stringify(tls.certificate)}, key_file: ${JSON.stringify(tls.key)} }`] : []),
     `operator: ${claims.operator}`,
     `system_account: ${claims.system}`,
@@ -50,6 +58,24 @@ export function brokerConfig(settings: BrokerSettings): string {
     '}',
   ]
   return `${lines.join('\n')}\n`
+}
+
+/** The streams are here, also for whoever is connected to the server of another site: without a domain, both sides must be told so. */
+export const oneDomain = (accounts: Record<string, string>): string =>
+  `default_js_domain { ${Object.keys(accounts)
+    .map((account) => `${account}: ""`)
+    .join(', ')} }`
+
+function leafLines(
+  { host, port }: LeafListener,
+  { accounts, system }: BrokerClaims,
+  tls: BrokerSettings['tls'],
+): string[] {
+  const { [system]: _, ...extended } = accounts
+  const shown = tls
+    ? `, tls { cert_file: ${JSON.stringify(tls.certificate)}, key_file: ${JSON.stringify(tls.key)} }`
+    : ''
+  return [`leafnodes { host: ${JSON.stringify(host)}, port: ${port}${shown} }`, oneDomain(extended)]
 }
 
 const peer = 'broker'

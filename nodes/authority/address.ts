@@ -11,6 +11,10 @@ const listenSchema = z.object({
   port: z.number().int().min(0).max(65_535),
   /** Of all its brokers, if there are several. */
   ports: z.array(z.number().int()).exactOptional(),
+  /** Servers that somebody else runs, instead of brokers of its own. */
+  nats: z.array(z.string()).exactOptional(),
+  /** Where servers of other sites find it. */
+  leaf: z.object({ host: z.string(), port: z.number().int() }).exactOptional(),
   /** HOST:PORT at which other machines find it, before its own addresses. */
   advertise: z.string().optional(),
 })
@@ -20,11 +24,16 @@ export type Listen = z.output<typeof listenSchema>
 const reachableSchema = z.object({
   local: z.array(z.string()),
   servers: z.array(z.string()),
+  /** They are somebody else's: what changes in our accounts, its operator must tell them. */
+  isOutside: z.boolean().default(false),
   tlsAuthority: z.string().optional(),
 })
 export type Reachable = z.output<typeof reachableSchema>
 
+export const isLoopback = (host: string): boolean => /^127\.|^localhost$|^::1$/.test(host)
+
 const natsPort = 4222
+export const leafPort = 7422
 const firstStart: Listen = { host: '127.0.0.1', port: 0 }
 
 const listenFile = (authority: string) => join(authority, 'listen.json')
@@ -44,12 +53,12 @@ export const writeReachable = (authority: string, reachable: Reachable): void =>
   writeWhole(reachableFile(authority), JSON.stringify(reachable, null, 2))
 
 /** "HOST:PORT", or a host alone. */
-export function parseHostPort(given: string, option: string): { host: string; port: number } {
+export function parseHostPort(given: string, option: string, usual = natsPort): { host: string; port: number } {
   const [, host = '', digits] = /^([^:\s]+)(?::(\d{1,5}))?$/.exec(given) ?? []
-  const port = digits === undefined ? natsPort : Number(digits)
+  const port = digits === undefined ? usual : Number(digits)
   if (host !== '' && port < 65_536) return { host, port }
   throw new ClawmeshError('USAGE', `"${given}" is no address.`, {
-    hint: `Give ${option} HOST:PORT, for example 0.0.0.0:${natsPort} for all addresses of this machine.`,
+    hint: `Give ${option} HOST:PORT, for example 0.0.0.0:${usual} for all addresses of this machine.`,
   })
 }
 

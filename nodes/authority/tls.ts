@@ -22,12 +22,19 @@ export interface BrokerTls {
 const year = 365 * 24 * 60 * 60 * 1000
 const storedSchema = z.object({ key: z.string(), certificate: z.string() })
 
-/** The broker's own certificate is new at each start; its authority lasts as long as the mesh. */
-export async function openBrokerTls(folder: string, mesh: string, now: number): Promise<BrokerTls> {
+/**
+ * The broker's own certificate is new at each start; its authority lasts as long as the mesh. Our nodes ask for no address in it; servers of other sites do.
+ */
+export async function openBrokerTls(
+  folder: string,
+  mesh: string,
+  now: number,
+  addresses: readonly string[] = [],
+): Promise<BrokerTls> {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const file = join(folder, 'tls.json')
   const authority = openTlsAuthority(file, `clawmesh ${mesh}`, now)
-  const shown = authority.issue(`clawmesh broker ${mesh}`, [], now)
+  const shown = authority.issue(`clawmesh broker ${mesh}`, addresses, now)
   const files = { certificate: join(folder, 'broker.crt'), key: join(folder, 'broker.key') }
   writeWhole(files.certificate, shown.certificate)
   writeWhole(files.key, shown.key)

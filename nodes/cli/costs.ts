@@ -17,6 +17,7 @@ interface Used extends Priced {
   readonly node: string
   /** The version of the price table when it was asked. */
   readonly prices: string
+  readonly burned: number
 }
 
 export const costs: Command = {
@@ -43,11 +44,14 @@ export const costs: Command = {
     const { version, currency, source, frontier } = prices
     const versions = [...new Set(used.map((each) => each.prices))]
     const sum = sumOf(priced)
+    const burned = used.reduce((tokens, each) => tokens + each.burned, 0)
     const byModel = sums(({ model, zone }) => (zone === 'mesh' ? `${model} (mesh)` : model))
     const byActor = sums(({ actor }) => actor)
     if (values['json']) {
       const table = { version, currency, source, frontier: frontier.name, versionsOfTheirTime: versions }
-      process.stdout.write(`${JSON.stringify({ ok: true, prices: table, sum, byModel, byActor, requests: priced })}\n`)
+      process.stdout.write(
+        `${JSON.stringify({ ok: true, prices: table, sum, burned, byModel, byActor, requests: priced })}\n`,
+      )
       return 0
     }
     const head = ['', 'requests', 'prompt', 'cached', 'output', 'seconds', currency, `frontier ${currency}`]
@@ -61,6 +65,9 @@ export const costs: Command = {
         ? [`${sum.unpriced} requests are in no sum of ${currency}: no price for the model, or no count.`]
         : []),
       ...(sum.uncounted > 0 ? [`Of ${sum.uncounted} requests nobody counted the tokens.`] : []),
+      ...(burned > 0
+        ? [`Of answers that broke off or were cancelled, at least ${burned} tokens had come; they are in no sum.`]
+        : []),
       ...(versions.some((each) => each !== version) ? [`Asked under the price tables ${versions.join(', ')}.`] : []),
     ]
     process.stdout.write(`${lines.join('\n')}\n`)

@@ -100,6 +100,16 @@ describe('general tools', { concurrency: 2 }, () => {
     assert.equal(questions.length, 1)
   })
 
+  test('whoever may touch a part of the workspace only runs no program that could touch all of it', async () => {
+    const { workspace } = await filled()
+    const read = { tool: 'read_lines', args: { path: 'src/deep/main.ts' } }
+    const run = { tool: 'node', args: { code: '1' } }
+    const objection = ({ read }: { read: readonly string[] }) =>
+      read.every((path) => path.startsWith(join(workspace, 'src'))) ? undefined : 'not there'
+    assert.equal((await runTool({ ...read, workspace, profile: reader, pool, objection })).status, 'done')
+    assert.equal((await runTool({ ...run, workspace, profile: reader, pool, objection })).status, 'denied')
+  })
+
   test('the policy’s time ends a program', async () => {
     const { outcome } = await use(
       'node',
@@ -113,7 +123,7 @@ describe('general tools', { concurrency: 2 }, () => {
     const { workspace, folder } = await filled()
     await symlink(folder, join(workspace, 'src', 'out'))
     const some = await done('read_lines', { path: 'notes.txt', from: 2, count: 1 }, reader, { workspace })
-    assert.deepEqual([some.text, some.lines, some.summary], ['beta', 3, 'lines 2 to 2 of 3'])
+    assert.deepEqual([some.text, some.lines, some.next, some.summary], ['beta\n', 3, 3, 'lines 2 to 2 of 3'])
     const found = await done('find_files', { name: '*.ts' }, reader, { workspace })
     assert.deepEqual(found.files, [{ path: 'src/deep/main.ts', bytes: 16 }])
     const lines = await done('search_files', { text: '^.?g.mma', regular_expression: true }, reader, { workspace })

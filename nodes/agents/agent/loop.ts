@@ -119,13 +119,17 @@ async function run(work: Work): Promise<AgentResult> {
             step,
             `it waits for a person to say whether it may call ${JSON.stringify(read.call)}`,
           )
-        say({ type: 'observed', step, tool: read.call.name, ...observation })
+        const { handed, ...seen } = observation
+        say({ type: 'observed', step, tool: read.call.name, ...seen })
+        const taken = handed && takenOver(observation, able.output)
+        if (taken && 'answer' in taken)
+          return end('answer', step, `it was handed over by ${read.call.name}`, taken.answer, taken.output)
         if (node.now() >= work.deadline)
           return end('time', step, `its time of ${budget.ms} ms was over while ${read.call.name} ran`)
         if (model.tools) return end(...endOfOneCall(read.call, observation, step))
         if (repeats.add(read.call, observation.text))
           return end('loop', step, `it called ${read.call.name} ${sameAgain} times in the same way and saw the same`)
-        messages.push(...exchange(thought, wordsOf(observation)))
+        messages.push(...exchange(thought, taken?.problem ?? wordsOf(observation)))
       }
     }
     if (unusable >= (model.tools ? 1 : unusableInARow))
@@ -255,6 +259,19 @@ function readThought(
   if (!parsed.success)
     return { problem: `The answer has not the form that is needed: ${z.prettifyError(parsed.error)}` }
   return { answer: typeof parsed.data === 'string' ? parsed.data : JSON.stringify(parsed.data), output: parsed.data }
+}
+
+/** The answer of whoever took the task over, if it has the form that this agent's answers must have. */
+function takenOver(
+  { text, handed }: Observation,
+  schema: z.ZodType | undefined,
+): { answer: string; output: unknown } | { problem: string } {
+  if (!schema) return { answer: text, output: null }
+  const parsed = schema.safeParse(handed?.output)
+  if (parsed.success) return { answer: text, output: parsed.data }
+  return {
+    problem: `failed: the answer of who took it over has not the form that is needed: ${z.prettifyError(parsed.error)}`,
+  }
 }
 
 /** What strangers say is told from what the mesh says, so that a model has a chance to treat it as what it is. */

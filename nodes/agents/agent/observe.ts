@@ -10,13 +10,15 @@ import { callMcp, type McpTool } from '../mcp/tool.js'
 import { routerOf, sensitivityOfCall } from '../privacy.js'
 import { RunTask } from './event.js'
 import type { Work } from './loop.js'
-import { type Delegate, delegateArgs, type HeldTool } from './tool.js'
+import type { Delegate, HeldTool } from './tool.js'
 
 export interface Observation {
   status: 'done' | 'refused' | 'denied' | 'failed'
   text: string
   /** Who said it and how sensitive that is, where it is the word of a stranger. */
   said?: { by: string; label: Label } | undefined
+  /** The end of the task: an agent that it was handed to has answered. */
+  handed?: { output: unknown } | undefined
 }
 
 const longest = 16_384
@@ -140,18 +142,22 @@ async function within<T>(ms: number, signal: AbortSignal, work: (signal: AbortSi
 }
 
 /** To another agent, with a part of what is left. A task never comes back to somebody who waits for it. */
-async function hand(work: Work, { agent, share, tools, folders }: Delegate, call: ToolCall): Promise<Observation> {
+async function hand(work: Work, delegate: Delegate, call: ToolCall): Promise<Observation> {
+  const { agent, share, hands, tools, folders } = delegate
   const { node, assignment, allowance, session, deadline } = work
   const { signal, trace, grant } = assignment.context
   const path = [...assignment.path, assignment.name]
   if (path.includes(agent))
     return { status: 'denied', text: `the task would go round in a circle: ${[...path, agent].join(' → ')}` }
   if (path.length >= deepest) return { status: 'denied', text: `the task was handed on ${path.length} times already` }
-  const { task } = delegateArgs.parse(call.arguments)
+  const task = delegate.task(call.arguments)
   const reservation = allowance.setAside(Math.floor(allowance.left * share))
   if (!reservation || reservation.tokens === 0) return { status: 'denied', text: 'no tokens are left to give it' }
+  const record = { trace, actor: assignment.name }
+  const facts = { tool: call.name, args: call.arguments, agent, hands, tokens: reservation.tokens }
   let bill: number | null = null
   try {
+    await node.audit.intend({ kind: 'action.intended', ...record, facts })
     const budget = { tokens: reservation.tokens, ms: Math.max(1, deadline - node.now()) }
     const { sensitivity: seen } = session
     const entrust = portion(grant, { tools, folders, tokens: reservation.tokens })
@@ -159,10 +165,12 @@ async function hand(work: Work, { agent, share, tools, folders }: Delegate, call
     const events = node.ref(agent).stream(RunTask, { task, budget, path, seen }, options)
     for await (const event of events) {
       if (event.type !== 'ended') continue
-      const { by, answer, reason, tokens } = event.result
+      const { by, answer, output, reason, tokens } = event.result
       session.raise(event.result.seen)
       bill = Math.min(tokens, reservation.tokens)
-      return by === 'answer' ? { status: 'done', text: answer } : { status: 'failed', text: `${agent}: ${reason}` }
+      await node.audit.record({ kind: 'action.ended', ...record, facts: { ...facts, outcome: { by, reason }, bill } })
+      if (by !== 'answer') return { status: 'failed', text: `${agent}: ${reason}` }
+      return { status: 'done', text: answer, ...(hands ? { handed: { output } } : {}) }
     }
     return { status: 'failed', text: `${agent} ended without a result` }
   } finally {

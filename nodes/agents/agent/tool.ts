@@ -25,6 +25,10 @@ export interface Delegate {
   readonly agent: string
   /** Of what this agent has left when it delegates: above 0, at most 1. */
   readonly share: number
+  /** Handed over: the other's answer is the end of the task. Otherwise it is an observation. */
+  readonly hands: boolean
+  /** The task in words. Throws a ClawmeshError MESSAGE_INVALID for arguments that do not fit. */
+  task(args: Record<string, unknown>): string
   /** What it may use and where in the workspace, at most; see `Portion`. */
   readonly tools: readonly string[] | undefined
   readonly folders: readonly string[] | undefined
@@ -67,18 +71,57 @@ export function ownTool<A extends z.ZodObject>(definition: {
   }
 }
 
-export function delegate(
-  definition: { name: string; description: string; agent: string; share?: number } & Pick<Portion, 'tools' | 'folders'>,
+interface Delegation extends Pick<Portion, 'tools' | 'folders'> {
+  name: string
+  description: string
+  /** An actor that answers RunTask. */
+  agent: string
+  share?: number
+}
+
+/** Another agent does a part, and its answer is what this one goes on from. It gets half of the budget that is left, unless said otherwise. */
+export const delegate = (definition: Delegation): Delegate =>
+  delegation({ share: 0.5, ...definition }, delegateArgs, false, ({ task }) => task)
+
+/**
+ * Another agent takes the task over, with all of the budget that is left unless said otherwise, and its answer is this one's. `args` say what has to be handed
+ * over, and `words` how the other is told of it; without them it is told a task in words.
+ */
+export function handoff<A extends z.ZodObject = typeof delegateArgs>(
+  definition: Delegation & { args?: A; words?: (args: z.output<A>) => string },
 ): Delegate {
-  const { name, description, agent, share = 0.5, tools, folders } = definition
+  const { args, words, ...rest } = definition
+  if (!args) return delegation({ share: 1, ...rest }, delegateArgs, true, ({ task }) => task)
+  return delegation({ share: 1, ...rest }, args, true, words ?? ((given) => JSON.stringify(given)))
+}
+
+const delegateArgs = z.object({ task: z.string().min(1).describe('what is to be done, in words') })
+
+function delegation<A extends z.ZodObject>(
+  { name, description, agent, share, tools, folders }: Delegation & { share: number },
+  args: A,
+  hands: boolean,
+  words: (args: z.output<A>) => string,
+): Delegate {
   if (!(share > 0 && share <= 1))
     throw new ClawmeshError('USAGE', `${name}: a share of ${share} of a budget cannot be given away.`, {
       hint: 'Give a share above 0 and at most 1.',
     })
-  return { kind: 'delegate', spec: specOf(name, description, delegateArgs), agent, share, tools, folders }
+  return {
+    kind: 'delegate',
+    spec: specOf(name, description, args),
+    agent,
+    share,
+    hands,
+    tools,
+    folders,
+    task: (given) => {
+      const parsed = args.safeParse(given)
+      if (!parsed.success) throw new ClawmeshError('MESSAGE_INVALID', `${name}: ${z.prettifyError(parsed.error)}`)
+      return words(parsed.data)
+    },
+  }
 }
-
-export const delegateArgs = z.object({ task: z.string().min(1).describe('what is to be done, in words') })
 
 /** Throws USAGE for a name that no tool has, or that two have. */
 export function toolbox(tools: readonly AgentTool[]): Map<string, HeldTool> {

@@ -90,7 +90,7 @@ async function startMesh(own: string | undefined, values: Values): Promise<numbe
   const causeOf = (error: unknown) => (stop.signal.aborted ? stop.signal.reason : (folder.full() ?? error))
   const unwatch = folder.watch((error) => stop.abort(error))
   try {
-    const inference = planInference(text(values, 'model'), config.modelUrl)
+    const inference = planInference({ model: text(values, 'model') }, config)
     const sandbox = { workspace, policy: policy.text, policyName: policy.name }
     const site = await startSite({
       config,
@@ -162,7 +162,7 @@ async function runOn(site: Site, run: Run): Promise<number> {
   const error = failure ?? shortcomingOf(trail) ?? results.find((result) => result.error)?.error
   const { began, startedAt } = run
   const wallMs = performance.now() - began
-  const outcome: Outcome = { results, trail, error, broker: site.brokers.binary, began: startedAt, wallMs }
+  const outcome: Outcome = { results, trail, error, broker: site.nats, began: startedAt, wallMs }
   if (run.json) process.stdout.write(`${JSON.stringify(summarise(outcome))}\n`)
   else printTrail(outcome)
   return error === undefined ? 0 : explain(error)

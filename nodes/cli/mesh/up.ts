@@ -1,12 +1,13 @@
 /** `clawmesh up`: a mesh that other machines can join, until a signal ends it. */
 import { resolve } from 'node:path'
-import { keepListen, type Listen, parseHostPort, recallListen } from '../../authority/address.js'
+import { ClawmeshError } from '../../../policies/errors.js'
+import { isLoopback, keepListen, type Listen, leafPort, parseHostPort, recallListen } from '../../authority/address.js'
 import { openGatewayTls } from '../../authority/gateway-tls.js'
 import { readConfig } from '../../config.js'
 import { type DataFolder, openDataFolder } from '../../data-folder.js'
 import type { Gateway } from '../../gateway/server.js'
-import { isLoopback } from '../../ground.js'
 import { keepOffer, machineName, planOffer, recallOffer } from '../../member/offer.js'
+import { parseServers } from '../../outside.js'
 import { planInference } from '../../process/plan.js'
 import { type Site, startSite } from '../../site.js'
 import { type Answering, answerAtTerminal } from '../approve/inbox.js'
@@ -35,6 +36,16 @@ export const up: Command = {
       help: 'where other machines find it, if not at an address of this machine',
     },
     brokers: brokersOption,
+    leaf: {
+      type: 'string',
+      value: 'HOST[:PORT]',
+      help: `where servers of other sites connect as leaf nodes, with TLS beyond loopback (default port: ${leafPort}; see \`site\`)`,
+    },
+    nats: {
+      type: 'string',
+      value: 'URL,…',
+      help: 'NATS servers that somebody else runs (nats://… on this machine, tls://… elsewhere), instead of brokers of its own',
+    },
     certificates: {
       type: 'string',
       value: 'TIME',
@@ -77,7 +88,7 @@ async function runUp(_: string | undefined, values: Values): Promise<number> {
   const unwatch = folder.watch((error) => stop.abort(error))
   try {
     const offer = recallOffer(folder.path, givenOffer(values))
-    const { roles, plan } = await planOffer(offer, folder.path, planInference(offer.model, config.modelUrl))
+    const { roles, plan } = await planOffer(offer, folder.path, planInference(offer, config))
     const listen = listenAt(recallListen(folder.authority), values)
     const site = await startSite({
       config,
@@ -94,12 +105,14 @@ async function runUp(_: string | undefined, values: Values): Promise<number> {
     let answering: Answering | undefined
     try {
       keepOffer(folder.path, offer)
-      keepListen(folder.authority, { ...listen, port: site.brokers.ports[0] ?? listen.port, ports: site.brokers.ports })
+      const { ports } = site.nats
+      keepListen(folder.authority, { ...listen, port: ports[0] ?? listen.port, ports })
       answering = answerAtTerminal(site.node)
       await introduceModels(site.node, progress)
       gateway = place && (await serve(site, folder, offer.workspace, place, listen.advertise))
       progress('The mesh is up. To add a machine, type here: npm run clawmesh -- invite')
-      if (isLoopback(listen.host)) progress('Only this machine can join it; `up --listen 0.0.0.0` lets others in.')
+      if (listen.nats === undefined && isLoopback(listen.host))
+        progress('Only this machine can join it; `up --listen 0.0.0.0` lets others in.')
       await untilStopped(stop)
     } finally {
       progress('draining')
@@ -129,9 +142,7 @@ async function serve(
   const made =
     beyond && !given ? openGatewayTls(folder.authority, authority.mesh, { host, others, now: Date.now() }) : undefined
   const gateway = await openGateway({ node, data: folder.path, site, host, port, tls: given ?? made })
-  progress(
-    `The gateway listens at ${gateway.url}. A key for it: npm run clawmesh -- gateway key add NAME --role developer`,
-  )
+  progress(`The gateway listens at ${gateway.url}. A key for it: npm run clawmesh -- keys add NAME --role developer`)
   if (made) progress(`Clients trust it by ${made.authority}: copy it to them (curl --cacert, NODE_EXTRA_CA_CERTS).`)
   return gateway
 }
@@ -139,10 +150,19 @@ async function serve(
 function listenAt(recalled: Listen, values: Values): Listen {
   const listen = text(values, 'listen')
   const advertise = text(values, 'advertise')
+  const nats = text(values, 'nats')
+  const leaf = text(values, 'leaf')
+  const own = ['listen', 'advertise', 'brokers', 'leaf'].find((option) => values[option] !== undefined)
+  if (nats !== undefined && own !== undefined)
+    throw new ClawmeshError('USAGE', `--nats and --${own} do not go together: the servers are somebody else's.`, {
+      hint: 'Leave one of them out.',
+    })
   if (advertise !== undefined) parseHostPort(advertise, '--advertise')
   const { ports: _, ...first } = recalled
   return {
     ...(listen === undefined ? recalled : { ...first, ...parseHostPort(listen, '--listen') }),
     ...(advertise === undefined ? {} : { advertise }),
+    ...(leaf === undefined ? {} : { leaf: parseHostPort(leaf, '--leaf', leafPort) }),
+    ...(nats === undefined ? {} : { nats: parseServers(nats) }),
   }
 }

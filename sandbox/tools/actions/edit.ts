@@ -3,11 +3,11 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { applyPatch, parseDiff } from './diff.js'
 import { ActionError } from './error.js'
-import { linesOf } from './lines.js'
 import { readText } from './text.js'
 
 const mostCharacters = 65_536
 
+/** As they stand in the file, each with what ends it. `next` is the first line that was not given; null at the end of the file. */
 export function readLines({
   path,
   from = 1,
@@ -17,19 +17,28 @@ export function readLines({
   from?: number | undefined
   count?: number | undefined
 }) {
-  const lines = linesOf(readText(path))
-  const some = lines.slice(from - 1, from - 1 + count)
-  const text = some.join('\n')
-  const isCut = text.length > mostCharacters
+  const lines = readText(path).match(/[^\n]*\n|[^\n]+$/g) ?? []
+  const some: string[] = []
+  let characters = 0
+  for (const line of lines.slice(from - 1, from - 1 + count)) {
+    if (some.length > 0 && characters + line.length > mostCharacters) break
+    some.push(line)
+    characters += line.length
+  }
+  const text = some.join('')
+  const truncated = text.length > mostCharacters
+  const next = from + some.length
   return {
     from,
     lines: lines.length,
-    text: isCut ? `${text.slice(0, mostCharacters)}\n…` : text,
-    truncated: isCut,
+    next: next > lines.length ? null : next,
+    text: truncated ? text.slice(0, mostCharacters) : text,
+    /** Of a single line that is too long. */
+    truncated,
     summary:
       some.length === 0
         ? `no line ${from}: it has ${lines.length}`
-        : `lines ${from} to ${from + some.length - 1} of ${lines.length}`,
+        : `lines ${from} to ${next - 1} of ${lines.length}${truncated ? ', cut' : ''}`,
   }
 }
 

@@ -1,4 +1,4 @@
-/** `clawmesh gateway key …`: who may use the gateway of the mesh in this data folder. */
+/** `clawmesh keys …` (formerly `gateway key …`): who may use the gateway of the mesh in this data folder. */
 
 import { existsSync } from 'node:fs'
 import { ClawmeshError } from '../../policies/errors.js'
@@ -14,8 +14,8 @@ const shared: Record<'data' | 'json', Option> = {
   json: jsonOption,
 }
 
-export const gatewayKeyAdd: Command = {
-  name: 'gateway key add',
+export const keysAdd: Command = {
+  name: 'keys add',
   usage: `NAME --role ${gatewayRoles.join('|')} [--expires 30d]`,
   help: 'Makes an API key for the gateway and prints it, this once. A gateway that runs takes it at once.',
   options: {
@@ -36,8 +36,8 @@ export const gatewayKeyAdd: Command = {
   },
 }
 
-export const gatewayKeyList: Command = {
-  name: 'gateway key list',
+export const keysList: Command = {
+  name: 'keys list',
   usage: '[--json]',
   help: 'Lists the API keys of the gateway: names, roles and dates. The keys themselves are kept nowhere.',
   options: shared,
@@ -51,8 +51,8 @@ export const gatewayKeyList: Command = {
   },
 }
 
-export const gatewayKeyRemove: Command = {
-  name: 'gateway key remove',
+export const keysRemove: Command = {
+  name: 'keys remove',
   usage: 'NAME',
   help: 'Ends an API key: a gateway that runs refuses it from its next request on.',
   options: shared,
@@ -80,7 +80,7 @@ function keysOf(values: Values): ApiKeys {
 function required(name: string | undefined): string {
   if (name !== undefined) return name
   throw new ClawmeshError('USAGE', 'No key is named.', {
-    hint: 'Give it a name, for example: clawmesh gateway key add laptop',
+    hint: 'Give it a name, for example: clawmesh keys add laptop --role developer',
   })
 }
 
