@@ -1,27 +1,38 @@
 /**
- * What the gateway adds to a streamed completion: the same question to the backend itself and over HTTP, gateway, mesh and broker, in turns; and how long a
+ * What the gateway adds to a streamed completion: the same question to the backend itself and over HTTP to `clawmesh up --gateway`, with its gateway, broker, node and
+ * model in processes of their own, in turns; and how long a
  * held action waits for the machine alone: asked, shown to a follower over HTTP, answered over HTTP by a follower who needs no time to think, gone on.
  */
 import { Agent, request as httpRequest } from 'node:http'
+import type { Backend } from '../inference/backend.js'
+import { shippedModelFolder } from '../inference/models.js'
+import { OnnxBackend } from '../inference/onnx/backend.js'
+import { ApiKeys } from '../nodes/gateway/http/keys.js'
 import { askPerson } from '../sandbox/approval.js'
 import { follow, openStand, type Stand, shipped } from '../test/nodes/gateway/stand.js'
+import { Machine } from '../test/nodes/machine.js'
 import type { Report } from './figure.js'
 
 const completions = 300
 const approvals = 400
 const warmUp = 30
+/** Each key may ask so often at once. */
+const perKey = 50
 
 const question = { messages: [{ role: 'user' as const, content: '12 + 7' }], maxTokens: 16, temperature: 0 }
 
 export default async function bench(report: Report): Promise<void> {
-  const stand = await openStand({ rate: { burst: 10_000, perSecond: 10_000 } })
   const agent = new Agent({ keepAlive: true })
   try {
-    await completion(stand, agent, report)
-    await approval(stand, agent, report)
+    await completion(agent, report)
+    const stand = await openStand({ rate: { burst: 10_000, perSecond: 10_000 } })
+    try {
+      await approval(stand, agent, report)
+    } finally {
+      await stand.close()
+    }
   } finally {
     agent.destroy()
-    await stand.close()
   }
 }
 
@@ -31,12 +42,25 @@ interface Times {
   whole: number
 }
 
-async function completion(stand: Stand, agent: Agent, report: Report): Promise<void> {
+async function completion(agent: Agent, report: Report): Promise<void> {
   const bare: Times[] = []
   const ours: Times[] = []
-  for (let n = 0; n < completions + warmUp; n += 1) {
-    bare.push(await atBackend(stand))
-    ours.push(await atGateway(stand, agent))
+  const machine = new Machine()
+  const backend = await OnnxBackend.open({ folder: shippedModelFolder })
+  try {
+    const running = await machine.up('--gateway', '0')
+    const url = /The gateway listens at (http:\S+)\. /.exec(running.stderr())?.[1] ?? ''
+    const all = completions + warmUp
+    const keys = Array.from({ length: Math.ceil(all / perKey) }, (_, n) =>
+      new ApiKeys(machine.data).add(`bench-${n}`, 'developer', Date.now()),
+    )
+    for (let n = 0; n < all; n += 1) {
+      bare.push(await atBackend(backend))
+      ours.push(await atGateway(url, keys[Math.floor(n / perKey)] ?? '', agent))
+    }
+  } finally {
+    await backend.dispose()
+    await machine.remove()
   }
   for (const part of ['first', 'whole'] as const) {
     const [base, value] = [bare, ours].map((all) => all.slice(warmUp).map((times) => times[part])) as [
@@ -61,17 +85,17 @@ async function completion(stand: Stand, agent: Agent, report: Report): Promise<v
   }
 }
 
-async function atBackend({ tiny }: Stand): Promise<Times> {
+async function atBackend(backend: Backend): Promise<Times> {
   const began = performance.now()
   let first: number | undefined
-  for await (const _ of tiny.generate(question)) first ??= performance.now() - began
+  for await (const _ of backend.generate(question)) first ??= performance.now() - began
   return { first: first ?? 0, whole: performance.now() - began }
 }
 
-function atGateway(stand: Stand, agent: Agent): Promise<Times> {
+function atGateway(url: string, key: string, agent: Agent): Promise<Times> {
   const { messages, maxTokens, temperature } = question
   const body = { model: shipped, messages, max_tokens: maxTokens, temperature, stream: true }
-  return post(stand, agent, '/v1/chat/completions', stand.keyOf.developer, body)
+  return post(url, agent, '/v1/chat/completions', key, body)
 }
 
 async function approval(stand: Stand, agent: Agent, report: Report): Promise<void> {
@@ -85,7 +109,7 @@ async function approval(stand: Stand, agent: Agent, report: Report): Promise<voi
       const { id, verdict } = data as { id: string; verdict: unknown }
       if (verdict || answered.has(id)) return
       answered.add(id)
-      answers.push(post(stand, agent, `/v1/approvals/${id}`, keyOf.approver, { answer: 'allow' }))
+      answers.push(post(url, agent, `/v1/approvals/${id}`, keyOf.approver, { answer: 'allow' }))
     }
     for (let n = 0; n < approvals + warmUp; n += 1) {
       const began = performance.now()
@@ -115,7 +139,7 @@ async function approval(stand: Stand, agent: Agent, report: Report): Promise<voi
   }
 }
 
-function post({ url }: Stand, agent: Agent, path: string, key: string, body: object): Promise<Times> {
+function post(url: string, agent: Agent, path: string, key: string, body: object): Promise<Times> {
   const began = performance.now()
   const content = JSON.stringify(body)
   return new Promise((resolve, reject) => {

@@ -42,6 +42,8 @@ export interface Thinking {
   noteAsked?: () => Promise<void>
   /** The same of the answer, in one breath with what it used. */
   noteAnswered?: (answer: Answer) => Promise<void>
+  /** Is given what is still being written to disk when the answer is whole, for who goes on meanwhile; without it, it is waited for. */
+  onRecording?: (recording: Promise<unknown>) => void
   /** Under which it is asked, where this node has no right of its own to do so. */
   grant?: Grant | undefined
   /** Is told what each question used, as it is recorded. */
@@ -158,7 +160,7 @@ async function askOnce(
   { name, model, zone, holder }: Candidate,
   request: GenerateRequest,
   telling: Telling,
-  { session, actor, deadline, signal, trace, grant, noteAnswered, onUse, onModel, onEvent }: Thinking,
+  { session, actor, deadline, signal, trace, grant, noteAnswered, onRecording, onUse, onModel, onEvent }: Thinking,
 ): Promise<Answer> {
   const options = { deadline, signal, trace, grant }
   const events =
@@ -189,7 +191,9 @@ async function askOnce(
     // A model of the mesh that was never reached has cost nothing; of one elsewhere nobody knows.
     if (hasBegun || zone === 'elsewhere') {
       onUse?.(used)
-      await Promise.all([recordUse(node, used), answer && noteAnswered?.(answer)])
+      const recording = Promise.all([recordUse(node, used), answer && noteAnswered?.(answer)])
+      if (answer && onRecording) onRecording(recording)
+      else await recording
     }
   }
 }

@@ -6,6 +6,7 @@ import type { MeshNode } from '../../../mesh/index.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { auto, servedModels, think, tokensOf } from '../../agents/model.js'
 import { openSession } from '../../agents/privacy.js'
+import { log } from '../../log.js'
 import { EventStream } from '../http/event-stream.js'
 import type { GatewayLimits } from '../http/limits.js'
 import type { Metrics } from '../http/metrics.js'
@@ -46,6 +47,10 @@ export async function complete(
     node.note(kind, { key: request.principal?.name, ...facts }, trace, 'gateway')
   let ended = false
   let unfit: string | undefined
+  let recording: Promise<unknown> | undefined
+  const onRecording = (begun: Promise<unknown>) => {
+    recording = begun
+  }
   try {
     const answer = await think(node, question, {
       model,
@@ -66,6 +71,8 @@ export async function complete(
         const error = unfit === undefined ? {} : { error: 'MODEL_FAILED' }
         return note('gateway.answered', { reason: whole.reason, tokens: tokensOf(whole.usage), ...error })
       },
+      // The end of a stream need not wait for the disk: all of it is out by then.
+      ...(stream ? { onRecording } : {}),
       // Of `auto` the answer says what it was.
       onModel: (chosen) => {
         head.model = chosen
@@ -95,6 +102,7 @@ export async function complete(
     return reply
   } finally {
     stream?.end()
+    await recording?.catch((error: unknown) => log.error({ error }, 'what an answer used could not be recorded'))
   }
 }
 
