@@ -75,6 +75,14 @@ const schema = z.strictObject({
       }),
     )
     .max(50),
+  /** Names, addresses and organisations, looked for in what may leave. */
+  tagger: z
+    .strictObject({
+      kinds: z.array(kind).default(['name', 'address', 'organisation']),
+      /** Of another tagger than the one that ships. */
+      folder: z.string().min(1).optional(),
+    })
+    .prefault({}),
   elsewhere: z.array(model),
   rules: z.array(ruleSchema).min(1),
   on_error: z.literal('refuse', 'only refuse is taken: what could not be judged does not leave'),
