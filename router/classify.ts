@@ -10,6 +10,8 @@ import type { Category, Label, Sensitivity } from '../policies/router-label.js'
 import { type Detector, type DetectorSettings, detectors } from './detect/detectors.js'
 import { type Kind, type KindInfo, kinds } from './detect/kind.js'
 import { type Found, read } from './detect/reading.js'
+import { mirrorsIn, rotationsIn } from './detect/turned.js'
+import { mayBeWorded } from './detect/worded.js'
 import { joinSensitivity, sensitivityOf } from './label.js'
 import type { Span, View } from './view/view.js'
 import { readViews } from './view/views.js'
@@ -45,7 +47,7 @@ export interface ClassifySettings extends DetectorSettings {
 /** In UTF-16 units. */
 export const longestText = 12 * 1024 * 1024
 const mostFindings = 5000
-const wordedDigitsFrom = 1
+const everywhere = { mirrored: undefined, rotated: undefined }
 
 /**
  * @throws ClawmeshError DENIED for a text that is too long to be judged
@@ -63,13 +65,18 @@ export function classify(text: string, settings: ClassifySettings): Classificati
   }
   const collected = new Collection(settings)
   const all = settings.more ? [...detectors, ...settings.more] : detectors
-  const unread = readViews(text, (view) => {
-    const reading = read(view)
+  const unread = readViews(text, (view, facts) => {
+    const reading = read(view, facts)
     for (const detector of all) if (!collected.isFull) collected.add(view, detector.find(reading, settings))
     return {
       isEnough: collected.isFull,
-      wordedDigits: reading.words('digit').length >= wordedDigitsFrom,
+      wordedDigits: mayBeWorded(reading),
       spokenSigns: reading.words('spoken').length > 0,
+      shortSecrets: reading.shortSecrets,
+      // A person's own patterns find what no word announces.
+      ...(view.lossy || settings.more?.length
+        ? everywhere
+        : { mirrored: mirrorsIn(reading), rotated: rotationsIn(reading) }),
     }
   })
   for (const { kind, span } of unread) collected.put({ kind, span, steps: [] })

@@ -4,13 +4,13 @@ import { type ClassifySettings, type Finding, findingOf } from '../classify.js'
 import { kindNames } from '../detect/kind.js'
 import { pseudonymEnding } from '../pseudonym/vault.js'
 import type { View } from '../view/view.js'
-import { readViews } from '../view/views.js'
+import { nothingSeen, readViews } from '../view/views.js'
 import type { Tagger, TagKind } from './tagger.js'
 
 /** Of all texts together, in UTF-16 units. */
 const longestTagged = 1024 * 1024
-/** What names a field or a role has no neighbours to be understood by, and no capital either. */
-const bareWord = /^[a-z0-9_./:-]{0,64}$/
+/** What names a field, a role or a function has no neighbours to be understood by, and begins with no capital. */
+const bareWord = /^(?:[a-z][A-Za-z0-9_./:-]{0,63}|[0-9_./:-]{0,64})$/
 const pseudonym = new RegExp(
   `\\[(?:${[...kindNames, 'text'].map((kind) => kind.toUpperCase()).join('|')})_\\d{1,9}_${pseudonymEnding}\\]`,
   'g',
@@ -51,7 +51,7 @@ function viewsOf(text: string): View[] {
   const views: View[] = []
   readViews(text, (view) => {
     if (!view.lossy) views.push(view)
-    return { isEnough: false, wordedDigits: false, spokenSigns: false }
+    return nothingSeen
   })
   return views
 }

@@ -10,6 +10,8 @@ import { facts, featuresOf, pieces, type Token, tokensOf } from './token.js'
 /** The network sees so many tokens to each side, so that a text may be cut there without a difference. */
 const sight = 14
 const window = 1024
+/** How certain it must be of a plain word by itself, and of several together. */
+const certainOfPlain = [0.97, 0.8] as const
 const columns = 1 + tagKinds.length
 /** Small words that no name begins or ends with; a street may. */
 const small = new Set(
@@ -53,7 +55,7 @@ async function sharesOf(
 }
 
 /** How certain each kind is, or undefined for a token that is of none. */
-type Certainty = readonly number[] | undefined
+type Certainty = { readonly each: readonly number[]; readonly weak: number | undefined } | undefined
 
 function kindOf(
   tokens: readonly Token[],
@@ -64,11 +66,13 @@ function kindOf(
 ): Certainty {
   const own = [...shares.subarray(index * columns, (index + 1) * columns)]
   const [none = 1, ...each] = own
-  if (1 - none >= threshold) return each
   const { text } = tokens[index] as Token
+  // A plain word in small letters is one, unless much speaks for the contrary.
+  const isPlain = /^[a-z]+$/.test(text) && dictionary.has(text)
+  if (1 - none >= threshold) return { each, weak: isPlain ? 1 - none : undefined }
   if (!isStrange(text, dictionary)) return undefined
   // The network saw nothing; the dictionary does not know it either.
-  return each.map((share, kind) => (kind === 0 ? Math.max(share, threshold) : share))
+  return { each: each.map((share, kind) => (kind === 0 ? Math.max(share, threshold) : share)), weak: undefined }
 }
 
 /** Capitalised and not in the dictionary. */
@@ -87,9 +91,11 @@ function joined(tokens: readonly Token[], certaintyOf: (index: number) => Certai
   let sums: number[] | undefined
   let [first, last] = [0, 0]
   let isParted = false
+  let weak: (number | undefined)[] = []
   const close = (): void => {
-    if (sums) found.push(...trimmed(tokens, tagKinds[likeliest(sums)] ?? 'name', first, last))
+    if (sums && isSure(weak)) found.push(...trimmed(tokens, tagKinds[likeliest(sums)] ?? 'name', first, last))
     sums = undefined
+    weak = []
   }
   for (const [index, token] of tokens.entries()) {
     const certainty = certaintyOf(index)
@@ -101,19 +107,30 @@ function joined(tokens: readonly Token[], certaintyOf: (index: number) => Certai
       continue
     }
     // A company and its street have a comma between them, and so have a street and its town.
-    if (sums && certainty && isParted && likeliest(sums) !== likeliest(certainty)) close()
+    if (sums && certainty && isParted && likeliest(sums) !== likeliest(certainty.each)) close()
     isParted = false
-    if (certainty === undefined) close()
-    else if (sums) {
-      sums = sums.map((sum, kind) => sum + (certainty[kind] ?? 0))
+    if (certainty === undefined) {
+      close()
+      continue
+    }
+    if (sums) {
+      sums = sums.map((sum, kind) => sum + (certainty.each[kind] ?? 0))
       last = index
     } else {
-      sums = [...certainty]
+      sums = [...certainty.each]
       ;[first, last] = [index, index]
     }
+    weak.push(certainty.weak)
   }
   close()
   return found
+}
+
+/** Plain words alone are a name only where the network is sure of it. */
+function isSure(weak: readonly (number | undefined)[]): boolean {
+  if (weak.some((each) => each === undefined)) return true
+  const mean = weak.reduce((sum: number, each) => sum + (each ?? 0), 0) / weak.length
+  return mean >= certainOfPlain[weak.length === 1 ? 0 : 1]
 }
 
 function trimmed(tokens: readonly Token[], kind: TagKind, first: number, last: number): Tag[] {

@@ -19,7 +19,7 @@ export interface TaggerOptions {
   readonly folder: string
   /** Most milliseconds until it has loaded and passed its test. */
   readonly loadMs: number
-  /** Most milliseconds for one question; a longer text has a millisecond more for each 100 characters. */
+  /** Most milliseconds for one question; a longer text has a millisecond more for each 10 characters. */
   readonly answerMs: number
   /** Most questions that wait at once. */
   readonly most: number
@@ -37,7 +37,7 @@ export class TaggerProcess implements Tagger {
   #running: Running | undefined
 
   constructor(options: Partial<TaggerOptions> = {}) {
-    this.#options = { folder: shippedTagger, loadMs: 30_000, answerMs: 5_000, most: 256, ...options }
+    this.#options = { folder: shippedTagger, loadMs: 30_000, answerMs: 10_000, most: 256, ...options }
   }
 
   async tag(texts: readonly string[]): Promise<readonly (readonly Tag[])[]> {
@@ -134,7 +134,7 @@ class Running {
     clearTimeout(this.#timer)
     const [first] = this.#questions.values()
     if (!first) return this.#hold(false)
-    const ms = this.#options.answerMs + first.length / 100
+    const ms = this.#options.answerMs + first.length / 10
     this.#watch(ms, `it did not answer within ${Math.round(ms)} ms`)
   }
 
