@@ -16,6 +16,7 @@ import {
 } from '../../inference/backend.js'
 import { DescribeModel, Generate, inferenceName } from '../../inference/service.js'
 import type { CallOptions, MeshNode } from '../../mesh/index.js'
+import { complexityOf, inOrder } from '../../policies/complexity.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { RouteDecision } from '../../policies/router.js'
 import { choose, type Zone } from '../../router/route.js'
@@ -58,9 +59,12 @@ export async function think(node: MeshNode, request: GenerateRequest, thinking: 
   const router = await routerOf(node)
   const { decision } = await router.judge(session, request, { roles: node.roles, actor, trace })
   const characters = request.messages.reduce((sum, { content }) => sum + content.length, 0)
+  const { order: lists } = router.rules
+  const measured = { messages: request.messages, tools: request.tools?.length ?? 0 }
+  const order = model === auto ? lists[complexityOf(measured, lists.from)] : []
   for (;;) {
     try {
-      return await askOnce(node, chooseModel(node, decision, model, characters), request, thinking)
+      return await askOnce(node, chooseModel(node, decision, model, characters, order), request, thinking)
     } catch (error) {
       const failure = ClawmeshError.from(error)
       // An answer that cannot be used is the caller's to judge: asking in the same words would hardly mend it.
@@ -77,7 +81,7 @@ export async function describeModel(
   model: string | undefined,
   options: CallOptions,
 ): Promise<ModelInfo> {
-  const preferred = inOrder(named(candidates(node), model), model)
+  const preferred = usualOrder(named(candidates(node), model), model)
   // Any model of the mesh will do as well as another.
   const first = preferred[0]?.zone === 'mesh' ? drawn(preferred.filter(({ zone }) => zone === 'mesh')) : preferred[0]
   if (first?.holder === undefined) return node.ref(inferenceName(first?.name ?? '')).ask(DescribeModel, null, options)
@@ -146,6 +150,7 @@ function chooseModel(
   decision: RouteDecision,
   model: string | undefined,
   characters: number,
+  order: readonly string[],
 ): Candidate {
   const all = candidates(node)
   // In a mesh with no way out nothing is to be kept from one: the decision is on record, and that is all.
@@ -153,16 +158,14 @@ function chooseModel(
   const binding: RouteDecision = isClosed && decision.effect === 'block' ? { ...decision, effect: 'local' } : decision
   const chosen = choose(binding, named(all, model))
   // One elsewhere is asked by the holder of its key alone, whatever a node is called.
-  const allowed = inOrder(
-    chosen.filter(({ zone, holder }) => zone === 'mesh' || holder !== undefined),
-    model,
-  )
+  const able = chosen.filter(({ zone, holder }) => zone === 'mesh' || holder !== undefined)
+  const allowed = inOrder(order, usualOrder(able, model))
   const [first] = allowed
   if (!first || first.zone === 'elsewhere') return first ?? unreachable(model, [])
   const here = allowed.filter(({ zone }) => zone === 'mesh')
   const names = new Set(here.map(({ name }) => name))
-  const able = node.nodes().filter(({ name }) => names.has(name))
-  const soonest = chooseNode(able, ['mesh'], characters)
+  const nodes = node.nodes().filter(({ name }) => names.has(name))
+  const soonest = chooseNode(nodes, ['mesh'], characters)
   return here.find(({ name }) => name === soonest) ?? drawn(here)
 }
 
@@ -173,7 +176,7 @@ function named(all: readonly Candidate[], model: string | undefined): Candidate[
 }
 
 /** Models of the mesh first, unless `auto` was asked for. */
-function inOrder(able: readonly Candidate[], model: string | undefined): Candidate[] {
+function usualOrder(able: readonly Candidate[], model: string | undefined): Candidate[] {
   const first: Zone = model === auto ? 'elsewhere' : 'mesh'
   return able.toSorted((a, b) => Number(b.zone === first) - Number(a.zone === first))
 }

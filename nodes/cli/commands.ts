@@ -37,6 +37,10 @@ const families: Readonly<Record<string, () => Promise<Command[]>>> = {
   },
   costs: async () => [(await import('./costs.js')).costs],
   route: async () => [(await import('./route.js')).route],
+  label: async () => {
+    const { labelShow, labelLower } = await import('./label.js')
+    return [labelShow, labelLower]
+  },
   policy: async () => {
     const { policyTest, policyExplain } = await import('./policy.js')
     return [policyTest, policyExplain]
