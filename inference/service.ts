@@ -1,28 +1,67 @@
-/** A model as an actor: what others send to a node that serves one. */
+/** The models of a node as an actor: what others send to a node that serves some. */
 
 import { z } from 'zod'
-import { nothing } from '../mesh/actor/message.js'
-import { actor, message, on } from '../mesh/index.js'
-import { type Backend, generateEventSchema, generateRequestSchema, modelInfoSchema } from './backend.js'
+import { actor, type Context, message, on } from '../mesh/index.js'
+import { ClawmeshError } from '../policies/errors.js'
+import {
+  embedEventSchema,
+  type GenerateEvent,
+  type GenerateRequest,
+  generateEventSchema,
+  generateRequestSchema,
+  modelInfoSchema,
+} from './backend.js'
+import type { Shelf } from './shelf.js'
 
 export const Generate = message('inference.generate', {
-  request: generateRequestSchema,
+  /** Without a model's name it is the node's first. */
+  request: generateRequestSchema.extend({ model: z.string().optional() }),
   item: generateEventSchema,
-  from: ['worker', 'supervisor', 'router', 'gateway'],
+  from: ['supervisor', 'router', 'gateway'],
+  granted: { roles: ['worker'], use: (request) => ({ can: 'think', on: 'mesh', tokens: mostTokens(request) }) },
   to: ['inference'],
 })
 
-export const DescribeModel = message('inference.describe', { request: nothing, reply: modelInfoSchema })
+export const Embed = message('inference.embed', {
+  request: z.object({ texts: z.array(z.string()).min(1).max(256) }),
+  item: embedEventSchema,
+  from: ['supervisor', 'router', 'gateway'],
+  to: ['inference'],
+})
+
+/** Asked with the name of a model; null: the node's first. */
+export const DescribeModel = message('inference.describe', { request: z.string().nullable(), reply: modelInfoSchema })
 
 export const inferenceName = (node: string) => `inference/${node}`
 
+/** What is set aside for an answer: no tokenizer makes more tokens of what is said than there are bytes. Tools are billed with the rest. */
+export const mostTokens = ({ messages, maxTokens }: GenerateRequest): number =>
+  messages.reduce((sum, { content }) => sum + Buffer.byteLength(content), maxTokens)
+
+/** The same events, and the bill to whoever limits what may be asked. A model that had no time for it has cost nothing. */
+export async function* billed(
+  events: AsyncIterable<GenerateEvent>,
+  context: Pick<Context, 'bill'>,
+): AsyncGenerator<GenerateEvent> {
+  try {
+    for await (const event of events) {
+      if (event.type === 'done' && event.usage) context.bill(event.usage.promptTokens + event.usage.outputTokens)
+      yield event
+    }
+  } catch (error) {
+    if (ClawmeshError.from(error).code === 'MODEL_BUSY') context.bill(0)
+    throw error
+  }
+}
+
 /** Requests wait here only as long as the backend's own queue lets them: it says MODEL_BUSY, this never does. */
-export const inferenceService = (backend: Backend) =>
+export const inferenceService = (shelf: Shelf) =>
   actor(
     'inference',
     () => [
-      on(Generate, (request, { signal }) => backend.generate(request, signal)),
-      on(DescribeModel, () => backend.model),
+      on(Generate, ({ model, ...request }, context) => billed(shelf.generate(model, request, context.signal), context)),
+      on(Embed, ({ texts }, { signal }) => shelf.embed(texts, signal)),
+      on(DescribeModel, (model) => shelf.describe(model ?? undefined)),
     ],
     { args: z.undefined(), concurrency: 256 },
   )

@@ -24,15 +24,24 @@ export interface Addresses {
   readonly actorKeys: string
   /** Under which the authority says whose certificates are no longer good. */
   readonly revokedKey: string
+  /** Under which it says which policy the mesh goes by. */
+  readonly policyKey: string
   /** The bucket of tasks, and where the journal of one begins. */
   readonly tasks: string
   readonly taskKey: (task: string) => string
   /** The bucket of questions to people. */
   readonly approvals: string
+  /** The bucket of what agents remember, and where the memory of one begins. */
+  readonly memory: string
+  readonly memoryKey: (of: string) => string
   /** The audit stream and the subject on which one producer appends. */
   readonly auditStream: string
   readonly auditSubjects: string
   audit(producer: string): string
+  /** The stream of dead letters, and where on it one node puts those of one sender. */
+  readonly deadStream: string
+  readonly deadSubjects: string
+  dead(writer: string, sender: string): string
   /** Where newcomers and members ask the authority for a certificate. */
   readonly enrolment: string
   /** All that nodes send to each other. */
@@ -55,12 +64,18 @@ export function addressesOf(mesh: string, secret: Uint8Array): Addresses {
     actorKey: (name) => `actor.${hidden('actor', name)}`,
     actorKeys: 'actor.*',
     revokedKey: 'revoked',
+    policyKey: 'policy',
     tasks: `cm-${mesh}-tasks`,
     taskKey: (task) => `task-${hidden('task', task)}`,
     approvals: `cm-${mesh}-approvals`,
+    memory: `cm-${mesh}-memory`,
+    memoryKey: (of) => `memory-${hidden('memory', of)}`,
     auditStream: `cm-${mesh}-audit`,
     auditSubjects: `cm-audit.${mesh}.*`,
     audit: (producer) => `cm-audit.${mesh}.${producer}`,
+    deadStream: `cm-${mesh}-dead`,
+    deadSubjects: `cm-dead.${mesh}.*.*`,
+    dead: (writer, sender) => `cm-dead.${mesh}.${writer}.${sender}`,
     enrolment: enrolmentSubject(mesh),
     traffic: `cm.${mesh}.>`,
   }

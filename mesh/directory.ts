@@ -2,7 +2,10 @@
  * Who is in the mesh and where each actor runs: a mirror of one bucket, kept current by a watch.
  *
  * 1. A node's entry is its lease: it is written again every second, and a node whose entry stands still for longer than the lease is lost.
- * 2. Only time in which this node itself was connected counts, so a broker that was away does not make everybody look dead.
+ * 2. Only time in which this node itself heard of the bucket counts, so a broker that was away, or a cluster that chose a leader, does not make everybody
+ *    look dead.
+ *    What is true of the others is true of this node: one whose own lease has lapsed, while the others wrote on, was taken for lost. It has no work any more
+ *    and begins no effect (`fence`) until its lease is renewed.
  * 3. An actor's entry is written by compare-and-swap, and only over nobody or over an owner whose lease has ended: one name, one owner.
  * 4. An entry counts its node's connections. When the count changes, what was sent to that node in between may have met nobody: the wire does not say so, the
  *    directory does.
@@ -16,6 +19,7 @@ import type { Addresses } from './address.js'
 import { binary, decode, encode } from './codec.js'
 import { openWith, sealWith } from './seal/box.js'
 import { type Certificate, checkDates } from './seal/certificate.js'
+import { type Edition, readEdition } from './seal/edition.js'
 import { announce, type Incarnation, type Peer, readAnnouncement } from './seal/incarnation.js'
 import { type SigningKey, sameBytes, utf8 } from './seal/keys.js'
 import { readRevocations } from './seal/revocation.js'
@@ -23,6 +27,12 @@ import type { Bucket, Entry, Subscription } from './transport/transport.js'
 
 export const beatMs = 1000
 export const leaseMs = 4000
+/** A bucket of which nothing was heard for so long, its own beats included, stood still for everybody. */
+const standstillMs = 2500
+/** One other node writes at least so often in the time of a lease. */
+const writesOfOthers = 3
+/** How long an effect waits for a lease that has lapsed: as long as a cluster takes to choose a leader for the bucket. */
+const renewedWithinMs = 15_000
 
 /** What a node says of itself: free-form here, given meaning by those who place work. */
 export type Advert = Record<string, unknown>
@@ -35,6 +45,8 @@ export interface NodeInfo {
   readonly advert: Advert
   /** How often it has been connected, this time included. */
   readonly connection: number
+  /** By how many milliseconds this machine's clock was ahead of that node's when its last beat came; more by up to its age for one that was there before us. */
+  readonly aheadMs: number
 }
 
 interface KnownNode extends NodeInfo {
@@ -69,12 +81,23 @@ export class Directory {
   readonly #returnedListeners = new Set<(node: NodeInfo) => void>()
   readonly #takenListeners = new Set<(actor: string) => void>()
   readonly #revokedListeners = new Set<(holder: string, node: Peer | undefined) => void>()
+  readonly #policyListeners = new Set<(edition: Edition) => void>()
+  #policy: Edition | undefined
   #watch: Subscription | undefined
   #timer: NodeJS.Timeout | undefined
   #beat = 0
   #draining = false
   #connected = true
   #connection = 1
+  /** When the watch last brought something; undefined before it has. */
+  #heard: number | undefined
+  /** When the newest beat that the bucket took was sent, and its revision; undefined before one was. */
+  #held: { since: number; revision: number } | undefined
+  /** How often this node was cut off for longer than its lease. */
+  #cuts = 0
+  #sawNoLeader = false
+  readonly #cutOffListeners = new Set<() => void>()
+  readonly #renewedListeners = new Set<() => void>()
   #advert: Advert = {}
   #announcement: Uint8Array
 
@@ -88,14 +111,18 @@ export class Directory {
     await this.observe()
     await this.#announce()
     this.#timer = setInterval(() => {
-      void this.#announce().catch(() => undefined)
+      // One that nobody takes is not repeated: the next one comes soon, and says more.
+      void this.#announce(0).catch(() => undefined)
       this.#sweep()
     }, beatMs)
   }
 
   /** Looks on without taking part. */
   async observe(): Promise<void> {
-    this.#watch = await this.#options.bucket.watch((entry) => this.#read(entry))
+    this.#watch = await this.#options.bucket.watch((entry) => {
+      this.#hear()
+      this.#read(entry)
+    })
   }
 
   /** Goes on under a renewed certificate. */
@@ -130,6 +157,10 @@ export class Directory {
   }
 
   /** Why a peer may not take part (any more); undefined if it may. */
+  isRevoked(holder: string): boolean {
+    return this.#revoked.has(holder)
+  }
+
   objection({ certificate }: Peer): ClawmeshError | undefined {
     if (this.#revoked.has(certificate.holder))
       return new ClawmeshError('UNAUTHENTIC', `Node "${certificate.name}" was revoked.`)
@@ -210,9 +241,23 @@ export class Directory {
     this.#takenListeners.add(listener)
   }
 
+  /** This node was cut off, and the others have given it up: nobody waits for what is done here, and nobody answers what was asked from here. */
+  onCutOff(listener: () => void): void {
+    this.#cutOffListeners.add(listener)
+  }
+
   /** The authority has revoked a certificate; `node` is the run that it belonged to, if there was one. */
   onRevoked(listener: (holder: string, node: Peer | undefined) => void): void {
     this.#revokedListeners.add(listener)
+  }
+
+  /** The newest version of the mesh's policy that was seen. */
+  get policy(): Edition | undefined {
+    return this.#policy
+  }
+
+  onPolicy(listener: (edition: Edition) => void): void {
+    this.#policyListeners.add(listener)
   }
 
   connection(connected: boolean): void {
@@ -221,8 +266,24 @@ export class Directory {
     if (!isBack) return
     this.#connection += 1
     void this.#announce().catch(() => undefined)
+    this.#excuse()
+  }
+
+  /** Nobody could be heard: everybody gets a new lease. */
+  #excuse(): void {
     const now = performance.now()
     for (const node of this.#nodes.values()) if (node.seen > 0) node.seen = now
+  }
+
+  #hear(): void {
+    const now = performance.now()
+    if (this.#heard !== undefined && now - this.#heard > standstillMs) this.#excuse()
+    this.#heard = now
+  }
+
+  /** What this node says of itself, as it said it last. */
+  get advert(): Advert {
+    return this.#advert
   }
 
   async describe(advert: Advert, draining = this.#draining): Promise<void> {
@@ -231,7 +292,12 @@ export class Directory {
     await this.#announce()
   }
 
-  async #announce(): Promise<void> {
+  /** More of the same, told with the next beat: for what changes all the time. */
+  mention(more: Advert): void {
+    this.#advert = { ...this.#advert, ...more }
+  }
+
+  async #announce(withinMs?: number): Promise<void> {
     const { bucket, addresses, self, now } = this.#options
     const key = addresses.nodeKey(self.certificate.name)
     this.#beat += 1
@@ -243,8 +309,64 @@ export class Directory {
       this.#connection,
       this.#advert,
     ])
-    const revision = await bucket.put(key, value)
+    const since = performance.now()
+    const revision = await bucket.put(key, value, withinMs).catch((error: unknown) => {
+      if (ClawmeshError.from(error).data['leaderless']) this.#sawNoLeader = true
+      throw error
+    })
+    this.#holds(since, revision)
     this.#read({ key, value, revision })
+  }
+
+  /**
+   * The bucket took a beat. If it took others' meanwhile it stood open to them, and they have missed this node. Where the broker said that the bucket had no
+   * leader, everybody's first beats come in one rush when it has one: these are no proof. To err is to break work off that is asked for again.
+   */
+  #holds(since: number, revision: number): void {
+    const before = this.#held
+    if (before && before.revision >= revision) return
+    this.#held = { since: Math.max(since, before?.since ?? since), revision }
+    const lapsed = before !== undefined && performance.now() - before.since > leaseMs
+    const written = before ? revision - before.revision - 1 : 0
+    const isProof = this.#sawNoLeader ? written > 2 * this.#nodes.size : written >= writesOfOthers
+    this.#sawNoLeader = false
+    if (lapsed && isProof) {
+      this.#cuts += 1
+      this.#connection += 1
+      for (const cutOff of this.#cutOffListeners) cutOff()
+    }
+    for (const renewed of [...this.#renewedListeners]) renewed()
+  }
+
+  /**
+   * Begun before something that must not be done by a node that was given up, and asked right before it is done: resolves if this node has held its lease all
+   * the time. Waits for a lease that has lapsed to be renewed; rejects with UNREACHABLE if it is not, or if the others have taken this node for lost.
+   */
+  fence(): () => Promise<void> {
+    const cuts = this.#cuts
+    return async () => {
+      if (!(await this.#leased(renewedWithinMs)) || this.#cuts !== cuts)
+        throw new ClawmeshError('UNREACHABLE', 'This node was cut off from the mesh for longer than its lease.', {
+          hint: 'Others may have taken its work over, so nothing was done here.',
+        })
+    }
+  }
+
+  async #leased(withinMs: number): Promise<boolean> {
+    const isFresh = () => this.#held === undefined || performance.now() - this.#held.since < leaseMs
+    if (isFresh()) return true
+    return new Promise((resolve) => {
+      const end = (is: boolean) => {
+        clearTimeout(timer)
+        this.#renewedListeners.delete(look)
+        resolve(is)
+      }
+      const look = () => {
+        if (isFresh()) end(true)
+      }
+      const timer = setTimeout(() => end(false), withinMs)
+      this.#renewedListeners.add(look)
+    })
   }
 
   #read({ key, value, revision }: Entry): void {
@@ -252,6 +374,7 @@ export class Directory {
       if (value === undefined) this.#forget(key, revision)
       else if (key.startsWith('node.')) this.#readNode(key, this.#open(key, value))
       else if (key === this.#options.addresses.revokedKey) this.#readRevocations(value)
+      else if (key === this.#options.addresses.policyKey) this.#readPolicy(key, value)
       else this.#readActor(key, this.#open(key, value), revision)
     } catch {
       // Not sealed by a member, or signed by nobody we know: as if it were not there.
@@ -273,7 +396,8 @@ export class Directory {
     const isFresh = known !== undefined || now() - beatAt < leaseMs
     const seen = isFresh ? performance.now() : 0
     const { name, roles } = peer.certificate
-    const node = { peer, announcement, name, roles, draining, advert, connection, beat, seen }
+    const aheadMs = now() - beatAt
+    const node = { peer, announcement, name, roles, draining, advert, connection, beat, seen, aheadMs }
     this.#nodes.set(peer.id, node)
     if (known && known.connection !== connection) for (const returned of this.#returnedListeners) returned(node)
     const before = this.#keys.get(key)
@@ -290,6 +414,14 @@ export class Directory {
       for (const { peer } of runs) this.#bar(peer)
       for (const revoked of this.#revokedListeners) revoked(holder, runs[0]?.peer)
     }
+  }
+
+  #readPolicy(key: string, value: Uint8Array): void {
+    const { meshKey, rootKey, self } = this.#options
+    const edition = readEdition(openWith(meshKey, value, utf8(key)), self.certificate.mesh, rootKey)
+    if (edition.version <= (this.#policy?.version ?? 0)) return
+    this.#policy = edition
+    for (const listener of this.#policyListeners) listener(edition)
   }
 
   #bar(peer: Peer): void {
@@ -322,7 +454,8 @@ export class Directory {
 
   #isAlive(node: KnownNode): boolean {
     if (this.objection(node.peer)) return false
-    return node.seen > 0 && (!this.#connected || performance.now() - node.seen < leaseMs)
+    if (node.seen === 0) return false
+    return !this.#connected || (this.#heard ?? node.seen) - node.seen < leaseMs
   }
 
   #sweep(): void {

@@ -13,6 +13,8 @@ export { type ActorDefinition, actor, type CallOptions, type Context, on, type S
 export { type Message, message, nothing, type StreamMessage } from './actor/message.js'
 export { ActorRef } from './actor/ref.js'
 export { type Child, type SuperviseOptions, type Supervisor, supervise } from './actor/supervisor.js'
+export type { Grant } from './capability/grant.js'
+export { type Ability, abilityOf, allows, type Terms, type Use, type Wanted } from './capability/terms.js'
 export type { NodeInfo } from './directory.js'
 export { localMesh } from './local.js'
 export { type JoinOptions, joinMesh, MeshNode, type SpawnOptions } from './node.js'

@@ -18,10 +18,15 @@ export interface Config {
   modelHub: string
   /** The GPUs that the programs of this machine were told to use. */
   visibleGpus: string | undefined
+  /** Servers of the DNS that the way out of sandboxes asks, as ADDRESS or ADDRESS:PORT; undefined: whatever this machine asks. */
+  nameServers: readonly string[] | undefined
   /** Where a person typed an npm command; npm itself runs it in the folder of the package. */
   typedIn: string | undefined
   /** Show stack traces of errors that should not have happened. */
   debug: boolean
+  /** The person's own folder, and where programs keep their settings in it. */
+  home: string
+  configHome: string
 }
 
 export function readConfig(environment: Environment = process.env): Config {
@@ -34,16 +39,44 @@ export function readConfig(environment: Environment = process.env): Config {
     modelUrl: environment['CLAWMESH_MODEL_URL'] || environment['CLAWMESH_OPENAI_URL'] || undefined,
     modelHub: environment['CLAWMESH_MODEL_HUB'] || 'https://huggingface.co',
     visibleGpus: environment['CUDA_VISIBLE_DEVICES'],
+    nameServers: environment['CLAWMESH_NAME_SERVERS']
+      ?.split(',')
+      .map((server) => server.trim())
+      .filter(Boolean),
     typedIn: environment['INIT_CWD'] || undefined,
     debug: Boolean(environment['CLAWMESH_DEBUG']),
+    home: home(environment),
+    configHome: environment['XDG_CONFIG_HOME'] || join(home(environment), '.config'),
   }
 }
+
+/** What a service must be given to be the same as what was typed. The data folder is an argument of its command. */
+export const serviceEnvironment = (environment: Environment = process.env): Record<string, string> =>
+  Object.fromEntries(
+    carried.flatMap((name) => {
+      const value = environment[name]
+      return value ? [[name, value]] : []
+    }),
+  )
+
+const carried = [
+  'CLAWMESH_CACHE',
+  'CLAWMESH_NATS_SERVER',
+  'CLAWMESH_NATS_RELEASES',
+  'CLAWMESH_MODEL_URL',
+  'CLAWMESH_OPENAI_URL',
+  'CLAWMESH_MODEL_HUB',
+  'CUDA_VISIBLE_DEVICES',
+]
 
 /** What can be fetched again: kept between runs and shared by all meshes of this user. */
 export function cacheFolder(environment: Environment): string {
   if (environment['CLAWMESH_CACHE']) return resolve(environment['CLAWMESH_CACHE'])
   return join(environment['XDG_CACHE_HOME'] || join(home(environment), '.cache'), 'clawmesh')
 }
+
+/** Where models lie that were fetched. */
+export const modelStore = (cache: string): string => join(cache, 'models')
 
 const dataHome = (environment: Environment) =>
   environment['XDG_DATA_HOME'] || join(home(environment), '.local', 'share')

@@ -7,7 +7,8 @@
 import { join } from 'node:path'
 import { z } from 'zod'
 import { type GenerateEvent, generateEventSchema, generateRequestSchema } from '../inference/backend.js'
-import { actor, type Context, type MeshNode, message, on } from '../mesh/index.js'
+import { billed, mostTokens } from '../inference/service.js'
+import { actor, type Context, type MeshNode, message, type NodeInfo, on } from '../mesh/index.js'
 import type { Authority } from '../mesh/seal/authority.js'
 import { digest, utf8 } from '../mesh/seal/keys.js'
 import type { Role } from '../policies/roles.js'
@@ -31,7 +32,11 @@ export const AskElsewhere = message('elsewhere.ask', {
     actor: z.string(),
   }),
   item: generateEventSchema,
-  from: ['worker', 'supervisor', 'gateway'],
+  from: ['supervisor', 'gateway'],
+  granted: {
+    roles: ['worker'],
+    use: ({ model, request }) => ({ can: 'think', on: model, tokens: mostTokens(request) }),
+  },
   to: holders,
 })
 
@@ -42,10 +47,14 @@ const advertSchema = z.object({ models: z.array(z.string()), rules: z.string() }
 export type Elsewhere = z.output<typeof advertSchema> & { readonly holder: string }
 
 /** The node that holds the keys; undefined where there is none. Nobody else can say so of itself. */
-export function holderOf(node: MeshNode): Elsewhere | undefined {
-  for (const { name, roles, draining, advert } of node.nodes()) {
+export const holderOf = (node: MeshNode): Elsewhere | undefined => elsewhereOf(node.nodes())
+
+export function elsewhereOf(nodes: readonly NodeInfo[]): Elsewhere | undefined {
+  for (const { name, roles, draining, advert } of nodes) {
+    // Looked at for each prompt: what most nodes do not say need not be parsed to know it.
+    if (advert['elsewhere'] === undefined || draining || !roles.some((role) => holders.includes(role))) continue
     const said = advertSchema.safeParse(advert['elsewhere'])
-    if (said.success && !draining && roles.some((role) => holders.includes(role))) return { ...said.data, holder: name }
+    if (said.success) return { ...said.data, holder: name }
   }
   return undefined
 }
@@ -76,8 +85,7 @@ export async function serveElsewhere(node: MeshNode, { rules: text, store }: Els
       as: elsewhereName(node.name),
     })
   }
-  const { advert } = node.directory.node(node.name) ?? {}
-  await node.directory.describe({ ...advert, elsewhere: { models, rules: text } })
+  await node.directory.describe({ ...node.directory.advert, elsewhere: { models, rules: text } })
 }
 
 function elsewhere(router: Router) {
@@ -101,7 +109,8 @@ function elsewhere(router: Router) {
     const session = sessionOf(context)
     session.raise(asked.seen)
     const asker = { roles: sender.roles, actor: asked.actor, trace }
-    for await (const event of router.ask(session, asked.request, asker, { provider, model: rest.join('/') }, signal))
+    const events = router.ask(session, asked.request, asker, { provider, model: rest.join('/') }, signal)
+    for await (const event of billed(events, context))
       yield event.type === 'done' ? { ...event, usage: event.usage && { ...event.usage } } : event
   }
   return actor('elsewhere', () => [on(AskElsewhere, answer)], { args: z.unknown(), concurrency: 64 })

@@ -1,32 +1,20 @@
-/** What a mesh on this machine stands on: its authority, an embedded broker on its store, and connections with every right on it. */
-import { existsSync, rmSync } from 'node:fs'
+/** What a mesh on this machine stands on: its authority, NATS servers, and connections with every right on it. */
+import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import { type Addresses, addressesOf } from '../mesh/address.js'
 import { BrokerAccounts } from '../mesh/broker/accounts.js'
-import { type Broker, startBroker } from '../mesh/broker/broker.js'
 import { openBrokerKeys } from '../mesh/broker/keys.js'
 import { type Authority, openAuthority } from '../mesh/seal/authority.js'
 import { connectNats, type NatsTransport } from '../mesh/transport/nats.js'
 import { ClawmeshError } from '../policies/errors.js'
 import { writeAuditAccess } from './audit/access.js'
 import { Register } from './authority/register.js'
-import { type BrokerTls, openBrokerTls } from './authority/tls.js'
-import type { Config } from './config.js'
+import type { BrokerTls } from './authority/tls.js'
 import type { DataFolder } from './data-folder.js'
+import { openServers, type Servers, type ServersOptions } from './servers.js'
 
-export interface GroundOptions {
-  config: Config
-  folder: DataFolder
-  /** Where the broker listens; 127.0.0.1 if left out. Anything beyond loopback speaks TLS. */
-  host?: string
-  /** 0: any free port. */
-  port: number
+export interface GroundOptions extends ServersOptions {
   /** How long a certificate is good, in milliseconds; the authority's default if left out. */
   certificateLifeMs?: number | undefined
-  progress: (text: string) => void
-  /** The broker could not be kept running. */
-  onFailure?: (error: ClawmeshError) => void
-  /** Aborted: what is being started is not wanted any more, and whoever starts it rejects with the reason. */
-  signal?: AbortSignal
 }
 
 export interface Ground {
@@ -34,7 +22,9 @@ export interface Ground {
   readonly accounts: BrokerAccounts
   readonly register: Register
   readonly addresses: Addresses
-  readonly broker: Broker
+  readonly nats: Servers
+  /** For clients on this machine. */
+  readonly servers: string[]
   readonly tls: BrokerTls | undefined
   /** With every right in the account of the mesh, and in that of the audit stream. */
   readonly transport: NatsTransport
@@ -43,56 +33,40 @@ export interface Ground {
 }
 
 export async function openGround(options: GroundOptions): Promise<Ground> {
-  const { config, folder, host = '127.0.0.1', port, progress, onFailure, signal } = options
+  const { folder, signal } = options
   refuseWithoutAuthority(folder)
   const authority = openAuthority(folder.authority, Date.now(), options.certificateLifeMs)
   const addresses = addressesOf(authority.mesh, authority.meshKey)
   const accounts = new BrokerAccounts(openBrokerKeys(folder.authority), addresses)
   const register = new Register(folder.authority)
-  const tls = isLoopback(host) ? undefined : await openBrokerTls(folder.authority, authority.mesh, Date.now())
-  const broker = await startBroker({
-    folder: folder.broker,
-    host,
-    port,
-    claims: () => accounts.claims(register.revokedUsers()),
-    tls: tls?.files,
-    search: {
-      named: config.natsServer,
-      searchPath: config.searchPath,
-      cache: config.cache,
-      releases: config.natsReleases,
-      progress,
-      ...(signal ? { signal } : {}),
-    },
-    onRestart: (reason) => progress(`the broker is started again: ${reason}`),
-    ...(onFailure ? { onFailure } : {}),
-  })
+  const nats = await openServers(options, { authority, accounts, addresses, register })
+  const { urls: servers, tls } = nats
   const open: NatsTransport[] = []
   const close = async () => {
     rmSync(folder.auditAccess, { force: true })
     await Promise.all(open.map((transport) => transport.close()))
-    await broker.stop()
+    await nats.stop()
   }
   try {
     const connect = async (account: 'mesh' | 'audit') => {
       const user = await accounts.administrator(account)
-      const access = { servers: [broker.url], user, tlsAuthority: tls?.authority }
+      const access = { servers, user, tlsAuthority: tls?.authority }
       const transport = await connectNats({ ...access, name: 'authority' })
       open.push(transport)
       return transport
     }
     signal?.throwIfAborted()
     const [transport, records] = [await connect('mesh'), await connect('audit')]
-    const auditor = { servers: [broker.url], user: await accounts.auditor(), tlsAuthority: tls?.authority }
+    const auditor = { servers, user: await accounts.auditor(), tlsAuthority: tls?.authority }
+    // Nothing else is there where the servers are somebody else's.
+    mkdirSync(folder.broker, { recursive: true, mode: 0o700 })
     writeAuditAccess(folder.auditAccess, auditor)
-    return { authority, accounts, register, addresses, broker, tls, transport, records, close }
+    return { authority, accounts, register, addresses, nats, servers, tls, transport, records, close }
   } catch (error) {
     await close()
     throw error
   }
 }
-
-export const isLoopback = (host: string): boolean => /^127\.|^localhost$|^::1$/.test(host)
 
 /** A new authority would know neither the nodes of the old one nor their trail. */
 function refuseWithoutAuthority({ path, authority, nodes }: DataFolder): void {

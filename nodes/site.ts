@@ -4,7 +4,6 @@
  */
 import { openChain } from '../mesh/audit/chain.js'
 import { checkpointMark } from '../mesh/audit/checkpoint.js'
-import type { Broker } from '../mesh/broker/broker.js'
 import { joinMesh, type MeshNode } from '../mesh/index.js'
 import { writeRevocations } from '../mesh/seal/revocation.js'
 import { openTasks, type Tasks } from '../mesh/task/tasks.js'
@@ -16,6 +15,7 @@ import type { Question } from './approvals/question.js'
 import { serveApprovals } from './approvals/serve.js'
 import { serversOf, writeReachable } from './authority/address.js'
 import { Desk } from './authority/desk.js'
+import { PolicyBook, publishPolicy } from './authority/policy-book.js'
 import type { DataFolder } from './data-folder.js'
 import { type ElsewhereOptions, providerStore, serveElsewhere } from './elsewhere.js'
 import { type Ground, type GroundOptions, openGround } from './ground.js'
@@ -24,6 +24,7 @@ import { enrolHere, nodeFiles } from './member/member.js'
 import { type KeptNode, keepNode } from './process/keeper.js'
 import type { NodePlan } from './process/plan.js'
 import { rulesOfMesh } from './router-rules.js'
+import type { Servers } from './servers.js'
 import { type AuditTrail, sealTrail } from './trail.js'
 
 export interface SiteOptions extends GroundOptions {
@@ -66,8 +67,8 @@ export class Site {
     this.#desk = parts.desk
   }
 
-  get broker(): Broker {
-    return this.#ground.broker
+  get nats(): Servers {
+    return this.#ground.nats
   }
 
   get ground(): Ground {
@@ -92,11 +93,12 @@ export async function startSite(options: SiteOptions): Promise<Site> {
   const ground = await openGround(options)
   const undo: (() => Promise<unknown>)[] = [() => ground.close()]
   try {
-    const { broker } = ground
-    progress(`nats-server ${broker.binary.version} (${broker.binary.source}) at ${broker.url}`)
-    await ground.transport.provideBuckets(ground.addresses)
-    await ground.records.provideAudit(ground.addresses)
+    const { nats } = ground
+    progress(`nats-server ${nats.version} (${nats.source}) at ${nats.urls.join(', ')}`)
+    await ground.transport.provideBuckets(ground.addresses, nats.replicas)
+    await ground.records.provideAudit(ground.addresses, nats.replicas)
     await publishRevocations(ground)
+    await republishPolicy(ground, folder)
     signal?.throwIfAborted()
 
     const node = await supervise(ground, folder, progress)
@@ -105,9 +107,12 @@ export async function startSite(options: SiteOptions): Promise<Site> {
     const found = checkpointMark(folder.checkpoints)
     if (found) await node.note('checkpoints.found', found)
 
-    const servers = serversOf({ host: '127.0.0.1', ...options }, broker.port, ground.tls !== undefined)
+    const isOutside = nats.source === 'outside'
+    const servers = isOutside
+      ? nats.urls
+      : serversOf({ host: '127.0.0.1', ...options }, nats.ports, ground.tls !== undefined)
     const desk = await openDesk(ground, node, servers)
-    writeReachable(folder.authority, { local: broker.url, servers, tlsAuthority: ground.tls?.authority })
+    writeReachable(folder.authority, { local: ground.servers, servers, isOutside, tlsAuthority: ground.tls?.authority })
     undo.push(async () => desk.unsubscribe())
     const kept = await startNodes(options, ground, undo)
     signal?.throwIfAborted()
@@ -156,6 +161,12 @@ async function publishRevocations({ authority, register, transport, addresses }:
   if (holders.length === 0) return
   const bucket = await transport.bucket(addresses.directory)
   await bucket.put(addresses.revokedKey, writeRevocations(authority.mesh, holders, authority.root))
+}
+
+/** Also what was put in force while the mesh did not run. */
+async function republishPolicy(ground: Ground, folder: DataFolder): Promise<void> {
+  const newest = new PolicyBook(folder.authority, ground.authority).newest()
+  if (newest) await publishPolicy(newest, ground)
 }
 
 async function startNodes(

@@ -5,6 +5,7 @@
  *     const { covered, missing, askable } = covers(profile, need, workspace)
  *     if (!covered && askable) … a person is asked; on yes the action runs under widen(profile, missing)
  */
+import { isAskable, reach, readConnection } from './network.js'
 import type { Access, AccessKind, Profile } from './profile.js'
 
 export interface Need {
@@ -35,6 +36,10 @@ export function covers(profile: Profile, need: Need, workspace: string): Coverag
 
 /** The first entry of `ask` that lets this be asked for. */
 export function scopeOf(profile: Profile, { kind, path }: Access, workspace: string): Access | undefined {
+  if (kind === 'connect') {
+    const connection = readConnection(path)
+    return connection && profile.ask.find((scope) => scope.kind === 'connect' && isAskable(connection, scope.path))
+  }
   if (isKernels(path)) return undefined
   return profile.ask.find((scope) => scope.kind === kind && isWithin(path, inWorkspace(scope.path, workspace)))
 }
@@ -48,6 +53,10 @@ export function widen(profile: Profile, missing: readonly Access[]): Profile {
     write: [...profile.write, ...added('write')],
   }
 }
+
+/** Whether a profile lets something be connected to, or asked for, at all. */
+export const hasNetwork = ({ network, ask }: Profile): boolean =>
+  network.length > 0 || ask.some(({ kind }) => kind === 'connect')
 
 export interface Grant {
   readonly list: 'read' | 'write'
@@ -69,6 +78,13 @@ export function deepestGrant(profile: Profile, path: string, workspace: string):
       (deepest, grant) => (deepest && depth(deepest) > depth(grant) ? deepest : grant),
       undefined,
     )
+}
+
+/** The answer to one connection; unlike a path, it is decided while the action runs. */
+export function answerToConnect(profile: Profile, path: string, workspace: string): 'allow' | 'ask' | 'deny' {
+  const connection = readConnection(path)
+  if (connection && reach(profile.network, connection)) return 'allow'
+  return scopeOf(profile, { kind: 'connect', path }, workspace) ? 'ask' : 'deny'
 }
 
 /** What may be done at a path. What can be written, or lies in the workspace, can never be executed. */

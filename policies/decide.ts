@@ -12,11 +12,26 @@ export interface Decision {
   reason: string
 }
 
-/** May this principal send this message? `from` is what the message's definition says of its senders. */
-export function decideSender(principal: Principal, name: string, from: readonly Role[] | 'members'): Decision {
+/**
+ * May this principal send this message? `from` is what the message's definition says of its senders, `granted` who of the others may send it under a grant.
+ * Whether the grant that is shown is good for it is not decided here.
+ */
+export function decideSender(
+  principal: Principal,
+  name: string,
+  from: readonly Role[] | 'members',
+  { granted = [], hasGrant = false }: { granted?: readonly Role[] | undefined; hasGrant?: boolean } = {},
+): Decision {
   if (from === 'members') return { effect: 'allow', reason: `every member may send ${name}` }
   const role = principal.roles.find((held) => from.includes(held))
   if (role) return { effect: 'allow', reason: `role ${role} may send ${name}` }
+  const grantee = principal.roles.find((held) => granted.includes(held))
+  if (grantee && hasGrant) return { effect: 'allow', reason: `role ${grantee} may send ${name} under a grant` }
+  if (grantee)
+    return {
+      effect: 'deny',
+      reason: `node "${principal.node}" may send ${name} only under a grant of ${from.join(' or ')}, and showed none`,
+    }
   return {
     effect: 'deny',
     reason: `${name} may be sent by ${from.join(', ')}; node "${principal.node}" is ${principal.roles.join(', ') || 'without a role'}`,

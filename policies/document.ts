@@ -56,7 +56,7 @@ export function parseDocumentAs<Schema extends z.ZodType>(document: Document, sc
   const unknown = issue?.code === 'unrecognized_keys' ? issue.keys[0] : undefined
   const field = [...(issue?.path ?? []), ...(unknown === undefined ? [] : [unknown])]
   const reason =
-    issue?.path[0] === 'network_policies' || unknown === undefined
+    unknown === undefined
       ? (issue?.message ?? 'is not valid')
       : 'is not a known field; a field that is not enforced is not ignored'
   throw invalid(document.source, document.lineOf(field), field.join('.'), reason)

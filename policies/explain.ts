@@ -4,8 +4,9 @@
  *     explain(readDocument(text, 'policy.yaml'), { kind: 'write', path: '/home/anna/ledger/sum.txt' }, '/home/anna/ledger')
  *     // { answer: 'ask', because: 'policy.yaml:5: ask.0 lets writing . be asked for' }
  */
-import { covers, deepestGrant, type Grant, isKernels, isWithin, scopeOf } from './coverage.js'
+import { answerToConnect, covers, deepestGrant, type Grant, isKernels, isWithin, scopeOf } from './coverage.js'
 import type { Document } from './document.js'
+import { reach, readConnection } from './network.js'
 import { type Access, type AccessKind, type Profile, profileOf } from './profile.js'
 
 export type Answer = 'allow' | 'ask' | 'deny'
@@ -16,7 +17,12 @@ export interface Ruling {
   readonly because: string
 }
 
-const doing: Record<AccessKind, string> = { read: 'reading', write: 'writing', execute: 'executing' }
+const doing: Record<AccessKind, string> = {
+  read: 'reading',
+  write: 'writing',
+  execute: 'executing',
+  connect: 'connecting to',
+}
 
 /** @param access a path, or to be executed `tool:NAME` */
 export function explain(document: Document, access: Access, workspace: string): Ruling {
@@ -26,6 +32,7 @@ export function explain(document: Document, access: Access, workspace: string): 
 }
 
 export function answerTo(profile: Profile, { kind, path }: Access, workspace: string): Answer {
+  if (kind === 'connect') return answerToConnect(profile, path, workspace)
   const need = {
     read: kind === 'read' ? [path] : [],
     write: kind === 'write' ? [path] : [],
@@ -37,6 +44,7 @@ export function answerTo(profile: Profile, { kind, path }: Access, workspace: st
 
 function reason(document: Document, profile: Profile, access: Access, workspace: string, answer: Answer): string {
   const { kind, path } = access
+  if (kind === 'connect') return connectReason(document, profile, access, workspace)
   if (path.startsWith('tool:')) return 'a tool of the closed set brings its own program'
   if (isKernels(path)) return 'it is the kernel’s: no policy grants it and nobody is asked for it'
   const grant = deepestGrant(profile, path, workspace)
@@ -48,6 +56,23 @@ function reason(document: Document, profile: Profile, access: Access, workspace:
   if (kind === 'execute' && isWithin(path, workspace)) return 'nothing in the workspace is a program'
   if (kind === 'execute') return `${line} grants writing ${grant.path}, and what can be written is no program`
   return `${line} grants ${grant.path} for reading only, and no entry of ask lets it be written`
+}
+
+function connectReason(document: Document, profile: Profile, access: Access, workspace: string): string {
+  const connection = readConnection(access.path)
+  if (!connection) return 'it is not HOST:PORT'
+  const reached = reach(profile.network, connection)
+  if (reached) {
+    const { rule, endpoint } = reached
+    const field = `network_policies.${rule.name}.endpoints.${rule.endpoints.indexOf(endpoint)}`
+    return `${at(document, field)} lets ${rule.binaries.join(', ')} connect to ${endpoint.host}`
+  }
+  const scope = scopeOf(profile, access, workspace)
+  if (scope) return `${whereIs(document, 'ask', scope)} lets ${doing.connect} ${scope.path} be asked for`
+  const { programs: _, ...anybody } = connection
+  const others = reach(profile.network, anybody)
+  if (others) return `${at(document, `network_policies.${others.rule.name}.binaries`)} names other programs`
+  return 'nothing lets it be connected to, and no entry of ask lets it be asked for'
 }
 
 function placeOf(document: Document, { list, path }: Grant): string {

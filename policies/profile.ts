@@ -13,10 +13,14 @@
 import { z } from 'zod'
 import { isKernels } from './coverage.js'
 import { type Document, parseDocumentAs, readDocument } from './document.js'
+import { askableHost, type NetworkRule, networkSchema, toRules } from './network.js'
 
-export type AccessKind = 'read' | 'write' | 'execute'
+export type AccessKind = 'read' | 'write' | 'execute' | 'connect'
 
-/** One thing done to one path, which is absolute and without `.`, `..` or a slash at its end. */
+/**
+ * One thing done to one path, which is absolute and without `.`, `..` or a slash at its end; to connect, what stands for the path is `HOST:PORT` or
+ * `HOST:PORT by PROGRAM`.
+ */
 export interface Access {
   readonly kind: AccessKind
   readonly path: string
@@ -43,6 +47,7 @@ export interface Profile {
   readonly read: readonly string[]
   readonly write: readonly string[]
   readonly limits: Limits
+  readonly network: readonly NetworkRule[]
   readonly ask: readonly Access[]
 }
 
@@ -82,8 +87,11 @@ const count = (most: number) => z.int().min(1).max(most)
 const askPath = z.union([z.literal('/'), path])
 
 const askable = z
-  .strictObject({ read: askPath.optional(), write: askPath.optional() })
-  .refine(({ read, write }) => (read === undefined) !== (write === undefined), 'must name either read or write')
+  .strictObject({ read: askPath.optional(), write: askPath.optional(), connect: askableHost.optional() })
+  .refine(
+    (named) => Object.values(named).filter((value) => value !== undefined).length === 1,
+    'must name exactly one of read, write and connect',
+  )
 
 const schema = z.strictObject({
   version: z.literal(1).optional(),
@@ -114,9 +122,7 @@ const schema = z.strictObject({
       ).optional(),
     })
     .optional(),
-  network_policies: z
-    .strictObject({}, 'network access cannot be granted yet: an action has no network; leave this empty')
-    .optional(),
+  network_policies: networkSchema.default({}),
   limits: z
     .strictObject({
       wall_ms: count(86_400_000).default(10_000),
@@ -163,8 +169,10 @@ function toProfile(parsed: z.output<typeof schema>): Profile {
       openFiles: limits.open_files,
       outputBytes: limits.output_bytes,
     },
-    ask: parsed.ask.map(({ read, write }) =>
-      read === undefined ? { kind: 'write', path: write ?? '' } : { kind: 'read', path: read },
-    ),
+    network: toRules(parsed.network_policies),
+    ask: parsed.ask.map(({ read, write, connect }) => {
+      if (connect !== undefined) return { kind: 'connect', path: connect }
+      return read === undefined ? { kind: 'write', path: write ?? '' } : { kind: 'read', path: read }
+    }),
   }
 }

@@ -8,6 +8,7 @@
 import { z } from 'zod'
 import { type Document, parseDocumentAs } from './document.js'
 import { type Answer, explain } from './explain.js'
+import { readConnection } from './network.js'
 import type { Access } from './profile.js'
 
 export interface Row {
@@ -29,11 +30,15 @@ const schema = z.strictObject({
           read: real.optional(),
           write: real.optional(),
           execute: real.optional(),
+          connect: z
+            .string()
+            .refine((text) => readConnection(text), 'must be HOST:PORT, or HOST:PORT by PROGRAM')
+            .optional(),
           expect: z.enum(['allow', 'ask', 'deny']),
         })
         .refine(
-          ({ read, write, execute }) => [read, write, execute].filter((path) => path !== undefined).length === 1,
-          'must name exactly one of read, write and execute',
+          ({ expect: _, ...named }) => Object.values(named).filter((path) => path !== undefined).length === 1,
+          'must name exactly one of read, write, execute and connect',
         ),
     )
     .min(5, 'must have at least five rows'),
@@ -48,7 +53,8 @@ export function runTable(policy: Document, table: Document): Row[] {
   })
 }
 
-function accessOf({ read, write, execute = '' }: { [kind in Access['kind']]?: string | undefined }): Access {
+function accessOf({ read, write, execute = '', connect }: { [kind in Access['kind']]?: string | undefined }): Access {
+  if (connect !== undefined) return { kind: 'connect', path: connect }
   if (read !== undefined) return { kind: 'read', path: read }
   return write === undefined ? { kind: 'execute', path: execute } : { kind: 'write', path: write }
 }

@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { type MeshNode, message } from '../mesh/index.js'
 import { ClawmeshError } from '../policies/errors.js'
 
-export const accessSchema = z.object({ kind: z.enum(['read', 'write', 'execute']), path: z.string() })
+export const accessSchema = z.object({ kind: z.enum(['read', 'write', 'execute', 'connect']), path: z.string() })
 
 export const AskApproval = message('approval.ask', {
   request: z.object({

@@ -1,7 +1,8 @@
 /** What is said with the worker of one action, from the request to the last line of its report. */
 import type { Socket } from 'node:net'
 import { ClawmeshError } from '../policies/errors.js'
-import { type FrameKind, FrameReader } from './frames.js'
+import type { Egress } from './egress/egress.js'
+import { encodeOrder, type FrameKind, FrameReader, inputChunkBytes } from './frames.js'
 import { launcherProblem, spawnLauncher } from './launcher.js'
 import { removeIfEmpty } from './made.js'
 import type { LaunchPlan } from './plan.js'
@@ -23,6 +24,8 @@ export interface Worker {
 export interface Exchange {
   /** Orders the end of the action, which `ended` then tells. */
   stop(): void
+  /** More of an input that follows; resolves when more may be given. */
+  input(bytes: Buffer): Promise<void>
   /**
    * Resolves when nothing of the action is left. Rejects with SANDBOX_FAILED where a protection could not be put up (nothing was run then) or the worker
    * was ended from outside, and with DENIED where a path of the plan is not what it was (nothing was run then).
@@ -55,7 +58,13 @@ export function exchange(
   {
     take,
     signal,
-  }: { take: (kind: Exclude<FrameKind, 'report'>, bytes: Buffer) => void; signal: AbortSignal | undefined },
+    egress,
+  }: {
+    take: (kind: 'output' | 'errors', bytes: Buffer) => void
+    signal: AbortSignal | undefined
+    /** Only of an action whose spec says that it has a network. */
+    egress: Egress | undefined
+  },
 ): Exchange {
   const ending = { killed: false, late: false }
   let grace: NodeJS.Timeout | undefined
@@ -75,16 +84,23 @@ export function exchange(
     kill()
   }, plan.limits.wall_ms + overdueMs)
   const report: string[] = []
+  let fed: () => void = () => undefined
+  const heard: Record<FrameKind, (bytes: Buffer) => void> = {
+    output: (bytes) => take('output', bytes),
+    errors: (bytes) => take('errors', bytes),
+    report: (bytes) => report.push(String(bytes)),
+    network: (bytes) => egress?.heard(String(bytes)),
+    names: (bytes) => egress?.asked(bytes),
+    fed: () => fed(),
+  }
+  egress?.begin((order) => socket.writable && socket.write(order))
   const frames = new FrameReader()
   const told = new Promise<void>((settle, fail) => {
     socket.on('data', (piece: Buffer) => {
       try {
         for (const { kind, bytes } of frames.read(piece)) {
-          if (kind !== 'report') take(kind, bytes)
-          else {
-            report.push(String(bytes))
-            if (isLast(String(bytes))) settle()
-          }
+          heard[kind](bytes)
+          if (kind === 'report' && isLast(String(bytes))) settle()
         }
       } catch (error) {
         fail(error)
@@ -100,6 +116,8 @@ export function exchange(
       await told
     } finally {
       socket.destroy()
+      egress?.end()
+      fed()
       clearTimeout(grace)
       clearTimeout(overdue)
       signal?.removeEventListener('abort', stop)
@@ -107,8 +125,18 @@ export function exchange(
     await Promise.all(madeFiles(report, plan).map(removeIfEmpty))
     return { ...readReport(report, ending), killed: ending.killed }
   }
+  const write = (bytes: Buffer) => new Promise<void>((done) => socket.write(bytes, () => done()))
+  const feed = async (bytes: Buffer) => {
+    for (let at = 0; at < bytes.length && !socket.destroyed; at += inputChunkBytes) {
+      const passed = new Promise<void>((resolve) => {
+        fed = resolve
+      })
+      await write(encodeOrder('input', bytes.subarray(at, at + inputChunkBytes)))
+      await passed
+    }
+  }
   socket.write(request)
-  return { stop, ended: wholeReport() }
+  return { stop, input: egress ? feed : write, ended: wholeReport() }
 }
 
 async function ownWorker(): Promise<Worker> {

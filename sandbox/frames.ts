@@ -3,7 +3,8 @@
  */
 import { ClawmeshError } from '../policies/errors.js'
 
-export type FrameKind = 'output' | 'errors' | 'report'
+/** network, names: of an action's connections and of the names that it asks for. fed: its input was passed on, and more may be sent. */
+export type FrameKind = 'output' | 'errors' | 'report' | 'network' | 'names' | 'fed'
 
 export interface Frame {
   readonly kind: FrameKind
@@ -14,10 +15,25 @@ const kinds: ReadonlyMap<number, FrameKind> = new Map([
   [0x6f, 'output'],
   [0x65, 'errors'],
   [0x72, 'report'],
+  [0x6e, 'network'],
+  [0x71, 'names'],
+  [0x66, 'fed'],
 ])
 const headerBytes = 5
 const mostBytes = 65_536
 const mostInput = 64 * 1024 * 1024
+
+const orders = { input: 0x69, network: 0x76, names: 0x71 } as const
+
+/** What is said to an action with a network after its request. Of an input there are at most 64 KiB in one, and the next comes after it was fed. */
+export function encodeOrder(kind: keyof typeof orders, body: Uint8Array): Buffer {
+  const header = Buffer.alloc(headerBytes)
+  header.writeUInt8(orders[kind], 0)
+  header.writeUInt32LE(body.length, 1)
+  return Buffer.concat([header, body])
+}
+
+export const inputChunkBytes = mostBytes
 
 /** Stands for the length of an input that is written to the socket after the request, as it comes. */
 const inputFollows = 0xffff_ffff

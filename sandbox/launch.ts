@@ -5,6 +5,7 @@
  *     const outcome = await launch(plan, { pool, signal, stdin: 'input' })
  *     outcome.exitCode // null where a signal, the deadline or we ended it: see signal, timedOut, killed
  */
+import type { Egress } from './egress/egress.js'
 import { exchange, findWorker } from './exchange.js'
 import { encodeRequest } from './frames.js'
 import type { LaunchPlan } from './plan.js'
@@ -34,6 +35,8 @@ export interface LaunchOptions {
   readonly pool?: Pool | undefined
   readonly signal?: AbortSignal | undefined
   readonly stdin?: string | Buffer | undefined
+  /** Decides on its connections, for this one action; without, it has no network, whatever the plan says. */
+  readonly egress?: Egress | undefined
 }
 
 /**
@@ -42,13 +45,15 @@ export interface LaunchOptions {
  * where the signal was aborted before the start
  */
 export async function launch(plan: LaunchPlan, options: LaunchOptions = {}): Promise<ActionOutcome> {
-  const request = encodeRequest(encodeSpec(plan), options.stdin)
+  const egress = plan.network ? options.egress : undefined
+  const request = encodeRequest(encodeSpec(plan, egress !== undefined), options.stdin)
   const worker = await findWorker(options)
   const output = new Output(plan.outputBytes, () => action.stop())
   const streams: Record<'output' | 'errors', Buffer[]> = { output: [], errors: [] }
   const action = exchange(worker, plan, request, {
     take: (kind, bytes) => streams[kind].push(output.take(bytes)),
     signal: options.signal,
+    egress,
   })
   return {
     ...(await action.ended),

@@ -6,7 +6,7 @@
  *     const outcome = await launch(planLaunch(profile, workspace, action, places), { signal })
  */
 import { dirname } from 'node:path'
-import { grantOf, inWorkspace, isWithin } from '../policies/coverage.js'
+import { grantOf, hasNetwork, inWorkspace, isWithin } from '../policies/coverage.js'
 import { ClawmeshError } from '../policies/errors.js'
 import type { Profile } from '../policies/profile.js'
 import type { Link, Place } from './place.js'
@@ -55,6 +55,8 @@ export interface LaunchPlan {
     readonly processes: number
   }
   readonly outputBytes: number
+  /** Whether there is anything that it may connect to, or ask for. */
+  readonly network: boolean
 }
 
 const mebibyte = 1024 * 1024
@@ -127,6 +129,7 @@ export function planLaunch(
       processes: limits.processes,
     },
     outputBytes: limits.outputBytes,
+    network: hasNetwork(profile),
   }
 }
 

@@ -6,19 +6,18 @@
  *     const resident = await startResident(plan, { signal })
  *     resident.input.write('hello\n')
  */
-import { access, constants } from 'node:fs/promises'
 import type { Socket } from 'node:net'
-import { join } from 'node:path'
 import { Readable, Writable } from 'node:stream'
 import { covers, inWorkspace } from '../policies/coverage.js'
 import { ClawmeshError } from '../policies/errors.js'
 import type { Profile } from '../policies/profile.js'
+import type { Egress } from './egress/egress.js'
 import { exchange, findWorker } from './exchange.js'
 import { encodeOpenRequest } from './frames.js'
-import { librariesOf } from './libraries.js'
 import { findPlace, findPlaces } from './place.js'
 import { grantedPaths, type LaunchPlan, planLaunch } from './plan.js'
 import type { Pool } from './pool.js'
+import { findProgram } from './program.js'
 import type { Facts } from './report.js'
 import { realWorkspace } from './run.js'
 import { encodeSpec } from './spec.js'
@@ -45,16 +44,12 @@ export interface Resident {
   stop(): Promise<void>
 }
 
-const programFolders = ['/usr/local/bin', '/usr/bin', '/bin']
-
 /** Throws DENIED for a program that the profile does not let be executed, and what `findPlaces` and `planLaunch` throw. */
 export async function planResident(resident: ResidentProgram): Promise<LaunchPlan> {
   const { args = [], env = {}, code = [], profile } = resident
   const workspace = await realWorkspace(resident.workspace)
-  const isNode = resident.command === 'node'
-  const { real: program } = await findPlace(isNode ? process.execPath : await findProgram(resident.command))
-  const need = { read: [], write: [], program: isNode ? 'tool:node' : program }
-  if (!covers(profile, need, workspace).covered)
+  const { program, execute, need } = await findProgram(resident.command)
+  if (!covers(profile, { read: [], write: [], program: need }, workspace).covered)
     throw new ClawmeshError('DENIED', `The policy does not let ${program} be executed.`, {
       hint: 'Grant its folder under read_only, outside of the workspace.',
     })
@@ -64,7 +59,7 @@ export async function planResident(resident: ResidentProgram): Promise<LaunchPla
     args,
     env,
     read: places.map(({ real }) => real),
-    execute: isNode ? await librariesOf(program) : [],
+    execute,
   }
   const writable = profile.write.map((path) => inWorkspace(path, workspace))
   return planLaunch(profile, workspace, action, await findPlaces(grantedPaths(profile, workspace, action), writable))
@@ -73,19 +68,21 @@ export async function planResident(resident: ResidentProgram): Promise<LaunchPla
 /** Throws SANDBOX_UNAVAILABLE where there is no launcher. */
 export async function startResident(
   plan: LaunchPlan,
-  options: { pool?: Pool; signal?: AbortSignal } = {},
+  options: { pool?: Pool; signal?: AbortSignal; egress?: Egress } = {},
 ): Promise<Resident> {
   const worker = await findWorker(options)
   const { socket } = worker
   const streams = { output: readable(socket), errors: readable(socket) }
-  const action = exchange(worker, plan, encodeOpenRequest(encodeSpec(plan)), {
+  const egress = plan.network ? options.egress : undefined
+  const action = exchange(worker, plan, encodeOpenRequest(encodeSpec(plan, egress !== undefined)), {
     take: (kind, bytes) => {
       // Who reads slowly slows the program.
       if (!streams[kind].push(bytes)) socket.pause()
     },
     signal: options.signal,
+    egress,
   })
-  const input = new Writable({ write: (bytes, _, done) => void socket.write(bytes, () => done()) })
+  const input = new Writable({ write: (bytes, _, done) => void action.input(bytes).then(() => done()) })
   const ended = action.ended.then(howItEnded).finally(() => {
     input.destroy()
     for (const stream of Object.values(streams)) stream.push(null)
@@ -110,19 +107,4 @@ function howItEnded({ exitCode, signal, timedOut, killed }: Facts & { killed: bo
   if (timedOut) return 'the time that the policy gives it was over'
   if (killed) return 'it was stopped'
   return signal === null ? `it ended with status ${exitCode}` : `signal ${signal} ended it`
-}
-
-async function findProgram(command: string): Promise<string> {
-  if (command.startsWith('/')) return command
-  for (const path of command.includes('/') ? [] : programFolders.map((folder) => join(folder, command)))
-    if (
-      await access(path, constants.X_OK).then(
-        () => true,
-        () => false,
-      )
-    )
-      return path
-  throw new ClawmeshError('USAGE', `There is no program "${command}" in ${programFolders.join(', ')}.`, {
-    hint: 'Give the absolute path of a program, or "node".',
-  })
 }

@@ -11,12 +11,15 @@ import { resolve } from 'node:path'
 import { covers, inWorkspace, type Need, widen } from '../policies/coverage.js'
 import { ClawmeshError } from '../policies/errors.js'
 import type { Access, Profile } from '../policies/profile.js'
+import { Egress, type EgressHooks } from './egress/egress.js'
 import { type ActionOutcome, launch } from './launch.js'
 import { findPlace, findPlaces, type Place, recode } from './place.js'
-import { grantedPaths, planLaunch } from './plan.js'
+import { type Action, grantedPaths, planLaunch } from './plan.js'
 import type { Pool } from './pool.js'
+import { findProgram } from './program.js'
 import type { ToolResult } from './tools/actions.js'
-import { toolRuntime } from './tools/runtime.js'
+import { nodeEnvironment, toolRuntime } from './tools/runtime.js'
+import type { Tool } from './tools/tool.js'
 import { findTool } from './tools/tools.js'
 
 export interface Question {
@@ -28,6 +31,9 @@ export interface Question {
 }
 
 export type Answer = 'allow' | 'refuse'
+
+/** What may be opened, by real paths. */
+export type Files = Pick<Need, 'read' | 'write'>
 
 /** What is about to happen, for the record. */
 export interface Intent {
@@ -63,10 +69,14 @@ export interface ToolCall {
   readonly signal?: AbortSignal | undefined
   /** Where a prepared worker comes from; left out, a launcher is started. */
   readonly pool?: Pool | undefined
+  /** Why whoever asks may not have this, whatever the profile says; undefined if nothing stands against it. */
+  readonly objection?: ((files: Files, workspace: string) => string | undefined) | undefined
   /** Asks a person; left out, whatever would be asked for is refused. */
   readonly ask?: ((question: Question) => Promise<Answer>) | undefined
   /** Awaited right before the launch; if it throws, nothing runs. */
   readonly before?: ((intent: Intent) => Promise<void>) | undefined
+  /** What decides on its connections with the profile; left out, it has no network. */
+  readonly egress?: EgressHooks | undefined
 }
 
 /**
@@ -76,10 +86,13 @@ export interface ToolCall {
  */
 export async function runTool(call: ToolCall): Promise<ToolOutcome> {
   const { tool, profile, signal } = call
-  const args = checkedArgs(tool, call.args)
+  const definition = knownTool(tool)
+  const args = checkedArgs(definition, call.args)
   const workspace = await realWorkspace(call.workspace)
-  const { need, named } = await realNeed(tool, args, workspace)
-  const runtime = await toolRuntime()
+  const { need: own, named } = await realNeed(definition, args, workspace)
+  const { action: runtime, need } = await actionOf(definition, args, own)
+  const objection = call.objection?.(definition.program ? reachOf(profile, need, workspace) : need, workspace)
+  if (objection !== undefined) return { status: 'denied', missing: [], reason: objection }
   const writable = profile.write.map((path) => inWorkspace(path, workspace))
   const places = await findPlaces(grantedPaths(profile, workspace, runtime), writable)
 
@@ -96,17 +109,23 @@ export async function runTool(call: ToolCall): Promise<ToolOutcome> {
 
   for (const access of missing) places.set(access.path, approvedPlace(access, named.get(access.path)))
   const plan = planLaunch(widen(profile, missing), workspace, runtime, places)
-  const outcome = await launch(plan, { signal, pool: call.pool, stdin: JSON.stringify({ tool, args }) })
-  return toToolOutcome(tool, outcome, missing)
+  const stdin = definition.program ? '' : JSON.stringify({ tool, args })
+  const self = { program: runtime.program, names: [`tool:${tool}`] }
+  const egress = call.egress && new Egress({ ...call.egress, profile, workspace, own: self })
+  const outcome = await launch(plan, { signal, pool: call.pool, egress, stdin })
+  return toToolOutcome(tool, outcome, missing, definition.program ? programAnswer : toolAnswer)
 }
 
-function checkedArgs(name: string, given: Readonly<Record<string, unknown>>): Record<string, unknown> {
+function knownTool(name: string): Tool {
   const tool = findTool(name)
-  if (!tool)
-    throw new ClawmeshError('MESSAGE_INVALID', `There is no tool '${name}'.`, {
-      hint: 'Take one of the closed set of tools.',
-    })
-  const checked = tool.args.safeParse(given)
+  if (tool) return tool
+  throw new ClawmeshError('MESSAGE_INVALID', `There is no tool '${name}'.`, {
+    hint: 'Take one of the closed set of tools, or a general one.',
+  })
+}
+
+function checkedArgs({ name, args }: Tool, given: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const checked = args.safeParse(given)
   if (checked.success) return checked.data
   const issue = checked.error.issues[0]
   throw new ClawmeshError('MESSAGE_INVALID', `${name}: ${issue?.path.join('.') || 'arguments'}: ${issue?.message}`, {
@@ -133,8 +152,8 @@ function unreadable(path: string, why: string): ClawmeshError {
  * The need by real paths: where a link in the workspace leads out of it, the policy sees where it leads. `named` holds the places that
  * were found, by their real paths.
  */
-async function realNeed(name: string, args: Record<string, unknown>, workspace: string) {
-  const need = findTool(name)?.need(args, workspace) ?? { read: [], write: [], program: `tool:${name}` }
+async function realNeed(tool: Tool, args: Record<string, unknown>, workspace: string) {
+  const need = tool.need(args, workspace)
   const [read, write] = await Promise.all([
     Promise.all(need.read.map((path) => findPlace(path))),
     Promise.all(need.write.map((path) => findPlace(path))),
@@ -142,6 +161,26 @@ async function realNeed(name: string, args: Record<string, unknown>, workspace: 
   const real = (places: readonly Place[]) => places.map((place) => place.real)
   const named = new Map([...read, ...write].map((place) => [place.real, place]))
   return { need: { ...need, read: real(read), write: real(write) } satisfies Need, named }
+}
+
+/** What is started, and the need with the program that this is. */
+async function actionOf(
+  tool: Tool,
+  args: Record<string, unknown>,
+  need: Need,
+): Promise<{ action: Action; need: Need }> {
+  if (!tool.program) return { action: await toolRuntime(tool), need }
+  const { command, args: given } = tool.program(args)
+  const { program, execute, need: wanted } = await findProgram(command)
+  const env = command === 'node' ? nodeEnvironment : {}
+  return { action: { program, args: given, execute, env }, need: { ...need, program: wanted } }
+}
+
+/** A program that an agent wrote may open whatever the policy grants, not what it says that it is for; and what a person is asked for beside that. */
+function reachOf(profile: Profile, need: Files, workspace: string): Files {
+  const granted = (paths: readonly string[]) => paths.map((path) => inWorkspace(path, workspace))
+  const write = granted(profile.write)
+  return { read: [...need.read, ...granted(profile.read), ...write], write: [...need.write, ...write] }
 }
 
 /**
@@ -153,7 +192,12 @@ function approvedPlace({ kind, path }: Access, found: Place | undefined): Place 
   return { real: path, kind: kind === 'write' && there === 'missing' ? 'new' : there, links: [] }
 }
 
-function toToolOutcome(tool: string, outcome: ActionOutcome, granted: readonly Access[]): ToolOutcome {
+function toToolOutcome(
+  tool: string,
+  outcome: ActionOutcome,
+  granted: readonly Access[],
+  read: (outcome: ActionOutcome) => ToolAnswer | undefined,
+): ToolOutcome {
   const { exitCode, signal, timedOut, killed, wallMs, cpuMs, maxRssKb } = outcome
   if (timedOut && outcome.stopped)
     throw new ClawmeshError(
@@ -176,19 +220,22 @@ function toToolOutcome(tool: string, outcome: ActionOutcome, granted: readonly A
   if (timedOut) return failed('it took longer than the policy allows')
   if (outcome.truncated) return failed('it printed more than the policy allows')
   if (killed) return failed('it was cancelled')
-  const answer = readAnswer(outcome.stdout.toString())
-  if (answer && 'result' in answer && exitCode === 0) return { status: 'done', result: answer.result, granted, usage }
+  const answer = read(outcome)
+  if (answer && 'result' in answer) return { status: 'done', result: answer.result, granted, usage }
   if (answer && 'error' in answer) return failed(answer.error)
   return failed(signal === null ? `it ended with status ${exitCode}` : `signal ${signal} ended it`)
 }
 
-/** What the program prints; undefined for anything else, since the sandbox may have ended it in the middle. */
-function readAnswer(line: string): { result: ToolResult } | { error: string } | undefined {
+type ToolAnswer = { readonly result: ToolResult } | { readonly error: string }
+
+/** What our program prints; undefined for anything else, since the sandbox may have ended it in the middle. */
+function toolAnswer({ stdout, exitCode }: ActionOutcome): ToolAnswer | undefined {
   try {
-    const answer: unknown = JSON.parse(line)
+    const answer: unknown = JSON.parse(stdout.toString())
     if (typeof answer !== 'object' || answer === null) return undefined
     if ('error' in answer && typeof answer.error === 'string') return { error: answer.error }
-    if (!('result' in answer) || typeof answer.result !== 'object' || answer.result === null) return undefined
+    if (exitCode !== 0 || !('result' in answer) || typeof answer.result !== 'object' || answer.result === null)
+      return undefined
     return 'summary' in answer.result && typeof answer.result.summary === 'string'
       ? { result: { ...answer.result, summary: answer.result.summary } }
       : undefined
@@ -196,6 +243,18 @@ function readAnswer(line: string): { result: ToolResult } | { error: string } | 
     return undefined
   }
 }
+
+const mostOutput = 65_536
+
+/** Any other program: it did what it did, and its status is a fact like its output. */
+function programAnswer({ exitCode, signal, stdout, stderr }: ActionOutcome): ToolAnswer {
+  const [output, errors] = [stdout, stderr].map((bytes) => cut(bytes.toString(), mostOutput)) as [string, string]
+  const end = signal === null ? `status ${exitCode}` : `ended by signal ${signal}`
+  const text = [end, output, errors && `standard error:\n${errors}`].filter((part) => part !== '').join('\n')
+  return { result: { exitCode, signal, output, errors, text, summary: end } }
+}
+
+const cut = (text: string, most: number) => (text.length > most ? `${text.slice(0, most)}\n…` : text)
 
 function say(missing: readonly Access[]): string {
   return missing.map(({ kind, path }) => `${kind} ${path}`).join(' and ')

@@ -5,7 +5,8 @@
 import { ClawmeshError } from '../policies/errors.js'
 import type { LaunchPlan } from './plan.js'
 
-export function encodeSpec(plan: LaunchPlan): Buffer {
+/** @param network whether somebody decides on its connections; without, it has none */
+export function encodeSpec(plan: LaunchPlan, network = false): Buffer {
   const fields: string[][] = [
     ['program', plan.program],
     ['folder', plan.folder],
@@ -14,6 +15,7 @@ export function encodeSpec(plan: LaunchPlan): Buffer {
     ...plan.mounts.map(({ access, kind, source, target }) => ['mount', access, kind, source, target]),
     ...plan.links.map(({ path, leadsTo }) => ['link', path, leadsTo]),
     ...Object.entries(plan.limits).map(([name, value]) => [name, String(value)]),
+    ...(network ? [['network', 'governed']] : []),
     ['end'],
   ]
   const strings = fields.flat()

@@ -3,6 +3,7 @@ import {
   type Backend,
   cancelled,
   checkRequest,
+  type EmbedEvent,
   type GenerateEvent,
   type GenerateRequest,
   type ModelInfo,
@@ -15,6 +16,7 @@ import { type Deadlines, Exchange } from './exchange.js'
 import { distrust, nameIt } from './owner.js'
 import { listServer, type ServerKind } from './probe.js'
 import { serverSentEvents } from './sse.js'
+import { bytesPerVector, readVectors } from './vector.js'
 import { completionBody, type ListedModel } from './wire.js'
 
 export interface OpenAiOptions {
@@ -56,11 +58,7 @@ export class OpenAiBackend implements Backend {
 
   async *generate(request: GenerateRequest, signal?: AbortSignal): AsyncIterable<GenerateEvent> {
     const checked = checkRequest(this.model, request)
-    const { signal: closed } = this.closing
-    if (closed.aborted) throw cancelled()
-    if (this.found) await refuseStranger(this.base)
-    const either = signal ? AbortSignal.any([signal, closed]) : closed
-    const exchange = new Exchange(`${this.base}/chat/completions`, this.deadlines, either)
+    const exchange = await this.exchange('chat/completions', signal)
     try {
       const response = await exchange.open({
         method: 'POST',
@@ -75,6 +73,28 @@ export class OpenAiBackend implements Backend {
     } finally {
       exchange.close()
     }
+  }
+
+  async *embed(texts: readonly string[], signal?: AbortSignal): AsyncIterable<EmbedEvent> {
+    const exchange = await this.exchange('embeddings', signal)
+    try {
+      const response = await exchange.open({
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ model: this.model.name, input: texts, encoding_format: 'float' }),
+      })
+      yield* readVectors(await exchange.text(response, 65_536 + texts.length * bytesPerVector), texts.length)
+    } finally {
+      exchange.close()
+    }
+  }
+
+  /** One that ends with this backend, or the caller. */
+  private async exchange(path: string, signal: AbortSignal | undefined): Promise<Exchange> {
+    const { signal: closed } = this.closing
+    if (closed.aborted) throw cancelled()
+    if (this.found) await refuseStranger(this.base)
+    return new Exchange(`${this.base}/${path}`, this.deadlines, signal ? AbortSignal.any([signal, closed]) : closed)
   }
 
   async dispose(): Promise<void> {

@@ -1,5 +1,6 @@
 import { ClawmeshError } from '../../policies/errors.js'
 import { cancelled } from '../backend.js'
+import { malformed } from './sse.js'
 import { errorSchema } from './wire.js'
 
 /** How long a server may take, in milliseconds. */
@@ -46,6 +47,18 @@ export class Exchange {
       if (!piece || piece.done) return
       yield piece.value
     }
+  }
+
+  /** The whole body. Throws MODEL_FAILED for one of more bytes than that. */
+  async text(response: Response, most: number): Promise<string> {
+    const pieces: Uint8Array[] = []
+    let size = 0
+    for await (const piece of this.body(response)) {
+      size += piece.length
+      if (size > most) throw malformed(`it is longer than ${most} bytes`)
+      pieces.push(piece)
+    }
+    return Buffer.concat(pieces).toString('utf8')
   }
 
   /** Closes the connection; nothing of the exchange goes on behind it. */

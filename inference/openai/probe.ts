@@ -45,22 +45,11 @@ export async function listServer(base: string, ms: number): Promise<FoundServer>
   const exchange = new Exchange(`${base}/models`, { silence: ms, total: ms })
   try {
     const response = await exchange.open({ method: 'GET' })
-    const models = parseList(await readAll(exchange.body(response)))
+    const models = parseList(await exchange.text(response, 1_000_000))
     return { base, kind: kindOf(models), models }
   } finally {
     exchange.close()
   }
-}
-
-async function readAll(body: AsyncIterable<Uint8Array>): Promise<string> {
-  const pieces: Uint8Array[] = []
-  let size = 0
-  for await (const piece of body) {
-    size += piece.length
-    if (size > 1_000_000) throw malformed('its list of models is longer than a megabyte')
-    pieces.push(piece)
-  }
-  return Buffer.concat(pieces).toString('utf8')
 }
 
 function parseList(text: string): ListedModel[] {

@@ -41,6 +41,11 @@ export const chunkSchema = z.object({
 })
 export type Chunk = z.infer<typeof chunkSchema>
 
+export const embeddingsSchema = z.object({
+  data: z.array(z.object({ index: z.int().nonnegative(), embedding: z.array(z.number()).min(1) })),
+  usage: z.object({ prompt_tokens: z.int().nonnegative() }).nullish(),
+})
+
 /** An error in a body or in a stream: {"error": {"message"}} everywhere, older vLLM puts the message at the top. */
 export const errorSchema = z.union([
   z.object({ error: z.object({ message: z.string() }) }).transform(({ error }) => error.message),
@@ -50,7 +55,7 @@ export const errorSchema = z.union([
 
 /** The body of POST /v1/chat/completions. A tool's own words of JSON Schema (x-…) are left out: strict servers refuse them. */
 export function completionBody(model: string, request: GenerateRequest): string {
-  const { messages, tools, maxTokens, temperature, seed } = request
+  const { messages, tools, json, maxTokens, temperature, seed } = request
   return JSON.stringify({
     model,
     // Without the ids of the calls that it answers, a tool's message is refused; its content is what matters.
@@ -58,6 +63,7 @@ export function completionBody(model: string, request: GenerateRequest): string 
     ...(tools
       ? { tools: tools.map((tool) => ({ type: 'function', function: plain(tool) })), tool_choice: 'auto' }
       : {}),
+    ...(json ? { response_format: responseFormat(json) } : {}),
     max_tokens: maxTokens,
     temperature,
     ...(seed === undefined ? {} : { seed }),
@@ -65,6 +71,9 @@ export function completionBody(model: string, request: GenerateRequest): string 
     stream_options: { include_usage: true },
   })
 }
+
+const responseFormat = ({ name, schema }: NonNullable<GenerateRequest['json']>) =>
+  schema ? { type: 'json_schema', json_schema: { name, schema, strict: true } } : { type: 'json_object' }
 
 function plain(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(plain)

@@ -14,6 +14,8 @@
 import { z } from 'zod'
 import type { Principal } from '../../policies/decide.js'
 import { ClawmeshError } from '../../policies/errors.js'
+import type { Grant } from '../capability/grant.js'
+import type { Wanted } from '../capability/terms.js'
 import type { Message, StreamMessage } from './message.js'
 import type { ActorRef } from './ref.js'
 
@@ -26,6 +28,10 @@ export interface CallOptions {
   signal?: AbortSignal
   /** The task that this is done for; it goes into audit events. */
   trace?: string
+  /** Under which it is done: shown where a message needs one, and passed on by `entrust`. A handler's context has the one that came with the message. */
+  grant?: Grant | undefined
+  /** What the one who is asked may do for this call and until its deadline: a part of `grant` or, without one, of what this node may do itself. */
+  entrust?: Wanted | undefined
 }
 
 /** What a handler knows of the message at hand. */
@@ -35,6 +41,10 @@ export interface Context {
   /** Aborted when the caller gives up, the deadline passes or the actor is stopped. */
   readonly signal: AbortSignal
   readonly trace: string
+  /** What the sender let this actor do for it, or showed to be let in. */
+  readonly grant: Grant | undefined
+  /** What the work has cost under a grant that limits it, in tokens; what nobody bills has cost what was set aside. */
+  bill(tokens: number): void
 }
 
 /** What an actor knows of itself. */

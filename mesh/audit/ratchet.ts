@@ -2,18 +2,18 @@
  * The keys of one epoch of a producer's chain, one for each record. A key is used once and gone: from what a node holds now, nobody computes what it held
  * before, so whoever steals its memory opens nothing that is recorded already. The auditors hold the first key of each epoch and go on from it.
  *
- *     AES-256-CTR(K, 64 zero bytes, counter from 0)  =  the next K ‖ the key of this record
+ *     HMAC-SHA-256(K, 00 00 00 01)  =  the next K
+ *     HMAC-SHA-256(K, 00 00 00 02)  =  the key of this record
  *
- * The ciphers are OpenSSL's, which clears its memory when it has finalised one; libsodium's WebAssembly does not.
+ * All of it is OpenSSL's, which clears its memory when it is done; libsodium's WebAssembly does not.
  */
-import { createCipheriv, createDecipheriv, randomFillSync } from 'node:crypto'
+import { createCipheriv, createDecipheriv, pbkdf2Sync, randomFillSync } from 'node:crypto'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { AgreementKey } from '../seal/keys.js'
 import { sodium } from '../seal/sodium.js'
 
 const keyLength = 32
 const tagLength = 16
-const zeros = Buffer.alloc(2 * keyLength)
 /** Under a key that is used once, a constant is a nonce that is used once. */
 const nonce = Buffer.alloc(12)
 
@@ -27,12 +27,10 @@ export class Ratchet {
 
   /** Hands the next record's key to `use`, and forgets it. */
   step<T>(use: (key: Uint8Array) => T): T {
-    const cipher = createCipheriv('aes-256-ctr', this.#key, zeros.subarray(0, 16))
-    const keys = cipher.update(zeros)
-    cipher.final()
+    const keys = derive(this.#key)
     this.#key.set(keys.subarray(0, keyLength))
     try {
-      return use(keys.subarray(keyLength))
+      return use(keys.subarray(keyLength, 2 * keyLength))
     } finally {
       keys.fill(0)
     }
@@ -45,6 +43,15 @@ export class Ratchet {
   wipe(): void {
     this.#key.fill(0)
   }
+}
+
+/**
+ * PBKDF2 of one round is HMAC under the key with the number of each block, and the one function of Node that hands out what OpenSSL made without a copy on
+ * the way: a cipher's `update` frees its first buffer as it is, key in it, and a hash leaves its digest on the stack. The third block is there for that: the
+ * last one is what PBKDF2 itself leaves on the stack, and nothing uses it.
+ */
+function derive(key: Uint8Array): Buffer {
+  return pbkdf2Sync(key, '', 1, 3 * keyLength, 'sha256')
 }
 
 /** A new epoch: the ratchet, and its first key sealed to the auditors, whom alone it can be opened by. */

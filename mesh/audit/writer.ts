@@ -26,9 +26,12 @@ export interface AuditWriterOptions {
   log: AppendLog
   chain: Chain
   now: () => number
+  /** Says, when it is asked in the end, whether this node may still act. */
+  fence?: () => () => Promise<void>
 }
 
-const acknowledgeWithinMs = 10_000
+/** Longer than a cluster takes to choose a new leader for the stream. */
+const acknowledgeWithinMs = 15_000
 const retryMs = 200
 /** A batch is one message on the stream. */
 const batchRecords = 256
@@ -82,6 +85,7 @@ export class AuditWriter {
   }
 
   async intend(event: AuditEvent): Promise<void> {
+    const fence = this.#options.fence?.()
     const group = this.#gather(event)
     await group.onDisk
     if (!(await group.intended(acknowledgeWithinMs))) {
@@ -93,6 +97,7 @@ export class AuditWriter {
         },
       )
     }
+    await fence?.()
   }
 
   /** Waits until the stream holds everything, or the time is up. */

@@ -3,7 +3,7 @@
  * signed. The broker holds public keys only, and a new node needs no change of it.
  */
 import { encodeAccount, encodeOperator, encodeUser, newScopedSigner, type OperatorLimits } from '@nats-io/jwt'
-import { createUser, fromPublic } from '@nats-io/nkeys'
+import { createUser, fromPublic, type KeyPair } from '@nats-io/nkeys'
 import type { Role } from '../../policies/roles.js'
 import type { Addresses } from '../address.js'
 import { type BrokerKeys, seedOf } from './keys.js'
@@ -13,6 +13,8 @@ import {
   memberPermissions,
   nodeTag,
   type Permissions,
+  siteAuditPermissions,
+  sitePermissions,
   supervisorPermissions,
 } from './permissions.js'
 import { signJoinerToken } from './token.js'
@@ -58,6 +60,14 @@ const scopes = { subs: -1, data: -1, payload: -1 }
 /** A question for a certificate is short, and one connection asks it. */
 const narrow = { subs: 4, data: -1, payload: 16 * 1024 }
 
+/** What servers must be told that are not ours. */
+export interface OutsideClaims {
+  operator: string
+  /** Its public key. */
+  key: string
+  accounts: BrokerClaims['accounts']
+}
+
 export class BrokerAccounts {
   readonly #keys: BrokerKeys
   readonly #addresses: Addresses
@@ -73,7 +83,7 @@ export class BrokerAccounts {
       encodeOperator('clawmesh', operator, { system_account: system.getPublicKey() }),
       encodeAccount('system', system, { limits: unlimited }, { signer: operator }),
       this.meshToken(revoked),
-      encodeAccount('audit', audit, { limits: storing, exports: [this.#auditService()] }, { signer: operator }),
+      this.#auditToken(),
     ])
     const accounts = {
       [system.getPublicKey()]: systemToken,
@@ -81,6 +91,18 @@ export class BrokerAccounts {
       [audit.getPublicKey()]: auditToken,
     }
     return { operator: operatorToken, system: system.getPublicKey(), accounts }
+  }
+
+  /** What servers of another operator must be told: ours beside theirs, and our accounts. Their system account stays their own. */
+  async claimsOutside(revoked: RevokedUsers): Promise<OutsideClaims> {
+    const { operator, mesh, audit } = this.#keys
+    const [operatorToken, meshToken, auditToken] = await Promise.all([
+      encodeOperator('clawmesh', operator),
+      this.meshToken(revoked),
+      this.#auditToken(),
+    ])
+    const accounts = { [mesh.getPublicKey()]: meshToken, [audit.getPublicKey()]: auditToken }
+    return { operator: operatorToken, key: operator.getPublicKey(), accounts }
   }
 
   /** The account of the mesh's traffic: the one that changes when a node is revoked. */
@@ -136,6 +158,26 @@ export class BrokerAccounts {
     const user = createUser()
     const claims = { ...permits(auditorPermissions(this.#addresses)), ...scopes }
     return { token: await encodeUser('auditor', user, this.#keys.audit, claims), seed: seedOf(user) }
+  }
+
+  /** Users for the server of a second site, one in each account that it extends there; new each time. */
+  async site(): Promise<{ mesh: BrokerUser; audit: BrokerUser }> {
+    const open = async (account: KeyPair, permissions: Permissions) => {
+      const user = createUser()
+      return {
+        token: await encodeUser('site', user, account, { ...permits(permissions), ...scopes }),
+        seed: seedOf(user),
+      }
+    }
+    return {
+      mesh: await open(this.#keys.mesh, sitePermissions(this.#addresses)),
+      audit: await open(this.#keys.audit, siteAuditPermissions(this.#addresses)),
+    }
+  }
+
+  #auditToken(): Promise<string> {
+    const { operator, audit } = this.#keys
+    return encodeAccount('audit', audit, { limits: storing, exports: [this.#auditService()] }, { signer: operator })
   }
 
   /** One message to it is one record, acknowledged; nothing else of the audit account can be reached through it. */

@@ -53,7 +53,7 @@ export async function findBroker(search: BinarySearch): Promise<BrokerBinary> {
   return fetchBroker(search, failures)
 }
 
-function atHand({ searchPath, cache }: BinarySearch): ['PATH' | 'cache', string][] {
+function atHand({ searchPath, cache }: Pick<BinarySearch, 'searchPath' | 'cache'>): ['PATH' | 'cache', string][] {
   const inPath = searchPath
     .split(delimiter)
     .filter(isAbsolute)
@@ -64,6 +64,22 @@ function atHand({ searchPath, cache }: BinarySearch): ['PATH' | 'cache', string]
     ...inPath.map((path) => ['PATH', path] as ['PATH', string]),
     ...(cached ? [['cache', cached] as ['cache', string]] : []),
   ]
+}
+
+/** The one that a start would take without fetching any, and why others that lie here are not taken. */
+export async function brokerAtHand(
+  search: Pick<BinarySearch, 'named' | 'searchPath' | 'cache'>,
+): Promise<{ binary: BrokerBinary | undefined; failures: string[] }> {
+  const candidates = search.named === undefined ? atHand(search) : [['named', search.named] as const]
+  const failures: string[] = []
+  for (const [source, path] of candidates) {
+    try {
+      return { binary: { ...(await probe(path, undefined)), source }, failures }
+    } catch (error) {
+      failures.push((error as Error).message)
+    }
+  }
+  return { binary: undefined, failures }
 }
 
 async function fetchBroker(search: BinarySearch, failures: string[]): Promise<BrokerBinary> {

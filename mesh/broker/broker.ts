@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { BrokerClaims } from './accounts.js'
 import { type BinarySearch, type BrokerBinary, findBroker } from './binary.js'
-import { brokerConfig } from './config.js'
+import { brokerConfig, type ClusterSeat, type LeafListener } from './config.js'
 import { type Guarded, spawnGuarded } from './guard.js'
 
 export interface BrokerOptions {
@@ -22,6 +22,11 @@ export interface BrokerOptions {
   /** Without it, clients connect in the clear: for loopback alone. */
   tls?: { certificate: string; key: string } | undefined
   search: BinarySearch
+  /** Found already: nothing is searched for. */
+  binary?: BrokerBinary | undefined
+  /** Its place among several. */
+  seat?: ClusterSeat | undefined
+  leaf?: LeafListener | undefined
   onRestart?: (reason: string) => void
   onFailure?: (error: ClawmeshError) => void
 }
@@ -39,9 +44,11 @@ const startTimeoutMs = 15_000
 const launchesAllowed = 3
 const restartsAllowed = 5
 const restartWindowMs = 30_000
+/** Others go on without it meanwhile. */
+const pauseMs = 30_000
 
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
-  const binary = await findBroker(options.search)
+  const binary = options.binary ?? (await findBroker(options.search))
   options.search.signal?.throwIfAborted()
   mkdirSync(options.folder, { recursive: true, mode: 0o700 })
   const { host = loopback } = options
@@ -50,20 +57,28 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   let stopping = false
   const restarts: number[] = []
 
+  let wake: () => void = () => undefined
   const keepRunning = async (): Promise<void> => {
     const { port } = server
     for (;;) {
       const code = await server.process.ended
       if (stopping) return
-      const now = performance.now()
-      restarts.push(now)
-      if (restarts.filter((time) => now - time < restartWindowMs).length > restartsAllowed) {
-        throw new ClawmeshError('BROKER_UNAVAILABLE', `nats-server died ${restarts.length} times in a row.`, {
-          hint: `Look at the end of ${logFile(options.folder)} for the reason.`,
+      try {
+        checkRestarts(restarts, options.folder)
+        options.onRestart?.(`nats-server ended with status ${code}`)
+        server = await launchRepeatedly(binary, options, port)
+      } catch (error) {
+        if (!options.seat || stopping) throw error
+        options.onRestart?.(`${(error as Error).message} The others go on without it for ${pauseMs / 1000} s`)
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, pauseMs)
+          wake = () => {
+            clearTimeout(timer)
+            resolve()
+          }
         })
+        restarts.length = 0
       }
-      options.onRestart?.(`nats-server ended with status ${code}`)
-      server = await launchRepeatedly(binary, options, port)
       if (stopping) server.process.kill('SIGTERM')
     }
   }
@@ -80,6 +95,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     },
     stop: async () => {
       stopping = true
+      wake()
       // SIGTERM flushes the store; a server that does not come down is ended.
       server.process.kill('SIGTERM')
       const giveUp = setTimeout(() => server.process.kill('SIGKILL'), 5000)
@@ -87,6 +103,16 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       clearTimeout(giveUp)
     },
   }
+}
+
+/** Notes a restart; throws if there were too many of late. */
+function checkRestarts(restarts: number[], folder: string): void {
+  const now = performance.now()
+  restarts.push(now)
+  if (restarts.filter((time) => now - time < restartWindowMs).length <= restartsAllowed) return
+  throw new ClawmeshError('BROKER_UNAVAILABLE', `nats-server died ${restarts.length} times in a row.`, {
+    hint: `Look at the end of ${logFile(folder)} for the reason.`,
+  })
 }
 
 /** A server that was killed while it came up did not refuse to. */
@@ -112,9 +138,20 @@ async function launch(
   const store = join(options.folder, 'store')
   const tokens = join(options.folder, 'tokens')
   mkdirSync(tokens, { recursive: true, mode: 0o700 })
-  const { host = loopback, tls } = options
+  const { host = loopback, tls, seat, leaf } = options
   const claims = await options.claims()
-  const settings = { host, port, store, tokens, portsFolder: ports, logFile: logFile(options.folder), claims, tls }
+  const settings = {
+    host,
+    port,
+    store,
+    tokens,
+    portsFolder: ports,
+    logFile: logFile(options.folder),
+    claims,
+    tls,
+    seat,
+    leaf,
+  }
   writeFileSync(config, brokerConfig(settings), { mode: 0o600 })
   const server = await spawnGuarded(binary.path, ['-c', config])
   const listening = await waitForPort(ports, server)

@@ -8,7 +8,7 @@ export interface Permissions {
 
 /**
  * Of every certified node. The user's name is its certificate's holder and its tag the key of its node's entry, so that the broker itself keeps one node
- * from listening to another's inbox, writing another's audit records, or answering for another's lease.
+ * from listening to another's inbox, writing another's audit records or dead letters, or answering for another's lease.
  */
 export function memberPermissions(addresses: Addresses): Permissions {
   const bucket = addresses.directory
@@ -16,6 +16,7 @@ export function memberPermissions(addresses: Addresses): Permissions {
     publish: [
       addresses.inboxes,
       addresses.audit('{{name()}}'),
+      addresses.dead('{{name()}}', '*'),
       addresses.enrolment,
       `$KV.${bucket}.${addresses.nodeKeyAt(`{{tag(${nodeTag})}}`)}`,
       `$KV.${bucket}.${addresses.actorKeys}`,
@@ -27,10 +28,11 @@ export function memberPermissions(addresses: Addresses): Permissions {
   }
 }
 
-/** Of a node that supervises: the journals of tasks as well. */
+/** Of a node that supervises: the journals of tasks, and what agents remember, as well. */
 export function supervisorPermissions(addresses: Addresses): Permissions {
   const { publish, subscribe } = memberPermissions(addresses)
-  return { publish: [...publish, `$KV.${addresses.tasks}.>`, ...reading(addresses.tasks)], subscribe }
+  const kept = [addresses.tasks, addresses.memory]
+  return { publish: [...publish, ...kept.flatMap((bucket) => [`$KV.${bucket}.>`, ...reading(bucket)])], subscribe }
 }
 
 /** Of whoever reads the audit stream, in the account that holds it. */
@@ -49,6 +51,26 @@ export function auditorPermissions({ auditStream }: Addresses): Permissions {
 /** Of somebody who holds an invitation and no certificate: one question, and its answer. */
 export function joinerPermissions(addresses: Addresses): Permissions {
   return { publish: [addresses.enrolment], subscribe: [`${addresses.repliesTo('{{name()}}')}.>`] }
+}
+
+/**
+ * Of a second site's own server, in the account of the mesh: what its members may do, in all their names. Whom it lets in and what each of them may do, that
+ * server sees to by the same tokens.
+ */
+export function sitePermissions(addresses: Addresses): Permissions {
+  const { publish } = supervisorPermissions(addresses)
+  const ofAnybody = (subject: string) => subject.replaceAll(/\{\{.*?\}\}/g, '*')
+  // Audit records go by an account of their own; here they would go twice.
+  const audit = addresses.audit('{{name()}}')
+  return {
+    publish: publish.filter((subject) => subject !== audit).map(ofAnybody),
+    subscribe: [addresses.inboxes, '_INBOX.>'],
+  }
+}
+
+/** The same in the account of the audit stream: to append, and to be answered. */
+export function siteAuditPermissions(addresses: Addresses): Permissions {
+  return { publish: [addresses.auditSubjects], subscribe: ['_R_.>', '_INBOX.>'] }
 }
 
 export const nodeTag = 'node'

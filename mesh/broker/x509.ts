@@ -1,8 +1,10 @@
 /**
- * X.509 certificates (RFC 5280), as few as TLS between our own broker and our own nodes needs: P-256, an authority and what it signs. Node can read and check
+ * X.509 certificates (RFC 5280), as few as TLS between our own broker, gateway and nodes needs: P-256, an authority and what it signs. Node can read and check
  * certificates and cannot make them.
  */
+
 import { createHash, type KeyObject, sign, X509Certificate } from 'node:crypto'
+import { isIP, isIPv4 } from 'node:net'
 
 export interface CertificateWish {
   /** Common name. */
@@ -12,6 +14,8 @@ export interface CertificateWish {
   issuer?: { name: string; key: KeyObject; publicKey: KeyObject }
   /** Of the subject itself, for one that signs itself. */
   key?: KeyObject
+  /** Of a server that is looked up by name: its DNS names and addresses. */
+  names?: readonly string[]
   serial: Uint8Array
   /** Milliseconds since 1970. */
   notBefore: number
@@ -39,11 +43,14 @@ const oid = {
   keyUsage: [0x55, 0x1d, 15],
   subjectKeyId: [0x55, 0x1d, 14],
   authorityKeyId: [0x55, 0x1d, 35],
+  subjectAltName: [0x55, 0x1d, 17],
+  extendedKeyUsage: [0x55, 0x1d, 37],
+  serverAuth: [0x2b, 6, 1, 5, 5, 7, 3, 1],
 }
 
 /** In PEM. */
 export function makeCertificate(wish: CertificateWish): string {
-  const { subject, publicKey, serial, notBefore, notAfter } = wish
+  const { subject, publicKey, serial, notBefore, notAfter, names = [] } = wish
   const isAuthority = wish.issuer === undefined
   const issuer = wish.issuer ?? { name: subject, key: wish.key, publicKey }
   if (!issuer.key) throw new Error('a certificate that signs itself needs its own key')
@@ -58,7 +65,7 @@ export function makeCertificate(wish: CertificateWish): string {
     sequence(time(notBefore), time(notAfter)),
     commonName(subject),
     publicKey.export({ type: 'spki', format: 'der' }),
-    der(0xa3, sequence(...extensions(isAuthority, publicKey, issuer.publicKey))),
+    der(0xa3, sequence(...extensions(isAuthority, publicKey, issuer.publicKey, names))),
   )
   const signature = sign('sha256', body, issuer.key)
   return pem(sequence(body, algorithm, der(tag.bits, [0, ...signature])))
@@ -76,7 +83,12 @@ export function pem(bytes: Uint8Array): string {
   return ['-----BEGIN CERTIFICATE-----', ...lines, '-----END CERTIFICATE-----', ''].join('\n')
 }
 
-function extensions(isAuthority: boolean, subject: KeyObject, issuer: KeyObject): Uint8Array[] {
+function extensions(
+  isAuthority: boolean,
+  subject: KeyObject,
+  issuer: KeyObject,
+  names: readonly string[],
+): Uint8Array[] {
   const extension = (name: number[], critical: boolean, value: Uint8Array) =>
     sequence(der(tag.oid, name), ...(critical ? [der(tag.boolean, [0xff])] : []), der(tag.octets, value))
   // keyCertSign, or digitalSignature: the number of unused bits, then the bits.
@@ -86,7 +98,26 @@ function extensions(isAuthority: boolean, subject: KeyObject, issuer: KeyObject)
     extension(oid.keyUsage, true, der(tag.bits, usage)),
     extension(oid.subjectKeyId, false, der(tag.octets, keyId(subject))),
     extension(oid.authorityKeyId, false, sequence(der(0x80, keyId(issuer)))),
+    ...(names.length > 0
+      ? [
+          extension(oid.subjectAltName, false, sequence(...names.map(generalName))),
+          extension(oid.extendedKeyUsage, false, sequence(der(tag.oid, oid.serverAuth))),
+        ]
+      : []),
   ]
+}
+
+const generalName = (name: string) =>
+  isIP(name) === 0 ? der(0x82, Buffer.from(name, 'latin1')) : der(0x87, addressBytes(name))
+
+function addressBytes(address: string): Uint8Array {
+  if (isIPv4(address)) return Uint8Array.from(address.split('.'), Number)
+  // The URL parser writes an address of version 6 in one way; only "::" is left to be filled in.
+  const [before = '', after] = new URL(`http://[${address}]`).hostname.slice(1, -1).split('::')
+  const words = (part: string | undefined) => (part ? part.split(':').map((word) => Number.parseInt(word, 16)) : [])
+  const [head, tail] = [words(before), words(after)]
+  const all = [...head, ...Array<number>(8 - head.length - tail.length).fill(0), ...tail]
+  return Uint8Array.from(all.flatMap((word) => [word >> 8, word & 255]))
 }
 
 /** Any digest of the key will do. */

@@ -4,9 +4,13 @@
  */
 import { decideSender, type Principal } from '../../policies/decide.js'
 import { ClawmeshError } from '../../policies/errors.js'
-import type { Context, Handler } from '../actor/actor.js'
+import type { Role } from '../../policies/roles.js'
+import { type Context, type Handler, parse } from '../actor/actor.js'
 import type { Cell, Work } from '../actor/cell.js'
 import { isStream } from '../actor/message.js'
+import type { Grant } from '../capability/grant.js'
+import type { Grants } from '../capability/grants.js'
+import type { Taken } from '../capability/ledger.js'
 import type { Kind, Letter } from '../post/letter.js'
 import { errorBody } from '../post/post.js'
 import { type Peer, principalOf } from '../seal/incarnation.js'
@@ -15,9 +19,12 @@ import type { Deadlines, Expiring } from './deadlines.js'
 export interface InboundOptions {
   cell(name: string): Cell | undefined
   send(peer: Peer, kind: Kind, call: number, deadline: number, body: unknown): void
-  /** A message was refused; for a tell nobody else will say so. */
+  /** A message was refused. */
   refused(error: ClawmeshError, peer: Peer): void
+  /** A message that nobody waits for was not handled, or not to the end. */
+  undelivered(letter: Letter, error: ClawmeshError, known: { begun: boolean; to?: readonly Role[] | 'members' }): void
   crashed(cell: Cell, error: unknown): void
+  grants: Grants
   deadlines: Deadlines
   now(): number
 }
@@ -35,7 +42,7 @@ export class Inbound {
     const { peer, kind, call, body } = letter
     if (kind !== 'cancel' && kind !== 'credit') return this.#admit(letter)
     const request = this.#requests.get(peer.id)?.get(call)
-    if (kind === 'credit') request?.grant(body)
+    if (kind === 'credit') request?.addCredit(body)
     else request?.breakOff(new ClawmeshError('CANCELLED', 'The caller gave up.'))
   }
 
@@ -55,7 +62,7 @@ export class Inbound {
   #admit(letter: Letter): void {
     const { body } = letter
     if (!isRequest(body)) return this.#fail(letter, new ClawmeshError('MESSAGE_INVALID', 'The request cannot be read.'))
-    const [target, name, trace, content, window] = body
+    const [target, name, trace, content, window, shown] = body
     const cell = this.#options.cell(target)
     if (!cell) {
       return this.#fail(letter, moved(target))
@@ -66,20 +73,45 @@ export class Inbound {
       return this.#fail(letter, new ClawmeshError('UNKNOWN_MESSAGE', `Actor "${target}" does not answer ${name}.`))
     }
     const sender = principalOf(letter.peer)
-    const decision = decideSender(sender, name, handler.message.from)
+    const { from, granted } = handler.message
+    const hasGrant = shown !== undefined && shown !== null
+    const decision = decideSender(sender, name, from, { granted: granted?.roles, hasGrant })
     if (decision.effect === 'deny') {
       return this.#fail(letter, new ClawmeshError('DENIED', decision.reason))
     }
     const request = new Request(letter, cell, handler, sender, trace, content, Number(window) || 0)
+    request.cameInTime = letter.deadline > this.#options.now()
+    if (hasGrant) {
+      try {
+        this.#checkGrant(request, shown)
+      } catch (error) {
+        return this.#fail(letter, ClawmeshError.from(error), 'refused')
+      }
+    }
     if (letter.kind !== 'tell') this.#register(request)
     if (cell.mailbox.offer(() => this.#handle(request))) return
+    request.taken?.giveBack()
     this.#forget(request)
-    this.#fail(
-      letter,
-      new ClawmeshError('MAILBOX_FULL', `Actor "${target}" has ${cell.mailbox.depth} messages waiting.`, {
-        hint: 'Send more slowly.',
-      }),
-    )
+    const full = new ClawmeshError('MAILBOX_FULL', `Actor "${target}" has ${cell.mailbox.depth} messages waiting.`, {
+      hint: 'Send more slowly.',
+    })
+    this.#fail(letter, full, request)
+  }
+
+  /** Where the message needs a grant the sender shows its own; with any other it gives one to the actor. */
+  #checkGrant(request: Request, shown: unknown): void {
+    const { grants } = this.#options
+    const { letter, cell, handler, content, trace } = request
+    const { name: message, from, granted, request: schema } = handler.message
+    const { peer } = letter
+    if (!granted) {
+      request.grant = grants.accept(shown, peer)
+      return
+    }
+    const grant = grants.read(shown)
+    const use = granted.use(parse(schema, content, `the request of ${message}`), cell.name)
+    request.taken = grants.use({ grant, peer, use, message, actor: cell.name, from, trace })
+    request.grant = grant
   }
 
   /** Answers at once where the handler does; a promise only where there is something to wait for. */
@@ -87,13 +119,18 @@ export class Inbound {
     const { letter, cell, handler } = request
     if (cell.ended) {
       // It was still waiting: nothing was begun, so the caller may ask again where the actor is started next.
+      request.taken?.giveBack()
       this.#forget(request)
-      return this.#fail(letter, moved(cell.name))
+      return this.#fail(letter, moved(cell.name), request)
     }
     cell.work.add(request)
-    this.#options.deadlines.add(request, letter.deadline - this.#options.now())
+    const left = letter.deadline - this.#options.now()
+    // Its time passed while it waited here: it is not begun. One that came late by our clock is: whose clock is right is not known.
+    if (left <= 0 && request.cameInTime) request.expire()
+    this.#options.deadlines.add(request, left)
     try {
       request.throwIfBroken()
+      request.begun = true
       const result = handler.handle(request.content, request)
       if (isStream(handler.message))
         return this.#settle(request, this.#stream(request, result as AsyncIterable<unknown>))
@@ -155,21 +192,26 @@ export class Inbound {
     this.#answer(request.letter, 'end', [number])
   }
 
-  #settleFailure({ letter, cell, broken }: Request, error: unknown): void {
-    if (error instanceof ClawmeshError) return this.#fail(letter, error)
+  #settleFailure(request: Request, error: unknown): void {
+    const { letter, cell, broken } = request
+    if (error instanceof ClawmeshError) return this.#fail(letter, error, request)
     // Libraries reject with errors of their own when their signal is aborted: that is the cancellation, not a crash.
-    if (broken) return this.#fail(letter, broken)
+    if (broken) return this.#fail(letter, broken, request)
     this.#options.crashed(cell, error)
     const reason = error instanceof Error ? error.message : String(error)
-    this.#fail(letter, new ClawmeshError('ACTOR_CRASHED', `Actor "${cell.name}" crashed: ${reason}`, { cause: error }))
+    const crash = new ClawmeshError('ACTOR_CRASHED', `Actor "${cell.name}" crashed: ${reason}`, { cause: error })
+    this.#fail(letter, crash, request)
   }
 
   #answer(letter: Letter, kind: Kind, body: unknown): void {
     if (letter.kind !== 'tell') this.#options.send(letter.peer, kind, letter.call, letter.deadline, body ?? null)
   }
 
-  #fail(letter: Letter, error: ClawmeshError): void {
-    if (letter.kind === 'tell' || error.code === 'DENIED') this.#options.refused(error, letter.peer)
+  /** `request`: where it got so far; 'refused': it was not let in. */
+  #fail(letter: Letter, error: ClawmeshError, request?: Request | 'refused'): void {
+    const isRefusal = request === 'refused' || error.code === 'DENIED'
+    if (isRefusal) this.#options.refused(error, letter.peer)
+    else if (letter.kind === 'tell') this.#options.undelivered(letter, error, fateOf(request))
     try {
       this.#answer(letter, 'error', errorBody(error))
     } catch {
@@ -186,6 +228,13 @@ class Request implements Context, Work, Expiring {
   readonly sender: Principal
   readonly trace: string
   readonly content: unknown
+  /** When it came there was time left, by our clock. */
+  cameInTime = false
+  /** Its handler was called. */
+  begun = false
+  grant: Grant | undefined
+  /** Of the grant, by this request. */
+  taken: Taken | undefined
   slot = 0
   /** Why nobody waits for it any more. */
   broken: ClawmeshError | undefined
@@ -225,6 +274,10 @@ class Request implements Context, Work, Expiring {
     return this.#abort.signal
   }
 
+  bill(tokens: number): void {
+    this.taken?.bill(tokens)
+  }
+
   breakOff(reason: ClawmeshError): void {
     if (this.broken) return
     this.broken = reason
@@ -241,7 +294,7 @@ class Request implements Context, Work, Expiring {
     if (this.broken) throw this.broken
   }
 
-  grant(amount: unknown): void {
+  addCredit(amount: unknown): void {
     if (typeof amount !== 'number' || amount <= 0) return
     this.#credit += amount
     this.#more()
@@ -259,14 +312,17 @@ class Request implements Context, Work, Expiring {
   }
 }
 
-/** `[actor, message, trace, content]`, and for a stream how many items may be sent unasked. */
-type RequestBody = [string, string, string, unknown, unknown?]
+/** `[actor, message, trace, content]`, for a stream how many items may be sent unasked, and a grant where one is shown or given. */
+type RequestBody = [string, string, string, unknown, unknown?, unknown?]
 
 function isRequest(body: unknown): body is RequestBody {
   if (!Array.isArray(body) || body.length < 4) return false
   const [target, name, trace]: unknown[] = body
   return typeof target === 'string' && typeof name === 'string' && typeof trace === 'string'
 }
+
+const fateOf = (request: Request | undefined) =>
+  request ? { begun: request.begun, to: request.handler.message.to } : { begun: false }
 
 const moved = (actor: string) =>
   new ClawmeshError('ACTOR_MOVED', `Actor "${actor}" does not run on this node (any more).`)

@@ -5,6 +5,7 @@ import { ClawmeshError, type ErrorCode, errorCodes } from '../../policies/errors
 import { type CallOptions, parse } from '../actor/actor.js'
 import type { Message, StreamMessage } from '../actor/message.js'
 import type { Caller } from '../actor/ref.js'
+import type { Grants } from '../capability/grants.js'
 import type { Kind, Letter } from '../post/letter.js'
 import { type Peer, principalOf } from '../seal/incarnation.js'
 import { Arrivals } from './arrivals.js'
@@ -34,6 +35,7 @@ export interface OutboundOptions {
   send(peer: Peer, kind: Kind, call: number, deadline: number, body: unknown): void
   /** A node answers a call that was made to another one. */
   notAsked(peer: Peer): void
+  grants: Grants
   deadlines: Deadlines
   now(): number
 }
@@ -64,8 +66,9 @@ export class Outbound implements Caller {
   async ask(target: string, message: Message, request: unknown, options: CallOptions): Promise<unknown> {
     const deadline = this.#deadline(options)
     const body = await this.#whereverItIs(target, message, deadline, options.signal, (peer) => {
+      const wire = this.#body(peer, target, message, request, deadline, options)
       return new Promise<unknown>((resolve, reject) => {
-        this.#open(peer, 'ask', [target, message.name, options.trace ?? '', request], deadline, options.signal, {
+        this.#open(peer, 'ask', wire, deadline, options.signal, {
           receive: (kind, answer) => {
             if (kind === 'reply') resolve(answer)
           },
@@ -79,7 +82,7 @@ export class Outbound implements Caller {
   async tell(target: string, message: Message, request: unknown, options: CallOptions): Promise<void> {
     const deadline = this.#deadline(options)
     const peer = await this.#locate(target, message, deadline, options.signal)
-    this.#options.send(peer, 'tell', 0, deadline, [target, message.name, options.trace ?? '', request])
+    this.#options.send(peer, 'tell', 0, deadline, this.#body(peer, target, message, request, deadline, options))
   }
 
   async *stream(
@@ -89,9 +92,9 @@ export class Outbound implements Caller {
     options: CallOptions,
   ): AsyncIterable<unknown> {
     const deadline = this.#deadline(options)
-    const body = [target, message.name, options.trace ?? '', request, creditWindow]
     const stream = await this.#whereverItIs(target, message, deadline, options.signal, async (peer) => {
       const arrivals = new Arrivals()
+      const body = this.#body(peer, target, message, request, deadline, options, creditWindow)
       const call = this.#open(peer, 'open', body, deadline, options.signal, arrivals)
       await arrivals.first
       return { peer, call, arrivals }
@@ -150,6 +153,24 @@ export class Outbound implements Caller {
 
   close(): void {
     for (const call of this.#calls.values()) call.fail(new ClawmeshError('CANCELLED', 'This node is leaving the mesh.'))
+  }
+
+  /** A grant is shown to whoever needs to see one, or made for the one who is asked: it names the node. */
+  #body(
+    peer: Peer,
+    actor: string,
+    message: Message | StreamMessage,
+    request: unknown,
+    deadline: number,
+    { trace = '', grant: parent, entrust: wanted }: CallOptions,
+    window?: number,
+  ): unknown[] {
+    const body = [actor, message.name, trace, request]
+    const { grants } = this.#options
+    const given = wanted && !message.granted ? grants.give({ peer, actor, wanted, parent, deadline }) : undefined
+    const shown = message.granted ? parent?.wire : given
+    if (shown) return [...body, window ?? null, shown]
+    return window === undefined ? body : [...body, window]
   }
 
   /** Registers a call and sends it. */

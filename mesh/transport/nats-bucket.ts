@@ -1,52 +1,95 @@
-import { DeliverPolicy, JetStreamApiError, type JetStreamClient, jetstream, StorageType } from '@nats-io/jetstream'
+import {
+  AckPolicy,
+  DeliverPolicy,
+  JetStreamApiError,
+  type JetStreamClient,
+  type JetStreamManager,
+  jetstream,
+  jetstreamManager,
+  StorageType,
+} from '@nats-io/jetstream'
 import { type KV, Kvm } from '@nats-io/kv'
-import { ClosedConnectionError, type NatsConnection } from '@nats-io/transport-node'
+import { ClosedConnectionError, createInbox, type NatsConnection, nanos } from '@nats-io/transport-node'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { Bucket, Entry, Subscription } from './transport.js'
 
 type OnConnection = (listener: (connected: boolean) => void) => Subscription
 
 const wrongRevision = 10071
+const noPeers = 10005
+/** "Temporarily unavailable": a cluster that chooses a leader. */
+const unavailable = 503
 /** Set on what is no put: a delete or a purge. */
 const operationHeader = 'KV-Operation'
+const answerWithinMs = 3000
+/** How long a cluster may take to choose a new leader for a stream whose leader died: 4 to 10 s, and as much again where it is busy. */
+export const failoverMs = 15_000
+/** A watch of which nothing was heard for three of these is dead: the broker that held it has gone, and the connection is to another. */
+const heartbeatMs = 1000
+const forgetAfterMs = 5 * 60 * 1000
 
-export async function provideBucket(connection: NatsConnection, name: string): Promise<void> {
-  await reachable(() => new Kvm(connection).create(name, { history: 1, storage: StorageType.File }))
+/** On `replicas` brokers. Reads are answered by the leader alone: a replica may be behind, and a writer must see what it wrote. */
+export async function provideBucket(connection: NatsConnection, name: string, replicas: number): Promise<void> {
+  const kvm = new Kvm(jetstream(connection, { timeout: answerWithinMs }))
+  const options = { history: 1, storage: StorageType.File, replicas, allow_direct: false }
+  const kv = await reachable(() => kvm.create(name, options))
+  await replicate(connection, `KV_${name}`, (await reachable(() => kv.status())).replicas, replicas)
+}
+
+/** A stream that was made for fewer brokers is spread over more. Read back, since what the broker does not do it may also not say. */
+export async function replicate(connection: NatsConnection, stream: string, has: number, wants: number): Promise<void> {
+  if (has >= wants) return
+  const manager = await reachable(() => jetstreamManager(connection, { timeout: answerWithinMs }))
+  const { config } = await reachable(() => manager.streams.update(stream, { num_replicas: wants }))
+  if (config.num_replicas >= wants) return
+  throw new ClawmeshError('BROKER_UNAVAILABLE', `The broker keeps ${stream} ${has} times, and ${wants} were asked for.`)
 }
 
 export async function openNatsBucket(
   connection: NatsConnection,
   name: string,
   onConnection: OnConnection,
+  inbox: string | undefined,
 ): Promise<Bucket> {
-  const kv = await reachable(() => new Kvm(connection).open(name))
-  return new NatsBucket({ kv, name, jetstream: jetstream(connection), onConnection })
+  const client = jetstream(connection, { timeout: answerWithinMs })
+  const [kv, manager] = await Promise.all([
+    reachable(() => new Kvm(client).open(name)),
+    reachable(() => jetstreamManager(connection, { timeout: answerWithinMs })),
+  ])
+  return new NatsBucket({ kv, name, jetstream: client, manager, onConnection, inbox })
 }
 
 interface NatsBucketParts {
   kv: KV
   name: string
   jetstream: JetStreamClient
+  manager: JetStreamManager
   onConnection: OnConnection
+  /** Where this user may be answered. */
+  inbox: string | undefined
 }
 
 class NatsBucket implements Bucket {
   readonly #kv: KV
+  readonly #inbox: string | undefined
   readonly #jetstream: JetStreamClient
+  readonly #manager: JetStreamManager
   readonly #stream: string
   readonly #subjects: string
   readonly #onConnection: OnConnection
 
-  constructor({ kv, name, jetstream: client, onConnection }: NatsBucketParts) {
+  constructor({ kv, name, jetstream: client, manager, onConnection, inbox }: NatsBucketParts) {
     this.#kv = kv
+    this.#inbox = inbox
     this.#jetstream = client
+    this.#manager = manager
     this.#stream = `KV_${name}`
     this.#subjects = `$KV.${name}.`
     this.#onConnection = onConnection
   }
 
-  put(key: string, value: Uint8Array): Promise<number> {
-    return reachable(() => this.#kv.put(key, value))
+  put(key: string, value: Uint8Array, withinMs = failoverMs): Promise<number> {
+    return reachable(() => this.#kv.put(key, value), withinMs)
   }
 
   async swap(key: string, value: Uint8Array, revision: number): Promise<number | undefined> {
@@ -74,18 +117,26 @@ class NatsBucket implements Bucket {
   }
 
   /**
-   * A watch lives in the broker's memory: it is deleted when it is no longer wanted, ends with the broker, and is forgotten by it five minutes after its
-   * watcher died. So it is begun anew after each reconnection, and all that the bucket holds comes again: `changed` must bear to hear of an entry twice.
+   * A watch lives in the memory of one broker: it is deleted when it is no longer wanted, ends with its broker, and is forgotten five minutes after its
+   * watcher died. So it is begun anew after each reconnection, and when nothing more is heard of it, and all that the bucket holds comes again: `changed`
+   * must bear to hear of an entry twice.
    */
   async watch(changed: (entry: Entry) => void): Promise<Subscription> {
     let current: Watch | undefined
     let ended = false
+    let isBeginning = false
     const begin = async () => {
-      const next = await this.#beginWatch(changed)
+      const next = await this.#beginWatch(changed, () => void again())
       current?.end()
       current = next
       if (ended) return next.end()
       await next.ready
+    }
+    const again = async () => {
+      if (isBeginning || ended) return
+      isBeginning = true
+      await persist(begin, () => ended)
+      isBeginning = false
     }
     await reachable(begin)
     let sawFirst = false
@@ -103,45 +154,91 @@ class NatsBucket implements Bucket {
     }
   }
 
-  /** The client's own watch would leave its consumer in the broker's store. */
-  async #beginWatch(changed: (entry: Entry) => void): Promise<Watch> {
-    const wanted = {
+  /** The client's own watch would leave its consumer in the broker's store, and would notice its end after a minute. `lost` is called once, if it ends by itself. */
+  async #beginWatch(changed: (entry: Entry) => void, lost: () => void): Promise<Watch> {
+    const deliver_subject = createInbox(this.#inbox)
+    const idle_heartbeat = nanos(heartbeatMs)
+    const { name, num_pending } = await this.#manager.consumers.add(this.#stream, {
+      ack_policy: AckPolicy.None,
       deliver_policy: DeliverPolicy.LastPerSubject,
-      filter_subjects: `${this.#subjects}>`,
+      deliver_subject,
+      filter_subject: `${this.#subjects}>`,
+      flow_control: true,
+      idle_heartbeat,
+      inactive_threshold: nanos(forgetAfterMs),
+      max_deliver: 1,
       mem_storage: true,
-    }
-    const consumer = await this.#jetstream.consumers.getPushConsumer(this.#stream, wanted)
-    let waiting = (await consumer.info(true)).num_pending
-    let isReady: () => void = () => undefined
-    const ready = new Promise<void>((resolve, reject) => {
-      isReady = resolve
-      if (waiting === 0) return resolve()
-      const connection = this.#onConnection((connected) => {
-        if (!connected) reject(unreachable(new Error('the connection was lost while a bucket was read')))
-      })
-      isReady = () => {
-        connection.unsubscribe()
-        resolve()
-      }
+      num_replicas: 1,
     })
-    ready.catch(() => undefined)
+    const consumer = await this.#jetstream.consumers.getBoundPushConsumer({ deliver_subject, idle_heartbeat })
+    const ready = new Settling()
+    const connection = this.#onConnection((connected) => {
+      if (!connected) ready.fail(unreachable(new Error('the connection was lost while a bucket was read')))
+    })
+    let waiting = num_pending
+    let delivered = 0
+    let ended = false
+    const fail = () => {
+      if (ended) return
+      end()
+      // Whoever waits for it to be ready begins it anew himself.
+      if (ready.isSettled) lost()
+      else ready.fail(unreachable(new Error('the broker that held a watch has gone')))
+    }
+    const isReady = () => {
+      connection.unsubscribe()
+      ready.done()
+    }
     const messages = await consumer.consume({
-      callback: ({ subject, headers, data, seq }) => {
+      callback: ({ subject, headers, data, seq, info }) => {
+        if (ended) return
+        delivered += 1
+        if (info.deliverySequence !== delivered) return fail()
         const isGone = headers?.has(operationHeader) === true
         changed({ key: subject.slice(this.#subjects.length), value: isGone ? undefined : data, revision: seq })
         waiting -= 1
         if (waiting <= 0) isReady()
       },
     })
-    void messages.closed().then(() => isReady())
-    return {
-      ready,
-      end: () => {
-        messages.stop()
-        // One that the broker has forgotten, or cannot be told of, needs no deleting.
-        consumer.delete().catch(() => undefined)
-      },
+    if (waiting <= 0) isReady()
+    void (async () => {
+      for await (const { type } of messages.status())
+        if (type === 'heartbeats_missed' || type === 'consumer_deleted') fail()
+    })()
+    const end = () => {
+      ended = true
+      connection.unsubscribe()
+      messages.stop()
+      // One that the broker has forgotten, or cannot be told of, needs no deleting.
+      this.#manager.consumers.delete(this.#stream, name).catch(() => undefined)
     }
+    return { ready: ready.promise, end }
+  }
+}
+
+/** A promise that is settled from outside, and can be asked whether it is. */
+class Settling {
+  isSettled = false
+  readonly promise: Promise<void>
+  #resolve: () => void = () => undefined
+  #reject: (error: Error) => void = () => undefined
+
+  constructor() {
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+    this.promise.catch(() => undefined)
+  }
+
+  done(): void {
+    this.isSettled = true
+    this.#resolve()
+  }
+
+  fail(error: Error): void {
+    this.isSettled = true
+    this.#reject(error)
   }
 }
 
@@ -165,25 +262,34 @@ async function persist(begin: () => Promise<void>, isOver: () => boolean): Promi
 }
 
 /**
- * Does what may be done twice, and does it again where the broker gave no answer: what was on its way when a broker died is lost. An answer that says no
- * is final.
+ * Does what may be done twice, and does it again where the broker gave no answer or has no leader yet: what was on its way when a broker died is lost. An
+ * answer that says no is final.
  */
-export async function reachable<T>(work: () => Promise<T>, tries = 3): Promise<T> {
-  for (let attempt = 1; ; attempt += 1) {
+export async function reachable<T>(work: () => Promise<T>, withinMs = failoverMs): Promise<T> {
+  for (const until = performance.now() + withinMs; ; ) {
     try {
       return await work()
     } catch (error) {
-      if (attempt === tries || error instanceof JetStreamApiError || error instanceof ClosedConnectionError)
-        throw unreachable(error)
+      if (isFinal(error) || performance.now() > until) throw unreachable(error)
       await new Promise((resolve) => setTimeout(resolve, 100))
     }
   }
 }
 
+const isLeaderless = (error: unknown) =>
+  (error instanceof Error && error.name === 'JetStreamNotEnabled') ||
+  (error instanceof JetStreamApiError && error.status === unavailable)
+
+const isFinal = (error: unknown) =>
+  error instanceof ClosedConnectionError ||
+  (error instanceof JetStreamApiError && error.status !== unavailable && error.code !== noPeers)
+
 export function unreachable(cause: unknown): ClawmeshError {
   const reason = cause instanceof Error ? cause.message || cause.name : String(cause)
   return new ClawmeshError('BROKER_UNAVAILABLE', `The broker did not do what was asked: ${reason}.`, {
     hint: 'If it was restarted, try again in a moment.',
+    // It was reached, and answered that nobody leads what was asked for.
+    data: { leaderless: isLeaderless(cause) },
     cause,
   })
 }

@@ -1,5 +1,6 @@
 import {
   DeliverPolicy,
+  DiscardPolicy,
   JetStreamApiError,
   type JetStreamClient,
   type JetStreamManager,
@@ -11,8 +12,8 @@ import {
 } from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/transport-node'
 import { ClawmeshError } from '../../policies/errors.js'
-import { reachable, unreachable } from './nats-bucket.js'
-import type { AppendLog, Stored } from './transport.js'
+import { reachable, replicate, unreachable } from './nats-bucket.js'
+import type { RemovableLog, Stored } from './transport.js'
 
 const second = 1_000_000_000
 
@@ -27,7 +28,12 @@ const answerWithinMs = 1500
 const unansweredAllowed = 4
 
 /** A stream that no client can delete from or purge. Options are read back: an old server drops what it does not know. */
-export async function provideLog(connection: NatsConnection, stream: string, subjects: string): Promise<void> {
+export async function provideLog(
+  connection: NatsConnection,
+  stream: string,
+  subjects: string,
+  replicas: number,
+): Promise<void> {
   const manager = await reachable(() => jetstreamManager(connection))
   const wanted = {
     name: stream,
@@ -37,17 +43,61 @@ export async function provideLog(connection: NatsConnection, stream: string, sub
     deny_delete: true,
     deny_purge: true,
     duplicate_window: 120 * second,
+    num_replicas: replicas,
   }
-  const existing = await manager.streams.info(stream).catch(() => undefined)
-  const { config } = existing ?? (await reachable(() => manager.streams.add(wanted)))
+  const { config } = await reachable(async () => {
+    try {
+      return await manager.streams.info(stream)
+    } catch (error) {
+      if (isNotFound(error)) return manager.streams.add(wanted)
+      throw error
+    }
+  })
   if (!config.deny_delete || !config.deny_purge) {
     throw new ClawmeshError('AUDIT_UNAVAILABLE', `The audit stream ${stream} allows deletes or purges.`, {
       hint: 'Use nats-server 2.9 or newer, and a stream that clawmesh made itself.',
     })
   }
+  await replicate(connection, stream, config.num_replicas, replicas)
 }
 
-export class NatsLog implements AppendLog {
+/** A stream of limited size: where it is full the oldest go. Options are read back, as above. */
+export async function provideBounded(
+  connection: NatsConnection,
+  stream: string,
+  subjects: string,
+  limits: { perSubject: number; messages: number; bytes: number },
+  replicas: number,
+): Promise<void> {
+  const manager = await reachable(() => jetstreamManager(connection))
+  const wanted = {
+    name: stream,
+    subjects: [subjects],
+    storage: StorageType.File,
+    retention: RetentionPolicy.Limits,
+    discard: DiscardPolicy.Old,
+    max_msgs_per_subject: limits.perSubject,
+    max_msgs: limits.messages,
+    max_bytes: limits.bytes,
+    num_replicas: replicas,
+  }
+  const { config } = await reachable(async () => {
+    try {
+      return await manager.streams.info(stream)
+    } catch (error) {
+      if (isNotFound(error)) return manager.streams.add(wanted)
+      throw error
+    }
+  })
+  if (config.max_bytes !== limits.bytes || config.max_msgs_per_subject !== limits.perSubject) {
+    throw new ClawmeshError('BROKER_UNAVAILABLE', `The stream ${stream} has other limits than it needs.`, {
+      hint: 'Use nats-server 2.9 or newer, and a stream that clawmesh made itself.',
+    })
+  }
+  await replicate(connection, stream, config.num_replicas, replicas)
+}
+
+export class NatsLog implements RemovableLog {
   readonly #connection: NatsConnection
   readonly #stream: string
   readonly #jetstream: JetStreamClient
@@ -59,7 +109,9 @@ export class NatsLog implements AppendLog {
   }
 
   async append(subject: string, id: string, bytes: Uint8Array): Promise<void> {
-    await reachable(() => this.#jetstream.publish(subject, bytes, { msgID: id, timeout: 2000 }), 1)
+    const { seq } = await reachable(() => this.#jetstream.publish(subject, bytes, { msgID: id, timeout: 2000 }), 0)
+    // A repetition whose first is still on its way to the other brokers: it stands nowhere yet, and may never.
+    if (seq === 0) throw unreachable(new Error('the first of a repetition is not stored yet'))
   }
 
   async *read(from = 1): AsyncIterable<Stored> {
@@ -107,6 +159,11 @@ export class NatsLog implements AppendLog {
       consumer.delete().catch(() => undefined)
     }
     if (failure && !signal.aborted) throw failure
+  }
+
+  async remove(sequence: number): Promise<void> {
+    const manager = await reachable(() => jetstreamManager(this.#connection))
+    await reachable(() => manager.streams.deleteMessage(this.#stream, sequence))
   }
 
   async last(): Promise<number> {
@@ -174,7 +231,9 @@ async function stateOf(manager: JetStreamManager, stream: string): Promise<Strea
   try {
     return (await manager.streams.info(stream)).state
   } catch (error) {
-    if (error instanceof JetStreamApiError && error.code === streamNotFound) return undefined
+    if (isNotFound(error)) return undefined
     throw error
   }
 }
+
+const isNotFound = (error: unknown) => error instanceof JetStreamApiError && error.code === streamNotFound

@@ -4,9 +4,10 @@ import { z } from 'zod'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { Addresses } from '../address.js'
 import type { BrokerUser } from '../broker/accounts.js'
+import { deadLimits } from '../dead/stream.js'
 import { openNatsBucket, provideBucket, unreachable } from './nats-bucket.js'
-import { NatsLog, provideLog } from './nats-log.js'
-import type { AppendLog, Bucket, Receive, Subscription, Transport } from './transport.js'
+import { NatsLog, provideBounded, provideLog } from './nats-log.js'
+import type { Bucket, Receive, RemovableLog, Subscription, Transport } from './transport.js'
 
 const claimsAnswer = z.object({ error: z.object({ description: z.string().optional() }).optional() })
 
@@ -32,7 +33,7 @@ export interface NatsOptions extends NatsAccess {
 export async function connectNats(options: NatsOptions): Promise<NatsTransport> {
   for (const began = performance.now(); ; ) {
     try {
-      return new NatsTransport(await connectOnce(options))
+      return new NatsTransport(await connectOnce(options), options.user.inbox)
     } catch (cause) {
       const tried = performance.now() - began
       if (cause instanceof AuthorizationError && tried > letInWithinMs) throw turnedAway(options, cause)
@@ -57,9 +58,12 @@ const turnedAway = ({ servers }: NatsOptions, cause: Error) =>
     },
   )
 
-function connectOnce({ servers, user, name, tlsAuthority }: NatsOptions): Promise<NatsConnection> {
-  // Names of machines say nothing here: the mesh's authority certifies brokers and nothing else.
-  const tls = tlsAuthority === undefined ? undefined : { ca: tlsAuthority, checkServerIdentity: () => undefined }
+/** A plain connection, tried once. */
+export function connectOnce({ servers, user, name, tlsAuthority }: NatsOptions): Promise<NatsConnection> {
+  // Names of machines say nothing to the mesh's authority, which certifies brokers and nothing else; to any other they say all.
+  const own = tlsAuthority === undefined ? undefined : { ca: tlsAuthority, checkServerIdentity: () => undefined }
+  // Whoever is to be met by TLS and does not offer it is not met.
+  const tls = own ?? (servers.some((server) => server.startsWith('tls:')) ? {} : undefined)
   return connect({
     servers,
     name,
@@ -72,6 +76,9 @@ function connectOnce({ servers, user, name, tlsAuthority }: NatsOptions): Promis
     waitOnFirstConnect: false,
     // A broker that reloads or comes up can leave a connection unanswered: better a new one soon than a long wait for this one.
     timeout: 2500,
+    // A cable that was pulled says nothing: a broker that does not answer twice is looked for anew.
+    pingInterval: 5000,
+    maxPingOut: 2,
     noAsyncTraces: true,
   })
 }
@@ -79,10 +86,12 @@ function connectOnce({ servers, user, name, tlsAuthority }: NatsOptions): Promis
 export class NatsTransport implements Transport {
   readonly #connection: NatsConnection
   readonly #listeners = new Set<(connected: boolean) => void>()
+  readonly #inbox: string | undefined
   #connected = true
 
-  constructor(connection: NatsConnection) {
+  constructor(connection: NatsConnection, inbox?: string) {
     this.#connection = connection
+    this.#inbox = inbox
     void this.#followStatus()
   }
 
@@ -113,10 +122,10 @@ export class NatsTransport implements Transport {
   }
 
   async bucket(name: string): Promise<Bucket> {
-    return openNatsBucket(this.#connection, name, (listener) => this.onConnection(listener))
+    return openNatsBucket(this.#connection, name, (listener) => this.onConnection(listener), this.#inbox)
   }
 
-  log(stream: string): AppendLog {
+  log(stream: string): RemovableLog {
     return new NatsLog(this.#connection, stream)
   }
 
@@ -162,16 +171,16 @@ export class NatsTransport implements Transport {
     )
   }
 
-  /** Makes the buckets of a mesh if they are not there. Only the authority may. */
-  async provideBuckets(addresses: Addresses): Promise<void> {
-    await provideBucket(this.#connection, addresses.directory)
-    await provideBucket(this.#connection, addresses.tasks)
-    await provideBucket(this.#connection, addresses.approvals)
+  /** Makes the buckets of a mesh and the stream of its dead letters if they are not there, each on that many brokers. Only the authority may. */
+  async provideBuckets(addresses: Addresses, replicas = 1): Promise<void> {
+    const { directory, tasks, approvals, memory, deadStream, deadSubjects } = addresses
+    for (const bucket of [directory, tasks, approvals, memory]) await provideBucket(this.#connection, bucket, replicas)
+    await provideBounded(this.#connection, deadStream, deadSubjects, deadLimits, replicas)
   }
 
   /** Makes the audit stream of a mesh if it is not there, in the account of this connection. */
-  async provideAudit(addresses: Addresses): Promise<void> {
-    await provideLog(this.#connection, addresses.auditStream, addresses.auditSubjects)
+  async provideAudit({ auditStream, auditSubjects }: Addresses, replicas = 1): Promise<void> {
+    await provideLog(this.#connection, auditStream, auditSubjects, replicas)
   }
 
   async close(): Promise<void> {

@@ -11,7 +11,7 @@ export interface Transport {
   /** Resolves when the broker knows of the subscription. */
   subscribe(subject: string, receive: Receive): Promise<Subscription>
   bucket(name: string): Promise<Bucket>
-  log(stream: string): AppendLog
+  log(stream: string): RemovableLog
   /** Called with false when the connection is lost and true when it is back; at once with the present state. */
   onConnection(listener: (connected: boolean) => void): Subscription
   close(): Promise<void>
@@ -30,8 +30,8 @@ export interface Entry {
 }
 
 export interface Bucket {
-  /** Writes whatever is there. Resolves to the revision. */
-  put(key: string, value: Uint8Array): Promise<number>
+  /** Writes whatever is there, again for so long if nobody answers (some seconds unless told). Resolves to the revision. */
+  put(key: string, value: Uint8Array, withinMs?: number): Promise<number>
   /** Writes only if the key's latest revision is `revision` (0: the key must not exist); otherwise resolves to undefined. */
   swap(key: string, value: Uint8Array, revision: number): Promise<number | undefined>
   get(key: string): Promise<Entry | undefined>
@@ -46,6 +46,11 @@ export interface Stored {
   sequence: number
   subject: string
   bytes: Uint8Array
+}
+
+/** Not every stream lets one remove what it holds. */
+export interface RemovableLog extends AppendLog {
+  remove(sequence: number): Promise<void>
 }
 
 export interface AppendLog {

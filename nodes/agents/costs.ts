@@ -17,6 +17,8 @@ export interface Use {
   readonly usage: Usage | null
   /** From the question to the end of the answer, as the asker saw it: what a model of the mesh computed, it computed within them. */
   readonly seconds: number
+  /** Pieces of an answer that had come when it broke off or was cancelled: computed for nobody. A token each where the model streams by tokens. */
+  readonly burned?: number | undefined
 }
 
 /** The facts of a `model.used` event. */
@@ -27,15 +29,27 @@ export const usedSchema = z.object({
   roles: z.array(z.string()),
   usage: usageSchema.nullable(),
   seconds: z.number(),
+  burned: z.int().default(0),
   /** The version of the price table of that time. */
   prices: z.string(),
 })
 
 let version: string | undefined
 
-export function recordUse(node: MeshNode, { trace, actor, model, zone, usage, seconds }: Use): Promise<void> {
+export function recordUse(
+  node: MeshNode,
+  { trace, actor, model, zone, usage, seconds, burned = 0 }: Use,
+): Promise<void> {
   version ??= readPrices().version
-  const facts: z.input<typeof usedSchema> = { model, zone, roles: [...node.roles], usage, seconds, prices: version }
+  const facts: z.input<typeof usedSchema> = {
+    model,
+    zone,
+    roles: [...node.roles],
+    usage,
+    seconds,
+    burned,
+    prices: version,
+  }
   return node.audit.record({ kind: 'model.used', trace, actor, facts })
 }
 

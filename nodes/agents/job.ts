@@ -10,13 +10,14 @@ import type { MeshNode } from '../../mesh/index.js'
 import type { Task } from '../../mesh/task/task.js'
 import type { Tasks } from '../../mesh/task/tasks.js'
 import { ClawmeshError, type ErrorCode } from '../../policies/errors.js'
+import { actions } from './authority.js'
 import { wasKilled } from './killed.js'
 import { addUp, euros, type Ledger, readCheckedFile } from './ledger.js'
 import { listed, type Part, planRequest, planSchema } from './plan.js'
 import { sayWhileWaiting } from './progress.js'
 import { inTurn } from './turn.js'
 import { type Ballot, majority, type Result } from './vote.js'
-import { ballotSchema, CastVote, type LedgerBallot } from './voter.js'
+import { ballotSchema, CastVote, type LedgerBallot, triesPerFile } from './voter.js'
 import { DoPart, type Report, reportSchema } from './worker.js'
 
 export interface Job {
@@ -176,7 +177,11 @@ async function doPart(node: MeshNode, task: string, job: Job, part: Part, index:
     try {
       const report = await node
         .ref(worker)
-        .ask(DoPart, { words: part.words }, { timeoutMs: partTimeoutMs, trace: task, signal: job.signal })
+        .ask(
+          DoPart,
+          { words: part.words },
+          { timeoutMs: partTimeoutMs, trace: task, signal: job.signal, entrust: actions(1) },
+        )
       const { outcome } = report
       if (outcome.status !== 'failed' || outcome.signal === null) return report
       last = new ClawmeshError('SANDBOX_FAILED', outcome.reason, { hint: 'Ask again.' })
@@ -231,7 +236,8 @@ async function castVote(
 ): Promise<LedgerBallot | null> {
   for (let attempt = 0; attempt < attempts; attempt += 1) {
     try {
-      const call = { timeoutMs: voteTimeoutMs, trace: task, signal: job.signal }
+      const entrust = actions(files.length * triesPerFile)
+      const call = { timeoutMs: voteTimeoutMs, trace: task, signal: job.signal, entrust }
       return await node.ref(voter).ask(CastVote, { files, phrasing }, call)
     } catch (error) {
       const failure = ClawmeshError.from(error)

@@ -4,27 +4,27 @@
  *
  * 1. A prompt goes nowhere before it has been read and the decision is on record; what cannot be read goes nowhere.
  * 2. What is asked again is chosen again from the same decision: no retry, and no model that is lost, takes a prompt where it may not go.
+ * 3. An answer that was begun is gone on with by the very same model, behind the last event that was delivered: nothing is lost or said twice. And what was asked in
+ *    the mesh once is never asked elsewhere instead, whatever the rules would let it.
  */
 import { setTimeout } from 'node:timers/promises'
-import {
-  type Answer,
-  collect,
-  type GenerateEvent,
-  type GenerateRequest,
-  type ModelInfo,
-  type Usage,
-} from '../../inference/backend.js'
+import { z } from 'zod'
+import type { Answer, GenerateEvent, GenerateRequest, ModelInfo, Usage } from '../../inference/backend.js'
+import { offerSchema } from '../../inference/place.js'
 import { DescribeModel, Generate, inferenceName } from '../../inference/service.js'
-import type { CallOptions, MeshNode } from '../../mesh/index.js'
+import type { Advert } from '../../mesh/directory.js'
+import type { CallOptions, Grant, MeshNode } from '../../mesh/index.js'
 import { complexityOf, inOrder } from '../../policies/complexity.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { RouteDecision } from '../../policies/router.js'
 import { choose, type Zone } from '../../router/route.js'
 import type { RouterSession } from '../../router/session.js'
 import { AskElsewhere, elsewhereName, holderOf } from '../elsewhere.js'
-import { chooseNode } from '../process/placing.js'
-import { recordUse } from './costs.js'
+import { placeAmong } from '../process/placing.js'
+import { blocksOf, sentBy } from '../process/sent.js'
+import { recordUse, type Use } from './costs.js'
 import { routerOf } from './privacy.js'
+import { Telling } from './telling.js'
 
 /** Stands for a model elsewhere where the rules let the prompt leave, and for one of the mesh where they do not. */
 export const auto = 'auto'
@@ -39,8 +39,18 @@ export interface Thinking {
   deadline: number
   signal: AbortSignal
   trace: string
+  /** What the asker records of the question: in one breath with the decision, and so at the cost of one sync. No model is asked before both are on disk. */
+  noteAsked?: () => Promise<void>
+  /** The same of the answer, in one breath with what it used. */
+  noteAnswered?: (answer: Answer) => Promise<void>
+  /** Under which it is asked, where this node has no right of its own to do so. */
+  grant?: Grant | undefined
+  /** Is told what each question used, as it is recorded. */
+  onUse?: (use: Pick<Use, 'model' | 'zone' | 'usage' | 'seconds'>) => void
   /** Is told the model that is asked, each time. */
   onModel?: (model: string) => void
+  /** The answer ends before the first of these, and so does the generation; what it used is then not known. */
+  stop?: readonly string[] | undefined
   /** Sees each event of the answer as it comes; the next one waits for it. */
   onEvent?: (event: GenerateEvent) => unknown
   /** Whether what was lost on the way may be asked again now; it may, if left out. */
@@ -48,32 +58,54 @@ export interface Thinking {
 }
 
 const againMs = 150
+const offeredSchema = z.array(offerSchema.pick({ model: true, digest: true, draining: true }))
 
 /**
- * The model's answer. Thinking changes nothing, so what was lost on the way (a process that died, a node that went) is asked again until the deadline.
+ * The model's answer. Thinking changes nothing, so what was lost on the way (a process that died, a node that went) is asked again until the deadline: where the
+ * same model is to be had, it goes on behind the last word that was delivered; else from the beginning, if the caller may have that.
  *
  * Throws DENIED or UNREACHABLE where no model may be asked, MODEL_FAILED for an answer that cannot be used, and what a model throws.
  */
-export async function think(node: MeshNode, request: GenerateRequest, thinking: Thinking): Promise<Answer> {
-  const { session, actor, deadline, signal, trace, model, again = () => true } = thinking
+export async function think(node: MeshNode, given: GenerateRequest, thinking: Thinking): Promise<Answer> {
+  const { session, actor, deadline, signal, trace, model, noteAsked, stop, again = () => true } = thinking
   const router = await routerOf(node)
-  const { decision } = await router.judge(session, request, { roles: node.roles, actor, trace })
-  const characters = request.messages.reduce((sum, { content }) => sum + content.length, 0)
+  const [{ decision }] = await Promise.all([
+    router.judge(session, given, { roles: node.roles, actor, trace }),
+    noteAsked?.(),
+  ])
+  // Drawn here, so that whoever goes on draws as the first one would have.
+  const seed = given.seed ?? (given.temperature > 0 ? Math.floor(Math.random() * 0x1_0000_0000) : undefined)
   const { order: lists } = router.rules
-  const measured = { messages: request.messages, tools: request.tools?.length ?? 0 }
+  const measured = { messages: given.messages, tools: given.tools?.length ?? 0 }
   const order = model === auto ? lists[complexityOf(measured, lists.from)] : []
+  let telling = new Telling(stop)
+  let before: Candidate | undefined
+  const failed = new Set<string>()
   for (;;) {
+    const resume = telling.resume(before?.digest)
     try {
-      return await askOnce(node, chooseModel(node, decision, model, characters, order), request, thinking)
+      const chosen = chooseModel(node, decision, { model, order, before, failed, isBegun: resume !== undefined }, given)
+      before = chosen
+      // Only a model whose files are known answers alike for the same seed; others are asked as the caller asked.
+      const known = chosen.digest !== undefined && seed !== undefined ? { seed } : {}
+      return await askOnce(node, chosen, { ...given, ...known, ...(resume ? { resume } : {}) }, telling, thinking)
     } catch (error) {
       const failure = ClawmeshError.from(error)
       // An answer that cannot be used is the caller's to judge: asking in the same words would hardly mend it.
-      const isLost = failure.retry && failure.code !== 'MODEL_FAILED' && failure.code !== 'DEADLINE'
-      if (!isLost || !again() || node.now() + againMs > deadline) throw failure
+      const isLost =
+        failure.retry && (failure.code !== 'MODEL_FAILED' || isGone(failure)) && failure.code !== 'DEADLINE'
+      const goesOn = telling.resume(before?.digest) !== undefined
+      if (!isLost || !(goesOn || again()) || node.now() + againMs > deadline) throw failure
+      if (before) failed.add(before.name)
+      // Nothing that could be gone on with: it is begun anew.
+      if (!goesOn) telling = new Telling(stop)
       await setTimeout(againMs, undefined, { signal })
     }
   }
 }
+
+/** The process of the model died, which says nothing of its answer. */
+const isGone = ({ data }: ClawmeshError): boolean => data['lost'] === true
 
 /** What is known of the model that `think` would ask. */
 export async function describeModel(
@@ -84,7 +116,8 @@ export async function describeModel(
   const preferred = usualOrder(named(candidates(node), model), model)
   // Any model of the mesh will do as well as another.
   const first = preferred[0]?.zone === 'mesh' ? drawn(preferred.filter(({ zone }) => zone === 'mesh')) : preferred[0]
-  if (first?.holder === undefined) return node.ref(inferenceName(first?.name ?? '')).ask(DescribeModel, null, options)
+  if (first?.holder === undefined)
+    return node.ref(inferenceName(first?.name ?? '')).ask(DescribeModel, first?.model ?? null, options)
   return {
     name: first.model,
     digest: null,
@@ -102,45 +135,68 @@ export function servedModels(node: MeshNode): string[] {
   return [...new Set(candidates(node).map(({ model }) => model))].sort()
 }
 
-interface Candidate {
+export interface Candidate {
   /** The node of a model of the mesh; `provider/model` of one elsewhere. */
   name: string
   model: string
   zone: Zone
   /** The node that holds the key. */
   holder?: string
+  /** Of its files, where the node says. */
+  digest?: string | undefined
+}
+
+/** What a question asks for beside what the rules let it. */
+interface Wish {
+  model: string | undefined
+  /** Whom the rules have asked first, by how hard the prompt looks. */
+  order: readonly string[]
+  /** Who was asked before, in vain or in part. */
+  before: Candidate | undefined
+  /** Nodes that failed at this question: others are asked first. */
+  failed: ReadonlySet<string>
+  /** Words of `before` were delivered: only the same model can go on. */
+  isBegun: boolean
 }
 
 async function askOnce(
   node: MeshNode,
   { name, model, zone, holder }: Candidate,
   request: GenerateRequest,
-  { session, actor, deadline, signal, trace, onModel, onEvent }: Thinking,
+  telling: Telling,
+  { session, actor, deadline, signal, trace, grant, noteAnswered, onUse, onModel, onEvent }: Thinking,
 ): Promise<Answer> {
-  const options = { deadline, signal, trace }
+  const options = { deadline, signal, trace, grant }
   const events =
     holder === undefined
-      ? node.ref(inferenceName(name)).stream(Generate, request, options)
+      ? node.ref(inferenceName(name)).stream(Generate, { ...request, model }, options)
       : node
           .ref(elsewhereName(holder))
           .stream(AskElsewhere, { model, request, seen: session.sensitivity, actor }, options)
   onModel?.(model)
   const begun = node.now()
+  const ended = sentBy(node).begin(name, model, zone === 'mesh' ? blocksOf(request) : [])
   let hasBegun = false
-  let usage: Usage | null = null
+  let pieces = 0
+  let answer: Answer | undefined
   try {
-    const answer = await collect(
-      watched(events, (event) => {
-        hasBegun = true
-        return onEvent?.(event)
-      }),
-    )
-    usage = answer.usage
-    return answer
+    for await (const event of events) {
+      hasBegun = true
+      if (event.type !== 'done') pieces += 1
+      for (const said of telling.take(event)) await onEvent?.(said)
+      answer = telling.answer
+      if (answer) return answer
+    }
+    throw new ClawmeshError('MODEL_FAILED', 'The generation ended without saying so.', { hint: 'Ask again.' })
   } finally {
+    ended(hasBegun)
+    const seconds = (node.now() - begun) / 1000
+    const used = { trace, actor, model, zone, usage: answer?.usage ?? null, seconds, burned: answer ? 0 : pieces }
     // A model of the mesh that was never reached has cost nothing; of one elsewhere nobody knows.
-    if (hasBegun || zone === 'elsewhere')
-      await recordUse(node, { trace, actor, model, zone, usage, seconds: (node.now() - begun) / 1000 })
+    if (hasBegun || zone === 'elsewhere') {
+      onUse?.(used)
+      await Promise.all([recordUse(node, used), answer && noteAnswered?.(answer)])
+    }
   }
 }
 
@@ -148,25 +204,48 @@ async function askOnce(
 function chooseModel(
   node: MeshNode,
   decision: RouteDecision,
-  model: string | undefined,
-  characters: number,
-  order: readonly string[],
+  { model, order, before, failed, isBegun }: Wish,
+  request: GenerateRequest,
 ): Candidate {
   const all = candidates(node)
+  // One elsewhere is asked by the holder of its key alone, whatever a node is called.
+  const asked = permitted(all, decision, named(all, model)).filter(
+    ({ zone, holder }) => zone === 'mesh' || holder !== undefined,
+  )
+  const allowed = inOrder(order, usualOrder(asked, model))
+  // What was asked in the mesh stays in the mesh, and what was begun by a model is ended by it (invariant 3).
+  const within = allowed.filter((each) => before?.zone !== 'mesh' || each.zone === 'mesh')
+  const able = isBegun ? within.filter(({ digest }) => digest !== undefined && digest === before?.digest) : within
+  const [first] = able
+  if (!first || first.zone === 'elsewhere') return first ?? unreachable(isBegun ? before?.model : model, [])
+  const here = able.filter(({ zone }) => zone === 'mesh')
+  const others = here.filter(({ name }) => !failed.has(name))
+  return soonest(node, others.length > 0 ? others : here, request)
+}
+
+/** Of models of the mesh the one that will likely answer soonest. Throws MEMORY_FULL where there is no room to load any. */
+function soonest(node: MeshNode, able: readonly Candidate[], request: GenerateRequest): Candidate {
+  const names = new Set(able.map(({ name }) => name))
+  const models = [...new Set(able.map(({ model }) => model))]
+  const nodes = node.nodes().filter(({ name }) => names.has(name))
+  const { chosen, reasons } = placeAmong(nodes, request, { zones: ['mesh'], models, sent: sentBy(node) })
+  const found = chosen && able.find(({ name, model }) => name === chosen.node && model === chosen.model)
+  if (found) return found
+  const unfit = reasons.flatMap((reason) => ('refused' in reason && reason.by === 'memory' ? [reason] : []))
+  const others = able.filter(({ name, model }) => !unfit.some((each) => each.node === name && each.model === model))
+  if (others.length > 0) return drawn(others)
+  throw new ClawmeshError(
+    'MEMORY_FULL',
+    `No node has the memory to load ${models.join(' or ')} now: ${unfit.map(({ node: name, refused }) => `${name}: ${refused}`).join('; ')}.`,
+    { hint: '`clawmesh nodes` shows what is free, `clawmesh place --why` what each model takes.' },
+  )
+}
+
+/** Those of `able` that the decision lets see the prompt; `all`: whatever can be asked. Throws DENIED if none may. */
+export function permitted(all: readonly Candidate[], decision: RouteDecision, able: readonly Candidate[]): Candidate[] {
   // In a mesh with no way out nothing is to be kept from one: the decision is on record, and that is all.
   const isClosed = all.every(({ holder }) => holder === undefined)
-  const binding: RouteDecision = isClosed && decision.effect === 'block' ? { ...decision, effect: 'local' } : decision
-  const chosen = choose(binding, named(all, model))
-  // One elsewhere is asked by the holder of its key alone, whatever a node is called.
-  const able = chosen.filter(({ zone, holder }) => zone === 'mesh' || holder !== undefined)
-  const allowed = inOrder(order, usualOrder(able, model))
-  const [first] = allowed
-  if (!first || first.zone === 'elsewhere') return first ?? unreachable(model, [])
-  const here = allowed.filter(({ zone }) => zone === 'mesh')
-  const names = new Set(here.map(({ name }) => name))
-  const nodes = node.nodes().filter(({ name }) => names.has(name))
-  const soonest = chooseNode(nodes, ['mesh'], characters)
-  return here.find(({ name }) => name === soonest) ?? drawn(here)
+  return choose(isClosed && decision.effect === 'block' ? { ...decision, effect: 'local' } : decision, able)
 }
 
 /** Those of this name. Throws UNREACHABLE if there are none. */
@@ -196,10 +275,11 @@ function unreachable(model: string | undefined, all: readonly Candidate[]): neve
 }
 
 /** A node that does not say where its model computes has none in the mesh, and without a key no model elsewhere is asked. */
-function candidates(node: MeshNode): Candidate[] {
-  const here = node.nodes().flatMap(({ name, roles, draining, advert: { model, zone } }): Candidate[] => {
-    if (!roles.includes('inference') || draining || typeof model !== 'string') return []
-    return [{ name, model, zone: zone === 'mesh' ? 'mesh' : 'elsewhere' }]
+export function candidates(node: MeshNode): Candidate[] {
+  const here = node.nodes().flatMap(({ name, roles, draining, advert }): Candidate[] => {
+    if (!roles.includes('inference') || draining) return []
+    const zone = advert['zone'] === 'mesh' ? 'mesh' : 'elsewhere'
+    return modelsOf(advert).map(({ model, digest }) => ({ name, model, digest, zone }))
   })
   const elsewhere = holderOf(node)
   const there = (elsewhere?.models ?? []).map(
@@ -208,9 +288,9 @@ function candidates(node: MeshNode): Candidate[] {
   return [...here, ...there]
 }
 
-async function* watched(events: AsyncIterable<GenerateEvent>, onEvent: Thinking['onEvent']) {
-  for await (const event of events) {
-    await onEvent?.(event)
-    yield event
-  }
+/** Of one that says nothing else of its models, only which the first is, there is no more to know. */
+function modelsOf({ model, offers }: Advert): { model: string; digest?: string | undefined }[] {
+  const offered = offeredSchema.safeParse(offers).data
+  if (offered && offered.length > 0) return offered.filter(({ draining }) => draining === undefined)
+  return typeof model === 'string' ? [{ model }] : []
 }

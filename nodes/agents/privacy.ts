@@ -9,6 +9,7 @@ import type { ToolCall } from '../../inference/tool.js'
 import type { MeshNode } from '../../mesh/index.js'
 import { parseRouterRules, type RouterRules, sensitivityOfFile } from '../../policies/router.js'
 import type { Sensitivity } from '../../policies/router-label.js'
+import { joinSensitivity } from '../../router/label.js'
 import type { Router } from '../../router/router.js'
 import type { RouterSession } from '../../router/session.js'
 import { holderOf } from '../elsewhere.js'
@@ -52,11 +53,15 @@ export async function openSession(node: MeshNode, trace: string, seen?: Sensitiv
   return session
 }
 
-/** What a call of a sandboxed tool brings into the work by the file or folder that it is about; a call without one is about the whole workspace. */
+/** What a call of a sandboxed tool brings into the work by the files or folders that it is about; a call without any is about the whole workspace. */
 export function sensitivityOfCall(
   rules: RouterRules,
-  { name, arguments: { path } }: ToolCall,
+  { name, arguments: { path, files } }: ToolCall,
 ): Sensitivity | undefined {
   if (typeof path === 'string') return sensitivityOfFile(rules, path)
+  if (Array.isArray(files)) {
+    const parts = files.flatMap((file) => sensitivityOfFile(rules, String(file)) ?? [])
+    return parts.length > 0 ? joinSensitivity(parts) : undefined
+  }
   return name === 'calculate' || name === 'no_tool' ? undefined : sensitivityOfFile(rules, '.')
 }

@@ -43,7 +43,8 @@ export function votes(node: MeshNode, doPart: (words: string, context: Context) 
   })
 }
 
-const tries = 3
+/** Actions that one file may take. */
+export const triesPerFile = 3
 
 async function check(
   file: string,
@@ -53,14 +54,14 @@ async function check(
 ): Promise<CheckedFile> {
   for (let attempt = 1; ; attempt += 1) {
     const report = await doPart(words, context).catch((error: unknown) => {
-      if (attempt < tries && wasKilled(ClawmeshError.from(error))) return undefined
+      if (attempt < triesPerFile && wasKilled(ClawmeshError.from(error))) return undefined
       throw error
     })
     if (!report) continue
     const checked = readCheckedFile(file, report)
     if (checked) return checked
     // An action that was killed tells nothing of the file; anything else would come out the same again, whoever asks.
-    if (report.outcome.status === 'failed' && report.outcome.signal !== null && attempt < tries) continue
+    if (report.outcome.status === 'failed' && report.outcome.signal !== null && attempt < triesPerFile) continue
     throw new ClawmeshError(
       'MODEL_UNSUITED',
       `For "${words}" the model chose ${report.call.name}, which says nothing of the entries.`,

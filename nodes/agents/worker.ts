@@ -66,7 +66,7 @@ async function chooseCall(node: MeshNode, actor: string, words: string, context:
     { role: 'system' as const, content: instructions },
     { role: 'user' as const, content: words },
   ]
-  const { deadline, signal, trace } = context
+  const { deadline, signal, trace, grant } = context
   const session = await openSession(node, trace)
   let unusable = 0
   for (let failures = 0; ; ) {
@@ -77,7 +77,7 @@ async function chooseCall(node: MeshNode, actor: string, words: string, context:
       ...(unusable === 0 ? { temperature: 0 } : { temperature: freely, seed: unusable }),
     }
     try {
-      const { calls } = await think(node, request, { session, actor, deadline, signal, trace })
+      const { calls } = await think(node, request, { session, actor, deadline, signal, trace, grant })
       const [call] = calls
       if (call) return call
       throw new ClawmeshError('MODEL_FAILED', 'The model answered without choosing a tool.', {

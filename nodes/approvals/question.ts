@@ -49,7 +49,11 @@ export type Question = z.output<typeof questionSchema>
 /** A question as people see it. */
 export const viewSchema = questionSchema.extend({
   /** What a yes adds to the policy of the action. */
-  adds: z.object({ read_only: z.array(z.string()), read_write: z.array(z.string()) }),
+  adds: z.object({
+    read_only: z.array(z.string()),
+    read_write: z.array(z.string()),
+    network: z.array(z.string()).optional(),
+  }),
   /** How many more actions of its task wait for the same, and how many for something else. */
   folded: z.int(),
   behind: z.int(),
@@ -76,11 +80,16 @@ export const grantSchema = z.object({
 })
 export type Grant = z.output<typeof grantSchema>
 
-/** As the policy's `filesystem_policy` would spell it. */
+/** Paths as the policy's `filesystem_policy` would spell them; connections as HOST:PORT by PROGRAM. */
 export function additions(missing: Question['missing']): View['adds'] {
-  const paths = (isWrite: boolean) =>
-    missing.filter(({ kind }) => (kind === 'write') === isWrite).map(({ path }) => path)
-  return { read_only: paths(false), read_write: paths(true) }
+  const paths = (...kinds: Question['missing'][number]['kind'][]) =>
+    missing.filter(({ kind }) => kinds.includes(kind)).map(({ path }) => path)
+  const network = paths('connect')
+  return {
+    read_only: paths('read', 'execute'),
+    read_write: paths('write'),
+    ...(network.length > 0 && { network }),
+  }
 }
 
 /** Undefined for what answers one action; what belongs to no task has no session. A refusal for the session is of all that the task asks for. */

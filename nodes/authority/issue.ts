@@ -10,6 +10,7 @@ import { writeRevocations } from '../../mesh/seal/revocation.js'
 import { connectNats } from '../../mesh/transport/nats.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { Role } from '../../policies/roles.js'
+import { writeConfiguration } from '../outside.js'
 import type { Reachable } from './address.js'
 import { ofSeed, writeInvitation } from './invitation.js'
 import { nodeName, Register } from './register.js'
@@ -72,6 +73,7 @@ export async function revokeNode(
         .map((known) => known.name)
         .join(', ')}.`,
     })
+  if (running?.isOutside) await writeConfiguration(folder, accounts, register.revokedUsers())
   if (running) await publish({ authority, accounts, addresses, register }, running)
   return holder
 }
@@ -79,17 +81,18 @@ export async function revokeNode(
 type Opened = ReturnType<typeof open>
 
 async function publish({ authority, accounts, addresses, register }: Opened, running: Reachable): Promise<void> {
-  const access = { servers: [running.local], tlsAuthority: running.tlsAuthority, name: 'revoke' }
+  const access = { servers: running.local, tlsAuthority: running.tlsAuthority, name: 'revoke' }
   const connect = async (account: 'system' | 'mesh') =>
     connectNats({ ...access, user: await accounts.administrator(account) })
-  const [system, mesh] = await Promise.all([connect('system'), connect('mesh')])
+  // Servers of another operator have a system account of their own: they are told by him.
+  const [system, mesh] = await Promise.all([running.isOutside ? undefined : connect('system'), connect('mesh')])
   try {
     const bucket = await mesh.bucket(addresses.directory)
     const holders = register.revoked().map((revoked) => revoked.holder)
     await bucket.put(addresses.revokedKey, writeRevocations(authority.mesh, holders, authority.root))
-    await system.changeAccount(await accounts.meshToken(register.revokedUsers()))
+    await system?.changeAccount(await accounts.meshToken(register.revokedUsers()))
   } finally {
-    await Promise.all([system.close(), mesh.close()])
+    await Promise.all([system?.close(), mesh.close()])
   }
 }
 

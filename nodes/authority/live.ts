@@ -12,7 +12,7 @@ import { readReachable } from './address.js'
 import { Register } from './register.js'
 
 export type LiveGround = Pick<Ground, 'authority' | 'accounts' | 'register' | 'addresses' | 'transport' | 'close'> & {
-  broker: { url: string }
+  servers: string[]
   tls: { authority: string } | undefined
 }
 
@@ -26,14 +26,14 @@ export async function openLiveGround(data: string): Promise<LiveGround | undefin
   const accounts = new BrokerAccounts(openBrokerKeys(folder), addresses)
   const { local, tlsAuthority } = reachable
   const user = await accounts.administrator('mesh')
-  const transport = await connectNats({ servers: [local], user, tlsAuthority, name: 'authority' })
+  const transport = await connectNats({ servers: local, user, tlsAuthority, name: 'authority' })
   return {
     authority,
     accounts,
     addresses,
     register: new Register(folder),
     transport,
-    broker: { url: local },
+    servers: local,
     tls: tlsAuthority === undefined ? undefined : { authority: tlsAuthority },
     close: () => transport.close(),
   }

@@ -22,28 +22,49 @@ export interface BrokerTls {
 const year = 365 * 24 * 60 * 60 * 1000
 const storedSchema = z.object({ key: z.string(), certificate: z.string() })
 
-/** The broker's own certificate is new at each start; its authority lasts as long as the mesh. */
-export async function openBrokerTls(folder: string, mesh: string, now: number): Promise<BrokerTls> {
+/**
+ * The broker's own certificate is new at each start; its authority lasts as long as the mesh. Our nodes ask for no address in it; servers of other sites do.
+ */
+export async function openBrokerTls(
+  folder: string,
+  mesh: string,
+  now: number,
+  addresses: readonly string[] = [],
+): Promise<BrokerTls> {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const file = join(folder, 'tls.json')
-  const { key, certificate } = existsSync(file) ? load(file) : make(file, mesh, now)
-  const issuer = { name: authorityName(mesh), key, publicKey: createPublicKey(key) }
-  const own = newKey()
-  const shown = makeCertificate({
-    subject: `clawmesh broker ${mesh}`,
-    publicKey: createPublicKey(own),
-    issuer,
-    ...validity(now, year),
-  })
+  const authority = openTlsAuthority(file, `clawmesh ${mesh}`, now)
+  const shown = authority.issue(`clawmesh broker ${mesh}`, addresses, now)
   const files = { certificate: join(folder, 'broker.crt'), key: join(folder, 'broker.key') }
-  writeWhole(files.certificate, `${shown}${certificate}`)
-  writeWhole(files.key, own.export({ type: 'pkcs8', format: 'pem' }) as string)
-  return { authority: certificate, fingerprint: certificateFingerprint(certificate), files }
+  writeWhole(files.certificate, shown.certificate)
+  writeWhole(files.key, shown.key)
+  return { authority: authority.certificate, fingerprint: certificateFingerprint(authority.certificate), files }
 }
 
-function make(file: string, mesh: string, now: number): { key: KeyObject; certificate: string } {
+export interface TlsAuthority {
+  /** PEM. */
+  readonly certificate: string
+  /** A certificate for a new key, good for a year, followed by the authority's; all in PEM. */
+  issue(subject: string, names: readonly string[], now: number): { certificate: string; key: string }
+}
+
+/** One that is kept in a file, made if there is none. */
+export function openTlsAuthority(file: string, name: string, now: number): TlsAuthority {
+  const { key, certificate } = existsSync(file) ? load(file) : make(file, name, now)
+  const issuer = { name, key, publicKey: createPublicKey(key) }
+  return {
+    certificate,
+    issue: (subject, names, now) => {
+      const own = newKey()
+      const publicKey = createPublicKey(own)
+      const shown = makeCertificate({ subject, publicKey, issuer, names, ...validity(now, year) })
+      return { certificate: `${shown}${certificate}`, key: own.export({ type: 'pkcs8', format: 'pem' }) as string }
+    },
+  }
+}
+
+function make(file: string, subject: string, now: number): { key: KeyObject; certificate: string } {
   const key = newKey()
-  const subject = authorityName(mesh)
   const certificate = makeCertificate({ subject, publicKey: createPublicKey(key), key, ...validity(now, 25 * year) })
   writeWhole(file, JSON.stringify({ key: key.export({ type: 'pkcs8', format: 'pem' }), certificate }, null, 2))
   return { key, certificate }
@@ -67,5 +88,4 @@ const validity = (now: number, length: number) => ({
   notBefore: now - 24 * 60 * 60 * 1000,
   notAfter: now + length,
 })
-const authorityName = (mesh: string) => `clawmesh ${mesh}`
 const newKey = () => generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey

@@ -9,7 +9,7 @@ export interface Option {
 }
 
 export interface Command {
-  /** One to three words: "start", "audit verify", "gateway key add". */
+  /** One to three words: "start", "audit verify", "models provider add". */
   name: string
   /** What follows the name, as help shows it. */
   usage: string
@@ -17,8 +17,13 @@ export interface Command {
   options: Record<string, Option>
   /** What the one word after the name is, for a command that takes one. */
   takes?: string
+  /** Set for an earlier spelling, which works and is not shown. */
+  old?: true
   run(given: string | undefined, values: Values): Promise<number>
 }
+
+/** The same command under the name that it had. */
+export const formerly = (name: string, command: Command): Command => ({ ...command, name, old: true })
 
 export type Values = Record<string, string | boolean | (string | boolean)[] | undefined>
 

@@ -1,9 +1,10 @@
 /** Which commands there are, by their first word, in the order of the help. Each is loaded when it is asked for: most need little of the whole. */
-import type { Command } from './command.js'
+import { type Command, formerly } from './command.js'
 
 const families: Readonly<Record<string, () => Promise<Command[]>>> = {
   start: async () => [(await import('./job/start.js')).start],
   debate: async () => [(await import('./job/debate.js')).debateCommand],
+  research: async () => [(await import('./job/research.js')).researchCommand],
   up: async () => [(await import('./mesh/up.js')).up],
   run: async () => [(await import('./job/run.js')).run],
   tasks: async () => {
@@ -15,19 +16,38 @@ const families: Readonly<Record<string, () => Promise<Command[]>>> = {
     const { approveFollow, approveList, approveShow, approveAllow, approveRefuse, approveRevoke } = approve
     return [approveFollow, approveList, approveShow, approveAllow, approveRefuse, approveRevoke]
   },
+  dead: async () => {
+    const { deadList, deadShow, deadReplay, deadDrop } = await import('./dead.js')
+    return [deadList, deadShow, deadReplay, deadDrop]
+  },
   mcp: async () => [(await import('./mcp.js')).mcp],
   invite: async () => [(await import('./mesh/invite.js')).invite],
+  site: async () => [(await import('./mesh/site.js')).site],
   join: async () => [(await import('./mesh/join.js')).join],
-  nodes: async () => [(await import('./mesh/nodes.js')).nodes],
+  nodes: async () => {
+    const [{ nodes }, { nodesDrain, nodesUndrain }] = await Promise.all([
+      import('./mesh/nodes.js'),
+      import('./mesh/drain.js'),
+    ])
+    // The longer names first: the short one is a command of its own.
+    return [nodesDrain, nodesUndrain, nodes]
+  },
+  place: async () => [(await import('./place.js')).place],
   revoke: async () => [(await import('./mesh/revoke.js')).revoke],
+  doctor: async () => [(await import('./doctor.js')).doctor],
+  service: async () => {
+    const service = await import('./service.js')
+    return [service.serviceInstall, service.serviceStatus, service.serviceLogs, service.serviceUninstall]
+  },
   audit: async () => {
-    const [{ auditVerify }, { auditTail, auditQuery }, { auditExport }, { auditKey }] = await Promise.all([
+    const [{ auditVerify }, { auditTail, auditQuery }, { auditExport }, { auditKey }, prove] = await Promise.all([
       import('./audit/verify.js'),
       import('./audit/show.js'),
       import('./audit/export.js'),
       import('./audit/key.js'),
+      import('./audit/prove.js'),
     ])
-    return [auditVerify, auditTail, auditQuery, auditExport, auditKey]
+    return [auditVerify, auditTail, auditQuery, auditExport, prove.auditProve, prove.auditCheckpoint, auditKey]
   },
   models: async () => {
     const [models, provider] = await Promise.all([import('./models.js'), import('./provider.js')])
@@ -42,12 +62,25 @@ const families: Readonly<Record<string, () => Promise<Command[]>>> = {
     return [labelShow, labelLower]
   },
   policy: async () => {
-    const { policyTest, policyExplain } = await import('./policy.js')
-    return [policyTest, policyExplain]
+    const [{ policyTest, policyExplain }, edition] = await Promise.all([
+      import('./policy.js'),
+      import('./policy-edition.js'),
+    ])
+    const { policyDiff, policyApply, policyHistory, policyRollback } = edition
+    return [policyTest, policyExplain, policyDiff, policyApply, policyHistory, policyRollback]
   },
+  whoami: async () => [(await import('./people.js')).whoamiCommand],
+  users: async () => [(await import('./people.js')).usersCommand],
+  roles: async () => [(await import('./people.js')).rolesCommand],
+  keys: async () => {
+    const { keysAdd, keysList, keysRemove } = await import('./keys.js')
+    return [keysAdd, keysList, keysRemove]
+  },
+  completion: async () => [(await import('./completion.js')).completionOf(allCommands)],
   gateway: async () => {
-    const { gatewayKeyAdd, gatewayKeyList, gatewayKeyRemove } = await import('./gateway-key.js')
-    return [gatewayKeyAdd, gatewayKeyList, gatewayKeyRemove]
+    const { keysAdd, keysList, keysRemove } = await import('./keys.js')
+    const former = { 'gateway key add': keysAdd, 'gateway key list': keysList, 'gateway key remove': keysRemove }
+    return Object.entries(former).map(([name, command]) => formerly(name, command))
   },
 }
 

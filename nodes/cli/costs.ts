@@ -1,5 +1,6 @@
 /** `clawmesh costs`: what the questions to models cost, by the audit trail and a price table, and what they would have cost elsewhere. */
 import { costOf, frontierCostOf, type Priced } from '../../policies/prices.js'
+import { type CostLine, sumOf } from '../agents/cost-line.js'
 import { readPrices, usedSchema } from '../agents/costs.js'
 import { consume } from '../audit/consume.js'
 import { strictReader } from '../audit/read.js'
@@ -16,22 +17,7 @@ interface Used extends Priced {
   readonly node: string
   /** The version of the price table when it was asked. */
   readonly prices: string
-}
-
-export interface CostLine {
-  requests: number
-  /** Of them, those that nobody counted the tokens of. */
-  uncounted: number
-  promptTokens: number
-  cachedTokens: number
-  outputTokens: number
-  seconds: number
-  /** As it was run. */
-  cost: number
-  /** Requests that the table has no price for: not in `cost`. */
-  unpriced: number
-  /** The same tokens at the frontier rates of the table. */
-  frontier: number
+  readonly burned: number
 }
 
 export const costs: Command = {
@@ -58,11 +44,14 @@ export const costs: Command = {
     const { version, currency, source, frontier } = prices
     const versions = [...new Set(used.map((each) => each.prices))]
     const sum = sumOf(priced)
+    const burned = used.reduce((tokens, each) => tokens + each.burned, 0)
     const byModel = sums(({ model, zone }) => (zone === 'mesh' ? `${model} (mesh)` : model))
     const byActor = sums(({ actor }) => actor)
     if (values['json']) {
       const table = { version, currency, source, frontier: frontier.name, versionsOfTheirTime: versions }
-      process.stdout.write(`${JSON.stringify({ ok: true, prices: table, sum, byModel, byActor, requests: priced })}\n`)
+      process.stdout.write(
+        `${JSON.stringify({ ok: true, prices: table, sum, burned, byModel, byActor, requests: priced })}\n`,
+      )
       return 0
     }
     const head = ['', 'requests', 'prompt', 'cached', 'output', 'seconds', currency, `frontier ${currency}`]
@@ -76,6 +65,9 @@ export const costs: Command = {
         ? [`${sum.unpriced} requests are in no sum of ${currency}: no price for the model, or no count.`]
         : []),
       ...(sum.uncounted > 0 ? [`Of ${sum.uncounted} requests nobody counted the tokens.`] : []),
+      ...(burned > 0
+        ? [`Of answers that broke off or were cancelled, at least ${burned} tokens had come; they are in no sum.`]
+        : []),
       ...(versions.some((each) => each !== version) ? [`Asked under the price tables ${versions.join(', ')}.`] : []),
     ]
     process.stdout.write(`${lines.join('\n')}\n`)
@@ -105,22 +97,6 @@ async function readUsed(path: string): Promise<Used[]> {
     }),
   })
   return used
-}
-
-function sumOf(some: readonly (Priced & { cost: number | undefined; frontier: number | undefined })[]): CostLine {
-  const sum = (of: (each: (typeof some)[number]) => number | undefined): number =>
-    some.reduce((total, each) => total + (of(each) ?? 0), 0)
-  return {
-    requests: some.length,
-    uncounted: some.filter(({ usage }) => usage === null).length,
-    promptTokens: sum(({ usage }) => usage?.promptTokens),
-    cachedTokens: sum(({ usage }) => usage?.cachedTokens),
-    outputTokens: sum(({ usage }) => usage?.outputTokens),
-    seconds: sum(({ seconds }) => seconds),
-    cost: sum(({ cost }) => cost),
-    unpriced: some.filter(({ cost }) => cost === undefined).length,
-    frontier: sum(({ frontier }) => frontier),
-  }
 }
 
 const rowOf = (line: CostLine & { name: string }): string[] => [

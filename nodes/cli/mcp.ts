@@ -3,10 +3,10 @@ import { resolve } from 'node:path'
 import { openTasks } from '../../mesh/task/tasks.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { notRunning, openLiveGround } from '../authority/live.js'
-import { usualLimits } from '../gateway/limits.js'
-import { meshTools } from '../gateway/mesh-tool.js'
+import { usualLimits } from '../gateway/http/limits.js'
+import { meshTools } from '../gateway/mcp/mesh-tool.js'
+import { TaskRuns } from '../gateway/rest/tasks.js'
 import { type GatewayRole, gatewayRoles } from '../gateway/route.js'
-import { TaskRuns } from '../gateway/tasks.js'
 import { joinAsGuest } from '../member/guest.js'
 import { recallOffer } from '../member/offer.js'
 import { type Command, text, type Values } from './command.js'
@@ -49,7 +49,7 @@ async function serveMcpClient(_: string | undefined, values: Values): Promise<nu
     try {
       // Loaded when it is wanted: the protocol would be a part of every command's start.
       const [{ mcpServer }, { serveStdio, StdioServerTransport }] = await Promise.all([
-        import('../gateway/mcp-server.js'),
+        import('../gateway/mcp/server.js'),
         import('@modelcontextprotocol/server/stdio'),
       ])
       const { answerMs, body } = usualLimits

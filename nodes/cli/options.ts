@@ -1,5 +1,7 @@
 /** Options that several commands share, so that each means the same wherever it is typed. */
 import { resolve } from 'node:path'
+import { brokerCounts } from '../../mesh/broker/brokers.js'
+import { ClawmeshError } from '../../policies/errors.js'
 import { readConfig } from '../config.js'
 import { type Option, text, type Values } from './command.js'
 
@@ -11,6 +13,23 @@ export const modelOption: Option = {
   type: 'string',
   value: 'DIR|URL|shipped',
   help: 'a model folder to serve, a model server on this machine (http://… OpenAI-compatible, grpc://HOST:8001/MODEL Triton), or the shipped model (default: a server that is found, else the shipped one)',
+}
+
+export const brokersOption: Option = {
+  type: 'string',
+  value: 'N',
+  help: 'how many brokers keep what the mesh stores: with 3, any one of them can die (default: 1; settled when the mesh is made)',
+}
+
+/** Undefined: as many as the mesh has. */
+export function readBrokers(values: Values): number | undefined {
+  const given = text(values, 'brokers')
+  if (given === undefined) return undefined
+  const count = brokerCounts.find((known) => String(known) === given)
+  if (count !== undefined) return count
+  throw new ClawmeshError('USAGE', `"${given}" is no number of brokers.`, {
+    hint: `Give --brokers ${brokerCounts.join(', ')}: an odd number, so that most of them are left when some die.`,
+  })
 }
 
 /** The data folder that `--data` names, or the person's own. */

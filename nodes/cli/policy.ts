@@ -6,16 +6,17 @@ import { isWithin } from '../../policies/coverage.js'
 import { readDocument } from '../../policies/document.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { explain } from '../../policies/explain.js'
+import { readConnection } from '../../policies/network.js'
 import type { Access, AccessKind } from '../../policies/profile.js'
-import { runTable } from '../../policies/table.js'
+import { type Row, runTable } from '../../policies/table.js'
 import { findPlace, presetNames } from '../../sandbox/index.js'
-import { readPolicy } from '../../sandbox/preset.js'
+import { type PolicyFile, readPolicy } from '../../sandbox/preset.js'
 import { checkWorkspace } from '../workspace.js'
 import { type Command, text } from './command.js'
 import { jsonOption } from './options.js'
 import { printable } from './printable.js'
 
-const kinds: readonly AccessKind[] = ['read', 'write', 'execute']
+const kinds: readonly AccessKind[] = ['read', 'write', 'execute', 'connect']
 
 export const policyTest: Command = {
   name: 'policy test',
@@ -31,14 +32,22 @@ export const policyTest: Command = {
   },
 }
 
+/** The rows of the table beside a policy; undefined where there is none. */
+export function rowsBeside({ name, path, text: policy }: PolicyFile): Row[] | undefined {
+  const beside = tableOf(path)
+  if (!existsSync(beside)) return undefined
+  return runTable(readDocument(policy, name), readDocument(readFileSync(beside, 'utf8'), beside))
+}
+
+const tableOf = (path: string) => path.replace(/(\.ya?ml)?$/, '.test.yaml')
+
 async function holdToTable(named: string, json: boolean): Promise<boolean> {
-  const { path, text: policy } = await readPolicy(named)
-  const beside = path.replace(/(\.ya?ml)?$/, '.test.yaml')
-  if (!existsSync(beside))
+  const policy = await readPolicy(named)
+  const [beside, rows] = [tableOf(policy.path), rowsBeside(policy)]
+  if (!rows)
     throw new ClawmeshError('USAGE', `The policy ${named} has no truth table: there is no ${beside}.`, {
       hint: 'Write one: docs/policies.md shows its form, policies/presets has examples.',
     })
-  const rows = runTable(readDocument(policy, named), readDocument(readFileSync(beside, 'utf8'), beside))
   const wrong = rows.filter(({ answer, expected }) => answer !== expected)
   if (json)
     for (const { access, ...row } of rows)
@@ -53,7 +62,7 @@ async function holdToTable(named: string, json: boolean): Promise<boolean> {
 
 export const policyExplain: Command = {
   name: 'policy explain',
-  usage: '"read|write|execute PATH" [--policy FILE|PRESET] [--workspace DIR] [--json]',
+  usage: '"read|write|execute PATH"|"connect HOST:PORT [by PROGRAM]" [--policy FILE|PRESET] [--workspace DIR] [--json]',
   help: 'Says what a policy answers to one access of an action, and by which of its lines. Nothing is run.',
   options: {
     policy: { type: 'string', value: 'FILE|PRESET', help: 'the policy (default: ask-first)' },
@@ -69,7 +78,8 @@ export const policyExplain: Command = {
     const { text: policy } = await readPolicy(named)
     const workspace = (await findPlace(folder)).real
     // A tool is a name; everything else is decided on by where it really leads, as at a run.
-    const real = path.startsWith('tool:') ? path : (await findPlace(resolve(workspace, path))).real
+    const isPath = kind !== 'connect' && !path.startsWith('tool:')
+    const real = isPath ? (await findPlace(resolve(workspace, path))).real : path
     const { answer, because } = explain(readDocument(policy, named), { kind, path: real }, workspace)
     if (values['json']) say(JSON.stringify({ policy: named, kind, path: real, answer, because }))
     else say(`${kind} ${real}: ${answer}${isWithin(real, workspace) ? ' (in the workspace)' : ''}\n  ${because}`)
@@ -80,9 +90,9 @@ export const policyExplain: Command = {
 function readAccess(given = ''): Access {
   const [word, path = ''] = given.split(/\s(.*)/s)
   const kind = kinds.find((each) => each === word)
-  if (kind && path !== '') return { kind, path }
+  if (kind && path !== '' && (kind !== 'connect' || readConnection(path))) return { kind, path }
   throw new ClawmeshError('USAGE', given === '' ? 'No access is named.' : `"${given}" is not an access.`, {
-    hint: 'Say what is done to which path, in quotation marks: clawmesh policy explain "write notes.txt".',
+    hint: 'Say what is done to which path or host, in quotation marks: clawmesh policy explain "write notes.txt", or "connect example.org:443".',
   })
 }
 

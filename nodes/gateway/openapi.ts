@@ -1,7 +1,7 @@
 /** The OpenAPI document of the gateway, made of the very table and schemas that it runs by. Pure. */
 import { z } from 'zod'
+import { errorSchema } from './rest/schema.js'
 import { isOpen, type RouteSpec, routeNames, specOf } from './route.js'
-import { errorSchema } from './schema.js'
 
 const schemaOf = (schema: z.ZodType, io: 'input' | 'output'): object => {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' })

@@ -1,7 +1,9 @@
 /** Every route of the gateway, who may use it, what it takes and gives: the one table that the server, the tests and the documents go by. */
 import type { z } from 'zod'
 import { decisionSchema, viewSchema } from '../approvals/question.js'
-import { chatRequestSchema } from './chat.js'
+import { chatRequestSchema } from './openai/chat.js'
+import { embeddingRequestSchema } from './openai/embedding.js'
+import { textRequestSchema } from './openai/text.js'
 import {
   approvalEventsQuerySchema,
   approvalsQuerySchema,
@@ -13,6 +15,7 @@ import {
   byId,
   byNameSchema,
   consoleFileSchema,
+  costsSchema,
   explainQuerySchema,
   nodesReplySchema,
   policiesSchema,
@@ -24,7 +27,7 @@ import {
   taskSchema,
   tasksSchema,
   whoamiSchema,
-} from './schema.js'
+} from './rest/schema.js'
 
 /** What an API key may be for. Not the roles of nodes. */
 export const gatewayRoles = ['viewer', 'developer', 'operator', 'approver', 'auditor', 'service', 'admin'] as const
@@ -69,6 +72,16 @@ export const routes = {
     who: workers,
     says: 'A chat completion, in the form of the OpenAI API.',
     openai: chatRequestSchema,
+  },
+  'POST /v1/completions': {
+    who: workers,
+    says: 'A text completion, in the form of the OpenAI API.',
+    openai: textRequestSchema,
+  },
+  'POST /v1/embeddings': {
+    who: workers,
+    says: 'Vectors of texts, in the form of the OpenAI API; 404 where no model of the mesh makes them.',
+    openai: embeddingRequestSchema,
   },
   'POST /mcp': {
     who: gatewayRoles,
@@ -148,7 +161,16 @@ export const routes = {
     query: auditFollowSchema,
     events: seenEventSchema,
   },
-  'GET /v1/policies': { who: gatewayRoles, says: 'The policies that come with clawmesh.', reply: policiesSchema },
+  'GET /v1/costs': {
+    who: ['operator', 'auditor', 'admin'],
+    says: 'What questions to models cost, of the newest part of the trail: in all, by model, by asker, by time.',
+    reply: costsSchema,
+  },
+  'GET /v1/policies': {
+    who: gatewayRoles,
+    says: 'The policies that come with clawmesh, each with its truth table.',
+    reply: policiesSchema,
+  },
   'GET /v1/policies/:name/explain': {
     who: gatewayRoles,
     says: 'What a policy answers to one access, and by which line.',

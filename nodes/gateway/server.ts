@@ -11,23 +11,28 @@ import type { AddressInfo } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { MeshNode } from '../../mesh/index.js'
 import { ClawmeshError } from '../../policies/errors.js'
-import type { GatewayAddress } from './address.js'
+import type { GatewayTls } from '../authority/gateway-tls.js'
 import { type Call, callOf, type Handlers } from './call.js'
-import { complete } from './completion.js'
 import { sendConsole } from './console.js'
-import { guardOf, routeOf } from './guard.js'
-import { ApiKeys } from './keys.js'
-import { type GatewayLimits, usualLimits } from './limits.js'
-import { openListener } from './listener.js'
-import { answerMcp, refuseSessions } from './mcp.js'
-import { type MeshTool, meshTools } from './mesh-tool.js'
-import { Metrics } from './metrics.js'
+import type { GatewayAddress } from './http/address.js'
+import { guardOf, routeOf } from './http/guard.js'
+import { ApiKeys } from './http/keys.js'
+import { type GatewayLimits, usualLimits } from './http/limits.js'
+import { openListener } from './http/listener.js'
+import { Metrics } from './http/metrics.js'
+import { RateLimit } from './http/rate.js'
+import { hostsOf } from './http/tls.js'
+import { answerMcp, refuseSessions } from './mcp/exchange.js'
+import { type MeshTool, meshTools } from './mcp/mesh-tool.js'
+import { parseChat } from './openai/chat.js'
+import { complete } from './openai/completion.js'
+import { answerEmbedding } from './openai/embedding.js'
+import { parseText } from './openai/text.js'
 import { openApi } from './openapi.js'
-import { RateLimit } from './rate.js'
-import { restOf, type Site } from './rest.js'
+import { restOf, type Site } from './rest/rest.js'
+import { TaskRuns } from './rest/tasks.js'
+import { modelsOf, readiness } from './rest/view.js'
 import { type Route, routeNames } from './route.js'
-import { TaskRuns } from './tasks.js'
-import { modelsOf, readiness } from './view.js'
 
 export interface GatewayOptions extends GatewayAddress {
   /** A node with the role gateway. It stays the caller's. */
@@ -36,6 +41,8 @@ export interface GatewayOptions extends GatewayAddress {
   data: string
   /** Where the authority is; without it there are no tasks and no audit trail to show. */
   site?: Site
+  /** What it shows; without it, it speaks plain HTTP, which is for loopback alone. */
+  tls?: GatewayTls | undefined
   limits?: Partial<GatewayLimits>
   /** What MCP clients may have done, beside the tools of the mesh. */
   more?: readonly MeshTool[]
@@ -51,12 +58,13 @@ export interface Gateway {
 type Handle = (call: Call<Route>) => unknown
 
 export async function openGateway(options: GatewayOptions): Promise<Gateway> {
-  const { node, data, site, host, port, limits: given, more = [] } = options
+  const { node, data, site, host, port, tls, limits: given, more = [] } = options
+  const scheme = tls ? 'https' : 'http'
   const limits = { ...usualLimits, ...given }
   const metrics = new Metrics()
   const closing = new AbortController()
-  const server = openListener(limits)
-  const guard = guardOf(new ApiKeys(data), new RateLimit(limits.rate))
+  const server = openListener(limits, tls)
+  const guard = guardOf(new ApiKeys(data), new RateLimit(limits.rate), { answersTo: hostsOf(tls), scheme })
   server.decorateRequest('principal', undefined)
   server.addHook('onRequest', async (request, reply) => {
     measure(request, reply, metrics)
@@ -65,6 +73,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   const runs = site && new TaskRuns(node, site.tasks, site.workspace)
   const rest = restOf({ node, guard, site, runs, closing: closing.signal })
   const tools = [...meshTools(node, site?.workspace === undefined ? undefined : runs), ...more]
+  const desk = { node, limits, metrics, closing: closing.signal }
   const handlers: Handlers = {
     ...rest,
     'GET /': ({ reply }) => sendConsole(reply, 'index.html'),
@@ -74,8 +83,9 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
     'GET /openapi.json': () => openApi(),
     'GET /metrics': ({ reply }) => reply.type('text/plain; version=0.0.4').send(metrics.text(node.nodes().length)),
     'GET /v1/models': () => modelsOf(node),
-    'POST /v1/chat/completions': ({ request, reply }) =>
-      complete({ node, limits, metrics, closing: closing.signal }, request, reply),
+    'POST /v1/chat/completions': ({ request, reply }) => complete(desk, request, reply, parseChat),
+    'POST /v1/completions': ({ request, reply }) => complete(desk, request, reply, parseText),
+    'POST /v1/embeddings': ({ request, reply }) => answerEmbedding(desk, request, reply),
     'POST /mcp': ({ request, reply }) => answerMcp({ node, tools, limits, closing: closing.signal }, request, reply),
   }
   refuseSessions(server)
@@ -94,7 +104,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   })
   const { port: bound } = server.server.address() as AddressInfo
   return {
-    url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}`,
+    url: `${scheme}://${host.includes(':') ? `[${host}]` : host}:${bound}`,
     close: async () => {
       closing.abort()
       await server.close()

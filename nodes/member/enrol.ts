@@ -31,11 +31,12 @@ const pendingSchema = z.object({
   seed: z.string(),
 })
 
-/** The name that the node has from now on. */
+/** The name that the node has from now on. `by` are the servers by which it reaches the mesh, if not those that the mesh names. */
 export async function enrolBy(
   invitation: Invitation,
   folder: DataFolder,
   wish: { name: string; roles: Role[] },
+  by?: string[],
 ): Promise<string> {
   const pending = join(folder.path, 'joining.json')
   const { signing, seed } = keysFor(invitation, pending)
@@ -54,7 +55,11 @@ export async function enrolBy(
   const credentials: Credentials = { mesh, rootKey, certificate, signing, meshKey, auditorKey }
   const inbox = addressesOf(mesh, meshKey).repliesTo(holder)
   const files = nodeFiles(folder, name)
-  writeAccess(files.access, { servers: grant.servers, user: { token: grant.brokerToken, seed, inbox }, tlsAuthority })
+  writeAccess(files.access, {
+    servers: by ?? grant.servers,
+    user: { token: grant.brokerToken, seed, inbox },
+    tlsAuthority,
+  })
   writeCredentials(files.credentials, credentials)
   rmSync(pending, { force: true })
   return name

@@ -21,7 +21,7 @@ export const nodeFiles = (folder: DataPaths, name: string): NodeFiles => ({
 })
 
 type EnrolmentGround = Pick<Ground, 'authority' | 'accounts' | 'addresses' | 'register'> & {
-  broker: { url: string }
+  servers: string[]
   tls: { authority: string } | undefined
 }
 
@@ -32,7 +32,7 @@ export async function enrolHere(
   name: string,
   roles: readonly Role[],
 ): Promise<{ credentials: Credentials; access: Access }> {
-  const { authority, accounts, addresses, register, broker, tls } = ground
+  const { authority, accounts, addresses, register, servers, tls } = ground
   const files = nodeFiles(folder, name)
   const now = Date.now()
   const signing = existsSync(files.credentials) ? readCredentials(files.credentials, undefined).signing : undefined
@@ -43,7 +43,7 @@ export async function enrolHere(
   await register.admit({ name, holder, roles: [...roles], brokerKeys: [brokerKey], since: now })
   const token = await accounts.memberToken(credentials.certificate, brokerKey)
   const access: Access = {
-    servers: [broker.url],
+    servers,
     user: { token, seed, inbox: addresses.repliesTo(holder) },
     tlsAuthority: tls?.authority,
   }

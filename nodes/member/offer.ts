@@ -14,18 +14,27 @@ const offerSchema = z.object({
   name: z.string().optional(),
   /** A folder that actions may be about; without one the machine runs none. */
   workspace: z.string().optional(),
+  /** A preset or a file; `mesh`: that of the mesh, and `ask-first` until it has one. */
   policy: z.string(),
   /** A model folder, or "shipped"; a model server of this machine, else the shipped one, if left out. */
   model: z.string().optional(),
+  /** Models of the store that may be loaded when they are asked for: "all", or names with commas; none, if left out. */
+  models: z.string().optional(),
+  /** Most bytes of memory for them, and how long one that is asked nothing stays. */
+  modelMemory: z.number().positive().optional(),
+  modelIdleMs: z.number().positive().optional(),
 })
 export type Offer = z.output<typeof offerSchema>
+
+export const ofMesh = 'mesh'
+const untilThen = 'ask-first'
 
 const fileOf = (data: string) => join(data, 'offer.json')
 
 /** What is given now, and for the rest what was given last time. */
 export function recallOffer(data: string, given: Partial<Offer>): Offer {
   const said = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
-  if (!existsSync(fileOf(data))) return { policy: 'ask-first', ...said }
+  if (!existsSync(fileOf(data))) return { policy: ofMesh, ...said }
   try {
     return { ...offerSchema.parse(JSON.parse(readFileSync(fileOf(data), 'utf8'))), ...said }
   } catch (cause) {
@@ -48,8 +57,8 @@ export async function planOffer(
   if (workspace === undefined) return { roles: ['worker', 'inference'], plan: { inference } }
   checkWorkspace(workspace)
   checkApart(workspace, data)
-  const { name, text } = await readPolicy(policy)
-  const sandbox = { workspace, policy: text, policyName: name }
+  const { name, text } = await readPolicy(policy === ofMesh ? untilThen : policy)
+  const sandbox = { workspace, policy: text, policyName: name, follows: policy === ofMesh }
   return { roles: ['worker', 'inference', 'sandbox'], plan: { inference, sandbox } }
 }
 

@@ -18,7 +18,9 @@ static void __attribute__((noreturn)) become_action(struct spec *spec)
     landlock_restrict(spec);
     /* The control descriptor goes with the rest, at exec: until then it can say what failed. */
     close_at_exec_from(CONTROL);
-    seccomp_restrict();
+    int held = seccomp_restrict(spec);
+    if (spec->network && !pass_send(CONTROL, "held", &held, 1))
+        _exit(STAGE_NETWORK);
     execve(spec->program, spec->arguments, spec->variables);
     refuse(STAGE_EXEC, "cannot execute %s", spec->program);
 }
@@ -85,6 +87,8 @@ int run_process_one(struct child worker, struct streams streams, struct spec *sp
     if (!trees_are_sent)
         root_open_outside(spec);
     root_fill(spec);
+    if (spec->network)
+        loopback_open();
     privileges_drop();
     pid_t action = vfork(); /* nothing is copied that the exec would throw away */
     if (action < 0)

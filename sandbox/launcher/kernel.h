@@ -24,6 +24,7 @@ enum {
     NR_fsmount = 432,
     NR_close_range = 436,
     NR_openat2 = 437,
+    NR_pidfd_getfd = 438,
     NR_faccessat2 = 439,
     NR_epoll_pwait2 = 441,
     NR_mount_setattr = 442,
@@ -66,6 +67,11 @@ enum { K_RESOLVE_NO_MAGICLINKS = 0x02, K_RESOLVE_NO_SYMLINKS = 0x04, K_RESOLVE_I
 
 /* Descriptors */
 enum { K_CLOSE_RANGE_CLOEXEC = 4 };
+
+/* Held calls */
+#define K_SECCOMP_WAIT_KILLABLE (1UL << 5) /* once taken, a held call ends for a fatal signal only */
+#define K_SECCOMP_SET_FLAGS SECCOMP_IOW(4, uint64_t)
+enum { K_SECCOMP_SYNC_WAKE_UP = 1 };
 
 /* Landlock: rights by the ABI that brought them */
 #define K_LANDLOCK_FS_ABI1 ((1ULL << 13) - 1)

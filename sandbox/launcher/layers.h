@@ -3,7 +3,9 @@
  *
  *   the pool         optional; starts a worker for each client, runs nothing                  pool.c
  *   └ a worker       outside; for one action only; opens what is granted, watches, relays       worker.c, source.c, watch.c
- *     └ process 1    of six new namespaces; builds the root, then only reaps                    inside.c, namespaces.c, root.c, privileges.c
+ *     │ └ network    what the action may reach, held and dialled for it                         network.c, relay.c, order.c, frame.c
+ *     └ process 1    of six new namespaces; builds the root, then only reaps                    inside.c, namespaces.c, root.c, loopback.c,
+ *       │                                                                                       privileges.c
  *       └ the action limits, Landlock, seccomp, then exec                                       limits.c, landlock.c, seccomp.c
  */
 #ifndef CLAWMESH_LAYERS_H
@@ -69,6 +71,10 @@ void root_open_outside(struct spec *spec);             /* inside: what is grante
 void root_open_trees(struct spec *spec, bool as_root); /* detached copies of all that is granted */
 void root_fill(struct spec *spec);                     /* inside: exactly these */
 
+/* loopback.c */
+enum { NETWORK_PORTS = 16 };
+void loopback_open(void); /* inside: what the worker needs to answer in the empty network */
+
 /* privileges.c */
 void privileges_drop(void);
 
@@ -80,7 +86,7 @@ void landlock_restrict(const struct spec *spec);
 int landlock_abi(void);
 
 /* seccomp.c */
-void seccomp_restrict(void);
+int seccomp_restrict(const struct spec *spec); /* with a network: the descriptor by which held calls are answered */
 
 /* watch.c */
 void watch(struct child child, struct streams streams, const struct request *request);

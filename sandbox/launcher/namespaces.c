@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/securebits.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -82,9 +83,27 @@ static struct child start(unsigned long namespaces)
     return child;
 }
 
+/* Without a change of powers: root stays what it is, but for its name. */
+static void act_as(uid_t user)
+{
+    if (prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP) != 0 || seteuid(user) != 0 || prctl(PR_SET_SECUREBITS, 0) != 0)
+        refuse(STAGE_IDENTITY, "cannot act as user %u", user);
+}
+
+/*
+ * The kernel lets the maker of a user namespace look into it, and nobody else but root: a worker has to, when it answers for a network,
+ * and is root no more by then. So its later self is the maker.
+ */
 struct child namespaces_start(void)
 {
-    return start(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS);
+    const unsigned long all = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
+    if (!namespaces_as_root())
+        return start(all);
+    act_as(outer_user);
+    struct child child = start(all);
+    if (child.pid != 0)
+        act_as(0);
+    return child;
 }
 
 static void write_proc(pid_t pid, const char *name, const char *value)
@@ -148,12 +167,19 @@ void namespaces_settle(void)
         refuse(STAGE_NAMESPACES, "cannot leave the session");
 }
 
+static void set_kernel(const char *setting, const char *purpose)
+{
+    int file = open(setting, O_WRONLY | O_CLOEXEC);
+    if (file < 0 || write(file, "0", 1) != 1)
+        refuse(STAGE_NAMESPACES, "cannot %s", purpose);
+    close(file);
+}
+
 void namespaces_close(void)
 {
-    int file = open("/proc/sys/user/max_user_namespaces", O_WRONLY | O_CLOEXEC);
-    if (file < 0 || write(file, "0", 1) != 1)
-        refuse(STAGE_NAMESPACES, "cannot forbid further user namespaces");
-    close(file);
+    set_kernel("/proc/sys/user/max_user_namespaces", "forbid further user namespaces");
+    /* The worker answers in here at whatever port an action asks for, without any power of its own. */
+    set_kernel("/proc/sys/net/ipv4/ip_unprivileged_port_start", "open the ports of the empty network");
 }
 
 int namespaces_owner_map(uid_t owner, gid_t group)

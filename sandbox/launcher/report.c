@@ -25,6 +25,7 @@ static const char *const stages[] = {
     [STAGE_CHANGED - STAGE_SPEC] = "changed",
     [STAGE_MAKE - STAGE_SPEC] = "make",
     [STAGE_POOL - STAGE_SPEC] = "pool",
+    [STAGE_NETWORK - STAGE_SPEC] = "network",
 };
 
 static bool to_worker, heard;

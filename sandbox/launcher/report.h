@@ -12,7 +12,14 @@ void report_to_worker(void); /* from here; until then it is the client */
 void report_is_heard(void);  /* the client has sent all that it will; until then a refusal lets it do so first */
 
 /* A frame to the client: its kind, its length in four bytes, the lowest first, and so many bytes. */
-enum frame { FRAME_OUTPUT = 'o', FRAME_ERRORS = 'e', FRAME_REPORT = 'r' };
+enum frame {
+    FRAME_OUTPUT = 'o',
+    FRAME_ERRORS = 'e',
+    FRAME_REPORT = 'r',
+    FRAME_NETWORK = 'n', /* what became of a connection, in words: network.c has them */
+    FRAME_NAMES = 'q',   /* where a question for a name came from, and the question */
+    FRAME_FED = 'f',     /* the last of the input that follows was passed on; empty */
+};
 enum { FRAME_HEADER = 5, LINE_BYTES = 768 };
 size_t frame_header(char *header, enum frame kind, size_t length);
 
@@ -33,6 +40,7 @@ enum stage {
     STAGE_CHANGED, /* a path is not what was decided on */
     STAGE_MAKE,    /* a file that a person allowed to be made cannot be */
     STAGE_POOL,
+    STAGE_NETWORK,
 };
 
 /* Writes one line. A packet of process 1 that nobody can take in is dropped: who is not reading is about to end it. */

@@ -4,8 +4,9 @@
  * numbers kills.
  *
  * Sockets: none can be made, connected or bound. A connected pair of Unix streams is allowed, since Node and others talk to their
- * children over one; datagram pairs are not, because they can send to any address. The filter is a binary tree over the intervals of
- * allowed numbers, so that each call costs about seven comparisons.
+ * children over one; datagram pairs are not, because they can send to any address. With a network there are TCP and UDP sockets of the
+ * old Internet protocol, in a namespace that no packet leaves; a connect is held for whoever decides it, and never goes on by itself.
+ * The filter is a binary tree over the intervals of allowed numbers, so that each call costs about seven comparisons.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -13,6 +14,8 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -70,7 +73,7 @@ static const unsigned allowed[] = {
 
     /* the streams it was given, and connected pairs; socketpair itself is looked into below */
     SYS_sendto, SYS_recvfrom, SYS_sendmsg, SYS_recvmsg, SYS_sendmmsg, SYS_recvmmsg, SYS_shutdown, SYS_getsockname, SYS_getpeername,
-    SYS_getsockopt, SYS_setsockopt,
+    SYS_getsockopt,
 
 #ifdef SYS_rseq
     SYS_rseq,
@@ -118,6 +121,26 @@ static const struct look looks[] = {
     {SYS_ioctl, 1, ~0u, ALLOW_IF, ENOTTY, 6, {TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIOCLEX, FIONCLEX}},
 };
 enum { LOOKS = sizeof looks / sizeof *looks };
+
+/* A send that connects first is a connect that nobody holds. */
+static const struct look network_looks[] = {
+    {SYS_sendto, 3, MSG_FASTOPEN, ALLOW_IF, EPERM, 1, {0}},
+    {SYS_sendmsg, 2, MSG_FASTOPEN, ALLOW_IF, EPERM, 1, {0}},
+    {SYS_sendmmsg, 3, MSG_FASTOPEN, ALLOW_IF, EPERM, 1, {0}},
+    {SYS_bind, 0, 0, ALLOW_IF, EPERM, 1, {0}}, /* some C libraries bind before they ask for a name; Landlock refuses it to TCP */
+};
+enum { NETWORK_LOOKS = sizeof network_looks / sizeof *network_looks };
+
+/* The options that a socket of a network may be given, by level: how it waits, how much it buffers, how it keeps alive. */
+static const struct {
+    unsigned level, names[12];
+} options[] = {
+    {SOL_SOCKET,
+     {SO_REUSEADDR, SO_REUSEPORT, SO_KEEPALIVE, SO_LINGER, SO_SNDBUF, SO_RCVBUF, SO_RCVTIMEO, SO_SNDTIMEO, SO_PRIORITY, SO_BROADCAST}},
+    {IPPROTO_TCP, {TCP_NODELAY, TCP_CORK, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_QUICKACK, TCP_USER_TIMEOUT}},
+    {IPPROTO_IP, {IP_TOS, IP_RECVERR, IP_MTU_DISCOVER, IP_PKTINFO}},
+};
+enum { OPTION_LEVELS = sizeof options / sizeof *options, OPTION_NAMES = sizeof options->names / sizeof *options->names };
 
 static struct sock_filter code[BPF_MAXINSNS];
 static unsigned length;
@@ -168,6 +191,54 @@ static void emit_socketpair(void)
     emit(BPF_JMP | BPF_JEQ | BPF_K, SOCK_STREAM, 0, 1);
     emit_return(SECCOMP_RET_ALLOW);
     emit_return(DENIED(EPERM));
+}
+
+/* Like a look at two arguments: the second is one of the values that go with the first, and none of them is zero. */
+static void emit_setsockopt(void)
+{
+    const unsigned arguments = (unsigned)offsetof(struct seccomp_data, args);
+    emit(BPF_JMP | BPF_JEQ | BPF_K, SYS_setsockopt, 0, OPTION_LEVELS * (OPTION_NAMES + 5) + 1);
+    for (unsigned i = 0; i < OPTION_LEVELS; i++) {
+        emit_load(arguments + 8);
+        emit(BPF_JMP | BPF_JEQ | BPF_K, options[i].level, 0, OPTION_NAMES + 3);
+        emit_load(arguments + 16);
+        for (unsigned j = 0; j < OPTION_NAMES; j++)
+            emit(BPF_JMP | BPF_JEQ | BPF_K, options[i].names[j] != 0 ? options[i].names[j] : ~0u, OPTION_NAMES - j, 0);
+        emit_return(DENIED(EPERM));
+        emit_return(SECCOMP_RET_ALLOW);
+    }
+    emit_return(DENIED(EPERM));
+}
+
+/* TCP or UDP, of version 4, and the protocol that goes with each. */
+static void emit_socket(void)
+{
+    const unsigned arguments = (unsigned)offsetof(struct seccomp_data, args);
+    emit(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 14);
+    emit_load(arguments);
+    emit(BPF_JMP | BPF_JEQ | BPF_K, AF_INET, 0, 11);
+    emit_load(arguments + 8);
+    emit(BPF_ALU | BPF_AND | BPF_K, 0xf, 0, 0);
+    emit(BPF_JMP | BPF_JEQ | BPF_K, SOCK_DGRAM, 4, 0);
+    emit(BPF_JMP | BPF_JEQ | BPF_K, SOCK_STREAM, 0, 7);
+    emit_load(arguments + 16);
+    emit(BPF_JMP | BPF_JEQ | BPF_K, 0, 4, 0);
+    emit(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_TCP, 3, 4);
+    emit_load(arguments + 16);
+    emit(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0);
+    emit(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_UDP, 0, 1);
+    emit_return(SECCOMP_RET_ALLOW);
+    emit_return(DENIED(EAFNOSUPPORT));
+}
+
+static void emit_network(void)
+{
+    emit(BPF_JMP | BPF_JEQ | BPF_K, SYS_connect, 0, 1);
+    emit_return(SECCOMP_RET_USER_NOTIF);
+    emit_socket();
+    emit_setsockopt();
+    for (unsigned i = 0; i < NETWORK_LOOKS; i++)
+        emit_look(&network_looks[i]);
 }
 
 /* An open that creates is looked into for its mode; of one that does not, that register may hold anything. */
@@ -236,7 +307,7 @@ static void emit_tree(unsigned first, unsigned last)
     emit_tree(middle + 1, last);
 }
 
-void seccomp_restrict(void)
+int seccomp_restrict(const struct spec *spec)
 {
     emit_load(offsetof(struct seccomp_data, arch));
     emit(BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0);
@@ -249,6 +320,12 @@ void seccomp_restrict(void)
     for (unsigned i = 0; i < LOOKS; i++)
         emit_look(&looks[i]);
     emit_socketpair();
+    if (spec->network)
+        emit_network();
+    else {
+        emit(BPF_JMP | BPF_JEQ | BPF_K, SYS_setsockopt, 0, 1);
+        emit_return(SECCOMP_RET_ALLOW);
+    }
     emit_open(SYS_openat, 2);
 #ifdef SYS_open
     emit_open(SYS_open, 1);
@@ -256,6 +333,9 @@ void seccomp_restrict(void)
     emit_tree(0, find_edges());
 
     struct sock_fprog program = {.len = (unsigned short)length, .filter = code};
-    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0)
+    unsigned long flags = spec->network ? SECCOMP_FILTER_FLAG_NEW_LISTENER | K_SECCOMP_WAIT_KILLABLE : 0;
+    long held = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+    if (held < 0)
         refuse(STAGE_SECCOMP, "cannot install the filter");
+    return (int)held;
 }

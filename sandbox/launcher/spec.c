@@ -84,6 +84,12 @@ static problem take_folder(struct spec *spec, char **values)
     return strcmp(values[0], "/") == 0 || plain_path(values[0]) ? NULL : "not a plain absolute path";
 }
 
+static problem take_network(struct spec *spec, char **values)
+{
+    spec->network = true;
+    return strcmp(values[0], "governed") == 0 ? NULL : "unknown kind of network";
+}
+
 enum { MOST_VALUES = 4 };
 
 /* Every field, how many values it takes, and what takes them: a function, or the number's place in the struct. */
@@ -99,6 +105,7 @@ static const struct field {
     {"variable", 1, take_variable, 0},
     {"mount", MOST_VALUES, take_mount, 0},
     {"link", 2, take_link, 0},
+    {"network", 1, take_network, 0},
     {"wall_ms", 1, NULL, offsetof(struct spec, wall_ms)},
     {"cpu_seconds", 1, NULL, offsetof(struct spec, cpu_seconds)},
     {"memory_bytes", 1, NULL, offsetof(struct spec, memory_bytes)},

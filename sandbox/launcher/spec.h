@@ -6,6 +6,7 @@
  * `end`, which is the last. sandbox/spec.ts writes both. A key or value that is not understood refuses the launch.
  *
  * The length INPUT_FOLLOWS stands for an input that comes as it is written, until the client ends its side, which ends the action as ever.
+ * Where the spec says `network`, whatever comes after the request comes in frames (order.h): an input that follows, and answers.
  */
 #ifndef CLAWMESH_SPEC_H
 #define CLAWMESH_SPEC_H
@@ -61,6 +62,7 @@ struct spec {
     char *arguments[SPEC_ARGUMENTS + 1];
     char *variables[SPEC_VARIABLES + 1];
     size_t mount_count, link_count, argument_count, variable_count;
+    bool network; /* it may ask for connections; each is decided by the client */
     /* limits; none may be left out */
     uint64_t wall_ms, cpu_seconds, memory_bytes, file_bytes, tmp_bytes, open_files, processes;
 };

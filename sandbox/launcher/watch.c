@@ -9,17 +9,12 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "frame.h"
 #include "kernel.h"
 #include "layers.h"
+#include "network.h"
+#include "order.h"
 #include "report.h"
-
-enum { CHUNK_BYTES = 64 << 10 };
-
-/* The one frame that is on its way to the client. While it is, nothing more is read from the action, which then waits. */
-static struct {
-    char bytes[FRAME_HEADER + CHUNK_BYTES];
-    size_t start, end;
-} frame;
 
 static int64_t now_us(void)
 {
@@ -33,39 +28,19 @@ static int64_t micro(struct timeval time)
     return time.tv_sec * 1000000LL + time.tv_usec;
 }
 
-static bool waiting(void)
-{
-    return frame.start < frame.end;
-}
-
-/* What the client takes at once. One that is gone takes all. */
-static void send_frame(int flags)
-{
-    while (waiting()) {
-        ssize_t sent = send(CONTROL, frame.bytes + frame.start, frame.end - frame.start, MSG_NOSIGNAL | flags);
-        if (sent < 0 && errno == EINTR)
-            continue;
-        if (sent < 0 && errno == EAGAIN)
-            return;
-        frame.start = sent < 0 ? frame.end : frame.start + (size_t)sent;
-    }
-}
-
 /* What is there of a stream becomes a frame. False at the stream's end; it is closed then. */
 static bool relay(int *stream, enum frame kind, int flags)
 {
     ssize_t got;
     do
-        got = read(*stream, frame.bytes + FRAME_HEADER, CHUNK_BYTES);
+        got = read(*stream, frame_room(), FRAME_BYTES);
     while (got < 0 && errno == EINTR);
     if (got <= 0) {
         close(*stream);
         *stream = -1;
         return false;
     }
-    frame.start = 0;
-    frame.end = frame_header(frame.bytes, kind, (size_t)got) + (size_t)got;
-    send_frame(flags);
+    frame_start(kind, (size_t)got, flags);
     return true;
 }
 
@@ -74,6 +49,7 @@ struct input {
     char *bytes;
     size_t start, end;
     bool follows; /* more may come */
+    bool told;    /* with a network: the client knows that it may */
 };
 
 /* As much of the input as the pipe takes; the last of it closes the pipe. */
@@ -111,25 +87,65 @@ static int milliseconds_left(int64_t started, const struct spec *spec)
 
 enum ending { ENDED, TIMEOUT, CANCELLED };
 
-/* Relays until process 1 has ended, its time is over, or the client wants no more. */
-static enum ending attend(int process, struct streams *streams, const struct request *request, int64_t started)
+/* What the client orders, one after another. False when it has ended. */
+static bool take_orders(int stream, struct input *input)
 {
-    enum { PROCESS, CLIENT, OUTPUT, ERRORS, INPUT };
-    struct input input = {.bytes = request->input, .end = request->input_length, .follows = request->input_follows};
+    for (;;) {
+        char *body;
+        size_t length;
+        switch (order_take(&body, &length)) {
+        case ORDER_NONE:
+            return true;
+        case ORDER_NETWORK:
+            network_order(body);
+            break;
+        case ORDER_NAMES:
+            network_answer(body, length);
+            break;
+        case ORDER_INPUT:
+            if (!input->follows || input->start < input->end)
+                return false; /* it was not told to go on */
+            memcpy(input->bytes, body, length);
+            input->start = 0;
+            input->end = stream < 0 ? 0 : length;
+            input->told = false;
+            break;
+        default:
+            return false;
+        }
+    }
+}
+
+static bool hear_client(int revents, int stream, struct input *input, bool network)
+{
+    if (revents == 0)
+        return true;
+    if (network)
+        return !(revents & ~(POLLIN | POLLRDHUP)) && take_orders(stream, input);
+    return input->follows && revents == POLLIN && take_input(stream, input);
+}
+
+/* Relays until process 1 has ended, its time is over, or the client wants no more. */
+static enum ending attend(int process, int child, struct streams *streams, const struct request *request, int64_t started)
+{
+    enum { PROCESS, CLIENT, CHILD, OUTPUT, ERRORS, INPUT, NETWORK };
+    static struct pollfd events[NETWORK + NETWORK_EVENTS];
+    struct input input = {.bytes = request->input, .end = request->input_length, .follows = request->input_follows, .told = true};
+    bool network = request->spec.network, listening = network;
     fcntl(streams->input, F_SETFL, O_NONBLOCK);
     feed(&streams->input, &input);
     for (;;) {
         /* poll passes over a descriptor below zero */
-        bool fed = input.start == input.end;
-        short unless_full = input.follows && !fed ? 0 : POLLIN;
-        struct pollfd events[] = {
-            [PROCESS] = {.fd = process, .events = POLLIN},
-            [CLIENT] = {.fd = CONTROL, .events = unless_full | POLLRDHUP | (waiting() ? POLLOUT : 0)},
-            [OUTPUT] = {.fd = waiting() ? -1 : streams->output, .events = POLLIN},
-            [ERRORS] = {.fd = waiting() ? -1 : streams->errors, .events = POLLIN},
-            [INPUT] = {.fd = fed ? -1 : streams->input, .events = POLLOUT},
-        };
-        int ready = poll(events, sizeof events / sizeof *events, milliseconds_left(started, &request->spec));
+        bool fed = input.start == input.end, waits = frame_waits();
+        short unless_full = !network && input.follows && !fed ? 0 : POLLIN;
+        events[PROCESS] = (struct pollfd){.fd = process, .events = POLLIN};
+        events[CLIENT] = (struct pollfd){.fd = CONTROL, .events = unless_full | POLLRDHUP | (waits ? POLLOUT : 0)};
+        events[CHILD] = (struct pollfd){.fd = listening ? child : -1, .events = POLLIN};
+        events[OUTPUT] = (struct pollfd){.fd = waits ? -1 : streams->output, .events = POLLIN};
+        events[ERRORS] = (struct pollfd){.fd = waits ? -1 : streams->errors, .events = POLLIN};
+        events[INPUT] = (struct pollfd){.fd = fed ? -1 : streams->input, .events = POLLOUT};
+        size_t count = NETWORK + (network ? network_await(events + NETWORK) : 0);
+        int ready = poll(events, count, milliseconds_left(started, &request->spec));
         if (ready < 0 && errno == EINTR)
             continue;
         if (ready < 0)
@@ -137,18 +153,26 @@ static enum ending attend(int process, struct streams *streams, const struct req
         if (events[PROCESS].revents != 0)
             return ENDED;
         int client = events[CLIENT].revents & ~POLLOUT;
-        if (client != 0 && !(input.follows && client == POLLIN && take_input(streams->input, &input)))
+        if (!hear_client(client, streams->input, &input, network))
             return CANCELLED;
         if (milliseconds_left(started, &request->spec) == 0)
             return TIMEOUT;
-        if (waiting())
-            send_frame(MSG_DONTWAIT);
+        if (events[CHILD].revents != 0)
+            listening = network_receive(child) && !network_is_set();
+        if (frame_waits())
+            frame_send(MSG_DONTWAIT);
         else if (events[OUTPUT].revents != 0)
             relay(&streams->output, FRAME_OUTPUT, MSG_DONTWAIT);
         else if (events[ERRORS].revents != 0)
             relay(&streams->errors, FRAME_ERRORS, MSG_DONTWAIT);
         if (streams->input >= 0 && (events[INPUT].revents != 0 || client != 0))
             feed(&streams->input, &input);
+        if (network && input.follows && !input.told && input.start == input.end && !frame_waits()) {
+            input.told = true;
+            frame_start(FRAME_FED, 0, MSG_DONTWAIT);
+        }
+        if (network)
+            network_serve(events + NETWORK);
     }
 }
 
@@ -159,7 +183,7 @@ void watch(struct child child, struct streams streams, const struct request *req
     int process = (int)syscall(NR_pidfd_open, child.pid, 0);
     if (process < 0)
         refuse(STAGE_WATCH, "cannot watch process 1");
-    enum ending ending = attend(process, &streams, request, started);
+    enum ending ending = attend(process, child.socket, &streams, request, started);
     /* Process 1 itself may have been stopped from outside, and cannot say so. */
     siginfo_t stopped = {0};
     waitid(P_PID, (id_t)child.pid, &stopped, WSTOPPED | WNOHANG | WNOWAIT);
@@ -172,11 +196,13 @@ void watch(struct child child, struct streams streams, const struct request *req
         if (errno != EINTR)
             refuse(STAGE_WATCH, "cannot wait for process 1");
 
-    send_frame(0);
+    frame_send(0);
     while (streams.output >= 0 && relay(&streams.output, FRAME_OUTPUT, 0))
         ;
     while (streams.errors >= 0 && relay(&streams.errors, FRAME_ERRORS, 0))
         ;
+    if (request->spec.network)
+        network_end();
     if (stopped.si_pid == child.pid)
         report("stopped");
     if (ending != ENDED)

@@ -5,6 +5,7 @@
 import { readFileSync, writeSync } from 'node:fs'
 import { ActionError } from './actions/error.js'
 import { actions, type ToolName, type ToolResult } from './actions.js'
+import { generalActions } from './general-actions.js'
 
 const explanations: Record<string, string> = {
   ENOENT: 'does not exist',
@@ -17,10 +18,14 @@ const explanations: Record<string, string> = {
   ENOSPC: 'does not fit on the disk',
 }
 
-function run(): { result: ToolResult } | { error: string } {
+const all = { ...actions, ...generalActions }
+
+async function run(): Promise<{ result: ToolResult } | { error: string }> {
   try {
-    const { tool, args }: { tool: ToolName; args: never } = JSON.parse(readFileSync(0, 'utf8'))
-    return { result: actions[tool](args) }
+    const { tool, args }: { tool: ToolName | keyof typeof generalActions; args: never } = JSON.parse(
+      readFileSync(0, 'utf8'),
+    )
+    return { result: await all[tool](args) }
   } catch (error) {
     return { error: explain(error) }
   }
@@ -35,7 +40,7 @@ function explain(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-const answer = run()
+const answer = await run()
 process.exitCode = 'error' in answer ? 1 : 0
 let line = Buffer.from(`${JSON.stringify(answer)}\n`)
 // A pipe may take less than all at once.

@@ -17,6 +17,18 @@ export interface Tool {
   readonly charset: Readonly<Record<string, string>>
   /** What it touches, given arguments that `args` has accepted; paths absolute, links not yet followed. */
   readonly need: (args: Record<string, unknown>, workspace: string) => Need
+  /** Done twice it may do something twice: whoever does not know what came of it does not simply do it again. */
+  readonly hasEffect: boolean
+  /** It needs SQLite, for which an older Node needs WebAssembly. */
+  readonly needsSqlite: boolean
+  /** A program to be run instead of one of our functions; its output and status are the result. */
+  readonly program: ((args: Record<string, unknown>) => Program) | undefined
+}
+
+export interface Program {
+  /** `node`, or the name of a program in the usual folders. */
+  readonly command: string
+  readonly args: readonly string[]
 }
 
 /** As a model is offered it; the shape is the OpenAI API's. */
@@ -35,12 +47,15 @@ interface Definition<Args extends z.ZodObject> {
   /** Paths as given, relative to the workspace. */
   reads?: (args: z.output<Args>) => readonly string[]
   writes?: (args: z.output<Args>) => readonly string[]
-  /** The same function that runs inside: its arguments must be what `args` accepts. */
-  run: (args: z.output<Args>) => ToolResult
+  hasEffect?: boolean
+  needsSqlite?: boolean
+  /** The same function that runs inside: its arguments must be what `args` accepts. Left out where there is a program. */
+  run?: (args: z.output<Args>) => ToolResult | Promise<ToolResult>
+  program?: (args: z.output<Args>) => Program
 }
 
 export function defineTool<Args extends z.ZodObject>(definition: Definition<Args>): Tool {
-  const { name, description, args, reads, writes } = definition
+  const { name, description, args, reads, writes, program, hasEffect = false, needsSqlite = false } = definition
   const charset = Object.fromEntries(
     Object.entries(definition.charset ?? {}).map(([key, value]) => [key, String(value)]),
   )
@@ -50,6 +65,9 @@ export function defineTool<Args extends z.ZodObject>(definition: Definition<Args
     args,
     copy: definition.copy ?? [],
     charset,
+    hasEffect,
+    needsSqlite,
+    program: program && ((given) => program(args.parse(given))),
     need: (given, workspace) => {
       const parsed = args.parse(given)
       const absolute = (paths: readonly string[]) => paths.map((path) => resolve(workspace, path))

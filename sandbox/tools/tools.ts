@@ -1,6 +1,7 @@
 /** The closed set of tools. */
 import { z } from 'zod'
 import { actions, type ToolName } from './actions.js'
+import { type GeneralToolName, generalTools } from './general.js'
 import { defineTool, type Tool, type ToolSpec, toolSpec } from './tool.js'
 
 const text = z
@@ -109,7 +110,8 @@ export const tools = {
 
 export const toolSpecs: readonly ToolSpec[] = Object.values(tools).map(toolSpec)
 
-/** undefined for a name that is not in the set */
+/** Of the closed set, or a general one; undefined for any other name. */
 export function findTool(name: string): Tool | undefined {
-  return Object.hasOwn(tools, name) ? tools[name as ToolName] : undefined
+  if (Object.hasOwn(tools, name)) return tools[name as ToolName]
+  return Object.hasOwn(generalTools, name) ? generalTools[name as GeneralToolName] : undefined
 }

@@ -7,7 +7,8 @@ import { connect, jwtAuthenticator, type NatsConnection } from '@nats-io/transpo
 import { addressesOf } from '../../mesh/address.js'
 import { BrokerAccounts, type BrokerUser, type RevokedUsers } from '../../mesh/broker/accounts.js'
 import type { BrokerBinary } from '../../mesh/broker/binary.js'
-import { type Broker, startBroker } from '../../mesh/broker/broker.js'
+import type { Broker } from '../../mesh/broker/broker.js'
+import { type Brokers, startBrokers } from '../../mesh/broker/brokers.js'
 import { createBrokerKeys, seedOf } from '../../mesh/broker/keys.js'
 import { officialReleases } from '../../mesh/broker/release.js'
 import { type JoinOptions, joinMesh, type MeshNode } from '../../mesh/node.js'
@@ -39,7 +40,9 @@ export async function memoryMesh(): Promise<TestMesh> {
 }
 
 export interface NatsMesh extends TestMesh {
+  /** The first of them. */
   readonly broker: Broker
+  readonly brokers: Brokers
   readonly folder: string
   readonly accounts: BrokerAccounts
   /** Connections with every right on the broker: the operator's, and those of an intruder who took the machine over. */
@@ -56,15 +59,17 @@ export interface NatsMesh extends TestMesh {
 export async function natsMesh(
   binary?: BrokerBinary,
   found: (folder: string) => Authority = () => createAuthority(),
+  count = 1,
 ): Promise<NatsMesh> {
   const folder = temporaryFolder()
   const authority = found(folder)
   const addresses = addressesOf(authority.mesh, authority.meshKey)
   const accounts = new BrokerAccounts(createBrokerKeys(), addresses)
   const revoked: RevokedUsers = {}
-  const broker = await startBroker({
+  const brokers = await startBrokers({
+    name: 'test',
     folder,
-    port: 0,
+    ports: new Array<number>(count).fill(0),
     claims: () => accounts.claims(revoked),
     search: {
       named: binary?.path,
@@ -74,7 +79,7 @@ export async function natsMesh(
       progress: () => undefined,
     },
   })
-  const connectAs = (user: BrokerUser) => connectNats({ servers: [broker.url], user, name: 'test' })
+  const connectAs = (user: BrokerUser) => connectNats({ servers: brokers.urls, user, name: 'test' })
   const connectTo = async (account: 'mesh' | 'audit') => connectAs(await accounts.administrator(account))
   const memberUser = async ({ certificate }: Credentials): Promise<BrokerUser> => {
     const user = createUser()
@@ -82,8 +87,10 @@ export async function natsMesh(
     return { token, seed: seedOf(user), inbox: addresses.repliesTo(certificate.holder) }
   }
   const [operator, auditor] = await Promise.all([connectTo('mesh'), connectTo('audit')])
-  await operator.provideBuckets(addresses)
-  await auditor.provideAudit(addresses)
+  await operator.provideBuckets(addresses, count)
+  await auditor.provideAudit(addresses, count)
+  const [broker] = brokers.members
+  if (!broker) throw new Error('no broker')
   const some = () => enrol(authority, { name: 'member', roles: ['worker'] }, Date.now())
   const mesh = testMesh(
     authority,
@@ -91,13 +98,14 @@ export async function natsMesh(
     async () => {
       await operator.close()
       await auditor.close()
-      await broker.stop()
+      await brokers.stop()
       rmSync(folder, { recursive: true, force: true })
     },
   )
   return {
     ...mesh,
     broker,
+    brokers,
     folder,
     accounts,
     revoked,
@@ -106,7 +114,7 @@ export async function natsMesh(
     connectAsAuditor: () => connectTo('audit'),
     plain: ({ token, seed, inbox }) =>
       connect({
-        servers: broker.url,
+        servers: brokers.urls,
         authenticator: jwtAuthenticator(token, new TextEncoder().encode(seed)),
         ...(inbox === undefined ? {} : { inboxPrefix: inbox }),
       }),

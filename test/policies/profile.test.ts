@@ -56,7 +56,7 @@ test('what would weaken or cannot be enforced is refused with the reason', () =>
   refused('process: { run_as_user: root }', /process\.run_as_user cannot be chosen/)
   refused(
     'network_policies:\n  github:\n    endpoints: []\n',
-    /^p\.yaml:2: network_policies\.github network access cannot be granted yet/,
+    /^p\.yaml:3: network_policies\.github\.endpoints must name at least one endpoint/,
   )
 })
 
@@ -73,8 +73,8 @@ test('what may be asked for names one access and one place', () => {
     { kind: 'write', path: '.' },
     { kind: 'read', path: '/' },
   ])
-  refused('ask: [{ read: ., write: . }]', /ask\.0 must name either/)
-  refused('ask: [{ connect: . }]', /ask\.0\.connect is not a known field/)
+  refused('ask: [{ read: ., write: . }]', /ask\.0 must name exactly one/)
+  refused('ask: [{ connect: . }]', /ask\.0\.connect must be HOST/)
   refused('ask: write', /ask /)
 })
 

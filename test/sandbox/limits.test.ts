@@ -60,7 +60,7 @@ describe('limits', { concurrency: 2 }, () => {
     const { workspace } = await newStage()
     const script = 'const all = []; for (;;) all.push(Buffer.alloc(8 << 20, 1))'
     const profile = parseProfile('limits: { memory_mb: 256 }')
-    const runtime = await toolRuntime()
+    const runtime = await toolRuntime({ needsSqlite: false })
     const action = { ...runtime, args: ['--jitless', ...noWasm, '-e', script] }
     const places = await findPlaces(grantedPaths(profile, workspace, action))
     const outcome = await launch(planLaunch(profile, workspace, action, places), { pool })

@@ -17,7 +17,7 @@ test('a sandbox node launches by a pool, which ends with its actor', async () =>
     const node = await mesh.join('sandboxed', { roles: ['sandbox'] })
     const profile = parseProfile('filesystem_policy: { read_only: [.] }')
     await node.spawn(sandboxService(node, { workspace, profile }), { as: sandboxName('sandboxed') })
-    const asker = await mesh.join('asker', { roles: ['worker'] })
+    const asker = await mesh.join('asker', { roles: ['supervisor'] })
     const request = { tool: 'count_lines', args: { path: 'notes.txt' } }
     const outcome = await asker.ref(sandboxName('sandboxed')).ask(RunAction, request)
     assert.ok(outcome.status === 'done', JSON.stringify(outcome))

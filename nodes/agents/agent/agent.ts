@@ -12,6 +12,9 @@ import type { z } from 'zod'
 import { type ActorRef, actor, type CallOptions, type MeshNode, on } from '../../../mesh/index.js'
 import type { Tasks } from '../../../mesh/task/tasks.js'
 import { ClawmeshError } from '../../../policies/errors.js'
+import { portion } from '../authority.js'
+import type { Memory } from '../memory/memory.js'
+import { memoryTools } from '../memory/tool.js'
 import { type AgentEvent, type AgentResult, type Budget, RunTask } from './event.js'
 import { Feed } from './feed.js'
 import { workOn } from './loop.js'
@@ -29,6 +32,8 @@ export interface AgentOptions {
   /** By tool: 'ask' a person each time, or 'refuse'. It only ever adds to what the policy of the sandbox holds back. */
   /** 'interrupt' ends the run until a person has answered, however long that takes; it needs `tasks`, and a task with an id. */
   policy?: Readonly<Record<string, 'allow' | 'ask' | 'refuse' | 'interrupt'>>
+  /** What it remembers from one task to the next: it has the tools `remember`, `recall` and `forget`. */
+  memory?: Memory
   /** Keeps the runs of tasks that have an id. */
   tasks?: Tasks
   budget?: Partial<Budget>
@@ -46,7 +51,7 @@ const usual: Budget = { tokens: 50_000, ms: 300_000, steps: 20 }
 /** Throws USAGE for tools that do not go together. */
 export function agent(node: MeshNode, options: AgentOptions) {
   const own = { ...usual, ...options.budget }
-  const tools = toolbox(options.tools ?? [])
+  const tools = toolbox([...(options.tools ?? []), ...(options.memory ? memoryTools(options.memory) : [])])
   return actor(options.name, ({ name }) => [
     on(RunTask, ({ task, budget = {}, path, seen, id }, context) => {
       const feed = new Feed<AgentEvent>()
@@ -71,14 +76,22 @@ const smaller = (own: Budget, given: Partial<{ [K in keyof Budget]: Budget[K] | 
   steps: Math.min(own.steps, given.steps ?? own.steps),
 })
 
-/** Gives an agent a task and reads to its end. `onEvent` sees what it says meanwhile. */
+/**
+ * Gives an agent a task and reads to its end. `onEvent` sees what it says meanwhile. It may do for it what the caller may, within the task's budget, unless
+ * `entrust` says less.
+ */
 export async function runTask(
   ref: ActorRef,
   task: string | z.input<(typeof RunTask)['request']>,
   { onEvent, ...options }: CallOptions & { onEvent?: (event: AgentEvent) => void } = {},
 ): Promise<AgentResult> {
   const request = typeof task === 'string' ? { task } : task
-  for await (const event of ref.stream(RunTask, request, { timeoutMs: request.budget?.ms ?? usual.ms, ...options })) {
+  const entrust = portion(options.grant, { tokens: request.budget?.tokens })
+  for await (const event of ref.stream(RunTask, request, {
+    timeoutMs: request.budget?.ms ?? usual.ms,
+    entrust,
+    ...options,
+  })) {
     onEvent?.(event)
     if (event.type === 'ended') return event.result
   }

@@ -28,6 +28,7 @@ const observationSchema: z.ZodType<Observation> = z.object({
   status: z.enum(['done', 'refused', 'denied', 'failed']),
   text: z.string(),
   said: z.object({ by: z.string(), label: z.enum(labels) }).optional(),
+  handed: z.object({ output: z.unknown() }).optional(),
 })
 /** What a person settles has cost nothing, and brings nothing in. */
 const keptSchema = z.looseObject({ tokens: z.int().default(0), seen: sensitivitySchema.optional() })

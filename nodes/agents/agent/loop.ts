@@ -119,13 +119,17 @@ async function run(work: Work): Promise<AgentResult> {
             step,
             `it waits for a person to say whether it may call ${JSON.stringify(read.call)}`,
           )
-        say({ type: 'observed', step, tool: read.call.name, ...observation })
+        const { handed, ...seen } = observation
+        say({ type: 'observed', step, tool: read.call.name, ...seen })
+        const taken = handed && takenOver(observation, able.output)
+        if (taken && 'answer' in taken)
+          return end('answer', step, `it was handed over by ${read.call.name}`, taken.answer, taken.output)
         if (node.now() >= work.deadline)
           return end('time', step, `its time of ${budget.ms} ms was over while ${read.call.name} ran`)
         if (model.tools) return end(...endOfOneCall(read.call, observation, step))
         if (repeats.add(read.call, observation.text))
           return end('loop', step, `it called ${read.call.name} ${sameAgain} times in the same way and saw the same`)
-        messages.push(...exchange(thought, wordsOf(observation)))
+        messages.push(...exchange(thought, taken?.problem ?? wordsOf(observation)))
       }
     }
     if (unusable >= (model.tools ? 1 : unusableInARow))
@@ -144,7 +148,8 @@ async function decided(work: Work, step: number, call: ToolCall): Promise<Observ
     if (!person) return undefined
     if (person.answer === 'refuse') return { status: 'refused', text: `${call.name} was not allowed, by ${person.by}` }
   }
-  const repeatable = able.tools.get(call.name)?.kind === 'sandboxed'
+  const tool = able.tools.get(call.name)
+  const repeatable = tool?.kind === 'memory' || (tool?.kind === 'sandboxed' && tool.repeatable)
   return journal.action(step, allowance, { call, repeatable }, () => observe(work, call))
 }
 
@@ -220,6 +225,7 @@ async function thinkOnce(
       deadline,
       signal: context.signal,
       trace: context.trace,
+      grant: context.grant,
       onEvent: (event) => event.type === 'token' && say({ type: 'token', text: event.text }),
     })
     const tokens = tokensOf(answer.usage)
@@ -253,6 +259,19 @@ function readThought(
   if (!parsed.success)
     return { problem: `The answer has not the form that is needed: ${z.prettifyError(parsed.error)}` }
   return { answer: typeof parsed.data === 'string' ? parsed.data : JSON.stringify(parsed.data), output: parsed.data }
+}
+
+/** The answer of whoever took the task over, if it has the form that this agent's answers must have. */
+function takenOver(
+  { text, handed }: Observation,
+  schema: z.ZodType | undefined,
+): { answer: string; output: unknown } | { problem: string } {
+  if (!schema) return { answer: text, output: null }
+  const parsed = schema.safeParse(handed?.output)
+  if (parsed.success) return { answer: text, output: parsed.data }
+  return {
+    problem: `failed: the answer of who took it over has not the form that is needed: ${z.prettifyError(parsed.error)}`,
+  }
 }
 
 /** What strangers say is told from what the mesh says, so that a model has a chance to treat it as what it is. */

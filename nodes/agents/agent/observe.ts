@@ -5,17 +5,20 @@ import { ClawmeshError } from '../../../policies/errors.js'
 import type { Label } from '../../../policies/router-label.js'
 import { askPerson } from '../../../sandbox/approval.js'
 import { act } from '../act.js'
+import { portion } from '../authority.js'
 import { callMcp, type McpTool } from '../mcp/tool.js'
 import { routerOf, sensitivityOfCall } from '../privacy.js'
 import { RunTask } from './event.js'
 import type { Work } from './loop.js'
-import { type Delegate, delegateArgs, type HeldTool, type OwnTool } from './tool.js'
+import type { Delegate, HeldTool } from './tool.js'
 
 export interface Observation {
   status: 'done' | 'refused' | 'denied' | 'failed'
   text: string
   /** Who said it and how sensitive that is, where it is the word of a stranger. */
   said?: { by: string; label: Label } | undefined
+  /** The end of the task: an agent that it was handed to has answered. */
+  handed?: { output: unknown } | undefined
 }
 
 const longest = 16_384
@@ -41,7 +44,9 @@ export async function observe(work: Work, call: ToolCall): Promise<Observation> 
 }
 
 function used(work: Work, tool: HeldTool, call: ToolCall): Promise<Observation> {
-  if (tool.kind === 'own') return callOwn(work, tool, call)
+  if (tool.kind === 'own') return callOwn(work, { runs: 'in-process', call: tool.call }, call)
+  if (tool.kind === 'memory')
+    return callOwn(work, { runs: 'memory', call: (args) => tool.use(args, runOf(work)) }, call)
   if (tool.kind === 'delegate') return hand(work, tool, call)
   return tool.kind === 'mcp' ? ofServer(work, tool, call) : inSandbox(work, call)
 }
@@ -50,18 +55,22 @@ const toolDeadline = ({ node, able, deadline }: Work): number =>
   Math.min(deadline, node.now() + (able.toolMs ?? usualToolMs))
 
 async function inSandbox(work: Work, call: ToolCall): Promise<Observation> {
-  const { signal, trace } = work.assignment.context
+  const { signal, trace, grant } = work.assignment.context
   const { rules } = await routerOf(work.node)
   const brings = sensitivityOfCall(rules, call)
   if (brings) work.session.raise(brings)
-  const outcome = await act(work.node, call, { signal, trace, deadline: toolDeadline(work) })
-  return { status: outcome.status, text: outcome.status === 'done' ? outcome.result.summary : outcome.reason }
+  const outcome = await act(work.node, call, { signal, trace, grant, deadline: toolDeadline(work) })
+  return { status: outcome.status, text: outcome.status === 'done' ? wordsOf(outcome.result) : outcome.reason }
 }
+
+/** What there is to read, where that is more than the summary. */
+const wordsOf = ({ summary, text }: { summary: string; text?: unknown }): string =>
+  typeof text === 'string' && text !== '' ? text : summary
 
 /** Recorded where the server runs. */
 async function ofServer(work: Work, tool: McpTool, call: ToolCall): Promise<Observation> {
-  const { signal, trace } = work.assignment.context
-  const options = { signal, trace, deadline: toolDeadline(work) }
+  const { signal, trace, grant } = work.assignment.context
+  const options = { signal, trace, grant, deadline: toolDeadline(work) }
   const { status, text, label } = await callMcp(work.node, tool, call.arguments, options)
   work.session.raise({ label, categories: [] })
   return { status, text, said: { by: `mcp/${tool.server}`, label } }
@@ -85,12 +94,22 @@ async function holdBack({ node, able, assignment, deadline }: Work, call: ToolCa
   return answer === 'allow' ? undefined : { status: 'refused', text: `${call.name} was not allowed, by ${by}` }
 }
 
+interface Callable {
+  runs: 'in-process' | 'memory'
+  call: (args: Record<string, unknown>, signal: AbortSignal) => Promise<unknown>
+}
+
+const runOf = ({ session, assignment: { name, context } }: Work) => ({
+  session,
+  source: `${name}, task ${context.trace}`,
+})
+
 /** In this process: it cannot be killed, so one that does not return is left behind. */
-async function callOwn(work: Work, tool: OwnTool, call: ToolCall): Promise<Observation> {
+async function callOwn(work: Work, tool: Callable, call: ToolCall): Promise<Observation> {
   const { node, assignment } = work
   const { signal, trace } = assignment.context
   const record = { trace, actor: assignment.name }
-  const facts = { tool: call.name, args: call.arguments, runs: 'in-process' }
+  const facts = { tool: call.name, args: call.arguments, runs: tool.runs }
   await node.audit.intend({ kind: 'action.intended', ...record, facts })
   const withinMs = Math.max(0, toolDeadline(work) - node.now())
   const ended = await within(withinMs, signal, (until) => tool.call(call.arguments, until)).then(
@@ -123,27 +142,35 @@ async function within<T>(ms: number, signal: AbortSignal, work: (signal: AbortSi
 }
 
 /** To another agent, with a part of what is left. A task never comes back to somebody who waits for it. */
-async function hand(work: Work, { agent, share }: Delegate, call: ToolCall): Promise<Observation> {
+async function hand(work: Work, delegate: Delegate, call: ToolCall): Promise<Observation> {
+  const { agent, share, hands, tools, folders } = delegate
   const { node, assignment, allowance, session, deadline } = work
-  const { signal, trace } = assignment.context
+  const { signal, trace, grant } = assignment.context
   const path = [...assignment.path, assignment.name]
   if (path.includes(agent))
     return { status: 'denied', text: `the task would go round in a circle: ${[...path, agent].join(' → ')}` }
   if (path.length >= deepest) return { status: 'denied', text: `the task was handed on ${path.length} times already` }
-  const { task } = delegateArgs.parse(call.arguments)
+  const task = delegate.task(call.arguments)
   const reservation = allowance.setAside(Math.floor(allowance.left * share))
   if (!reservation || reservation.tokens === 0) return { status: 'denied', text: 'no tokens are left to give it' }
+  const record = { trace, actor: assignment.name }
+  const facts = { tool: call.name, args: call.arguments, agent, hands, tokens: reservation.tokens }
   let bill: number | null = null
   try {
+    await node.audit.intend({ kind: 'action.intended', ...record, facts })
     const budget = { tokens: reservation.tokens, ms: Math.max(1, deadline - node.now()) }
     const { sensitivity: seen } = session
-    const events = node.ref(agent).stream(RunTask, { task, budget, path, seen }, { signal, trace, deadline })
+    const entrust = portion(grant, { tools, folders, tokens: reservation.tokens })
+    const options = { signal, trace, deadline, grant, entrust }
+    const events = node.ref(agent).stream(RunTask, { task, budget, path, seen }, options)
     for await (const event of events) {
       if (event.type !== 'ended') continue
-      const { by, answer, reason, tokens } = event.result
+      const { by, answer, output, reason, tokens } = event.result
       session.raise(event.result.seen)
       bill = Math.min(tokens, reservation.tokens)
-      return by === 'answer' ? { status: 'done', text: answer } : { status: 'failed', text: `${agent}: ${reason}` }
+      await node.audit.record({ kind: 'action.ended', ...record, facts: { ...facts, outcome: { by, reason }, bill } })
+      if (by !== 'answer') return { status: 'failed', text: `${agent}: ${reason}` }
+      return { status: 'done', text: answer, ...(hands ? { handed: { output } } : {}) }
     }
     return { status: 'failed', text: `${agent} ended without a result` }
   } finally {

@@ -14,7 +14,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
-import type { MeshNode } from '../../../mesh/index.js'
+import type { Grant, MeshNode } from '../../../mesh/index.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import type { Sensitivity } from '../../../policies/router-label.js'
 import { joinSensitivity } from '../../../router/label.js'
@@ -60,6 +60,8 @@ export interface Coordination<R> {
 export interface CoordinationOptions {
   signal?: AbortSignal
   trace?: string
+  /** What its agents may do together is a part of this; of what this node may do, if left out. */
+  grant?: Grant | undefined
   /** Says what happens, for people. */
   progress?: (text: string) => void
 }
@@ -215,7 +217,7 @@ class Coordinator<R> {
     share: number,
   ): Promise<{ answer: string; output: unknown } | { why: string }> {
     const { partMs = usual.partMs } = this.#coordination
-    const { signal, trace } = this.#options
+    const { signal, trace, grant } = this.#options
     const aside = this.#allowance.setAside(Math.floor(this.#allowance.left * share))
     if (!aside || aside.tokens === 0) return { why: 'no tokens are left' }
     const deadline = Math.min(this.#deadline, this.#node.now() + partMs)
@@ -225,7 +227,7 @@ class Coordinator<R> {
         this.#node.ref(agent),
         { task, budget, ...(this.#seen ? { seen: this.#seen } : {}) },
         // The agent ends by itself when its time is up, and says so; this is for one that does not.
-        { trace, timeoutMs: budget.ms + graceMs, ...(signal ? { signal } : {}) },
+        { trace, grant, timeoutMs: budget.ms + graceMs, ...(signal ? { signal } : {}) },
       )
       aside.settle(Math.min(result.tokens, aside.tokens))
       this.#seen = joinSensitivity(this.#seen ? [this.#seen, result.seen] : [result.seen])

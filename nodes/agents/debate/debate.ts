@@ -10,6 +10,7 @@
 import { randomInt, randomUUID } from 'node:crypto'
 import type { MeshNode } from '../../../mesh/index.js'
 import { ClawmeshError } from '../../../policies/errors.js'
+import { actions, thoughts } from '../authority.js'
 import { type Ballot, CastBallot, JudgeDebate } from './ballot.js'
 import type { Bill } from './bill.js'
 import { type Course, type Order, type Outcome, openDebate, roundOf, type Step, step } from './course.js'
@@ -146,11 +147,11 @@ class Held {
       try {
         if (order.do === 'judge') {
           const request = { question, votes: order.votes, seed: this.#seed }
-          return await this.#node.ref(order.judge).ask(JudgeDebate, request, call)
+          return await this.#node.ref(order.judge).ask(JudgeDebate, request, { ...call, entrust: thoughts })
         }
         const { round, voter, heard, own } = order
         const request = { question, round, heard, seed: this.#seedOf(voter, round), ...(own ? { own } : {}) }
-        return await this.#node.ref(voter).ask(CastBallot, request, call)
+        return await this.#node.ref(voter).ask(CastBallot, request, { ...call, entrust: actions(1) })
       } catch (error) {
         if (signal.aborted || attempt === attempts || !ClawmeshError.from(error).retry) throw error
       }

@@ -99,9 +99,9 @@ async function ask(
   seed: number | undefined,
 ): Promise<Answer> {
   const whole = { ...request, maxTokens, temperature, ...(seed === undefined ? {} : { seed }) }
-  const { deadline, signal, trace } = context
+  const { deadline, signal, trace, grant } = context
   const session = await openSession(node, trace)
-  return think(node, whole, { model, session, actor: name, deadline, signal, trace })
+  return think(node, whole, { model, session, actor: name, deadline, signal, trace, grant })
 }
 
 /** A vote is on the trail whatever came of it; an answer that cannot be used costs this vote and nothing else. */

@@ -15,7 +15,12 @@ import { ClawmeshError } from '../../../policies/errors.js'
 import { type Label, labels } from '../../../policies/router-label.js'
 import { askPerson } from '../../../sandbox/approval.js'
 import { sandboxAvailability } from '../../../sandbox/availability.js'
+import { Egress } from '../../../sandbox/egress/egress.js'
+import { governedEgress } from '../../../sandbox/egress/governed.js'
+import { resolver } from '../../../sandbox/egress/resolve.js'
+import type { LaunchPlan } from '../../../sandbox/plan.js'
 import { planResident, startResident } from '../../../sandbox/resident.js'
+import { readConfig } from '../../config.js'
 import type { McpConnection, McpTransport } from './connection.js'
 import { type Definition, definitionSchema } from './definition.js'
 import { textOf } from './result.js'
@@ -41,7 +46,8 @@ export type McpOutcome = z.output<typeof mcpOutcomeSchema>
 export const CallMcp = message('mcp.call', {
   request: z.object({ tool: z.string(), args: z.record(z.string(), z.unknown()), digest: z.string() }),
   reply: mcpOutcomeSchema,
-  from: ['worker', 'supervisor'],
+  from: ['supervisor'],
+  granted: { roles: ['worker'], use: ({ tool }, host) => ({ can: 'act', on: `${host}/${tool}` }) },
   to: ['sandbox'],
 })
 
@@ -176,7 +182,7 @@ class Host {
     const { McpConnection } = await import('./connection.js')
     const record = { trace, actor: this.#self.name }
     const facts = { tool: this.#self.name, ...said(this.#server) }
-    const { transport, ended } = await this.#transport(() =>
+    const { transport, ended } = await this.#transport(trace, () =>
       this.#node.audit.intend({ kind: 'action.intended', ...record, facts }),
     )
     void ended?.then((how) =>
@@ -188,7 +194,10 @@ class Host {
     return McpConnection.open(this.#server.name, transport, { timeoutMs, signal: this.#self.signal })
   }
 
-  async #transport(before: () => Promise<void>): Promise<{ transport: McpTransport; ended?: Promise<string> }> {
+  async #transport(
+    trace: string,
+    before: () => Promise<void>,
+  ): Promise<{ transport: McpTransport; ended?: Promise<string> }> {
     const server = this.#server
     if ('url' in server) {
       const { StreamableHTTPClientTransport } = await import('@modelcontextprotocol/client')
@@ -199,9 +208,19 @@ class Host {
     const { ResidentTransport } = await import('./transport.js')
     const plan = await planResident(server)
     await before()
-    const resident = await startResident(plan, { signal: this.#self.signal })
+    const resident = await startResident(plan, { signal: this.#self.signal, egress: this.#egress(server, plan, trace) })
     const ended = resident.ended.catch((error: unknown) => ClawmeshError.from(error).message)
     return { transport: new ResidentTransport(resident, plan.outputBytes), ended }
+  }
+
+  /** What the server connects to is decided as for any action; it lives longer than the call that started it. */
+  #egress(server: Exclude<McpServer, { url: string }>, { program }: LaunchPlan, trace: string): Egress {
+    const { name: tool, signal } = this.#self
+    const { profile, workspace, args = [], command } = server
+    const action = { tool, args: { args }, workspace, trace, actor: tool, signal, deadline: Number.POSITIVE_INFINITY }
+    const names = [`tool:${tool}`, ...(command === 'node' ? ['tool:node'] : [])]
+    const hooks = governedEgress(this.#node, resolver(readConfig().nameServers), action)
+    return new Egress({ ...hooks, profile, workspace, own: { program, names } })
   }
 
   #waiting({ deadline, signal }: Context, mostMs: number): { timeoutMs: number; signal: AbortSignal } {

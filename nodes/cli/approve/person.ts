@@ -67,6 +67,8 @@ async function asGuest(data: string) {
 }
 
 async function asMember(data: string, values: Values) {
+  // A folder is made for whoever joins, and not for a slip of the hand.
+  if (text(values, 'join') === undefined && !existsSync(data)) throw nobodyHere(data)
   const folder = openDataFolder(data)
   try {
     const node = await member(folder, values)
@@ -101,10 +103,13 @@ async function nameIn(folder: DataFolder, values: Values): Promise<string> {
       roles: ['approver'],
     })
   if (known !== undefined) return known
-  throw new ClawmeshError('USAGE', `There is no mesh here, and no approver's keys in ${folder.path}.`, {
+  throw nobodyHere(folder.path)
+}
+
+const nobodyHere = (data: string): ClawmeshError =>
+  new ClawmeshError('USAGE', `There is no mesh here, and no approver's keys in ${data}.`, {
     hint: 'Type `clawmesh invite --roles approver` where the mesh runs, and here `clawmesh approve follow --join` with what it prints.',
   })
-}
 
 function userName(): string {
   const name = userInfo()

@@ -21,7 +21,7 @@ export function verdictLine({ verdict }: View): string {
 /** All that a person should know before a yes. */
 export function detail(view: View): string {
   const { id, task, node, tool, args, workspace, adds, askedAt, deadline } = view
-  const added = Object.entries(adds).flatMap(([field, paths]) => paths.map((path) => `  ${field}: ${path}`))
+  const added = Object.entries(adds).flatMap(([field, paths]) => (paths ?? []).map((path) => `  ${field}: ${path}`))
   return [
     `${id}  ${verdictLine(view)}`,
     `  ${headline(view)}`,

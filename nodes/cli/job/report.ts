@@ -1,7 +1,7 @@
 /** How the outcome of a job is shown: short for people, one object for programs. */
-import type { BrokerBinary } from '../../../mesh/broker/binary.js'
 import { answerOf, type Done, type JobResult } from '../../agents/job.js'
 import { euros } from '../../agents/ledger.js'
+import type { Servers } from '../../servers.js'
 import type { AuditTrail } from '../../trail.js'
 import { type Failure, failureOf } from '../failure.js'
 import { printable } from '../printable.js'
@@ -38,7 +38,7 @@ export interface Outcome {
   trail: AuditTrail
   /** What is wrong, if something is. */
   error: unknown
-  broker: BrokerBinary
+  broker: Pick<Servers, 'version' | 'source'>
   /** When the run began, in milliseconds since 1970, and how long it took. */
   began: number
   wallMs: number

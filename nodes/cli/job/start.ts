@@ -20,7 +20,7 @@ import { answerAtTerminal } from '../approve/inbox.js'
 import { headline } from '../approve/words.js'
 import { type Command, text, type Values } from '../command.js'
 import { explain } from '../failure.js'
-import { modelOption } from '../options.js'
+import { brokersOption, modelOption, readBrokers } from '../options.js'
 import { stopOnSignal } from '../stop.js'
 import { isTerminal, progress } from '../terminal.js'
 import { introduceModels, passNotesOn } from './introduce.js'
@@ -58,6 +58,7 @@ export const start: Command = {
       help: 'where the mesh keeps its keys and its audit trail (default: ~/.local/share/clawmesh/mesh, or the next free one)',
     },
     port: { type: 'string', value: 'N', help: 'the port of the broker (default: any free one)' },
+    brokers: brokersOption,
     model: modelOption,
   },
   takes: 'request',
@@ -77,6 +78,7 @@ async function startMesh(own: string | undefined, values: Values): Promise<numbe
   else if (!stays || !isTerminal) throw noRequest(given)
   const policy = await readPolicy(text(values, 'policy') ?? 'ask-first')
   const port = readPort(text(values, 'port'))
+  const brokers = readBrokers(values)
   const config = readConfig()
   const data = text(values, 'data')
   checkApart(workspace, resolve(data ?? config.data))
@@ -88,12 +90,13 @@ async function startMesh(own: string | undefined, values: Values): Promise<numbe
   const causeOf = (error: unknown) => (stop.signal.aborted ? stop.signal.reason : (folder.full() ?? error))
   const unwatch = folder.watch((error) => stop.abort(error))
   try {
-    const inference = planInference(text(values, 'model'), config.modelUrl)
+    const inference = planInference({ model: text(values, 'model') }, config)
     const sandbox = { workspace, policy: policy.text, policyName: policy.name }
     const site = await startSite({
       config,
       folder,
       port,
+      brokers,
       nodes: [
         ...workers.map((name) => ({ name, roles: ['worker', 'sandbox'] as const, plan: { sandbox } })),
         { name: 'model-1', roles: ['inference'] as const, plan: { inference } },
@@ -159,7 +162,7 @@ async function runOn(site: Site, run: Run): Promise<number> {
   const error = failure ?? shortcomingOf(trail) ?? results.find((result) => result.error)?.error
   const { began, startedAt } = run
   const wallMs = performance.now() - began
-  const outcome: Outcome = { results, trail, error, broker: site.broker.binary, began: startedAt, wallMs }
+  const outcome: Outcome = { results, trail, error, broker: site.nats, began: startedAt, wallMs }
   if (run.json) process.stdout.write(`${JSON.stringify(summarise(outcome))}\n`)
   else printTrail(outcome)
   return error === undefined ? 0 : explain(error)

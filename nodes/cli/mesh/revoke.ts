@@ -6,6 +6,7 @@ import { ClawmeshError } from '../../../policies/errors.js'
 import { readReachable } from '../../authority/address.js'
 import { revokeNode } from '../../authority/issue.js'
 import { isRunning } from '../../data-folder.js'
+import { configurationFile } from '../../outside.js'
 import { supervisingNode } from '../../site.js'
 import type { Command, Values } from '../command.js'
 import { dataFolder, dataOption, jsonOption } from '../options.js'
@@ -44,5 +45,9 @@ async function runRevoke(name: string | undefined, values: Values): Promise<numb
   const holder = await revokeNode(authority, running, name, Date.now())
   if (values['json']) process.stdout.write(`${JSON.stringify({ ok: true, name, holder, running: Boolean(running) })}\n`)
   else progress(`"${name}" is revoked${running ? '' : '; the mesh does not run, and holds to it when it does'}.`)
+  if (running?.isOutside)
+    progress(
+      `The other nodes refuse it from now on. The NATS servers let it in until whoever runs them takes over the changed ${configurationFile(authority)}.`,
+    )
   return 0
 }

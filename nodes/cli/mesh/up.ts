@@ -1,12 +1,13 @@
 /** `clawmesh up`: a mesh that other machines can join, until a signal ends it. */
 import { resolve } from 'node:path'
-import { keepListen, type Listen, parseHostPort, recallListen } from '../../authority/address.js'
+import { ClawmeshError } from '../../../policies/errors.js'
+import { isLoopback, keepListen, type Listen, leafPort, parseHostPort, recallListen } from '../../authority/address.js'
+import { openGatewayTls } from '../../authority/gateway-tls.js'
 import { readConfig } from '../../config.js'
-import { openDataFolder } from '../../data-folder.js'
-import { type GatewayAddress, parseGatewayAddress } from '../../gateway/address.js'
+import { type DataFolder, openDataFolder } from '../../data-folder.js'
 import type { Gateway } from '../../gateway/server.js'
-import { isLoopback } from '../../ground.js'
 import { keepOffer, machineName, planOffer, recallOffer } from '../../member/offer.js'
+import { parseServers } from '../../outside.js'
 import { planInference } from '../../process/plan.js'
 import { type Site, startSite } from '../../site.js'
 import { type Answering, answerAtTerminal } from '../approve/inbox.js'
@@ -14,8 +15,10 @@ import { type Command, text, type Values } from '../command.js'
 import { readDuration } from '../duration.js'
 import { introduceModels } from '../job/introduce.js'
 import { givenOffer, offerOptions } from '../offer-options.js'
+import { brokersOption, readBrokers } from '../options.js'
 import { stopOnSignal, untilStopped } from '../stop.js'
 import { progress } from '../terminal.js'
+import { type GatewayPlace, gatewayPlace } from './gateway-place.js'
 
 export const up: Command = {
   name: 'up',
@@ -32,6 +35,17 @@ export const up: Command = {
       value: 'HOST[:PORT]',
       help: 'where other machines find it, if not at an address of this machine',
     },
+    brokers: brokersOption,
+    leaf: {
+      type: 'string',
+      value: 'HOST[:PORT]',
+      help: `where servers of other sites connect as leaf nodes, with TLS beyond loopback (default port: ${leafPort}; see \`site\`)`,
+    },
+    nats: {
+      type: 'string',
+      value: 'URL,…',
+      help: 'NATS servers that somebody else runs (nats://… on this machine, tls://… elsewhere), instead of brokers of its own',
+    },
     certificates: {
       type: 'string',
       value: 'TIME',
@@ -47,6 +61,17 @@ export const up: Command = {
       value: '[HOST:]PORT',
       help: 'serve the OpenAI API and MCP there in this run, on this machine alone (0: any free port)',
     },
+    'gateway-listen': {
+      type: 'string',
+      value: '[HOST:]PORT',
+      help: 'the same beyond this machine, over TLS: 0.0.0.0:8443 for all its addresses',
+    },
+    'gateway-certificate': {
+      type: 'string',
+      value: 'FILE',
+      help: 'what it shows there, PEM (default: one that the mesh signs)',
+    },
+    'gateway-key': { type: 'string', value: 'FILE', help: 'the key of that certificate, PEM' },
     ...offerOptions,
   },
   run: runUp,
@@ -54,21 +79,22 @@ export const up: Command = {
 
 async function runUp(_: string | undefined, values: Values): Promise<number> {
   const config = readConfig()
+  const brokers = readBrokers(values)
   const life = text(values, 'certificates')
   const certificateLifeMs = life === undefined ? undefined : readDuration(life, 'certificates')
-  const served = text(values, 'gateway')
-  const address = served === undefined ? undefined : parseGatewayAddress(served)
+  const place = gatewayPlace(values)
   const folder = openDataFolder(resolve(text(values, 'data') ?? config.data))
   const stop = stopOnSignal()
   const unwatch = folder.watch((error) => stop.abort(error))
   try {
     const offer = recallOffer(folder.path, givenOffer(values))
-    const { roles, plan } = await planOffer(offer, folder.path, planInference(offer.model, config.modelUrl))
+    const { roles, plan } = await planOffer(offer, folder.path, planInference(offer, config))
     const listen = listenAt(recallListen(folder.authority), values)
     const site = await startSite({
       config,
       folder,
       ...listen,
+      brokers,
       certificateLifeMs,
       nodes: [{ name: offer.name ?? machineName(), roles, plan }],
       progress,
@@ -79,12 +105,14 @@ async function runUp(_: string | undefined, values: Values): Promise<number> {
     let answering: Answering | undefined
     try {
       keepOffer(folder.path, offer)
-      keepListen(folder.authority, { ...listen, port: site.broker.port })
+      const { ports } = site.nats
+      keepListen(folder.authority, { ...listen, port: ports[0] ?? listen.port, ports })
       answering = answerAtTerminal(site.node)
       await introduceModels(site.node, progress)
-      gateway = address && (await serve(site, folder.path, offer.workspace, address))
+      gateway = place && (await serve(site, folder, offer.workspace, place, listen.advertise))
       progress('The mesh is up. To add a machine, type here: npm run clawmesh -- invite')
-      if (isLoopback(listen.host)) progress('Only this machine can join it; `up --listen 0.0.0.0` lets others in.')
+      if (listen.nats === undefined && isLoopback(listen.host))
+        progress('Only this machine can join it; `up --listen 0.0.0.0` lets others in.')
       await untilStopped(stop)
     } finally {
       progress('draining')
@@ -102,27 +130,39 @@ async function runUp(_: string | undefined, values: Values): Promise<number> {
 /** Loaded when it is wanted: HTTP would be a part of every command's start. */
 async function serve(
   { node, tasks, ground }: Site,
-  data: string,
+  folder: DataFolder,
   workspace: string | undefined,
-  address: GatewayAddress,
+  { host, port, beyond, tls: given }: GatewayPlace,
+  advertise: string | undefined,
 ): Promise<Gateway> {
   const { openGateway } = await import('../../gateway/server.js')
   const { records, addresses, authority } = ground
   const site = { tasks, workspace, trail: { log: records.log(addresses.auditStream), authority } }
-  const gateway = await openGateway({ node, data, site, ...address })
-  progress(
-    `The gateway listens at ${gateway.url}. A key for it: npm run clawmesh -- gateway key add NAME --role developer`,
-  )
+  const others = advertise === undefined ? [] : [parseHostPort(advertise, '--advertise').host]
+  const made =
+    beyond && !given ? openGatewayTls(folder.authority, authority.mesh, { host, others, now: Date.now() }) : undefined
+  const gateway = await openGateway({ node, data: folder.path, site, host, port, tls: given ?? made })
+  progress(`The gateway listens at ${gateway.url}. A key for it: npm run clawmesh -- keys add NAME --role developer`)
+  if (made) progress(`Clients trust it by ${made.authority}: copy it to them (curl --cacert, NODE_EXTRA_CA_CERTS).`)
   return gateway
 }
 
 function listenAt(recalled: Listen, values: Values): Listen {
   const listen = text(values, 'listen')
   const advertise = text(values, 'advertise')
+  const nats = text(values, 'nats')
+  const leaf = text(values, 'leaf')
+  const own = ['listen', 'advertise', 'brokers', 'leaf'].find((option) => values[option] !== undefined)
+  if (nats !== undefined && own !== undefined)
+    throw new ClawmeshError('USAGE', `--nats and --${own} do not go together: the servers are somebody else's.`, {
+      hint: 'Leave one of them out.',
+    })
   if (advertise !== undefined) parseHostPort(advertise, '--advertise')
+  const { ports: _, ...first } = recalled
   return {
-    ...recalled,
-    ...(listen === undefined ? {} : parseHostPort(listen, '--listen')),
+    ...(listen === undefined ? recalled : { ...first, ...parseHostPort(listen, '--listen') }),
     ...(advertise === undefined ? {} : { advertise }),
+    ...(leaf === undefined ? {} : { leaf: parseHostPort(leaf, '--leaf', leafPort) }),
+    ...(nats === undefined ? {} : { nats: parseServers(nats) }),
   }
 }

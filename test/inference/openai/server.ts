@@ -8,13 +8,13 @@ export type Answer = (response: ServerResponse, body: string) => void | Promise<
 
 export interface ModelServer {
   url: string
-  /** The bodies of the completions that were asked for. */
+  /** The bodies of the completions and embeddings that were asked for. */
   asked: string[]
   close(): Promise<void>
 }
 
 /** A real HTTP server on loopback that lists models and answers completions as it is told. */
-export async function serve(models: string | Answer, completion: Answer): Promise<ModelServer> {
+export async function serve(models: string | Answer, completion: Answer, embedding?: Answer): Promise<ModelServer> {
   const asked: string[] = []
   const server = createServer(async (request, response) => {
     const body = await read(request)
@@ -24,6 +24,9 @@ export async function serve(models: string | Answer, completion: Answer): Promis
     } else if (request.url === '/v1/chat/completions') {
       asked.push(body)
       await completion(response, body)
+    } else if (request.url === '/v1/embeddings' && embedding) {
+      asked.push(body)
+      await embedding(response, body)
     } else response.writeHead(404).end()
   })
   // A test that fails before it closes the server must not keep its process from ending.

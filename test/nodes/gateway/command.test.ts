@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { z } from 'zod'
-import { approvalsSchema } from '../../../nodes/gateway/schema.js'
+import { approvalsSchema } from '../../../nodes/gateway/rest/schema.js'
 import { eventually } from '../../kit/eventually.js'
 import { command, type Ended } from '../command.js'
 import { Machine } from '../machine.js'
@@ -92,9 +92,11 @@ describe('clawmesh up --gateway', () => {
 
   it('listens nowhere but on this machine', async () => {
     for (const where of ['0.0.0.0:8080', '192.168.1.5:8080', '[::]:8080', '127.evil.example:8080'])
-      refused(await command('up', '--gateway', where), 2, /has no TLS yet/)
+      refused(await command('up', '--gateway', where), 2, /without TLS/)
     for (const where of ['http', '127.0.0.1', '99999', ':80'])
       refused(await command('up', '--gateway', where), 2, /is no address/)
+    refused(await command('up', '--gateway', '0', '--gateway-listen', '0'), 2, /one gateway/)
+    refused(await command('up', '--gateway-listen', '0', '--gateway-key', 'x'), 2, /needs its key/)
   })
 
   it('ends in good order', async () => {

@@ -4,8 +4,8 @@ import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { installation } from '../../../mesh/installation.js'
+import { nodesReplySchema } from '../../../nodes/gateway/rest/schema.js'
 import { gatewayRoles, isOpen, mayUse, type Route, routeNames } from '../../../nodes/gateway/route.js'
-import { nodesReplySchema } from '../../../nodes/gateway/schema.js'
 import { ask, cloud, endless, errorOf, follow, openStand, type Reply, type Stand, shipped } from './stand.js'
 
 const day = 86_400_000
@@ -25,6 +25,8 @@ describe('who may do what at the gateway', () => {
     'POST /v1/chat/completions': {
       body: { model: shipped, messages: [{ role: 'user', content: '12 + 7' }], max_tokens: 4 },
     },
+    'POST /v1/completions': { body: { model: shipped, prompt: '12 + 7', max_tokens: 4 } },
+    'POST /v1/embeddings': { body: { model: shipped, input: 'a' }, status: 404 },
     'POST /mcp': { body: { jsonrpc: '2.0', id: 1, method: 'tools/list' } },
     'POST /v1/tasks': { body: { request: 'how many lines has notes.txt' }, status: 503 },
     'GET /v1/tasks/:id': { path: '/v1/tasks/none', status: 404 },

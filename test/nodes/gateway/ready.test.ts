@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { rmSync } from 'node:fs'
 import { it } from 'node:test'
-import { ApiKeys } from '../../../nodes/gateway/keys.js'
+import { ApiKeys } from '../../../nodes/gateway/http/keys.js'
 import { openGateway } from '../../../nodes/gateway/server.js'
 import { eventually } from '../../kit/eventually.js'
 import { memoryMesh, temporaryFolder } from '../../kit/mesh.js'

@@ -2,23 +2,26 @@
 
 import { rmSync } from 'node:fs'
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
+import { join } from 'node:path'
 import { z } from 'zod'
 import type { Backend } from '../../../inference/backend.js'
 import { shippedModelFolder } from '../../../inference/models.js'
 import { OnnxBackend } from '../../../inference/onnx/backend.js'
 import { addressesOf } from '../../../mesh/address.js'
+import { openChain } from '../../../mesh/audit/chain.js'
 import type { MeshNode } from '../../../mesh/index.js'
 import { openTasks, type Tasks } from '../../../mesh/task/tasks.js'
 import { approvalsName } from '../../../nodes/approvals/messages.js'
 import { serveApprovals } from '../../../nodes/approvals/serve.js'
-import { ApiKeys } from '../../../nodes/gateway/keys.js'
-import type { GatewayLimits } from '../../../nodes/gateway/limits.js'
+import type { GatewayTls } from '../../../nodes/authority/gateway-tls.js'
+import { ApiKeys } from '../../../nodes/gateway/http/keys.js'
+import type { GatewayLimits } from '../../../nodes/gateway/http/limits.js'
 import { gatewayRoles } from '../../../nodes/gateway/route.js'
 import { type Gateway, openGateway } from '../../../nodes/gateway/server.js'
 import { serveModel } from '../../../nodes/process/serve.js'
 import { markovModel } from '../../inference/markov.js'
 import { eventually } from '../../kit/eventually.js'
-import { natsMesh, temporaryFolder } from '../../kit/mesh.js'
+import { natsMesh, type TestMesh, temporaryFolder } from '../../kit/mesh.js'
 
 export const shipped = 'clawmesh-tiny'
 export const endless = 'markov'
@@ -145,8 +148,9 @@ export interface Stand {
   /** Holds actions. */
   readonly box: MeshNode
   readonly front: MeshNode
+  readonly mesh: TestMesh
   /** Another gateway over the same mesh. */
-  open(limits: Partial<GatewayLimits>): Promise<Gateway>
+  open(limits: Partial<GatewayLimits>, tls?: GatewayTls): Promise<Gateway>
   close(): Promise<void>
 }
 
@@ -171,7 +175,8 @@ export async function openStand(limits: Partial<GatewayLimits> = {}): Promise<St
     const { backend: tiny } = await serve('tiny', shippedModelFolder, 4)
     const { node: endlessNode } = await serve('endless', never, 1)
     await mesh.join('far', { roles: ['inference'], advert: { model: cloud, zone: 'elsewhere' } })
-    const node = await mesh.join('front', { roles: ['gateway'] })
+    // Its chain is a file, as that of every node that ships: what is recorded is synced.
+    const node = await mesh.join('front', { roles: ['gateway'], chain: openChain(join(data, 'front.chain')) })
     const { authority } = mesh
     const addresses = addressesOf(authority.mesh, authority.meshKey)
     const transport = await mesh.connectAsAuthority()
@@ -188,8 +193,8 @@ export async function openStand(limits: Partial<GatewayLimits> = {}): Promise<St
     const site = { tasks, workspace: undefined, trail: { log: records.log(addresses.auditStream), authority } }
     const keys = new ApiKeys(data)
     const keyOf = Object.fromEntries(gatewayRoles.map((role) => [role, keys.add(role, role, Date.now())]))
-    const open = async (other: Partial<GatewayLimits>) => {
-      const gateway = await openGateway({ node, data, site, host: '127.0.0.1', port: 0, limits: other })
+    const open = async (other: Partial<GatewayLimits>, tls?: GatewayTls) => {
+      const gateway = await openGateway({ node, data, site, host: '127.0.0.1', port: 0, tls, limits: other })
       undo.push(() => gateway.close())
       return gateway
     }
@@ -200,7 +205,7 @@ export async function openStand(limits: Partial<GatewayLimits> = {}): Promise<St
       for (const one of [node, box])
         if (!one.directory.locate(approvalsName)) throw new Error('the desk is not there yet')
     })
-    return { url, tiny, endlessNode, keys, keyOf: keyOf as Stand['keyOf'], tasks, box, front: node, open, close }
+    return { url, tiny, endlessNode, keys, keyOf: keyOf as Stand['keyOf'], tasks, box, front: node, mesh, open, close }
   } catch (error) {
     await close()
     throw error

@@ -9,7 +9,7 @@ import { OnnxBackend } from '../../../../inference/onnx/backend.js'
 import { actor, localMesh, type MeshNode, on } from '../../../../mesh/index.js'
 import { type AgentOptions, agent, runTask } from '../../../../nodes/agents/agent/agent.js'
 import type { AgentEvent } from '../../../../nodes/agents/agent/event.js'
-import { delegate, ownTool } from '../../../../nodes/agents/agent/tool.js'
+import { delegate, handoff, ownTool, toolbox } from '../../../../nodes/agents/agent/tool.js'
 import { serveModel, serveSandbox } from '../../../../nodes/process/serve.js'
 import { ClawmeshError } from '../../../../policies/errors.js'
 import { AskApproval } from '../../../../sandbox/approval.js'
@@ -187,6 +187,38 @@ describe('an agent', () => {
     await eventually(() => assert.ok(aborted))
   })
 
+  it('has counted what had come of an answer that was cancelled', async () => {
+    const { model } = new RuleBackend(() => '')
+    const endless: Backend = {
+      model,
+      async *generate(_, signal) {
+        for (let number = 0; !signal?.aborted; number += 1) {
+          yield { type: 'token', text: `${number} ` }
+          await new Promise((resolve) => setTimeout(resolve, 5))
+        }
+      },
+      dispose: async () => undefined,
+    }
+    const mesh = await meshWith(endless)
+    const used: Record<string, unknown>[] = []
+    const record = mesh.audit.record.bind(mesh.audit)
+    mesh.audit.record = (event) => {
+      if (event.kind === 'model.used') used.push(event.facts)
+      return record(event)
+    }
+    const stop = new AbortController()
+    let tokens = 0
+    const onEvent = (event: AgentEvent) => {
+      if (event.type === 'token') tokens += 1
+      if (tokens === 3) stop.abort(new ClawmeshError('CANCELLED', 'enough'))
+    }
+    const ref = await mesh.spawn(agent(mesh, simple))
+    await assert.rejects(runTask(ref, 'Think.', { signal: stop.signal, onEvent }), { code: 'CANCELLED' })
+    await eventually(() => assert.equal(used.length, 1))
+    assert.ok(Number(used[0]?.['burned']) >= 3, JSON.stringify(used))
+    assert.equal(used[0]?.['usage'], null)
+  })
+
   it('asks a person where its policy says so, and takes no answer for a no', async () => {
     const asking = { tools: [double], policy: { double: 'ask' } } as const
     const refused = await run(doubling, asking)
@@ -249,6 +281,60 @@ describe('an agent', () => {
       assert.ok(performance.now() - began < 5000)
     })
 
+    it('hands a task over, typed, and ends with the other’s answer, or goes on where there is none', async () => {
+      const refund = z.object({ order: z.int(), why: z.string() })
+      const output = z.object({ euros: z.number() })
+      const over = handoff({
+        name: 'to_refunds',
+        description: 'Takes refunds over.',
+        agent: 'refunds',
+        args: refund,
+        words: ({ order, why }) => `Refund order ${order}: ${why}`,
+      })
+      let euros: unknown = 12
+      const mesh = await meshWith((request) => {
+        const saw = observed(request)
+        const [system, user] = request.messages.map(({ content }) => content)
+        if (system === 'Refund.')
+          return user === 'Refund order 7: broken' ? call('finish', { answer: { euros } }) : call('finish', {})
+        if (saw?.startsWith('failed: to_refunds')) return call('to_refunds', { order: 7, why: 'broken' })
+        if (saw !== undefined) return call('finish', { answer: { euros: 0 } })
+        return call('to_refunds', { order: 'seven' })
+      })
+      const refunds = agent(mesh, { name: 'refunds', instructions: 'Refund.', output: z.object({ euros: z.any() }) })
+      await mesh.spawn(refunds)
+      const ref = await mesh.spawn(agent(mesh, { ...simple, tools: [over], output }))
+      const handed = await runTask(ref, 'The kettle is broken.')
+      assert.deepEqual(handed.output, { euros: 12 })
+      assert.deepEqual([handed.by, handed.reason], ['answer', 'it was handed over by to_refunds'])
+      // What does not have this agent's form is no answer of its.
+      euros = 'twelve'
+      assert.deepEqual((await runTask(ref, 'The kettle is broken.')).output, { euros: 0 })
+    })
+
+    it('is not handed a task back that it handed over, and no more than is left of its budget', async () => {
+      const budgets: number[] = []
+      const mesh = await meshWith((request) => {
+        const saw = observed(request)
+        return saw === undefined ? call('over', { task: 'yours' }) : call('finish', { answer: saw })
+      })
+      for (const [name, next] of [
+        ['a', 'b'],
+        ['b', 'a'],
+      ] as const) {
+        const tools = [handoff({ name: 'over', description: 'The other.', agent: next })]
+        await mesh.spawn(agent(mesh, { ...simple, name, tools, budget: { tokens: 8000 } }))
+      }
+      const record = mesh.audit.record.bind(mesh.audit)
+      mesh.audit.record = (event) => {
+        if (event.kind === 'task.started') budgets.push((event.facts['budget'] as { tokens: number }).tokens)
+        return record(event)
+      }
+      const { answer, tokens } = await runTask(mesh.ref('a'), 'Somebody do it.')
+      assert.match(answer, /denied: the task would go round in a circle: a → b → a/)
+      assert.ok((budgets[1] ?? 0) < (budgets[0] ?? 0) && tokens <= 8000, `${budgets} ${tokens}`)
+    })
+
     it('is charged all that it set aside for a child that dies', async () => {
       const mesh = await meshWith((request) => {
         if (request.messages[0]?.content === 'Help.') throw new Error('the model dies')
@@ -259,6 +345,26 @@ describe('an agent', () => {
       const { tokens } = await runTask(await mesh.spawn(agent(mesh, options)), 'Get help.')
       assert.ok(tokens > 3000, `${tokens}`)
     })
+  })
+
+  it('uses the general tools in a sandbox, and reads what they found', async () => {
+    const workspace = temporaryFolder()
+    undo.push(() => rmSync(workspace, { recursive: true }))
+    writeFileSync(join(workspace, 'costs.csv'), 'item,price\npen,2\ninkpot,3\n')
+    const query = { files: ['costs.csv'], sql: 'SELECT item, price FROM costs WHERE price > 2' }
+    const mesh = await meshWith((request) => {
+      const saw = observed(request)
+      return saw === undefined ? call('query_tables', query) : call('finish', { answer: saw })
+    })
+    await serveSandbox(mesh, { workspace, profile: await loadProfile('read-only-research') })
+    const ref = await mesh.spawn(agent(mesh, { ...simple, tools: ['query_tables', 'shell'] }))
+    assert.equal((await runTask(ref, 'What costs most?')).answer, 'done: item\tprice\ninkpot\t3')
+    const held = [...toolbox(['query_tables', 'write_file', 'shell', 'python', 'node', 'patch_files']).values()]
+    // What may have had an effect is not done again by itself.
+    assert.deepEqual(
+      held.map((tool) => tool.kind === 'sandboxed' && tool.repeatable),
+      [true, true, false, false, false, false],
+    )
   })
 
   it('has a tool of the closed set run in a sandbox, chosen by the model that ships', async () => {

@@ -21,6 +21,7 @@ const tools = {
     run: ({ path }) => text(String(writeFileSync(path, 'x'))),
   },
   dial: { inputSchema: object({ port: { type: 'number' } }), run: ({ port }) => dial(port) },
+  get: { inputSchema: object({ url: { type: 'string' } }), run: ({ url }) => get(url) },
   variables: { inputSchema: object(), run: () => text(Object.keys(process.env).sort().join(' ')) },
   fail: { inputSchema: object(), run: () => text('it went wrong', true) },
   long: { inputSchema: object(), run: () => text('x'.repeat(100_000)) },
@@ -45,6 +46,12 @@ function dial(port) {
     socket.once('error', (error) => resolve(text(error.code, true)))
   })
 }
+
+const get = (url) =>
+  fetch(url).then(
+    async (response) => text(await response.text()),
+    ({ cause }) => text(String(cause?.code), true),
+  )
 
 /** As fast as it is read, without an end. */
 function pour(stream, piece) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { rmSync, writeFileSync } from 'node:fs'
+import { realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer as createHttpServer, type RequestListener } from 'node:http'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
@@ -20,6 +20,7 @@ import { auditEvents } from '../../../kit/events.js'
 import { eventually } from '../../../kit/eventually.js'
 import { memoryMesh, type TestMesh, temporaryFolder } from '../../../kit/mesh.js'
 import { call, observed, type Rule, RuleBackend } from '../../../kit/rules.js'
+import { nameServer } from '../../../sandbox/name-server.js'
 
 const program = join(installation, 'test', 'nodes', 'agents', 'mcp', 'faulty.mjs')
 
@@ -47,7 +48,7 @@ describe('an MCP server in its sandbox', () => {
     const mesh = await memoryMesh()
     undo.push(() => mesh.close())
     const box = await mesh.join('box', { roles: ['sandbox'] })
-    const mind = await mesh.join('mind', { roles: ['worker', 'gateway', 'inference'] })
+    const mind = await mesh.join('mind', { roles: ['supervisor', 'worker', 'gateway', 'inference'] })
     const profile = await loadProfile('mcp-server')
     const args = [program, manner]
     await serveMcp(box, {
@@ -147,6 +148,63 @@ describe('an MCP server in its sandbox', () => {
       (await use('variables')).text.split(' '),
       ['HOME', 'LANG', 'PATH', 'PWD', 'TMPDIR', 'WANTED'].filter((name) => name !== 'PWD'),
     )
+  })
+
+  it('connects to what its policy names, or a person allows, and all of it is on the audit trail', async () => {
+    const server = createHttpServer((_, response) => response.end('hello'))
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    undo.push(() => server.close())
+    const { port } = server.address() as AddressInfo
+    const names = await nameServer({ 'docs.example.org': ['127.0.0.1'], 'other.example.org': ['127.0.0.1'] })
+    process.env['CLAWMESH_NAME_SERVERS'] = names.place
+    undo.push(() => {
+      process.env['CLAWMESH_NAME_SERVERS'] = ''
+      names.close()
+    })
+    const profile = parseProfile(`
+filesystem_policy: { read_only: [.] }
+limits: { wall_ms: 60000, memory_mb: 1024 }
+network_policies:
+  docs:
+    endpoints: [{ host: docs.example.org, port: ${port}, allowed_ips: [127.0.0.1] }]
+    binaries: [{ path: "tool:mcp/it" }]
+ask: [{ connect: other.example.org }]`)
+    const { use, mesh, mind, box } = await stand('good', { profile, callMs: 10_000 })
+    assert.equal((await use('get', { url: `http://docs.example.org:${port}/` })).text, 'hello')
+    assert.deepEqual((await use('get', { url: 'http://third.example.org/' })).text, 'ENOTFOUND')
+    const asked: unknown[] = []
+    await mind.spawn(
+      actor('approver', () => [
+        on(AskApproval, ({ tool, missing }) => {
+          asked.push([tool, ...missing])
+          return { answer: 'refuse' as const, by: 'Ada' }
+        }),
+      ]),
+    )
+    assert.equal((await use('get', { url: `http://other.example.org:${port}/` })).text, 'EACCES')
+    const node = realpathSync(process.execPath)
+    const wanted = { kind: 'connect', path: `other.example.org:${port} by ${node}` }
+    assert.deepEqual(asked, [['mcp/it', wanted]])
+    assert.ok(!names.asked.includes('other.example.org'), 'a name that was refused is not looked up')
+    await box.stop(mcpName('it'))
+    await eventually(async () => {
+      await box.audit.flush(5000)
+      const events = (await auditEvents(mesh)).filter(
+        ({ facts }) => facts['tool'] === 'mcp/it' && facts['again'] === undefined,
+      )
+      const told = events.map(({ kind, facts }) => [kind, facts['host']])
+      assert.deepEqual(
+        told.filter(([kind]) => kind !== 'action.ended' && kind !== 'action.intended'),
+        [
+          ['network.intended', 'docs.example.org'],
+          ['network.refused', 'third.example.org'],
+          ['action.held', undefined],
+          ['approval.answered', undefined],
+          ['network.refused', 'other.example.org'],
+          ['network.ended', 'docs.example.org'],
+        ],
+      )
+    })
   })
 
   it('is given back in text of a bounded length, whatever it sends', async () => {

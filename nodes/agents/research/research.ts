@@ -1,0 +1,314 @@
+/**
+ * Hybrid research: models of the mesh plan and read, each source on a node of its own, and bring evidence with the place where it stands. One model writes the
+ * answer from that: one elsewhere, if the rules of the mesh let every single piece leave, else the most capable of the mesh, else none.
+ *
+ *     const { answer, evidence, writer, bill } = await research(node, { question, sources: ['a.txt', 'b.txt'], readers: ['reader-1', 'reader-2'] })
+ *
+ * 1. Plan and reading never leave the mesh, whatever the rules say.
+ * 2. A quote that is not in its source word for word is no evidence.
+ * 3. Each piece is judged with the label of all that was read of its source, and then all of them together. What keeps a prompt here is `think` all the same, which
+ *    judges once more what is asked.
+ */
+import { randomUUID } from 'node:crypto'
+import type { ChatMessage, ModelInfo } from '../../../inference/backend.js'
+import { DescribeModel, inferenceName } from '../../../inference/service.js'
+import type { CallOptions, MeshNode } from '../../../mesh/index.js'
+import { ClawmeshError } from '../../../policies/errors.js'
+import type { Prices } from '../../../policies/prices.js'
+import type { Asker, Router } from '../../../router/router.js'
+import type { RouterSession } from '../../../router/session.js'
+import { holderOf } from '../../elsewhere.js'
+import { readPrices } from '../costs.js'
+import { think } from '../model.js'
+import { openSession, routerOf } from '../privacy.js'
+import { inTurn } from '../turn.js'
+import { billOf, type ResearchBill, type ResearchRole, type Used } from './bill.js'
+import { distinct, type Evidence, placeOf } from './evidence.js'
+import { citedIn, planPrompt, readPlan, writePrompt } from './prompt.js'
+import { ReadSource } from './reader.js'
+
+export interface Research {
+  question: string
+  /** Files, relative to the workspace of the sandboxes. */
+  sources: readonly string[]
+  /** Names of reader actors. */
+  readers: readonly string[]
+  /** Of the mesh, for plan and reading; the most capable if left out. */
+  model?: string | undefined
+  prices?: Prices
+}
+
+export interface ResearchOptions {
+  signal?: AbortSignal
+  trace?: string
+  /** Of the whole; half an hour unless said otherwise. */
+  ms?: number
+  progress?: (text: string) => void
+}
+
+export interface ResearchResult {
+  trace: string
+  answer: string
+  /** What the answer was written from; it says [1] of the first. */
+  evidence: (Evidence & { place: string; cited: boolean })[]
+  writer: {
+    model: string
+    zone: 'mesh' | 'elsewhere'
+    /** Why it was not one elsewhere; the empty string if it was. */
+    reason: string
+  }
+  /** Numbers in the answer that no evidence has. */
+  unknownCitations: number[]
+  /** Quotes that models made up, and that are no evidence. */
+  madeUp: number
+  /** Sources, or passages of them, that could not be read, with the reason. */
+  unread: string[]
+  bill: ResearchBill
+}
+
+const usualMs = 1_800_000
+const sourceMs = 600_000
+const mostEvidence = 60
+const answerTokens = 1200
+const sourcesAtOnce = 2
+
+/** Throws MODEL_UNSUITED or UNREACHABLE where no model of the mesh can read, DENIED where none may write, TASK_FAILED where nothing was found, CANCELLED. */
+export async function research(
+  node: MeshNode,
+  asked: Research,
+  options: ResearchOptions = {},
+): Promise<ResearchResult> {
+  const trace = options.trace ?? randomUUID()
+  const record = { trace, actor: 'research' }
+  await node.audit.intend({
+    kind: 'task.started',
+    ...record,
+    facts: { task: asked.question, sources: [...asked.sources] },
+  })
+  try {
+    const result = await new Researcher(node, asked, { ...options, trace }).run()
+    const { writer, evidence, bill } = result
+    const cited = evidence.filter((each) => each.cited).map(({ place }) => place)
+    await node.audit.record({
+      kind: 'task.ended',
+      ...record,
+      facts: { writer, cited, cost: bill.cost, prices: bill.prices },
+    })
+    return result
+  } catch (error) {
+    const { code, message } = ClawmeshError.from(error)
+    await node.audit.record({ kind: 'task.ended', ...record, facts: { code, reason: message } })
+    throw error
+  }
+}
+
+class Researcher {
+  readonly #node: MeshNode
+  readonly #asked: Research
+  readonly #options: ResearchOptions & { trace: string }
+  readonly #deadline: number
+  readonly #signal: AbortSignal
+  readonly #used: Used[] = []
+  readonly #unread: string[] = []
+  #madeUp = 0
+
+  constructor(node: MeshNode, asked: Research, options: ResearchOptions & { trace: string }) {
+    this.#node = node
+    this.#asked = asked
+    this.#options = options
+    this.#deadline = node.now() + (options.ms ?? usualMs)
+    this.#signal = options.signal ?? new AbortController().signal
+  }
+
+  async run(): Promise<ResearchResult> {
+    const { question, sources, prices = readPrices() } = this.#asked
+    if (sources.length === 0)
+      throw new ClawmeshError('USAGE', 'There are no sources.', { hint: 'Name a folder with text files.' })
+    const session = await openSession(this.#node, this.#options.trace)
+    const local = await mostCapable(this.#node, this.#asked.model, this.#call)
+    const { text: planned } = await this.#ask('plan', planPrompt(question, sources), local.name, session)
+    const questions = readPlan(planned, question)
+    await this.#node.audit.record({
+      kind: 'task.planned',
+      trace: this.#options.trace,
+      actor: 'research',
+      facts: { questions },
+    })
+    this.#say(`${sources.length} sources, ${questions.length} questions: ${questions.join(' · ')}`)
+    const evidence = await this.#read(questions, local.name, session)
+    if (evidence.length === 0) {
+      const why = this.#unread.length > 0 ? ` ${this.#unread.length} could not be read: ${this.#unread[0]}.` : ''
+      throw new ClawmeshError('TASK_FAILED', `Nothing in the sources answers the question.${why}`, {
+        hint: 'Ask in other words, name other sources, or use a more capable model.',
+      })
+    }
+    const { answer, writer } = await this.#write(evidence, local.name, session)
+    const { cited, unknown } = citedIn(answer, evidence.length)
+    return {
+      trace: this.#options.trace,
+      answer: answer.trim(),
+      evidence: evidence.map((each, index) => ({ ...each, place: placeOf(each), cited: cited.includes(index + 1) })),
+      writer,
+      unknownCitations: unknown,
+      madeUp: this.#madeUp,
+      unread: this.#unread,
+      bill: billOf(this.#used, prices),
+    }
+  }
+
+  /** Side by side over the readers; a source whose reader was lost goes to the next. */
+  async #read(questions: string[], model: string, session: RouterSession): Promise<Evidence[]> {
+    const { sources, readers } = this.#asked
+    const { sensitivity: seen } = session
+    let done = 0
+    const read = await inTurn([...sources], readers.length * sourcesAtOnce, async (path, index) => {
+      for (let attempt = 0; ; attempt += 1) {
+        const reader = readers[(index + attempt) % readers.length] ?? ''
+        const deadline = Math.min(this.#deadline, this.#node.now() + sourceMs)
+        try {
+          const call = { ...this.#call, deadline, entrust: reading }
+          const found = await this.#node.ref(reader).ask(ReadSource, { path, questions, model, seen }, call)
+          done += 1
+          this.#say(`${path}: ${found.evidence.length} pieces of evidence (${done} of ${sources.length})`)
+          return found
+        } catch (error) {
+          const failure = ClawmeshError.from(error)
+          if (this.#signal.aborted) throw failure
+          if (failure.retry && attempt + 1 < readers.length) continue
+          this.#unread.push(`${path}: ${failure.message}`)
+          return undefined
+        }
+      }
+    })
+    for (const [index, found] of read.entries()) {
+      if (!found) continue
+      // Whoever writes has been told what these readers made of all that they read.
+      if (found.evidence.length > 0) session.raise(found.seen)
+      this.#madeUp += found.madeUp
+      if (found.unread > 0) this.#unread.push(`${sources[index]}: ${found.unread} passages`)
+      this.#used.push(...found.used.map((use) => ({ ...use, role: 'read' as const })))
+    }
+    return distinct(read.flatMap((found) => found?.evidence ?? [])).slice(0, mostEvidence)
+  }
+
+  /** One call elsewhere if all of it may leave, else the model of the mesh. */
+  async #write(
+    evidence: readonly Evidence[],
+    local: string,
+    session: RouterSession,
+  ): Promise<Pick<ResearchResult, 'answer' | 'writer'>> {
+    const messages = writePrompt(this.#asked.question, evidence)
+    const elsewhere = await this.#elsewhere(evidence, messages, session)
+    let reason = elsewhere.kept
+    if (reason === '') {
+      try {
+        const { text } = await this.#ask('write', messages, elsewhere.model, session)
+        return { answer: text, writer: { model: elsewhere.model, zone: 'elsewhere', reason: '' } }
+      } catch (error) {
+        const { code, message } = ClawmeshError.from(error)
+        if (this.#signal.aborted || code === 'AUDIT_UNAVAILABLE') throw error
+        reason = `${elsewhere.model} wrote nothing: ${message}`
+      }
+    }
+    this.#say(`${local} writes: ${reason}`)
+    const { text } = await this.#ask('write', messages, local, session)
+    return { answer: text, writer: { model: local, zone: 'mesh', reason } }
+  }
+
+  /** The first model elsewhere that the rules name for all of it and that can be asked, or why there is none. */
+  async #elsewhere(
+    evidence: readonly Evidence[],
+    messages: ChatMessage[],
+    session: RouterSession,
+  ): Promise<{ model: string; kept: string }> {
+    const kept = await this.#keptHere(evidence)
+    if (kept !== undefined) return { model: '', kept }
+    const served = holderOf(this.#node)?.models ?? []
+    if (served.length === 0) return { model: '', kept: 'the mesh has no model elsewhere' }
+    const router = await routerOf(this.#node)
+    const { decision } = await router.judge(session, { messages, maxTokens: answerTokens }, this.#asker)
+    const model = decision.models.find((name) => served.includes(name))
+    const together = `by the rule ${decision.rule} all of it together stays here, with what was read beside it`
+    return model === undefined ? { model: '', kept: together } : { model, kept: '' }
+  }
+
+  /** Why the evidence may not leave, naming the first piece that may not; undefined if each of them may. */
+  async #keptHere(evidence: readonly Evidence[]): Promise<string | undefined> {
+    const router: Router = await routerOf(this.#node)
+    const kept: string[] = []
+    for (const each of evidence) {
+      const session = router.open(this.#options.trace)
+      session.raise(each.seen)
+      const request = { messages: [{ role: 'user' as const, content: each.quote }], maxTokens: 1 }
+      const { decision } = await router.judge(session, request, this.#asker)
+      if (decision.effect === 'block')
+        throw new ClawmeshError('DENIED', `The rule ${decision.rule} blocks ${placeOf(each)}: no model sees it.`, {
+          hint: 'Take the secret out of the source, or leave the source out.',
+        })
+      if (decision.effect === 'local') kept.push(`${placeOf(each)} stays here by the rule ${decision.rule}`)
+    }
+    const [first] = kept
+    return first && `${first}${kept.length > 1 ? `, and so do ${kept.length - 1} others` : ''}`
+  }
+
+  async #ask(role: ResearchRole, messages: ChatMessage[], model: string, session: RouterSession) {
+    const request = { messages, maxTokens: answerTokens, temperature: 0 }
+    return think(this.#node, request, {
+      model,
+      session,
+      actor: 'research',
+      deadline: this.#deadline,
+      signal: this.#signal,
+      trace: this.#options.trace,
+      onUse: (use) => this.#used.push({ ...use, role }),
+    })
+  }
+
+  get #asker(): Asker {
+    return { roles: this.#node.roles, actor: 'research', trace: this.#options.trace }
+  }
+
+  get #call(): CallOptions & { deadline: number } {
+    return { deadline: this.#deadline, signal: this.#signal, trace: this.#options.trace }
+  }
+
+  #say(text: string): void {
+    this.#options.progress?.(text)
+  }
+}
+
+/** What a reader is given: one tool, models of the mesh, and the files. */
+const reading = {
+  may: { act: { on: ['read_lines'] }, think: { on: ['mesh'] }, read: { on: ['*'] } },
+}
+
+/** Of the models that the mesh serves and that hold a conversation, the largest. Throws UNREACHABLE or MODEL_UNSUITED. */
+async function mostCapable(node: MeshNode, name: string | undefined, call: CallOptions): Promise<ModelInfo> {
+  const serving = node
+    .nodes()
+    .filter(({ roles, draining, advert }) => roles.includes('inference') && !draining && advert['zone'] === 'mesh')
+  const known = await Promise.all(
+    serving.map((each) => node.ref(inferenceName(each.name)).ask(DescribeModel, null, call)),
+  )
+  const named = known.filter((model) => name === undefined || model.name === name)
+  const [best] = named
+    .filter(({ tools }) => tools === undefined)
+    .sort((a, b) => (b.parameters ?? 0) - (a.parameters ?? 0) || (b.context ?? 0) - (a.context ?? 0))
+  if (best) return best
+  const [unsuited] = named
+  if (unsuited)
+    throw new ClawmeshError(
+      'MODEL_UNSUITED',
+      `${unsuited.name} calls tools and holds no conversation, so it cannot read sources.`,
+      {
+        hint: 'Run a model server on this machine, or name one or a model folder with --model.',
+      },
+    )
+  throw new ClawmeshError(
+    'UNREACHABLE',
+    name === undefined ? 'No node in the mesh serves a model.' : `No node in the mesh serves the model "${name}".`,
+    {
+      hint: 'Start a node with the role inference. Sources are read by models of the mesh alone.',
+    },
+  )
+}

@@ -1,0 +1,116 @@
+/** From what was typed to the command that does it: finds it in the table, checks its options, shows help. Throws USAGE for what is none. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { installation } from '../../mesh/installation.js'
+import { ClawmeshError } from '../../policies/errors.js'
+import { type Command, parseConfig } from './command.js'
+import { allCommands, commandsOf, firstWords } from './commands.js'
+import { asTyped } from './failure.js'
+
+/** Resolves to the exit status. */
+export async function dispatch(args: string[]): Promise<number> {
+  const [first = 'help'] = args
+  if (first === 'help' || first === '--help' || first === '-h') return print(asTyped(overview(await allCommands())))
+  if (first === '--version') return print(version())
+  const family = await commandsOf(first)
+  const command = family.find(({ name }) => args.slice(0, name.split(' ').length).join(' ') === name)
+  if (!command) {
+    if (family.length > 0 && args.includes('--help')) return print(asTyped(overview(family)))
+    throw noCommand(args, family)
+  }
+  const rest = args.slice(command.name.split(' ').length)
+  if (rest.includes('--help') || rest.includes('-h')) return print(asTyped(helpOf(command)))
+  const { values, positionals } = parse(command, rest)
+  for (const [option, value] of Object.entries(values)) {
+    if (value === '') throw new ClawmeshError('USAGE', `--${option} is empty.`, { hint: seeHelp(command) })
+  }
+  const [request, surplus] = positionals
+  if (request !== undefined && !command.takes) {
+    throw new ClawmeshError('USAGE', `clawmesh ${command.name} takes no "${request}".`, { hint: seeHelp(command) })
+  }
+  if (surplus !== undefined) {
+    throw new ClawmeshError('USAGE', `There is more than one ${command.takes}.`, {
+      hint: `Put the ${command.takes} in quotation marks.`,
+    })
+  }
+  return command.run(request, values)
+}
+
+/** The first word of a family of commands ("tasks") asks which there are. */
+function noCommand([first = '', second]: string[], family: Command[]): ClawmeshError {
+  if (family.length === 0) {
+    return new ClawmeshError('USAGE', `There is no command "${first}".`, {
+      hint: `Commands: ${firstWords.join(', ')}. See clawmesh help.`,
+    })
+  }
+  const what = second === undefined ? `"${first}" is several commands.` : `There is no command "${first} ${second}".`
+  return new ClawmeshError('USAGE', what, { hint: `One of: ${family.map(({ name }) => name).join(', ')}.` })
+}
+
+function parse(command: Command, args: string[]) {
+  try {
+    return parseArgs({ args, options: parseConfig(command.options), allowPositionals: true, strict: true })
+  } catch (cause) {
+    throw new ClawmeshError('USAGE', misuse(command, cause), { hint: seeHelp(command), cause })
+  }
+}
+
+/** What is wrong with the options, in our words: Node's speak of positional arguments. */
+function misuse({ name, options }: Command, cause: unknown): string {
+  const { code, message } = cause as NodeJS.ErrnoException
+  const option = /'(?:-\w, )?(--?[\w-]+)/.exec(message)?.[1]
+  if (code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION' && option !== undefined) {
+    const known = Object.keys(options).map((known) => `--${known}`)
+    return `clawmesh ${name} has no option ${option}; it has ${known.join(', ') || 'none'}.`
+  }
+  if (code === 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE' && option !== undefined) {
+    const { value } = options[option.replace(/^-+/, '')] ?? {}
+    return value === undefined ? `${option} takes no value.` : `${option} needs a value: ${option} ${value}.`
+  }
+  return message
+}
+
+function seeHelp({ name }: Command): string {
+  return `See clawmesh ${name} --help.`
+}
+
+function overview(all: Command[]): string {
+  const shown = all.filter(({ old }) => !old)
+  const listed = shown.length > 0 ? shown : all
+  const width = Math.max(...listed.map(({ name }) => name.length))
+  const lines = listed.map(({ name, help }) => `  ${name.padEnd(width)}  ${help}`)
+  return [
+    'clawmesh: a distributed, actor-based agent mesh',
+    '',
+    ...lines,
+    '',
+    '`clawmesh COMMAND --help` says more.',
+  ].join('\n')
+}
+
+function helpOf({ name, usage, help, options }: Command): string {
+  const rows = Object.entries(options).map(
+    ([option, { value, help: text }]) => [`--${option}${value ? ` ${value}` : ''}`, text] as const,
+  )
+  const width = Math.max(...rows.map(([left]) => left.length))
+  return [
+    `clawmesh ${name} ${usage}`,
+    '',
+    help,
+    '',
+    ...rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`),
+  ].join('\n')
+}
+
+function version(): string {
+  const { version: number } = JSON.parse(readFileSync(join(installation, 'package.json'), 'utf8')) as {
+    version: string
+  }
+  return `clawmesh ${number}`
+}
+
+function print(text: string): number {
+  process.stdout.write(`${text}\n`)
+  return 0
+}

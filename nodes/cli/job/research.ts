@@ -1,0 +1,191 @@
+/** `clawmesh research`: a mesh on this machine whose models read files, and one of which, or one elsewhere if the rules let it, writes an answer with its evidence. */
+import { existsSync, realpathSync, statSync } from 'node:fs'
+import { basename, dirname, resolve } from 'node:path'
+import { supervise } from '../../../mesh/index.js'
+import { ClawmeshError, outcomes } from '../../../policies/errors.js'
+import { readPolicy } from '../../../sandbox/preset.js'
+import { readPrices } from '../../agents/costs.js'
+import type { ResearchBill } from '../../agents/research/bill.js'
+import { type ResearchResult, research } from '../../agents/research/research.js'
+import { readConfig } from '../../config.js'
+import { openDataFolder, openFreeDataFolder } from '../../data-folder.js'
+import { planInference } from '../../process/plan.js'
+import { type Site, startSite } from '../../site.js'
+import type { AuditTrail } from '../../trail.js'
+import { checkApart, checkWorkspace, listFiles } from '../../workspace.js'
+import { type Command, text, type Values } from '../command.js'
+import { explain } from '../failure.js'
+import { modelOption } from '../options.js'
+import { printable } from '../printable.js'
+import { stopOnSignal } from '../stop.js'
+import { progress } from '../terminal.js'
+import { introduceModels } from './introduce.js'
+
+export const researchCommand: Command = {
+  name: 'research',
+  usage: '"QUESTION" --sources DIR|FILE [--nodes N] [--model DIR|URL] [options]',
+  help: 'Answers a question from files, with the evidence. Models of the mesh read; one elsewhere writes the answer only if every piece of evidence may leave. Not with the shipped model.',
+  options: {
+    sources: { type: 'string', value: 'DIR|FILE', help: 'what is read: a folder and all below it, or one file' },
+    nodes: { type: 'string', value: 'N', help: 'how many nodes read side by side (default: 3)' },
+    seconds: { type: 'string', value: 'N', help: 'how long it may take (default: 1800)' },
+    prices: {
+      type: 'string',
+      value: 'FILE',
+      help: 'the price table (default: policies/prices.yaml, examples to be edited)',
+    },
+    json: { type: 'boolean', help: 'print one JSON object as the last line' },
+    data: { type: 'string', value: 'DIR', help: 'where the mesh keeps its keys, its providers and its audit trail' },
+    model: modelOption,
+  },
+  takes: 'question',
+  run: startResearch,
+}
+
+const mostNodes = 16
+
+async function startResearch(question: string | undefined, values: Values): Promise<number> {
+  if (question === undefined || question.trim() === '')
+    throw new ClawmeshError('USAGE', 'There is no question.', {
+      hint: 'clawmesh research "Who decided it?" --sources notes',
+    })
+  const { workspace, files } = sourcesOf(text(values, 'sources'))
+  const nodes = whole(values, 'nodes', mostNodes) ?? 3
+  const seconds = whole(values, 'seconds', 86_400) ?? 1800
+  const prices = readPrices(text(values, 'prices'))
+  const config = readConfig()
+  const policy = await readPolicy('read-only-research')
+  const data = text(values, 'data')
+  const folder = data === undefined ? openFreeDataFolder(config.data) : openDataFolder(resolve(data))
+  const stop = stopOnSignal()
+  const unwatch = folder.watch((error) => stop.abort(error))
+  try {
+    checkApart(workspace, folder.path)
+    const inference = planInference({ model: text(values, 'model') }, config)
+    const sandbox = { workspace, policy: policy.text, policyName: policy.name }
+    const names = Array.from({ length: nodes }, (_, index) => `worker-${index + 1}`)
+    const site = await startSite({
+      config,
+      folder,
+      port: 0,
+      nodes: [
+        ...names.map((name) => ({ name, roles: ['worker', 'sandbox'] as const, plan: { sandbox } })),
+        { name: 'model-1', roles: ['inference'] as const, plan: { inference } },
+      ],
+      progress,
+      onFailure: (error) => stop.abort(error),
+    })
+    const ended = await held(site, names, stop.signal, (readers) =>
+      research(
+        site.node,
+        { question: question.trim(), sources: files, readers, prices },
+        { signal: stop.signal, ms: seconds * 1000, progress },
+      ),
+    )
+    if (values['json']) process.stdout.write(`${JSON.stringify(summaryOf(ended))}\n`)
+    else print(ended)
+    if (stop.signal.aborted) return explain(stop.signal.reason)
+    return ended.trail.verdict.ok ? 0 : outcomes.failed
+  } finally {
+    unwatch()
+    folder.release()
+  }
+}
+
+interface Ended {
+  result: ResearchResult
+  trail: AuditTrail
+}
+
+/** The mesh is drained, and its trail verified, however it ended. */
+async function held(
+  site: Site,
+  names: string[],
+  signal: AbortSignal,
+  work: (readers: string[]) => Promise<ResearchResult>,
+): Promise<Ended> {
+  let result: ResearchResult | undefined
+  let failure: unknown
+  try {
+    await introduceModels(site.node, progress)
+    const readers = names.map((_, index) => `reader-${index + 1}`)
+    const supervisor = await supervise(site.node, {
+      name: 'supervisor',
+      children: readers.map((name, index) => ({ name, definition: 'reader', prefers: names[index] ?? '' })),
+      onRestart: (child, node, reason) => progress(`${child} goes on on ${node}: ${reason}`),
+      onGiveUp: (_, error) => progress(error.message),
+    })
+    result = await work(readers).finally(() => supervisor.stop().catch(() => undefined))
+  } catch (error) {
+    failure = signal.aborted ? signal.reason : error
+  }
+  progress('draining')
+  const trail = await site.close()
+  if (failure !== undefined || !result) throw failure
+  return { result, trail }
+}
+
+/** Throws USAGE or WORKSPACE_UNREADABLE. */
+function sourcesOf(given: string | undefined): { workspace: string; files: string[] } {
+  if (given === undefined)
+    throw new ClawmeshError('USAGE', 'There are no sources.', { hint: 'Name a folder or a file with --sources.' })
+  if (/^[a-z]+:\/\//i.test(given))
+    throw new ClawmeshError('USAGE', `${given} cannot be read: sources are files of this machine.`, {
+      hint: 'Fetch it first, and name the file or its folder.',
+    })
+  const path = resolve(given)
+  if (existsSync(path) && statSync(path).isFile())
+    return { workspace: realpathSync(dirname(path)), files: [basename(path)] }
+  checkWorkspace(path)
+  return { workspace: realpathSync(path), files: listFiles(path) }
+}
+
+function whole(values: Values, name: string, most: number): number | undefined {
+  const given = text(values, name)
+  if (given === undefined) return undefined
+  const number = Number(given)
+  if (/^\d+$/.test(given) && number >= 1 && number <= most) return number
+  throw new ClawmeshError('USAGE', `--${name} ${given} is no number from 1 to ${most}.`, {
+    hint: `For example --${name} 3.`,
+  })
+}
+
+function summaryOf({ result, trail }: Ended) {
+  return { ok: trail.verdict.ok, ...result, auditVerified: trail.verdict.ok }
+}
+
+function print({ result, trail }: Ended): void {
+  const { answer, evidence, writer, unknownCitations, madeUp, unread, bill } = result
+  const cited = evidence.flatMap((each, index) =>
+    each.cited ? [`  [${index + 1}] ${each.place}  ${inOneLine(each.quote)}`] : [],
+  )
+  const said = writer.zone === 'elsewhere' ? 'elsewhere' : `of the mesh: ${writer.reason}`
+  const lines = [
+    answer,
+    '',
+    cited.length > 0 ? 'Evidence, word for word in the sources:' : 'The answer names no evidence: do not rely on it.',
+    ...cited,
+    ...(unknownCitations.length > 0
+      ? [`The answer names evidence that there is not: ${unknownCitations.join(', ')}.`]
+      : []),
+    ...(madeUp > 0 ? [`${madeUp} quotes were in no source, and were left out.`] : []),
+    ...unread.map((each) => `Not read: ${each}`),
+    '',
+    `Written by ${writer.model}, ${said}.`,
+    ...billLines(bill),
+    `Task ${result.trace}. ${trail.verdict.ok ? 'The audit trail verifies.' : 'The audit trail does not verify.'}`,
+  ]
+  process.stdout.write(`${lines.map((line) => printable(line)).join('\n')}\n`)
+}
+
+function billLines({ lines, cost, frontier, currency, prices }: ResearchBill): string[] {
+  return [
+    ...lines.map(
+      (line) =>
+        `  ${line.role.padEnd(5)} ${line.model} (${line.zone}): ${line.requests} requests, ${line.promptTokens} tokens in (${line.cachedTokens} cached), ${line.outputTokens} out, ${line.seconds.toFixed(1)} s, ${line.cost.toFixed(4)} ${currency}${line.unpriced > 0 ? `, ${line.unpriced} without a price` : ''}`,
+    ),
+    `As run: ${cost.toFixed(4)} ${currency}, by the price table ${prices}. The same trace at its frontier rates: ${frontier.toFixed(4)} ${currency}. That is a calculation: no such model was asked for it.`,
+  ]
+}
+
+const inOneLine = (quote: string) => quote.replace(/\s+/g, ' ').slice(0, 200)

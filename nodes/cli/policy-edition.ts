@@ -1,0 +1,208 @@
+/** `clawmesh policy diff|apply|history|rollback`: the policy of a whole mesh, in versions that the authority signs and every node takes while it runs. */
+import { existsSync } from 'node:fs'
+import { userInfo } from 'node:os'
+import { join } from 'node:path'
+import { openAuthority } from '../../mesh/seal/authority.js'
+import type { Edition } from '../../mesh/seal/edition.js'
+import { type Change, differences } from '../../policies/difference.js'
+import { ClawmeshError } from '../../policies/errors.js'
+import { parseProfile } from '../../policies/profile.js'
+import { readPolicy } from '../../sandbox/preset.js'
+import { openLiveGround } from '../authority/live.js'
+import { type NewEdition, PolicyBook, publishPolicy } from '../authority/policy-book.js'
+import { isRunning } from '../data-folder.js'
+import { lookAtMesh, type Outlook } from '../member/onlooker.js'
+import { policyAdvertSchema } from '../process/standing-policy.js'
+import { type Command, type Option, text, type Values } from './command.js'
+import { dataFolder, dataOption, jsonOption } from './options.js'
+import { rowsBeside } from './policy.js'
+import { printable } from './printable.js'
+import { progress } from './terminal.js'
+
+const shared: Record<'data' | 'json', Option> = { data: dataOption, json: jsonOption }
+const reasonOption: Option = { type: 'string', value: 'TEXT', help: 'why, for whoever reads the history' }
+
+/** How long nodes that are there get to take a version. */
+const takenWithinMs = 5000
+/** What a mesh without a version of its own goes by. */
+const untilThen = 'ask-first'
+
+export const policyDiff: Command = {
+  name: 'policy diff',
+  usage: '[FILE|PRESET|VERSION] [--against FILE|PRESET|VERSION] [--json]',
+  help: "Says what a policy lets an action do that the mesh's does not, and the other way round. Without a name: what the newest version changed.",
+  options: {
+    against: {
+      type: 'string',
+      value: 'FILE|PRESET|VERSION',
+      help: "what it is held against (default: the mesh's newest version)",
+    },
+    ...shared,
+  },
+  takes: 'policy',
+  run: async (given, values) => {
+    const editions = existsSync(authorityFile(values)) ? bookOf(values).editions() : []
+    const newest = editions.at(-1)
+    const [from, to] = await Promise.all([
+      find(text(values, 'against') ?? versionOr(untilThen, given === undefined ? editions.at(-2) : newest), editions),
+      find(given ?? versionOr(untilThen, newest), editions),
+    ])
+    const changes = differences(parseProfile(from.text, from.name), parseProfile(to.text, to.name))
+    if (values['json']) say(JSON.stringify({ ok: true, from: from.name, to: to.name, changes }))
+    else if (changes.length === 0) say(`${from.name} and ${to.name} mean the same.`)
+    else for (const line of [`${from.name} → ${to.name}`, ...changes.map(changeLine)]) say(line)
+    return 0
+  },
+}
+
+export const policyApply: Command = {
+  name: 'policy apply',
+  usage: 'FILE|PRESET [--reason TEXT] [--json]',
+  help: "Makes a policy the mesh's next version: signed, and taken by every running node that was given none of its own. One that does not hold to its truth table is refused.",
+  options: { reason: reasonOption, ...shared },
+  takes: 'policy',
+  run: async (given, values) => {
+    if (given === undefined)
+      throw new ClawmeshError('USAGE', 'No policy is named.', {
+        hint: 'Name a file or a preset: clawmesh policy apply strict.yaml',
+      })
+    const policy = await readPolicy(given)
+    const wrong = rowsBeside(policy)?.find(({ answer, expected }) => answer !== expected)
+    if (wrong)
+      throw new ClawmeshError(
+        'POLICY_INVALID',
+        `${given} does not hold to its truth table: ${wrong.access.kind} ${wrong.access.path} is ${wrong.answer}, not ${wrong.expected}.`,
+        { hint: `See \`clawmesh policy test ${given}\`.` },
+      )
+    return putInForce({ name: policy.name, text: policy.text }, values)
+  },
+}
+
+export const policyHistory: Command = {
+  name: 'policy history',
+  usage: '[--json]',
+  help: "Lists the versions of the mesh's policy: when, by whom, why. Each is signed and names the one before it.",
+  options: shared,
+  run: async (_, values) => {
+    const editions = bookOf(values).editions().toReversed()
+    if (values['json'])
+      say(
+        JSON.stringify({
+          ok: true,
+          versions: editions.map(({ wire, time, ...edition }) => ({ ...edition, time: new Date(time).toISOString() })),
+        }),
+      )
+    else if (editions.length === 0) say(`There is no version yet: nodes that were given no policy go by ${untilThen}.`)
+    else
+      for (const { version, time, by, name, reason } of editions)
+        say(
+          `${String(version).padStart(4)}  ${new Date(time).toISOString()}  ${by}  ${name}${reason ? `  ${reason}` : ''}`,
+        )
+    return 0
+  },
+}
+
+export const policyRollback: Command = {
+  name: 'policy rollback',
+  usage: '[VERSION] [--reason TEXT] [--json]',
+  help: 'Puts an earlier version in force again (without a number: the one before the newest), as a new version.',
+  options: { reason: reasonOption, ...shared },
+  takes: 'version',
+  run: async (given, values) => {
+    const editions = bookOf(values).editions()
+    const before = given === undefined ? editions.at(-2) : editions.find(({ version }) => String(version) === given)
+    if (!before)
+      throw new ClawmeshError(
+        'USAGE',
+        given === undefined ? 'There is no version to go back to.' : `There is no version ${given}.`,
+        {
+          hint: 'See `clawmesh policy history`.',
+        },
+      )
+    const reason = text(values, 'reason') ?? `back to version ${before.version}`
+    return putInForce({ name: before.name, text: before.text, reason }, values)
+  },
+}
+
+async function putInForce(
+  { name, text: policy, reason }: Pick<NewEdition, 'name' | 'text'> & Partial<Pick<NewEdition, 'reason'>>,
+  values: Values,
+): Promise<number> {
+  const data = dataFolder(values)
+  const book = bookOf(values)
+  const earlier = book.newest()
+  const said = reason ?? text(values, 'reason') ?? ''
+  const edition = book.add({ name, text: policy, by: userInfo().username, reason: said }, Date.now())
+  const ground = await openLiveGround(data)
+  if (ground)
+    try {
+      await publishPolicy(edition, ground)
+    } finally {
+      await ground.close()
+    }
+  const taken = ground && isRunning(data) ? await lookAtMesh(data, (outlook) => takenBy(outlook, edition)) : undefined
+  const { version } = edition
+  if (values['json']) say(JSON.stringify({ ok: true, version, running: taken !== undefined, ...taken }))
+  else {
+    const before = earlier ?? (await readPolicy(untilThen))
+    for (const change of differences(parseProfile(before.text, before.name), parseProfile(policy, name)))
+      say(changeLine(change))
+    progress(
+      `Version ${version} (${name}) is in force${taken ? '' : ' from the next start on: the mesh does not run'}.`,
+    )
+    for (const [node, what] of Object.entries(taken?.nodes ?? {})) progress(`${node}: ${what}`)
+  }
+  return 0
+}
+
+/** What each node that runs actions made of it. */
+async function takenBy({ directory }: Outlook, { version }: Edition): Promise<{ nodes: Record<string, string> }> {
+  const states = () =>
+    directory.nodes().flatMap(({ name, advert }) => {
+      const policy = policyAdvertSchema.safeParse(advert['policy']).data
+      return policy ? [{ name, policy }] : []
+    })
+  const settled = () =>
+    states().every(
+      ({ policy: { follows, version: its, refused } }) => !follows || its === version || refused?.version === version,
+    ) || undefined
+  await directory.wait(settled, takenWithinMs)
+  const word = ({ follows, version: its, refused }: ReturnType<typeof states>[number]['policy']) => {
+    if (!follows) return 'keeps to a policy of its own'
+    if (refused?.version === version) return `cannot take it: ${refused.why}`
+    return its === version ? 'taken' : 'not heard from yet'
+  }
+  return { nodes: Object.fromEntries(states().map(({ name, policy }) => [name, word(policy)])) }
+}
+
+/** A version by its number, anything else as a file or preset. */
+async function find(named: string, editions: readonly Edition[]): Promise<{ name: string; text: string }> {
+  if (!/^\d+$/.test(named)) return readPolicy(named)
+  const found = editions.find(({ version }) => String(version) === named)
+  if (found) return { name: `version ${found.version} (${found.name})`, text: found.text }
+  throw new ClawmeshError('USAGE', `There is no version ${named}.`, { hint: 'See `clawmesh policy history`.' })
+}
+
+const versionOr = (preset: string, edition: Edition | undefined): string => (edition ? String(edition.version) : preset)
+
+const changeLine = ({ field, before, after, looser }: Change): string => {
+  const what = before !== null && after !== null ? `${before} → ${after}` : (after ?? before)
+  const sign = before === null ? '+' : after === null ? '-' : '~'
+  return `${sign} ${field}: ${what}${looser ? '  (lets more be done)' : ''}`
+}
+
+const authorityFile = (values: Values) => join(dataFolder(values), 'authority', 'authority.json')
+
+function bookOf(values: Values): PolicyBook {
+  const data = dataFolder(values)
+  // Opening one that is not there would make another mesh.
+  if (existsSync(authorityFile(values)))
+    return new PolicyBook(join(data, 'authority'), openAuthority(join(data, 'authority'), Date.now()))
+  throw new ClawmeshError('USAGE', `There is no mesh in ${data}, or its authority is kept elsewhere.`, {
+    hint: 'Start one with `clawmesh up`, or name its data folder with --data.',
+  })
+}
+
+function say(line: string): void {
+  process.stdout.write(`${printable(line)}\n`)
+}

@@ -1,0 +1,136 @@
+/** What is wrong with the machine, whatever mesh it is to run. */
+import { spawnSync } from 'node:child_process'
+import { existsSync, statfsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { openModel, shippedModelFolder } from '../../inference/models.js'
+import { ModelStore } from '../../inference/store/store.js'
+import { brokerAtHand } from '../../mesh/broker/binary.js'
+import { installation } from '../../mesh/installation.js'
+import { ClawmeshError } from '../../policies/errors.js'
+import { sandboxAvailability } from '../../sandbox/availability.js'
+import { launcherProblem } from '../../sandbox/launcher.js'
+import { type Check, type Finding, fault, note } from './check.js'
+
+const oldestNode = [20, 11] as const
+const megabyte = 1024 * 1024
+/** As a start wants it; with less than the second, a mesh that works soon has none. */
+const leastFreeMb = 32
+const comfortableMb = 1024
+
+const node: Check = {
+  name: 'node',
+  well: 'Node is new enough.',
+  look: ({ nodeVersion }) => {
+    const [major = 0, minor = 0] = nodeVersion.replace(/^v/, '').split('.').map(Number)
+    if (major > oldestNode[0] || (major === oldestNode[0] && minor >= oldestNode[1])) return []
+    const least = oldestNode.join('.')
+    return [fault(`This is Node ${nodeVersion}.`, `clawmesh needs ${least} or newer.`, 'Install Node 22 or 24.')]
+  },
+}
+
+const launcher: Check = {
+  name: 'launcher',
+  well: 'The sandbox launcher is built.',
+  look: async () => {
+    const problem = await launcherProblem()
+    if (!problem) return []
+    return [
+      {
+        ...fault(
+          `No action can be run: ${problem.reason}.`,
+          'Each action is held by the launcher, a small C program.',
+          problem.hint,
+        ),
+        mend: async () => {
+          spawnSync(process.execPath, [join(installation, 'sandbox', 'launcher', 'build.mjs')])
+          const left = await launcherProblem()
+          if (left) throw new ClawmeshError('SANDBOX_UNAVAILABLE', left.reason, { hint: left.hint })
+          return 'The launcher was built.'
+        },
+      },
+    ]
+  },
+}
+
+const sandbox: Check = {
+  name: 'sandbox',
+  well: 'An action is held by every layer: namespaces, mounts, Landlock, seccomp.',
+  look: async () => {
+    // That there is no launcher is another check's to say.
+    if (await launcherProblem()) return []
+    const found = await sandboxAvailability()
+    if (!found.available)
+      return [
+        fault(
+          `No action can be run: ${found.reason}.`,
+          'A protection that cannot be enforced stops the action.',
+          found.hint,
+        ),
+      ]
+    return found.notes.map((text) =>
+      note(`${text}.`, 'The kernel is older than that layer.', 'Use Linux 6.12 or newer.'),
+    )
+  },
+}
+
+const broker: Check = {
+  name: 'nats-server',
+  well: 'There is a nats-server that can be used.',
+  look: async ({ config }) => {
+    const { binary, failures } = await brokerAtHand({ ...config, named: config.natsServer })
+    const todo =
+      'Install nats-server 2.9 or newer (Debian: apt install nats-server), or name one in CLAWMESH_NATS_SERVER.'
+    if (!binary)
+      return failures.length > 0 || config.natsServer !== undefined
+        ? [fault(failures.join(' '), 'The broker of a mesh is a nats-server.', todo)]
+        : [
+            note(
+              'There is no nats-server on this machine yet.',
+              'The first start fetches one, which needs a network.',
+              todo,
+            ),
+          ]
+    return failures.map((text) => note(text, `${binary.path} (${binary.version}) is taken instead.`, todo))
+  },
+}
+
+const disk: Check = {
+  name: 'disk',
+  well: 'There is room on the disk.',
+  look: ({ data }) => {
+    const { bavail, bsize } = statfsSync(nearest(data))
+    const free = Math.floor((bavail * bsize) / megabyte)
+    const says = `${free} MB are free on the disk that holds ${data}.`
+    const todo = 'Free some space, or choose another folder with --data.'
+    if (free < leastFreeMb)
+      return [fault(says, `A mesh starts with ${leastFreeMb} MB or more, so that it can record what happens.`, todo)]
+    return free < comfortableMb ? [note(says, 'A mesh that finds none ends, in good order.', todo)] : []
+  },
+}
+
+const models: Check = {
+  name: 'models',
+  well: 'The shipped model and those that were fetched are what they were.',
+  look: async ({ config }) => {
+    const findings: Finding[] = []
+    await openModel(shippedModelFolder).catch((error: unknown) => {
+      const { message, hint } = ClawmeshError.from(error)
+      findings.push(fault(message, 'Nothing loads a model of which a byte differs.', hint))
+    })
+    const store = new ModelStore(join(config.cache, 'models'))
+    for (const model of await store.list())
+      for (const { path, why } of await store.verify(model))
+        findings.push(
+          fault(
+            `${model.repository}: ${path}: ${why}.`,
+            'Nothing loads a model of which a byte differs.',
+            `\`clawmesh models pull ${model.repository}\` fetches what is wrong again.`,
+          ),
+        )
+    return findings
+  },
+}
+
+const nearest = (path: string): string => (existsSync(path) ? path : nearest(dirname(path)))
+
+export const machineChecks: readonly Check[] = [node, launcher, sandbox, broker, disk, models]

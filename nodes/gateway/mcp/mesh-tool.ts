@@ -1,0 +1,162 @@
+/** What an MCP client can have the mesh do: every tool, the roles of those who may use it, and what it does. */
+import { z } from 'zod'
+import type { MeshNode } from '../../../mesh/index.js'
+import type { TaskInfo } from '../../../mesh/task/task.js'
+import { ClawmeshError } from '../../../policies/errors.js'
+import type { ToolName } from '../../../sandbox/tools/actions.js'
+import { tools } from '../../../sandbox/tools/tools.js'
+import { act } from '../../agents/act.js'
+import type { TaskRuns } from '../rest/tasks.js'
+import { nodesOf } from '../rest/view.js'
+import { type GatewayRole, taskReaders, watchers, workers } from '../route.js'
+
+export interface MeshTool {
+  readonly name: string
+  readonly description: string
+  readonly args: z.ZodObject
+  readonly roles: readonly GatewayRole[]
+  /** It changes nothing. */
+  readonly readOnly: boolean
+  /** Takes arguments that `args` has accepted. What it throws, the caller is told. */
+  run(args: Record<string, unknown>, use: Use): Promise<Result>
+}
+
+/** One use of a tool. */
+export interface Use {
+  readonly signal: AbortSignal
+  readonly deadline: number
+  readonly trace: string
+  /** The name of the caller's key. */
+  readonly by: string
+}
+
+export interface Result {
+  /** In words. */
+  readonly text: string
+  /** The same for programs. */
+  readonly facts?: Record<string, unknown>
+}
+
+interface Definition<A extends z.ZodObject> extends Omit<MeshTool, 'args' | 'run'> {
+  args: A
+  run(args: z.output<A>, use: Use): Promise<Result>
+}
+
+export const meshTool = <A extends z.ZodObject>({ run, ...definition }: Definition<A>): MeshTool => ({
+  ...definition,
+  run: (args, use) => run(definition.args.parse(args), use),
+})
+
+/** The closed set, each in a sandbox of the mesh under the policy of its node; and, where requests are done here, tasks. */
+export function meshTools(node: MeshNode, runs: TaskRuns | undefined): MeshTool[] {
+  return [...sandboxedTools(node), listNodes(node), ...(runs ? taskTools(runs) : [])]
+}
+
+const sandboxedTools = (node: MeshNode): MeshTool[] =>
+  Object.values(tools)
+    .filter(({ name }) => name !== ('no_tool' satisfies ToolName))
+    .map(({ name, description, args }) => ({
+      name,
+      description,
+      args,
+      roles: workers,
+      readOnly: name !== 'write_note',
+      run: async (given, use) => {
+        const outcome = await act(node, { name, arguments: given }, use)
+        if (outcome.status !== 'done') throw new ClawmeshError('TASK_FAILED', `${outcome.status}: ${outcome.reason}`)
+        const { summary, ...facts } = outcome.result
+        return Object.keys(facts).length === 0 ? { text: summary } : { text: summary, facts: { summary, ...facts } }
+      },
+    }))
+
+const listNodes = (node: MeshNode) =>
+  meshTool({
+    name: 'list_nodes',
+    description: 'List the machines of the mesh, what each is for and which model it serves.',
+    args: z.strictObject({}),
+    roles: watchers,
+    readOnly: true,
+    run: async () => {
+      const { nodes } = nodesOf(node)
+      const line = ({ name, roles, model }: (typeof nodes)[number]) =>
+        `${name}: ${roles.join(', ')}${model === null ? '' : `, serves ${model}`}`
+      return { text: nodes.map(line).join('\n'), facts: { nodes } }
+    },
+  })
+
+const id = z.string().min(1).max(64).describe('the id of a task')
+
+const taskTools = (runs: TaskRuns): MeshTool[] => [
+  meshTool({
+    name: 'run_task',
+    description:
+      'Have the agents of the mesh do a request on the files of its workspace, as a task. If it takes longer than wait_seconds it goes on: show_task tells how far it is.',
+    args: z.strictObject({
+      request: z.string().min(1).max(4096),
+      wait_seconds: z.int().min(0).max(240).default(45),
+    }),
+    roles: workers,
+    readOnly: false,
+    run: async ({ request, wait_seconds }) => {
+      const id = await runs.begin(request)
+      await runs.ended(id, wait_seconds * 1000)
+      return shown(await runs.find(id))
+    },
+  }),
+  meshTool({
+    name: 'list_tasks',
+    description: 'List the newest tasks: what was asked, how far each came, how it ended.',
+    args: z.strictObject({ most: z.int().min(1).max(100).default(20) }),
+    roles: taskReaders,
+    readOnly: true,
+    run: async ({ most }) => {
+      const newest = (await runs.list()).slice(-most).reverse()
+      const tasks = newest.map(factsOf)
+      return { text: newest.map(lineOf).join('\n') || 'There are no tasks.', facts: { tasks } }
+    },
+  }),
+  meshTool({
+    name: 'show_task',
+    description: 'Show one task: what was asked, each step, its outcome.',
+    args: z.strictObject({ id }),
+    roles: taskReaders,
+    readOnly: true,
+    run: async ({ id }) => shown(await runs.find(id)),
+  }),
+  meshTool({
+    name: 'cancel_task',
+    description: 'End a task: whoever does it now records nothing more.',
+    args: z.strictObject({ id }),
+    roles: ['developer', 'operator', 'admin'],
+    readOnly: false,
+    run: async ({ id }, { by }) => {
+      await runs.cancel(id, by)
+      return { text: `Task ${id} is cancelled.` }
+    },
+  }),
+]
+
+const outcomeSchema = z.object({ ok: z.boolean(), answer: z.string() })
+const askedSchema = z.object({ request: z.string() })
+
+function factsOf({ id, begunAt, state, steps, facts, outcome }: TaskInfo) {
+  const end = outcomeSchema.safeParse(outcome).data
+  return {
+    id,
+    begun: new Date(begunAt).toISOString(),
+    request: askedSchema.safeParse(facts).data?.request ?? '',
+    state: state === 'ended' && end ? (end.ok ? 'done' : 'failed') : state,
+    steps: { done: steps.filter((step) => step.state === 'done').length, of: steps.length },
+    answer: end?.answer ?? null,
+  }
+}
+
+const lineOf = (task: TaskInfo): string => {
+  const { id, state, request, answer } = factsOf(task)
+  return `${id} ${state}: ${request}${answer === null ? '' : `\n${answer}`}`
+}
+
+const shown = (task: TaskInfo): Result => ({
+  text: lineOf(task),
+  facts: { ...factsOf(task), each: task.steps.map(({ name, state }) => ({ name, state })) },
+})

@@ -1,0 +1,101 @@
+/**
+ * The mesh as an MCP server, as one caller sees it: the tools that his role may use. Every use is on the audit stream before the mesh is asked, with its
+ * outcome after; what a tool then does in a sandbox is recorded there, under the same trace.
+ */
+import { randomUUID } from 'node:crypto'
+import { type CallToolResult, ProtocolError, ProtocolErrorCode, Server, type Tool } from '@modelcontextprotocol/server'
+import { z } from 'zod'
+import type { MeshNode } from '../../../mesh/index.js'
+import { ClawmeshError } from '../../../policies/errors.js'
+import { log } from '../../log.js'
+import { productVersion } from '../../version.js'
+import type { Principal } from '../http/keys.js'
+import type { MeshTool } from './mesh-tool.js'
+
+export interface Serving {
+  node: MeshNode
+  tools: readonly MeshTool[]
+  principal: Principal
+  /** Milliseconds that one use may take. */
+  answerMs: number
+  /** Nobody will hear the answer. */
+  closing: AbortSignal
+}
+
+const longest = 65_536
+const instructions =
+  'Tools of a mesh of agents. Each runs in a sandbox of the mesh; one that the policy of its machine does not allow waits for a person, or is refused.'
+
+export function mcpServer(serving: Serving): Server {
+  const { tools, principal } = serving
+  const server = new Server(
+    { name: 'clawmesh', version: productVersion },
+    { capabilities: { tools: {} }, instructions },
+  )
+  const allowed = tools.filter(({ roles }) => roles.includes(principal.role))
+  server.setRequestHandler('tools/list', () => ({ tools: allowed.map(described) }))
+  server.setRequestHandler('tools/call', ({ params: { name, arguments: args = {} } }, { mcpReq }) => {
+    const tool = tools.find((known) => known.name === name)
+    if (!tool) throw new ProtocolError(ProtocolErrorCode.InvalidParams, `There is no tool ${name.slice(0, 128)}.`)
+    if (!tool.roles.includes(principal.role))
+      throw new ProtocolError(
+        ProtocolErrorCode.InvalidParams,
+        `A key with the role ${principal.role} may not use ${name}.`,
+      )
+    return use(serving, tool, args, mcpReq.signal)
+  })
+  return server
+}
+
+function described({ name, description, args, readOnly }: MeshTool): Tool {
+  return {
+    name,
+    description,
+    inputSchema: z.toJSONSchema(args, { io: 'input' }) as Tool['inputSchema'],
+    annotations: { readOnlyHint: readOnly, openWorldHint: false },
+  }
+}
+
+async function use(
+  serving: Serving,
+  tool: MeshTool,
+  args: Record<string, unknown>,
+  gone: AbortSignal,
+): Promise<CallToolResult> {
+  const { node, principal, answerMs, closing } = serving
+  const trace = randomUUID()
+  const note = (kind: 'gateway.asked' | 'gateway.answered', facts: Record<string, unknown>) =>
+    node.note(kind, { key: principal.name, tool: tool.name, ...facts }, trace, 'mcp')
+  await note('gateway.asked', { role: principal.role, args })
+  try {
+    const given = tool.args.safeParse(args)
+    if (!given.success) throw new ClawmeshError('MESSAGE_INVALID', z.prettifyError(given.error))
+    const signal = AbortSignal.any([gone, closing])
+    const { text, facts } = await tool.run(given.data, {
+      signal,
+      deadline: node.now() + answerMs,
+      trace,
+      by: principal.name,
+    })
+    await note('gateway.answered', { status: 'done' })
+    return { content: [{ type: 'text', text: bounded(text, facts) }], ...structured(facts) }
+  } catch (error) {
+    const { code, message, hint } = ClawmeshError.from(error)
+    await note('gateway.answered', { status: 'failed', error: code })
+    // What nobody foresaw may name files and hosts: that is for the log of this machine alone.
+    if (code === 'INTERNAL') log.error({ error }, 'a tool of the mesh failed')
+    const said = code === 'INTERNAL' ? 'The mesh failed. Its own log says why.' : `${message} ${hint}`.trim()
+    return { content: [{ type: 'text', text: said }], isError: true }
+  }
+}
+
+/** A client that knows no structured content has the same in the text. */
+function bounded(text: string, facts: Record<string, unknown> | undefined): string {
+  const whole = facts === undefined ? text : JSON.stringify(facts)
+  return whole.length <= longest
+    ? whole
+    : `${whole.slice(0, longest)}\n[${whole.length - longest} more characters are left out]`
+}
+
+const structured = (facts: Record<string, unknown> | undefined): Pick<CallToolResult, 'structuredContent'> =>
+  facts === undefined || JSON.stringify(facts).length > longest ? {} : { structuredContent: facts }

@@ -1,0 +1,122 @@
+/** One completion, from the question to its last byte. */
+import { randomUUID } from 'node:crypto'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Answer, GenerateEvent } from '../../../inference/backend.js'
+import type { MeshNode } from '../../../mesh/index.js'
+import { ClawmeshError } from '../../../policies/errors.js'
+import { auto, servedModels, think, tokensOf } from '../../agents/model.js'
+import { openSession } from '../../agents/privacy.js'
+import { EventStream } from '../http/event-stream.js'
+import type { GatewayLimits } from '../http/limits.js'
+import type { Metrics } from '../http/metrics.js'
+import { Refusal, refusalOf } from '../http/refusal.js'
+import { readiness } from '../rest/view.js'
+import type { AnswerHead, Asked } from './asked.js'
+
+export interface Desk {
+  node: MeshNode
+  limits: GatewayLimits
+  metrics: Metrics
+  /** The gateway is closing. */
+  closing: AbortSignal
+}
+
+export async function complete(
+  desk: Desk,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  parse: (body: unknown) => Asked,
+): Promise<unknown> {
+  const { node, limits, metrics } = desk
+  const asked = parse(request.body)
+  const { question, model, misfit } = asked
+  readiness(node)
+  const known = servedModels(node)
+  if (model !== auto && !known.includes(model))
+    throw new Refusal(404, 'NOT_FOUND', `The mesh serves no model "${model}". It serves ${known.join(', ')}.`)
+  const trace = randomUUID()
+  const head: AnswerHead = { id: `${asked.prefix}${trace}`, created: Math.floor(Date.now() / 1000), model }
+  const signal = AbortSignal.any([desk.closing, untilGone(reply)])
+  const stream = asked.stream ? new EventStream(reply, signal) : undefined
+  const chunks = asked.chunks(head)
+  const send = async (event: GenerateEvent) => {
+    for (const chunk of stream ? chunks(event) : []) await stream?.send(JSON.stringify(chunk))
+  }
+  const note = (kind: 'gateway.asked' | 'gateway.answered', facts: Record<string, unknown>) =>
+    node.note(kind, { key: request.principal?.name, ...facts }, trace, 'gateway')
+  let ended = false
+  let unfit: string | undefined
+  try {
+    const answer = await think(node, question, {
+      model,
+      session: await openSession(node, trace, asked.label),
+      actor: 'gateway',
+      noteAsked: () =>
+        note('gateway.asked', {
+          role: request.principal?.role,
+          model,
+          messages: question.messages.length,
+          characters: question.messages.reduce((sum, { content }) => sum + content.length, 0),
+          tools: question.tools?.map(({ name }) => name) ?? [],
+          stream: stream !== undefined,
+        }),
+      noteAnswered: (whole) => {
+        ended = true
+        unfit = misfit?.(whole)
+        const error = unfit === undefined ? {} : { error: 'MODEL_FAILED' }
+        return note('gateway.answered', { reason: whole.reason, tokens: tokensOf(whole.usage), ...error })
+      },
+      // Of `auto` the answer says what it was.
+      onModel: (chosen) => {
+        head.model = chosen
+      },
+      deadline: node.now() + limits.answerMs,
+      signal,
+      trace,
+      stop: asked.stop,
+      // What was sent cannot be taken back: an answer that breaks off is told so, not begun again.
+      again: () => !stream?.hasBegun,
+      // One that must fit is held until it is whole and does.
+      onEvent: (event) => (misfit ? undefined : send(event)),
+    })
+    metrics.used(answer.usage)
+    if (unfit !== undefined) throw unfitting(unfit)
+    if (!stream) return asked.whole(head, answer)
+    if (misfit) for (const event of eventsOf(answer)) await send(event)
+    await stream.send('[DONE]')
+    return reply
+  } catch (error) {
+    const refusal = signal.aborted
+      ? new Refusal(499, 'CANCELLED', 'The answer is not wanted any more.')
+      : refusalOf(error)
+    if (!ended) await note('gateway.answered', { error: refusal.code })
+    if (!stream?.hasBegun) throw refusal.status === 500 ? error : refusal
+    if (!signal.aborted) await stream.send(JSON.stringify(refusal.body))
+    return reply
+  } finally {
+    stream?.end()
+  }
+}
+
+const eventsOf = ({ text, calls, reason, usage }: Answer): GenerateEvent[] => [
+  ...(text === '' ? [] : [{ type: 'token' as const, text }]),
+  ...calls.map((call) => ({ type: 'call' as const, call })),
+  { type: 'done', reason, usage },
+]
+
+const unfitting = (why: string) =>
+  new ClawmeshError('MODEL_FAILED', `The model's answer is not what response_format asks for: ${why}.`, {
+    hint: 'Ask again, allow more tokens, or ask a more capable model.',
+  })
+
+/** Aborted when the client has gone away before it had its answer. */
+export function untilGone({ raw }: FastifyReply): AbortSignal {
+  const gone = new AbortController()
+  const look = () => {
+    if (!raw.writableFinished) gone.abort()
+  }
+  // It may be gone already: then no event will say so.
+  if (raw.closed) look()
+  else raw.once('close', look)
+  return gone.signal
+}

@@ -1,0 +1,187 @@
+/** What the routes of the REST API do: each asks the mesh, none decides anything by itself. */
+import { readFile } from 'node:fs/promises'
+import type { FastifyRequest } from 'fastify'
+import type { MeshNode } from '../../../mesh/index.js'
+import type { Tasks } from '../../../mesh/task/tasks.js'
+import { readDocument } from '../../../policies/document.js'
+import { ClawmeshError } from '../../../policies/errors.js'
+import { explain } from '../../../policies/explain.js'
+import { runTable } from '../../../policies/table.js'
+import { presetNames } from '../../../sandbox/index.js'
+import { type PolicyFile, readPolicy } from '../../../sandbox/preset.js'
+import { readPrices } from '../../agents/costs.js'
+import { approvalsName, DecideApproval, FollowApprovals, ListApprovals, RevokeGrant } from '../../approvals/messages.js'
+import type { Handlers } from '../call.js'
+import type { Guard } from '../http/guard.js'
+import type { Principal } from '../http/keys.js'
+import { lastNumber, lastSeen, Slots, sendEvents } from '../http/stream.js'
+import { mayUse, type Route, routeNames } from '../route.js'
+import { costsOf } from './costs.js'
+import type { TaskRuns } from './tasks.js'
+import { Trail, type TrailSource } from './trail.js'
+import { nodesOf } from './view.js'
+
+/** What a gateway on the machine of the authority has beside its node. */
+export interface Site {
+  tasks: Tasks
+  trail: TrailSource
+  /** The folder that requests are about, if the mesh offers one. */
+  workspace: string | undefined
+}
+
+export interface RestOptions {
+  node: MeshNode
+  guard: Guard
+  site: Site | undefined
+  runs: TaskRuns | undefined
+  closing: AbortSignal
+}
+
+type RestRoute = Exclude<
+  Route,
+  | 'GET /'
+  | 'GET /console/:name'
+  | 'GET /healthz'
+  | 'GET /readyz'
+  | 'GET /metrics'
+  | 'GET /openapi.json'
+  | 'GET /v1/models'
+  | 'POST /v1/chat/completions'
+  | 'POST /v1/completions'
+  | 'POST /v1/embeddings'
+  | 'POST /mcp'
+>
+
+const followMs = 24 * 60 * 60 * 1000
+
+export function restOf({ node, guard, site, runs, closing }: RestOptions): Pick<Handlers, RestRoute> {
+  const trail = site && new Trail(site.trail, closing)
+  const approvals = node.ref(approvalsName)
+  const slots = new Slots()
+  const follow = (request: FastifyRequest, reply: Parameters<typeof sendEvents>[0]['reply']) => ({
+    request,
+    reply,
+    closing,
+    slots,
+    check: () => void guard.again(request),
+  })
+  const findQuestion = async (id: string) => {
+    const { questions } = await approvals.ask(ListApprovals, { state: 'all' })
+    return found(
+      questions.find((view) => view.id === id),
+      `There is no question ${id}.`,
+    )
+  }
+  /** A body may have been long in coming: whose key was removed meanwhile decides nothing. */
+  const person = (request: FastifyRequest) => guard.again(request).name
+
+  return {
+    'GET /v1/whoami': ({ request }) => whoami(principalOf(request)),
+    'GET /v1/nodes': () => nodesOf(node),
+
+    'POST /v1/tasks': async ({ body, reply }) => {
+      const id = await here(runs).begin(body.request)
+      reply.code(202)
+      return { id }
+    },
+    'GET /v1/tasks': async () => ({ tasks: await here(site).tasks.list() }),
+    'GET /v1/tasks/:id': ({ params }) => here(runs).find(params.id),
+    'GET /v1/tasks/:id/events': ({ params, request, reply }) => {
+      const after = lastNumber(request, -1)
+      return sendEvents(follow(request, reply), async function* (signal) {
+        for await (const { number, record } of here(site).tasks.follow(params.id, after, signal))
+          yield { id: String(number), data: record }
+      })
+    },
+    'POST /v1/tasks/:id/cancel': ({ params, request }) => here(runs).cancel(params.id, person(request)),
+    'POST /v1/tasks/:id/settle': ({ params, body, request }) => {
+      const verdict = body.as === 'again' ? 'again' : { done: body.result ?? null }
+      return here(runs).settle(params.id, body.step, verdict, person(request))
+    },
+
+    'GET /v1/approvals': ({ query }) => approvals.ask(ListApprovals, query),
+    'GET /v1/approvals/events': ({ query, request, reply }) => {
+      const asked = { after: lastNumber(request, 0), ...(query.task === undefined ? {} : { task: query.task }) }
+      return sendEvents(follow(request, reply), async function* (signal) {
+        const views = approvals.stream(FollowApprovals, asked, { signal, timeoutMs: followMs })
+        for await (const view of views) yield { id: String(view.revision), data: view }
+      })
+    },
+    'GET /v1/approvals/:id': ({ params }) => findQuestion(params.id),
+    'POST /v1/approvals/:id': ({ params, body, request }) =>
+      approvals.ask(DecideApproval, { id: params.id, decision: body, by: person(request) }),
+    'POST /v1/approvals/:id/revoke': async ({ params, request }) => {
+      await approvals.ask(RevokeGrant, { id: params.id, by: person(request) })
+      return {}
+    },
+
+    'GET /v1/audit': ({ query: { limit, from, until, ...filter } }) =>
+      here(trail).query(
+        {
+          ...filter,
+          ...(from === undefined ? {} : { from: Date.parse(from) }),
+          ...(until === undefined ? {} : { until: Date.parse(until) }),
+        },
+        limit,
+      ),
+    'GET /v1/audit/events': ({ query, request, reply }) => {
+      const after = lastSeen(request)
+      return sendEvents(follow(request, reply), async function* (signal) {
+        for await (const event of here(trail).follow(after, query, signal)) yield { id: event.id, data: event }
+      })
+    },
+
+    'GET /v1/costs': async () => {
+      const { events, since } = await here(trail).query({ kind: 'model.used' }, Number.POSITIVE_INFINITY)
+      return costsOf(events, since, readPrices())
+    },
+
+    'GET /v1/policies': async () => {
+      const names = await presetNames()
+      const policies = await Promise.all(names.map((name) => readPolicy(name)))
+      return { policies: await Promise.all(policies.map(withTable)) }
+    },
+    'GET /v1/policies/:name/explain': async ({ params, query: { kind, path, workspace } }) => {
+      const names = await presetNames()
+      const name = found(
+        names.find((one) => one === params.name),
+        `There is no policy ${params.name}.`,
+      )
+      const { text } = await readPolicy(name)
+      return explain(readDocument(text, name), { kind, path }, workspace)
+    },
+  }
+}
+
+async function withTable({ name, text, path }: PolicyFile) {
+  const table = await readFile(path.replace(/\.yaml$/, '.test.yaml'), 'utf8')
+  const rows = runTable(readDocument(text, name), readDocument(table, `${name}.test.yaml`))
+  return {
+    name,
+    text,
+    table: rows.map(({ access, expected, answer, because }) => ({ ...access, expected, answer, because })),
+  }
+}
+
+const whoami = ({ name, role }: Principal) => ({
+  name,
+  role,
+  routes: routeNames.filter((route) => mayUse(role, route)),
+})
+
+function principalOf({ principal }: FastifyRequest): Principal {
+  if (principal) return principal
+  throw new ClawmeshError('UNAUTHENTIC', 'Nobody has said who asks.')
+}
+
+function here<T>(part: T | undefined): T {
+  if (part !== undefined) return part
+  throw new ClawmeshError('UNREACHABLE', 'This gateway does not run where the authority is.', {
+    hint: 'Ask the gateway of `clawmesh up`.',
+  })
+}
+
+function found<T>(one: T | undefined, why: string): T {
+  if (one !== undefined) return one
+  throw new ClawmeshError('NOT_FOUND', why)
+}

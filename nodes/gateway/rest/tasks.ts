@@ -1,0 +1,119 @@
+/** Tasks that were asked for over HTTP or MCP: done by this process, whoever looks on. */
+import { randomUUID } from 'node:crypto'
+import { setTimeout } from 'node:timers/promises'
+import type { MeshNode } from '../../../mesh/index.js'
+import type { TaskInfo } from '../../../mesh/task/task.js'
+import type { Tasks } from '../../../mesh/task/tasks.js'
+import { ClawmeshError } from '../../../policies/errors.js'
+import { planRequest } from '../../agents/plan.js'
+import { doRequest } from '../../agents/request.js'
+import { log } from '../../log.js'
+import { checkWorkspace, listFiles } from '../../workspace.js'
+
+const runsAtOnce = 8
+
+interface Run {
+  begun: Promise<string>
+  stop: AbortController
+  ended: Promise<void>
+}
+
+export class TaskRuns {
+  readonly #node: MeshNode
+  readonly #tasks: Tasks
+  /** The one folder that requests are about: a caller must not look into others of this machine. */
+  readonly #workspace: string | undefined
+  /** By what was asked: who asks for the same while it is being done, gets the same. */
+  readonly #runs = new Map<string, Run>()
+
+  constructor(node: MeshNode, tasks: Tasks, workspace: string | undefined) {
+    this.#node = node
+    this.#tasks = tasks
+    this.#workspace = workspace
+  }
+
+  /** The id of the task, when it stands in its journal. Throws USAGE, WORKSPACE_UNREADABLE, RATE_LIMITED, UNREACHABLE. */
+  async begin(request: string): Promise<string> {
+    const workspace = this.#workspace
+    if (workspace === undefined)
+      throw new ClawmeshError('UNREACHABLE', 'This mesh offers no workspace that a task could be about.', {
+        hint: 'Start it with `clawmesh up --workspace DIR`.',
+      })
+    checkWorkspace(workspace)
+    const files = () => listFiles(workspace)
+    planRequest(request, files)
+    const known = this.#runs.get(request)
+    if (known) return known.begun
+    if (this.#runs.size >= runsAtOnce)
+      throw new ClawmeshError('RATE_LIMITED', `${runsAtOnce} tasks are being done here already.`, {
+        hint: 'Wait until one has ended.',
+      })
+    const run = this.#start(request, workspace, files)
+    this.#runs.set(request, run)
+    void run.ended.finally(() => this.#runs.delete(request))
+    return run.begun
+  }
+
+  /** All of the mesh, oldest first. */
+  list(): Promise<TaskInfo[]> {
+    return this.#tasks.list()
+  }
+
+  /** Resolves when a task that is done here has ended, or the time is over. */
+  async ended(id: string, withinMs: number): Promise<void> {
+    const over = setTimeout(withinMs, undefined, { ref: false })
+    for (const { begun, ended } of this.#runs.values())
+      if ((await begun.catch(() => '')) === id) await Promise.race([ended, over])
+  }
+
+  async find(id: string): Promise<TaskInfo> {
+    const task = (await this.#tasks.list()).find((one) => one.id === id)
+    if (task) return task
+    throw new ClawmeshError('NOT_FOUND', `There is no task ${id}.`)
+  }
+
+  async cancel(id: string, by: string): Promise<TaskInfo> {
+    await this.find(id)
+    const task = await this.#tasks.resume(id)
+    await task.end({ ok: false, answer: `cancelled by ${by}` })
+    for (const { begun, stop } of this.#runs.values())
+      if ((await begun.catch(() => '')) === id) stop.abort(new ClawmeshError('CANCELLED', `Cancelled by ${by}.`))
+    return this.find(id)
+  }
+
+  async settle(id: string, step: string, verdict: { done: unknown } | 'again', by: string): Promise<TaskInfo> {
+    await this.find(id)
+    const task = await this.#tasks.resume(id)
+    await task.settle(step, verdict, by)
+    return this.find(id)
+  }
+
+  /** Cuts off what is under way: it can be asked for again, and goes on. */
+  async close(): Promise<void> {
+    const runs = [...this.#runs.values()]
+    for (const { stop } of runs) stop.abort(new ClawmeshError('CANCELLED', 'The gateway is closing.'))
+    await Promise.all(runs.map(({ ended }) => ended))
+  }
+
+  #start(request: string, workspace: string, files: () => string[]): Run {
+    const stop = new AbortController()
+    let settle: (id: string) => void = () => undefined
+    let fail: (error: unknown) => void = () => undefined
+    const begun = new Promise<string>((resolve, reject) => {
+      settle = resolve
+      fail = reject
+    })
+    const progress = (text: string) => log.info({ request: request.slice(0, 80) }, text)
+    const prefix = `${this.#node.name}-${randomUUID().slice(0, 8)}`
+    const requested = { request, workspace, files, signal: stop.signal, progress, prefix }
+    const ended = doRequest(this.#node, this.#tasks, { ...requested, onTask: ({ id }) => settle(id) }).then(
+      () => undefined,
+      (error: unknown) => {
+        const { code, message } = ClawmeshError.from(error)
+        log.warn({ code }, `a task that was asked for over HTTP ended: ${message}`)
+        fail(error)
+      },
+    )
+    return { begun, stop, ended }
+  }
+}

@@ -1,0 +1,60 @@
+/** What the gateway tells of the mesh to those who watch over it. */
+import { z } from 'zod'
+import { type HardwareAdvert, hardwareAdvertSchema } from '../../../inference/hardware.js'
+import { offerSchema } from '../../../inference/place.js'
+import type { MeshNode } from '../../../mesh/index.js'
+import { servedModels } from '../../agents/model.js'
+import { loadSchema } from '../../process/load.js'
+import { Refusal } from '../http/refusal.js'
+import type { nodesReplySchema } from './schema.js'
+
+const advertSchema = z.object({
+  since: z.number().optional().catch(undefined),
+  hardware: hardwareAdvertSchema.optional().catch(undefined),
+  sandbox: z.boolean().catch(false),
+  offers: z.array(offerSchema).catch([]),
+  load: loadSchema.optional().catch(undefined),
+  notes: z.array(z.string()).catch([]),
+})
+
+/** Throws 503 while a prompt would find no model. */
+export function readiness(node: MeshNode): object {
+  const models = servedModels(node)
+  if (models.length === 0) throw new Refusal(503, 'UNREACHABLE', 'No node serves a model yet.', { 'retry-after': '1' })
+  return { status: 'ready', models: models.length }
+}
+
+export const nodesOf = (node: MeshNode): z.output<typeof nodesReplySchema> => ({
+  nodes: node.nodes().map(({ name, roles, draining, advert }) => {
+    const { model, zone } = advert
+    const { since, hardware, sandbox, offers, load = null, notes } = advertSchema.parse(advert)
+    const [offer] = offers
+    return {
+      name,
+      roles: [...roles],
+      model: typeof model === 'string' ? model : null,
+      zone: typeof model !== 'string' ? null : zone === 'mesh' ? 'mesh' : 'elsewhere',
+      draining,
+      sandbox,
+      slots: offer?.slots ?? null,
+      tokensPerSecond: offer?.speed?.decode ?? null,
+      load,
+      since: since === undefined ? null : new Date(since).toISOString(),
+      hardware: hardware ? machineOf(hardware) : null,
+      notes,
+    }
+  }),
+})
+
+const machineOf = ({ cpu, memory, accelerators }: HardwareAdvert) => ({
+  threads: cpu.threads.value,
+  memoryTotal: memory.value.total,
+  memoryFree: memory.value.free ?? null,
+  accelerators: accelerators.map(({ name }) => name.value),
+})
+
+/** Nobody in the mesh says when a model was made, so `created` is 0. */
+export const modelsOf = (node: MeshNode) => ({
+  object: 'list',
+  data: servedModels(node).map((id) => ({ id, object: 'model', created: 0, owned_by: 'clawmesh' })),
+})

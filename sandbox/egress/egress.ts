@@ -1,0 +1,251 @@
+/**
+ * The way out of one action. What it connects to is held in its sandbox until it is decided here; then the sandbox's worker dials, outside, the address that
+ * was decided on.
+ *
+ *     const egress = new Egress({ profile, workspace, own: { program, names: ['tool:fetch'] }, resolve: resolver(), ask, intend, record })
+ *     await launch(plan, { egress })
+ *
+ * What holds:
+ *   1. Nothing is dialled before its intent is recorded, and nothing that the policy does not allow, a person included.
+ *   2. A name is resolved once, after the decision; each of its addresses is checked, and the one that was checked is dialled.
+ *   3. Questions and refusals that are the same are one, and so is their record.
+ */
+import { constants } from 'node:os'
+import { answerToConnect, scopeOf } from '../../policies/coverage.js'
+import { ClawmeshError } from '../../policies/errors.js'
+import { type Connection, isAskable, isNamed, reach } from '../../policies/network.js'
+import type { Access, Profile } from '../../policies/profile.js'
+import { encodeOrder } from '../frames.js'
+import { refusalOf } from './address.js'
+import { type Executed, executedBy } from './executed.js'
+import { Names } from './names.js'
+import type { Resolve } from './resolve.js'
+
+export interface NetworkFacts {
+  readonly host: string
+  readonly port: number
+  /** What was executed; empty where that cannot be told. */
+  readonly program: string
+  readonly [fact: string]: unknown
+}
+
+export interface EgressHooks {
+  readonly resolve: Resolve
+  /** Asks a person; left out, whatever would be asked for is refused. */
+  readonly ask?: ((missing: Access) => Promise<'allow' | 'refuse'>) | undefined
+  /** Awaited before each dial; if it throws, nothing is dialled. */
+  readonly intend?: ((facts: NetworkFacts) => Promise<void>) | undefined
+  /** What came of it. Of the same refusals the first is told at once, and the number of the others at the end. */
+  readonly record?: ((kind: 'network.ended' | 'network.refused', facts: NetworkFacts) => void) | undefined
+}
+
+export interface EgressOptions extends EgressHooks {
+  readonly profile: Profile
+  readonly workspace: string
+  /** The program of the action itself, and the names by which a policy knows it beside its path. */
+  readonly own: { readonly program: string; readonly names: readonly string[] }
+}
+
+interface Held extends Connection, Executed {
+  addresses: readonly string[]
+  dialled: string
+  isOpen: boolean
+  since: number
+}
+
+const { EACCES, ETIMEDOUT, EHOSTUNREACH } = constants.errno
+const dialMs = 10_000
+const mostQuestions = 8
+const mostRefusals = 64
+const placeBytes = 6
+
+export class Egress {
+  readonly #options: EgressOptions
+  readonly #names = new Names()
+  readonly #held = new Map<number, Held>()
+  readonly #timers = new Map<number, NodeJS.Timeout>()
+  readonly #pinned = new Map<string, Promise<readonly string[]>>()
+  readonly #answers = new Map<string, Promise<'allow' | 'refuse'>>()
+  readonly #refusals = new Map<string, { facts: NetworkFacts; count: number }>()
+  #send: (order: Buffer) => void = () => undefined
+  #ended = false
+
+  constructor(options: EgressOptions) {
+    this.#options = options
+  }
+
+  /** Once, with the way to the worker. */
+  begin(send: (order: Buffer) => void): void {
+    this.#send = send
+  }
+
+  /** A question for a name, as it came from the worker. */
+  asked(question: Buffer): void {
+    const reply = this.#names.reply(question.subarray(placeBytes), (host) => this.#isUsable(host))
+    if (reply) this.#send(encodeOrder('names', Buffer.concat([question.subarray(0, placeBytes), reply])))
+  }
+
+  /** What the worker says of a connection. */
+  heard(words: string): void {
+    const [word, text = '', ...rest] = words.split(' ')
+    const id = Number(text)
+    const [first = '', second = '', third = ''] = rest
+    if (word === 'connect') void this.#decide(id, Number(first), second, Number(third))
+    else if (word === 'failed') this.#next(id, Number(first))
+    else if (word === 'open') this.#opened(id)
+    else if (word === 'closed') this.#closed(id, Number(first), Number(second))
+  }
+
+  /** Nothing of the action is left. */
+  end(): void {
+    this.#ended = true
+    for (const timer of this.#timers.values()) clearTimeout(timer)
+    for (const { facts, count } of this.#refusals.values())
+      if (count > 1) this.#options.record?.('network.refused', { ...facts, again: count - 1 })
+  }
+
+  #isUsable(host: string): boolean {
+    const { profile } = this.#options
+    const isAsked = profile.ask.some(
+      ({ kind, path }) => kind === 'connect' && isAskable({ host, port: portOf(path) }, path),
+    )
+    if (isNamed(profile.network, host) || isAsked) return true
+    this.#refused({ host, port: 0, program: '', reason: 'no policy names it, so it has no address' })
+    return false
+  }
+
+  async #decide(id: number, thread: number, address: string, port: number): Promise<void> {
+    const wanted = { host: this.#names.hostOf(address) ?? address, port }
+    let program = ''
+    try {
+      const executed = await executedBy(thread)
+      program = executed.path
+      const { own } = this.#options
+      const names = program === own.program ? [program, ...own.names] : [program]
+      const connection = { ...wanted, programs: names }
+      const allowed = await this.#allowed(connection)
+      if (!allowed) return this.#refuse(id, EACCES, { ...wanted, program, reason: 'no policy allows it' })
+      const addresses = await this.#addressesOf(wanted.host)
+      if (addresses.length === 0)
+        return this.#refuse(id, EHOSTUNREACH, { ...wanted, program, reason: 'its name leads nowhere' })
+      for (const each of addresses) {
+        const refusal = refusalOf(each, allowed.ips)
+        if (refusal) return this.#refuse(id, EACCES, { ...wanted, program, address: each, reason: refusal })
+      }
+      this.#held.set(id, {
+        ...connection,
+        ...executed,
+        addresses,
+        dialled: '',
+        isOpen: false,
+        since: performance.now(),
+      })
+      this.#next(id, EHOSTUNREACH)
+    } catch (error) {
+      this.#refuse(id, EACCES, { ...wanted, program, reason: ClawmeshError.from(error).message })
+    }
+  }
+
+  /** With the addresses that it is bound to; undefined for a no. */
+  async #allowed(connection: Connection): Promise<{ ips: readonly string[] } | undefined> {
+    const { profile, workspace, ask } = this.#options
+    const reached = reach(profile.network, connection)
+    if (reached) return { ips: reached.endpoint.allowedIps }
+    const { host, port, programs = [] } = connection
+    const missing = { kind: 'connect' as const, path: `${host}:${port} by ${programs[0]}` }
+    if (!ask || answerToConnect(profile, missing.path, workspace) !== 'ask' || !scopeOf(profile, missing, workspace))
+      return undefined
+    const known = this.#answers.get(missing.path)
+    if (!known && this.#answers.size >= mostQuestions) return undefined
+    const answer = known ?? ask(missing)
+    this.#answers.set(missing.path, answer)
+    return (await answer) === 'allow' ? { ips: [] } : undefined
+  }
+
+  #addressesOf(host: string): Promise<readonly string[]> {
+    const found = this.#pinned.get(host) ?? this.#options.resolve(host)
+    this.#pinned.set(host, found)
+    return found
+  }
+
+  /** The next address of a connection, or what the last one failed with. */
+  #next(id: number, error: number): void {
+    const held = this.#held.get(id)
+    if (!held || this.#ended) return
+    clearTimeout(this.#timers.get(id))
+    const [address, ...others] = held.addresses
+    const { host, port, path: program, sha256 } = held
+    if (address === undefined) {
+      this.#held.delete(id)
+      this.#tell(`refuse ${id} ${error}`)
+      this.#options.record?.('network.ended', {
+        host,
+        port,
+        program,
+        address: held.dialled,
+        error,
+        sent: 0,
+        received: 0,
+      })
+      return
+    }
+    this.#held.set(id, { ...held, addresses: others, dialled: address })
+    const intent = this.#options.intend?.({ host, port, program, sha256, address }) ?? Promise.resolve()
+    intent.then(
+      () => {
+        if (this.#ended) return
+        this.#tell(`allow ${id} ${address} ${port}`)
+        this.#timers.set(id, setTimeout(() => this.#giveUp(id), dialMs).unref())
+      },
+      () => this.#refuse(id, EACCES, { host, port, program, reason: 'its intent could not be recorded' }),
+    )
+  }
+
+  #giveUp(id: number): void {
+    const held = this.#held.get(id)
+    if (held) this.#held.set(id, { ...held, addresses: [] })
+    this.#next(id, ETIMEDOUT)
+  }
+
+  #opened(id: number): void {
+    clearTimeout(this.#timers.get(id))
+    const held = this.#held.get(id)
+    if (held) held.isOpen = true
+  }
+
+  #closed(id: number, sent: number, received: number): void {
+    clearTimeout(this.#timers.get(id))
+    this.#timers.delete(id)
+    const held = this.#held.get(id)
+    if (!held) return
+    this.#held.delete(id)
+    const { host, port, path: program, dialled: address, isOpen } = held
+    const ms = Math.round(performance.now() - held.since)
+    this.#options.record?.('network.ended', { host, port, program, address, sent, received, ms, opened: isOpen })
+  }
+
+  #refuse(id: number, error: number, facts: NetworkFacts): void {
+    this.#held.delete(id)
+    this.#tell(`refuse ${id} ${error}`)
+    this.#refused(facts)
+  }
+
+  #refused(facts: NetworkFacts): void {
+    const key = JSON.stringify(facts)
+    const known = this.#refusals.get(key) ?? this.#refusals.get('')
+    if (known) known.count += 1
+    else {
+      const isMany = this.#refusals.size >= mostRefusals
+      const first = isMany ? { host: '', port: 0, program: '', reason: 'there were too many others to name' } : facts
+      this.#refusals.set(isMany ? '' : key, { facts: first, count: 1 })
+      this.#options.record?.('network.refused', first)
+    }
+  }
+
+  #tell(words: string): void {
+    if (!this.#ended) this.#send(encodeOrder('network', Buffer.from(words)))
+  }
+}
+
+/** An entry that names a port is about that port; any other is about all. */
+const portOf = (entry: string): number => Number(/:(\d+)$/.exec(entry)?.[1] ?? 1)

@@ -1,0 +1,70 @@
+/**
+ * The program that a process is: the file that was executed, by the kernel's own word. Not its name for itself, nor its arguments, nor who started it. It
+ * was opened where it ran, so a file that has since taken its path is another one, and so is one with other content.
+ */
+import { createHash } from 'node:crypto'
+import { closeSync, createReadStream, fstatSync, openSync, readlinkSync } from 'node:fs'
+import { ClawmeshError } from '../../policies/errors.js'
+
+export interface Executed {
+  /** Inside of the sandbox, and of the machine: the two are the same for what can be executed. */
+  readonly path: string
+  /** In hex. */
+  readonly sha256: string
+}
+
+const mostKept = 256
+
+/** By file and state of it; a program is read once as long as it stays as it is. */
+const read = new Map<string, Promise<string>>()
+
+/** What each path was when it was first used. */
+const first = new Map<string, string>()
+
+/**
+ * Of a thread that is held in a call, so that it cannot execute anything else meanwhile. What is the kernel's to tell is asked at once: it waits for no disk.
+ * @throws ClawmeshError DENIED where it cannot be told, or is another file than that path was before
+ */
+export async function executedBy(thread: number): Promise<Executed> {
+  const link = `/proc/${thread}/exe`
+  const file = opened(link)
+  try {
+    const path = readlinkSync(link)
+    const sha256 = await hashOf(file)
+    const known = first.get(path) ?? sha256
+    first.set(path, known)
+    if (known === sha256) return { path, sha256 }
+    throw new ClawmeshError('DENIED', `${path} is not the program that it was when it first connected.`, {
+      hint: 'Start the node again if it was updated on purpose.',
+    })
+  } finally {
+    closeSync(file)
+  }
+}
+
+function opened(link: string): number {
+  try {
+    return openSync(link, 'r')
+  } catch (cause) {
+    throw new ClawmeshError('DENIED', 'Which program wants to connect cannot be told.', { cause })
+  }
+}
+
+function hashOf(file: number): Promise<string> {
+  const { dev, ino, size, mtimeNs, ctimeNs } = fstatSync(file, { bigint: true })
+  const key = [dev, ino, size, mtimeNs, ctimeNs].join(':')
+  const known = read.get(key)
+  if (known) return known
+  const hashed = contentHash(file)
+  if (read.size >= mostKept) read.clear()
+  read.set(key, hashed)
+  hashed.catch(() => read.delete(key))
+  return hashed
+}
+
+async function contentHash(file: number): Promise<string> {
+  const hash = createHash('sha256')
+  const pieces = createReadStream('', { fd: file, start: 0, autoClose: false, highWaterMark: 1 << 20 })
+  for await (const piece of pieces) hash.update(piece)
+  return hash.digest('hex')
+}

@@ -1,0 +1,440 @@
+#define _GNU_SOURCE
+#include "network.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "frame.h"
+#include "kernel.h"
+#include "layers.h"
+#include "relay.h"
+#include "report.h"
+
+enum { NAME_BYTES = 1232, PLACE_BYTES = 6, CALLS_AT_ONCE = 16, JOIN_SECONDS = 2, MOST_QUESTIONS = 20000 };
+
+static int calls = -1, names = -1; /* what seccomp holds; the questions for names */
+
+/* Sockets of the action's network, each listening at the port that a connection was allowed for. */
+static struct {
+    int socket;
+    unsigned port; /* 0: none yet */
+} doors[NETWORK_PORTS];
+
+static struct connection {
+    enum { FREE, HELD, DIALLING, OPEN, OVER } state;
+    uint32_t id;
+    uint64_t call;
+    int socket; /* the action's own, until it is joined */
+    int error;  /* the dial failed before it began */
+    struct sockaddr_in to;
+    struct relay relay;
+} connections[NETWORK_CONNECTIONS];
+
+static uint32_t last_id;
+
+static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void say(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(frame_room(), LINE_BYTES, format, arguments);
+    va_end(arguments);
+    frame_start(FRAME_NETWORK, (size_t)length, MSG_DONTWAIT);
+}
+
+bool network_is_set(void)
+{
+    return calls >= 0;
+}
+
+bool network_receive(int child)
+{
+    char line[LINE_BYTES];
+    int received[PASS_MOST];
+    size_t count;
+    if (!pass_receive(child, line, sizeof line, received, &count))
+        return false;
+    if (count == 1 + NETWORK_PORTS) {
+        names = received[0];
+        for (int i = 0; i < NETWORK_PORTS; i++)
+            doors[i].socket = received[1 + i];
+    } else if (count == 1) {
+        const uint64_t flags = K_SECCOMP_SYNC_WAKE_UP;
+        calls = received[0];
+        ioctl(calls, K_SECCOMP_SET_FLAGS, flags); /* faster where the kernel knows it */
+    } else
+        report("%s", line);
+    return true;
+}
+
+/* False where the call is gone: the thread was killed. */
+static bool answer(uint64_t call, int error)
+{
+    struct seccomp_notif_resp response = {.id = call, .error = -error};
+    return ioctl(calls, SECCOMP_IOCTL_NOTIF_SEND, &response) == 0;
+}
+
+static bool is_held(uint64_t call)
+{
+    return ioctl(calls, SECCOMP_IOCTL_NOTIF_ID_VALID, &call) == 0;
+}
+
+static pid_t process_of(pid_t thread)
+{
+    char path[64], line[128];
+    pid_t process = -1;
+    snprintf(path, sizeof path, "/proc/%d/status", thread);
+    FILE *status = fopen(path, "re");
+    while (status != NULL && process < 0 && fgets(line, sizeof line, status) != NULL)
+        sscanf(line, "Tgid: %d", &process);
+    if (status != NULL)
+        fclose(status);
+    return process;
+}
+
+static int option_of(int socket, int name)
+{
+    int value = -1;
+    socklen_t size = sizeof value;
+    return getsockopt(socket, SOL_SOCKET, name, &value, &size) == 0 ? value : -1;
+}
+
+/*
+ * The action's own socket, or minus what its call fails with. Whatever it is by now, it is one that the action has: it was made in the
+ * empty network, and cannot leave it.
+ */
+static int take_socket(pid_t thread, int descriptor)
+{
+    int process = (int)syscall(NR_pidfd_open, process_of(thread), 0);
+    if (process < 0)
+        return -EACCES;
+    int taken = (int)syscall(NR_pidfd_getfd, process, descriptor, 0);
+    int error = errno;
+    close(process);
+    if (taken < 0)
+        return error == EBADF ? -EBADF : -EACCES;
+    if (option_of(taken, SO_DOMAIN) == AF_INET)
+        return taken;
+    close(taken);
+    return -EACCES;
+}
+
+static void wake(int number)
+{
+    (void)number;
+}
+
+/*
+ * A connect within the empty network. Both ends are ours or the action's, so it is done at once; a socket that was made deaf by its owner
+ * costs JOIN_SECONDS, once, and is refused.
+ */
+static int connect_inside(int socket, const struct sockaddr *to, socklen_t length)
+{
+    const struct sigaction action = {.sa_handler = wake};
+    sigaction(SIGALRM, &action, NULL);
+    alarm(JOIN_SECONDS);
+    int done = connect(socket, to, length);
+    int error = done == 0 || errno == EINPROGRESS ? 0 : errno == EINTR ? ETIMEDOUT : errno;
+    alarm(0);
+    return error;
+}
+
+/* The address that the call names, copied once: what the action does with its memory from here on changes nothing. */
+static bool copy_address(const struct seccomp_notif *call, struct sockaddr_storage *to, socklen_t length)
+{
+    struct iovec here = {to, length}, there = {(void *)(uintptr_t)call->data.args[1], length};
+    return process_vm_readv((pid_t)call->pid, &here, 1, &there, 1, 0) == (ssize_t)length;
+}
+
+static struct connection *find(uint32_t id)
+{
+    for (struct connection *each = connections; each < connections + NETWORK_CONNECTIONS; each++)
+        if (each->state != FREE && each->id == id)
+            return each;
+    return NULL;
+}
+
+static struct connection *find_free(void)
+{
+    for (struct connection *each = connections; each < connections + NETWORK_CONNECTIONS; each++)
+        if (each->state == FREE)
+            return each;
+    return NULL;
+}
+
+static int take_call(const struct seccomp_notif *call)
+{
+    struct sockaddr_storage to = {0};
+    struct sockaddr_in *plain = (struct sockaddr_in *)&to;
+    socklen_t length = (socklen_t)call->data.args[2];
+    if (length < sizeof to.ss_family || length > sizeof to)
+        return EINVAL;
+    if (!copy_address(call, &to, length))
+        return errno == EPERM ? EACCES : EFAULT; /* of memory that we may not look into nothing is known, and nothing is allowed */
+    int socket = take_socket((pid_t)call->pid, (int)call->data.args[0]);
+    if (socket < 0)
+        return -socket;
+    bool is_stream = option_of(socket, SO_TYPE) == SOCK_STREAM;
+    int error = 0;
+    if (!is_held(call->id))
+        error = EINTR;
+    else if (!is_stream) /* to itself, or to whoever answers for names; there is nobody else in there */
+        error = connect_inside(socket, (struct sockaddr *)&to, length);
+    else if (to.ss_family != AF_INET)
+        error = EAFNOSUPPORT;
+    else if (length < sizeof *plain)
+        error = EINVAL;
+    if (!is_stream || error != 0) {
+        close(socket);
+        return error;
+    }
+    char address[INET_ADDRSTRLEN];
+    struct connection *connection = find_free(); /* there is one, or no call was taken */
+    connection->state = HELD;
+    connection->id = ++last_id;
+    connection->call = call->id;
+    connection->socket = socket;
+    connection->to = *plain;
+    inet_ntop(AF_INET, &plain->sin_addr, address, sizeof address);
+    say("connect %u %d %s %u", connection->id, (int)call->pid, address, ntohs(plain->sin_port));
+    return -1;
+}
+
+static void take_calls(void)
+{
+    struct seccomp_notif call = {0};
+    if (ioctl(calls, SECCOMP_IOCTL_NOTIF_RECV, &call) != 0)
+        return; /* its thread is gone again */
+    int error = take_call(&call);
+    if (error >= 0)
+        answer(call.id, error);
+}
+
+/* Back to where it was before: nothing was dialled, or there nobody answers. */
+static void drop(struct connection *connection, int error)
+{
+    if (connection->state == DIALLING)
+        close(connection->relay.outside);
+    close(connection->socket);
+    answer(connection->call, error);
+    connection->state = FREE;
+}
+
+static int door_at(unsigned port)
+{
+    const struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    for (int i = 0; i < NETWORK_PORTS; i++) {
+        if (doors[i].port == port)
+            return doors[i].socket;
+        if (doors[i].port != 0)
+            continue;
+        if (bind(doors[i].socket, (const struct sockaddr *)&any, sizeof any) != 0 || listen(doors[i].socket, 16) != 0)
+            return -1;
+        doors[i].port = port;
+        return doors[i].socket;
+    }
+    return -1;
+}
+
+/* Our end of what has just been connected, by its own address: whoever else knocks is not let in. */
+static int accept_from(int door, const struct sockaddr_in *from)
+{
+    for (;;) {
+        struct pollfd event = {.fd = door, .events = POLLIN};
+        struct sockaddr_in found;
+        socklen_t size = sizeof found;
+        if (poll(&event, 1, JOIN_SECONDS * 1000) <= 0)
+            return -1;
+        int end = accept4(door, (struct sockaddr *)&found, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (end < 0)
+            continue;
+        if (found.sin_port == from->sin_port && found.sin_addr.s_addr == from->sin_addr.s_addr)
+            return end;
+        close(end);
+    }
+}
+
+/* Answers with what the action's socket would have said, had it been outside. */
+static int join(struct connection *connection)
+{
+    struct sockaddr_in to = connection->to, from;
+    socklen_t size = sizeof from;
+    int door = door_at(ntohs(to.sin_port));
+    if (door < 0)
+        return EADDRNOTAVAIL;
+    if (ntohl(to.sin_addr.s_addr) >> 24 != IN_LOOPBACKNET)
+        to.sin_addr.s_addr = htonl(INADDR_LOOPBACK); /* nothing else is reached in there */
+    int error = connect_inside(connection->socket, (struct sockaddr *)&to, sizeof to);
+    if (error != 0)
+        return error;
+    if (getsockname(connection->socket, (struct sockaddr *)&from, &size) != 0)
+        return ECONNABORTED;
+    int inside = accept_from(door, &from);
+    if (inside < 0)
+        return ETIMEDOUT;
+    relay_begin(&connection->relay, inside, connection->relay.outside);
+    return 0;
+}
+
+static void finish_dial(struct connection *connection)
+{
+    int error = connection->error != 0 ? connection->error : option_of(connection->relay.outside, SO_ERROR);
+    if (error != 0) {
+        close(connection->relay.outside);
+        connection->state = HELD;
+        say("failed %u %d", connection->id, error);
+        return;
+    }
+    error = is_held(connection->call) ? join(connection) : EINTR;
+    if (error != 0) {
+        drop(connection, error);
+        say("closed %u 0 0", connection->id);
+        return;
+    }
+    close(connection->socket);
+    connection->state = OPEN;
+    answer(connection->call, 0);
+    say("open %u", connection->id);
+}
+
+static void dial(struct connection *connection, const char *address, unsigned port)
+{
+    struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
+    bool is_four = inet_pton(AF_INET, address, &four.sin_addr) == 1;
+    if (!is_four && inet_pton(AF_INET6, address, &six.sin6_addr) != 1) {
+        drop(connection, EINVAL);
+        return;
+    }
+    const struct sockaddr *to = is_four ? (struct sockaddr *)&four : (struct sockaddr *)&six;
+    if (!is_held(connection->call)) {
+        drop(connection, EINTR); /* its thread was killed: nothing is dialled for nobody */
+        return;
+    }
+    int outside = socket(to->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (outside < 0) {
+        drop(connection, errno);
+        return;
+    }
+    connection->relay.outside = outside;
+    connection->state = DIALLING;
+    connection->error = connect(outside, to, is_four ? sizeof four : sizeof six) == 0 || errno == EINPROGRESS ? 0 : errno;
+}
+
+void network_order(char *words)
+{
+    char address[INET6_ADDRSTRLEN];
+    unsigned id, number;
+    struct connection *connection;
+    if (sscanf(words, "allow %u %45s %u", &id, address, &number) == 3 && number > 0 && number < 65536) {
+        if ((connection = find(id)) != NULL && connection->state == HELD)
+            dial(connection, address, number);
+    } else if (sscanf(words, "refuse %u %u", &id, &number) == 2 && number > 0 && number < 4096) {
+        if ((connection = find(id)) != NULL && (connection->state == HELD || connection->state == DIALLING))
+            drop(connection, (int)number);
+    }
+}
+
+static void take_question(void)
+{
+    static unsigned asked;
+    struct sockaddr_in from;
+    socklen_t size = sizeof from;
+    char *room = frame_room();
+    if (++asked > MOST_QUESTIONS) {
+        close(names); /* whoever asks so much wants to keep the client busy */
+        names = -1;
+        return;
+    }
+    ssize_t got = recvfrom(names, room + PLACE_BYTES, NAME_BYTES, MSG_DONTWAIT, (struct sockaddr *)&from, &size);
+    if (got < 0)
+        return;
+    memcpy(room, &from.sin_addr, 4);
+    memcpy(room + 4, &from.sin_port, 2);
+    frame_start(FRAME_NAMES, PLACE_BYTES + (size_t)got, MSG_DONTWAIT);
+}
+
+void network_answer(const char *answer, size_t length)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET};
+    if (length < PLACE_BYTES)
+        return;
+    memcpy(&to.sin_addr, answer, 4);
+    memcpy(&to.sin_port, answer + 4, 2);
+    sendto(names, answer + PLACE_BYTES, length - PLACE_BYTES, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&to, sizeof to);
+}
+
+size_t network_await(struct pollfd events[NETWORK_EVENTS])
+{
+    bool may_say = !frame_waits();
+    events[0] = (struct pollfd){.fd = may_say && find_free() != NULL ? calls : -1, .events = POLLIN};
+    events[1] = (struct pollfd){.fd = may_say ? names : -1, .events = POLLIN};
+    for (size_t i = 0; i < NETWORK_CONNECTIONS; i++) {
+        const struct connection *connection = &connections[i];
+        struct pollfd *own = events + 2 + 3 * i;
+        own[0] = (struct pollfd){.fd = may_say && connection->state == DIALLING ? connection->relay.outside : -1, .events = POLLOUT};
+        own[1].fd = own[2].fd = -1;
+        own[1].revents = own[2].revents = 0;
+        if (connection->state == OPEN)
+            relay_await(&connection->relay, own + 1);
+    }
+    return NETWORK_EVENTS;
+}
+
+static void tell_end(struct connection *connection, int flags)
+{
+    int length = snprintf(frame_room(), LINE_BYTES, "closed %u %llu %llu", connection->id, (unsigned long long)connection->relay.out.passed,
+                          (unsigned long long)connection->relay.in.passed);
+    connection->state = FREE;
+    frame_start(FRAME_NETWORK, (size_t)length, flags);
+}
+
+/* Each step that says something is taken only while no frame waits; what is left is found again by the next poll. */
+void network_serve(const struct pollfd events[NETWORK_EVENTS])
+{
+    for (size_t i = 0; i < NETWORK_CONNECTIONS; i++) {
+        struct connection *connection = &connections[i];
+        const struct pollfd *own = events + 2 + 3 * i;
+        if (connection->state == OPEN && !relay_pass(&connection->relay, own + 1))
+            connection->state = OVER;
+        if (connection->state == DIALLING && own[0].revents != 0 && own[0].fd == connection->relay.outside && !frame_waits())
+            finish_dial(connection);
+        if (connection->state == OVER && !frame_waits())
+            tell_end(connection, MSG_DONTWAIT);
+    }
+    for (int taken = 0; events[0].revents & POLLIN && taken < CALLS_AT_ONCE && !frame_waits() && find_free() != NULL; taken++) {
+        struct pollfd more = {.fd = calls, .events = POLLIN};
+        if (poll(&more, 1, 0) != 1 || !(more.revents & POLLIN))
+            break;
+        take_calls();
+    }
+    if (events[0].revents != 0 && !(events[0].revents & POLLIN)) {
+        close(calls); /* nobody is left who could call */
+        calls = -1;
+    }
+    if (events[1].revents != 0 && !frame_waits())
+        take_question();
+}
+
+void network_end(void)
+{
+    for (struct connection *each = connections; each < connections + NETWORK_CONNECTIONS; each++) {
+        frame_send(0);
+        if (each->state == HELD || each->state == DIALLING)
+            each->relay.out.passed = each->relay.in.passed = 0;
+        if (each->state != FREE)
+            tell_end(each, 0);
+    }
+}

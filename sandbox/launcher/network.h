@@ -1,0 +1,34 @@
+/*
+ * The worker's part in a network. A connect of the action is held by seccomp and told to the client; what the client allows, to which
+ * address, the worker dials, and only then joins to the action's socket. What is said of a connection, in words:
+ *
+ *     connect ID PID ADDRESS PORT    held; PID is the thread that called, which stays in the call until it is answered
+ *     failed ID ERRNO                it was allowed, and there nobody answers: it is held again
+ *     open ID                        the call has succeeded
+ *     closed ID SENT RECEIVED        bytes; also of one that the action left before it was open
+ *
+ * and by the client:
+ *
+ *     allow ID ADDRESS PORT          dial this, of either kind of address
+ *     refuse ID ERRNO                the call fails so, now
+ *
+ * A question for a name, and its answer, are six bytes of where it came from inside, address and port, and a message of the DNS.
+ */
+#ifndef CLAWMESH_NETWORK_H
+#define CLAWMESH_NETWORK_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { NETWORK_CONNECTIONS = 64, NETWORK_EVENTS = 2 + 3 * NETWORK_CONNECTIONS };
+
+bool network_receive(int child);                              /* a packet of process 1 or the action; false: they have ended */
+bool network_is_set(void);                                    /* all of it was received */
+size_t network_await(struct pollfd events[NETWORK_EVENTS]);   /* how many; while a frame waits, nothing new is taken */
+void network_serve(const struct pollfd events[NETWORK_EVENTS]);
+void network_order(char *words);                              /* of the client */
+void network_answer(const char *answer, size_t length);       /* for a name */
+void network_end(void);                                       /* nothing of the action is left; tells the rest */
+
+#endif

@@ -1,0 +1,91 @@
+/** `clawmesh research` and its example, as a person runs them, with a model server and a provider that are real servers of this test. */
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { promisify } from 'node:util'
+import { installation } from '../../../../mesh/installation.js'
+import type { ModelServer } from '../../../inference/openai/server.js'
+import { runCommand } from '../../../kit/command.js'
+import { temporaryFolder } from '../../../kit/mesh.js'
+import { serveResearcher } from './server.js'
+
+describe('clawmesh research', () => {
+  const folder = temporaryFolder()
+  const sources = join(folder, 'sources')
+  let model: ModelServer
+  before(async () => {
+    model = await serveResearcher(/kettle/)
+    mkdirSync(sources)
+    writeFileSync(
+      join(sources, 'minutes.txt'),
+      `${randomBytes(4).toString('hex')}\nThe committee chose the blue kettle.\n`,
+    )
+    writeFileSync(join(sources, 'invoice.txt'), 'One kettle, 40 EUR.\n')
+  })
+  after(async () => {
+    await model.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
+  const ask = (...args: string[]) =>
+    runCommand(['research', '--data', join(folder, 'mesh'), '--model', model.url, '--nodes', '2', ...args])
+
+  it('answers from a folder with the places of its words, a ledger, and a trail that verifies', async () => {
+    const { status, lastLine, stderr } = await ask('Which kettle was bought?', '--sources', sources, '--json')
+    assert.equal(status, 0, stderr)
+    const { ok, answer, evidence, writer, bill, trace } = JSON.parse(lastLine)
+    assert.deepEqual([ok, answer], [true, 'It says so [2].'])
+    assert.deepEqual(
+      evidence.map(({ place, quote, cited }: { place: string; quote: string; cited: boolean }) => [
+        place,
+        quote,
+        cited,
+      ]),
+      [
+        ['invoice.txt:1', 'One kettle, 40 EUR.', false],
+        ['minutes.txt:2', 'The committee chose the blue kettle.', true],
+      ],
+    )
+    assert.deepEqual(
+      [writer.model, writer.zone, writer.reason],
+      ['researcher', 'mesh', 'the mesh has no model elsewhere'],
+    )
+    assert.deepEqual(
+      bill.lines.map(({ role, requests, promptTokens }: { role: string; requests: number; promptTokens: number }) => [
+        role,
+        requests,
+        promptTokens,
+      ]),
+      [
+        ['plan', 1, 100],
+        ['read', 2, 200],
+        ['write', 1, 100],
+      ],
+    )
+    const costs = await runCommand(['costs', '--task', trace, '--data', join(folder, 'mesh'), '--json'])
+    assert.equal(JSON.parse(costs.lastLine).sum.requests, 4)
+  })
+
+  it('says what is wrong before it starts anything', async () => {
+    for (const args of [
+      ['Why?'],
+      ['Why?', '--sources', 'https://example.org/a'],
+      ['Why?', '--sources', sources, '--nodes', '0'],
+    ]) {
+      const { status, stderr } = await ask(...args)
+      assert.equal(status, 2, stderr)
+      assert.doesNotMatch(stderr, /nats-server/)
+    }
+  })
+
+  it('has an example', async () => {
+    const example = join(installation, 'dist', 'examples', 'research.js')
+    const { stdout } = await promisify(execFile)(process.execPath, [example, model.url], { timeout: 60_000 })
+    assert.equal(
+      stdout,
+      'It says so [2].\n[2] minutes.txt:2: The committee chose the blue kettle.\nwritten by researcher (mesh), 440 tokens in all\n',
+    )
+  })
+})

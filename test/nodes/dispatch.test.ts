@@ -1,0 +1,81 @@
+/** The one table of commands: what is typed wrongly is a usage error of every command, and shells complete from it. */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { existsSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { allCommands } from '../../nodes/cli/commands.js'
+import { following } from '../../nodes/cli/completion.js'
+import { dispatch } from '../../nodes/cli/dispatch.js'
+import { ClawmeshError } from '../../policies/errors.js'
+import { runCommand } from '../kit/command.js'
+import { temporaryFolder } from '../kit/mesh.js'
+
+const commands = await allCommands()
+const nowhere = join(temporaryFolder(), 'none')
+
+const isUsage = (error: unknown): true => {
+  assert.ok(error instanceof ClawmeshError, String(error))
+  assert.equal(error.exitStatus, 2, error.message)
+  assert.notEqual(error.hint, '', error.message)
+  return true
+}
+
+describe('every command', () => {
+  for (const { name, usage, options, takes } of commands)
+    it(`${name}: what is typed wrongly ends with status 2 and a hint, before anything is done`, async () => {
+      const words = name.split(' ')
+      const data = 'data' in options ? ['--data', nowhere] : []
+      await assert.rejects(dispatch([...words, '--no-such-option']), isUsage)
+      for (const [option, { type }] of Object.entries(options)) {
+        if (type === 'string') await assert.rejects(dispatch([...words, `--${option}`, '']), isUsage, option)
+        else await assert.rejects(dispatch([...words, `--${option}=1`]), isUsage, option)
+      }
+      if (takes === undefined) await assert.rejects(dispatch([...words, 'one']), isUsage)
+      else {
+        await assert.rejects(dispatch([...words, 'one', 'two']), isUsage)
+        if (!usage.startsWith('[')) await assert.rejects(dispatch([...words, ...data]), isUsage)
+      }
+      const isMade = existsSync(nowhere)
+      rmSync(nowhere, { recursive: true, force: true })
+      assert.equal(isMade, false, 'a data folder was made')
+    })
+})
+
+it('ends with the status that its outcome has: 2 usage, 4 unavailable, in words and as JSON', async () => {
+  const [usage, unavailable] = await Promise.all([
+    runCommand(['whoami', '--data', nowhere, '--json']),
+    runCommand(['invite', '--data', nowhere, '--json']),
+  ])
+  assert.deepEqual([usage.status, unavailable.status], [2, 4])
+  for (const { lastLine } of [usage, unavailable]) assert.equal(JSON.parse(lastLine).ok, false)
+})
+
+describe('completion', () => {
+  const complete = (shell: string, ...words: string[]): string[] => {
+    const script = `eval "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _clawmesh; printf '%s\\n' "\${COMPREPLY[@]}"`
+    const { stdout, stderr, status } = spawnSync('bash', ['-c', script, 'bash', shell, 'clawmesh', ...words], {
+      encoding: 'utf8',
+    })
+    assert.equal(status, 0, stderr)
+    return stdout.split('\n').filter(Boolean)
+  }
+
+  it('offers in bash what the table has', async () => {
+    const { stdout } = await runCommand(['completion', 'bash'])
+    assert.deepEqual(complete(stdout, 'polic'), ['policy'])
+    assert.deepEqual(complete(stdout, 'policy', '').sort(), ['apply', 'diff', 'explain', 'history', 'rollback', 'test'])
+    assert.deepEqual(complete(stdout, 'models', 'provider', 'a'), ['add'])
+    assert.deepEqual(complete(stdout, 'audit', 'export', '--rot'), ['--rotate'])
+    assert.deepEqual(complete(stdout, 'audit', 'export', '--format', ''), ['jsonl', 'ocsf'])
+    assert.deepEqual(complete(stdout, 'tasks', 'show', 'abc', '--j'), ['--json'])
+    // Earlier spellings work and are not offered.
+    assert.deepEqual(complete(stdout, 'gatew'), [])
+  })
+
+  it('has every command that is shown, and each of its options', () => {
+    const words = following(commands.filter(({ old }) => !old))
+    for (const { name, options, old } of commands)
+      if (!old) for (const option of Object.keys(options)) assert.ok(words.get(name)?.includes(`--${option}`), name)
+  })
+})

@@ -1,0 +1,167 @@
+/** What a gateway is sent by those who mean no good, or cannot do better: each gets a clear answer, and the next one is served. */
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { after, afterEach, before, describe, it } from 'node:test'
+import { seededRandom } from '../../../kit/random.js'
+import { ask, errorOf, errorSchema, openStand, type Stand, shipped } from '../stand.js'
+
+const good = { model: shipped, messages: [{ role: 'user', content: '12 + 7' }], temperature: 0, max_tokens: 16 }
+
+describe('a gateway that is abused', () => {
+  let stand: Stand
+  before(async () => {
+    stand = await openStand()
+  })
+  after(() => stand?.close())
+  afterEach(async () => {
+    assert.equal((await post(stand.url, good)).status, 200, 'it serves nobody any more')
+  })
+
+  const post = (url: string, body: unknown, headers: Record<string, string> = {}) =>
+    ask(url, '/v1/chat/completions', { method: 'POST', key: stand.keyOf.developer, body, headers })
+
+  it('says of a body what is wrong with it', async () => {
+    const cases: [string | Uint8Array, Record<string, string>, number][] = [
+      ['{"model":', {}, 400],
+      ['', {}, 400],
+      ['null', {}, 400],
+      ['[]', {}, 400],
+      ['"text"', {}, 400],
+      [new Uint8Array([0xff, 0xfe, 0x00]), {}, 400],
+      ['{"__proto__": {"x": 1}}', {}, 400],
+      ['['.repeat(100_000), {}, 400],
+      [JSON.stringify(good), { 'content-type': 'text/plain' }, 415],
+      [JSON.stringify(good), { 'content-type': 'multipart/form-data' }, 415],
+      [JSON.stringify({ ...good, user: 'x'.repeat(1024 * 1024) }), {}, 413],
+    ]
+    for (const [body, headers, status] of cases) {
+      const reply = await post(stand.url, body, headers)
+      assert.equal(reply.status, status, reply.text)
+      errorOf(reply)
+    }
+  })
+
+  it('does not read a huge body to its end', async () => {
+    const { text } = await raw(stand.url, (url) => [
+      `POST /v1/chat/completions HTTP/1.1\r\nhost: ${url.host}\r\nauthorization: Bearer ${stand.keyOf.developer}\r\n` +
+        'content-type: application/json\r\ncontent-length: 900000000000\r\n\r\n{',
+    ])
+    assert.match(text, /^HTTP\/1\.1 413 /)
+  })
+
+  it('reads no body of somebody who has no key', async () => {
+    const { text } = await raw(stand.url, (url) => [
+      `POST /v1/chat/completions HTTP/1.1\r\nhost: ${url.host}\r\ncontent-type: application/json\r\ncontent-length: 1000\r\nconnection: close\r\n\r\n`,
+    ])
+    assert.match(text, /^HTTP\/1\.1 401 /)
+  })
+
+  it('gives up on one that never comes to the end of its head, or of its body', async () => {
+    const gateway = await stand.open({ headMs: 200, requestMs: 400 })
+    for (const sent of [
+      'GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\nx-slow: ',
+      'POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\n' +
+        `authorization: Bearer ${stand.keyOf.developer}\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{`,
+    ]) {
+      const { text, ms } = await raw(gateway.url, () => [sent])
+      assert.match(text, /^HTTP\/1\.1 408 /)
+      assert.ok(ms < 5000, `${ms} ms`)
+    }
+    assert.equal((await ask(gateway.url, '/healthz')).status, 200)
+  })
+
+  it('holds each key to its rate, and no other for it', async () => {
+    const gateway = await stand.open({ rate: { burst: 5, perSecond: 0.001 } })
+    const statuses = []
+    for (let i = 0; i < 7; i++)
+      statuses.push((await ask(gateway.url, '/v1/models', { key: stand.keyOf.viewer })).status)
+    assert.deepEqual(statuses, [200, 200, 200, 200, 200, 429, 429])
+    const reply = await ask(gateway.url, '/v1/models', { key: stand.keyOf.viewer })
+    assert.equal(errorOf(reply).type, 'rate_limit_error')
+    assert.ok(Number(reply.headers['retry-after']) > 0)
+    assert.equal((await ask(gateway.url, '/v1/models', { key: stand.keyOf.admin })).status, 200)
+  })
+
+  it('lets nobody in while its keys cannot be read', async () => {
+    const { file } = stand.keys
+    const kept = JSON.stringify({ keys: stand.keys.list() })
+    try {
+      for (const damaged of ['', '{', '{"keys": [{}]}']) {
+        writeFileSync(file, damaged)
+        const reply = await ask(stand.url, '/v1/models', { key: stand.keyOf.admin })
+        assert.equal(reply.status, 500)
+        assert.ok(!errorOf(reply).message.includes(file))
+      }
+    } finally {
+      writeFileSync(file, kept)
+    }
+  })
+
+  it('answers 300 random requests, nearly all malformed, and never fails itself', async () => {
+    const random = seededRandom(8)
+    const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)] as T
+    const junk = [null, -1, 1e308, '', '\u0000', [], {}, [[]], true, 'x'.repeat(3000), { role: 'root' }]
+    const fields = [...Object.keys(good), 'tools', 'tool_choice', 'stream', 'seed', 'n', 'stream_options', 'zz']
+    const text = JSON.stringify(good)
+    const body = () => {
+      const way = random()
+      if (way < 0.4) return JSON.stringify({ ...good, [pick(fields)]: pick(junk), [pick(fields)]: pick(junk) })
+      if (way < 0.6) return text.slice(0, Math.floor(random() * text.length))
+      if (way < 0.8) return JSON.stringify({ ...good, messages: [{ role: pick(junk), content: pick(junk) }] })
+      return Buffer.from(Array.from({ length: 200 }, () => Math.floor(random() * 256)))
+    }
+    const paths = [
+      '/v1/chat/completions',
+      '/v1/chat/completions/',
+      '/v1/%zz',
+      '/../../etc/passwd',
+      '/v1/models?x=%00',
+      '//',
+    ]
+    let errors = 0
+    for (let i = 0; i < 300; i++) {
+      const path = random() < 0.8 ? '/v1/chat/completions' : pick(paths)
+      const key = random() < 0.8 ? stand.keyOf.developer : pick(['x', `cm_${'x'.repeat(43)}`, stand.keyOf.viewer])
+      const reply = await ask(stand.url, path, {
+        method: pick(['POST', 'POST', 'POST', 'PUT', 'DELETE']),
+        key,
+        body: body(),
+      })
+      // What came out well by chance is answered.
+      if (reply.status === 200) continue
+      errors += 1
+      assert.ok(reply.status >= 400 && reply.status < 500, `${i}: ${reply.status} ${reply.text}`)
+      assert.ok(errorSchema.safeParse(JSON.parse(reply.text)).success, `${i}: ${reply.text}`)
+    }
+    assert.ok(errors > 250, `${errors} errors`)
+  })
+
+  it('answers what is no HTTP too', async () => {
+    for (const sent of [
+      '\u0000\u0001\u0002\r\n\r\n',
+      'GET\r\n\r\n',
+      `GET / HTTP/1.1\r\nx: ${'y'.repeat(40_000)}\r\n\r\n`,
+    ]) {
+      const { text } = await raw(stand.url, () => [sent])
+      assert.match(text, /^HTTP\/1\.1 4\d\d /)
+      errorSchema.parse(JSON.parse(text.split('\r\n\r\n')[1] ?? ''))
+    }
+  })
+})
+
+/** What comes back for these bytes until the other side ends the connection. */
+function raw(at: string, bytes: (url: URL) => string[]): Promise<{ text: string; ms: number }> {
+  const url = new URL(at)
+  const since = performance.now()
+  return new Promise((resolve, reject) => {
+    const socket = connect(Number(url.port), url.hostname)
+    let text = ''
+    socket.setEncoding('utf8').on('data', (piece: string) => {
+      text += piece
+    })
+    socket.once('close', () => resolve({ text, ms: performance.now() - since }))
+    socket.once('error', (error) => (text === '' ? reject(error) : undefined))
+    for (const piece of bytes(url)) socket.write(piece)
+  })
+}

@@ -1,0 +1,86 @@
+/** `clawmesh policy apply`, `diff`, `history` and `rollback` of a mesh that does not run; test/nodes/service has one that does. */
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { openAuthority } from '../../../mesh/seal/authority.js'
+import { differences } from '../../../policies/difference.js'
+import { parseProfile } from '../../../policies/profile.js'
+import { temporaryFolder } from '../../kit/mesh.js'
+import { command } from '../command.js'
+
+describe('clawmesh policy', () => {
+  const folder = temporaryFolder()
+  const data = join(folder, 'data')
+  const strict = join(folder, 'strict.yaml')
+  before(() => {
+    openAuthority(join(data, 'authority'), Date.now())
+    writeFileSync(strict, 'ask: [{ read: . }]\nlimits: { wall_ms: 5000 }\n')
+  })
+  after(() => rmSync(folder, { recursive: true, force: true }))
+
+  const policy = (...args: string[]) => command('policy', ...args, '--data', data)
+  const json = async (...args: string[]) => {
+    const { stdout, stderr } = await policy(...args, '--json')
+    assert.notEqual(stdout, '', stderr)
+    return JSON.parse(stdout)
+  }
+
+  it('never replaces a valid one by one that does not hold, to its grammar or to its table', async () => {
+    writeFileSync(join(folder, 'broken.yaml'), 'limits: { wall: 3 }')
+    writeFileSync(join(folder, 'wrong.yaml'), '{}')
+    const row = '{ read: /w/a, expect: allow }'
+    writeFileSync(join(folder, 'wrong.test.yaml'), `workspace: /w\ncases: [${Array(5).fill(row).join(', ')}]`)
+    for (const [name, says] of [
+      ['broken', /limits\.wall is not a known field/],
+      ['wrong', /does not hold to its truth table: read \/w\/a is deny, not allow/],
+    ] as const) {
+      const { status, stderr } = await policy('apply', join(folder, `${name}.yaml`))
+      assert.equal(status, 2)
+      assert.match(stderr, says)
+    }
+  })
+
+  it('is told apart, gone back to, and kept as a history that nobody can change', async () => {
+    await json('apply', strict, '--reason', 'an audit')
+    assert.deepEqual(await json('apply', 'none'), { ok: true, version: 2, running: false })
+    const { changes } = await json('diff')
+    assert.deepEqual(
+      changes.map(({ field, looser }: { field: string; looser: boolean }) => [field, looser]),
+      [
+        ['ask', false],
+        ['limits.cpuSeconds', false],
+        ['limits.outputBytes', false],
+      ],
+    )
+    assert.equal((await json('rollback')).version, 3)
+    const { versions } = await json('history')
+    assert.deepEqual(
+      versions.map(({ version, name, reason }: Record<string, unknown>) => [version, name, reason]),
+      [
+        [3, strict, 'back to version 1'],
+        [2, 'none', ''],
+        [1, strict, 'an audit'],
+      ],
+    )
+    const policies = join(data, 'authority', 'policies')
+    const second = join(policies, readdirSync(policies).sort()[1] ?? '')
+    const bytes = readFileSync(second)
+    bytes[40] = (bytes[40] ?? 0) ^ 1
+    writeFileSync(second, bytes)
+    const { status } = await policy('history')
+    assert.equal(status, 3)
+  })
+})
+
+it('a path that is made read-only inside a writable one is stricter, and a limit that grows is looser', () => {
+  const before = parseProfile('filesystem_policy: { read_write: [.] }')
+  const after = parseProfile('filesystem_policy: { read_write: [.], read_only: [./.git] }\nlimits: { processes: 64 }')
+  assert.deepEqual(
+    differences(before, after).map(({ field, before: was, after: is, looser }) => [field, was, is, looser]),
+    [
+      ['limits.processes', '32', '64', true],
+      ['read', null, './.git', false],
+    ],
+  )
+})

@@ -1,0 +1,139 @@
+/** A service survives a reboot: every process ended with SIGKILL, and its unit's own command started in the same data folder. */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
+import { ApiKeys } from '../../../nodes/gateway/http/keys.js'
+import { program } from '../../kit/command.js'
+import { eventually } from '../../kit/eventually.js'
+import { temporaryFolder } from '../../kit/mesh.js'
+import { command, run } from '../command.js'
+import { execStart, firstServed, freePort, Served, unitFor } from './served.js'
+
+const folder = temporaryFolder()
+after(() => rmSync(folder, { recursive: true, force: true }))
+
+describe('the unit of a service', () => {
+  const odd = join(folder, 'a "b" \\c %d $e')
+  for (const scope of ['user', 'system'])
+    it(`is one that systemd takes, with its words as they were meant: ${scope}`, (t) => {
+      const unit = unitFor('up', { data: odd, gateway: '8090', name: 'home', scope })
+      assert.deepEqual(execStart(unit), [
+        process.execPath,
+        program,
+        'up',
+        '--data',
+        odd,
+        '--gateway',
+        '8090',
+        '--name',
+        'home',
+      ])
+      assert.equal(/^User=/m.test(unit), scope === 'system')
+      const file = join(folder, `clawmesh-${scope}.service`)
+      writeFileSync(file, unit)
+      const { error, status, stdout, stderr } = spawnSync(
+        'systemd-analyze',
+        ['verify', '--man=no', `--${scope}`, file],
+        { encoding: 'utf8', env: { ...process.env, XDG_RUNTIME_DIR: folder } },
+      )
+      if (error) return t.skip('there is no systemd-analyze here')
+      assert.equal(`${stdout}${stderr}`.replaceAll(/^.*marked (?:executable|world).*\n?/gm, ''), '')
+      assert.equal(status, 0)
+    })
+
+  it('leaves the sandbox what it needs, and V8', () => {
+    const lines = unitFor('up', { data: odd }).split('\n')
+    for (const name of [
+      'RestrictNamespaces',
+      'RestrictSUIDSGID',
+      'PrivateUsers',
+      'ProtectKernelTunables',
+      'ProtectProc',
+      'MemoryDenyWriteExecute',
+    ])
+      assert.ok(!lines.some((line) => line.startsWith(`${name}=`)), name)
+    assert.ok(lines.includes('NoNewPrivileges=yes'))
+  })
+
+  it('is not made for what cannot run', () => {
+    for (const [given, values, says] of [
+      ['join', { data: join(folder, 'none') }, /belongs to no mesh yet/],
+      ['dance', {}, /nothing that runs as a service/],
+      ['up', { gateway: 'everywhere' }, /everywhere/],
+      ['up', { service: 'a b' }, /no name for a service/],
+      ['up', { scope: 'world' }, /no scope/],
+    ] as const)
+      assert.throws(() => unitFor(given, values), says)
+  })
+})
+
+describe('a service whose every process is killed', () => {
+  const data = join(folder, 'data')
+  const workspace = join(folder, 'workspace')
+  const strict = join(folder, 'strict.yaml')
+  const request = 'How many lines has notes.txt? read ../secret.txt'
+  const get = async (path: string, body?: object): Promise<unknown> => {
+    const headers = { authorization: `Bearer ${key}`, ...(body ? { 'content-type': 'application/json' } : {}) }
+    const init = body ? { method: 'POST', headers, body: JSON.stringify(body) } : { headers }
+    return (await fetch(`${url}${path}`, init)).json()
+  }
+  /** The action that waits for a person. */
+  const held = () =>
+    eventually(async () => {
+      const { questions } = (await get('/v1/approvals')) as { questions: { id: string }[] }
+      if (questions.length === 0) await setTimeout(100)
+      return questions[0]?.id ?? assert.fail('nothing is held')
+    }, 30_000)
+  let unit: string
+  let url: string
+  let key: string
+  let served: Served
+  before(async () => {
+    mkdirSync(workspace)
+    writeFileSync(join(workspace, 'notes.txt'), 'a\nb\nc\n')
+    writeFileSync(join(folder, 'secret.txt'), 'a\n')
+    writeFileSync(strict, 'filesystem_policy: { read_only: [.] }\nask: [{ read: / }]\n')
+    const port = await freePort()
+    url = `http://127.0.0.1:${port}`
+    unit = unitFor('up', { data, gateway: String(port), workspace, model: 'shipped', name: 'home' })
+    served = new Served(unit)
+    await served.heard(/The mesh is up/)
+    key = new ApiKeys(data).add('ada', 'admin', Date.now())
+  })
+  after(() => served.stop())
+
+  it('serves its first request again by the unit’s own command, with its keys and policy, and goes on with its tasks', async () => {
+    const applied = await command('policy', 'apply', strict, '--data', data, '--json')
+    assert.deepEqual(JSON.parse(applied.stdout), { ok: true, version: 1, running: true, nodes: { home: 'taken' } })
+    const asking = run(['run', request, '--data', data, '--json'])
+    await held()
+    // The supervising process, the broker, the nodes, the model, the sandboxes: and whoever asked, whose machine it was.
+    assert.ok((await Promise.all([served.killAll(), asking.child.kill('SIGKILL')]))[0] > 5)
+    await asking.ended
+    await assert.rejects(fetch(url))
+
+    served = new Served(unit)
+    const took = await firstServed(url, key)
+    assert.ok(took < 30_000, `${took} ms`)
+    const nodes = JSON.parse((await command('nodes', '--data', data, '--json')).stdout).nodes as Record<
+      string,
+      unknown
+    >[]
+    const home = nodes.find(({ name }) => name === 'home')
+    assert.deepEqual([home?.['policy'], home?.['drift']], [`${strict} v1`, null])
+    const again = run(['run', request, '--data', data, '--json'])
+    await get(`/v1/approvals/${await held()}`, { answer: 'allow' })
+    const { stderr, status } = await again.ended
+    assert.equal(status, 0, stderr)
+    assert.match(stderr, /goes on, \d+ of its steps are done/)
+    const { tasks } = (await get('/v1/tasks')) as { tasks: { state: string }[] }
+    assert.deepEqual(
+      tasks.map(({ state }) => state),
+      ['ended'],
+    )
+    assert.equal(readFileSync(join(workspace, 'notes.txt'), 'utf8'), 'a\nb\nc\n')
+  })
+})

@@ -1,0 +1,204 @@
+/** What an action may connect to: plain programs, names from a server of the test, other servers on loopback. */
+import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { realpath } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import { type AddressInfo, createServer as createTcpServer } from 'node:net'
+import { after, before, describe, test } from 'node:test'
+import { parseProfile } from '../../policies/profile.js'
+import { Egress, type EgressHooks, type NetworkFacts } from '../../sandbox/egress/egress.js'
+import { resolver } from '../../sandbox/egress/resolve.js'
+import { launch } from '../../sandbox/launch.js'
+import { findPlaces } from '../../sandbox/place.js'
+import { grantedPaths, planLaunch } from '../../sandbox/plan.js'
+import { type NameServer, nameServer } from './name-server.js'
+import { newStage, pool } from './stage.js'
+
+const curl = existsSync('/usr/bin/curl') && (await realpath('/usr/bin/curl'))
+const shell = await realpath('/bin/sh')
+
+describe('the network of an action', { skip: !curl && 'there is no curl here', concurrency: 2 }, () => {
+  let names: NameServer
+  let port = 0
+  const large = Buffer.alloc(3_000_000, 'x')
+  const server = createServer((request, response) => {
+    if (request.url === '/large') return void response.end(large)
+    let length = 0
+    request.on('data', (piece: Buffer) => {
+      length += piece.length
+    })
+    request.on('end', () => response.end(`hello ${request.headers.host?.split(':')[0]} ${length}`))
+  })
+
+  before(async () => {
+    names = await nameServer({
+      'docs.example.org': ['127.0.0.1'],
+      'other.example.org': ['127.0.0.1'],
+      'metadata.example.org': ['169.254.169.254'],
+      'mixed.example.org': ['127.0.0.1', '10.0.0.1'],
+    })
+    await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready))
+    port = (server.address() as AddressInfo).port
+  })
+  after(() => {
+    names.close()
+    server.close()
+  })
+
+  interface Told {
+    readonly kind: string
+    readonly facts: NetworkFacts
+  }
+
+  async function run(rules: string, script: string, hooks: Partial<EgressHooks> = {}) {
+    const { workspace } = await newStage()
+    const profile = parseProfile(
+      `filesystem_policy: { include_workdir: true, read_only: [/usr, /bin, /lib, /lib64] }\n${rules.replaceAll('PORT', String(port))}`,
+    )
+    const action = { program: shell, args: ['-c', script.replaceAll('PORT', String(port))] }
+    const told: Told[] = []
+    const egress = new Egress({
+      profile,
+      workspace,
+      own: { program: shell, names: ['tool:shell'] },
+      resolve: resolver([names.place]),
+      intend: async (facts) => void told.push({ kind: 'network.intended', facts }),
+      record: (kind, facts) => void told.push({ kind, facts }),
+      ...hooks,
+    })
+    const places = await findPlaces(grantedPaths(profile, workspace, action))
+    const outcome = await launch(planLaunch(profile, workspace, action, places), { pool, egress })
+    return { ...outcome, out: outcome.stdout.toString(), err: outcome.stderr.toString(), told }
+  }
+
+  const allowed = `network_policies: { docs: { endpoints: [{ host: docs.example.org, port: PORT, allowed_ips: [127.0.0.1] }], binaries: [{ path: ${curl} }] } }`
+
+  test('a plain program reaches a host that is allowed, by its name, and every byte is told', async () => {
+    const { out, err, told } = await run(allowed, 'curl -sS -d 12345 http://docs.example.org:PORT/')
+    assert.equal(out, 'hello docs.example.org 5', err)
+    const [intended, ended, ...more] = told
+    assert.deepEqual(more, [])
+    assert.deepEqual([intended?.kind, ended?.kind], ['network.intended', 'network.ended'])
+    const { sha256 = '', ...facts }: Record<string, unknown> = intended?.facts ?? {}
+    assert.deepEqual(facts, { host: 'docs.example.org', port, program: curl, address: '127.0.0.1' })
+    assert.match(String(sha256), /^[0-9a-f]{64}$/)
+    assert.ok(Number(ended?.facts['sent']) > 100 && Number(ended?.facts['received']) > 100, JSON.stringify(ended))
+  })
+
+  test('three megabytes come through whole, and four at once', async () => {
+    const { out, err } = await run(
+      allowed,
+      'for i in 1 2 3 4; do curl -sS http://docs.example.org:PORT/large | wc -c & done; wait',
+    )
+    assert.equal(out, '3000000\n'.repeat(4), err)
+  })
+
+  test('what no rule names has no address, and nobody outside is asked for it', async () => {
+    const { exitCode, told } = await run(allowed, 'curl -sS http://secret-in-a-name.other.example.org:PORT/')
+    assert.equal(exitCode, 6, 'curl could not resolve it')
+    assert.deepEqual(
+      told.map(({ kind, facts }) => [kind, facts.host]),
+      [['network.refused', 'secret-in-a-name.other.example.org']],
+    )
+    assert.ok(!names.asked.some((name) => name.startsWith('secret')))
+  })
+
+  test('another program than the one of the rule is refused, whoever started it', async () => {
+    const wget = existsSync('/usr/bin/wget')
+    const { exitCode, told } = await run(
+      allowed.replace(`${curl}`, '/usr/bin/wget'),
+      `${wget ? '' : ': ; '}curl -sS http://docs.example.org:PORT/`,
+    )
+    assert.equal(exitCode, 7, 'curl could not connect')
+    assert.deepEqual(
+      told.map(({ kind, facts }) => [kind, facts.program, facts['reason']]),
+      [['network.refused', curl, 'no policy allows it']],
+    )
+  })
+
+  test('the port is a part of what is allowed', async () => {
+    const { exitCode } = await run(allowed, 'curl -sS http://docs.example.org:1/')
+    assert.equal(exitCode, 7)
+  })
+
+  test('a name that leads into this machine or to its keys is not dialled unless its address is named', async () => {
+    const rules = (host: string, ips = '') =>
+      `network_policies: { docs: { endpoints: [{ host: ${host}, port: PORT ${ips} }], binaries: [{ path: ${curl} }] } }`
+    const reasonOf = async (host: string, ips = '') => {
+      const { told } = await run(rules(host, ips), `curl -sS http://${host}:PORT/`)
+      return told.map(({ kind, facts }) => [kind, facts['reason']])
+    }
+    assert.deepEqual(await reasonOf('docs.example.org'), [['network.refused', 'private']])
+    assert.deepEqual(await reasonOf('metadata.example.org', ', allowed_ips: [169.254.169.254]'), [
+      ['network.refused', 'never reached'],
+    ])
+    assert.deepEqual(await reasonOf('mixed.example.org', ', allowed_ips: [127.0.0.1]'), [
+      ['network.refused', 'not among allowed_ips'],
+    ])
+  })
+
+  test('an intent that cannot be recorded stops the connection', async () => {
+    let connections = 0
+    const canary = createTcpServer(() => {
+      connections += 1
+    })
+    await new Promise<void>((ready) => canary.listen(0, '127.0.0.1', ready))
+    const { port: its } = canary.address() as AddressInfo
+    const { exitCode } = await run(
+      allowed.replace('PORT', String(its)),
+      `curl -sS -m 5 http://docs.example.org:${its}/`,
+      {
+        intend: () => Promise.reject(new Error('the audit stream is down')),
+      },
+    )
+    canary.close()
+    assert.deepEqual([exitCode, connections], [7, 0])
+  })
+
+  test('an unlisted host is asked for where the policy says so; one answer holds for the action', async () => {
+    const asked: string[] = []
+    const script =
+      'curl -sS http://docs.example.org:PORT/; curl -sS http://docs.example.org:PORT/; curl -sS http://other.example.org:PORT/'
+    const { told } = await run('ask: [{ connect: "*.example.org:PORT" }]', script, {
+      ask: async ({ kind, path }) => {
+        asked.push(`${kind} ${path}`)
+        return path.startsWith('docs') ? 'allow' : 'refuse'
+      },
+    })
+    assert.deepEqual(asked, [
+      `connect docs.example.org:${port} by ${curl}`,
+      `connect other.example.org:${port} by ${curl}`,
+    ])
+    // A yes does not reach into this machine.
+    assert.deepEqual(
+      told.map(({ facts }) => [facts.host, facts['reason'], facts['again']]),
+      [
+        ['docs.example.org', 'private', undefined],
+        ['other.example.org', 'no policy allows it', undefined],
+        ['docs.example.org', 'private', 1],
+      ],
+    )
+  })
+
+  test('where nobody listens, the program hears so', async () => {
+    const { exitCode, told } = await run(allowed.replace('PORT', '1'), 'curl -sS http://docs.example.org:1/')
+    assert.equal(exitCode, 7)
+    assert.deepEqual(
+      told.map(({ kind, facts }) => [kind, facts['error']]),
+      [
+        ['network.intended', undefined],
+        ['network.ended', 111],
+      ],
+    )
+  })
+
+  test('without somebody to decide there is no network, whatever the policy says', async () => {
+    const { workspace } = await newStage()
+    const profile = parseProfile(
+      `filesystem_policy: { read_only: [/usr, /bin, /lib, /lib64] }\n${allowed.replace('PORT', '1')}`,
+    )
+    const action = { program: shell, args: ['-c', 'curl -sS http://127.0.0.1/'] }
+    const plan = planLaunch(profile, workspace, action, await findPlaces(grantedPaths(profile, workspace, action)))
+    assert.notEqual((await launch(plan, { pool })).exitCode, 0)
+  })
+})
