@@ -1,5 +1,5 @@
 /** Counts what was found of what is there. A find counts where it overlaps a marked place of its kind. */
-import { type ClassifySettings, classify } from '../../router/classify.js'
+import { type ClassifySettings, classify, type Finding } from '../../router/classify.js'
 import { namesIn } from '../../router/tagger/names.js'
 import { type Tagger, tagKinds } from '../../router/tagger/tagger.js'
 import type { Sample } from './data/template.js'
@@ -55,15 +55,16 @@ export interface Masking {
 }
 
 /** Words, and parts of numbers: what is masked of a place is counted by them. */
+/** Texts of one question to the tagger. */
+const atOnce = 40
 const words = /[\p{L}\p{M}\p{N}]+/gu
 
 export async function scoreMasking(samples: readonly Sample[], tagger: Tagger): Promise<Masking> {
-  const tagged = await namesIn(
-    samples.map(({ text }) => text),
-    tagger,
-    tagKinds,
-    testSettings,
-  )
+  const tagged: (readonly Finding[])[] = []
+  for (let from = 0; from < samples.length; from += atOnce) {
+    const texts = samples.slice(from, from + atOnce).map(({ text }) => text)
+    tagged.push(...(await namesIn(texts, tagger, tagKinds, testSettings)))
+  }
   const there: Record<string, number> = {}
   const masked: Record<string, number> = {}
   const leaked: string[] = []
