@@ -4,14 +4,16 @@
  */
 import { classify } from '../router/classify.js'
 import { readRequest } from '../router/router.js'
+import { TaggerProcess } from '../router/tagger/process.js'
 import { leaked } from '../test/router/data/canary.js'
 import { type Evasion, evasions } from '../test/router/data/evasions.js'
 import { heldout } from '../test/router/data/heldout.js'
+import { people } from '../test/router/data/people.js'
 import { prompts } from '../test/router/data/prompts.js'
-import { samples } from '../test/router/data/template.js'
+import { type Sample, samples } from '../test/router/data/template.js'
 import { secretMakers, Values } from '../test/router/data/values.js'
 import { asker, asking, collected, destination, openStand } from '../test/router/kit.js'
-import { precision, recall, score, testSettings } from '../test/router/score.js'
+import { lowerCased, precision, recall, score, scoreMasking, testSettings } from '../test/router/score.js'
 import type { Report } from './figure.js'
 
 const seed = 20261122
@@ -20,6 +22,7 @@ export default async function bench(report: Report): Promise<void> {
   benchDetectors(report)
   benchSecrets(report)
   benchPrompts(report)
+  await benchNames(report)
   await benchEvasions(report)
   benchTimes(report)
   await benchCalls(report)
@@ -94,6 +97,59 @@ function benchPrompts(report: Report): void {
     value: share(judged.filter(({ stays }) => !stays)),
     unit: '',
   })
+}
+
+/** Whole places: one word of a name left standing is a miss, whatever kind the rest was taken for. */
+async function benchNames(report: Report): Promise<void> {
+  const tagger = new TaggerProcess()
+  try {
+    const all = people(40, seed)
+    for (const [spelled, least, change] of [
+      ['as written', 0.96, (sample: Sample) => sample],
+      ['in small letters', 0.8, lowerCased],
+    ] as const) {
+      for (const [names, isUnseen] of [
+        ['usual', false],
+        ['never met', true],
+      ] as const) {
+        const { there, masked, others, othersMasked, leakingTexts } = await scoreMasking(
+          all.filter((sample) => sample.isUnseen === isUnseen).map(change),
+          tagger,
+        )
+        const of = `${names} names, ${spelled}`
+        for (const [kind, count] of Object.entries(there)) {
+          const share = (masked[kind] ?? 0) / count
+          report({ metric: `${of}: ${kind} masked, of ${count}`, value: share, unit: '', ...atLeast(share, least) })
+        }
+        const share = othersMasked.length / others
+        report({ metric: `${of}: other words masked`, value: share, unit: '', aim: '≤ 0.1', ok: share <= 0.1 })
+        report({ metric: `${of}: texts that leak something`, value: leakingTexts, unit: `of ${all.length / 2}` })
+      }
+    }
+    const plain = prompts(10, seed)
+      .filter(({ stays }) => !stays)
+      .map(({ text }) => ({ text, marked: [] }))
+    const { others, othersMasked } = await scoreMasking(plain, tagger)
+    const share = othersMasked.length / others
+    report({ metric: 'prompts that may leave: words masked', value: share, unit: '', aim: '≤ 0.1', ok: share <= 0.1 })
+    await benchTagger(report, tagger)
+  } finally {
+    tagger.close()
+  }
+}
+
+/** Prose of 4 KiB through the process and back. */
+async function benchTagger(report: Report, tagger: TaggerProcess): Promise<void> {
+  const texts = fourKilobytes()
+  const times: number[] = []
+  for (const text of texts) {
+    const begun = performance.now()
+    await tagger.tag([text])
+    times.push(performance.now() - begun)
+  }
+  times.sort((a, b) => a - b)
+  report({ metric: 'tagger, 4 KiB, median', value: times[times.length >> 1] ?? 0, unit: 'ms' })
+  report({ metric: 'tagger, 4 KiB, p99', value: times[Math.floor(times.length * 0.99)] ?? 0, unit: 'ms' })
 }
 
 const canaries: Record<string, { make: (values: Values) => string; sentence: (value: string) => string }> = {

@@ -17,6 +17,7 @@ import { sensitivitySchema } from '../policies/router-label.js'
 import { ProviderStore } from '../router/provider/store.js'
 import type { Router } from '../router/router.js'
 import type { RouterSession } from '../router/session.js'
+import { taggerOf } from './tagger.js'
 
 const holders: readonly Role[] = ['authority', 'router']
 
@@ -80,7 +81,9 @@ export async function serveElsewhere(node: MeshNode, { rules: text, store }: Els
     ])
     const egress = Egress.open(store)
     models.push(...egress.models.filter((model) => rules.elsewhere.includes(model)))
-    await node.spawn(elsewhere(new Router({ rules, egress, audit: node.audit })), { as: elsewhereName(node.name) })
+    await node.spawn(elsewhere(new Router({ rules, egress, audit: node.audit, tagger: taggerOf(rules) })), {
+      as: elsewhereName(node.name),
+    })
   }
   await node.directory.describe({ ...node.directory.advert, elsewhere: { models, rules: text } })
 }

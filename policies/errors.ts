@@ -55,6 +55,8 @@ export const errorCodes = {
   MODEL_UNSUITED: { outcome: 'failed', retry: false },
   MODEL_BUSY: { outcome: 'unavailable', retry: true },
   MODEL_FAILED: { outcome: 'failed', retry: true },
+  // the router
+  TAGGER_UNAVAILABLE: { outcome: 'unavailable', retry: true },
   // anything else
   INTERNAL: { outcome: 'failed', retry: false },
 } as const satisfies Record<string, { outcome: Outcome; retry: boolean }>

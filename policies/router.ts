@@ -35,6 +35,7 @@ const name = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be small letter
 const kind = name
 const label = z.enum(labels)
 const model = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}\/.{1,128}$/, 'must be "provider/model"')
+const orderedModel = z.union([z.literal('mesh'), model])
 
 const ruleSchema = z
   .strictObject({
@@ -75,7 +76,24 @@ const schema = z.strictObject({
       }),
     )
     .max(50),
+  /** Names, addresses and organisations, looked for in what may leave. */
+  tagger: z
+    .strictObject({
+      kinds: z.array(kind).default(['name', 'address', 'organisation']),
+      /** Of another tagger than the one that ships. */
+      folder: z.string().min(1).optional(),
+    })
+    .prefault({}),
   elsewhere: z.array(model),
+  /** Which of those that may see a prompt `auto` asks first, by how hard it looks; `mesh` is any model of the mesh. */
+  order: z
+    .strictObject({
+      from: z.strictObject({ moderate: z.int().min(1).default(2), hard: z.int().min(2).default(5) }).prefault({}),
+      simple: z.array(orderedModel).default([]),
+      moderate: z.array(orderedModel).default([]),
+      hard: z.array(orderedModel).default([]),
+    })
+    .prefault({}),
   rules: z.array(ruleSchema).min(1),
   on_error: z.literal('refuse', 'only refuse is taken: what could not be judged does not leave'),
 })
@@ -97,6 +115,12 @@ export function parseRouterRules(text: string, source = 'router rules'): RouterR
   const names = rules.rules.map((rule) => rule.name)
   const twice = names.find((each, index) => names.indexOf(each) !== index)
   if (twice !== undefined) throw invalid(source, 'rules', `has two rules named ${twice}`)
+  const { from, ...ordered } = rules.order
+  if (from.hard <= from.moderate) throw invalid(source, 'order.from', 'must be higher for hard than for moderate')
+  const unknown = Object.values(ordered)
+    .flat()
+    .find((each) => each !== 'mesh' && !rules.elsewhere.includes(each))
+  if (unknown !== undefined) throw invalid(source, 'order', `names the model ${unknown}, which elsewhere does not`)
   const stray = rules.rules.flatMap(({ models = [] }) => models).find((each) => !rules.elsewhere.includes(each))
   if (stray !== undefined) throw invalid(source, 'rules', `names the model ${stray}, which elsewhere does not`)
   const open = opening(rules)

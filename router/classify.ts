@@ -10,7 +10,9 @@ import type { Category, Label, Sensitivity } from '../policies/router-label.js'
 import { type Detector, type DetectorSettings, detectors } from './detect/detectors.js'
 import { type Kind, type KindInfo, kinds } from './detect/kind.js'
 import { type Found, read } from './detect/reading.js'
-import { joinSensitivity } from './label.js'
+import { mirrorsIn, rotationsIn } from './detect/turned.js'
+import { mayBeWorded } from './detect/worded.js'
+import { joinSensitivity, sensitivityOf } from './label.js'
 import type { Span, View } from './view/view.js'
 import { readViews } from './view/views.js'
 
@@ -45,7 +47,7 @@ export interface ClassifySettings extends DetectorSettings {
 /** In UTF-16 units. */
 export const longestText = 12 * 1024 * 1024
 const mostFindings = 5000
-const wordedDigitsFrom = 1
+const everywhere = { mirrored: undefined, rotated: undefined }
 
 /**
  * @throws ClawmeshError DENIED for a text that is too long to be judged
@@ -63,20 +65,27 @@ export function classify(text: string, settings: ClassifySettings): Classificati
   }
   const collected = new Collection(settings)
   const all = settings.more ? [...detectors, ...settings.more] : detectors
-  const unread = readViews(text, (view) => {
-    const reading = read(view)
+  const unread = readViews(text, (view, facts) => {
+    const reading = read(view, facts)
     for (const detector of all) if (!collected.isFull) collected.add(view, detector.find(reading, settings))
     return {
       isEnough: collected.isFull,
-      wordedDigits: reading.words('digit').length >= wordedDigitsFrom,
+      wordedDigits: mayBeWorded(reading),
       spokenSigns: reading.words('spoken').length > 0,
+      shortSecrets: reading.shortSecrets,
+      // A person's own patterns find what no word announces.
+      ...(view.lossy || settings.more?.length
+        ? everywhere
+        : { mirrored: mirrorsIn(reading), rotated: rotationsIn(reading) }),
     }
   })
   for (const { kind, span } of unread) collected.put({ kind, span, steps: [] })
   if (collected.isFull) collected.put({ kind: 'unread', span: { start: 0, end: text.length }, steps: [] })
   const findings = collected.findings.sort((a, b) => a.span.start - b.span.start || a.span.end - b.span.end)
-  const sensitivities = findings.map(({ label, category }) => ({ label, categories: category ? [category] : [] }))
-  return { ...joinSensitivity([{ label: settings.unmarked, categories: [] }, ...sensitivities]), findings }
+  return {
+    ...joinSensitivity([{ label: settings.unmarked, categories: [] }, ...findings.map(sensitivityOf)]),
+    findings,
+  }
 }
 
 /** Findings without repetition: what stands in the open is not found once more in another reading of the same place. */
@@ -105,15 +114,20 @@ class Collection {
   }
 
   put(finding: Omit<Finding, 'label' | 'category'>): void {
-    const own = finding.of === undefined ? undefined : this.#settings.named?.get(finding.of)
-    const { label, category }: KindInfo = {
-      ...kinds[finding.kind],
-      ...this.#settings.kinds?.[finding.kind],
-      ...(finding.kind === 'custom' ? own : undefined),
-    }
-    this.findings.push({ ...finding, label, ...(category === undefined ? {} : { category }) })
+    this.findings.push(findingOf(finding, this.#settings))
     const spans = this.#byKind.get(finding.kind)
     if (spans) spans.push(finding.span)
     else this.#byKind.set(finding.kind, [finding.span])
   }
+}
+
+/** With what it counts for by the settings. */
+export function findingOf(found: Omit<Finding, 'label' | 'category'>, settings: ClassifySettings): Finding {
+  const own = found.of === undefined ? undefined : settings.named?.get(found.of)
+  const { label, category }: KindInfo = {
+    ...kinds[found.kind],
+    ...settings.kinds?.[found.kind],
+    ...(found.kind === 'custom' ? own : undefined),
+  }
+  return { ...found, label, ...(category === undefined ? {} : { category }) }
 }

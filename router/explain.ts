@@ -1,10 +1,15 @@
-/** What the router would do with a text, and why. Pure: nothing is recorded and nothing leaves. */
+/** What the router would do with a text, and why. Nothing is recorded and nothing leaves. */
+import { ClawmeshError } from '../policies/errors.js'
 import { decideRoute, type RouteDecision, type RouterRules } from '../policies/router.js'
 import type { Category, Label } from '../policies/router-label.js'
 import { classify, type Finding } from './classify.js'
+import { joinSensitivity, sensitivityOf } from './label.js'
 import { redact } from './pseudonym/redact.js'
+import { type NameSearch, withoutNames } from './pseudonym/rounds.js'
 import { Vault } from './pseudonym/vault.js'
 import { settingsOf } from './settings.js'
+import { namesIn } from './tagger/names.js'
+import type { Tagger, TagKind } from './tagger/tagger.js'
 import { lastAtMost } from './view/view.js'
 
 export interface Explanation {
@@ -16,6 +21,8 @@ export interface Explanation {
   readonly leaves?: string
   /** What redaction left that must stay, so that nothing leaves after all. */
   readonly left: readonly ExplainedFinding[]
+  /** Why names could not be looked for, so that nothing leaves. */
+  readonly unnamed?: string
 }
 
 export interface ExplainedFinding extends Omit<Finding, 'span'> {
@@ -28,18 +35,40 @@ export interface ExplainedFinding extends Omit<Finding, 'span'> {
   readonly excerpt: string
 }
 
-export function explain(text: string, rules: RouterRules): Explanation {
+/** @param tagger what looks for names; where it cannot, nothing leaves and `unnamed` says why */
+export async function explain(text: string, rules: RouterRules, tagger: Tagger): Promise<Explanation> {
   const settings = settingsOf(rules)
-  const { label, categories, findings } = classify(text, settings)
-  const decision = decideRoute(rules, { label, categories, roles: [] })
-  const known = { label, categories, findings: explained(text, findings), decision }
-  if (decision.effect !== 'redact' && decision.effect !== 'allow') return { ...known, left: [] }
-  const redacted = redact(text, findings, decision.redact, new Vault()).text
-  const again = classify(redacted, settings)
-  if (decideRoute(rules, { ...again, roles: [] }).effect !== 'allow')
-    return { ...known, left: explained(redacted, again.findings) }
-  return decision.models.length === 0 ? { ...known, left: [] } : { ...known, left: [], leaves: redacted }
+  const search: NameSearch = (texts) => namesIn(texts, tagger, rules.tagger.kinds as readonly TagKind[], settings)
+  const whole = classify(text, settings)
+  const plain = {
+    ...whole,
+    findings: explained(text, whole.findings),
+    decision: decideRoute(rules, { ...whole, roles: [] }),
+    left: [],
+  }
+  if (!goesOn(plain.decision)) return plain
+  try {
+    const [names = []] = await search([text])
+    const findings = [...whole.findings, ...names].sort((a, b) => a.span.start - b.span.start)
+    const { label, categories } = joinSensitivity([whole, ...names.map(sensitivityOf)])
+    const decision = decideRoute(rules, { label, categories, roles: [] })
+    const known = { label, categories, findings: explained(text, findings), decision }
+    if (!goesOn(decision)) return { ...known, left: [] }
+    const vault = new Vault()
+    const once = redact(text, findings, decision.redact, vault).text
+    const [redacted = ''] = await withoutNames([once], decision.redact, vault, search)
+    const [unredacted = []] = await search([redacted])
+    const again = classify(redacted, settings)
+    const left = joinSensitivity([again, ...unredacted.map(sensitivityOf)])
+    if (decideRoute(rules, { ...left, roles: [] }).effect !== 'allow')
+      return { ...known, left: explained(redacted, [...again.findings, ...unredacted]) }
+    return decision.models.length === 0 ? { ...known, left: [] } : { ...known, left: [], leaves: redacted }
+  } catch (cause) {
+    return { ...plain, unnamed: ClawmeshError.from(cause).message }
+  }
 }
+
+const goesOn = ({ effect }: RouteDecision): boolean => effect === 'redact' || effect === 'allow'
 
 const longestExcerpt = 60
 const shownOfSecret = 4

@@ -1,4 +1,4 @@
-import { atLeast, categories, type Label, labels, type Sensitivity } from '../policies/router-label.js'
+import { atLeast, type Category, categories, type Label, labels, type Sensitivity } from '../policies/router-label.js'
 
 export { type Label, labels }
 
@@ -16,3 +16,9 @@ export function joinSensitivity(parts: readonly Sensitivity[]): Sensitivity {
     categories: categories.filter((category) => held.has(category)),
   }
 }
+
+/** Of a single find. */
+export const sensitivityOf = ({ label, category }: { label: Label; category?: Category }): Sensitivity => ({
+  label,
+  categories: category ? [category] : [],
+})

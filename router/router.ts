@@ -17,14 +17,17 @@ import type { RouterAudit } from './audit.js'
 import { type ClassifySettings, classify, type Finding } from './classify.js'
 import { clear, type Destination } from './egress/clearance.js'
 import type { Egress } from './egress/egress.js'
-import { joinSensitivity } from './label.js'
+import { joinSensitivity, sensitivityOf } from './label.js'
 import { CallPieces, type ModelCall } from './provider/call.js'
 import type { EndReason, ProviderUsage } from './provider/form.js'
 import { redact } from './pseudonym/redact.js'
 import { Restorer } from './pseudonym/restore.js'
+import { withoutNames } from './pseudonym/rounds.js'
 import { lay, type ModelRequest, textsOf, turnsOf } from './request.js'
 import { RouterSession } from './session.js'
 import { settingsOf } from './settings.js'
+import { namesIn } from './tagger/names.js'
+import type { Tagger, TagKind } from './tagger/tagger.js'
 import { lastAtMost } from './view/view.js'
 
 export interface RouterOptions {
@@ -32,6 +35,8 @@ export interface RouterOptions {
   /** Without it nothing leaves. */
   readonly egress?: Egress
   readonly audit: RouterAudit
+  /** Without it nothing leaves either, unless the rules do without names. */
+  readonly tagger?: Tagger
 }
 
 export interface Asker {
@@ -55,6 +60,8 @@ export interface Judged {
   readonly texts: readonly (readonly Finding[])[]
   /** What stands in no single text, but in several together: it cannot be redacted. */
   readonly split: readonly Finding[]
+  /** Why names could not be looked for, where the rules would let it leave. */
+  readonly unnamed?: ClawmeshError
 }
 
 export class Router {
@@ -62,13 +69,15 @@ export class Router {
   readonly settings: ClassifySettings
   readonly #egress: Egress | undefined
   readonly #audit: RouterAudit
+  readonly #tagger: Tagger | undefined
 
   /** Throws POLICY_INVALID for rules that cannot be kept. */
-  constructor({ rules, egress, audit }: RouterOptions) {
+  constructor({ rules, egress, audit, tagger }: RouterOptions) {
     this.rules = rules
     this.settings = settingsOf(rules)
     this.#egress = egress
     this.#audit = audit
+    this.#tagger = tagger
   }
 
   open(trace: string): RouterSession {
@@ -78,9 +87,10 @@ export class Router {
   /** Reads a request and decides. The session's label rises with it, and the decision is on record when this resolves. */
   async judge(session: RouterSession, request: ModelRequest, asker: Asker): Promise<Judged> {
     const read = refuseOnFailure('read', () => readRequest(request, this.settings))
-    const sensitivity = session.raise(read.sensitivity)
-    const byRules = decideRoute(this.rules, { ...sensitivity, roles: asker.roles })
-    const decision = keepWhatIsSplit(byRules, read.split)
+    const judged = this.#decide(session, read, asker)
+    const { sensitivity, decision, texts, unnamed } = mayLeave(judged.decision)
+      ? await this.#withNames(session, request, judged, asker)
+      : judged
     await this.#audit.record({
       kind: 'route.decided',
       trace: asker.trace,
@@ -92,7 +102,31 @@ export class Router {
         effect: decision.effect,
       },
     })
-    return { ...read, sensitivity, decision }
+    return { sensitivity, decision, texts, split: read.split, ...(unnamed && { unnamed }) }
+  }
+
+  #decide(session: RouterSession, read: Read, asker: Asker): Judged {
+    const sensitivity = session.raise(read.sensitivity)
+    const byRules = decideRoute(this.rules, { ...sensitivity, roles: asker.roles })
+    return { ...read, sensitivity, decision: keepWhatIsSplit(byRules, read.split) }
+  }
+
+  /** What may leave is looked at for names too, and decided once more; where they cannot be looked for it stays. */
+  async #withNames(session: RouterSession, request: ModelRequest, judged: Judged, asker: Asker): Promise<Judged> {
+    try {
+      const names = await this.#names(textsOf(request))
+      const texts = judged.texts.map((findings, index) => [...findings, ...(names[index] ?? [])])
+      const found = joinSensitivity([judged.sensitivity, ...names.flat().map(sensitivityOf)])
+      return this.#decide(session, { texts, sensitivity: found, split: judged.split }, asker)
+    } catch (cause) {
+      const { rule } = judged.decision
+      const decision = { effect: 'local' as const, rule: `${rule} (names not looked for)`, redact: [], models: [] }
+      return { ...judged, decision, unnamed: ClawmeshError.from(cause) }
+    }
+  }
+
+  #names(texts: readonly string[]): ReturnType<typeof namesIn> {
+    return namesIn(texts, this.#tagger, this.rules.tagger.kinds as readonly TagKind[], this.settings)
   }
 
   /**
@@ -109,12 +143,14 @@ export class Router {
     const judged = await this.judge(session, request, asker)
     const egress = this.#egress
     if (!egress) throw refused('no key store is open, so there is no way out')
-    const redacted = refuseOnFailure('redacted', () => redactRequest(request, judged, session))
+    if (judged.unnamed) throw judged.unnamed
+    const redacted = await this.#redacted(request, judged, session)
     const form = egress.formOf(destination.provider)
     const body = Buffer.from(JSON.stringify(form.body(destination.model, redacted)), 'utf8')
     const { sensitivity } = judged
     const { rules, settings } = this
-    const clearing = { rules, settings, audit: this.#audit, sensitivity, destination, body, ...asker }
+    const names = (texts: readonly string[]) => this.#names(texts)
+    const clearing = { rules, settings, names, audit: this.#audit, sensitivity, destination, body, ...asker }
     const clearance = await clear(clearing).catch((cause: unknown) => {
       throw cause instanceof ClawmeshError ? cause : refused('it could not be cleared', cause)
     })
@@ -143,7 +179,19 @@ export class Router {
       await this.#audit.record({ kind: 'egress.ended', trace, actor, facts: { model, outcome, ...usage } })
     }
   }
+
+  async #redacted(request: ModelRequest, judged: Judged, session: RouterSession): Promise<ModelRequest> {
+    const redacted = refuseOnFailure('redacted', () => redactRequest(request, judged, session))
+    const texts = redacted.messages.map(({ content }) => content)
+    // What was not changed has been looked at already.
+    if (texts.every((text, index) => text === request.messages[index]?.content)) return redacted
+    const rid = await withoutNames(texts, judged.decision.redact, session.vault, (each) => this.#names(each))
+    return { ...redacted, messages: redacted.messages.map((each, at) => ({ ...each, content: rid[at] ?? '' })) }
+  }
 }
+
+const mayLeave = ({ effect, models }: RouteDecision): boolean =>
+  (effect === 'redact' || effect === 'allow') && models.length > 0
 
 const nothingUsed: ProviderUsage = { promptTokens: 0, cachedTokens: 0, outputTokens: 0 }
 

@@ -4,6 +4,7 @@ import type { RouterRules } from '../policies/router.js'
 import type { ClassifySettings } from './classify.js'
 import { type Kind, type KindInfo, kindNames } from './detect/kind.js'
 import { detectorOf } from './detect/pattern.js'
+import { type TagKind, tagKinds } from './tagger/tagger.js'
 
 /** @throws ClawmeshError POLICY_INVALID for a kind that is none, or a pattern that RE2 does not take */
 export function settingsOf(rules: RouterRules): ClassifySettings {
@@ -17,6 +18,12 @@ export function settingsOf(rules: RouterRules): ClassifySettings {
   if (rules.rules.some(({ redact = [] }) => redact.includes('secret'))) {
     throw new ClawmeshError('POLICY_INVALID', 'The router rules redact secrets.', {
       hint: 'Secrets block: take "secret" out of the list.',
+    })
+  }
+  const untagged = rules.tagger.kinds.find((kind) => !tagKinds.includes(kind as TagKind))
+  if (untagged !== undefined) {
+    throw new ClawmeshError('POLICY_INVALID', `The router rules have the tagger look for ${untagged}, and it cannot.`, {
+      hint: `It looks for: ${tagKinds.join(', ')}.`,
     })
   }
   return {

@@ -14,6 +14,7 @@ import { offerSchema } from '../../inference/place.js'
 import { DescribeModel, Generate, inferenceName } from '../../inference/service.js'
 import type { Advert } from '../../mesh/directory.js'
 import type { CallOptions, Grant, MeshNode } from '../../mesh/index.js'
+import { complexityOf, inOrder } from '../../policies/complexity.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { RouteDecision } from '../../policies/router.js'
 import { choose, type Zone } from '../../router/route.js'
@@ -76,13 +77,16 @@ export async function think(node: MeshNode, given: GenerateRequest, thinking: Th
   ])
   // Drawn here, so that whoever goes on draws as the first one would have.
   const seed = given.seed ?? (given.temperature > 0 ? Math.floor(Math.random() * 0x1_0000_0000) : undefined)
+  const { order: lists } = router.rules
+  const measured = { messages: given.messages, tools: given.tools?.length ?? 0 }
+  const order = model === auto ? lists[complexityOf(measured, lists.from)] : []
   let telling = new Telling(stop)
   let before: Candidate | undefined
   const failed = new Set<string>()
   for (;;) {
     const resume = telling.resume(before?.digest)
     try {
-      const chosen = chooseModel(node, decision, { model, before, failed, isBegun: resume !== undefined }, given)
+      const chosen = chooseModel(node, decision, { model, order, before, failed, isBegun: resume !== undefined }, given)
       before = chosen
       // Only a model whose files are known answers alike for the same seed; others are asked as the caller asked.
       const known = chosen.digest !== undefined && seed !== undefined ? { seed } : {}
@@ -111,7 +115,7 @@ export async function describeModel(
   model: string | undefined,
   options: CallOptions,
 ): Promise<ModelInfo> {
-  const preferred = inOrder(named(candidates(node), model), model)
+  const preferred = usualOrder(named(candidates(node), model), model)
   // Any model of the mesh will do as well as another.
   const first = preferred[0]?.zone === 'mesh' ? drawn(preferred.filter(({ zone }) => zone === 'mesh')) : preferred[0]
   if (first?.holder === undefined)
@@ -147,6 +151,8 @@ export interface Candidate {
 /** What a question asks for beside what the rules let it. */
 interface Wish {
   model: string | undefined
+  /** Whom the rules have asked first, by how hard the prompt looks. */
+  order: readonly string[]
   /** Who was asked before, in vain or in part. */
   before: Candidate | undefined
   /** Nodes that failed at this question: others are asked first. */
@@ -202,15 +208,15 @@ async function askOnce(
 function chooseModel(
   node: MeshNode,
   decision: RouteDecision,
-  { model, before, failed, isBegun }: Wish,
+  { model, order, before, failed, isBegun }: Wish,
   request: GenerateRequest,
 ): Candidate {
   const all = candidates(node)
   // One elsewhere is asked by the holder of its key alone, whatever a node is called.
-  const allowed = inOrder(
-    permitted(all, decision, named(all, model)).filter(({ zone, holder }) => zone === 'mesh' || holder !== undefined),
-    model,
+  const asked = permitted(all, decision, named(all, model)).filter(
+    ({ zone, holder }) => zone === 'mesh' || holder !== undefined,
   )
+  const allowed = inOrder(order, usualOrder(asked, model))
   // What was asked in the mesh stays in the mesh, and what was begun by a model is ended by it (invariant 3).
   const within = allowed.filter((each) => before?.zone !== 'mesh' || each.zone === 'mesh')
   const able = isBegun ? within.filter(({ digest }) => digest !== undefined && digest === before?.digest) : within
@@ -253,7 +259,7 @@ function named(all: readonly Candidate[], model: string | undefined): Candidate[
 }
 
 /** Models of the mesh first, unless `auto` was asked for. */
-function inOrder(able: readonly Candidate[], model: string | undefined): Candidate[] {
+function usualOrder(able: readonly Candidate[], model: string | undefined): Candidate[] {
   const first: Zone = model === auto ? 'elsewhere' : 'mesh'
   return able.toSorted((a, b) => Number(b.zone === first) - Number(a.zone === first))
 }

@@ -14,6 +14,7 @@ import type { Router } from '../../router/router.js'
 import type { RouterSession } from '../../router/session.js'
 import { holderOf } from '../elsewhere.js'
 import { readRouterRules } from '../router-rules.js'
+import { taggerOf } from '../tagger.js'
 
 interface Judge {
   /** The rules that it was made for, YAML. */
@@ -42,7 +43,8 @@ export function routerOf(node: MeshNode): Promise<Router> {
 /** Loaded when the first prompt is there: the tables of its detectors would be a part of every node's start. */
 async function openRouter(node: MeshNode, text: string): Promise<Router> {
   const { Router } = await import('../../router/router.js')
-  return new Router({ rules: parseRouterRules(text, 'the router rules of the mesh'), audit: node.audit })
+  const rules = parseRouterRules(text, 'the router rules of the mesh')
+  return new Router({ rules, audit: node.audit, tagger: taggerOf(rules) })
 }
 
 export async function openSession(node: MeshNode, trace: string, seen?: Sensitivity): Promise<RouterSession> {

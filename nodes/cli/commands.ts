@@ -57,6 +57,10 @@ const families: Readonly<Record<string, () => Promise<Command[]>>> = {
   },
   costs: async () => [(await import('./costs.js')).costs],
   route: async () => [(await import('./route.js')).route],
+  label: async () => {
+    const { labelShow, labelLower } = await import('./label.js')
+    return [labelShow, labelLower]
+  },
   policy: async () => {
     const [{ policyTest, policyExplain }, edition] = await Promise.all([
       import('./policy.js'),

@@ -8,6 +8,7 @@ import { elsewhereOf } from '../elsewhere.js'
 import { lookAtMesh, runningData } from '../member/onlooker.js'
 import { placeAmong } from '../process/placing.js'
 import { readRouterRules } from '../router-rules.js'
+import { taggerOf } from '../tagger.js'
 import { columns } from './columns.js'
 import { type Command, text, type Values } from './command.js'
 import { jsonOption } from './options.js'
@@ -45,7 +46,7 @@ async function run(_: string | undefined, values: Values): Promise<number> {
   // Its tables of telephone numbers are for commands that read prompts alone to load.
   const { explain } = await import('../../router/explain.js')
   const rules = elsewhere ? parseRouterRules(elsewhere.rules, 'the router rules of the mesh') : readRouterRules().rules
-  const { label, categories, decision, leaves } = explain(prompt, rules)
+  const { label, categories, decision, leaves } = await explain(prompt, rules, taggerOf(rules))
   const model = text(values, 'model')
   const request = { messages: [{ role: 'user' as const, content: prompt }], maxTokens }
   // A mesh with no way out keeps nothing from its own models, as when it is asked.

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { ExplainedFinding, Explanation } from '../../router/explain.js'
 import { readRouterRules } from '../router-rules.js'
+import { taggerOf } from '../tagger.js'
 import { type Command, text } from './command.js'
 import { printable } from './printable.js'
 
@@ -24,13 +25,14 @@ export const route: Command = {
     }
     // Its tables of telephone numbers are for this command alone to load.
     const { explain } = await import('../../router/explain.js')
-    const explanation = explain(readText(file), readRouterRules(text(values, 'rules')).rules)
+    const { rules } = readRouterRules(text(values, 'rules'))
+    const explanation = await explain(readText(file), rules, taggerOf(rules))
     process.stdout.write(values['json'] ? `${JSON.stringify({ ok: true, ...explanation })}\n` : page(explanation))
     return 0
   },
 }
 
-function page({ label, categories, findings, decision, leaves, left }: Explanation): string {
+function page({ label, categories, findings, decision, leaves, left, unnamed }: Explanation): string {
   const { effect, rule, models } = decision
   return [
     ...findings.map(row),
@@ -39,7 +41,10 @@ function page({ label, categories, findings, decision, leaves, left }: Explanati
     `Rule      ${rule}`,
     `Decision  ${meaning[effect]}${effect === 'redact' ? `: ${decision.redact.join(', ')}` : ''}`,
     ...(left.length > 0 ? ['Leaves    nothing: after redaction this is left', ...left.map(row)] : []),
-    ...(leaves === undefined && left.length === 0 ? [`Leaves    nothing${noModel(effect, models)}`] : []),
+    ...(unnamed === undefined ? [] : [`Leaves    nothing: ${unnamed}`]),
+    ...(leaves === undefined && left.length === 0 && unnamed === undefined
+      ? [`Leaves    nothing${noModel(effect, models)}`]
+      : []),
     ...(leaves === undefined ? [] : [`Leaves    to ${models.join(', ')}:`, '', printable(leaves)]),
     '',
   ].join('\n')

@@ -1,4 +1,4 @@
-import { type Found, matches, type Reading } from './reading.js'
+import { type Found, numberMatches, type Reading } from './reading.js'
 
 const names =
   'jan(?:uary|uar)?|feb(?:ruary|ruar)?|mar(?:ch|z)?|maerz|mrz|apr(?:il)?|may|mai|jun[ei]?|jul[yi]?|aug(?:ust)?|sept?(?:ember)?|o[ck]t(?:ober)?|nov(?:ember)?|de[cz](?:ember)?'
@@ -6,20 +6,21 @@ const numeric =
   /(?<![\w./-]|\d[,:])(?:(\d{4})([-./])(\d{1,2})\2(\d{1,2})|(\d{1,2})([-./])(\d{1,2})\6(\d{4}|\d{2})|(\d{1,2})\. ?(\d{1,2})\. ?(\d{4}))(?![\w-]|[./]\d)/g
 const dayFirst = new RegExp(
   `(?<![\\w.])(\\d{1,2})(?:st|nd|rd|th|\\.)?[ -]{0,2}(?:of )?(?:${names})\\b\\.?,?[ -]{0,2}('?\\d{2}|\\d{4})(?!\\w)`,
-  'gi',
+  'iy',
 )
 const monthFirst = new RegExp(`(?:${names})\\b\\.? (\\d{1,2})(?:st|nd|rd|th)?,? (\\d{4})(?!\\w)`, 'iy')
 
 /** Calendar dates; one that a word of birth stands close before is a date of birth. */
 export function dates(reading: Reading): Found[] {
-  const { text, hasDigits, lossy } = reading
-  if (!hasDigits || lossy) return []
+  const { text, facts, lossy } = reading
+  if (lossy) return []
   const found: Found[] = []
   const put = (start: number, length: number) => {
     const isBirth = reading.near('birth', start, start, 48)
     found.push({ kind: isBirth ? 'birth-date' : 'date', start, end: start + length })
   }
-  for (const { index, 0: match, ...parts } of matches(numeric, text)) {
+  for (const { index, match: parts } of numberMatches(numeric, reading, 4)) {
+    const match = parts[0]
     const [year, month, day] =
       parts[1] !== undefined
         ? [parts[1], parts[3], parts[4]]
@@ -33,7 +34,11 @@ export function dates(reading: Reading): Found[] {
   }
   const months = reading.words('month')
   if (months.length === 0) return found
-  for (const { index, 0: match, 1: day } of matches(dayFirst, text)) if (isDay(day)) put(index, match.length)
+  for (const start of facts.digitRuns) {
+    dayFirst.lastIndex = start
+    const match = dayFirst.exec(text)
+    if (match && isDay(match[1])) put(start, match[0].length)
+  }
   for (const start of months) {
     monthFirst.lastIndex = start
     const match = monthFirst.exec(text)

@@ -15,6 +15,10 @@ export const kinds = {
   card: { label: 'CONFIDENTIAL', category: 'PII' },
   'national-id': { label: 'CONFIDENTIAL', category: 'PII' },
   'birth-date': { label: 'CONFIDENTIAL', category: 'PII' },
+  // of a person, and told by a tagger
+  name: { label: 'CONFIDENTIAL', category: 'PII' },
+  address: { label: 'CONFIDENTIAL', category: 'PII' },
+  organisation: { label: 'CONFIDENTIAL', category: 'PII' },
   // of health
   'health-record': { label: 'RESTRICTED', category: 'PHI' },
   'health-code': { label: 'RESTRICTED', category: 'PHI' },

@@ -1,15 +1,17 @@
 /** Numbers that carry their own proof: cards, bank accounts, identities. */
 import { getCountrySpecifications, ValidationErrorsIBAN, validateIBAN } from 'ibantools'
-import { type Found, matches, type Reading } from './reading.js'
+import { type Found, numberMatches, type Reading } from './reading.js'
 
 const cardGroups =
   /(?<![\dA-Za-z]|\d[.,-]|[A-Z]{2}\d\d ?)(?:\d{4}[ .-]?\d{4}[ .-]?\d{4}[ .-]?\d{4}(?:[ .-]?\d{3})?|3[47]\d{2}[ .-]?\d{6}[ .-]?\d{5}|3[068]\d{2}[ .-]?\d{6}[ .-]?\d{4}|\d{13,19})(?![\dA-Za-z]|[.-]\d)/g
 
 export function cards(reading: Reading): Found[] {
-  const { text, hasDigits, lossy } = reading
-  if (!hasDigits) return []
+  const { lossy } = reading
   const found: Found[] = []
-  for (const { index, 0: match } of matches(cardGroups, text)) {
+  for (const {
+    index,
+    match: [match],
+  } of numberMatches(cardGroups, reading, 13)) {
     const digits = match.replace(/\D/g, '')
     const end = index + match.length
     if (!isIssued(digits) || !luhn(digits)) continue
@@ -54,25 +56,43 @@ const ibanLengths = new Map(
     chars === undefined || chars === null ? [] : [[country, chars] as const],
   ),
 )
-const ibanCheck = /\d(?<=[A-Za-z] ?\d)\d/g
 const ibanRest = /(?:[ \t.-]{0,2}[A-Za-z0-9]){11,32}/y
 
-export function ibans({ text, hasDigits }: Reading): Found[] {
-  if (!hasDigits) return []
+export function ibans({ text, facts }: Reading): Found[] {
   const found: Found[] = []
-  for (const { index } of matches(ibanCheck, text)) {
-    const start = text[index - 1] === ' ' ? index - 3 : index - 2
-    if (start < 0 || isAlphanumeric(text.charCodeAt(start - 1))) continue
-    const length = ibanLengths.get(text.slice(start, start + 2).toUpperCase())
-    if (length === undefined) continue
-    ibanRest.lastIndex = index
-    const match = ibanRest.exec(text)
-    if (!match) continue
-    const end = endOfCount(text, start, length)
-    if (end > index + match[0].length || !isIban(text.slice(start, end))) continue
-    found.push({ kind: 'iban', start, end })
+  for (const index of facts.digitRuns) {
+    const place = ibanAt(text, index)
+    if (place) found.push({ kind: 'iban', ...place })
   }
   return found
+}
+
+/** By two letters, in either case: 32 for each of the first. */
+const countries = new Uint8Array(1024)
+for (const country of ibanLengths.keys()) countries[placeOf(country.charCodeAt(0), country.charCodeAt(1))] = 1
+
+function placeOf(first: number, second: number): number {
+  return ((first & 31) << 5) | (second & 31)
+}
+
+/** Do accounts of some country begin with these two letters, given by their codes? */
+export const isCountry = (first: number, second: number): boolean =>
+  first > 64 && second > 64 && first < 123 && second < 123 && countries[placeOf(first, second)] === 1
+
+export const isIbanAt = (text: string, index: number): boolean => ibanAt(text, index) !== undefined
+
+/** The account whose check digits stand there, behind two letters and no more than a space. */
+function ibanAt(text: string, index: number): { start: number; end: number } | undefined {
+  const start = text.charCodeAt(index - 1) === 32 ? index - 3 : index - 2
+  if (start < 0 || !isDigit(text.charCodeAt(index + 1)) || isAlphanumeric(text.charCodeAt(start - 1))) return undefined
+  if (!isCountry(text.charCodeAt(start), text.charCodeAt(start + 1))) return undefined
+  const length = ibanLengths.get(text.slice(start, start + 2).toUpperCase())
+  if (length === undefined) return undefined
+  ibanRest.lastIndex = index
+  const match = ibanRest.exec(text)
+  if (!match) return undefined
+  const end = endOfCount(text, start, length)
+  return end <= index + match[0].length && isIban(text.slice(start, end)) ? { start, end } : undefined
 }
 
 /** By length and checksum; the bank's own check of the account is no matter here. */
@@ -103,6 +123,8 @@ function passesIbanCheck(spelled: string): boolean {
   return rest === 1
 }
 
+export const isDigit = (code: number): boolean => code >= 48 && code <= 57
+
 function isAlphanumeric(code: number): boolean {
   const letter = code | 32
   return (letter >= 97 && letter <= 122) || (code >= 48 && code <= 57)
@@ -120,24 +142,34 @@ const taxId = /(?<![\w.-])\d{2}[ ./]?\d{3}[ ./]?\d{3}[ ./]?\d{3}(?![\w]|[.-]\d)/
 const pensionNumber = /(?<![\w.-])\d{2}[ ]?\d{6}[ ]?[A-Z][ ]?\d{3}(?![\w])/g
 const swissNumber = /(?<![\w.-])756[. ]?\d{4}[. ]?\d{4}[. ]?\d{2}(?![\w])/g
 
+/** Is there a number that is a card's or a person's by its digits alone, whatever stands beside it? */
+export function isNumberOfPerson(text: string): boolean {
+  for (const [match] of text.matchAll(cardGroups)) {
+    const digits = match.replace(/\D/g, '')
+    if (isIssued(digits) && luhn(digits)) return true
+  }
+  return text.search(socialSecurity) >= 0 || text.search(swissNumber) >= 0
+}
+
 /** Social security of the United States, Germany and Switzerland, and Germany's tax number for persons. */
 export function nationalIds(reading: Reading): Found[] {
-  const { text, hasDigits } = reading
-  if (!hasDigits) return []
   const found: Found[] = []
   const put = (index: number, length: number) => found.push({ kind: 'national-id', start: index, end: index + length })
   const isNamed = (index: number, length: number) => reading.near('nationalId', index, index + length, 60, 24)
-  for (const { index, 0: match, 1: area, 2: separator, 3: group, 4: serial } of matches(socialSecurity, text)) {
+  for (const { index, match: parts } of numberMatches(socialSecurity, reading, 9)) {
+    const [match, area, separator, group, serial] = parts
     if (area === '000' || area === '666' || group === '00' || serial === '0000' || Number(area) >= 900) continue
     const named = isNamed(index, match.length)
     if (named || (separator === '-' && !reading.near('notPhone', index, index, 24))) put(index, match.length)
   }
-  for (const { index, 0: match } of matches(taxId, text))
-    if (isNamed(index, match.length) && isTaxId(match.replace(/\D/g, ''))) put(index, match.length)
-  for (const { index, 0: match } of matches(pensionNumber, text))
-    if (isNamed(index, match.length)) put(index, match.length)
-  for (const { index, 0: match } of matches(swissNumber, text))
-    if (isSwissNumber(match.replace(/\D/g, ''))) put(index, match.length)
+  for (const { index, match } of numberMatches(swissNumber, reading, 13))
+    if (isSwissNumber(match[0].replace(/\D/g, ''))) put(index, match[0].length)
+  // The others prove too little to count without a word for them.
+  if (reading.words('nationalId').length === 0) return found
+  for (const { index, match } of numberMatches(taxId, reading, 11))
+    if (isNamed(index, match[0].length) && isTaxId(match[0].replace(/\D/g, ''))) put(index, match[0].length)
+  for (const { index, match } of numberMatches(pensionNumber, reading, 11))
+    if (isNamed(index, match[0].length)) put(index, match[0].length)
   return found
 }
 

@@ -1,6 +1,6 @@
 /** Addresses of the net: mail, web, IP. Each begins at a sign that prose hardly has. */
 import { isIPv4, isIPv6 } from 'node:net'
-import { type Found, isInWord, matches, type Reading } from './reading.js'
+import { type Found, isInWord, numberMatches, type Reading } from './reading.js'
 
 const local = /[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]/
 const domain =
@@ -13,6 +13,9 @@ const commonEndings = new Set(
     ' ',
   ),
 )
+
+/** In whatever case. */
+export const isKnownEnding = (ending: string): boolean => commonEndings.has(ending.toLowerCase())
 
 export function emails({ text, lossy }: Reading): Found[] {
   const found: Found[] = []
@@ -93,14 +96,13 @@ function trimmedEnd(text: string, start: number, end: number): number {
 const fourNumbers = /(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w-]|\.\d)/g
 
 export function ips(reading: Reading): Found[] {
-  const { text, lossy, hasDigits } = reading
+  const { text, lossy } = reading
   if (lossy) return []
   const found: Found[] = []
-  if (hasDigits) {
-    for (const { index, 0: match } of matches(fourNumbers, text)) {
-      if (!isIPv4(match) || reading.near('version', index, index, 12)) continue
-      found.push({ kind: 'ip', start: index, end: index + match.length })
-    }
+  for (const { index, match } of numberMatches(fourNumbers, reading, 4)) {
+    const [address] = match
+    if (!isIPv4(address) || reading.near('version', index, index, 12)) continue
+    found.push({ kind: 'ip', start: index, end: index + address.length })
   }
   return [...found, ...longAddresses(text)]
 }

@@ -1,5 +1,5 @@
 import { type CountryCode, parsePhoneNumberFromString } from 'libphonenumber-js'
-import { type Found, matches, type Reading } from './reading.js'
+import { type Found, numberMatches, type Reading } from './reading.js'
 
 const candidate =
   /(?<![\w.@#$€£%/-]|\d[ ,:])(?:(?:\+|00 ?)[1-9]|\(\+?\d|0\d|\d)(?:[ ./()-]{0,3}\d){5,14}(?![\w@%€$]|[.,:/-]\d| ?(?:EUR|USD|mg|kg|GB|MB|ms)\b)/g
@@ -9,11 +9,13 @@ const mostChecks = 2000
 
 /** Telephone numbers: international ones anywhere, national ones of the regions, in their order. */
 export function phones(reading: Reading, regions: readonly string[]): Found[] {
-  const { text, hasDigits, lossy } = reading
-  if (!hasDigits || lossy) return []
+  if (reading.lossy) return []
   const found: Found[] = []
   let checks = 0
-  for (const { index, 0: match } of matches(candidate, text)) {
+  for (const {
+    index,
+    match: [match],
+  } of numberMatches(candidate, reading, 6)) {
     const end = index + match.length
     if (dated.test(match)) continue
     const isInternational = /^(?:\(?\+|00)/.test(match)

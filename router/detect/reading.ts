@@ -1,5 +1,7 @@
 /** A text as detectors get it: with all words that matter already found, by topic. */
-import { buildGate, type GateWord } from '../gate.js'
+import { buildGate, type GateWord, isWordAt } from '../gate.js'
+import type { Facts, NumberRun, Run } from '../view/facts.js'
+import { reversed, rotated } from '../view/turn.js'
 import type { View } from '../view/view.js'
 import type { Kind } from './kind.js'
 import { families } from './secret-families.js'
@@ -20,6 +22,12 @@ export interface Reading {
   /** How the text came to be, at a place of it. */
   stepsAt(at: number): readonly string[]
   readonly hasDigits: boolean
+  readonly facts: Facts
+  /** A word that announces a password or a PIN stands in it: as it is, back to front, or rotated. */
+  readonly shortSecrets: boolean
+  /** Where words begin that announce something back to front, and rotated; ascending. */
+  readonly mirroredWords: readonly number[]
+  readonly rotatedWords: readonly number[]
   /** Starts of the topic's words, ascending. */
   words(topic: Topic): readonly number[]
   /** Is a word of the topic among the `before` characters before, or the `after` behind? */
@@ -32,6 +40,12 @@ interface Announcement extends GateWord {
   /** By its place among the topics. */
   readonly topic?: number
   readonly family?: number
+  readonly isShort?: boolean
+  readonly turned?: 'mirrored' | 'rotated'
+  /** Only within a token that is long enough for a key. */
+  readonly isMark?: boolean
+  /** The bound of the word itself, for one that is mirrored. */
+  readonly bare?: GateWord['bound']
 }
 
 const topicNames = Object.keys(topics) as Topic[]
@@ -44,18 +58,52 @@ const announcements: Announcement[] = [
       topic: topicNames.indexOf(topic as Topic),
     })),
   ),
-  ...families.flatMap(({ announcedBy, bound }, family) =>
-    announcedBy.map((word) => ({ word: word.toLowerCase(), bound: bound ?? ('left' as const), family })),
+  ...families.flatMap(({ announcedBy, bound, isShort = false }, family) =>
+    announcedBy.map((word) => ({ word: word.toLowerCase(), bound: bound ?? ('left' as const), family, isShort })),
   ),
+  ...families.flatMap(({ announcedBy, bound = 'left', isShort = false }) => turnedWords(announcedBy, bound, isShort)),
+  ...turnedWords([...topics.card, ...topics.nationalId], 'both', false),
 ]
+
+/** What announces something when the text is turned. */
+function turnedWords(words: readonly string[], bound: GateWord['bound'], isShort: boolean): Announcement[] {
+  return words.flatMap((spelled): Announcement[] => {
+    const word = spelled.toLowerCase()
+    const rotation = rotated(word)
+    // A mark stands before the rest of its token, and so the rest before it once it is mirrored.
+    const isMark = bound === 'left' && /^[a-z0-9_-]+$/.test(word)
+    return [
+      {
+        word: reversed(word),
+        bound: bound === 'both' ? bound : 'none',
+        turned: 'mirrored',
+        isShort,
+        bare: bound,
+        isMark,
+      },
+      // What is rotated to itself is found as it stands.
+      ...(rotation === word ? [] : [{ word: rotation, bound, turned: 'rotated' as const, isShort, isMark }]),
+    ]
+  })
+}
+
 const gate = buildGate(announcements)
 const none: readonly number[] = []
 
-export function read({ text, lossy, stepsAt }: Omit<View, 'origin'>): Reading {
+export function read({ text, lossy, stepsAt }: Omit<View, 'origin'>, facts: Facts): Reading {
   const found: number[][] = []
   const announced: { family: number; start: number }[] = []
-  gate.scan(text, (index, start) => {
-    const { topic, family } = announcements[index] as Announcement
+  const mirroredWords: number[] = []
+  const rotatedWords: number[] = []
+  let shortSecrets = false
+  gate.scan(text, (index, start, end) => {
+    const { topic, family, isShort, turned, isMark, bare } = announcements[index] as Announcement
+    if (turned !== undefined) {
+      if (bare === 'left' && isWordAt(text, end)) return
+      if (isMark && !isInRun(facts.blobs, start)) return
+      ;(turned === 'mirrored' ? mirroredWords : rotatedWords).push(start)
+    }
+    if (isShort) shortSecrets = true
     if (family !== undefined) announced.push({ family, start })
     if (topic === undefined) return
     const starts = found[topic]
@@ -64,12 +112,18 @@ export function read({ text, lossy, stepsAt }: Omit<View, 'origin'>): Reading {
   })
   // Words end in order; a long one may have begun before a short one.
   for (const starts of found) starts?.sort((a, b) => a - b)
+  mirroredWords.sort((a, b) => a - b)
+  rotatedWords.sort((a, b) => a - b)
   const words = (topic: Topic) => found[topicNames.indexOf(topic)] ?? none
   return {
     text,
     lossy,
     stepsAt,
-    hasDigits: /\d/.test(text),
+    hasDigits: facts.digitRuns.length > 0,
+    facts,
+    shortSecrets,
+    mirroredWords,
+    rotatedWords,
     announced,
     words,
     near: (topic, start, end, before, after = 0) => {
@@ -78,6 +132,23 @@ export function read({ text, lossy, stepsAt }: Omit<View, 'origin'>): Reading {
       return first !== undefined && first < end + after
     },
   }
+}
+
+/** Is the place in one of the runs, which are in order? */
+function isInRun(runs: readonly Run[], at: number): boolean {
+  const run = runs[firstIndexWhere(runs, ([, end]) => end > at)]
+  return run !== undefined && run[0] <= at
+}
+
+function firstIndexWhere<T>(sorted: readonly T[], is: (each: T) => boolean): number {
+  let low = 0
+  let high = sorted.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (is(sorted[middle] as T)) high = middle
+    else low = middle + 1
+  }
+  return low
 }
 
 /** The index of the first element that is not below the value; the length if there is none. */
@@ -101,6 +172,29 @@ export function* matches(pattern: RegExp, text: string): Generator<RegExpExecArr
     pattern.lastIndex = lastIndex > match.index ? lastIndex : match.index + 1
   }
 }
+
+/** Before and behind a number, as far as patterns of numbers look. */
+const numberMargin = 20
+
+/** Every match of a global pattern that begins with a number of at least so many digits, a few signs before it aside. */
+export function* numberMatches(
+  pattern: RegExp,
+  { text, facts }: Reading,
+  least: number,
+): Generator<{ readonly index: number; readonly match: RegExpExecArray }> {
+  for (const run of facts.numbers) {
+    if (run.digits < least) continue
+    const from = Math.max(0, run.start - numberMargin)
+    const stretch = text.slice(from, run.end + numberMargin)
+    for (const match of matches(pattern, stretch)) {
+      const index = from + match.index
+      // What stands before it is another number's, and was cut.
+      if (isWithin(index, run)) yield { index, match }
+    }
+  }
+}
+
+const isWithin = (index: number, { start, end }: NumberRun): boolean => index >= start - 4 && index < end
 
 /** Does the character belong to a word? What lies outside the text does not. */
 export function isInWord(character: string | undefined): boolean {

@@ -12,6 +12,8 @@ export interface Family {
   readonly entropy?: number
   /** Where the announcing word may stand; `left` unless said. */
   readonly bound?: 'left' | 'both' | 'none'
+  /** Its values may be short, so that nothing but the word points at them. */
+  readonly isShort?: boolean
 }
 
 /** A token that begins with its own mark. */
@@ -198,6 +200,7 @@ export const families: readonly Family[] = [
   },
   {
     name: 'password',
+    isShort: true,
     announcedBy: [
       'password',
       'passwort',
@@ -241,6 +244,7 @@ export const families: readonly Family[] = [
   },
   {
     name: 'pin',
+    isShort: true,
     announcedBy: ['pin', 'pass', 'pw', 'tan', 'puk', 'otp', 'cvv', 'cvc'],
     pattern: new RegExp(`[A-Za-z]{2,4}(?:[- ]?(?:code|nummer|number))?${link}(?<value>[^\\s"'\`<>,;]{4,64})`, 'iy'),
     entropy: 1,

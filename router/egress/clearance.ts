@@ -12,7 +12,8 @@ import { decideRoute, type RouterRules } from '../../policies/router.js'
 import type { Sensitivity } from '../../policies/router-label.js'
 import type { RouterAudit } from '../audit.js'
 import { type ClassifySettings, classify } from '../classify.js'
-import { joinSensitivity } from '../label.js'
+import { joinSensitivity, sensitivityOf } from '../label.js'
+import type { NameSearch } from '../pseudonym/rounds.js'
 import { lay, leaves } from '../request.js'
 
 export interface Destination {
@@ -24,6 +25,7 @@ export interface ClearanceRequest {
   readonly rules: RouterRules
   readonly settings: ClassifySettings
   readonly audit: RouterAudit
+  readonly names: NameSearch
   /** Of the whole line of work, before redaction. */
   readonly sensitivity: Sensitivity
   readonly roles: readonly Role[]
@@ -62,12 +64,12 @@ const unspent = new WeakSet<Clearance>()
 
 /** @throws ClawmeshError DENIED if anything in these bytes may not leave; rejects with what the audit trail rejects with */
 export async function clear(request: ClearanceRequest): Promise<Clearance> {
-  const { rules, settings, sensitivity, roles, destination, body, audit } = request
+  const { rules, sensitivity, roles, destination, body, audit } = request
   const named = `${destination.provider}/${destination.model}`
   const whole = decideRoute(rules, { ...sensitivity, roles })
   if (whole.effect !== 'redact' && whole.effect !== 'allow') throw denied(`the rule ${whole.rule} keeps it`)
   if (!whole.models.includes(named)) throw denied(`the rule ${whole.rule} does not name ${named}`)
-  const left = decideRoute(rules, { ...readBody(body, settings), roles })
+  const left = decideRoute(rules, { ...(await readBody(request)), roles })
   if (left.effect !== 'allow' || !left.models.includes(named)) {
     throw denied(`after redaction there is something left in it that the rule ${left.rule} keeps`)
   }
@@ -91,10 +93,11 @@ export function spend(clearance: Clearance, body: Uint8Array): Destination {
 }
 
 /** The bytes as they would be read at the other end: as they stand, and with every string in them laid end to end. */
-function readBody(body: Uint8Array, settings: ClassifySettings): Sensitivity {
+async function readBody({ body, settings, names }: ClearanceRequest): Promise<Sensitivity> {
   const text = new TextDecoder('utf-8', { fatal: true }).decode(body)
-  const said = lay(leaves(JSON.parse(text))).text
-  return joinSensitivity([classify(text, settings), classify(said, settings)])
+  const strings = leaves(JSON.parse(text))
+  const named = (await names(strings)).flat()
+  return joinSensitivity([classify(text, settings), classify(lay(strings).text, settings), ...named.map(sensitivityOf)])
 }
 
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')

@@ -9,6 +9,8 @@ import { randomInt } from 'node:crypto'
 
 const consonants = 'bcdfghjklmnpqrstvwxz'
 const tagLength = 6
+/** A pattern for the tag of any session. */
+export const pseudonymEnding = `[${consonants}]{${tagLength}}`
 
 export class Vault {
   readonly tag: string

@@ -24,6 +24,7 @@ export interface Closed {
  * @returns undefined where it is no encoding of text
  */
 export function decodeBlob(run: string, most: number): Decoded | Closed | undefined {
+  if (!mayDecode(run, 0, run.length)) return undefined
   const digits = run.startsWith('0x') ? run.slice(2) : run
   const bare = withoutPadding(run)
   const isHex = digits.length % 2 === 0 && !notHex.test(digits)
@@ -32,6 +33,86 @@ export function decodeBlob(run: string, most: number): Decoded | Closed | undefi
     (notBase64.test(bare) ? undefined : readText(Buffer.from(run, 'base64'), most, 'base64')) ??
     (notBase32.test(bare) ? undefined : readText(fromBase32(bare), most, 'base32'))
   )
+}
+
+const sampleUnits = 96
+const sixBits = new Int8Array(65536).fill(-1)
+for (const [index, character] of [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'].entries())
+  sixBits[character.charCodeAt(0)] = index
+sixBits['-'.charCodeAt(0)] = 62
+sixBits['_'.charCodeAt(0)] = 63
+const fourBits = new Int8Array(65536).fill(-1)
+for (const [index, character] of [...'0123456789abcdef'].entries()) fourBits[character.charCodeAt(0)] = index
+for (const [index, character] of [...'ABCDEF'].entries()) fourBits[character.charCodeAt(0)] = 10 + index
+const isBase32 = new Uint8Array(65536)
+for (const character of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz234567=')
+  isBase32[character.charCodeAt(0)] = 1
+
+/** The units of a run in the order and spelling in which it is read. */
+export type UnitAt = (text: string, start: number, end: number, at: number) => number
+export const plainUnit: UnitAt = (text, start, _, at) => text.charCodeAt(start + at)
+
+/**
+ * Could the run be an encoding of text, compressed or not? Looks at its first bytes, and errs towards yes. Most runs are names, hashes and keys, and cost
+ * nothing more.
+ */
+export function mayDecode(text: string, start: number, end: number, unitAt: UnitAt = plainUnit): boolean {
+  const length = Math.min(end - start, sampleUnits)
+  const base64 = new Sample()
+  const hex = new Sample()
+  let isHex = true
+  let mayBe32 = true
+  let held = 0
+  let bits = 0
+  let isPadded = false
+  for (let at = 0; at < length; at += 1) {
+    const unit = unitAt(text, start, end, at)
+    if (isBase32[unit] === 0) mayBe32 = false
+    const half = fourBits[unit] as number
+    // The x of `0x`, whose zero then shifts nothing by an odd number.
+    if (half < 0 && !(at === 1 && (unit === 120 || unit === 88))) isHex = false
+    else if (half >= 0 && at % 2 === 1) hex.add(((fourBits[unitAt(text, start, end, at - 1)] as number) << 4) | half)
+    const value = sixBits[unit] as number
+    if (value < 0) isPadded = true
+    if (isPadded) continue
+    held = ((held << 6) | value) & 0xffff
+    bits += 6
+    if (bits >= 8) {
+      bits -= 8
+      base64.add((held >> bits) & 0xff)
+    }
+  }
+  return mayBe32 || base64.mayBeText || (isHex && hex.mayBeText)
+}
+
+/** First bytes of what may be text. Such as are surely none are counted; those that only may be none are not. */
+class Sample {
+  #count = 0
+  #bad = 0
+  #last = 0
+  #isKnown = false
+  #hasZeros = false
+
+  add(byte: number): void {
+    const at = this.#count
+    this.#count += 1
+    if (at >= sampleBytes) return
+    // Compressed, an archive, or wide text: whatever begins so is decoded.
+    if (at === 0) this.#isKnown = byte === 0x1f || byte === 0x78 || archives.some((mark) => mark[0] === byte)
+    if (at === 1) this.#hasZeros = byte === 0
+    if (byte < 0x20 ? byte !== 9 && byte !== 10 && byte !== 13 : byte === 0x7f) this.#bad += 1
+    // A byte that leads and is not followed stands for a character that is none.
+    if (this.#last >= 0xc0 && (byte & 0xc0) !== 0x80) this.#bad += 1
+    this.#last = byte
+  }
+
+  get mayBeText(): boolean {
+    return (
+      this.#isKnown ||
+      this.#hasZeros ||
+      this.#bad <= Math.ceil(Math.min(this.#count, sampleBytes) * (1 - printableShare))
+    )
+  }
 }
 
 function readText(bytes: Buffer, most: number, step: string): Decoded | Closed | undefined {

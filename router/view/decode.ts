@@ -40,8 +40,6 @@ const escaped =
 
 /** Percent, HTML and backslash escapes read as what they stand for. */
 export function unescaped(view: View): View | undefined {
-  const { text } = view
-  if (!text.includes('%') && !text.includes('&') && !text.includes('\\')) return undefined
   return rewrite(view, escaped, { step: 'escapes', margin }, ([match]) => {
     if (match[0] === '%') return Buffer.from(match.replaceAll('%', ''), 'hex').toString('utf8')
     if (match[0] === '&') return entity(match.slice(1, -1))

@@ -4,10 +4,14 @@
  *
  * They are made of the dense stretches of a text alone. In ordinary prose there are few.
  */
-import type { Run } from './runs.js'
+import { type Facts, type Run, reachOf } from './facts.js'
+import { reversed, rotated } from './turn.js'
 import { lastAtMost, rewrite, type Span, together, type View, ViewWriter } from './view.js'
+import type { Seen } from './views.js'
 
 const margin = 64
+/** How much around a line break is read without it. */
+const breakReach = 160
 
 const spaced = /(?<![A-Za-z0-9])(?:[A-Za-z0-9@.:_+][ \t*_|./~,-]{1,3}){6,2000}[A-Za-z0-9](?![A-Za-z0-9])/g
 
@@ -142,55 +146,41 @@ function breakAround(text: string, line: number): [number, number] {
   return [start, end]
 }
 
-function mirrored(view: View, dense: readonly Run[]): View | undefined {
-  return stretches(view, dense, 'mirrored', (units) => {
-    units.reverse()
-  })
-}
+const mirrored = (view: View, runs: readonly Run[]): View | undefined => stretches(view, runs, 'mirrored', reversed)
 
-/** Each letter thirteen further on. */
-function rotated(view: View, dense: readonly Run[]): View | undefined {
-  return stretches(view, dense, 'rot13', (units) => {
-    for (let at = 0; at < units.length; at += 1) {
-      const code = units[at] as number
-      const letter = code | 32
-      if (code <= 122 && letter >= 97 && letter <= 122) units[at] = letter < 110 ? code + 13 : code - 13
-    }
-  })
-}
-
-/** The text with its units changed in place. Takes two bytes a unit on the way, however long it is. */
-function unitwise(text: string, change: (units: Uint16Array) => void): string {
-  const bytes = Buffer.allocUnsafeSlow(2 * text.length)
-  bytes.write(text, 'utf16le')
-  change(new Uint16Array(bytes.buffer, bytes.byteOffset, text.length))
-  return bytes.toString('utf16le')
-}
+const rotatedBack = (view: View, runs: readonly Run[]): View | undefined => stretches(view, runs, 'rot13', rotated)
 
 /** Everything that could be hidden in the view, as one view. */
-export function guessed(
-  view: View,
-  dense: readonly Run[],
-  has: { wordedDigits: boolean; spokenSigns: boolean },
-): View | undefined {
+export function guessed(view: View, facts: Facts, has: Omit<Seen, 'isEnough'>): View | undefined {
+  const dense = has.shortSecrets ? facts.denseOrNumber : facts.dense
   const views = [
-    unspaced(view),
-    unquotedParts(view),
-    unbroken(view, dense),
-    mirrored(view, dense),
-    rotated(view, dense),
+    facts.maySpace ? unspaced(view) : undefined,
+    facts.mayPart ? unquotedParts(view) : undefined,
+    unbroken(
+      view,
+      has.shortSecrets
+        ? dense
+        : reachOf(
+            facts.breaks.map((at) => [at, at]),
+            breakReach,
+            view.text.length,
+            facts.blobs,
+          ),
+    ),
+    mirrored(view, has.mirrored ?? dense),
+    rotatedBack(view, has.rotated ?? dense),
     has.spokenSigns ? unspoken(view) : undefined,
     has.wordedDigits ? numbered(view) : undefined,
   ]
   return together(views.filter((each) => each !== undefined))
 }
 
-/** A view of stretches that were each changed unit for unit, back to front if mirrored. */
+/** A view of stretches that were each turned, unit for unit. */
 function stretches(
   view: View,
   runs: readonly Run[],
   step: 'mirrored' | 'rot13',
-  change: (units: Uint16Array) => void,
+  turn: (text: string) => string,
 ): View | undefined {
   if (runs.length === 0) return undefined
   const starts: number[] = []
@@ -198,7 +188,7 @@ function stretches(
   let length = 0
   for (const [start, end] of runs) {
     starts.push(length)
-    parts.push(`${unitwise(view.text.slice(start, end), change)}\n`)
+    parts.push(`${turn(view.text.slice(start, end))}\n`)
     length += end - start + 1
   }
   const origin = (start: number, end: number): Span => {

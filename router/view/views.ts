@@ -7,8 +7,8 @@
  */
 import { canonical } from './canonical.js'
 import { decodedBlobs, spelledCodes, unescaped, unquoted } from './decode.js'
+import { type Facts, factsOf, type Run } from './facts.js'
 import { guessed } from './guess.js'
-import { findRuns } from './runs.js'
 import { plainView, type Span, together, type View } from './view.js'
 
 const spread = 6
@@ -21,16 +21,31 @@ export interface Unread {
   readonly kind: 'opaque' | 'unread'
 }
 
+/** For a reader that wants no guesses. */
+export const nothingSeen: Seen = {
+  isEnough: false,
+  wordedDigits: false,
+  spokenSigns: false,
+  shortSecrets: false,
+  mirrored: [],
+  rotated: [],
+}
+
 /** What a reader saw in a view that makes further views of it worth while. */
 export interface Seen {
   /** Whatever else there is would change nothing. */
   readonly isEnough: boolean
   readonly wordedDigits: boolean
   readonly spokenSigns: boolean
+  /** A word that announces a short secret stands in it, however it is turned. */
+  readonly shortSecrets: boolean
+  /** Where it could hold something back to front, or rotated; undefined: wherever something could be hidden at all. */
+  readonly mirrored: readonly Run[] | undefined
+  readonly rotated: readonly Run[] | undefined
 }
 
-/** @param read is called with each view */
-export function readViews(text: string, read: (view: View) => Seen): Unread[] {
+/** @param read is called with each view, and what can be in it at all */
+export function readViews(text: string, read: (view: View, facts: Facts) => Seen): Unread[] {
   const unread: Unread[] = []
   const queue: { view: View; depth: number }[] = [{ view: canonical(plainView(text)), depth: 0 }]
   let budget = text.length * spread + allowance
@@ -40,20 +55,25 @@ export function readViews(text: string, read: (view: View) => Seen): Unread[] {
       unread.push({ kind: 'unread', span: { start: 0, end: text.length } })
       break
     }
-    const seen = read(view)
+    const facts = factsOf(view.text)
+    const seen = read(view, facts)
     if (seen.isEnough) break
-    const { blobs, dense } = findRuns(view.text)
-    const inBlobs = decodedBlobs(view, blobs, budget)
+    const inBlobs = decodedBlobs(view, facts.blobs, budget)
     if (depth === deepest) {
       if (inBlobs.view) unread.push({ kind: 'unread', span: inBlobs.view.origin(0, inBlobs.view.text.length) })
       continue
     }
     if (!view.lossy) {
       for (const { closed, start, end } of inBlobs.closed) unread.push({ kind: closed, span: view.origin(start, end) })
-      const guess = guessed(view, dense, seen)
+      const guess = guessed(view, facts, seen)
       if (guess) queue.push({ view: canonical(guess), depth: depth + 1 })
     }
-    const decoded = [inBlobs.view, unescaped(view), unquoted(view), spelledCodes(view)]
+    const decoded = [
+      inBlobs.view,
+      facts.mayEscape ? unescaped(view) : undefined,
+      facts.mayQuotePrintable ? unquoted(view) : undefined,
+      facts.maySpell ? spelledCodes(view) : undefined,
+    ]
     const decode = together(decoded.filter((each) => each !== undefined))
     if (decode) queue.push({ view: canonical(decode), depth: depth + 1 })
   }

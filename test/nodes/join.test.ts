@@ -1,10 +1,11 @@
 /** `up`, `invite`, `join`, `nodes`, `revoke`: the real commands, each machine a data folder of its own. */
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { leaseMs } from '../../mesh/directory.js'
 import { eventually } from '../kit/eventually.js'
+import { shipped as shippedRules } from '../router/kit.js'
 import type { Ended } from './command.js'
 import { Machine } from './machine.js'
 
@@ -41,6 +42,23 @@ describe('a mesh of two machines', () => {
     assert.deepEqual(found?.roles, ['worker', 'inference'])
     assert.equal(found?.model, 'clawmesh-tiny')
     assert.match(found?.hardware ?? '', /threads/)
+  })
+
+  it('lowers a label for who holds its keys, on record, and for no guest', async () => {
+    const rules = join(home.data, 'router.yaml')
+    const kept = shippedRules.replace(
+      /^files: \[\]$/m,
+      'files: [{ path: board, label: RESTRICTED, categories: [FIN] }]',
+    )
+    writeFileSync(rules, kept)
+    const lower = ['label', 'lower', 'board/plan.txt', '--to', 'INTERNAL', '--by', 'Anna Becker'] as const
+    refused(await guest.do(...lower, '--reason', 'published'), 3, /only who holds its keys/)
+    refused(await home.do(...lower), 2, /for a reason/)
+    assert.equal(readFileSync(rules, 'utf8'), kept)
+    assert.equal((await home.do(...lower, '--reason', 'published')).status, 0)
+    const { stdout } = await home.do('label', 'show', 'board/plan.txt', '--json')
+    assert.equal(JSON.parse(stdout).label, 'INTERNAL')
+    assert.match((await home.do('audit', 'query', '--kind', 'label')).stdout, /label\.lowered Anna Becker .*published/)
   })
 
   it('is seen the same from both', async () => {

@@ -5,6 +5,7 @@ import { describe, it } from 'node:test'
 import { parse } from 'yaml'
 import { z } from 'zod'
 import { installation } from '../../mesh/installation.js'
+import { complexities, complexityOf, inOrder } from '../../policies/complexity.js'
 import { decideRoute, effects, parseRouterRules, sensitivityOfFile } from '../../policies/router.js'
 import { categories, labels } from '../../policies/router-label.js'
 import { settingsOf } from '../../router/settings.js'
@@ -12,6 +13,9 @@ import { settingsOf } from '../../router/settings.js'
 const shipped = readFileSync(join(installation, 'policies', 'router.yaml'), 'utf8')
 const table = z.strictObject({
   elsewhere: z.array(z.string()),
+  order: z.array(
+    z.strictObject({ asked: z.string(), tools: z.int(), expect: z.enum(complexities), first: z.string() }),
+  ),
   cases: z.array(
     z.strictObject({
       label: z.enum(labels),
@@ -24,7 +28,7 @@ const table = z.strictObject({
 const changed = (from: string | RegExp, to: string) => parseRouterRules(shipped.replace(from, to), 'router.yaml')
 
 describe('the shipped router rules', () => {
-  const { elsewhere, cases } = table.parse(
+  const { elsewhere, order, cases } = table.parse(
     parse(readFileSync(join(installation, 'policies', 'router.test.yaml'), 'utf8')),
   )
   const rules = changed(/^elsewhere: \[\]$/m, `elsewhere: [${elsewhere.join(', ')}]`)
@@ -33,6 +37,21 @@ describe('the shipped router rules', () => {
       const decision = decideRoute(rules, { label, categories: held, roles: [] })
       assert.deepEqual([decision.effect, decision.rule], [expect, rule])
       assert.deepEqual(decision.models, expect === 'redact' || expect === 'allow' ? elsewhere : [])
+    })
+
+  const lists = 'order: { simple: [mesh], moderate: [frontier/small, mesh], hard: [frontier/large] }'
+  const ordered = parseRouterRules(
+    shipped.replace(/^elsewhere: \[\]$/m, `elsewhere: [${elsewhere.join(', ')}]`).replace(/^order: \{\}$/m, lists),
+  ).order
+  const candidates = [
+    ...elsewhere.map((model) => ({ model, zone: 'elsewhere' as const })),
+    { model: 'tiny', zone: 'mesh' as const },
+  ]
+  for (const { asked, tools, expect, first } of order)
+    it(`ask ${first} first where "${asked.slice(0, 30)}…" looks ${expect}`, () => {
+      const complexity = complexityOf({ messages: [{ content: asked }], tools }, ordered.from)
+      assert.equal(complexity, expect)
+      assert.equal(inOrder(ordered[complexity], candidates)[0]?.model, first)
     })
 
   it('let nothing leave until a person names a model', () => {
@@ -56,6 +75,7 @@ describe('router rules', () => {
       '    effect: allow',
       '    effect: allow\n    models: [cloud/other]',
     ],
+    'that order a model which elsewhere does not name': ['order: {}', 'order: { hard: [cloud/other] }'],
     'that are no YAML': ['rules:', 'rules: ['],
   }
   for (const [what, [from, to]] of Object.entries(refused))

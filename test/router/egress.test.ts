@@ -10,6 +10,9 @@ import { Egress } from '../../router/egress/egress.js'
 import { type Provider, ProviderStore } from '../../router/provider/store.js'
 import { choose } from '../../router/route.js'
 import { Router } from '../../router/router.js'
+import { namesIn } from '../../router/tagger/names.js'
+import { TaggerProcess } from '../../router/tagger/process.js'
+import { type Tagger, tagKinds } from '../../router/tagger/tagger.js'
 import { streamChunks } from './cloud.js'
 import { leaked } from './data/canary.js'
 import { evasions } from './data/evasions.js'
@@ -33,6 +36,7 @@ describe('the way out', () => {
     clear({
       rules: rulesWithCloud,
       settings: stand.router.settings,
+      names: (texts) => namesIn(texts, stand.tagger, tagKinds, stand.router.settings),
       audit: stand.trail,
       sensitivity: { label: 'INTERNAL', categories: [] },
       destination,
@@ -79,8 +83,22 @@ describe('the way out', () => {
     assert.equal(stand.cloud.sent.length, 1)
   })
 
+  it('sends no name, address or organisation, however it is encoded, and puts them back in the answer', async () => {
+    stand.cloud.answer = (body, response) => {
+      const { messages } = JSON.parse(body) as { messages: { content: string }[] }
+      streamChunks(response, [messages.map(({ content }) => content).join(' | ')])
+    }
+    const letter = 'Write to Wiebke Brinkhoff of Larkfield Ltd, 12 Hawthorn Road, Leeds LS1 4QT.'
+    const encoded = Buffer.from('The contract was signed by Thorvald Quandahl.').toString('base64')
+    assert.equal(await ask(letter, encoded), `${letter} | ${encoded}`)
+    for (const word of ['Wiebke', 'Brinkhoff', 'Larkfield', 'Hawthorn', encoded])
+      assert.equal(stand.cloud.sent.join().includes(word), false, word)
+    assert.match(stand.cloud.sent[0] ?? '', /\[NAME_1_.*\[ORGANISATION_1_.*\[ADDRESS_1_/)
+  })
+
   it('clears no body in which something sensitive is left, in whatever field', async () => {
     for (const body of [
+      { messages: [{ content: 'The contract was signed by Thorvald Quandahl.' }] },
       { messages: [{ content: 'anna@example.org' }] },
       { tools: [{ name: 'x', parameters: { 'anna@example.org': 1 } }] },
       { metadata: { a: ['DE89 3704 0044', '0532 0130 00'] } },
@@ -166,7 +184,12 @@ describe('when a part of the router fails, nothing leaves:', () => {
 
   for (const { name } of detectors)
     it(`the detector ${name} throws`, async () => {
-      const router = new Router({ rules: rulesWithCloud, egress: stand.egress, audit: stand.trail })
+      const router = new Router({
+        rules: rulesWithCloud,
+        egress: stand.egress,
+        audit: stand.trail,
+        tagger: stand.tagger,
+      })
       const broken = {
         name,
         find: () => {
@@ -200,8 +223,36 @@ describe('when a part of the router fails, nothing leaves:', () => {
       stand.trail.failing = undefined
     })
 
+  it('the tagger is gone, cannot be loaded or does not answer', async () => {
+    const missing = new TaggerProcess({ folder: '/nowhere' })
+    const stopped = new TaggerProcess({ answerMs: 200 })
+    await stopped.tag(['warm'])
+    process.kill(stopped.pid ?? 0, 'SIGSTOP')
+    for (const tagger of [missing, stopped]) {
+      const router = new Router({ rules: rulesWithCloud, egress: stand.egress, audit: stand.trail, tagger })
+      const { decision } = await router.judge(router.open('task-1'), asking(text), asker)
+      assert.deepEqual([decision.effect, decision.models], ['local', []])
+      if (tagger === missing) await refuses(router)
+      tagger.close()
+    }
+    await refuses(new Router({ rules: rulesWithCloud, egress: stand.egress, audit: stand.trail }))
+  })
+
+  it('the tagger is ended between the decision and the clearance', async () => {
+    let asked = 0
+    const tagger: Tagger = {
+      tag: async (texts) => {
+        asked += 1
+        if (asked === 2) process.kill(stand.tagger.pid ?? 0, 'SIGKILL')
+        return stand.tagger.tag(texts)
+      },
+    }
+    await refuses(new Router({ rules: rulesWithCloud, egress: stand.egress, audit: stand.trail, tagger }))
+    assert.ok(asked >= 2)
+  })
+
   it('there is no key store', async () => {
-    await refuses(new Router({ rules: rulesWithCloud, audit: stand.trail }))
+    await refuses(new Router({ rules: rulesWithCloud, audit: stand.trail, tagger: stand.tagger }))
   })
 })
 

@@ -10,6 +10,7 @@ import type { RouterAudit } from '../../router/audit.js'
 import { Egress } from '../../router/egress/egress.js'
 import { ProviderStore } from '../../router/provider/store.js'
 import { type AnswerEvent, Router } from '../../router/router.js'
+import { TaggerProcess } from '../../router/tagger/process.js'
 import { type Cloud, openCloud } from './cloud.js'
 
 export const shipped = readFileSync(join(installation, 'policies', 'router.yaml'), 'utf8')
@@ -40,6 +41,7 @@ export interface Stand {
   readonly trail: MemoryTrail
   readonly egress: Egress
   readonly router: Router
+  readonly tagger: TaggerProcess
   close(): Promise<void>
 }
 
@@ -52,12 +54,15 @@ export async function openStand(rules: RouterRules = rulesWithCloud): Promise<St
   store.add('cloud', { form: 'openai', url: cloud.url, key: secretKey, models: ['large'] })
   const egress = Egress.open(store)
   const trail = new MemoryTrail()
+  const tagger = new TaggerProcess()
   return {
     cloud,
     trail,
     egress,
-    router: new Router({ rules, egress, audit: trail }),
+    tagger,
+    router: new Router({ rules, egress, audit: trail, tagger }),
     close: async () => {
+      tagger.close()
       await cloud.close()
       rmSync(folder, { recursive: true, force: true })
     },

@@ -1,0 +1,127 @@
+/** `clawmesh label …`: how sensitive a file is, by the rules and by what stands in it, and the word of a person that brings the rules' part of it down. */
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { ClawmeshError } from '../../policies/errors.js'
+import { sensitivityOfFile } from '../../policies/router.js'
+import { type Category, categories, type Label, labels, type Sensitivity } from '../../policies/router-label.js'
+import { lowerFile, spelled } from '../../policies/router-lowering.js'
+import { joinSensitivity } from '../../router/label.js'
+import { dataPaths } from '../data-folder.js'
+import { rulesOfMesh } from '../router-rules.js'
+import { personHere } from './approve/inbox.js'
+import { asPerson } from './approve/person.js'
+import { type Command, type Option, text, type Values } from './command.js'
+import { dataFolder, dataOption, jsonOption } from './options.js'
+import { progress } from './terminal.js'
+
+const shared: Record<'data' | 'json', Option> = { data: dataOption, json: jsonOption }
+
+export const labelShow: Command = {
+  name: 'label show',
+  usage: 'FILE [--data DIR] [--json]',
+  help: 'Says how sensitive a file of the workspace is: by its path, as the router rules have it, and by what is found in it. Run it in the workspace.',
+  options: shared,
+  takes: 'a path in the workspace',
+  run: async (path, values) => {
+    const { rules } = rulesOfMesh(dataFolder(values))
+    const byPath = sensitivityOfFile(rules, required(path))
+    const [{ classify }, { settingsOf }] = await Promise.all([
+      import('../../router/classify.js'),
+      import('../../router/settings.js'),
+    ])
+    const byContent = existsSync(required(path)) ? classify(read(required(path)), settingsOf(rules)) : undefined
+    const whole = joinSensitivity([byPath, byContent].filter((each) => each !== undefined))
+    const found = byContent && { label: byContent.label, categories: byContent.categories }
+    if (values['json']) print({ ok: true, path, ...whole, byPath: byPath ?? null, byContent: found ?? null })
+    else
+      process.stdout.write(
+        [
+          `Label    ${spelled(whole)}`,
+          `Path     ${byPath ? spelled(byPath) : 'the rules say nothing of it'}`,
+          `Content  ${found ? spelled(found) : 'it is not here to be read'}`,
+          '',
+        ].join('\n'),
+      )
+    return 0
+  },
+}
+
+export const labelLower: Command = {
+  name: 'label lower',
+  usage: 'FILE --to LABEL --reason TEXT [--keep CATEGORIES] [--by NAME] [--data DIR]',
+  help: 'Brings down what the router rules say of a file or folder, in your name and on record, where the mesh runs. It holds from the next start of the mesh on.',
+  options: {
+    to: { type: 'string', value: labels.join('|'), help: 'what it is from now on' },
+    reason: { type: 'string', value: 'TEXT', help: 'why, for the record' },
+    keep: { type: 'string', value: 'LIST', help: 'categories that it is still of (default: none)' },
+    by: { type: 'string', value: 'NAME', help: 'who answers for it (default: your name on this machine)' },
+    ...shared,
+  },
+  takes: 'a path in the workspace',
+  run: async (given, values) => {
+    const path = required(given)
+    const data = dataFolder(values)
+    // Whoever holds the mesh's own keys may change its rules; an approver elsewhere, or an agent, may not.
+    if (!existsSync(dataPaths(data).authority)) {
+      throw new ClawmeshError('DENIED', `There is no mesh in ${data}, and only who holds its keys lowers a label.`, {
+        hint: 'Type it on the machine of `clawmesh up` or `start`, or name the data folder with --data.',
+      })
+    }
+    const to: Sensitivity = { label: wanted(values), categories: kept(values) }
+    const reason = text(values, 'reason')?.trim() ?? ''
+    const person = text(values, 'by')?.trim() ?? personHere()
+    if (reason === '' || person === '') {
+      throw new ClawmeshError('USAGE', 'A label is lowered by a person, for a reason, and one of them is missing.', {
+        hint: labelLower.usage,
+      })
+    }
+    const { text: written } = rulesOfMesh(data)
+    const lowered = lowerFile(written, path, to, `${person}: ${reason}`)
+    await asPerson(values, (node) =>
+      node.audit.intend({
+        kind: 'label.lowered',
+        trace: '',
+        actor: person,
+        facts: { path, from: spelled(lowered.from), to: spelled(to), reason },
+      }),
+    )
+    const file = join(data, 'router.yaml')
+    writeFileSync(`${file}.new`, lowered.text, { mode: 0o600 })
+    renameSync(`${file}.new`, file)
+    if (values['json']) print({ ok: true, path, from: lowered.from, to, by: person })
+    else progress(`${path} is ${spelled(to)} from the next start of the mesh on; it was ${spelled(lowered.from)}.`)
+    return 0
+  },
+}
+
+function wanted(values: Values): Label {
+  const label = labels.find((each) => each === text(values, 'to'))
+  if (label) return label
+  throw new ClawmeshError('USAGE', '--to is not said, or is no label.', { hint: `Labels: ${labels.join(', ')}.` })
+}
+
+function kept(values: Values): Category[] {
+  const named = (text(values, 'keep') ?? '').split(',').filter((each) => each !== '')
+  const stray = named.find((each) => !categories.includes(each as Category))
+  if (stray !== undefined)
+    throw new ClawmeshError('USAGE', `${stray} is no category.`, { hint: `There are ${categories.join(', ')}.` })
+  return categories.filter((category) => named.includes(category))
+}
+
+function required(path: string | undefined): string {
+  if (path !== undefined) return path
+  throw new ClawmeshError('USAGE', 'Which file?', { hint: 'Give its path in the workspace.' })
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (cause) {
+    throw new ClawmeshError('USAGE', `${path} cannot be read: ${(cause as Error).message}.`, {
+      hint: 'Give the path of a text file.',
+      cause,
+    })
+  }
+}
+
+const print = (value: unknown): void => void process.stdout.write(`${JSON.stringify(value)}\n`)

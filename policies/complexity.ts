@@ -1,0 +1,60 @@
+/**
+ * How hard a prompt looks, by what can be counted in it: nobody has read it. Pure.
+ *
+ *     complexityOf({ messages, tools: 2 }, { moderate: 2, hard: 5 })      // 'moderate'
+ *     inOrder(['mesh', 'cloud/small'], candidates)                       // those of the mesh first, then cloud/small, then the rest as they stood
+ */
+export const complexities = ['simple', 'moderate', 'hard'] as const
+export type Complexity = (typeof complexities)[number]
+
+/** From how many points on a prompt is moderate, and hard. */
+export interface ComplexityLimits {
+  readonly moderate: number
+  readonly hard: number
+}
+
+export interface Measured {
+  readonly messages: readonly { readonly content: string }[]
+  /** How many tools are offered. */
+  readonly tools: number
+}
+
+const charactersOfPoint = 2000
+const mostForLength = 4
+const mostForWords = 6
+/** Work that takes several steps, English and German. */
+const demanding =
+  /\b(?:prove|derive|refactor|redesign|architecture|optimi[sz]e|analy[sz]e|evaluate|trade-?offs?|step by step|root cause|migrate|beweise?|herleiten|leite her|entwirf|architektur|optimiere|analysiere|bewerte|abw[aä]gen|schritt f[uü]r schritt|ursache|migriere)\b/gi
+const listed = /^\s*(?:\d+[.)]|[-*])\s/gm
+
+/** Two points for each kind of demanding work, one for each 2,000 characters, for code, for a list of demands, for tools, and for a long talk. */
+export function pointsOf({ messages, tools }: Measured): number {
+  const text = messages.map(({ content }) => content).join('\n')
+  const asked = messages.at(-1)?.content ?? ''
+  const words = new Set([...asked.matchAll(demanding)].map(([word]) => word.toLowerCase()))
+  return (
+    Math.min(mostForLength, Math.floor(text.length / charactersOfPoint)) +
+    Math.min(mostForWords, 2 * words.size) +
+    (/```|^\s*(?:import|def|class|function|const|SELECT)\b/m.test(asked) ? 1 : 0) +
+    ((asked.match(listed)?.length ?? 0) >= 3 ? 1 : 0) +
+    (tools > 0 ? 1 : 0) +
+    (messages.length > 6 ? 1 : 0)
+  )
+}
+
+export function complexityOf(measured: Measured, { moderate, hard }: ComplexityLimits): Complexity {
+  const points = pointsOf(measured)
+  return points >= hard ? 'hard' : points >= moderate ? 'moderate' : 'simple'
+}
+
+/** By a list of names, in which `mesh` stands for every model of the mesh; those that it does not name follow in their own order. */
+export function inOrder<C extends { readonly model: string; readonly zone: 'mesh' | 'elsewhere' }>(
+  order: readonly string[],
+  candidates: readonly C[],
+): C[] {
+  const placeOf = ({ model, zone }: C): number => {
+    const place = order.indexOf(zone === 'mesh' ? 'mesh' : model)
+    return place < 0 ? order.length : place
+  }
+  return candidates.toSorted((a, b) => placeOf(a) - placeOf(b))
+}
