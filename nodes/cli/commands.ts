@@ -24,7 +24,15 @@ const families: Readonly<Record<string, () => Promise<Command[]>>> = {
   invite: async () => [(await import('./mesh/invite.js')).invite],
   site: async () => [(await import('./mesh/site.js')).site],
   join: async () => [(await import('./mesh/join.js')).join],
-  nodes: async () => [(await import('./mesh/nodes.js')).nodes],
+  nodes: async () => {
+    const [{ nodes }, { nodesDrain, nodesUndrain }] = await Promise.all([
+      import('./mesh/nodes.js'),
+      import('./mesh/drain.js'),
+    ])
+    // The longer names first: the short one is a command of its own.
+    return [nodesDrain, nodesUndrain, nodes]
+  },
+  place: async () => [(await import('./place.js')).place],
   revoke: async () => [(await import('./mesh/revoke.js')).revoke],
   doctor: async () => [(await import('./doctor.js')).doctor],
   service: async () => {

@@ -2,7 +2,9 @@
 import { resolve } from 'node:path'
 import type { Offer } from '../member/offer.js'
 import { type Command, text, type Values } from './command.js'
+import { readDuration } from './duration.js'
 import { modelOption } from './options.js'
+import { readSize } from './size.js'
 
 export const offerOptions: Command['options'] = {
   name: { type: 'string', value: 'NAME', help: "this machine's name in the mesh (default: its host name)" },
@@ -17,12 +19,33 @@ export const offerOptions: Command['options'] = {
     help: 'what those actions may do: mesh (default: what `clawmesh policy apply` says, ask-first until then), or one of its own: a preset or a file',
   },
   model: modelOption,
+  models: {
+    type: 'string',
+    value: 'all|NAMES|none',
+    help: 'models of the store (`models list`) that may be loaded when they are asked for, and leave when they are not (default: none)',
+  },
+  'model-memory': {
+    type: 'string',
+    value: 'SIZE',
+    help: 'the most memory that these may take together: 8GB (default: what is free)',
+  },
+  'model-idle': {
+    type: 'string',
+    value: 'TIME',
+    help: 'how long one that is asked nothing stays loaded (default: 10m)',
+  },
 }
 
 export function givenOffer(values: Values): Partial<Offer> {
   const workspace = text(values, 'workspace')
   const offer = { name: text(values, 'name'), policy: text(values, 'policy'), model: rooted(text(values, 'model')) }
-  const given = { ...offer, workspace: workspace === undefined ? undefined : resolve(workspace) }
+  const [memory, idle] = [text(values, 'model-memory'), text(values, 'model-idle')]
+  const models = {
+    models: text(values, 'models'),
+    modelMemory: memory === undefined ? undefined : readSize(memory, 'model-memory'),
+    modelIdleMs: idle === undefined ? undefined : readDuration(idle, 'model-idle'),
+  }
+  const given = { ...offer, ...models, workspace: workspace === undefined ? undefined : resolve(workspace) }
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
 }
 
