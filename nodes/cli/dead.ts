@@ -38,9 +38,10 @@ export const deadShow: Command = {
   help: 'Shows one of them with what it says.',
   options: common,
   takes: 'id of a dead letter',
-  run: (id, values) =>
-    withStream(values, async (stream) => {
-      const found = await stream.find(named(id))
+  run: async (given, values) => {
+    const id = named(given)
+    return withStream(values, async (stream) => {
+      const found = await stream.find(id)
       const { letter } = found
       const said = letter.request
         ? `  says: ${JSON.stringify(letter.request.content)}`
@@ -48,7 +49,8 @@ export const deadShow: Command = {
       const fate = letter.begun ? 'its handler had been called' : 'nothing of it was done'
       const lines = [line(found), `  ${fate}; task ${letter.trace || 'none'}; written by ${letter.by}`, said]
       print(values, { letter }, lines.join('\n'))
-    }),
+    })
+  },
 }
 
 export const deadReplay: Command = {
@@ -60,13 +62,15 @@ export const deadReplay: Command = {
     again: { type: 'boolean', help: 'also one whose handler had been called: it may be done twice' },
   },
   takes: 'id of a dead letter',
-  run: (id, values) =>
-    inMesh(values, async (stream, node) => {
-      const found = await stream.find(named(id))
+  run: async (given, values) => {
+    const id = named(given)
+    return inMesh(values, async (stream, node) => {
+      const found = await stream.find(id)
       await replay(node, found, values['again'] === true)
       await stream.drop(found)
       print(values, { id: found.letter.id }, `Dead letter ${found.letter.id} was handled by ${found.letter.actor}.`)
-    }),
+    })
+  },
 }
 
 export const deadDrop: Command = {
@@ -75,12 +79,12 @@ export const deadDrop: Command = {
   help: 'Is done with one of them, or with all that are older than that. The audit trail says who dropped which.',
   options: { ...common, before: { type: 'string', value: 'AGE', help: 'for example 30d' } },
   takes: 'id of a dead letter',
-  run: (id, values) =>
-    inMesh(values, async (stream, node) => {
-      const before = text(values, 'before')
-      if ((id === undefined) === (before === undefined))
-        throw new ClawmeshError('USAGE', 'Say which dead letter, or --before when.', { hint: deadDrop.usage })
-      const limit = before === undefined ? 0 : Date.now() - readDuration(before, 'before')
+  run: async (id, values) => {
+    const before = text(values, 'before')
+    if ((id === undefined) === (before === undefined))
+      throw new ClawmeshError('USAGE', 'Say which dead letter, or --before when.', { hint: deadDrop.usage })
+    const limit = before === undefined ? 0 : Date.now() - readDuration(before, 'before')
+    return inMesh(values, async (stream, node) => {
       const found =
         before === undefined
           ? [await stream.find(named(id))]
@@ -91,7 +95,8 @@ export const deadDrop: Command = {
       }
       const ids = found.map(({ letter }) => letter.id)
       print(values, { ids }, ids.length === 1 ? `Dead letter ${ids[0]} is dropped.` : `${ids.length} are dropped.`)
-    }),
+    })
+  },
 }
 
 const person = 'a person at the command line'

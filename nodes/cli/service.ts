@@ -171,11 +171,11 @@ function commandFor(given: string | undefined, usual: ServiceCommand | undefined
 function optionsFor(command: ServiceCommand, values: Values): string[] {
   const gateway = text(values, 'gateway')
   if (gateway !== undefined) parseGatewayAddress(gateway)
-  const policy = text(values, 'policy')
-  const given: Record<string, unknown> = {
-    ...values,
-    ...givenOffer(values),
-    ...(policy !== undefined && existsSync(policy) ? { policy: resolve(policy) } : {}),
+  const given: Record<string, unknown> = { ...values, ...givenOffer(values) }
+  for (const [name, { value }] of Object.entries(ofUp)) {
+    const file = text(values, name)
+    // A preset is a name, unless a file of that name lies here.
+    if (file !== undefined && (value === 'FILE' || (name === 'policy' && existsSync(file)))) given[name] = resolve(file)
   }
   const taken = Object.keys(command === 'up' ? ofUp : joinCommand.options).filter((name) => name !== 'data')
   const foreign = Object.keys(ofUp).find((name) => given[name] !== undefined && !taken.includes(name))

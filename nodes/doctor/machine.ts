@@ -1,6 +1,6 @@
 /** What is wrong with the machine, whatever mesh it is to run. */
 import { spawnSync } from 'node:child_process'
-import { existsSync, statfsSync } from 'node:fs'
+import { existsSync, readdirSync, statfsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { openModel, shippedModelFolder } from '../../inference/models.js'
 import { ModelStore } from '../../inference/store/store.js'
@@ -8,7 +8,7 @@ import { brokerAtHand } from '../../mesh/broker/binary.js'
 import { installation } from '../../mesh/installation.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { sandboxAvailability } from '../../sandbox/availability.js'
-import { launcherProblem } from '../../sandbox/launcher.js'
+import { launcherPath, launcherProblem, type Problem } from '../../sandbox/launcher.js'
 import { type Check, type Finding, fault, note } from './check.js'
 
 const oldestNode = [20, 11] as const
@@ -32,18 +32,18 @@ const launcher: Check = {
   name: 'launcher',
   well: 'The sandbox launcher is built.',
   look: async () => {
-    const problem = await launcherProblem()
+    const problem = (await launcherProblem()) ?? staleLauncher()
     if (!problem) return []
     return [
       {
         ...fault(
-          `No action can be run: ${problem.reason}.`,
+          `The sandbox launcher cannot be used: ${problem.reason}.`,
           'Each action is held by the launcher, a small C program.',
           problem.hint,
         ),
         mend: async () => {
           spawnSync(process.execPath, [join(installation, 'sandbox', 'launcher', 'build.mjs')])
-          const left = await launcherProblem()
+          const left = (await launcherProblem()) ?? staleLauncher()
           if (left) throw new ClawmeshError('SANDBOX_UNAVAILABLE', left.reason, { hint: left.hint })
           return 'The launcher was built.'
         },
@@ -52,12 +52,23 @@ const launcher: Check = {
   },
 }
 
+/** One that was built of other sources than these may not understand what it is told. */
+function staleLauncher(): Problem | undefined {
+  const sources = join(installation, 'sandbox', 'launcher')
+  const built = statSync(launcherPath).mtimeMs
+  const newer = readdirSync(sources).find(
+    (name) => /\.(c|h|mjs)$/.test(name) && statSync(join(sources, name)).mtimeMs > built,
+  )
+  if (newer === undefined) return undefined
+  return { reason: `the launcher is older than its source ${newer}`, hint: 'Run `node sandbox/launcher/build.mjs`.' }
+}
+
 const sandbox: Check = {
   name: 'sandbox',
   well: 'An action is held by every layer: namespaces, mounts, Landlock, seccomp.',
   look: async () => {
-    // That there is no launcher is another check's to say.
-    if (await launcherProblem()) return []
+    // That there is no launcher, or an old one, is another check's to say.
+    if ((await launcherProblem()) ?? staleLauncher()) return []
     const found = await sandboxAvailability()
     if (!found.available)
       return [

@@ -58,6 +58,16 @@ describe('the unit of a service', () => {
     assert.ok(lines.includes('NoNewPrivileges=yes'))
   })
 
+  it('names files by paths that mean the same from anywhere', () => {
+    const words = execStart(unitFor('up', { data: odd, 'gateway-listen': '0.0.0.0:8443', 'gateway-key': 'key.pem' }))
+    assert.deepEqual(words.slice(5), [
+      '--gateway-listen',
+      '0.0.0.0:8443',
+      '--gateway-key',
+      join(process.cwd(), 'key.pem'),
+    ])
+  })
+
   it('is not made for what cannot run', () => {
     for (const [given, values, says] of [
       ['join', { data: join(folder, 'none') }, /belongs to no mesh yet/],
