@@ -277,7 +277,7 @@ export class Sessions {
     outbox.bytes -= bytes
     for (const letter of letters) this.#room.give(letter.length)
     const [only] = letters
-    return only && letters.length === 1 ? only : new Uint8Array(Buffer.concat(letters))
+    return only && letters.length === 1 ? only : joined(letters, bytes)
   }
 
   #sweep(): void {
@@ -310,6 +310,16 @@ export class Sessions {
     const { addresses } = this.#options
     return utf8(`clawmesh 2\0${addresses.inbox(initiator)}\0${addresses.inbox(responder)}`)
   }
+}
+
+function joined(parts: readonly Uint8Array[], length: number): Uint8Array {
+  const whole = new Uint8Array(length)
+  let at = 0
+  for (const part of parts) {
+    whole.set(part, at)
+    at += part.length
+  }
+  return whole
 }
 
 const introductionLength = 12
