@@ -127,6 +127,8 @@ export class MeshNode {
       self,
       now,
       deliver: (letter) => this.#deliver(letter),
+      missing: ({ certificate }, frames) =>
+        void this.note('message.lost', { node: certificate.name, frames }).catch(() => undefined),
       refuse: (error, peer) => this.#refusals.count(error.code, error.message, peer?.certificate.name),
       undelivered: (from, letter, error) => this.#undelivered(from, letter, error, { begun: false }),
     })

@@ -11,6 +11,7 @@ export const eventKinds = [
   'node.revoked',
   'node.drained',
   'message.denied',
+  'message.lost',
   'grant.used',
   'dead.replayed',
   'dead.dropped',

@@ -20,6 +20,8 @@ export interface PostOptions {
   self: Incarnation
   now: () => number
   deliver: (letter: Letter) => void
+  /** Frames of a peer were sent to us and have not come: the broker, or one between, has dropped them. */
+  missing: (peer: Peer, frames: number) => void
   /** What nobody waits for, and what has become of it: from whom to whom it was sent. */
   undelivered: (from: Peer, letter: Letter, error: ClawmeshError) => void
   /** Something arrived that is not let in. `peer` is set only if the sender is proven. */
@@ -54,6 +56,7 @@ export class Post {
       addresses,
       publish: (peer, frame) => transport.publish(addresses.inbox(peer), frame),
       undeliverable: (peer, letters, error) => this.#answerFor(peer, letters, error),
+      missing: options.missing,
       now,
     })
   }

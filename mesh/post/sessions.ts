@@ -24,6 +24,8 @@ export interface SessionsOptions {
   publish(peer: Peer, frame: Uint8Array): void
   /** Letters that will not reach their peer, and why. */
   undeliverable(peer: Peer, letters: Uint8Array, error: ClawmeshError): void
+  /** So many frames of a peer were sent and have not come. */
+  missing(peer: Peer, frames: number): void
   /** Milliseconds since 1970. */
   now(): number
   /** Milliseconds on a clock that nobody sets. */
@@ -34,6 +36,7 @@ export interface SessionsOptions {
 const answerWithinMs = 3000
 const lateAnswerWithinMs = 60_000
 const sweepMs = 30_000
+const missingAfterMs = 1000
 const maxWaitingLetters = 16_384
 const maxWaitingBytes = 32 * 1024 * 1024
 
@@ -76,6 +79,9 @@ export class Sessions {
   readonly #room = new Room(maxWaitingLetters, maxWaitingBytes)
   readonly #sweeper: NodeJS.Timeout
   readonly #elapsed: () => number
+  /** Sessions with holes that may still be filled, and how many frames were said to be missing. */
+  readonly #incomplete = new Set<Session>()
+  readonly #said = new WeakMap<Session, number>()
 
   constructor(options: SessionsOptions) {
     this.#options = options
@@ -144,7 +150,23 @@ export class Sessions {
   open(frame: LetterFrame): Uint8Array {
     const session = this.#sessions.get(frame.index)
     if (!session?.mayOpen(this.#elapsed())) throw unknownSession()
-    return session.open(frame)
+    const plain = session.open(frame)
+    if (session.missing > 0) this.#awaitMissing(session)
+    return plain
+  }
+
+  /** What comes a little later was not lost. */
+  #awaitMissing(session: Session): void {
+    if (this.#incomplete.has(session)) return
+    const said = this.#said.get(session) ?? 0
+    if (session.missing <= said) return
+    this.#incomplete.add(session)
+    setTimeout(() => {
+      this.#incomplete.delete(session)
+      if (session.missing <= said) return
+      this.#said.set(session, session.missing)
+      this.#options.missing(session.peer, session.missing - said)
+    }, missingAfterMs).unref()
   }
 
   /** The id of the peer whose session or handshake a frame names. Nothing is proven by that yet. */

@@ -57,6 +57,7 @@ export const ocsfActivities: Record<EventKind, Activity> = {
   'model.loaded': other(lifecycle, 'Model Loaded'),
   'checkpoints.found': other(lifecycle, 'Audit Checkpoints Found'),
   'message.denied': other(api, 'Message Denied', 'Medium'),
+  'message.lost': other(api, 'Messages Lost', 'Medium'),
   'grant.used': other(api, 'Grant Used'),
   'dead.replayed': other(api, 'Dead Letter Replayed', 'Medium'),
   'dead.dropped': other(api, 'Dead Letter Dropped', 'Low'),

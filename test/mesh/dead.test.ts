@@ -7,7 +7,7 @@ import { DeadStream, deadLimits } from '../../mesh/dead/stream.js'
 import { DeadLetters } from '../../mesh/dead/writer.js'
 import { actor, type MeshNode, message, nothing, on } from '../../mesh/index.js'
 import { enrol } from '../../mesh/seal/credentials.js'
-import type { AppendLog } from '../../mesh/transport/transport.js'
+import type { AppendLog, Transport } from '../../mesh/transport/transport.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { auditEvents } from '../kit/events.js'
 import { eventually } from '../kit/eventually.js'
@@ -39,17 +39,24 @@ describe('dead letters', () => {
   let there: MeshNode
   let dead: DeadStream
   let records: AppendLog
+  let authority: Transport
+  let auditor: Transport
 
   before(async () => {
     mesh = await natsMesh()
     here = await mesh.join('here')
     there = await mesh.join('there', { roles: ['worker'] })
     const { deadStream } = addressesOf(mesh.authority.mesh, mesh.authority.meshKey)
-    const log = (await mesh.connectAsAuthority()).log(deadStream)
-    records = log
-    dead = new DeadStream(log, mesh.authority)
+    authority = await mesh.connectAsAuthority()
+    auditor = await mesh.connectAsAuditor()
+    records = authority.log(deadStream)
+    dead = new DeadStream(authority.log(deadStream), mesh.authority)
   })
-  after(() => mesh.close())
+  after(async () => {
+    await authority.close()
+    await auditor.close()
+    await mesh.close()
+  })
 
   const letters = async () => (await dead.list()).kept.map(({ letter }) => letter)
   const letterSaying = (content: string) =>
@@ -64,14 +71,15 @@ describe('dead letters', () => {
     await there.spawn(moody(new Promise((resolve) => (free = resolve))), { as: 'moody' })
     const ref = here.ref('moody')
     await ref.tell(Note, 'hold')
-    await ref.tell(Note, 'late', { timeoutMs: 50, trace: 'task-1' })
+    const deadline = Date.now() + 1500
+    await ref.tell(Note, 'late', { deadline, trace: 'task-1' })
     await ref.tell(Note, 'full')
     const full = await letterSaying('full')
     assert.deepEqual(
       [full.code, full.begun, full.from, full.by, full.actor, full.message, full.to],
       ['MAILBOX_FULL', false, 'here', 'there', 'moody', 'test.note', 'members'],
     )
-    await new Promise((resolve) => setTimeout(resolve, 100))
+    await eventually(() => assert.ok(Date.now() > deadline))
     free()
     const late = await letterSaying('late')
     assert.deepEqual([late.code, late.begun, late.trace], ['DEADLINE', false, 'task-1'])
@@ -141,9 +149,10 @@ describe('dead letters', () => {
 
   it('are so many of one sender, and each is on the trail though the oldest are gone', async () => {
     await there.spawn(moody(Promise.resolve()), { as: 'flooded' })
-    const flood = deadLimits.perSubject + 50
+    const flood = deadLimits.perSubject + 10
+    const before = await records.last()
     for (let number = 0; number < flood; number += 1) await here.ref('flooded').tell(Strange, `flood ${number}`)
-    await letterSaying(`flood ${flood - 1}`)
+    await eventually(async () => assert.equal(await records.last(), before + flood), 60_000)
     const all = await letters()
     assert.equal(all.filter(({ from, by }) => from === 'here' && by === 'there').length, deadLimits.perSubject)
     assert.ok(
@@ -151,7 +160,7 @@ describe('dead letters', () => {
       'a flood pushed out the letters of others',
     )
     await eventually(async () => {
-      const counted = (await auditEvents(mesh, await mesh.connectAsAuditor())).flatMap(({ kind, facts }) =>
+      const counted = (await auditEvents(mesh, auditor)).flatMap(({ kind, facts }) =>
         kind === 'message.denied' && /"flooded" does not answer test.strange/.test(String(facts['reason']))
           ? [Number(facts['count'])]
           : [],

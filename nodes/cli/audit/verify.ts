@@ -10,7 +10,7 @@ import { formatNamed } from '../../audit/format.js'
 import { openSource } from '../../audit/source.js'
 import { readConfig } from '../../config.js'
 import { type AuditTrail, inspectTrail } from '../../trail.js'
-import { type Command, text } from '../command.js'
+import { type Command, text, type Values } from '../command.js'
 import { dataFolder, dataOption } from '../options.js'
 import { printable } from '../printable.js'
 import { progress } from '../terminal.js'
@@ -26,6 +26,10 @@ export const auditVerify: Command = {
       value: 'FILE',
       help: 'check what `audit export` wrote instead; needs no mesh and no secret key',
     },
+    partial: {
+      type: 'boolean',
+      help: 'with --export: earlier files were not kept, so it begins in the middle; what stood before is not looked at',
+    },
     proof: {
       type: 'string',
       value: 'FILE',
@@ -38,11 +42,11 @@ export const auditVerify: Command = {
   run: async (_, values) => {
     const exported = text(values, 'export')
     if (exported !== undefined) {
-      const proved = verifyExport(exported, text(values, 'format') ?? 'jsonl', text(values, 'root') ?? '')
+      const proved = verifyExport(exported, values)
       process.stdout.write(
         values['json']
           ? `${JSON.stringify({ ok: true, ...proved })}\n`
-          : `The export is whole: ${proved.events} events in ${proved.files} file${proved.files > 1 ? 's' : ''}.\n`,
+          : `The export is whole${values['partial'] ? ' from where it begins' : ''}: ${proved.events} events in ${proved.files} file${proved.files > 1 ? 's' : ''}.\n`,
       )
       return 0
     }
@@ -91,14 +95,15 @@ async function verifyFolder(path: string): Promise<AuditTrail> {
 }
 
 /** What an exported file proves by itself: its records are signed, whole and in order. Files that follow one another must do so without a gap. */
-function verifyExport(path: string, format: string, root: string): { files: number; events: number } {
-  const rootKey = rootKeyOf(root)
+function verifyExport(path: string, values: Values): { files: number; events: number } {
+  const rootKey = rootKeyOf(text(values, 'root') ?? '')
+  const format = formatNamed(text(values, 'format') ?? 'jsonl')
   const files = eventFiles(path)
   if (files.length === 0)
     throw new ClawmeshError('USAGE', `There is no export at ${path}.`, {
       hint: 'Name the file that was given to --to.',
     })
-  return { files: files.length, events: checkExport(files, formatNamed(format), rootKey) }
+  return { files: files.length, events: checkExport(files, format, rootKey, values['partial'] === true) }
 }
 
 function rootKeyOf(rootKey: string): Uint8Array {

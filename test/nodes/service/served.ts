@@ -1,7 +1,7 @@
 /** A service as a reboot finds it: its unit's own command line started in its data folder, and every process of it ended at once. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import type { Values } from '../../../nodes/cli/command.js'
@@ -50,6 +50,11 @@ export class Served {
     }, 40_000)
   }
 
+  /** What all its processes have used of the processors so far, in seconds. */
+  get processorSeconds(): number {
+    return treeOf(this.pid).reduce((sum, pid) => sum + ticksOf(pid), 0) / ticksASecond
+  }
+
   /** As a power cut does: no process of it gets to do anything more. How many there were. */
   async killAll(): Promise<number> {
     const all = treeOf(this.pid)
@@ -75,6 +80,20 @@ export class Served {
       const left = all.filter((pid) => existsSync(`/proc/${pid}/fd/0`))
       if (left.length > 0) throw new Error(`processes are left: ${left}`)
     })
+  }
+}
+
+/** Of Linux, on every machine that Node runs on. */
+const ticksASecond = 100
+
+/** Its own, and those of its children that have ended. */
+function ticksOf(pid: number): number {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0)
+  } catch {
+    return 0
   }
 }
 
