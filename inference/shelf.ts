@@ -8,35 +8,8 @@ import {
   type ModelInfo,
 } from './backend.js'
 import { type Load, MeteredBackend } from './metered.js'
-import { type ModelOffer, memoryNeeded, type Speed } from './place.js'
-
-/** A model on this machine's disk, as far as it is known without loading it. */
-export interface StoredModel {
-  info: ModelInfo
-  slots: number
-  /** Bytes of the files, and of keys and values for each token. */
-  weights: number
-  kvBytesPerToken: number
-  open(): Promise<Backend>
-}
-
-interface Shelved {
-  info: ModelInfo
-  /** Ids of the GPUs that it computes on. */
-  devices: readonly string[]
-  /** Left out for one that was opened before, and stays. */
-  stored?: StoredModel
-  backend?: MeteredBackend
-  loading?: Promise<MeteredBackend>
-  /** Requests under way, those that wait for the load included. */
-  users: number
-  /** On this process's clock: when the last of them ended. */
-  usedAt: number
-  loadMs: number
-  speed?: Speed | undefined
-  /** Why it is loaded no more. */
-  broken?: string
-}
+import type { ModelOffer } from './place.js'
+import { memoryFull, neededBy, type Shelved, type StoredModel, sizes } from './shelved.js'
 
 export interface ShelfOptions {
   /** Bytes that are free on this machine now. */
@@ -329,14 +302,6 @@ export class Shelf {
   }
 }
 
-const sizes = ({ weights, kvBytesPerToken }: StoredModel) => ({ weights, kvBytesPerToken })
-
-function neededBy({ stored, info }: Shelved): number {
-  if (!stored) return 0
-  const unloaded = { ...sizes(stored), free: 0, loadMs: 0 }
-  return memoryNeeded({ unloaded, slots: stored.slots, context: info.context })
-}
-
 /** The load goes on for others (invariant 2). */
 async function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return work
@@ -353,12 +318,5 @@ async function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): 
 function takesNone(model: string, why: string): ClawmeshError {
   return new ClawmeshError('UNREACHABLE', `${model} takes no new requests here: ${why}.`, {
     hint: 'Another node takes them. If none does: `clawmesh nodes undrain` ends a drain.',
-  })
-}
-
-function memoryFull(model: string, needed: number, free: number): ClawmeshError {
-  return new ClawmeshError('MEMORY_FULL', `${model} needs ${needed} bytes of memory, and ${free} are free for it.`, {
-    hint: 'Free some memory, allow more with --model-memory, or ask a smaller model.',
-    data: { needed: Math.ceil(needed), free },
   })
 }

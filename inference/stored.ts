@@ -2,7 +2,7 @@ import { ClawmeshError } from '../policies/errors.js'
 import { describeModel } from './models.js'
 import { OnnxBackend, type OnnxOptions } from './onnx/backend.js'
 import { readConfig } from './onnx/config.js'
-import type { StoredModel } from './shelf.js'
+import type { StoredModel } from './shelved.js'
 
 /** The graph as it is loaded, and weights that lie in files of their own. */
 const weightFile = /^model\.onnx$|\.onnx[._]data(_\d+)?$/
