@@ -29,5 +29,5 @@ export async function advertiseSpeed(node: MeshNode, backend: Backend): Promise<
   if (await backend.measured) await advertise(node, { offers: [offerOf(backend)] })
 }
 
-const advertise = (node: MeshNode, more: Record<string, unknown>): Promise<void> =>
+export const advertise = (node: MeshNode, more: Record<string, unknown>): Promise<void> =>
   node.directory.describe({ ...node.directory.node(node.name)?.advert, ...more })
