@@ -29,7 +29,7 @@ import { ReadSource } from './reader.js'
 
 export interface Research {
   question: string
-  /** Files, relative to the workspace of the sandboxes. */
+  /** Files, relative to the workspace of the sandboxes, and URLs that their policy lets be reached. */
   sources: readonly string[]
   /** Names of reader actors. */
   readers: readonly string[]
@@ -277,9 +277,9 @@ class Researcher {
   }
 }
 
-/** What a reader is given: one tool, models of the mesh, and the files. */
+/** What a reader is given: two tools, models of the mesh, and the files. */
 const reading = {
-  may: { act: { on: ['read_lines'] }, think: { on: ['mesh'] }, read: { on: ['*'] } },
+  may: { act: { on: ['read_lines', 'http_fetch'] }, think: { on: ['mesh'] }, read: { on: ['*'] } },
 }
 
 /** Of the models that the mesh serves and that hold a conversation, the largest. Throws UNREACHABLE or MODEL_UNSUITED. */

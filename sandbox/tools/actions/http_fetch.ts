@@ -27,6 +27,7 @@ export async function httpFetch({ url }: { url: string }) {
       type,
       bytes: body.length,
       truncated: isCut,
+      page: text.slice(0, mostCharacters),
       text: `${at.href} answers ${status}${type === '' ? '' : ` (${type})`}:\n${text.slice(0, mostCharacters)}${isCut ? '\n…' : ''}`,
       summary: `${status}, ${body.length} bytes`,
     }
