@@ -16,13 +16,23 @@ export const offerOptions: Command['options'] = {
     value: 'FILE|PRESET',
     help: 'what those actions may do: mesh (default: what `clawmesh policy apply` says, ask-first until then), or one of its own: a preset or a file',
   },
+  mcp: {
+    type: 'string',
+    value: 'FILE',
+    help: 'run the MCP servers of this file here, each in a sandbox: agents of the mesh may use their tools',
+  },
   model: modelOption,
 }
 
 export function givenOffer(values: Values): Partial<Offer> {
   const workspace = text(values, 'workspace')
   const offer = { name: text(values, 'name'), policy: text(values, 'policy'), model: rooted(text(values, 'model')) }
-  const given = { ...offer, workspace: workspace === undefined ? undefined : resolve(workspace) }
+  const mcp = text(values, 'mcp')
+  const given = {
+    ...offer,
+    workspace: workspace === undefined ? undefined : resolve(workspace),
+    mcp: mcp === undefined ? undefined : resolve(mcp),
+  }
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
 }
 

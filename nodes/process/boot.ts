@@ -105,6 +105,7 @@ async function boot(plan: NodePlan): Promise<Running> {
     const service = sandboxService(node, { workspace, profile: standing.current, resolve })
     await node.spawn(service, { as: sandboxName(name) })
   }
+  await serveMcpServers(node, plan)
   if (backend) {
     await node.note('model.loaded', { ...backend.model })
     await node.spawn(inferenceService(backend), { as: inferenceName(name) })
@@ -118,6 +119,19 @@ async function boot(plan: NodePlan): Promise<Running> {
   )
   log.info({ name, roles }, 'joined the mesh')
   return { node, backend }
+}
+
+/** The protocol is loaded where there are some. One that cannot be started ends the start: a person named it, and counts on it. */
+async function serveMcpServers(node: MeshNode, { mcp = [] }: NodePlan): Promise<void> {
+  if (mcp.length === 0) return
+  const [{ serveMcp }, { serverOf }] = await Promise.all([
+    import('../agents/mcp/host.js'),
+    import('../agents/mcp/file.js'),
+  ])
+  for (const server of mcp) {
+    await serveMcp(node, serverOf(server))
+    log.info({ server: server.name }, 'an MCP server runs')
+  }
 }
 
 /** A certificate that is still good will do if the authority is away. */
