@@ -4,17 +4,20 @@ import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { isDeepStrictEqual } from 'node:util'
 import { type Answer, collect, type GenerateRequest } from '../inference/backend.js'
-import { shippedModelFolder } from '../inference/models.js'
+import { openModel, shippedModelFolder } from '../inference/models.js'
 import { OnnxBackend } from '../inference/onnx/backend.js'
 import type { Stats } from '../inference/onnx/protocol.js'
+import { Text } from '../inference/onnx/text.js'
 import { type Offer, place, type Speed } from '../inference/place.js'
-import { type LlamaShape, llamaModel } from '../test/inference/onnx/llama.js'
+import { type LlamaForm, type LlamaShape, llamaModel } from '../test/inference/onnx/llama.js'
 import type { Figure, Report } from './figure.js'
+import { askTransformers } from './transformers.js'
 
 /** The built-in backend under several requests at once, and placement on a simulated fleet. */
 export default async function bench(report: Report): Promise<void> {
   await benchShipped(report)
   await benchLarge(report)
+  await benchPeer(report)
   benchPlacement(report)
 }
 
@@ -37,7 +40,7 @@ async function benchShipped(report: Report): Promise<void> {
 const large: LlamaShape = { layers: 12, hidden: 768, heads: 12, ffn: 2048, vocabulary: 16_384, context: 2048 }
 
 async function benchLarge(report: Report): Promise<void> {
-  const backend = await OnnxBackend.open({ folder: await largeModel(), slots })
+  const backend = await OnnxBackend.open({ folder: await largeModel('rows'), slots })
   try {
     await backend.measured
     await benchWriting(report, backend)
@@ -50,8 +53,8 @@ async function benchLarge(report: Report): Promise<void> {
 }
 
 /** Made once, in half a minute, and kept outside the repository. */
-async function largeModel(): Promise<string> {
-  const folder = join(tmpdir(), 'clawmesh-bench', `llama-${Object.values(large).join('-')}`)
+async function largeModel(form: LlamaForm): Promise<string> {
+  const folder = join(tmpdir(), 'clawmesh-bench', `llama-${form}-${Object.values(large).join('-')}`)
   const made = await access(join(folder, 'manifest.json')).then(
     () => true,
     () => false,
@@ -59,7 +62,7 @@ async function largeModel(): Promise<string> {
   if (made) return folder
   const unfinished = `${folder}.${process.pid}`
   await mkdir(unfinished, { recursive: true })
-  await llamaModel(large, 'rows', unfinished)
+  await llamaModel(large, form, unfinished)
   await rm(folder, { recursive: true, force: true })
   await rename(unfinished, folder)
   return folder
@@ -129,7 +132,7 @@ async function benchTogether(report: Report, backend: OnnxBackend, model: string
   })
   const together = await timed(() => Promise.all(requests.map(ask)))
   report({ metric: `${model}: 16 requests at once against one by one`, ...compared(together.rate, alone.rate, 2) })
-  const same = together.answers.filter((answer, i) => isDeepStrictEqual(answer, alone.answers[i])).length
+  const same = together.answers.filter((answer, i) => isDeepStrictEqual(answer.text, alone.answers[i]?.text)).length
   const share = (100 * same) / requests.length
   report({ metric: `${model}: answers the same as alone`, value: share, unit: '%', aim: '100 %', ok: share === 100 })
 }
@@ -202,6 +205,47 @@ async function firstToken(
     if (event.type === 'token') text += event.text
   }
   return { ms: ms ?? Number.NaN, text }
+}
+
+/** Sixteen requests at once, against transformers.js doing the same ones one by one on the same weights; and whether it says the same. */
+async function benchPeer(report: Report): Promise<void> {
+  const requests = Array.from({ length: slots }, (_, i) => ({ ...say('say the letters '.slice(0, 1 + i), 48, 0) }))
+  const folder = await largeModel('whole')
+  const text = new Text(await openModel(folder))
+  const prompts = requests.map(({ messages }) => text.prompt(messages))
+  const peer = await askTransformers(folder, prompts, 48).catch((thrown: unknown) => {
+    process.stderr.write(`transformers.js could not be asked: ${String(thrown).slice(0, 500)}\n`)
+    return undefined
+  })
+  if (!peer) return
+  const theirs = (1000 * peer.answers.reduce((sum, { length }) => sum + length, 0)) / peer.ms
+  for (const form of ['rows', 'whole', 'grouped'] as const) {
+    const backend = await OnnxBackend.open({ folder: await largeModel(form), slots, prefixBytes: 0 })
+    try {
+      await backend.measured
+      const begun = performance.now()
+      const answers = await Promise.all(requests.map((request) => tokensOf(backend, request)))
+      const ours = (1000 * answers.reduce((sum, { count }) => sum + count, 0)) / (performance.now() - begun)
+      report({ metric: `100M (${form}): 16 at once against transformers.js one by one`, ...compared(ours, theirs, 2) })
+      const same = answers.filter(({ ids }, i) => isDeepStrictEqual(ids, peer.answers[i]?.slice(0, ids.length))).length
+      report({
+        metric: `100M (${form}): answers token for token those of transformers.js`,
+        value: (100 * same) / slots,
+        unit: '%',
+      })
+    } finally {
+      await backend.dispose()
+    }
+  }
+}
+
+/** The last of them may be without a word, and so are not told. */
+async function tokensOf(backend: OnnxBackend, request: GenerateRequest): Promise<{ ids: number[]; count: number }> {
+  const ids: number[] = []
+  for await (const event of backend.generate(request))
+    if (event.type !== 'done') ids.push(...(event.ids ?? []))
+    else return { ids, count: event.usage?.outputTokens ?? 0 }
+  throw new Error('an answer had no end')
 }
 
 function compared(value: number, baseline: number, aim: number): Omit<Figure, 'metric'> {

@@ -1,13 +1,21 @@
 /**
  * What a sandboxed action costs: `/bin/true` from Node, by a prepared worker and by a launcher of its own, against Node's own spawn and
- * against bubblewrap with the same folders. An action is all that it takes: the look at the granted paths, the plan, the launch. Issue 4's
- * rows for trapped calls and the network have no figure, because there are none yet.
+ * against bubblewrap with the same folders. An action is all that it takes: the look at the granted paths, the plan, the launch. And what
+ * a held connect with a GET costs, against the same through a CONNECT proxy in Node; nothing is recorded of either. Files are not held while
+ * an action runs, so there is no figure for that.
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import { type AddressInfo, connect, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { setTimeout } from 'node:timers/promises'
+import { installation } from '../mesh/installation.js'
 import { parseProfile } from '../policies/profile.js'
-import { findPlaces, grantedPaths, launch, Pool, planLaunch } from '../sandbox/index.js'
+import { Egress, findPlaces, grantedPaths, launch, Pool, planLaunch } from '../sandbox/index.js'
 import type { Report } from './figure.js'
 
 const rounds = 200
@@ -15,6 +23,8 @@ const pauseMs = 10
 const inFlight = 4
 const saturatedRounds = 3
 const saturatedActions = 200
+const connectRounds = 9
+const connectsAtOnce = 200
 
 const profile = parseProfile('filesystem_policy: { read_only: [/usr, /bin, /lib, /lib64] }')
 const action = { program: '/usr/bin/true', args: [] }
@@ -70,7 +80,55 @@ export default async function bench(report: Report): Promise<void> {
   figure('pooled actions, saturated, against Node spawn', pooledRate, '1/s', nodeRate)
   figure('pooled actions, saturated, against bubblewrap', pooledRate, '1/s', bubbleRate, { least: 2.5 })
   figure('one-shot actions, saturated, against bubblewrap', singleRate, '1/s', bubbleRate)
+  const { held, proxied } = await connecting()
+  figure('connect + GET, held and joined, against a Node CONNECT proxy', held, 'µs', proxied, { most: 0.65 })
   pool.close()
+}
+
+/** Medians in microseconds, in turns; both ways, what decides and the server are this process. */
+async function connecting(): Promise<{ held: number; proxied: number }> {
+  const folder = mkdtempSync(join(tmpdir(), 'clawmesh-bench-'))
+  const program = join(folder, 'connect')
+  const source = join(installation, 'bench', 'connect.c')
+  if (spawnSync('cc', ['-O2', '-static', '-o', program, source]).status !== 0) return { held: 0, proxied: 0 }
+  const server = createServer((_, response) => response.end('hello'))
+  const proxy = createServer().on('connect', (request, client: Socket) => {
+    const [host = '', port = ''] = request.url?.split(':') ?? []
+    const remote = connect(Number(port), host, () => {
+      client.write('HTTP/1.1 200 OK\r\n\r\n')
+      remote.pipe(client).pipe(remote)
+    })
+    for (const each of [client, remote]) each.on('error', () => undefined)
+  })
+  const listening = async (each: Server) => {
+    await once(each.listen(0, '127.0.0.1'), 'listening')
+    return (each.address() as AddressInfo).port
+  }
+  const [port, way] = [await listening(server), await listening(proxy)]
+  const allowing = parseProfile(`network_policies:
+  here: { endpoints: [{ host: 127.0.0.1, port: ${port}, allowed_ips: [127.0.0.1] }], binaries: [{ path: ${program} }] }
+limits: { wall_ms: 60000 }`)
+  const inSandbox = async () => {
+    const its = { program, args: [`${port}`, `${connectsAtOnce}`] }
+    const own = { program, names: [] }
+    const egress = new Egress({ profile: allowing, workspace: folder, own, resolve: async (host) => [host] })
+    const places = await findPlaces(grantedPaths(allowing, folder, its))
+    return Number((await launch(planLaunch(allowing, folder, its, places), { pool, egress })).stdout)
+  }
+  const throughProxy = async () => {
+    const child = spawn(program, [`${port}`, `${connectsAtOnce}`, `${way}`], { stdio: ['ignore', 'pipe', 'inherit'] })
+    return Number(await text(child.stdout))
+  }
+  const taken: { held: number[]; proxied: number[] } = { held: [], proxied: [] }
+  for (let round = 0; round < connectRounds; round += 1) {
+    taken.held.push(await inSandbox())
+    taken.proxied.push(await throughProxy())
+  }
+  server.close()
+  proxy.close()
+  rmSync(folder, { recursive: true })
+  const median = (values: number[]) => values.sort((one, other) => one - other)[connectRounds >> 1] ?? 0
+  return { held: median(taken.held), proxied: median(taken.proxied) }
 }
 
 type Aim = { most: number } | { least: number }

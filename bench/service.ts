@@ -19,10 +19,12 @@ export default async function bench(report: Report): Promise<void> {
     await served.heard(/The mesh is up/)
     const key = new ApiKeys(data).add('bench', 'developer', Date.now())
     const times: number[] = []
+    const work: number[] = []
     for (let n = 0; n < reboots; n += 1) {
       await served.killAll()
       served = new Served(unit)
       times.push(await firstServed(`http://127.0.0.1:${port}`, key))
+      work.push(served.processorSeconds)
     }
     times.sort((a, b) => a - b)
     const [median = 0, worst = 0] = [times[Math.floor(reboots / 2)], times.at(-1)]
@@ -37,6 +39,13 @@ export default async function bench(report: Report): Promise<void> {
         aim: '≤ 5',
         ok: value <= 5000,
       })
+    // The same on a machine that is busy with other work, where the time by the clock is that work's.
+    work.sort((a, b) => a - b)
+    report({
+      metric: 'processor time of all its processes by then, median',
+      value: work[Math.floor(reboots / 2)] ?? 0,
+      unit: 's',
+    })
   } finally {
     await served.stop()
     rmSync(folder, { recursive: true, force: true })

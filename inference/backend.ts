@@ -9,6 +9,17 @@ export const chatMessageSchema = z.object({
 })
 export type ChatMessage = z.infer<typeof chatMessageSchema>
 
+/** Where an answer broke off: what another went on to say can be said behind it by the very same model. */
+export const resumeSchema = z.object({
+  /** Of the model that began: to any other the tokens mean nothing. */
+  digest: z.string(),
+  /** All of the answer's tokens that are behind what was delivered. */
+  ids: z.array(z.int().nonnegative()).min(1),
+  /** How many events of the last of these were delivered. */
+  said: z.int().positive(),
+})
+export type Resume = z.infer<typeof resumeSchema>
+
 export const generateRequestSchema = z.object({
   messages: z.array(chatMessageSchema).min(1),
   /** With tools the answer is a call of one of them; without, it is text. */
@@ -25,6 +36,8 @@ export const generateRequestSchema = z.object({
     .optional(),
   /** Whether to think before the answer, for models that can be told; left out, as the model does by itself. */
   thinking: z.boolean().optional(),
+  /** Goes on with an answer that was begun, and says only what is still to be said. Usage counts all of it. */
+  resume: resumeSchema.optional(),
 })
 export type GenerateRequest = z.infer<typeof generateRequestSchema>
 
@@ -36,12 +49,15 @@ export const usageSchema = z.object({
 })
 export type Usage = z.infer<typeof usageSchema>
 
+/** The tokens written since the event before; empty for a further event of the same token. Left out where the server does not say. */
+const ids = z.array(z.int().nonnegative()).optional()
+
 /** What a generation puts out, in order; `done` comes once, last. */
 export const generateEventSchema = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('token'), text: z.string() }),
-  z.object({ type: z.literal('call'), call: toolCallSchema }),
+  z.object({ type: z.literal('token'), text: z.string(), ids }),
+  z.object({ type: z.literal('call'), call: toolCallSchema, ids }),
   /** What a model thinks before it answers: no part of the answer. */
-  z.object({ type: z.literal('thought'), text: z.string() }),
+  z.object({ type: z.literal('thought'), text: z.string(), ids }),
   z.object({
     type: z.literal('done'),
     reason: z.enum(['stop', 'length', 'call']),
@@ -87,7 +103,7 @@ export type ModelInfo = z.infer<typeof modelInfoSchema>
 export interface Backend {
   readonly model: ModelInfo
   /** Left out where nothing was measured yet. */
-  readonly speed?: Speed
+  readonly speed?: Speed | undefined
   /** Resolves when `speed` is there, or it is clear that it will not be; left out where it is not measured. */
   readonly measured?: Promise<Speed | undefined>
   /** Answers that can be under way side by side; left out where the server behind it does not say. */
@@ -116,21 +132,58 @@ export function checkRequest(model: ModelInfo, request: GenerateRequest): Genera
     throw new ClawmeshError('MODEL_UNSUITED', `${model.name} does not know: ${unknown.join(', ')}.`, {
       hint: `It knows ${known?.join(', ')}. Offer only these, or use a larger model.`,
     })
+  const { resume } = parsed.data
+  if (resume && resume.digest !== model.digest)
+    throw new ClawmeshError('MODEL_UNSUITED', `${model.name} cannot go on with an answer of another model.`, {
+      hint: 'Ask again from the beginning.',
+    })
   return parsed.data
 }
 
 /** Runs a generation to its end. */
 export async function collect(events: AsyncIterable<GenerateEvent>): Promise<Answer> {
-  let text = ''
-  let thought = ''
-  const calls: ToolCall[] = []
+  const draft = new Draft()
   for await (const event of events) {
-    if (event.type === 'token') text += event.text
-    else if (event.type === 'thought') thought += event.text
-    else if (event.type === 'call') calls.push(event.call)
-    else return { text, thought, calls, reason: event.reason, usage: event.usage }
+    const answer = draft.add(event)
+    if (answer) return answer
   }
   throw new ClawmeshError('MODEL_FAILED', 'The generation ended without saying so.', { hint: 'Ask again.' })
+}
+
+/** An answer as far as it has come, over as many generations as it takes. */
+export class Draft {
+  private text = ''
+  private thought = ''
+  private readonly calls: ToolCall[] = []
+  private readonly ids: number[] = []
+  private said = 0
+  private known = true
+
+  get isEmpty(): boolean {
+    return this.said === 0
+  }
+
+  /** The answer, with its last event. */
+  add(event: GenerateEvent): Answer | undefined {
+    const { text, thought, calls } = this
+    if (event.type === 'done') return { text, thought, calls, reason: event.reason, usage: event.usage }
+    if (event.type === 'token') this.text += event.text
+    else if (event.type === 'thought') this.thought += event.text
+    else this.calls.push(event.call)
+    this.known &&= event.ids !== undefined
+    if (event.ids?.length) {
+      this.ids.push(...event.ids)
+      this.said = 0
+    }
+    this.said++
+    return undefined
+  }
+
+  /** What a model of this digest needs to go on; undefined where the tokens are not known. */
+  resume(digest: string): Resume | undefined {
+    const { known, ids, said } = this
+    return known && ids.length > 0 ? { digest, ids: [...ids], said } : undefined
+  }
 }
 
 export interface Answer {

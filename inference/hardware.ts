@@ -133,3 +133,9 @@ async function readApple(host: Host): Promise<Pick<HardwareAdvert, 'cpu' | 'memo
   const gpu: Accelerator = { vendor: 'apple', name, memory, unifiedMemory: true }
   return { cpu: describeCpu(cpu), memory, accelerators: host.arch === 'arm64' ? [gpu] : [] }
 }
+
+/** Bytes that are free on this machine now, within the limit of the control group. */
+export async function readFreeMemory(host: Host = thisHost): Promise<number> {
+  if (host.platform === 'darwin') return (await readApple(host)).memory.value.free
+  return (await readMemory(host)).limited.value.free
+}

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { installation } from '../mesh/installation.js'
 import { ClawmeshError } from '../policies/errors.js'
@@ -9,6 +9,8 @@ export interface OpenedModel {
   folder: string
   /** 'sha256:…' over name and digest of all files. */
   digest: string
+  /** Of the files that were read. */
+  paths: readonly string[]
   /** The very bytes that were checked: a file that changes on disk afterwards changes nothing. Throws MODEL_BROKEN. */
   bytes(path: string): Uint8Array
   /** A listed file as JSON. Throws MODEL_BROKEN. */
@@ -27,8 +29,12 @@ export const shippedModelFolder = join(installation, 'inference', 'shipped', 'mo
 /** Reads and checks a model folder. Throws MODEL_BROKEN with the name of the file that is missing, truncated or altered. */
 export async function openModel(folder: string): Promise<OpenedModel> {
   const entries = parseManifest(await read(folder, 'manifest.json'), folder)
+  return openFiles(folder, entries, entries)
+}
+
+async function openFiles(folder: string, entries: readonly Entry[], wanted: readonly Entry[]): Promise<OpenedModel> {
   const files = new Map(
-    await Promise.all(entries.map(async (entry) => [entry.path, await verified(folder, entry)] as const)),
+    await Promise.all(wanted.map(async (entry) => [entry.path, await verified(folder, entry)] as const)),
   )
   const bytes = (path: string): Uint8Array => {
     const found = files.get(path)
@@ -38,28 +44,64 @@ export async function openModel(folder: string): Promise<OpenedModel> {
   return {
     folder,
     digest: digestOf(entries),
+    paths: wanted.map(({ path }) => path),
     bytes,
     json: (path) => parseJson(bytes(path), folder, path),
   }
+}
+
+/** What a folder says of itself: its digest and files by the manifest, and those of its files, checked, that are named. Throws MODEL_BROKEN. */
+export async function describeModel(
+  folder: string,
+  ...named: string[]
+): Promise<{ digest: string; files: readonly Pick<Entry, 'path' | 'bytes'>[]; model: OpenedModel }> {
+  const files = parseManifest(await read(folder, 'manifest.json'), folder)
+  const model = await openFiles(
+    folder,
+    files,
+    files.filter(({ path }) => named.includes(path)),
+  )
+  return { digest: model.digest, files, model }
 }
 
 async function verified(folder: string, entry: Entry): Promise<Uint8Array> {
   const content = await read(folder, entry.path)
   if (content.length !== entry.bytes)
     throw broken(folder, entry.path, `it has ${content.length} bytes where the manifest says ${entry.bytes}`)
-  if (createHash('sha256').update(content).digest('hex') !== entry.sha256)
-    throw broken(folder, entry.path, 'its SHA-256 differs from the manifest')
+  const hash = createHash('sha256')
+  for (let from = 0; from < content.length; from += pieceBytes) hash.update(content.subarray(from, from + pieceBytes))
+  if (hash.digest('hex') !== entry.sha256) throw broken(folder, entry.path, 'its SHA-256 differs from the manifest')
   return content
 }
 
 async function read(folder: string, path: string): Promise<Uint8Array> {
   try {
-    return await readFile(join(folder, path))
+    return await readWhole(join(folder, path))
   } catch (cause) {
     const missing = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT'
     throw broken(folder, path, missing ? 'it is missing' : 'it cannot be read', cause)
   }
 }
+
+/** In pieces: at once, no more than two gigabytes can be read. */
+async function readWhole(path: string): Promise<Uint8Array> {
+  const file = await open(path)
+  try {
+    const { size } = await file.stat()
+    const content = Buffer.allocUnsafeSlow(size)
+    let filled = 0
+    while (filled < size) {
+      const { bytesRead } = await file.read(content, filled, Math.min(pieceBytes, size - filled))
+      if (bytesRead === 0) break
+      filled += bytesRead
+    }
+    return content.subarray(0, filled)
+  } finally {
+    await file.close()
+  }
+}
+
+const pieceBytes = 1 << 30
 
 // Parsed by hand: this runs in the model's own process, where loading zod would be a third of the start.
 function parseManifest(content: Uint8Array, folder: string): Entry[] {

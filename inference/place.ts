@@ -25,6 +25,8 @@ export type Modality = z.infer<typeof modalitySchema>
 /** One model on one node, as the node says it. */
 export const offerSchema = z.object({
   model: z.string(),
+  /** 'sha256:…' over its files; left out where nobody says. */
+  digest: z.string().optional(),
   modalities: z.array(modalitySchema),
   /** Tokens of prompt and answer together; null: unknown. */
   context: z.int().positive().nullable(),
@@ -33,8 +35,10 @@ export const offerSchema = z.object({
   running: z.int().nonnegative(),
   queued: z.int().nonnegative(),
   queuedTokens: z.int().nonnegative(),
-  /** Left out until it was measured. */
+  /** Measured at load, and learned from the answers since; left out until then. */
   speed: speedSchema.optional(),
+  /** Why it takes no new requests, though its node does. */
+  draining: z.string().optional(),
   /** Set for a model that would have to be loaded first: bytes it takes, bytes that are free for it, milliseconds. */
   unloaded: z
     .object({
@@ -49,12 +53,13 @@ export const offerSchema = z.object({
 })
 export type ModelOffer = z.infer<typeof offerSchema>
 
-export interface Offer extends ModelOffer {
+export interface Offer extends Omit<ModelOffer, 'draining'> {
   node: string
   /** Where it computes, as far as the privacy router tells places apart. */
   zone: string
   healthy: boolean
-  draining: boolean
+  /** Why it takes no new requests; false: it does. */
+  draining: string | false
   /** Milliseconds there and back. */
   networkMs: number
 }
@@ -72,9 +77,12 @@ export interface Demand {
   blockTokens?: number
 }
 
-/** Why an offer was refused, or what it is predicted to take. Milliseconds. */
+/** The hard filters, in the order in which they are asked. */
+export type Filter = 'zone' | 'model' | 'health' | 'drain' | 'modality' | 'context' | 'memory'
+
+/** Why an offer was refused, and by which filter, or what it is predicted to take. Milliseconds. */
 export type Reason = { node: string; model: string } & (
-  | { refused: string }
+  | { refused: string; by: Filter }
   | { ms: number; wait: number; prefill: number; decode: number; load: number; network: number }
 )
 
@@ -95,7 +103,7 @@ export function place(demand: Demand, offers: readonly Offer[], random: () => nu
     const { node, model } = offer
     const refused = refusal(demand, offer)
     const reason: Reason = refused
-      ? { node, model, refused }
+      ? { node, model, ...refused }
       : { node, model, ...predict(demand, offer, offer.speed ?? assumed) }
     return { offer, reason, ms: 'ms' in reason ? reason.ms : Number.POSITIVE_INFINITY }
   })
@@ -124,20 +132,24 @@ function draw<T>(items: readonly T[], random: () => number): [T | undefined, T |
 }
 
 /** The first hard filter that the offer fails. */
-function refusal({ zones, models, modalities, promptTokens, outputTokens }: Demand, offer: Offer): string | undefined {
+function refusal(demand: Demand, offer: Offer): { refused: string; by: Filter } | undefined {
+  const { zones, models, modalities, promptTokens, outputTokens } = demand
   const { zone, model, healthy, draining, context, unloaded } = offer
-  if (!zones.includes(zone)) return `the prompt may not go to the zone ${zone}`
-  if (models && !models.includes(model)) return `it serves ${model}`
-  if (!healthy) return 'it is not healthy'
-  if (draining) return 'it is draining'
+  const no = (by: Filter, refused: string) => ({ refused, by })
+  if (!zones.includes(zone)) return no('zone', `the prompt may not go to the zone ${zone}`)
+  if (models && !models.includes(model)) return no('model', `it serves ${model}`)
+  if (!healthy) return no('health', 'it is not healthy')
+  if (draining !== false) return no('drain', draining)
   const missing = modalities.find((modality) => !offer.modalities.includes(modality))
-  if (missing) return `it does not take ${missing}`
-  if (context !== null && promptTokens + outputTokens > context) return `its context of ${context} tokens is too short`
-  if (unloaded) {
-    const needed = memoryNeeded(offer)
-    if (needed > unloaded.free)
-      return `its memory of ${unloaded.free} bytes is less than the ${Math.ceil(needed)} that the model takes`
-  }
+  if (missing) return no('modality', `it does not take ${missing}`)
+  if (context !== null && promptTokens + outputTokens > context)
+    return no('context', `its context of ${context} tokens is too short`)
+  const needed = memoryNeeded(offer)
+  if (unloaded && needed > unloaded.free)
+    return no(
+      'memory',
+      `its memory of ${unloaded.free} bytes is less than the ${Math.ceil(needed)} that the model takes`,
+    )
   return undefined
 }
 

@@ -1,11 +1,9 @@
-/** A model as an actor: what others send to a node that serves one. */
+/** The models of a node as an actor: what others send to a node that serves some. */
 
 import { z } from 'zod'
-import { nothing } from '../mesh/actor/message.js'
 import { actor, type Context, message, on } from '../mesh/index.js'
 import { ClawmeshError } from '../policies/errors.js'
 import {
-  type Backend,
   embedEventSchema,
   type GenerateEvent,
   type GenerateRequest,
@@ -13,9 +11,11 @@ import {
   generateRequestSchema,
   modelInfoSchema,
 } from './backend.js'
+import type { Shelf } from './shelf.js'
 
 export const Generate = message('inference.generate', {
-  request: generateRequestSchema,
+  /** Without a model's name it is the node's first. */
+  request: generateRequestSchema.extend({ model: z.string().optional() }),
   item: generateEventSchema,
   from: ['supervisor', 'router', 'gateway'],
   granted: { roles: ['worker'], use: (request) => ({ can: 'think', on: 'mesh', tokens: mostTokens(request) }) },
@@ -29,7 +29,8 @@ export const Embed = message('inference.embed', {
   to: ['inference'],
 })
 
-export const DescribeModel = message('inference.describe', { request: nothing, reply: modelInfoSchema })
+/** Asked with the name of a model; null: the node's first. */
+export const DescribeModel = message('inference.describe', { request: z.string().nullable(), reply: modelInfoSchema })
 
 export const inferenceName = (node: string) => `inference/${node}`
 
@@ -54,18 +55,13 @@ export async function* billed(
 }
 
 /** Requests wait here only as long as the backend's own queue lets them: it says MODEL_BUSY, this never does. */
-export const inferenceService = (backend: Backend) =>
+export const inferenceService = (shelf: Shelf) =>
   actor(
     'inference',
     () => [
-      on(Generate, (request, context) => billed(backend.generate(request, context.signal), context)),
-      on(Embed, ({ texts }, { signal }) => {
-        if (backend.embed) return backend.embed(texts, signal)
-        throw new ClawmeshError('MODEL_UNSUITED', `${backend.model.name} makes no embeddings.`, {
-          hint: 'Name a model server that does: `--model URL`.',
-        })
-      }),
-      on(DescribeModel, () => backend.model),
+      on(Generate, ({ model, ...request }, context) => billed(shelf.generate(model, request, context.signal), context)),
+      on(Embed, ({ texts }, { signal }) => shelf.embed(texts, signal)),
+      on(DescribeModel, (model) => shelf.describe(model ?? undefined)),
     ],
     { args: z.undefined(), concurrency: 256 },
   )

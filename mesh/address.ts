@@ -38,6 +38,10 @@ export interface Addresses {
   readonly auditStream: string
   readonly auditSubjects: string
   audit(producer: string): string
+  /** The stream of dead letters, and where on it one node puts those of one sender. */
+  readonly deadStream: string
+  readonly deadSubjects: string
+  dead(writer: string, sender: string): string
   /** Where newcomers and members ask the authority for a certificate. */
   readonly enrolment: string
   /** All that nodes send to each other. */
@@ -69,6 +73,9 @@ export function addressesOf(mesh: string, secret: Uint8Array): Addresses {
     auditStream: `cm-${mesh}-audit`,
     auditSubjects: `cm-audit.${mesh}.*`,
     audit: (producer) => `cm-audit.${mesh}.${producer}`,
+    deadStream: `cm-${mesh}-dead`,
+    deadSubjects: `cm-dead.${mesh}.*.*`,
+    dead: (writer, sender) => `cm-dead.${mesh}.${writer}.${sender}`,
     enrolment: enrolmentSubject(mesh),
     traffic: `cm.${mesh}.>`,
   }

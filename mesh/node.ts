@@ -21,6 +21,7 @@ import { Inbound } from './calls/inbound.js'
 import { Outbound } from './calls/outbound.js'
 import { Refusals } from './calls/refusals.js'
 import { Grants } from './capability/grants.js'
+import { DeadLetters } from './dead/writer.js'
 import { type Advert, Directory, type NodeInfo } from './directory.js'
 import type { Letter } from './post/letter.js'
 import { Post } from './post/post.js'
@@ -67,9 +68,11 @@ export async function joinMesh(options: JoinOptions): Promise<MeshNode> {
     self,
     now,
   })
-  const audit = new AuditWriter({ credentials, addresses, log: transport.log(addresses.auditStream), chain, now })
+  const log = transport.log(addresses.auditStream)
+  const audit = new AuditWriter({ credentials, addresses, log, chain, now, fence: () => directory.fence() })
   const { signing, rootKey } = credentials
-  const node = new MeshNode({ self, signing, rootKey, transport, directory, audit, now, addresses })
+  const dead = new DeadLetters({ credentials, addresses, log: transport.log(addresses.deadStream), now })
+  const node = new MeshNode({ self, signing, rootKey, transport, directory, audit, dead, now, addresses })
   try {
     await node.begin(typeof hosts === 'function' ? hosts(node) : hosts, advert)
     return node
@@ -86,6 +89,7 @@ interface NodeParts {
   transport: Transport
   directory: Directory
   audit: AuditWriter
+  dead: DeadLetters
   addresses: ReturnType<typeof addressesOf>
   now: () => number
 }
@@ -102,17 +106,19 @@ export class MeshNode {
   readonly #outbound: Outbound
   readonly #refusals: Refusals
   readonly #grants: Grants
+  readonly #dead: DeadLetters
   readonly #cells = new Map<string, Cell>()
   readonly #hosts = new Map<string, ActorDefinition>()
   #closing: Promise<void> | undefined
 
-  constructor({ self, signing, rootKey, transport, directory, audit, addresses, now }: NodeParts) {
+  constructor({ self, signing, rootKey, transport, directory, audit, dead, addresses, now }: NodeParts) {
     this.self = self
     this.#signing = signing
     this.directory = directory
     this.audit = audit
     this.now = now
     this.#transport = transport
+    this.#dead = dead
     this.#refusals = new Refusals((facts) => this.note('message.denied', facts))
     this.#post = new Post({
       transport,
@@ -121,7 +127,10 @@ export class MeshNode {
       self,
       now,
       deliver: (letter) => this.#deliver(letter),
+      missing: ({ certificate }, frames) =>
+        void this.note('message.lost', { node: certificate.name, frames }).catch(() => undefined),
       refuse: (error, peer) => this.#refusals.count(error.code, error.message, peer?.certificate.name),
+      undelivered: (from, letter, error) => this.#undelivered(from, letter, error, { begun: false }),
     })
     const deadlines = new Deadlines()
     const grants = new Grants({
@@ -148,6 +157,7 @@ export class MeshNode {
       cell: (name) => this.#cells.get(name),
       send,
       refused: (error, peer) => this.#refusals.count(error.code, error.message, peer.certificate.name),
+      undelivered: (letter, error, known) => this.#undelivered(letter.peer, letter, error, known),
       crashed: (cell, error) => void this.#crashed(cell, error),
       grants,
       deadlines,
@@ -176,9 +186,13 @@ export class MeshNode {
       this.#outbound.lose(peer)
       this.#post.renew(peer)
     })
-    this.directory.onTaken((actor) =>
-      this.#cells.get(actor)?.end(new ClawmeshError('CANCELLED', `Actor "${actor}" runs elsewhere now.`)),
-    )
+    this.directory.onTaken((actor) => {
+      const cell = this.#cells.get(actor)
+      // Who calls it from here finds the other one from now on.
+      this.#cells.delete(actor)
+      cell?.end(new ClawmeshError('CANCELLED', `Actor "${actor}" runs elsewhere now.`))
+    })
+    this.directory.onCutOff(() => this.#cutOff())
     this.directory.onRevoked((holder, peer) => this.#revoked(holder, peer))
     await this.#post.start()
     await this.#start(nodeActor(this), nodeActorName(this.name), undefined, undefined)
@@ -243,6 +257,7 @@ export class MeshNode {
     this.#outbound.close()
     this.directory.leave()
     this.#post.stop()
+    await this.#dead.close(0)
     await this.audit.close()
     await this.#transport.close()
   }
@@ -257,6 +272,8 @@ export class MeshNode {
     await Promise.all([...this.#cells.keys()].map((actor) => this.directory.release(actor).catch(() => undefined)))
     await this.directory.stop()
     this.#post.stop()
+    await this.#dead.close(buryWithinMs)
+    this.#refusals.flush()
     await this.audit.close()
     await this.#transport.close()
   }
@@ -313,12 +330,43 @@ export class MeshNode {
     }
   }
 
+  /** What is not kept is said to be lost: of one or the other the trail speaks in any case. */
+  #undelivered(
+    from: Peer,
+    { body, deadline, peer }: Letter,
+    error: ClawmeshError,
+    { begun, to }: { begun: boolean; to?: readonly Role[] | 'members' },
+  ): void {
+    const [actor, message, trace, content]: unknown[] = Array.isArray(body) ? body : []
+    const { roles } = from.id === this.self.id ? peer.certificate : this.self.certificate
+    const lost = {
+      code: error.code,
+      reason: error.message,
+      begun,
+      from: from.certificate.name,
+      deadline,
+      to: to ?? roles,
+    }
+    const named = { actor: String(actor), message: String(message), trace: String(trace ?? ''), content }
+    const isKept = this.#dead.keep({ ...lost, ...named }, from.certificate.holder)
+    const reason = isKept ? error.message : `${error.message} It is lost: too many dead letters wait.`
+    this.#refusals.count(error.code, reason, from.certificate.name)
+  }
+
   #connection(connected: boolean): void {
     this.directory.connection(connected)
     this.#post.connection(connected)
     if (connected) return
     this.#outbound.disconnected(this.self)
     this.#inbound.disconnected(this.self)
+  }
+
+  /** As if the connection had been lost: the others have given up what was under way between them and us. */
+  #cutOff(): void {
+    this.#outbound.disconnected(this.self)
+    this.#inbound.disconnected(this.self)
+    this.#post.renewAll()
+    if (!this.#closing) void this.note('node.lost', { name: this.name }).catch(() => undefined)
   }
 
   /** The authority writes it down for all. */
@@ -336,5 +384,6 @@ export class MeshNode {
 }
 
 const reportAgainMs = 200
+const buryWithinMs = 2000
 
 const nodeOf = (target: string) => (target.startsWith('node/') ? target.slice('node/'.length) : undefined)

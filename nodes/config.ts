@@ -75,6 +75,9 @@ export function cacheFolder(environment: Environment): string {
   return join(environment['XDG_CACHE_HOME'] || join(home(environment), '.cache'), 'clawmesh')
 }
 
+/** Where models lie that were fetched. */
+export const modelStore = (cache: string): string => join(cache, 'models')
+
 const dataHome = (environment: Environment) =>
   environment['XDG_DATA_HOME'] || join(home(environment), '.local', 'share')
 const home = (environment: Environment) => environment['HOME'] || homedir()

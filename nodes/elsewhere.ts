@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { type GenerateEvent, generateEventSchema, generateRequestSchema } from '../inference/backend.js'
 import { billed, mostTokens } from '../inference/service.js'
-import { actor, type Context, type MeshNode, message, on } from '../mesh/index.js'
+import { actor, type Context, type MeshNode, message, type NodeInfo, on } from '../mesh/index.js'
 import type { Authority } from '../mesh/seal/authority.js'
 import { digest, utf8 } from '../mesh/seal/keys.js'
 import type { Role } from '../policies/roles.js'
@@ -46,8 +46,10 @@ const advertSchema = z.object({ models: z.array(z.string()), rules: z.string() }
 export type Elsewhere = z.output<typeof advertSchema> & { readonly holder: string }
 
 /** The node that holds the keys; undefined where there is none. Nobody else can say so of itself. */
-export function holderOf(node: MeshNode): Elsewhere | undefined {
-  for (const { name, roles, draining, advert } of node.nodes()) {
+export const holderOf = (node: MeshNode): Elsewhere | undefined => elsewhereOf(node.nodes())
+
+export function elsewhereOf(nodes: readonly NodeInfo[]): Elsewhere | undefined {
+  for (const { name, roles, draining, advert } of nodes) {
     // Looked at for each prompt: what most nodes do not say need not be parsed to know it.
     if (advert['elsewhere'] === undefined || draining || !roles.some((role) => holders.includes(role))) continue
     const said = advertSchema.safeParse(advert['elsewhere'])
@@ -80,8 +82,7 @@ export async function serveElsewhere(node: MeshNode, { rules: text, store }: Els
     models.push(...egress.models.filter((model) => rules.elsewhere.includes(model)))
     await node.spawn(elsewhere(new Router({ rules, egress, audit: node.audit })), { as: elsewhereName(node.name) })
   }
-  const { advert } = node.directory.node(node.name) ?? {}
-  await node.directory.describe({ ...advert, elsewhere: { models, rules: text } })
+  await node.directory.describe({ ...node.directory.advert, elsewhere: { models, rules: text } })
 }
 
 function elsewhere(router: Router) {

@@ -1,6 +1,7 @@
 /** The audit trail of a mesh on this machine: read, checkpointed, verified, opened. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import type { Addresses } from '../mesh/address.js'
 import { type OwnCopy, readChain } from '../mesh/audit/chain.js'
 import {
@@ -20,6 +21,7 @@ import { readCredentials } from '../mesh/seal/credentials.js'
 import type { Stored, Transport } from '../mesh/transport/transport.js'
 import { ClawmeshError } from '../policies/errors.js'
 import type { DataPaths } from './data-folder.js'
+import { type Lock, takeLock } from './lock.mjs'
 
 export interface AuditTrail {
   verdict: Verdict
@@ -41,11 +43,28 @@ export interface TrailOptions {
 
 /** Verifies all that the stream holds; the authority then vouches for it with a checkpoint, unless something is wrong with it. */
 export async function sealTrail(options: TrailOptions, now: number): Promise<AuditTrail> {
-  const trail = await inspectTrail(options)
-  const hashes = trail.verdict.records.map(({ hash }) => hash)
-  if (trail.verdict.ok) writeCheckpoint(options.folder, hashes, options.authority.root, now)
-  return trail
+  const lock = await turnAt(`${options.folder.checkpoints}.lock`)
+  try {
+    const trail = await inspectTrail(options)
+    const hashes = trail.verdict.records.map(({ hash }) => hash)
+    if (trail.verdict.ok) writeCheckpoint(options.folder, hashes, options.authority.root, now)
+    return trail
+  } finally {
+    lock.release()
+  }
 }
+
+/** Two that vouch at once would each leave out the other's checkpoint. */
+async function turnAt(path: string): Promise<Lock> {
+  for (const until = performance.now() + turnWithinMs; ; await setTimeout(50)) {
+    const lock = takeLock(path)
+    if ('release' in lock) return lock
+    if (performance.now() > until)
+      throw new ClawmeshError('DATA_IN_USE', `Process ${lock.holder} is adding a checkpoint.`, { hint: 'Try again.' })
+  }
+}
+
+const turnWithinMs = 60_000
 
 export async function inspectTrail(options: TrailOptions): Promise<AuditTrail> {
   const { records, addresses, authority, folder } = options

@@ -28,6 +28,7 @@ export const errorCodes = {
   RATE_LIMITED: { outcome: 'denied', retry: true },
   // the machine
   DISK_FULL: { outcome: 'unavailable', retry: true },
+  MEMORY_FULL: { outcome: 'unavailable', retry: true },
   PORT_TAKEN: { outcome: 'unavailable', retry: true },
   DATA_IN_USE: { outcome: 'unavailable', retry: true },
   BROKER_UNAVAILABLE: { outcome: 'unavailable', retry: true },

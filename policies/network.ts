@@ -54,9 +54,9 @@ const hostPattern = z
   .superRefine((text, context) => {
     const refuse = (message: string) => context.addIssue({ code: 'custom', message })
     const name = text.replace(/^\*\*?\./, '')
-    if (hostName(name) === undefined || (isIP(text) !== 0 && !isIPv4(text)))
+    if (hostName(name) === undefined || (/(^|\.)\d+$/.test(name) && !isIPv4(text)))
       return refuse('must be a host name, an address of version 4, or a name after "*." or "**."')
-    if (name !== text && (!name.includes('.') || isIP(name) !== 0)) refuse('stands for too many hosts; name a domain')
+    if (name !== text && !name.includes('.')) refuse('stands for too many hosts; name a domain')
   })
 
 const port = z.int().min(1).max(65_535)

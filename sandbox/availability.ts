@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { ClawmeshError } from '../policies/errors.js'
 import { parseProfile } from '../policies/profile.js'
+import { Egress } from './egress/egress.js'
 import { launch } from './launch.js'
 import { launcherPath, launcherProblem, type Problem, probePath } from './launcher.js'
 import { findPlaces } from './place.js'
@@ -38,6 +39,9 @@ export async function sandboxAvailability(): Promise<Availability> {
       abi < 6
         ? [`Landlock ABI ${abi} has no signal and socket scopes; the process and network namespaces stand alone`]
         : []
+    const silent = await probeNetwork()
+    if (silent.length > 0)
+      notes.push(`connections cannot be decided here (${silent.join(', ')}), so none is made, whatever a policy says`)
     return { available: true, abi, notes }
   } catch (error) {
     const { message } = ClawmeshError.from(error)
@@ -57,6 +61,22 @@ async function probePooled(): Promise<string[]> {
     return [...(await probe(pool)), ...(await probe(pool))]
   } finally {
     pool.close()
+  }
+}
+
+/** What of a network does not do what it should; nothing is connected. */
+async function probeNetwork(): Promise<string[]> {
+  const folder = await realpath(await mkdtemp(join(tmpdir(), 'clawmesh-probe-')))
+  try {
+    const action = { program: await realpath(probePath), args: ['network'] }
+    const profile = parseProfile('ask: [{ connect: "*" }]\nlimits: { wall_ms: 5000, memory_mb: 64, processes: 4 }')
+    const own = { program: action.program, names: [] }
+    const egress = new Egress({ profile, workspace: folder, own, resolve: async () => [] })
+    const places = await findPlaces(grantedPaths(profile, folder, action))
+    const { exitCode, stdout } = await launch(planLaunch(profile, folder, action, places), { egress })
+    return exitCode === 0 ? [] : stdout.toString().trim().split('\n')
+  } finally {
+    await rm(folder, { recursive: true, force: true })
   }
 }
 

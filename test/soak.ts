@@ -9,6 +9,8 @@ import { soakCluster } from './mesh/broker/cluster-soak.js'
 import { soakCurrent } from './mesh/current-soak.js'
 import { soakMcp } from './nodes/agents/mcp/conformance.js'
 import { soakClients } from './nodes/gateway/openai/clients.js'
+import { soakSites } from './nodes/sites-soak.js'
+import { soakAgreement } from './sandbox/agreement-soak.js'
 import { soakLaunch } from './sandbox/launch-soak.js'
 
 interface Soak {
@@ -24,9 +26,11 @@ const soaks: Record<string, Soak> = {
   current: { run: soakCurrent, usually: 1 },
   task: { run: soakTask, usually: 20 },
   triton: { run: soakTriton, usually: 1 },
+  agreement: { run: soakAgreement, usually: 20_000 },
   sandbox: { run: soakLaunch, usually: 20_000 },
   mcp: { run: soakMcp, usually: 1 },
   clients: { run: soakClients, usually: 1 },
+  sites: { run: soakSites, usually: 1 },
   cluster: { run: soakCluster, usually: 12 },
   consumer: { run: soakConsumer, usually: 300 },
 }

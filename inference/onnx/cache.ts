@@ -6,12 +6,33 @@ const granule = 64
 /** Rows that are kept from one answer to the next, so that short ones need no new memory. */
 const spare = 256
 
+/** What a graph carries from token to token beside keys and values: of a size that does not grow, such as a Mamba layer's state. */
+export interface StateShape {
+  /** Behind `past_` and `present_`: "ssm.3". */
+  name: string
+  /** Of one sequence, without the batch. */
+  dims: readonly number[]
+}
+
+/** Which tensors a graph carries along. */
+export interface Layout {
+  /** `N.key` and `N.value` of each layer that has them. */
+  names: readonly string[]
+  states: readonly StateShape[]
+}
+
+const plainLayout = ({ layers }: DecoderShape): Layout => ({
+  names: Array.from({ length: layers }, (_, i) => [`${i}.key`, `${i}.value`]).flat(),
+  states: [],
+})
+
 /**
  * Keys and values of all answers under way, in memory that stays where it is between steps: a graph reads it in place, and only new rows are written.
  *
  * 1. The slots in use are 0 … size - 1. When one is closed the last one moves into its place.
  * 2. Each tensor is [slots, heads, capacity, dim]; of a slot the first `length(slot)` rows count. Behind them are zeros: a graph multiplies them with zero, and what
  *    an answer left there must be nobody else's, nor something that is not a number.
+ * 3. States are a slot's own copies, zeros at first; a graph gives new ones, which take their place.
  */
 export class Cache {
   /** `N.key` and `N.value` of each layer. */
@@ -19,15 +40,20 @@ export class Cache {
   readonly context: number
   /** Numbers of one token in one tensor. */
   readonly numbersPerRow: number
+  readonly states: readonly StateShape[]
   private readonly heads: number
   private readonly dim: number
+  /** For each slot, in the order of `states`. */
+  private readonly held: Float32Array[][] = []
   private readonly lengths: number[] = []
   private readonly tensors: Float32Array[]
   private slots = 0
   private rows = 0
 
-  constructor({ layers, kvHeads, headDim, context }: DecoderShape) {
-    this.names = Array.from({ length: layers }, (_, i) => [`${i}.key`, `${i}.value`]).flat()
+  constructor(shape: DecoderShape, { names, states }: Layout = plainLayout(shape)) {
+    const { kvHeads, headDim, context } = shape
+    this.names = names
+    this.states = states
     this.heads = kvHeads
     this.dim = headDim
     this.context = context
@@ -52,12 +78,14 @@ export class Cache {
   /** The bytes that so many slots of so many tokens can come to, with the room for growth. */
   bytesOf(slots: number, tokens: number): number {
     const rows = powerOfTwo(slots) * this.grown(tokens)
-    return rows * this.numbersPerRow * this.names.length * Float32Array.BYTES_PER_ELEMENT
+    const states = slots * this.states.reduce((sum, { dims }) => sum + sizeOf(dims), 0)
+    return (rows * this.numbersPerRow * this.names.length + states) * Float32Array.BYTES_PER_ELEMENT
   }
 
   /** A new empty slot: the last one. */
   open(): number {
     const slot = this.lengths.push(0) - 1
+    this.held.push(this.states.map(({ dims }) => new Float32Array(sizeOf(dims))))
     if (slot >= this.slots) this.layOut(powerOfTwo(slot + 1), Math.max(granule, this.rows))
     return slot
   }
@@ -71,6 +99,8 @@ export class Cache {
     this.clear(slot, this.length(last), ended)
     this.clear(last, 0, this.length(last))
     this.lengths.pop()
+    const moved = this.held.pop()
+    if (slot !== last && moved) this.held[slot] = moved
     const longest = Math.max(0, ...this.lengths)
     if (this.rows > spare && longest * 4 <= this.rows) this.layOut(powerOfTwo(this.size), roundUp(longest + 1))
   }
@@ -80,6 +110,24 @@ export class Cache {
     const size = this.heads * this.rows * this.dim
     const dims = [count, this.heads, this.rows, this.dim]
     return this.tensors.map((all) => new Tensor('float32', all.subarray(first * size, (first + count) * size), dims))
+  }
+
+  /** The states of `count` slots from `first` on, side by side: copies. */
+  stacked(first: number, count: number): Tensor[] {
+    return this.states.map(({ dims }, i) => {
+      const size = sizeOf(dims)
+      const all = new Float32Array(count * size)
+      for (let at = 0; at < count; at++) all.set(this.held[first + at]?.[i] ?? [], at * size)
+      return new Tensor('float32', all, [count, ...dims])
+    })
+  }
+
+  /** Takes the new states of a slot, which stand at place `at` of a batch. */
+  restate(slot: number, given: readonly Float32Array[], at: number): void {
+    this.held[slot] = this.states.map(({ dims }, i) => {
+      const size = sizeOf(dims)
+      return given[i]?.slice(at * size, (at + 1) * size) ?? new Float32Array(size)
+    })
   }
 
   /** A copy of one slot with no room behind its rows: [1, heads, length, dim]. */
@@ -108,6 +156,17 @@ export class Cache {
       }
     }
     this.lengths[slot] = length + count
+  }
+
+  /** Makes room for so many rows behind those of a slot, where a graph writes them itself. */
+  reserve(slot: number, count: number): void {
+    const wanted = this.length(slot) + count
+    if (wanted > this.rows) this.layOut(this.slots, this.grown(Math.max(wanted, this.rows)))
+  }
+
+  /** Counts rows that a graph has written behind those of a slot. */
+  advance(slot: number, count: number): void {
+    this.lengths[slot] = this.length(slot) + count
   }
 
   /** The rows of some tokens of a slot, of all tensors one after the other. */
@@ -172,6 +231,8 @@ export class Cache {
     this.rows = rows
   }
 }
+
+const sizeOf = (dims: readonly number[]): number => dims.reduce((product, size) => product * size, 1)
 
 /** Slots are laid out in ever greater steps, so that few joins move everything. */
 function powerOfTwo(slots: number): number {

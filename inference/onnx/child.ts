@@ -2,12 +2,14 @@
  * The process that holds one model. Its `run()` blocks the thread that it is on, so it has one to itself; it reads nothing
  * but the model's folder, speaks only with the process that started it, and ends when that one does.
  */
+import { basename } from 'node:path'
 import { ClawmeshError } from '../../policies/errors.js'
 import { Vocabulary } from '../constrain/vocabulary.js'
 import { broken, openModel } from '../models.js'
 import { readConfig } from './config.js'
 import { Graph } from './graph.js'
 import { measureSpeed, warmUp } from './measure.js'
+import { isOutOfMemory } from './memory.js'
 import type { FromChild, LoadOrder, LoadTimes, News, ToChild, WireError } from './protocol.js'
 import { Scheduler } from './scheduler.js'
 import { Sequence } from './sequence.js'
@@ -38,9 +40,14 @@ async function load(order: LoadOrder): Promise<void> {
     const text = new Text(model)
     const vocabulary = Vocabulary.byteLevel(config.shape.vocabulary, (id) => text.spelling(id), text.special)
     const ready = performance.now()
-    const graph = await Graph.load(model.bytes('model.onnx'), config.shape, threads).catch((cause: unknown) => {
-      throw broken(folder, 'model.onnx', `onnxruntime does not load it (${messageOf(cause)})`, cause)
-    })
+    const outside = model.paths
+      .filter((path) => /\.onnx[._]data(_\d+)?$/.test(path))
+      .map((path) => ({ path: basename(path), data: model.bytes(path) }))
+    const graph = await Graph.load(model.bytes('model.onnx'), config.shape, threads, outside).catch(
+      (cause: unknown) => {
+        throw broken(folder, 'model.onnx', `onnxruntime does not load it (${messageOf(cause)})`, cause)
+      },
+    )
     const created = performance.now()
     await warmUp(graph, config.shape).catch((cause: unknown) => {
       throw broken(folder, 'model.onnx', `its graph cannot be computed (${messageOf(cause)})`, cause)
@@ -86,9 +93,18 @@ function send(message: FromChild): void {
 }
 
 function toWire(thrown: unknown, code: 'MODEL_BROKEN' | 'MODEL_FAILED'): WireError {
-  const error =
-    thrown instanceof ClawmeshError ? thrown : new ClawmeshError(code, messageOf(thrown), { hint: 'Ask again.' })
+  const error = isOutOfMemory(thrown)
+    ? memoryFull(messageOf(thrown))
+    : thrown instanceof ClawmeshError
+      ? thrown
+      : new ClawmeshError(code, messageOf(thrown), { hint: 'Ask again.' })
   return { code: error.code, message: error.message, hint: error.hint, data: error.data }
+}
+
+function memoryFull(words: string): ClawmeshError {
+  return new ClawmeshError('MEMORY_FULL', `The model ran out of memory: ${words}`, {
+    hint: 'Free some memory on its machine, or use a smaller model, or one of fewer bits.',
+  })
 }
 
 function messageOf(thrown: unknown): string {

@@ -3,6 +3,7 @@ import { broken, isRecord, type OpenedModel } from '../models.js'
 
 /** The sizes of a decoder that its key-value cache and its outputs need. */
 export interface DecoderShape {
+  /** Those with keys and values. */
   layers: number
   kvHeads: number
   headDim: number
@@ -30,9 +31,9 @@ export function readConfig(model: OpenedModel): ModelConfig {
   }
   const heads = number('num_attention_heads', 1)
   const shape = {
-    layers: number('num_hidden_layers'),
+    layers: attentionLayers(config) ?? number('num_hidden_layers'),
     kvHeads: number('num_key_value_heads', heads),
-    headDim: number('head_dim', Math.floor(number('hidden_size') / heads)),
+    headDim: number('head_dim', number('attention_head_dim', Math.floor(number('hidden_size') / heads))),
     vocabulary: number('vocab_size'),
     context: number('max_position_embeddings'),
     ends: endsOf(config.eos_token_id),
@@ -54,6 +55,17 @@ export function readConfig(model: OpenedModel): ModelConfig {
       ...(isRecord(ours.figures) ? { figures: ours.figures } : {}),
     },
   }
+}
+
+/** Of a hybrid, whose config says what each layer is; undefined for one that is all attention. */
+function attentionLayers({
+  layer_types,
+  layers_block_type,
+  hybrid_override_pattern: pattern,
+}: Record<string, unknown>) {
+  const types = layer_types ?? layers_block_type
+  if (Array.isArray(types) && types.includes('attention')) return types.filter((type) => type === 'attention').length
+  return typeof pattern === 'string' ? pattern.split('*').length - 1 : undefined
 }
 
 function endsOf(ids: unknown): number[] {

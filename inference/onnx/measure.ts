@@ -1,5 +1,5 @@
 import type { Speed } from '../place.js'
-import { Cache } from './cache.js'
+import type { Cache } from './cache.js'
 import type { DecoderShape } from './config.js'
 import type { Graph } from './graph.js'
 import type { Scheduler } from './scheduler.js'
@@ -11,7 +11,7 @@ const mostMs = 500
 
 /** One token, which is not kept: the first run of a session makes its plans and takes its memory. Throws where the graph cannot be computed. */
 export async function warmUp(graph: Graph, shape: DecoderShape): Promise<void> {
-  const cache = new Cache(shape)
+  const cache = graph.cache(shape)
   await graph.run(cache, [{ slot: cache.open(), tokens: [0] }])
 }
 
@@ -32,7 +32,7 @@ export async function measureSpeed(
 
 /** The tokens are of no meaning; the work is the same. */
 async function measureOnce(graph: Graph, shape: DecoderShape, slots: number): Promise<Speed> {
-  const cache = new Cache(shape)
+  const cache = graph.cache(shape)
   const prompt = Array.from({ length: Math.max(1, Math.min(promptTokens, shape.context >> 1)) }, (_, i) => i % 2)
   const begun = performance.now()
   await graph.run(cache, [{ slot: cache.open(), tokens: prompt }])

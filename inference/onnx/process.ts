@@ -5,6 +5,7 @@ import { ClawmeshError } from '../../policies/errors.js'
 import { cancelled, type GenerateRequest } from '../backend.js'
 import type { Speed } from '../place.js'
 import { Inbox } from './inbox.js'
+import { saysSo } from './memory.js'
 import { type FromChild, fromChildSchema, fromWire, type LoadOrder, type Stats, type ToChild } from './protocol.js'
 
 export interface ProcessOptions extends LoadOrder {
@@ -150,8 +151,15 @@ export class ModelProcess {
 }
 
 function gone(why: string, complaints = ''): ClawmeshError {
+  // What Node says when its own memory is full is the last that it says.
+  if (saysSo(complaints))
+    return new ClawmeshError('MEMORY_FULL', `The process of the model ran out of memory: ${why}.`, {
+      hint: 'Free some memory on its machine, or use a smaller model, or one of fewer bits.',
+      cause: new Error(complaints),
+    })
   return new ClawmeshError('MODEL_FAILED', `The process of the model is gone: ${why}.`, {
     hint: 'Ask again: the next request starts a new one.',
+    data: { lost: true },
     cause: complaints === '' ? undefined : new Error(complaints),
   })
 }

@@ -1,6 +1,6 @@
 import { totalmem } from 'node:os'
 import { ClawmeshError } from '../../policies/errors.js'
-import { Cache } from './cache.js'
+import type { Cache } from './cache.js'
 import type { DecoderShape } from './config.js'
 import type { Feed, Graph } from './graph.js'
 import { blockTokens, PrefixStore } from './prefix.js'
@@ -13,6 +13,8 @@ export interface Work {
   readonly tokens: readonly number[]
   /** The most that `tokens` can come to. */
   readonly mostTokens: number
+  /** Is told how many of the tokens were taken from earlier answers. */
+  cachedTokens: number
   /** Before the first token is computed. True: there is nothing to do. */
   begin(): boolean
   /** The logits behind the last of `tokens`. True: the answer is finished. Throws what the answer fails with. */
@@ -63,10 +65,11 @@ export class Scheduler {
 
   constructor(graph: Graph, shape: DecoderShape, options: SchedulerOptions) {
     this.graph = graph
-    this.cache = new Cache(shape)
+    this.cache = graph.cache(shape)
     this.options = options
     this.cacheBytes = options.cacheBytes ?? memory(1 / 8)
-    this.prefixes = new PrefixStore(options.prefixBytes ?? memory(1 / 16))
+    // A state at the end of a block is not kept, so there is nothing to go on from there.
+    this.prefixes = new PrefixStore(graph.layout.states.length > 0 ? 0 : (options.prefixBytes ?? memory(1 / 16)))
   }
 
   /** Throws MODEL_BUSY. `fail` gets what the answer fails with. */
@@ -122,7 +125,7 @@ export class Scheduler {
       this.drop()
       this.admit()
       const wanted = this.active.map((of) => ({ of, pending: of.work.tokens.length - this.cache.length(of.slot) }))
-      for (const run of runsOf(wanted, this.graph.batches, this.counted.steps)) await this.compute(run)
+      for (const run of runsOf(wanted, this.graph, this.counted.steps)) await this.compute(run)
       this.counted.steps++
       this.options.afterStep?.()
     }
@@ -145,6 +148,7 @@ export class Scheduler {
       for (const block of this.prefixes.find(next.work.tokens)) {
         this.cache.copyIn(next.slot, block)
         this.counted.reused += blockTokens
+        next.work.cachedTokens += blockTokens
       }
     }
   }

@@ -1,19 +1,30 @@
 import { ClawmeshError } from '../../policies/errors.js'
-import type { GenerateEvent, GenerateRequest } from '../backend.js'
+import type { GenerateEvent, GenerateRequest, Resume } from '../backend.js'
 import type { ModelConfig } from './config.js'
 import { pick, type Random, seeded } from './random.js'
 import type { Work } from './scheduler.js'
-import { callWriter, type Loaded, textWriter, type Writer } from './writer.js'
+import { callWriter, type Loaded, textWriter, type Writer, type Written } from './writer.js'
 
-/** One answer in the making: its tokens, and how the next one is chosen. Who computes it, and beside whom, makes no difference. */
+/**
+ * One answer in the making: its tokens, and how the next one is chosen. Who computes it, and beside whom, makes no difference.
+ *
+ * 1. Each event says which tokens are behind it, so that whoever has the events has the tokens.
+ * 2. An answer that is gone on with takes the tokens that it had, as they were chosen then, and says what was not said of them: the rest is what it would have been.
+ */
 export class Sequence implements Work {
   readonly tokens: number[]
   readonly promptTokens: number
   readonly mostTokens: number
+  cachedTokens = 0
   private readonly temperature: number
   private readonly random: Random
   private readonly writer: Writer
   private readonly emit: (event: GenerateEvent) => void
+  private readonly resume: Resume | undefined
+  /** Tokens that no event has told of yet. */
+  private untold: number[] = []
+  /** Events that were delivered before. */
+  private silent = 0
 
   /** Throws MODEL_UNSUITED if the prompt does not fit or the tools cannot be called. */
   constructor(loaded: Loaded, request: GenerateRequest, emit: (event: GenerateEvent) => void) {
@@ -26,13 +37,21 @@ export class Sequence implements Work {
       ? text.conversation(request)
       : { ids: text.prompt(request.messages), thinking: false }
     if (ids.length >= config.shape.context) throw tooLong(config, ids.length)
-    this.writer = writesText ? textWriter(loaded, request, thinking, emit) : callWriter(loaded, request, emit)
+    const say = (event: Written): void => this.say(event)
+    this.writer = writesText ? textWriter(loaded, request, thinking, say) : callWriter(loaded, request, say)
+    this.resume = request.resume
     this.tokens = ids
     this.promptTokens = ids.length
     this.mostTokens = Math.min(ids.length + request.maxTokens, config.shape.context)
   }
 
   begin(): boolean {
+    const { ids, said } = this.resume ?? { ids: [], said: 0 }
+    for (const [i, id] of ids.entries()) {
+      this.silent = i < ids.length - 1 ? Number.POSITIVE_INFINITY : said
+      if (this.repeat(id)) return true
+    }
+    this.silent = 0
     return this.followForced()
   }
 
@@ -57,13 +76,35 @@ export class Sequence implements Work {
     return allowed.length === 1 ? allowed[0] : undefined
   }
 
+  /** Takes a token as it was chosen before, with the draw that it took. */
+  private repeat(token: number): boolean {
+    const allowed = this.writer.allowed()
+    if (!allowed.includes(token))
+      throw new ClawmeshError('MODEL_UNSUITED', 'The answer that was begun is none of this model to this request.', {
+        hint: 'Ask again from the beginning.',
+      })
+    if (allowed.length > 1 && this.temperature > 0) this.random()
+    return this.accept(token)
+  }
+
+  private say(event: Written): void {
+    const ids = this.untold
+    this.untold = []
+    if (this.silent > 0) this.silent--
+    else this.emit({ ...event, ids })
+  }
+
   private accept(token: number): boolean {
     this.tokens.push(token)
+    this.untold.push(token)
     const end = this.writer.take(token)
     if (end === undefined && this.tokens.length < this.mostTokens) return false
     if (end === undefined) this.writer.cut()
     const outputTokens = this.tokens.length - this.promptTokens
-    this.emit({ type: 'done', reason: end ?? 'length', usage: { promptTokens: this.promptTokens, outputTokens } })
+    const cachedTokens = Math.min(this.promptTokens, this.cachedTokens)
+    const cached = cachedTokens > 0 ? { cachedTokens } : {}
+    const usage = { promptTokens: this.promptTokens, outputTokens, ...cached }
+    this.emit({ type: 'done', reason: end ?? 'length', usage })
     return true
   }
 }

@@ -23,16 +23,20 @@ const rowsOfRun = 8
 const oldestEvery = 4
 
 /**
- * The runs of a step. `wanted` in the order of admission; `step` counts steps.
+ * The runs of a step. `fillsUp`: whether those that go together may be fed unlike numbers of tokens. `wanted` in the order of admission; `step` counts steps.
  *
  * 1. Each short one is in exactly one run, at most one long one is: a step is at most one run of all and one chunk.
  * 2. Of long ones the one with least left goes first, but regularly the oldest, so that none waits for ever.
  */
-export function runsOf<T>(wanted: readonly Wanted<T>[], batches: boolean, step: number): Run<T>[] {
+export function runsOf<T>(
+  wanted: readonly Wanted<T>[],
+  { batches, fillsUp }: { batches: boolean; fillsUp: boolean },
+  step: number,
+): Run<T>[] {
   if (!batches) return wanted.map(({ of, pending }) => [{ of, count: Math.min(pending, chunkTokens) }])
   const short = wanted.filter(({ pending }) => pending <= besideOthers)
   const long = wanted.filter(({ pending }) => pending > besideOthers)
-  const width = widthOf(short.map(({ pending }) => pending))
+  const width = fillsUp || short.length === 1 ? widthOf(short.map(({ pending }) => pending)) : 1
   const together = short.map(({ of, pending }) => ({ of, count: Math.min(pending, width) }))
   const next = step % oldestEvery === 0 ? long[0] : long.toSorted((a, b) => a.pending - b.pending)[0]
   const alone = next ? [[{ of: next.of, count: Math.min(next.pending, chunkTokens) }]] : []

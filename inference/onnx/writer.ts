@@ -15,6 +15,9 @@ export interface Loaded {
   vocabulary: Vocabulary
 }
 
+/** What an answer says before it says that it is done. */
+export type Written = Exclude<GenerateEvent, { type: 'done' }>
+
 /** What decides the next token of an answer, and what becomes of it. */
 export interface Writer {
   /** The tokens that may come next; of one alone the graph is not asked. */
@@ -30,7 +33,7 @@ export function textWriter(
   { config, text }: Loaded,
   { tools }: GenerateRequest,
   thinking: boolean,
-  emit: (event: GenerateEvent) => void,
+  emit: (event: Written) => void,
 ): Writer {
   const { vocabulary, ends } = config.shape
   const special = new Set(text.special.values())
@@ -40,7 +43,7 @@ export function textWriter(
   const stream = new TextStream(text)
   const reader = new AnswerReader({ tools, thinking })
   let calls = 0
-  const give = (parts: Exclude<GenerateEvent, { type: 'done' }>[]): void => {
+  const give = (parts: Written[]): void => {
     for (const part of parts) {
       if (part.type === 'call') calls++
       emit(part)
@@ -64,7 +67,7 @@ export function textWriter(
 }
 
 /** A call of one of the offered tools, and nothing else. */
-export function callWriter(loaded: Loaded, request: GenerateRequest, emit: (event: GenerateEvent) => void): Writer {
+export function callWriter(loaded: Loaded, request: GenerateRequest, emit: (event: Written) => void): Writer {
   const { config, vocabulary } = loaded
   if (config.calls !== 'compact' || !vocabulary.writesCalls)
     throw new ClawmeshError('MODEL_UNSUITED', `${config.info.name} writes tool calls in a way that is not read here.`, {

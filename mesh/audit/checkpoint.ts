@@ -13,7 +13,7 @@ import { digest, fromHex, hex, type SigningKey, sign, utf8, verifies } from '../
 import { merkleRoot } from './merkle.js'
 import type { Fault } from './reader.js'
 
-const checkpointSchema = z.object({
+export const checkpointSchema = z.object({
   /** Records 0 … count-1 of the stream, in its order. */
   count: z.number().int().nonnegative(),
   time: z.number().int(),

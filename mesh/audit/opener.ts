@@ -38,6 +38,13 @@ export class Opener {
     }
   }
 
+  /** The key of one record alone: whoever is given it can open that one, and no other. */
+  keyOf(record: TrailRecord): Uint8Array {
+    const ratchet = openEpoch(record.epoch.key, this.#auditor)
+    ratchet.skip(record.number - record.epoch.first)
+    return ratchet.step((key) => Uint8Array.from(key))
+  }
+
   /** Where its key is not behind yet; from the beginning of the epoch if need be. */
   #placeOf({ producer, number, epoch }: TrailRecord): Place {
     const known = this.#places.get(producer)

@@ -26,6 +26,8 @@ export interface AuditWriterOptions {
   log: AppendLog
   chain: Chain
   now: () => number
+  /** Says, when it is asked in the end, whether this node may still act. */
+  fence?: () => () => Promise<void>
 }
 
 /** Longer than a cluster takes to choose a new leader for the stream. */
@@ -83,6 +85,7 @@ export class AuditWriter {
   }
 
   async intend(event: AuditEvent): Promise<void> {
+    const fence = this.#options.fence?.()
     const group = this.#gather(event)
     await group.onDisk
     if (!(await group.intended(acknowledgeWithinMs))) {
@@ -94,6 +97,7 @@ export class AuditWriter {
         },
       )
     }
+    await fence?.()
   }
 
   /** Waits until the stream holds everything, or the time is up. */

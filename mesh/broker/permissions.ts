@@ -8,7 +8,7 @@ export interface Permissions {
 
 /**
  * Of every certified node. The user's name is its certificate's holder and its tag the key of its node's entry, so that the broker itself keeps one node
- * from listening to another's inbox, writing another's audit records, or answering for another's lease.
+ * from listening to another's inbox, writing another's audit records or dead letters, or answering for another's lease.
  */
 export function memberPermissions(addresses: Addresses): Permissions {
   const bucket = addresses.directory
@@ -16,6 +16,7 @@ export function memberPermissions(addresses: Addresses): Permissions {
     publish: [
       addresses.inboxes,
       addresses.audit('{{name()}}'),
+      addresses.dead('{{name()}}', '*'),
       addresses.enrolment,
       `$KV.${bucket}.${addresses.nodeKeyAt(`{{tag(${nodeTag})}}`)}`,
       `$KV.${bucket}.${addresses.actorKeys}`,
@@ -57,19 +58,12 @@ export function joinerPermissions(addresses: Addresses): Permissions {
  * server sees to by the same tokens.
  */
 export function sitePermissions(addresses: Addresses): Permissions {
-  const bucket = addresses.directory
+  const { publish } = supervisorPermissions(addresses)
+  const ofAnybody = (subject: string) => subject.replaceAll(/\{\{.*?\}\}/g, '*')
+  // Audit records go by an account of their own; here they would go twice.
+  const audit = addresses.audit('{{name()}}')
   return {
-    publish: [
-      addresses.inboxes,
-      addresses.enrolment,
-      `$KV.${bucket}.${addresses.nodeKeyAt('*')}`,
-      `$KV.${bucket}.${addresses.actorKeys}`,
-      `$KV.${addresses.tasks}.>`,
-      '$JS.API.INFO',
-      ...reading(bucket),
-      ...reading(addresses.tasks),
-      '$JS.FC.>',
-    ],
+    publish: publish.filter((subject) => subject !== audit).map(ofAnybody),
     subscribe: [addresses.inboxes, '_INBOX.>'],
   }
 }

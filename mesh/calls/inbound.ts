@@ -4,6 +4,7 @@
  */
 import { decideSender, type Principal } from '../../policies/decide.js'
 import { ClawmeshError } from '../../policies/errors.js'
+import type { Role } from '../../policies/roles.js'
 import { type Context, type Handler, parse } from '../actor/actor.js'
 import type { Cell, Work } from '../actor/cell.js'
 import { isStream } from '../actor/message.js'
@@ -18,8 +19,10 @@ import type { Deadlines, Expiring } from './deadlines.js'
 export interface InboundOptions {
   cell(name: string): Cell | undefined
   send(peer: Peer, kind: Kind, call: number, deadline: number, body: unknown): void
-  /** A message was refused; for a tell nobody else will say so. */
+  /** A message was refused. */
   refused(error: ClawmeshError, peer: Peer): void
+  /** A message that nobody waits for was not handled, or not to the end. */
+  undelivered(letter: Letter, error: ClawmeshError, known: { begun: boolean; to?: readonly Role[] | 'members' }): void
   crashed(cell: Cell, error: unknown): void
   grants: Grants
   deadlines: Deadlines
@@ -77,23 +80,22 @@ export class Inbound {
       return this.#fail(letter, new ClawmeshError('DENIED', decision.reason))
     }
     const request = new Request(letter, cell, handler, sender, trace, content, Number(window) || 0)
+    request.cameInTime = letter.deadline > this.#options.now()
     if (hasGrant) {
       try {
         this.#checkGrant(request, shown)
       } catch (error) {
-        return this.#fail(letter, ClawmeshError.from(error), 'recorded')
+        return this.#fail(letter, ClawmeshError.from(error), 'refused')
       }
     }
     if (letter.kind !== 'tell') this.#register(request)
     if (cell.mailbox.offer(() => this.#handle(request))) return
     request.taken?.giveBack()
     this.#forget(request)
-    this.#fail(
-      letter,
-      new ClawmeshError('MAILBOX_FULL', `Actor "${target}" has ${cell.mailbox.depth} messages waiting.`, {
-        hint: 'Send more slowly.',
-      }),
-    )
+    const full = new ClawmeshError('MAILBOX_FULL', `Actor "${target}" has ${cell.mailbox.depth} messages waiting.`, {
+      hint: 'Send more slowly.',
+    })
+    this.#fail(letter, full, request)
   }
 
   /** Where the message needs a grant the sender shows its own; with any other it gives one to the actor. */
@@ -119,12 +121,16 @@ export class Inbound {
       // It was still waiting: nothing was begun, so the caller may ask again where the actor is started next.
       request.taken?.giveBack()
       this.#forget(request)
-      return this.#fail(letter, moved(cell.name))
+      return this.#fail(letter, moved(cell.name), request)
     }
     cell.work.add(request)
-    this.#options.deadlines.add(request, letter.deadline - this.#options.now())
+    const left = letter.deadline - this.#options.now()
+    // Its time passed while it waited here: it is not begun. One that came late by our clock is: whose clock is right is not known.
+    if (left <= 0 && request.cameInTime) request.expire()
+    this.#options.deadlines.add(request, left)
     try {
       request.throwIfBroken()
+      request.begun = true
       const result = handler.handle(request.content, request)
       if (isStream(handler.message))
         return this.#settle(request, this.#stream(request, result as AsyncIterable<unknown>))
@@ -186,21 +192,26 @@ export class Inbound {
     this.#answer(request.letter, 'end', [number])
   }
 
-  #settleFailure({ letter, cell, broken }: Request, error: unknown): void {
-    if (error instanceof ClawmeshError) return this.#fail(letter, error)
+  #settleFailure(request: Request, error: unknown): void {
+    const { letter, cell, broken } = request
+    if (error instanceof ClawmeshError) return this.#fail(letter, error, request)
     // Libraries reject with errors of their own when their signal is aborted: that is the cancellation, not a crash.
-    if (broken) return this.#fail(letter, broken)
+    if (broken) return this.#fail(letter, broken, request)
     this.#options.crashed(cell, error)
     const reason = error instanceof Error ? error.message : String(error)
-    this.#fail(letter, new ClawmeshError('ACTOR_CRASHED', `Actor "${cell.name}" crashed: ${reason}`, { cause: error }))
+    const crash = new ClawmeshError('ACTOR_CRASHED', `Actor "${cell.name}" crashed: ${reason}`, { cause: error })
+    this.#fail(letter, crash, request)
   }
 
   #answer(letter: Letter, kind: Kind, body: unknown): void {
     if (letter.kind !== 'tell') this.#options.send(letter.peer, kind, letter.call, letter.deadline, body ?? null)
   }
 
-  #fail(letter: Letter, error: ClawmeshError, recorded?: 'recorded'): void {
-    if (letter.kind === 'tell' || error.code === 'DENIED' || recorded) this.#options.refused(error, letter.peer)
+  /** `request`: where it got so far; 'refused': it was not let in. */
+  #fail(letter: Letter, error: ClawmeshError, request?: Request | 'refused'): void {
+    const isRefusal = request === 'refused' || error.code === 'DENIED'
+    if (isRefusal) this.#options.refused(error, letter.peer)
+    else if (letter.kind === 'tell') this.#options.undelivered(letter, error, fateOf(request))
     try {
       this.#answer(letter, 'error', errorBody(error))
     } catch {
@@ -217,6 +228,10 @@ class Request implements Context, Work, Expiring {
   readonly sender: Principal
   readonly trace: string
   readonly content: unknown
+  /** When it came there was time left, by our clock. */
+  cameInTime = false
+  /** Its handler was called. */
+  begun = false
   grant: Grant | undefined
   /** Of the grant, by this request. */
   taken: Taken | undefined
@@ -305,6 +320,9 @@ function isRequest(body: unknown): body is RequestBody {
   const [target, name, trace]: unknown[] = body
   return typeof target === 'string' && typeof name === 'string' && typeof trace === 'string'
 }
+
+const fateOf = (request: Request | undefined) =>
+  request ? { begun: request.begun, to: request.handler.message.to } : { begun: false }
 
 const moved = (actor: string) =>
   new ClawmeshError('ACTOR_MOVED', `Actor "${actor}" does not run on this node (any more).`)

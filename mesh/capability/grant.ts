@@ -115,7 +115,7 @@ function follow(wire: unknown, { mesh, rootKey, now }: Known): Grant {
     const key = parent ? issuer : root.publicKey
     if (ofMesh !== mesh || parentId !== (parent?.id ?? '')) throw forged('has a link that does not follow the last')
     if (parent && holderOf(key) !== parent.holder) throw forged('was passed on by somebody to whom it was not given')
-    if (!verifies('grant', bytes, signature, key)) throw forged('has a link that its giver did not sign')
+    if (!verifies('capability', bytes, signature, key)) throw forged('has a link that its giver did not sign')
     const wider = parent && beyond(terms, parent.terms)
     if (wider !== undefined) throw new ClawmeshError('DENIED', `A grant is wider than the one it comes from: ${wider}.`)
     links.push({ id: fingerprint(bytes), issuer: holderOf(key), holder, actor, terms })
@@ -133,7 +133,7 @@ function link(
   signing: SigningKey,
 ): GrantWire[number] {
   const body = encode([1, mesh, parent, issuer, holder, actor, termsWire(terms), randomBytes(8)])
-  return [body, sign('grant', body, signing)]
+  return [body, sign('capability', body, signing)]
 }
 
 const forged = (how: string) => new ClawmeshError('UNAUTHENTIC', `A grant ${how}.`)

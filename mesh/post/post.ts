@@ -11,7 +11,7 @@ import type { Incarnation, Peer } from '../seal/incarnation.js'
 import type { Subscription, Transport } from '../transport/transport.js'
 import { decodeLetters, encodeLetter, type Kind, type Letter } from './letter.js'
 import { Room } from './room.js'
-import { Sessions } from './sessions.js'
+import { left, Sessions } from './sessions.js'
 
 export interface PostOptions {
   transport: Transport
@@ -20,6 +20,10 @@ export interface PostOptions {
   self: Incarnation
   now: () => number
   deliver: (letter: Letter) => void
+  /** Frames of a peer were sent to us and have not come: the broker, or one between, has dropped them. */
+  missing: (peer: Peer, frames: number) => void
+  /** What nobody waits for, and what has become of it: from whom to whom it was sent. */
+  undelivered: (from: Peer, letter: Letter, error: ClawmeshError) => void
   /** Something arrived that is not let in. `peer` is set only if the sender is proven. */
   refuse: (error: ClawmeshError, peer?: Peer) => void
 }
@@ -52,6 +56,7 @@ export class Post {
       addresses,
       publish: (peer, frame) => transport.publish(addresses.inbox(peer), frame),
       undeliverable: (peer, letters, error) => this.#answerFor(peer, letters, error),
+      missing: options.missing,
       now,
     })
   }
@@ -63,6 +68,7 @@ export class Post {
 
   stop(): void {
     this.#subscription?.unsubscribe()
+    for (const { peer, letter } of this.#unsent.splice(0)) this.#answerFor(peer, letter, left())
     this.#sessions.close()
   }
 
@@ -76,6 +82,11 @@ export class Post {
     this.#sessions.renew(peer)
   }
 
+  /** The others have forgotten us. */
+  renewAll(): void {
+    this.#sessions.renew()
+  }
+
   connection(connected: boolean): void {
     const isBack = connected && !this.#connected
     this.#connected = connected
@@ -83,7 +94,11 @@ export class Post {
     this.#sessions.renew()
     this.#unsentRoom = new Room(maxHeldLetters, maxHeldBytes)
     const now = this.#options.now()
-    for (const { peer, deadline, letter } of this.#unsent.splice(0)) if (deadline > now) this.#dispatch(peer, letter)
+    const late = new ClawmeshError('DEADLINE', 'The broker was away until its deadline had passed.')
+    for (const { peer, deadline, letter } of this.#unsent.splice(0)) {
+      if (deadline > now) this.#dispatch(peer, letter)
+      else this.#answerFor(peer, letter, late)
+    }
   }
 
   send(peer: Peer, kind: Kind, call: number, deadline: number, body: unknown): void {
@@ -136,7 +151,7 @@ export class Post {
   }
 
   #take(peer: Peer, letters: Uint8Array): void {
-    const { now, deliver, refuse, directory } = this.#options
+    const { now, deliver, refuse, undelivered, directory } = this.#options
     const objection = directory.objection(peer)
     for (const letter of decodeLetters(peer, letters)) {
       const late = now() - letter.deadline
@@ -144,7 +159,9 @@ export class Post {
         refuse(objection, peer)
       } else if (late > clockToleranceMs) {
         const what = `A message arrived ${Math.round(late / 1000)} s after its deadline.`
-        refuse(new ClawmeshError('DEADLINE', what), peer)
+        const error = new ClawmeshError('DEADLINE', what)
+        if (letter.kind === 'tell') undelivered(peer, letter, error)
+        else refuse(error, peer)
       } else {
         this.received += 1
         deliver(letter)
@@ -179,11 +196,13 @@ export class Post {
       })
   }
 
-  /** Who waits for an answer that cannot come is told why. */
+  /** Who waits for an answer that cannot come is told why; for what nobody waits it is a dead letter. */
   #answerFor(peer: Peer, letters: Uint8Array, error: ClawmeshError): void {
-    for (const { kind, call, deadline } of decodeLetters(peer, letters)) {
-      if (kind === 'ask' || kind === 'open')
-        this.#options.deliver({ peer, kind: 'error', call, deadline, body: errorBody(error) })
+    const { deliver, undelivered, self } = this.#options
+    for (const letter of decodeLetters(peer, letters)) {
+      const { kind, call, deadline } = letter
+      if (kind === 'ask' || kind === 'open') deliver({ peer, kind: 'error', call, deadline, body: errorBody(error) })
+      else if (kind === 'tell') undelivered(self, letter, error)
     }
   }
 }

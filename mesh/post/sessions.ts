@@ -24,6 +24,8 @@ export interface SessionsOptions {
   publish(peer: Peer, frame: Uint8Array): void
   /** Letters that will not reach their peer, and why. */
   undeliverable(peer: Peer, letters: Uint8Array, error: ClawmeshError): void
+  /** So many frames of a peer were sent and have not come. */
+  missing(peer: Peer, frames: number): void
   /** Milliseconds since 1970. */
   now(): number
   /** Milliseconds on a clock that nobody sets. */
@@ -34,6 +36,7 @@ export interface SessionsOptions {
 const answerWithinMs = 3000
 const lateAnswerWithinMs = 60_000
 const sweepMs = 30_000
+const missingAfterMs = 1000
 const maxWaitingLetters = 16_384
 const maxWaitingBytes = 32 * 1024 * 1024
 
@@ -76,6 +79,9 @@ export class Sessions {
   readonly #room = new Room(maxWaitingLetters, maxWaitingBytes)
   readonly #sweeper: NodeJS.Timeout
   readonly #elapsed: () => number
+  /** Sessions with holes that may still be filled, and how many frames were said to be missing. */
+  readonly #incomplete = new Set<Session>()
+  readonly #said = new WeakMap<Session, number>()
 
   constructor(options: SessionsOptions) {
     this.#options = options
@@ -144,7 +150,23 @@ export class Sessions {
   open(frame: LetterFrame): Uint8Array {
     const session = this.#sessions.get(frame.index)
     if (!session?.mayOpen(this.#elapsed())) throw unknownSession()
-    return session.open(frame)
+    const plain = session.open(frame)
+    if (session.missing > 0) this.#awaitMissing(session)
+    return plain
+  }
+
+  /** What comes a little later was not lost. */
+  #awaitMissing(session: Session): void {
+    if (this.#incomplete.has(session)) return
+    const said = this.#said.get(session) ?? 0
+    if (session.missing <= said) return
+    this.#incomplete.add(session)
+    setTimeout(() => {
+      this.#incomplete.delete(session)
+      if (session.missing <= said) return
+      this.#said.set(session, session.missing)
+      this.#options.missing(session.peer, session.missing - said)
+    }, missingAfterMs).unref()
   }
 
   /** The id of the peer whose session or handshake a frame names. Nothing is proven by that yet. */
@@ -166,12 +188,19 @@ export class Sessions {
     this.#current.delete(peer.id)
     this.#end(this.#beginning.get(peer.id))
     const outbox = this.#outboxes.get(peer.id)
-    while (outbox && outbox.letters.length > 0) this.#take(outbox)
+    const gone = new ClawmeshError(
+      'UNREACHABLE',
+      `Node "${peer.certificate.name}" was lost before this was sent to it.`,
+    )
+    while (outbox && outbox.letters.length > 0) this.#options.undeliverable(peer, this.#take(outbox), gone)
     this.#outboxes.delete(peer.id)
   }
 
+  /** What still waits is given up. */
   close(): void {
     clearInterval(this.#sweeper)
+    for (const outbox of this.#outboxes.values())
+      while (outbox.letters.length > 0) this.#options.undeliverable(outbox.peer, this.#take(outbox), left())
     for (const index of [...this.#handshakes.keys()]) this.#end(index)
     for (const session of this.#sessions.values()) session.end()
     this.#sessions.clear()
@@ -311,6 +340,8 @@ function checkClock(peer: Peer, time: number, now: number): void {
     { hint: 'Set the clocks of both machines (for example with an NTP service).' },
   )
 }
+
+export const left = () => new ClawmeshError('UNREACHABLE', 'The node left the mesh before it could send this.')
 
 const unknownSession = () => unauthentic('A message arrived for a session that is not known.')
 const unauthentic = (what: string) => new ClawmeshError('UNAUTHENTIC', what)

@@ -2,6 +2,7 @@
  * What a handshake leaves behind between two runs: a key for each direction and a counter for each.
  *
  * 1. A counter is used once: the sealing side counts up, the opening side remembers the last `windowLength` counters and takes nothing older.
+ *    What was sent and never came shows as a hole among them: nobody else says so when a broker drops it.
  * 2. A session ages. Past `renewAfter` its sender makes a new one, past `sendUntil` nothing is sealed with it, past `openUntil` nothing is opened and
  *    its keys are gone: a memory that is stolen later opens nothing that was said before.
  */
@@ -27,6 +28,7 @@ export class Session {
   readonly #window = new ReplayWindow()
   readonly #begun: number
   #sent = 0
+  #opened = 0
 
   /** `theirIndex` is what the other side calls this session. `now` is on this machine's monotonic clock, in milliseconds, here and below. */
   constructor(peer: Peer, theirIndex: number, keys: DirectionKeys, now: number) {
@@ -60,7 +62,13 @@ export class Session {
     const plain = open(this.#keys.receive, counter, head, sealed)
     // Only what opened counts: a forger must not be able to burn counters.
     this.#window.take(counter)
+    this.#opened += 1
     return plain
+  }
+
+  /** How many frames have not come that were sent before one that has. */
+  get missing(): number {
+    return this.#window.next - this.#opened
   }
 
   /** Forgets the keys. */
@@ -75,6 +83,10 @@ class ReplayWindow {
   readonly #words = new Uint32Array(windowLength / 32)
   /** One more than the highest counter that was taken. */
   #next = 0
+
+  get next(): number {
+    return this.#next
+  }
 
   isNew(counter: number): boolean {
     if (counter >= this.#next) return true

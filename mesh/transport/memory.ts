@@ -3,7 +3,7 @@
  * delivery is asynchronous, in order for each publisher, and bytes are copied, so nobody shares memory by accident.
  */
 import { ClawmeshError } from '../../policies/errors.js'
-import type { AppendLog, Bucket, Entry, Receive, Stored, Subscription, Transport } from './transport.js'
+import type { Bucket, Entry, Receive, RemovableLog, Stored, Subscription, Transport } from './transport.js'
 
 export class MemoryBroker {
   readonly #subscribers = new Map<string, Set<Receive>>()
@@ -88,8 +88,9 @@ class MemoryBucket implements Bucket {
   }
 }
 
-class MemoryLog implements AppendLog {
-  readonly #stored: Stored[] = []
+class MemoryLog implements RemovableLog {
+  /** By position; what was removed leaves a gap. */
+  readonly #stored: (Stored | undefined)[] = []
   readonly #ids = new Set<string>()
   readonly #waiting = new Set<() => void>()
 
@@ -104,15 +105,19 @@ class MemoryLog implements AppendLog {
   }
 
   async *read(from = 1): AsyncIterable<Stored> {
-    yield* this.#stored.slice(from - 1)
+    yield* this.#stored.slice(from - 1).filter((stored) => stored !== undefined)
   }
 
   async *follow(from: number, signal: AbortSignal): AsyncIterable<Stored> {
     for (let next = from; !signal.aborted; ) {
-      yield* this.#stored.slice(next - 1)
+      yield* this.read(next)
       next = Math.max(next, this.#stored.length + 1)
       if (this.#stored.length < next) await this.#grows(signal)
     }
+  }
+
+  async remove(sequence: number): Promise<void> {
+    if (sequence <= this.#stored.length) this.#stored[sequence - 1] = undefined
   }
 
   async last(): Promise<number> {

@@ -276,6 +276,10 @@ export async function reachable<T>(work: () => Promise<T>, withinMs = failoverMs
   }
 }
 
+const isLeaderless = (error: unknown) =>
+  (error instanceof Error && error.name === 'JetStreamNotEnabled') ||
+  (error instanceof JetStreamApiError && error.status === unavailable)
+
 const isFinal = (error: unknown) =>
   error instanceof ClosedConnectionError ||
   (error instanceof JetStreamApiError && error.status !== unavailable && error.code !== noPeers)
@@ -284,6 +288,8 @@ export function unreachable(cause: unknown): ClawmeshError {
   const reason = cause instanceof Error ? cause.message || cause.name : String(cause)
   return new ClawmeshError('BROKER_UNAVAILABLE', `The broker did not do what was asked: ${reason}.`, {
     hint: 'If it was restarted, try again in a moment.',
+    // It was reached, and answered that nobody leads what was asked for.
+    data: { leaderless: isLeaderless(cause) },
     cause,
   })
 }

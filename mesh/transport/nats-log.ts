@@ -1,5 +1,6 @@
 import {
   DeliverPolicy,
+  DiscardPolicy,
   JetStreamApiError,
   type JetStreamClient,
   type JetStreamManager,
@@ -12,7 +13,7 @@ import {
 import type { NatsConnection } from '@nats-io/transport-node'
 import { ClawmeshError } from '../../policies/errors.js'
 import { reachable, replicate, unreachable } from './nats-bucket.js'
-import type { AppendLog, Stored } from './transport.js'
+import type { RemovableLog, Stored } from './transport.js'
 
 const second = 1_000_000_000
 
@@ -60,7 +61,43 @@ export async function provideLog(
   await replicate(connection, stream, config.num_replicas, replicas)
 }
 
-export class NatsLog implements AppendLog {
+/** A stream of limited size: where it is full the oldest go. Options are read back, as above. */
+export async function provideBounded(
+  connection: NatsConnection,
+  stream: string,
+  subjects: string,
+  limits: { perSubject: number; messages: number; bytes: number },
+  replicas: number,
+): Promise<void> {
+  const manager = await reachable(() => jetstreamManager(connection))
+  const wanted = {
+    name: stream,
+    subjects: [subjects],
+    storage: StorageType.File,
+    retention: RetentionPolicy.Limits,
+    discard: DiscardPolicy.Old,
+    max_msgs_per_subject: limits.perSubject,
+    max_msgs: limits.messages,
+    max_bytes: limits.bytes,
+    num_replicas: replicas,
+  }
+  const { config } = await reachable(async () => {
+    try {
+      return await manager.streams.info(stream)
+    } catch (error) {
+      if (isNotFound(error)) return manager.streams.add(wanted)
+      throw error
+    }
+  })
+  if (config.max_bytes !== limits.bytes || config.max_msgs_per_subject !== limits.perSubject) {
+    throw new ClawmeshError('BROKER_UNAVAILABLE', `The stream ${stream} has other limits than it needs.`, {
+      hint: 'Use nats-server 2.9 or newer, and a stream that clawmesh made itself.',
+    })
+  }
+  await replicate(connection, stream, config.num_replicas, replicas)
+}
+
+export class NatsLog implements RemovableLog {
   readonly #connection: NatsConnection
   readonly #stream: string
   readonly #jetstream: JetStreamClient
@@ -122,6 +159,11 @@ export class NatsLog implements AppendLog {
       consumer.delete().catch(() => undefined)
     }
     if (failure && !signal.aborted) throw failure
+  }
+
+  async remove(sequence: number): Promise<void> {
+    const manager = await reachable(() => jetstreamManager(this.#connection))
+    await reachable(() => manager.streams.deleteMessage(this.#stream, sequence))
   }
 
   async last(): Promise<number> {

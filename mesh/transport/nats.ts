@@ -4,9 +4,10 @@ import { z } from 'zod'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { Addresses } from '../address.js'
 import type { BrokerUser } from '../broker/accounts.js'
+import { deadLimits } from '../dead/stream.js'
 import { openNatsBucket, provideBucket, unreachable } from './nats-bucket.js'
-import { NatsLog, provideLog } from './nats-log.js'
-import type { AppendLog, Bucket, Receive, Subscription, Transport } from './transport.js'
+import { NatsLog, provideBounded, provideLog } from './nats-log.js'
+import type { Bucket, Receive, RemovableLog, Subscription, Transport } from './transport.js'
 
 const claimsAnswer = z.object({ error: z.object({ description: z.string().optional() }).optional() })
 
@@ -75,6 +76,9 @@ export function connectOnce({ servers, user, name, tlsAuthority }: NatsOptions):
     waitOnFirstConnect: false,
     // A broker that reloads or comes up can leave a connection unanswered: better a new one soon than a long wait for this one.
     timeout: 2500,
+    // A cable that was pulled says nothing: a broker that does not answer twice is looked for anew.
+    pingInterval: 5000,
+    maxPingOut: 2,
     noAsyncTraces: true,
   })
 }
@@ -121,7 +125,7 @@ export class NatsTransport implements Transport {
     return openNatsBucket(this.#connection, name, (listener) => this.onConnection(listener), this.#inbox)
   }
 
-  log(stream: string): AppendLog {
+  log(stream: string): RemovableLog {
     return new NatsLog(this.#connection, stream)
   }
 
@@ -167,9 +171,11 @@ export class NatsTransport implements Transport {
     )
   }
 
-  /** Makes the buckets of a mesh if they are not there, each on that many brokers. Only the authority may. */
-  async provideBuckets({ directory, tasks, approvals, memory }: Addresses, replicas = 1): Promise<void> {
+  /** Makes the buckets of a mesh and the stream of its dead letters if they are not there, each on that many brokers. Only the authority may. */
+  async provideBuckets(addresses: Addresses, replicas = 1): Promise<void> {
+    const { directory, tasks, approvals, memory, deadStream, deadSubjects } = addresses
     for (const bucket of [directory, tasks, approvals, memory]) await provideBucket(this.#connection, bucket, replicas)
+    await provideBounded(this.#connection, deadStream, deadSubjects, deadLimits, replicas)
   }
 
   /** Makes the audit stream of a mesh if it is not there, in the account of this connection. */

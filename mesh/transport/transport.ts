@@ -11,7 +11,7 @@ export interface Transport {
   /** Resolves when the broker knows of the subscription. */
   subscribe(subject: string, receive: Receive): Promise<Subscription>
   bucket(name: string): Promise<Bucket>
-  log(stream: string): AppendLog
+  log(stream: string): RemovableLog
   /** Called with false when the connection is lost and true when it is back; at once with the present state. */
   onConnection(listener: (connected: boolean) => void): Subscription
   close(): Promise<void>
@@ -46,6 +46,11 @@ export interface Stored {
   sequence: number
   subject: string
   bytes: Uint8Array
+}
+
+/** Not every stream lets one remove what it holds. */
+export interface RemovableLog extends AppendLog {
+  remove(sequence: number): Promise<void>
 }
 
 export interface AppendLog {

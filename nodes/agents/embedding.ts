@@ -65,6 +65,11 @@ export async function embed(node: MeshNode, texts: readonly string[], embedding:
 }
 
 function embedders(node: MeshNode): Candidate[] {
-  const names = new Set(node.nodes().flatMap(({ name, advert }) => (advert['embeds'] === true ? [name] : [])))
-  return candidates(node).filter(({ name, zone, holder }) => zone === 'mesh' && holder === undefined && names.has(name))
+  // It is the first model of a node that makes them, if one does.
+  const models = new Map(
+    node.nodes().flatMap(({ name, advert }) => (advert['embeds'] === true ? [[name, advert['model']] as const] : [])),
+  )
+  return candidates(node).filter(
+    ({ name, model, zone, holder }) => zone === 'mesh' && holder === undefined && models.get(name) === model,
+  )
 }

@@ -4,27 +4,26 @@
  *
  * 1. A prompt goes nowhere before it has been read and the decision is on record; what cannot be read goes nowhere.
  * 2. What is asked again is chosen again from the same decision: no retry, and no model that is lost, takes a prompt where it may not go.
+ * 3. An answer that was begun is gone on with by the very same model, behind the last event that was delivered: nothing is lost or said twice. And what was asked in
+ *    the mesh once is never asked elsewhere instead, whatever the rules would let it.
  */
 import { setTimeout } from 'node:timers/promises'
-import {
-  type Answer,
-  collect,
-  type GenerateEvent,
-  type GenerateRequest,
-  type ModelInfo,
-  type Usage,
-} from '../../inference/backend.js'
+import { z } from 'zod'
+import type { Answer, GenerateEvent, GenerateRequest, ModelInfo, Usage } from '../../inference/backend.js'
+import { offerSchema } from '../../inference/place.js'
 import { DescribeModel, Generate, inferenceName } from '../../inference/service.js'
+import type { Advert } from '../../mesh/directory.js'
 import type { CallOptions, Grant, MeshNode } from '../../mesh/index.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { RouteDecision } from '../../policies/router.js'
 import { choose, type Zone } from '../../router/route.js'
 import type { RouterSession } from '../../router/session.js'
 import { AskElsewhere, elsewhereName, holderOf } from '../elsewhere.js'
-import { chooseNode } from '../process/placing.js'
+import { placeAmong } from '../process/placing.js'
+import { blocksOf, sentBy } from '../process/sent.js'
 import { recordUse, type Use } from './costs.js'
 import { routerOf } from './privacy.js'
-import { StopWords } from './stop-words.js'
+import { Telling } from './telling.js'
 
 /** Stands for a model elsewhere where the rules let the prompt leave, and for one of the mesh where they do not. */
 export const auto = 'auto'
@@ -58,32 +57,51 @@ export interface Thinking {
 }
 
 const againMs = 150
+const offeredSchema = z.array(offerSchema.pick({ model: true, digest: true, draining: true }))
 
 /**
- * The model's answer. Thinking changes nothing, so what was lost on the way (a process that died, a node that went) is asked again until the deadline.
+ * The model's answer. Thinking changes nothing, so what was lost on the way (a process that died, a node that went) is asked again until the deadline: where the
+ * same model is to be had, it goes on behind the last word that was delivered; else from the beginning, if the caller may have that.
  *
  * Throws DENIED or UNREACHABLE where no model may be asked, MODEL_FAILED for an answer that cannot be used, and what a model throws.
  */
-export async function think(node: MeshNode, request: GenerateRequest, thinking: Thinking): Promise<Answer> {
-  const { session, actor, deadline, signal, trace, model, noteAsked, again = () => true } = thinking
+export async function think(node: MeshNode, given: GenerateRequest, thinking: Thinking): Promise<Answer> {
+  const { session, actor, deadline, signal, trace, model, noteAsked, stop, again = () => true } = thinking
   const router = await routerOf(node)
   const [{ decision }] = await Promise.all([
-    router.judge(session, request, { roles: node.roles, actor, trace }),
+    router.judge(session, given, { roles: node.roles, actor, trace }),
     noteAsked?.(),
   ])
-  const characters = request.messages.reduce((sum, { content }) => sum + content.length, 0)
+  // Drawn here, so that whoever goes on draws as the first one would have.
+  const seed = given.seed ?? (given.temperature > 0 ? Math.floor(Math.random() * 0x1_0000_0000) : undefined)
+  let telling = new Telling(stop)
+  let before: Candidate | undefined
+  const failed = new Set<string>()
   for (;;) {
+    const resume = telling.resume(before?.digest)
     try {
-      return await askOnce(node, chooseModel(node, decision, model, characters), request, thinking)
+      const chosen = chooseModel(node, decision, { model, before, failed, isBegun: resume !== undefined }, given)
+      before = chosen
+      // Only a model whose files are known answers alike for the same seed; others are asked as the caller asked.
+      const known = chosen.digest !== undefined && seed !== undefined ? { seed } : {}
+      return await askOnce(node, chosen, { ...given, ...known, ...(resume ? { resume } : {}) }, telling, thinking)
     } catch (error) {
       const failure = ClawmeshError.from(error)
       // An answer that cannot be used is the caller's to judge: asking in the same words would hardly mend it.
-      const isLost = failure.retry && failure.code !== 'MODEL_FAILED' && failure.code !== 'DEADLINE'
-      if (!isLost || !again() || node.now() + againMs > deadline) throw failure
+      const isLost =
+        failure.retry && (failure.code !== 'MODEL_FAILED' || isGone(failure)) && failure.code !== 'DEADLINE'
+      const goesOn = telling.resume(before?.digest) !== undefined
+      if (!isLost || !(goesOn || again()) || node.now() + againMs > deadline) throw failure
+      if (before) failed.add(before.name)
+      // Nothing that could be gone on with: it is begun anew.
+      if (!goesOn) telling = new Telling(stop)
       await setTimeout(againMs, undefined, { signal })
     }
   }
 }
+
+/** The process of the model died, which says nothing of its answer. */
+const isGone = ({ data }: ClawmeshError): boolean => data['lost'] === true
 
 /** What is known of the model that `think` would ask. */
 export async function describeModel(
@@ -94,7 +112,8 @@ export async function describeModel(
   const preferred = inOrder(named(candidates(node), model), model)
   // Any model of the mesh will do as well as another.
   const first = preferred[0]?.zone === 'mesh' ? drawn(preferred.filter(({ zone }) => zone === 'mesh')) : preferred[0]
-  if (first?.holder === undefined) return node.ref(inferenceName(first?.name ?? '')).ask(DescribeModel, null, options)
+  if (first?.holder === undefined)
+    return node.ref(inferenceName(first?.name ?? '')).ask(DescribeModel, first?.model ?? null, options)
   return {
     name: first.model,
     digest: null,
@@ -112,6 +131,10 @@ export function servedModels(node: MeshNode): string[] {
   return [...new Set(candidates(node).map(({ model }) => model))].sort()
 }
 
+/** Those of the mesh, with the node of each: one model may be served by several. */
+export const modelsOfMesh = (node: MeshNode): { node: string; model: string }[] =>
+  candidates(node).flatMap(({ name, model, zone }) => (zone === 'mesh' ? [{ node: name, model }] : []))
+
 export interface Candidate {
   /** The node of a model of the mesh; `provider/model` of one elsewhere. */
   name: string
@@ -119,36 +142,52 @@ export interface Candidate {
   zone: Zone
   /** The node that holds the key. */
   holder?: string
+  /** Of its files, where the node says. */
+  digest?: string | undefined
+}
+
+/** What a question asks for beside what the rules let it. */
+interface Wish {
+  model: string | undefined
+  /** Who was asked before, in vain or in part. */
+  before: Candidate | undefined
+  /** Nodes that failed at this question: others are asked first. */
+  failed: ReadonlySet<string>
+  /** Words of `before` were delivered: only the same model can go on. */
+  isBegun: boolean
 }
 
 async function askOnce(
   node: MeshNode,
   { name, model, zone, holder }: Candidate,
   request: GenerateRequest,
-  { session, actor, deadline, signal, trace, grant, noteAnswered, onUse, onModel, onEvent, stop = [] }: Thinking,
+  telling: Telling,
+  { session, actor, deadline, signal, trace, grant, noteAnswered, onUse, onModel, onEvent }: Thinking,
 ): Promise<Answer> {
   const options = { deadline, signal, trace, grant }
   const events =
     holder === undefined
-      ? node.ref(inferenceName(name)).stream(Generate, request, options)
+      ? node.ref(inferenceName(name)).stream(Generate, { ...request, model }, options)
       : node
           .ref(elsewhereName(holder))
           .stream(AskElsewhere, { model, request, seen: session.sensitivity, actor }, options)
   onModel?.(model)
   const begun = node.now()
+  const ended = sentBy(node).begin(name, model, zone === 'mesh' ? blocksOf(request) : [])
   let hasBegun = false
   let pieces = 0
   let answer: Answer | undefined
   try {
-    answer = await collect(
-      watched(endedBy(stop, events), (event) => {
-        hasBegun = true
-        if (event.type !== 'done') pieces += 1
-        return onEvent?.(event)
-      }),
-    )
-    return answer
+    for await (const event of events) {
+      hasBegun = true
+      if (event.type !== 'done') pieces += 1
+      for (const said of telling.take(event)) await onEvent?.(said)
+      answer = telling.answer
+      if (answer) return answer
+    }
+    throw new ClawmeshError('MODEL_FAILED', 'The generation ended without saying so.', { hint: 'Ask again.' })
   } finally {
+    ended(hasBegun)
     const seconds = (node.now() - begun) / 1000
     const used = { trace, actor, model, zone, usage: answer?.usage ?? null, seconds, burned: answer ? 0 : pieces }
     // A model of the mesh that was never reached has cost nothing; of one elsewhere nobody knows.
@@ -163,8 +202,8 @@ async function askOnce(
 function chooseModel(
   node: MeshNode,
   decision: RouteDecision,
-  model: string | undefined,
-  characters: number,
+  { model, before, failed, isBegun }: Wish,
+  request: GenerateRequest,
 ): Candidate {
   const all = candidates(node)
   // One elsewhere is asked by the holder of its key alone, whatever a node is called.
@@ -172,13 +211,32 @@ function chooseModel(
     permitted(all, decision, named(all, model)).filter(({ zone, holder }) => zone === 'mesh' || holder !== undefined),
     model,
   )
-  const [first] = allowed
-  if (!first || first.zone === 'elsewhere') return first ?? unreachable(model, [])
-  const here = allowed.filter(({ zone }) => zone === 'mesh')
-  const names = new Set(here.map(({ name }) => name))
-  const able = node.nodes().filter(({ name }) => names.has(name))
-  const soonest = chooseNode(able, ['mesh'], characters)
-  return here.find(({ name }) => name === soonest) ?? drawn(here)
+  // What was asked in the mesh stays in the mesh, and what was begun by a model is ended by it (invariant 3).
+  const within = allowed.filter((each) => before?.zone !== 'mesh' || each.zone === 'mesh')
+  const able = isBegun ? within.filter(({ digest }) => digest !== undefined && digest === before?.digest) : within
+  const [first] = able
+  if (!first || first.zone === 'elsewhere') return first ?? unreachable(isBegun ? before?.model : model, [])
+  const here = able.filter(({ zone }) => zone === 'mesh')
+  const others = here.filter(({ name }) => !failed.has(name))
+  return soonest(node, others.length > 0 ? others : here, request)
+}
+
+/** Of models of the mesh the one that will likely answer soonest. Throws MEMORY_FULL where there is no room to load any. */
+function soonest(node: MeshNode, able: readonly Candidate[], request: GenerateRequest): Candidate {
+  const names = new Set(able.map(({ name }) => name))
+  const models = [...new Set(able.map(({ model }) => model))]
+  const nodes = node.nodes().filter(({ name }) => names.has(name))
+  const { chosen, reasons } = placeAmong(nodes, request, { zones: ['mesh'], models, sent: sentBy(node) })
+  const found = chosen && able.find(({ name, model }) => name === chosen.node && model === chosen.model)
+  if (found) return found
+  const unfit = reasons.flatMap((reason) => ('refused' in reason && reason.by === 'memory' ? [reason] : []))
+  const others = able.filter(({ name, model }) => !unfit.some((each) => each.node === name && each.model === model))
+  if (others.length > 0) return drawn(others)
+  throw new ClawmeshError(
+    'MEMORY_FULL',
+    `No node has the memory to load ${models.join(' or ')} now: ${unfit.map(({ node: name, refused }) => `${name}: ${refused}`).join('; ')}.`,
+    { hint: '`clawmesh nodes` shows what is free, `clawmesh place --why` what each model takes.' },
+  )
 }
 
 /** Those of `able` that the decision lets see the prompt; `all`: whatever can be asked. Throws DENIED if none may. */
@@ -216,9 +274,10 @@ function unreachable(model: string | undefined, all: readonly Candidate[]): neve
 
 /** A node that does not say where its model computes has none in the mesh, and without a key no model elsewhere is asked. */
 export function candidates(node: MeshNode): Candidate[] {
-  const here = node.nodes().flatMap(({ name, roles, draining, advert: { model, zone } }): Candidate[] => {
-    if (!roles.includes('inference') || draining || typeof model !== 'string') return []
-    return [{ name, model, zone: zone === 'mesh' ? 'mesh' : 'elsewhere' }]
+  const here = node.nodes().flatMap(({ name, roles, draining, advert }): Candidate[] => {
+    if (!roles.includes('inference') || draining) return []
+    const zone = advert['zone'] === 'mesh' ? 'mesh' : 'elsewhere'
+    return modelsOf(advert).map(({ model, digest }) => ({ name, model, digest, zone }))
   })
   const elsewhere = holderOf(node)
   const there = (elsewhere?.models ?? []).map(
@@ -227,21 +286,9 @@ export function candidates(node: MeshNode): Candidate[] {
   return [...here, ...there]
 }
 
-async function* endedBy(words: readonly string[], events: AsyncIterable<GenerateEvent>): AsyncIterable<GenerateEvent> {
-  if (words.length === 0) return yield* events
-  const stop = new StopWords(words)
-  for await (const event of events) {
-    const { text, over } = event.type === 'token' ? stop.push(event.text) : { text: '', over: false }
-    const rest = event.type === 'done' ? stop.end() : text
-    if (rest !== '') yield { type: 'token', text: rest }
-    if (over) return yield { type: 'done', reason: 'stop', usage: null }
-    if (event.type !== 'token') yield event
-  }
-}
-
-async function* watched(events: AsyncIterable<GenerateEvent>, onEvent: Thinking['onEvent']) {
-  for await (const event of events) {
-    await onEvent?.(event)
-    yield event
-  }
+/** Of one that says nothing else of its models, only which the first is, there is no more to know. */
+function modelsOf({ model, offers }: Advert): { model: string; digest?: string | undefined }[] {
+  const offered = offeredSchema.safeParse(offers).data
+  if (offered && offered.length > 0) return offered.filter(({ draining }) => draining === undefined)
+  return typeof model === 'string' ? [{ model }] : []
 }

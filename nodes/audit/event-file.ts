@@ -17,6 +17,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   writeSync,
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
@@ -36,6 +37,8 @@ export interface EventFileOptions {
   rootKey: Uint8Array
   /** A file that is larger than this is put away. */
   rotateBytes: number
+  /** How many of those stay; all if left out. */
+  keep?: number | undefined
 }
 
 /** How often what was written is forced to the disk. After a power cut the rest is read from the stream again. */
@@ -97,11 +100,13 @@ export class EventFile {
   }
 
   #rotate(): void {
-    const { path } = this.#options
+    const { path, keep } = this.#options
     this.#sync()
     closeSync(this.#file)
     renameSync(path, `${path}.${(lastRotation(path) ?? 0) + 1}`)
     this.#begin()
+    // Only when the next is there: a crash in between leaves one more, which the next rotation takes.
+    for (const number of rotations(path).slice(0, -(keep ?? Number.POSITIVE_INFINITY))) rmSync(`${path}.${number}`)
     this.#file = openSync(path, 'r+')
     this.#size = fstatSync(this.#file).size
   }
@@ -184,13 +189,17 @@ export function checkEventFile(file: ReadFile, { reader, throwIfFaulty }: Return
   if (fresh.length < file.records.length) throw broken(file.path, 'a record stands in it twice')
 }
 
-/** The number of events in files that follow one another. Throws AUDIT_BROKEN naming the first place that is wrong. */
-export function checkExport(files: string[], format: Format, rootKey: Uint8Array): number {
+/**
+ * The number of events in files that follow one another. Throws AUDIT_BROKEN naming the first place that is wrong.
+ * @param partial the first is not the beginning, since those before it were not kept: what it says of where the chains stood is taken for that
+ */
+export function checkExport(files: string[], format: Format, rootKey: Uint8Array, partial = false): number {
   const strict = strictReader(rootKey)
   let events = 0
-  let expected: HeadState[] = []
+  let expected: HeadState[] | undefined = partial ? undefined : []
   for (const path of files) {
     const file = readEventFile(path, format)
+    expected ??= file.opening.heads
     if (!isDeepStrictEqual(sorted(file.opening.heads), sorted(expected)))
       throw broken(path, 'it does not go on from where the file before it ends, or is not the first')
     checkEventFile(file, strict)

@@ -16,11 +16,23 @@ const families: Readonly<Record<string, () => Promise<Command[]>>> = {
     const { approveFollow, approveList, approveShow, approveAllow, approveRefuse, approveRevoke } = approve
     return [approveFollow, approveList, approveShow, approveAllow, approveRefuse, approveRevoke]
   },
+  dead: async () => {
+    const { deadList, deadShow, deadReplay, deadDrop } = await import('./dead.js')
+    return [deadList, deadShow, deadReplay, deadDrop]
+  },
   mcp: async () => [(await import('./mcp.js')).mcp],
   invite: async () => [(await import('./mesh/invite.js')).invite],
   site: async () => [(await import('./mesh/site.js')).site],
   join: async () => [(await import('./mesh/join.js')).join],
-  nodes: async () => [(await import('./mesh/nodes.js')).nodes],
+  nodes: async () => {
+    const [{ nodes }, { nodesDrain, nodesUndrain }] = await Promise.all([
+      import('./mesh/nodes.js'),
+      import('./mesh/drain.js'),
+    ])
+    // The longer names first: the short one is a command of its own.
+    return [nodesDrain, nodesUndrain, nodes]
+  },
+  place: async () => [(await import('./place.js')).place],
   revoke: async () => [(await import('./mesh/revoke.js')).revoke],
   doctor: async () => [(await import('./doctor.js')).doctor],
   service: async () => {
@@ -28,13 +40,14 @@ const families: Readonly<Record<string, () => Promise<Command[]>>> = {
     return [service.serviceInstall, service.serviceStatus, service.serviceLogs, service.serviceUninstall]
   },
   audit: async () => {
-    const [{ auditVerify }, { auditTail, auditQuery }, { auditExport }, { auditKey }] = await Promise.all([
+    const [{ auditVerify }, { auditTail, auditQuery }, { auditExport }, { auditKey }, prove] = await Promise.all([
       import('./audit/verify.js'),
       import('./audit/show.js'),
       import('./audit/export.js'),
       import('./audit/key.js'),
+      import('./audit/prove.js'),
     ])
-    return [auditVerify, auditTail, auditQuery, auditExport, auditKey]
+    return [auditVerify, auditTail, auditQuery, auditExport, prove.auditProve, prove.auditCheckpoint, auditKey]
   },
   models: async () => {
     const [models, provider] = await Promise.all([import('./models.js'), import('./provider.js')])

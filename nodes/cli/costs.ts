@@ -1,5 +1,6 @@
 /** `clawmesh costs`: what the questions to models cost, by the audit trail and a price table, and what they would have cost elsewhere. */
 import { costOf, frontierCostOf, type Priced } from '../../policies/prices.js'
+import { type CostLine, sumOf } from '../agents/cost-line.js'
 import { readPrices, usedSchema } from '../agents/costs.js'
 import { consume } from '../audit/consume.js'
 import { strictReader } from '../audit/read.js'
@@ -17,22 +18,6 @@ interface Used extends Priced {
   /** The version of the price table when it was asked. */
   readonly prices: string
   readonly burned: number
-}
-
-export interface CostLine {
-  requests: number
-  /** Of them, those that nobody counted the tokens of. */
-  uncounted: number
-  promptTokens: number
-  cachedTokens: number
-  outputTokens: number
-  seconds: number
-  /** As it was run. */
-  cost: number
-  /** Requests that the table has no price for: not in `cost`. */
-  unpriced: number
-  /** The same tokens at the frontier rates of the table. */
-  frontier: number
 }
 
 export const costs: Command = {
@@ -112,22 +97,6 @@ async function readUsed(path: string): Promise<Used[]> {
     }),
   })
   return used
-}
-
-function sumOf(some: readonly (Priced & { cost: number | undefined; frontier: number | undefined })[]): CostLine {
-  const sum = (of: (each: (typeof some)[number]) => number | undefined): number =>
-    some.reduce((total, each) => total + (of(each) ?? 0), 0)
-  return {
-    requests: some.length,
-    uncounted: some.filter(({ usage }) => usage === null).length,
-    promptTokens: sum(({ usage }) => usage?.promptTokens),
-    cachedTokens: sum(({ usage }) => usage?.cachedTokens),
-    outputTokens: sum(({ usage }) => usage?.outputTokens),
-    seconds: sum(({ seconds }) => seconds),
-    cost: sum(({ cost }) => cost),
-    unpriced: some.filter(({ cost }) => cost === undefined).length,
-    frontier: sum(({ frontier }) => frontier),
-  }
 }
 
 const rowOf = (line: CostLine & { name: string }): string[] => [

@@ -1,14 +1,14 @@
 /** `clawmesh models …`: the models on this machine's disk. */
-import { join } from 'node:path'
 import { createInterface } from 'node:readline/promises'
 import { readCatalogue } from '../../inference/catalogue.js'
 import { Hub } from '../../inference/store/hub.js'
 import type { Licence } from '../../inference/store/licence.js'
 import { ModelStore, type Progress, type StoredModel } from '../../inference/store/store.js'
 import { ClawmeshError, outcomes } from '../../policies/errors.js'
-import { readConfig } from '../config.js'
+import { modelStore, readConfig } from '../config.js'
 import { type Command, type Option, text, type Values } from './command.js'
 import { printable } from './printable.js'
+import { size } from './size.js'
 
 const json: Option = { type: 'boolean', help: 'print JSON' }
 const revision: Option = {
@@ -17,7 +17,7 @@ const revision: Option = {
   help: 'a branch, tag or commit (default: main; a commit is a pin)',
 }
 
-const openStore = () => new ModelStore(join(readConfig().cache, 'models'))
+const openStore = () => new ModelStore(modelStore(readConfig().cache))
 
 export const modelsList: Command = {
   name: 'models list',
@@ -172,12 +172,6 @@ async function describeKnown(): Promise<string[]> {
 
 function line({ repository, commit, folder, bytes, files }: StoredModel): string {
   return `${printable(repository)}  ${commit.slice(0, 12)}  ${size(bytes)} in ${files} files  ${folder}`
-}
-
-function size(bytes: number): string {
-  const units = ['B', 'kB', 'MB', 'GB']
-  const unit = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, bytes)) / 3))
-  return `${(bytes / 1000 ** unit).toFixed(unit === 0 ? 0 : 1)} ${units[unit]}`
 }
 
 function named(model: string | undefined): string {

@@ -2,7 +2,9 @@
 import { resolve } from 'node:path'
 import type { Offer } from '../member/offer.js'
 import { type Command, text, type Values } from './command.js'
+import { readDuration } from './duration.js'
 import { modelOption } from './options.js'
+import { readSize } from './size.js'
 
 export const offerOptions: Command['options'] = {
   name: { type: 'string', value: 'NAME', help: "this machine's name in the mesh (default: its host name)" },
@@ -22,14 +24,36 @@ export const offerOptions: Command['options'] = {
     help: 'run the MCP servers of this file here, each in a sandbox: agents of the mesh may use their tools',
   },
   model: modelOption,
+  models: {
+    type: 'string',
+    value: 'all|NAMES|none',
+    help: 'models of the store (`models list`) that may be loaded when they are asked for, and leave when they are not (default: none)',
+  },
+  'model-memory': {
+    type: 'string',
+    value: 'SIZE',
+    help: 'the most memory that these may take together: 8GB (default: what is free)',
+  },
+  'model-idle': {
+    type: 'string',
+    value: 'TIME',
+    help: 'how long one that is asked nothing stays loaded (default: 10m)',
+  },
 }
 
 export function givenOffer(values: Values): Partial<Offer> {
   const workspace = text(values, 'workspace')
   const offer = { name: text(values, 'name'), policy: text(values, 'policy'), model: rooted(text(values, 'model')) }
+  const [memory, idle] = [text(values, 'model-memory'), text(values, 'model-idle')]
+  const models = {
+    models: text(values, 'models'),
+    modelMemory: memory === undefined ? undefined : readSize(memory, 'model-memory'),
+    modelIdleMs: idle === undefined ? undefined : readDuration(idle, 'model-idle'),
+  }
   const mcp = text(values, 'mcp')
   const given = {
     ...offer,
+    ...models,
     workspace: workspace === undefined ? undefined : resolve(workspace),
     mcp: mcp === undefined ? undefined : resolve(mcp),
   }

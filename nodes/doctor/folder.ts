@@ -8,9 +8,11 @@ import { openAuthority } from '../../mesh/seal/authority.js'
 import { readCredentials } from '../../mesh/seal/credentials.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { readPolicy } from '../../sandbox/preset.js'
+import { PolicyBook } from '../authority/policy-book.js'
 import { dataPaths, isRunning } from '../data-folder.js'
 import { ApiKeys } from '../gateway/http/keys.js'
 import { ofMesh, recallOffer } from '../member/offer.js'
+import { readKept } from '../process/standing-policy.js'
 import { rulesOfMesh } from '../router-rules.js'
 import { chainFile } from '../trail.js'
 import { checkApart, checkWorkspace } from '../workspace.js'
@@ -169,7 +171,7 @@ const checkpoints: Check = {
 const policy: Check = {
   name: 'policy',
   well: 'The policy, the router rules and the workspace can be used.',
-  look: async (patient) => [...(await offered(patient)), ...rules(patient)],
+  look: async (patient) => [...(await offered(patient)), ...rules(patient), ...editions(patient)],
 }
 
 async function offered({ data }: Patient): Promise<Finding[]> {
@@ -195,6 +197,38 @@ function rules({ data }: Patient): Finding[] {
     const { message, hint } = ClawmeshError.from(error)
     return [fault(message, 'Without rules no prompt goes anywhere.', hint)]
   }
+}
+
+/** The versions of the mesh's policy that the authority keeps, and the one that each node goes by. */
+function editions({ data, now }: Patient): Finding[] {
+  const folder = dataPaths(data)
+  const attempt = (read: () => unknown, why: string): Finding[] => {
+    try {
+      read()
+      return []
+    } catch (error) {
+      const { message, hint } = ClawmeshError.from(error)
+      return [fault(message, why, hint || 'Restore it from a backup.')]
+    }
+  }
+  if (!existsSync(data)) return []
+  const kept = existsSync(join(folder.authority, 'authority.json'))
+    ? attempt(
+        () => new PolicyBook(folder.authority, openAuthority(folder.authority, now())).editions(),
+        'No version is applied, and no mesh starts, while the history does not hold.',
+      )
+    : []
+  return [
+    ...kept,
+    ...folder.nodes().flatMap((name) => {
+      const [file, own] = [join(data, 'nodes', name, 'policy.edition'), join(data, 'nodes', name, 'credentials.json')]
+      if (!existsSync(file) || !existsSync(own)) return []
+      return attempt(
+        () => readKept(file, readCredentials(own, undefined)),
+        `Node "${name}" goes by it and does not start without: it is to be what the authority signed. \`rm '${file}'\` has it take the mesh's anew.`,
+      )
+    }),
+  ]
 }
 
 const gatewayKeys: Check = {

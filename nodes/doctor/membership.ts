@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
+import type { Directory } from '../../mesh/directory.js'
 import { clockToleranceMs } from '../../mesh/seal/certificate.js'
 import { readCredentials } from '../../mesh/seal/credentials.js'
 import { ClawmeshError } from '../../policies/errors.js'
@@ -9,6 +10,7 @@ import { recallListen } from '../authority/address.js'
 import { Register } from '../authority/register.js'
 import { dataPaths, isRunning } from '../data-folder.js'
 import { lookAtMesh } from '../member/onlooker.js'
+import { driftOf, policyAdvertSchema } from '../process/standing-policy.js'
 import { type Check, type Finding, fault, note, type Patient } from './check.js'
 
 /** Two clocks that stand so far apart are on their way to where nothing is let in. */
@@ -114,7 +116,7 @@ const mesh: Check = {
         async ({ directory }) => {
           const speaker = () => directory.nodes().find(({ roles }) => roles.includes('authority'))
           const found = await directory.wait(speaker, lookMs)
-          return found ? clock(found.aheadMs) : [authorityAway]
+          return found ? [...clock(found.aheadMs), ...drift(directory, patient)] : [authorityAway]
         },
         patient.now,
       )
@@ -140,6 +142,25 @@ const authorityAway: Finding = fault(
   'Nobody is certified, and no question is asked of people, until it is back.',
   'See that `clawmesh up` runs where the mesh was made. If the clocks are far apart, each takes the other for gone: set them.',
 )
+
+/** Of the nodes of this folder: which do not go by the mesh's policy. */
+function drift(directory: Directory, { data }: Patient): Finding[] {
+  return dataPaths(data)
+    .nodes()
+    .flatMap((name) => {
+      const said = policyAdvertSchema.safeParse(directory.node(name)?.advert['policy']).data
+      const differs = said && driftOf(said, directory.policy?.version)
+      if (!differs) return []
+      const why = said.refused?.why ?? 'The mesh has a policy that every node is meant to go by.'
+      return [
+        note(
+          `Node "${name}" has ${differs}.`,
+          why,
+          'Start it with --policy mesh, or leave it as it was meant; see `clawmesh nodes`.',
+        ),
+      ]
+    })
+}
 
 function clock(aheadMs: number): Finding[] {
   const apart = Math.abs(aheadMs)

@@ -15,6 +15,7 @@ import {
   byId,
   byNameSchema,
   consoleFileSchema,
+  costsSchema,
   explainQuerySchema,
   nodesReplySchema,
   policiesSchema,
@@ -160,7 +161,16 @@ export const routes = {
     query: auditFollowSchema,
     events: seenEventSchema,
   },
-  'GET /v1/policies': { who: gatewayRoles, says: 'The policies that come with clawmesh.', reply: policiesSchema },
+  'GET /v1/costs': {
+    who: ['operator', 'auditor', 'admin'],
+    says: 'What questions to models cost, of the newest part of the trail: in all, by model, by asker, by time.',
+    reply: costsSchema,
+  },
+  'GET /v1/policies': {
+    who: gatewayRoles,
+    says: 'The policies that come with clawmesh, each with its truth table.',
+    reply: policiesSchema,
+  },
   'GET /v1/policies/:name/explain': {
     who: gatewayRoles,
     says: 'What a policy answers to one access, and by which line.',

@@ -21,6 +21,11 @@ const offerSchema = z.object({
   mcp: z.string().optional(),
   /** A model folder, or "shipped"; a model server of this machine, else the shipped one, if left out. */
   model: z.string().optional(),
+  /** Models of the store that may be loaded when they are asked for: "all", or names with commas; none, if left out. */
+  models: z.string().optional(),
+  /** Most bytes of memory for them, and how long one that is asked nothing stays. */
+  modelMemory: z.number().positive().optional(),
+  modelIdleMs: z.number().positive().optional(),
 })
 export type Offer = z.output<typeof offerSchema>
 

@@ -1,12 +1,14 @@
 /** Looks at the mesh with the access of a node of this machine, and without taking part. */
 import { existsSync, readdirSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { type Addresses, addressesOf } from '../../mesh/address.js'
 import { Directory } from '../../mesh/directory.js'
 import { type Credentials, readCredentials } from '../../mesh/seal/credentials.js'
 import { beginIncarnation } from '../../mesh/seal/incarnation.js'
 import { connectNats, type NatsTransport } from '../../mesh/transport/nats.js'
 import { ClawmeshError } from '../../policies/errors.js'
+import { readConfig } from '../config.js'
+import { isRunning } from '../data-folder.js'
 import { readAccess } from './access.js'
 
 export interface Outlook {
@@ -14,6 +16,17 @@ export interface Outlook {
   readonly transport: NatsTransport
   readonly addresses: Addresses
   readonly credentials: Credentials
+}
+
+/** The data folder that was named, or that of the person's own node that runs. Throws UNREACHABLE where none does. */
+export function runningData(named: string | undefined): string {
+  const config = readConfig()
+  const folders = named === undefined ? [config.data, join(config.data, '..', 'joined')] : [resolve(named)]
+  const data = folders.find(isRunning)
+  if (data !== undefined) return data
+  throw new ClawmeshError('UNREACHABLE', `No node runs in ${folders.join(' or ')}.`, {
+    hint: 'Start it with `clawmesh up` or `clawmesh join`, or name its data folder with --data.',
+  })
 }
 
 /** `data`: the data folder of a mesh or of a node that joined one. Throws UNREACHABLE, BROKER_UNAVAILABLE, DENIED (it was revoked). */

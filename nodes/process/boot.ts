@@ -3,12 +3,12 @@
  * with it the site: what has happened is on this disk, so it ends at once and is out of the way of the next run.
  */
 
+import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import type { Backend } from '../../inference/backend.js'
 import { thisHost } from '../../inference/hardware/host.js'
-import { readHardware } from '../../inference/hardware.js'
-import { inferenceName, inferenceService } from '../../inference/service.js'
+import { type HardwareAdvert, readHardware } from '../../inference/hardware.js'
+import type { Shelf } from '../../inference/shelf.js'
 import { openChain } from '../../mesh/audit/chain.js'
 import { joinMesh, type MeshNode } from '../../mesh/index.js'
 import { readCertificate } from '../../mesh/seal/certificate.js'
@@ -26,10 +26,12 @@ import { takeLock } from '../lock.mjs'
 import { log } from '../log.js'
 import { readAccess } from '../member/access.js'
 import { isDue, keepCertified, renewed } from '../member/certified.js'
-import { openModels } from './models.js'
-import { offerOf } from './placing.js'
+import { machineWords } from '../member/machine.js'
+import { readDrained, serveDrain } from './drain.js'
+import { keepLoad } from './load.js'
+import { openModels, readStoredModels } from './models.js'
 import { type NodePlan, type NodeReport, nodePlanSchema } from './plan.js'
-import { advertiseSpeed } from './serve.js'
+import { advertOf, keepLooking, openShelf, serveModels } from './serve.js'
 import { StandingPolicy } from './standing-policy.js'
 
 const drainWithinMs = 7000
@@ -37,7 +39,9 @@ const aloneWithinMs = 5000
 
 interface Running {
   node: MeshNode
-  backend: Backend | undefined
+  shelf: Shelf
+  /** What it runs on, in words. */
+  machine: string
 }
 
 let running: Promise<Running> | undefined
@@ -55,7 +59,12 @@ process.on('unhandledRejection', (error) => crash(error))
 async function start(message: unknown): Promise<Running> {
   try {
     const started = await boot(nodePlanSchema.parse(message))
-    report({ type: 'ready' })
+    const { shelf, machine } = started
+    const models = shelf.offers().map(({ model: name, unloaded }) => ({
+      name,
+      ...(unloaded ? { bytes: unloaded.weights } : {}),
+    }))
+    report({ type: 'ready', machine, models })
     return started
   } catch (error) {
     const { code, message: text, hint } = ClawmeshError.from(error)
@@ -69,32 +78,40 @@ async function boot(plan: NodePlan): Promise<Running> {
   await beAlone(`${plan.chain}.lock`)
   const earlier = readCredentials(plan.credentials, undefined)
   const { name, roles, holder } = earlier.certificate
-  const [transport, availability, models, hardware] = await Promise.all([
+  const [transport, availability, models, stored, hardware] = await Promise.all([
     connectNats({ ...readAccess(plan.access), name: holder }),
     plan.sandbox ? testSandbox() : undefined,
     plan.inference ? openModels(plan.inference) : undefined,
+    plan.inference?.stored ? readStoredModels(plan.inference.stored) : undefined,
     readHardware({ ...thisHost, visibleGpus: readConfig().visibleGpus }),
   ])
   void transport.ended().then((reason) => reason && turnedAway(reason))
   transport.onConnection((connected) => report({ type: 'connection', connected }))
   const credentials = isDue(earlier, Date.now()) ? await freshened(earlier, plan, transport) : earlier
-  const backend = models?.backend
-  const notes = models?.notes ?? []
+  const notes = [...(models?.notes ?? []), ...(stored?.notes ?? [])]
   if (availability && !availability.available)
     notes.push(`no action can run here: ${availability.reason}. ${availability.hint}`)
   for (const note of notes) log.warn(note)
-  // Both kinds of backend compute on this machine: servers elsewhere are refused when the backend is opened.
-  const advert = {
-    hardware,
-    sandbox: availability?.available ?? false,
-    model: backend?.model.name ?? null,
-    offers: backend ? [offerOf(backend)] : [],
-    zone: backend ? 'mesh' : null,
-    embeds: backend?.embed !== undefined,
-    notes,
-  }
+  let node: MeshNode | undefined
+  let hasServed = false
+  const { mostBytes, idleMs } = plan.inference?.stored ?? {}
+  const shelf = openShelf(() => node, {
+    ...(mostBytes === undefined ? {} : { mostBytes }),
+    ...(idleMs === undefined ? {} : { idleMs }),
+    onFirst: (model) => {
+      if (!hasServed) report({ type: 'served', model })
+      hasServed = true
+    },
+  })
+  if (models) shelf.keep(models.backend, models.backend.model.backend === 'onnx' ? [] : gpusOf(hardware))
+  for (const model of stored?.models ?? [])
+    if (!shelf.store(model)) notes.push(`of ${model.info.name} only one is offered, as two have that name`)
+  const drainFile = join(dirname(plan.credentials), 'drained.json')
+  const drained = readDrained(drainFile)
+  shelf.drain(drained.node, drained.gpus)
+  const advert = { hardware, sandbox: availability?.available ?? false, notes, ...advertOf(shelf) }
   const hosts = (self: MeshNode) => (roles.includes('worker') ? [worker(self), debater(self), reader(self)] : [])
-  const node = await joinMesh({ credentials, transport, chain: openChain(plan.chain), advert, hosts })
+  node = await joinMesh({ credentials, transport, chain: openChain(plan.chain), advert, hosts })
   if (plan.sandbox && availability?.available) {
     const { workspace, policy: text, policyName, follows = false } = plan.sandbox
     const { mesh, rootKey } = credentials
@@ -106,19 +123,17 @@ async function boot(plan: NodePlan): Promise<Running> {
     await node.spawn(service, { as: sandboxName(name) })
   }
   await serveMcpServers(node, plan)
-  if (backend) {
-    await node.note('model.loaded', { ...backend.model })
-    await node.spawn(inferenceService(backend), { as: inferenceName(name) })
-    // What is not said now is said with the next change of the advert; placement counts the model as slow till then.
-    void advertiseSpeed(node, backend).catch(({ message }: Error) =>
-      log.warn({ message }, 'the speed was not advertised'),
-    )
+  if (models) {
+    await serveModels(node, shelf)
+    keepLooking(shelf)
   }
+  await serveDrain(node, { shelf, file: drainFile, gpus: gpusOf(hardware) })
+  keepLoad(node, availableParallelism())
   keepCertified(node, credentials, plan, transport, ({ code, message }) =>
     log.warn({ code, message }, 'the certificate was not renewed; it is tried again'),
   )
   log.info({ name, roles }, 'joined the mesh')
-  return { node, backend }
+  return { node, shelf, machine: machineWords(hardware) }
 }
 
 /** The protocol is loaded where there are some. One that cannot be started ends the start: a person named it, and counts on it. */
@@ -133,6 +148,8 @@ async function serveMcpServers(node: MeshNode, { mcp = [] }: NodePlan): Promise<
     log.info({ server: server.name }, 'an MCP server runs')
   }
 }
+/** A server that was found says nothing of where it computes: it is taken to use every GPU that can be told by an id. */
+const gpusOf = ({ accelerators }: HardwareAdvert): string[] => accelerators.flatMap(({ uuid }) => uuid?.value ?? [])
 
 /** A certificate that is still good will do if the authority is away. */
 async function freshened(credentials: Credentials, plan: NodePlan, transport: NatsTransport): Promise<Credentials> {
@@ -196,7 +213,7 @@ async function drain(): Promise<void> {
   giveUp.addEventListener('abort', () => process.exit(1))
   const started = await running
   await started?.node.close()
-  await started?.backend?.dispose()
+  await started?.shelf.dispose()
   process.exit(0)
 }
 

@@ -7,7 +7,7 @@ import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ClawmeshError, type ErrorCode, errorCodes } from '../../policies/errors.js'
-import { type NodePlan, nodeReportSchema } from './plan.js'
+import { type NodePlan, type NodeReport, nodeReportSchema } from './plan.js'
 
 const entry = fileURLToPath(new URL('./boot.js', import.meta.url))
 const startTimeoutMs = 30_000
@@ -23,8 +23,8 @@ export interface KeeperOptions {
   logFolder: string
   onRestart?: (name: string, reason: string) => void
   onGiveUp?: (name: string, error: ClawmeshError) => void
-  /** The node lost the mesh, or has it again. */
-  onConnection?: (connected: boolean) => void
+  /** Whatever the node says: that it is ready, each time; that it lost the mesh, or has it again. */
+  onReport?: (report: NodeReport) => void
   /** Aborted before the node is ready: it is ended, and the reason is what is told. */
   signal?: AbortSignal
 }
@@ -101,7 +101,7 @@ function startProcess(options: KeeperOptions): ChildProcess {
   child.on('error', () => child.kill('SIGKILL'))
   child.on('message', (message) => {
     const report = nodeReportSchema.safeParse(message).data
-    if (report?.type === 'connection') options.onConnection?.(report.connected)
+    if (report) options.onReport?.(report)
   })
   return child
 }

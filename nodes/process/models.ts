@@ -5,9 +5,34 @@ import { OnnxBackend } from '../../inference/onnx/backend.js'
 import { OpenAiBackend } from '../../inference/openai/backend.js'
 import { nameIt } from '../../inference/openai/owner.js'
 import { probeServers } from '../../inference/openai/probe.js'
+import type { StoredModel } from '../../inference/shelf.js'
+import { ModelStore } from '../../inference/store/store.js'
+import { readStored } from '../../inference/stored.js'
 import { isTritonUrl } from '../../inference/triton/address.js'
+import { ClawmeshError } from '../../policies/errors.js'
 import { log } from '../log.js'
 import type { NodePlan } from './plan.js'
+
+/** Models of the store that a person lets be loaded, as they can be offered; and what to know of those that cannot. */
+export async function readStoredModels({
+  store,
+  names,
+}: NonNullable<NonNullable<NodePlan['inference']>['stored']>): Promise<{ models: StoredModel[]; notes: string[] }> {
+  const found = await new ModelStore(store).list()
+  const notes = (names ?? [])
+    .filter((name) => !found.some(({ repository }) => repository === name))
+    .map((name) => `${name} may be loaded and is not in the store: clawmesh models pull ${name}`)
+  const models: StoredModel[] = []
+  for (const { repository, folder } of found) {
+    if (names && !names.includes(repository)) continue
+    try {
+      models.push(await readStored(folder, repository))
+    } catch (thrown) {
+      notes.push(`${repository} is not offered: ${ClawmeshError.from(thrown).message}`)
+    }
+  }
+  return { models, notes }
+}
 
 export interface OpenedModels {
   backend: Backend

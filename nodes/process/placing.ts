@@ -1,49 +1,62 @@
-/** Which node a prompt goes to: from what the nodes say of their models, by `place`. */
+/** Which node a prompt goes to: from what the nodes say of their models, and what was sent to them from here, by `place`. */
 import { z } from 'zod'
-import type { Backend } from '../../inference/backend.js'
-import { type Demand, type ModelOffer, type Offer, offerSchema, place } from '../../inference/place.js'
+import type { GenerateRequest } from '../../inference/backend.js'
+import { guessTokens } from '../../inference/metered.js'
+import { type Demand, type Offer, offerSchema, type Placement, place } from '../../inference/place.js'
 import type { NodeInfo } from '../../mesh/index.js'
+import { blocksOf, blockTokens, type Sent } from './sent.js'
 
-/** What a node says of the model that it serves, once it is loaded. */
-export function offerOf({ model, slots = 1, speed }: Backend): ModelOffer {
-  return {
-    model: model.name,
-    modalities: ['text'],
-    context: model.context,
-    slots,
-    running: 0,
-    queued: 0,
-    queuedTokens: 0,
-    ...(speed ? { speed } : {}),
-  }
-}
+export type Known = Pick<NodeInfo, 'name' | 'draining' | 'advert'>
 
 const offersSchema = z.array(offerSchema)
 
-/** The offers of nodes; what a node says that is none is left out. */
-export function offersOf(nodes: readonly Pick<NodeInfo, 'name' | 'draining' | 'advert'>[]): Offer[] {
+/** The offers of nodes, with what is under way to them from here; what a node says that is none is left out. */
+export function offersOf(nodes: readonly Known[], sent?: Sent, blocks: readonly string[] = []): Offer[] {
   // Looked at for each prompt: what most nodes do not say need not be parsed to know it.
   const able = nodes.filter(({ advert }) => advert['offers'] !== undefined)
   return able.flatMap(({ name, draining, advert }) =>
-    (offersSchema.safeParse(advert['offers']).data ?? []).map((offer) => ({
-      ...offer,
-      node: name,
-      zone: advert['zone'] === 'mesh' ? 'mesh' : 'elsewhere',
-      // A node that is not is lost, and none of these.
-      healthy: true,
-      draining,
-      networkMs: 0,
-    })),
+    (offersSchema.safeParse(advert['offers']).data ?? []).map((offer) => {
+      const from = sent?.count(name, offer.model) ?? 0
+      const running = Math.max(offer.running, Math.min(offer.slots, from))
+      return {
+        ...offer,
+        running,
+        queued: Math.max(offer.queued, from - running),
+        node: name,
+        zone: advert['zone'] === 'mesh' ? 'mesh' : 'elsewhere',
+        // A node that is not is lost, and none of these.
+        healthy: true,
+        draining: draining ? 'its node is draining' : (offer.draining ?? false),
+        networkMs: 0,
+        ...(sent ? { blocks: sent.known(name, offer.model, blocks) } : {}),
+      }
+    }),
   )
 }
 
-/** The node for a prompt of so many characters among those that may see it; undefined if none of them can take it. */
-export function chooseNode(
-  nodes: Parameters<typeof offersOf>[0],
-  zones: Demand['zones'],
-  characters: number,
-): string | undefined {
-  // Four characters a token is the usual measure for English.
-  const demand: Demand = { zones, modalities: ['text'], promptTokens: Math.ceil(characters / 4), outputTokens: 32 }
-  return place(demand, offersOf(nodes), Math.random).chosen?.node
+export type Asked = Pick<GenerateRequest, 'messages' | 'tools' | 'maxTokens'>
+
+/** Answers are seldom as long as they may be. */
+const usualTokens = 32
+
+export function demandOf(request: Asked, zones: Demand['zones'], models?: readonly string[]): Demand {
+  return {
+    zones,
+    modalities: ['text'],
+    promptTokens: guessTokens(request),
+    outputTokens: Math.min(request.maxTokens, usualTokens),
+    ...(models ? { models } : {}),
+    blocks: blocksOf(request),
+    blockTokens,
+  }
+}
+
+/** Where a request is placed among nodes that may see it, with the reasons. */
+export function placeAmong(
+  nodes: readonly Known[],
+  request: Asked,
+  { zones, models, sent }: { zones: Demand['zones']; models?: readonly string[]; sent?: Sent },
+): Placement {
+  const demand = demandOf(request, zones, models)
+  return place(demand, offersOf(nodes, sent, demand.blocks), Math.random)
 }

@@ -2,6 +2,7 @@
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import { mcpPlanSchema } from '../agents/mcp/file.js'
+import { type Config, modelStore } from '../config.js'
 
 export const nodePlanSchema = z.object({
   /** Files of this node. */
@@ -23,26 +24,62 @@ export const nodePlanSchema = z.object({
   mcp: z.array(mcpPlanSchema).optional(),
   /** Set for a node that serves a model. */
   inference: z
-    .object({ modelUrl: z.string().optional(), probe: z.boolean(), folder: z.string().optional() })
+    .object({
+      modelUrl: z.string().optional(),
+      probe: z.boolean(),
+      folder: z.string().optional(),
+      /** Models of the store that may be loaded when they are asked for; none if left out. */
+      stored: z
+        .object({
+          store: z.string(),
+          /** ORGANISATION/NAME of each; all that are there if left out. */
+          names: z.array(z.string()).optional(),
+          /** Most bytes of memory that they may take together. */
+          mostBytes: z.number().positive().optional(),
+          idleMs: z.number().positive().optional(),
+        })
+        .optional(),
+    })
     .optional(),
 })
 export type NodePlan = z.output<typeof nodePlanSchema>
 
 /** What a node process says back. */
 export const nodeReportSchema = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('ready') }),
+  z.object({
+    type: z.literal('ready'),
+    /** What the machine has, in words, and what it offers: models with the bytes of those that are loaded when they are asked for. */
+    machine: z.string(),
+    models: z.array(z.object({ name: z.string(), bytes: z.number().optional() })),
+  }),
+  /** The first word of the first answer that this process gave. */
+  z.object({ type: z.literal('served'), model: z.string() }),
   /** At first, and whenever it changes. */
   z.object({ type: z.literal('connection'), connected: z.boolean() }),
   z.object({ type: z.literal('failed'), code: z.string(), message: z.string(), hint: z.string() }),
 ])
 export type NodeReport = z.output<typeof nodeReportSchema>
 
-/** What `--model` means; without it, what the configuration names, and then what is found. */
+/** What a person said of models, as far as it is kept. */
+export interface ModelsOffered {
+  model?: string | undefined
+  /** "all", or ORGANISATION/NAME of those that may be loaded, with commas. */
+  models?: string | undefined
+  modelMemory?: number | undefined
+  modelIdleMs?: number | undefined
+}
+
+/** What `--model` means; without it, what the configuration names, and then what is found. And which models of the store may be loaded. */
 export function planInference(
-  model: string | undefined,
-  modelUrl: string | undefined,
+  { model, models, modelMemory, modelIdleMs }: ModelsOffered,
+  { modelUrl, cache }: Pick<Config, 'modelUrl' | 'cache'>,
 ): NonNullable<NodePlan['inference']> {
-  if (model === undefined) return { modelUrl, probe: true }
-  if (/^[a-z]+:\/\//i.test(model)) return { modelUrl: model, probe: false }
-  return { folder: model === 'shipped' ? undefined : resolve(model), probe: false }
+  const names = models === 'all' ? undefined : models?.split(',').map((name) => name.trim())
+  const stored =
+    models === undefined || models === 'none'
+      ? undefined
+      : { store: modelStore(cache), names, mostBytes: modelMemory, idleMs: modelIdleMs }
+  if (model === undefined) return { modelUrl, probe: true, stored }
+  if (/^[a-z]+:\/\//i.test(model)) return { modelUrl: model, probe: false, stored }
+  return { folder: model === 'shipped' ? undefined : resolve(model), probe: false, stored }
 }

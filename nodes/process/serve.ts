@@ -1,18 +1,21 @@
-/** Gives a node of this process what boot gives a node process: a model, or a sandbox. */
+/** Gives a node of this process what boot gives a node process: models, or a sandbox. */
 import type { Backend } from '../../inference/backend.js'
+import { readFreeMemory } from '../../inference/hardware.js'
 import { inferenceName, inferenceService } from '../../inference/service.js'
+import { Shelf, type ShelfOptions } from '../../inference/shelf.js'
 import type { MeshNode } from '../../mesh/index.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { Profile } from '../../policies/profile.js'
 import { sandboxAvailability } from '../../sandbox/availability.js'
 import { sandboxName, sandboxService } from '../../sandbox/service.js'
-import { offerOf } from './placing.js'
+import { serveDrain } from './drain.js'
 
 /** The backend stays the caller's: dispose of it after the node has left. */
 export async function serveModel(node: MeshNode, backend: Backend): Promise<void> {
-  await node.note('model.loaded', { ...backend.model })
-  await node.spawn(inferenceService(backend), { as: inferenceName(node.name) })
-  await advertise(node, { model: backend.model.name, zone: 'mesh', embeds: backend.embed !== undefined })
+  const shelf = openShelf(() => node)
+  shelf.keep(backend)
+  await serveModels(node, shelf)
+  await serveDrain(node, { shelf })
 }
 
 /** Throws SANDBOX_UNAVAILABLE, with the reason, where this machine cannot hold actions. */
@@ -21,13 +24,39 @@ export async function serveSandbox(node: MeshNode, options: { workspace: string;
   if (!availability.available)
     throw new ClawmeshError('SANDBOX_UNAVAILABLE', availability.reason, { hint: availability.hint })
   await node.spawn(sandboxService(node, options), { as: sandboxName(node.name) })
-  await advertise(node, { sandbox: true })
+  await node.directory.describe({ ...node.directory.advert, sandbox: true })
 }
 
-/** Tells others how fast the model is, once that was measured: a node is ready before. */
-export async function advertiseSpeed(node: MeshNode, backend: Backend): Promise<void> {
-  if (await backend.measured) await advertise(node, { offers: [offerOf(backend)] })
+/** What changes of its offers is said with the next beat of the node that it belongs to, once there is one. */
+export function openShelf(node: () => MeshNode | undefined, options: Partial<ShelfOptions> = {}): Shelf {
+  const shelf: Shelf = new Shelf({
+    freeBytes: () => readFreeMemory(),
+    ...options,
+    onChange: () => node()?.directory.mention(advertOf(shelf)),
+  })
+  return shelf
 }
 
-export const advertise = (node: MeshNode, more: Record<string, unknown>): Promise<void> =>
-  node.directory.describe({ ...node.directory.node(node.name)?.advert, ...more })
+/** What a node says of its models: all of them compute on its machine, as servers elsewhere are refused when a backend is opened. */
+export const advertOf = (shelf: Shelf) => ({
+  model: shelf.names[0] ?? null,
+  offers: shelf.offers(),
+  memoryFree: shelf.freeBytes,
+  embeds: shelf.embeds,
+  zone: shelf.names.length > 0 ? 'mesh' : null,
+})
+
+/** Starts the actor of a shelf, and tells the mesh of it. */
+export async function serveModels(node: MeshNode, shelf: Shelf): Promise<void> {
+  for (const name of shelf.names) await node.note('model.loaded', { ...shelf.describe(name) })
+  await node.spawn(inferenceService(shelf), { as: inferenceName(node.name) })
+  await shelf.look()
+  await node.directory.describe({ ...node.directory.advert, ...advertOf(shelf) })
+}
+
+const lookEveryMs = 5000
+
+/** Has a shelf see what memory others of this machine take and give back. */
+export function keepLooking(shelf: Shelf): void {
+  setInterval(() => void shelf.look().catch(() => undefined), lookEveryMs).unref()
+}

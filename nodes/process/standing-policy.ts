@@ -42,6 +42,27 @@ export function inForce(source: string, text: string, version: number | null = n
   return { profile: parseProfile(text, source), policy: { name: source, version, digest: hex(digest(utf8(text))) } }
 }
 
+/** The version that a node took last. Throws UNAUTHENTIC for a file that the authority did not sign, POLICY_INVALID for one that is none for this clawmesh. */
+export function readKept(
+  file: string,
+  { mesh, rootKey }: Pick<StandingOptions, 'mesh' | 'rootKey'>,
+): { edition: Edition; policy: PolicyInForce } {
+  try {
+    const edition = readEdition(readFileSync(file), mesh, rootKey)
+    return { edition, policy: inForce(edition.name, edition.text, edition.version) }
+  } catch (cause) {
+    const { code, message } = ClawmeshError.from(cause)
+    throw new ClawmeshError(
+      code === 'INTERNAL' ? 'UNAUTHENTIC' : code,
+      `The policy in ${file} cannot be used: ${message}`,
+      {
+        hint: "Remove the file: the node takes the mesh's newest when it is back.",
+        cause,
+      },
+    )
+  }
+}
+
 export class StandingPolicy {
   readonly #options: StandingOptions
   #current: PolicyInForce
@@ -56,10 +77,10 @@ export class StandingPolicy {
     this.#current = inForce(name, text)
     this.#text = text
     if (!follows || !existsSync(file)) return
-    const kept = readEdition(readFileSync(file), mesh, rootKey)
-    this.#current = inForce(kept.name, kept.text, kept.version)
-    this.#text = kept.text
-    this.#seen = kept.version
+    const { edition, policy } = readKept(file, { mesh, rootKey })
+    this.#current = policy
+    this.#text = edition.text
+    this.#seen = edition.version
   }
 
   readonly current = (): PolicyInForce => this.#current

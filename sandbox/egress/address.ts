@@ -49,22 +49,41 @@ export type Refusal = 'no address' | 'never reached' | 'private' | 'not among al
  * Undefined where it may be dialled.
  * @param allowed `allowed_ips` of the endpoint; where there are some, it has to be among them
  */
-export function refusalOf(address: string, allowed: readonly string[], own = ownAddresses()): Refusal | undefined {
+export function refusalOf(address: string, allowed: readonly string[], machines?: BlockList): Refusal | undefined {
   const family = isIPv4(address) ? 'ipv4' : isIPv6(address) ? 'ipv6' : undefined
   if (!family || address.includes('%')) return 'no address'
   if (family === 'ipv6' && address !== '::1' && disguised.check(address, family)) return 'never reached'
   if (never[family].check(address, family)) return 'never reached'
   if (allowed.length > 0) return named(allowed, family).check(address, family) ? undefined : 'not among allowed_ips'
-  return unlessNamed[family].check(address, family) || own.check(address, family) ? 'private' : undefined
+  return unlessNamed[family].check(address, family) || (machines ?? ownAddresses()).check(address, family)
+    ? 'private'
+    : undefined
 }
+
+const lists = new WeakMap<readonly string[], { ipv4: BlockList; ipv6: BlockList }>()
 
 /** Of one family only: a list of both would take mapped addresses for each other. */
 function named(allowed: readonly string[], family: 'ipv4' | 'ipv6'): BlockList {
-  return addressList(allowed.filter((network) => (family === 'ipv4') === isIPv4(network.split('/')[0] ?? '')))
+  const known = lists.get(allowed)
+  if (known) return known[family]
+  const isFour = (network: string) => isIPv4(network.split('/')[0] ?? '')
+  const made = {
+    ipv4: addressList(allowed.filter(isFour)),
+    ipv6: addressList(allowed.filter((network) => !isFour(network))),
+  }
+  lists.set(allowed, made)
+  return made[family]
 }
+
+/** What the machine's interfaces are asked once in such a time. */
+const ownForMs = 1000
+let own = { list: addressList([]), until: 0 }
 
 /** Of this machine's own interfaces, whatever network they are in. */
 function ownAddresses(): BlockList {
+  if (performance.now() < own.until) return own.list
   const addresses = Object.values(networkInterfaces()).flatMap((found) => found ?? [])
-  return addressList(addresses.map(({ address }) => address.replace(/%.*$/, '')))
+  const list = addressList(addresses.map(({ address }) => address.replace(/%.*$/, '')))
+  own = { list, until: performance.now() + ownForMs }
+  return list
 }

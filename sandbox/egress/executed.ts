@@ -3,7 +3,7 @@
  * was opened where it ran, so a file that has since taken its path is another one, and so is one with other content.
  */
 import { createHash } from 'node:crypto'
-import { type FileHandle, open, readlink } from 'node:fs/promises'
+import { closeSync, createReadStream, fstatSync, openSync, readlinkSync } from 'node:fs'
 import { ClawmeshError } from '../../policies/errors.js'
 
 export interface Executed {
@@ -22,16 +22,14 @@ const read = new Map<string, Promise<string>>()
 const first = new Map<string, string>()
 
 /**
- * Of a thread that is held in a call, so that it cannot execute anything else meanwhile.
+ * Of a thread that is held in a call, so that it cannot execute anything else meanwhile. What is the kernel's to tell is asked at once: it waits for no disk.
  * @throws ClawmeshError DENIED where it cannot be told, or is another file than that path was before
  */
 export async function executedBy(thread: number): Promise<Executed> {
   const link = `/proc/${thread}/exe`
-  const file = await open(link).catch((cause: unknown) => {
-    throw new ClawmeshError('DENIED', 'Which program wants to connect cannot be told.', { cause })
-  })
+  const file = opened(link)
   try {
-    const path = await readlink(link)
+    const path = readlinkSync(link)
     const sha256 = await hashOf(file)
     const known = first.get(path) ?? sha256
     first.set(path, known)
@@ -40,22 +38,33 @@ export async function executedBy(thread: number): Promise<Executed> {
       hint: 'Start the node again if it was updated on purpose.',
     })
   } finally {
-    await file.close()
+    closeSync(file)
   }
 }
 
-async function hashOf(file: FileHandle): Promise<string> {
-  const { dev, ino, size, mtimeNs, ctimeNs } = await file.stat({ bigint: true })
-  const key = [dev, ino, size, mtimeNs, ctimeNs].join(':')
-  const known = read.get(key) ?? contentHash(file)
-  if (read.size >= mostKept) read.clear()
-  read.set(key, known)
-  known.catch(() => read.delete(key))
-  return known
+function opened(link: string): number {
+  try {
+    return openSync(link, 'r')
+  } catch (cause) {
+    throw new ClawmeshError('DENIED', 'Which program wants to connect cannot be told.', { cause })
+  }
 }
 
-async function contentHash(file: FileHandle): Promise<string> {
+function hashOf(file: number): Promise<string> {
+  const { dev, ino, size, mtimeNs, ctimeNs } = fstatSync(file, { bigint: true })
+  const key = [dev, ino, size, mtimeNs, ctimeNs].join(':')
+  const known = read.get(key)
+  if (known) return known
+  const hashed = contentHash(file)
+  if (read.size >= mostKept) read.clear()
+  read.set(key, hashed)
+  hashed.catch(() => read.delete(key))
+  return hashed
+}
+
+async function contentHash(file: number): Promise<string> {
   const hash = createHash('sha256')
-  for await (const piece of file.createReadStream({ autoClose: false, highWaterMark: 1 << 20 })) hash.update(piece)
+  const pieces = createReadStream('', { fd: file, start: 0, autoClose: false, highWaterMark: 1 << 20 })
+  for await (const piece of pieces) hash.update(piece)
   return hash.digest('hex')
 }

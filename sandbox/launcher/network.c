@@ -22,7 +22,7 @@
 #include "relay.h"
 #include "report.h"
 
-enum { NAME_BYTES = 1232, PLACE_BYTES = 6, CALLS_AT_ONCE = 16, JOIN_SECONDS = 2 };
+enum { NAME_BYTES = 1232, PLACE_BYTES = 6, CALLS_AT_ONCE = 16, JOIN_SECONDS = 2, MOST_QUESTIONS = 20000 };
 
 static int calls = -1, names = -1; /* what seccomp holds; the questions for names */
 
@@ -182,7 +182,7 @@ static int take_call(const struct seccomp_notif *call)
     if (length < sizeof to.ss_family || length > sizeof to)
         return EINVAL;
     if (!copy_address(call, &to, length))
-        return EFAULT;
+        return errno == EPERM ? EACCES : EFAULT; /* of memory that we may not look into nothing is known, and nothing is allowed */
     int socket = take_socket((pid_t)call->pid, (int)call->data.args[0]);
     if (socket < 0)
         return -socket;
@@ -349,9 +349,15 @@ void network_order(char *words)
 
 static void take_question(void)
 {
+    static unsigned asked;
     struct sockaddr_in from;
     socklen_t size = sizeof from;
     char *room = frame_room();
+    if (++asked > MOST_QUESTIONS) {
+        close(names); /* whoever asks so much wants to keep the client busy */
+        names = -1;
+        return;
+    }
     ssize_t got = recvfrom(names, room + PLACE_BYTES, NAME_BYTES, MSG_DONTWAIT, (struct sockaddr *)&from, &size);
     if (got < 0)
         return;

@@ -15,7 +15,7 @@ import { hex } from '../../mesh/seal/keys.js'
 import { MemoryBroker } from '../../mesh/transport/memory.js'
 import { NatsTransport } from '../../mesh/transport/nats.js'
 import type { AppendLog, Transport } from '../../mesh/transport/transport.js'
-import { EventFile, eventFiles } from '../../nodes/audit/event-file.js'
+import { checkExport, EventFile, eventFiles } from '../../nodes/audit/event-file.js'
 import { type Format, formats } from '../../nodes/audit/format.js'
 import { readTrail } from '../../nodes/audit/read.js'
 import { openLiveSource } from '../../nodes/audit/source.js'
@@ -105,6 +105,21 @@ describe('an event file', () => {
       assert.equal(found.length, (await idsOn(transport, authority)).length)
     })
   }
+
+  it('keeps as many full files as it is told to, and what is left is whole from where it begins', async () => {
+    const [format] = formats
+    assert.ok(format)
+    const rootKey = authority.root.publicKey
+    const options = { path, format, mesh: authority.mesh, rootKey, rotateBytes: 4000, keep: 2 }
+    for (let round = 0; round < 60; round += 1) await fill(new EventFile(options), 1)
+    const files = eventFiles(path)
+    assert.equal(files.length, 3)
+    assert.throws(() => checkExport(files, format, rootKey), broken(/or is not the first/))
+    const left = idsIn(path)
+    assert.equal(checkExport(files, format, rootKey, true), left.length)
+    assert.deepEqual(left, (await idsOn(transport, authority)).slice(-left.length))
+    assert.throws(() => checkExport(files.slice(0, 1).concat(path), format, rootKey, true), broken(/does not go on/))
+  })
 
   it('gets what stands before the first fault, and the rest once that is mended', async () => {
     const [jsonl] = formats

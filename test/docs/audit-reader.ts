@@ -75,6 +75,42 @@ export function verifyByTheBook({ messages, checkpoints, chains, rootKey }: Sour
   return order.length
 }
 
+export interface ProofByTheBook {
+  record: string
+  certificate: string
+  index: number
+  size: number
+  path: string[]
+  checkpoint: { root: string; signature: string }
+  key?: string | undefined
+}
+
+/** Throws an Error that says what is wrong with a proof of inclusion; otherwise the hash of the record, and its events if the proof lets them be read. */
+export function proveByTheBook(proof: ProofByTheBook, rootKey: Uint8Array): { hash: string; events: Value[][] } {
+  const bytes = Buffer.from(proof.record, 'base64')
+  const { producer, signed: under, signature, head, sealed } = readRecord(bytes)
+  const key = certifiedKey(Buffer.from(proof.certificate, 'hex'), rootKey)
+  check(sha256(key).toString('hex').slice(0, 32) === producer, 'certificate of another')
+  check(signed('audit', under, signature, key), 'signature')
+  const { signature: vouched, ...unsigned } = proof.checkpoint
+  const said = Buffer.from(JSON.stringify(unsigned))
+  check(signed('checkpoint', said, Buffer.from(vouched, 'hex'), rootKey), 'checkpoint signature')
+  let [node, last, hash] = [proof.index, proof.size - 1, sha256(Buffer.of(0), sha256(bytes))]
+  check(node <= last, 'index')
+  for (const hex of proof.path) {
+    const sibling = Buffer.from(hex, 'hex')
+    check(last > 0, 'path too long')
+    if (node % 2 === 1 || node === last) {
+      hash = sha256(Buffer.of(1), sibling, hash)
+      while (node % 2 === 0 && node > 0) [node, last] = [node / 2, Math.floor(last / 2)]
+    } else hash = sha256(Buffer.of(1), hash, sibling)
+    ;[node, last] = [Math.floor(node / 2), Math.floor(last / 2)]
+  }
+  check(last === 0 && hash.toString('hex') === proof.checkpoint.root, 'root')
+  const events = proof.key === undefined ? [] : unpacked(Buffer.from(proof.key, 'hex'), head, sealed)
+  return { hash: sha256(bytes).toString('hex'), events }
+}
+
 /** The events of all records in order, opened with the auditors' key pair. */
 export function openByTheBook(
   messages: Uint8Array[],
@@ -88,13 +124,17 @@ export function openByTheBook(
       const first = opening === null ? keys.get(producer) : unsealed(binary(list(opening)[1]), auditor)
       if (!first) throw new Error('no key')
       keys.set(producer, hmac(first, 1))
-      const decipher = createDecipheriv('aes-256-gcm', hmac(first, 2), Buffer.alloc(12))
-      decipher.setAAD(head).setAuthTag(sealed.subarray(-16))
-      const plain = Buffer.concat([decipher.update(sealed.subarray(0, -16)), decipher.final()])
-      const events = list(unpack(plain)).map(list)
+      const events = unpacked(hmac(first, 2), head, sealed)
       check(events.length === count, 'count')
       return events
     })
+}
+
+function unpacked(key: Buffer, head: Buffer, sealed: Buffer): Value[][] {
+  const decipher = createDecipheriv('aes-256-gcm', key, Buffer.alloc(12))
+  decipher.setAAD(head).setAuthTag(sealed.subarray(-16))
+  const plain = Buffer.concat([decipher.update(sealed.subarray(0, -16)), decipher.final()])
+  return list(unpack(plain)).map(list)
 }
 
 const hmac = (key: Buffer, number: number): Buffer =>

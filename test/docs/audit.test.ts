@@ -4,8 +4,10 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { addressesOf } from '../../mesh/address.js'
 import { openChain } from '../../mesh/audit/chain.js'
-import { writeCheckpoint } from '../../mesh/audit/checkpoint.js'
+import { readCheckpoints, writeCheckpoint } from '../../mesh/audit/checkpoint.js'
 import { eventKinds } from '../../mesh/audit/event.js'
+import { Opener } from '../../mesh/audit/opener.js'
+import { checkProof, prove } from '../../mesh/audit/proof.js'
 import { verifyTrail } from '../../mesh/audit/verify.js'
 import { AuditWriter } from '../../mesh/audit/writer.js'
 import { installation } from '../../mesh/installation.js'
@@ -15,7 +17,7 @@ import type { AgreementKey } from '../../mesh/seal/keys.js'
 import { MemoryBroker } from '../../mesh/transport/memory.js'
 import type { Stored } from '../../mesh/transport/transport.js'
 import { temporaryFolder } from '../kit/mesh.js'
-import { openByTheBook, type Sources, verifyByTheBook } from './audit-reader.js'
+import { openByTheBook, proveByTheBook, type Sources, verifyByTheBook } from './audit-reader.js'
 
 /** Two nodes over two runs each, with a checkpoint after each run, read as a stranger would find it. */
 async function writeTrail(folder: string): Promise<Sources & { auditor: AgreementKey }> {
@@ -94,6 +96,41 @@ describe('docs/audit.md', () => {
     fails({ chains: [chain.subarray(0, first)] })
     fails({ rootKey: createAuthority().root.publicKey })
     fails({ checkpoints: sources.checkpoints.replace('"count":6', '"count":5') })
+  })
+
+  it('is enough to check a proof of each record, and to read those that may be read', () => {
+    const { rootKey, auditor } = sources
+    const stored = sources.messages.map((bytes, index) => ({ sequence: index + 1, subject: '', bytes }))
+    const { records } = verifyTrail({ stored, checkpoints: [], chains: new Map() }, rootKey)
+    const checkpoints = readCheckpoints(join(folder, 'checkpoints.jsonl'), rootKey)
+    const opener = new Opener(auditor)
+    for (const [place, record] of records.entries()) {
+      const key = place % 2 === 0 ? opener.keyOf(record) : undefined
+      const proof = prove(record, records, checkpoints, key) ?? assert.fail('no checkpoint')
+      const byTheBook = proveByTheBook(proof, rootKey)
+      const { hash, events } = checkProof(proof, rootKey)
+      assert.equal(byTheBook.hash, hash)
+      assert.equal(byTheBook.events.length, key ? record.count : 0)
+      assert.equal(events?.length ?? 0, byTheBook.events.length)
+      const other = records[(place + 1) % records.length] ?? record
+      const changes = [
+        { index: proof.index + 1 },
+        { path: proof.path.slice(1) },
+        { path: [...proof.path, hash] },
+        { path: proof.path.with(0, hash) },
+        { record: Buffer.from(other.bytes).toString('base64') },
+        { checkpoint: { ...proof.checkpoint, time: 1 } },
+        { checkpoint: checkpoints.find(({ root }) => root !== proof.checkpoint.root) ?? assert.fail() },
+        { certificate: proof.certificate.replace(/.$/, (digit) => (digit === '0' ? '1' : '0')) },
+        ...(key ? [{ key: hash }] : []),
+      ]
+      for (const change of changes) {
+        assert.throws(() => checkProof({ ...proof, ...change }, rootKey), JSON.stringify(change))
+        assert.throws(() => proveByTheBook({ ...proof, ...change }, rootKey), JSON.stringify(change))
+      }
+      assert.throws(() => checkProof(proof, createAuthority().root.publicKey), /certificate is not of this mesh/)
+    }
+    assert.equal(prove(records[0] ?? assert.fail(), records, [], undefined), undefined)
   })
 
   it('names every kind of event, and no other', () => {

@@ -53,7 +53,7 @@ describe('a request is placed', () => {
   const unfit: [string, Partial<Offer>, RegExp][] = [
     ['a place that it may not see', { zone: 'elsewhere' }, /zone elsewhere/],
     ['a node that is not healthy', { healthy: false }, /not healthy/],
-    ['a node that drains', { draining: true }, /draining/],
+    ['a node that drains', { draining: 'it is draining' }, /draining/],
     ['a model that takes no text', { modalities: ['image'] }, /does not take text/],
     ['a context that is too short', { context: 599 }, /context of 599/],
     ['a node without the memory', { unloaded: { ...unloaded, free: 10.5 * GiB } }, /memory/],
@@ -145,7 +145,7 @@ describe('a request is placed', () => {
         offer(`n${i}`, {
           zone: random() < 0.8 ? 'mesh' : 'elsewhere',
           healthy: random() < 0.9,
-          draining: random() < 0.1,
+          draining: random() < 0.1 && 'it is draining',
           context: random() < 0.2 ? null : 1 + any(4096),
           running: any(9),
           queued: any(9),

@@ -84,7 +84,8 @@ export class Chromium {
   }
 
   async press(key: string): Promise<void> {
-    await this.#call('Input.dispatchKeyEvent', { type: 'keyDown', key, text: key })
+    const text = key.length === 1 ? { text: key } : {}
+    await this.#call('Input.dispatchKeyEvent', { type: 'keyDown', key, ...text })
     await this.#call('Input.dispatchKeyEvent', { type: 'keyUp', key })
   }
 

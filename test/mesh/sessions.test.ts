@@ -22,6 +22,8 @@ interface Side {
   heard: unknown[]
   undelivered: string[]
   refused: string[]
+  /** Of each report, how many frames have not come. */
+  missing: number[]
   /** Types of the frames that it sent. */
   sent: string[]
 }
@@ -42,7 +44,15 @@ describe('sessions', () => {
 
   function join(name: string): Side {
     const self = beginIncarnation(enrol(authority, { name, roles: ['worker'] }, Date.now()))
-    const side: Side = { self, heard: [], undelivered: [], refused: [], sent: [], sessions: undefined as never }
+    const side: Side = {
+      self,
+      heard: [],
+      undelivered: [],
+      refused: [],
+      missing: [],
+      sent: [],
+      sessions: undefined as never,
+    }
     side.sessions = new Sessions({
       self,
       addresses,
@@ -53,6 +63,7 @@ describe('sessions', () => {
         wire(() => to && receive(to, frame), type, frame)
       },
       undeliverable: (_, __, error) => side.undelivered.push(error.code),
+      missing: (_, frames) => side.missing.push(frames),
       now: () => Date.now() + (clocks[name] ?? 0),
       elapsed: () => elapsed,
     })
@@ -119,6 +130,26 @@ describe('sessions', () => {
     await setImmediate()
     assert.equal(bob.heard.length, 201)
     assert.deepEqual(ann.sent, ['hello', 'letter'])
+  })
+
+  it('says how much the broker dropped, and not what came late', async () => {
+    const [ann, bob] = [join('ann'), join('bob')]
+    say(ann, bob, 'first')
+    await setImmediate()
+    const late: (() => void)[] = []
+    let count = 0
+    wire = (deliver) => {
+      count += 1
+      if (count === 2) late.push(deliver)
+      else if (count !== 4 && count !== 5) deliver()
+    }
+    for (const number of numbers(7)) {
+      say(ann, bob, number)
+      await setImmediate()
+    }
+    for (const deliver of late) deliver()
+    await eventually(() => assert.deepEqual(bob.missing, [2]))
+    assert.deepEqual(bob.heard, ['first', 0, 2, 5, 6, 1])
   })
 
   it('renews after two minutes without a halt, and forgets the old keys after four', async () => {

@@ -16,7 +16,8 @@ import { agent, runTask } from '../../nodes/agents/agent/agent.js'
 import { delegate } from '../../nodes/agents/agent/tool.js'
 import { CastBallot } from '../../nodes/agents/debate/ballot.js'
 import { debater } from '../../nodes/agents/debate/debater.js'
-import { routerOf } from '../../nodes/agents/privacy.js'
+import { think } from '../../nodes/agents/model.js'
+import { openSession, routerOf } from '../../nodes/agents/privacy.js'
 import { DoPart, worker } from '../../nodes/agents/worker.js'
 import { AskElsewhere, elsewhereName, serveElsewhere } from '../../nodes/elsewhere.js'
 import { ApiKeys } from '../../nodes/gateway/http/keys.js'
@@ -194,6 +195,45 @@ describe('a mesh with a provider elsewhere', () => {
       assert.deepEqual([reply.status, errorOf(reply).code], [400, 'MESSAGE_INVALID'])
     })
   })
+
+  for (const [which, digest] of [
+    ['whose tokens are known', 'sha256:1'],
+    ['of which only words are known', null],
+  ] as const)
+    it(`is not asked when a model of the mesh ${which} is lost amid its answer, though the prompt might leave`, async () => {
+      await model.close()
+      for (const node of [here, holder])
+        await eventually(() => assert.equal(node.directory.node(model.name) === undefined, true))
+      model = await mesh.join(`model-${++count}`, { roles: ['inference'] })
+      const backend = new RuleBackend(() => 'one word')
+      await serveModel(model, {
+        model: { ...backend.model, digest },
+        dispose: async () => undefined,
+        async *generate(_, signal) {
+          yield { type: 'token', text: 'one', ...(digest === null ? {} : { ids: [1] }) }
+          await new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(new Error('aborted'))))
+        },
+      })
+      await holder.directory.wait(() => holder.directory.node(model.name)?.advert['model'], 5000)
+      let words = 0
+      const thinking = {
+        session: await openSession(holder, ''),
+        actor: 'test',
+        deadline: holder.now() + 1500,
+        signal: new AbortController().signal,
+        trace: '',
+        onEvent: async () => {
+          words += 1
+          await model.close()
+        },
+      }
+      const request = { messages: [{ role: 'user' as const, content: 'hello' }], maxTokens: 9, temperature: 0 }
+      await assert.rejects(think(holder, request, thinking), { code: 'UNREACHABLE' })
+      assert.deepEqual([words, cloud.sent], [1, []])
+      // It is the loss that keeps it in: a question that no model of the mesh has seen goes there.
+      await think(holder, request, { ...thinking, deadline: holder.now() + 5000, onEvent: () => undefined })
+      assert.equal(cloud.sent.length, 1)
+    })
 
   describe('asked by agents', () => {
     it('sees what they read in files that may leave, redacted', async () => {

@@ -21,11 +21,16 @@ export const nodesSchema = z.object({
 
 export class Machine {
   readonly data = join(temporaryFolder(), 'data')
+  readonly #env: Record<string, string>
   #running: Running | undefined
+
+  constructor(env: Record<string, string> = {}) {
+    this.#env = env
+  }
 
   /** Resolves when the command says that it is up; rejects with what it said if it ends first. */
   async start(args: string[], before: string[] = []): Promise<Running> {
-    const running = run([...args, '--data', this.data, '--model', 'shipped'], { before })
+    const running = run([...args, '--data', this.data, '--model', 'shipped'], { before, env: this.#env })
     this.#running = running
     let ended: Ended | undefined
     void running.ended.then((end) => {

@@ -51,14 +51,6 @@ try {
   assert.ok(forged.met() > 0, 'nobody came by the false broker')
   await cheated.stop()
   done('a false broker is not believed')
-
-  await eventually(async () => assert.ok((await home.names()).includes('guest')), 20_000)
-  ip('link', 'set', 'cable', 'down')
-  await eventually(async () => assert.ok(!(await home.names()).includes('guest')), 20_000)
-  done('unplugged')
-  ip('link', 'set', 'cable', 'up')
-  await eventually(async () => assert.ok((await home.names()).includes('guest')), 90_000)
-  done('back')
 } finally {
   for (const machine of [guest, cheated, home]) await machine.remove()
   holder.kill('SIGKILL')

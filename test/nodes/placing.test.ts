@@ -1,43 +1,77 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { Backend } from '../../inference/backend.js'
-import { chooseNode, offerOf, offersOf } from '../../nodes/process/placing.js'
+import type { ModelOffer } from '../../inference/place.js'
+import { offersOf, placeAmong } from '../../nodes/process/placing.js'
+import { blocksOf, Sent } from '../../nodes/process/sent.js'
 
-const backend = (decode: number): Backend => ({
-  model: { name: 'm', digest: null, backend: 'onnx', context: 512, purpose: '', limits: '' },
-  speed: { prefill: 1000, decode },
+const offer = (decode: number, more: Partial<ModelOffer> = {}): ModelOffer => ({
+  model: 'm',
+  modalities: ['text'],
+  context: 512,
   slots: 4,
-  generate: () => assert.fail(),
-  dispose: async () => {},
+  running: 0,
+  queued: 0,
+  queuedTokens: 0,
+  speed: { prefill: 1000, decode },
+  ...more,
 })
 
-const node = (name: string, advert: Record<string, unknown>, draining = false) => ({ name, draining, advert })
+const node = (name: string, offers: unknown, draining = false) => ({ name, draining, advert: { zone: 'mesh', offers } })
+const say = (content: string) => ({ messages: [{ role: 'user' as const, content }], maxTokens: 64 })
+const zones = ['mesh']
 
 describe('the node for a prompt', () => {
   it('is the one whose model was measured to be fast', () => {
-    const nodes = [
-      node('slow', { zone: 'mesh', offers: [offerOf(backend(5))] }),
-      node('fast', { zone: 'mesh', offers: [offerOf(backend(500))] }),
-    ]
-    for (let i = 0; i < 100; i++) assert.equal(chooseNode(nodes, ['mesh'], 400), 'fast')
+    const nodes = [node('slow', [offer(5)]), node('fast', [offer(500)])]
+    for (let i = 0; i < 100; i++) assert.equal(placeAmong(nodes, say('hi'), { zones }).chosen?.node, 'fast')
   })
 
   it('is none where the prompt may not go, does not fit, or all drain', () => {
-    const offers = [offerOf(backend(50))]
-    assert.equal(chooseNode([node('a', { offers })], ['mesh'], 40), undefined)
-    assert.equal(chooseNode([node('a', { zone: 'mesh', offers })], ['mesh'], 4000), undefined)
-    assert.equal(chooseNode([node('a', { zone: 'mesh', offers }, true)], ['mesh'], 40), undefined)
+    const chosen = (...[nodes, request]: Parameters<typeof placeAmong>) => placeAmong(nodes, request, { zones }).chosen
+    assert.equal(
+      chosen([{ ...node('a', [offer(50)]), advert: { offers: [offer(50)] } }], say('hi'), { zones }),
+      undefined,
+    )
+    assert.equal(chosen([node('a', [offer(50)])], say('x'.repeat(4000)), { zones }), undefined)
+    assert.equal(chosen([node('a', [offer(50)], true)], say('hi'), { zones }), undefined)
+    assert.equal(chosen([node('a', [offer(50, { draining: 'its GPU is' })])], say('hi'), { zones }), undefined)
   })
 
   it('is not one that says nonsense', () => {
-    const [offer] = [offerOf(backend(50))]
     for (const said of [
       undefined,
       'fast',
       [{}],
-      [{ ...offer, speed: { prefill: -1, decode: 1 } }],
-      [{ ...offer, slots: Number.POSITIVE_INFINITY }],
+      [{ ...offer(50), speed: { prefill: -1, decode: 1 } }],
+      [{ ...offer(50), slots: Number.POSITIVE_INFINITY }],
     ])
-      assert.deepEqual(offersOf([node('a', { zone: 'mesh', offers: said })]), [])
+      assert.deepEqual(offersOf([node('a', said)]), [])
+  })
+
+  it('is another when this one was just sent what it has not said yet that it has', () => {
+    const sent = new Sent()
+    const nodes = [node('a', [offer(50)]), node('b', [offer(25)])]
+    const chosen = () => placeAmong(nodes, say('hi'), { zones, sent }).chosen?.node
+    const ends = Array.from({ length: 8 }, () => sent.begin('a', 'm', []))
+    for (let i = 0; i < 50; i++) assert.equal(chosen(), 'b')
+    for (const end of ends) end(false)
+    assert.equal(sent.count('a', 'm'), 0)
+    assert.ok(Array.from({ length: 50 }, chosen).includes('a'))
+  })
+
+  it('is the one that has read the beginning already, until it is lost', () => {
+    const sent = new Sent()
+    const nodes = ['a', 'b', 'c'].map((name) =>
+      node(name, [offer(200, { context: 8192, speed: { prefill: 300, decode: 200 } })]),
+    )
+    const first = say('once upon a time '.repeat(200))
+    const second = { ...first, messages: [...first.messages, ...say('and then?').messages] }
+    const chosen = () => placeAmong(nodes, second, { zones, sent }).chosen?.node
+    sent.begin('b', 'm', blocksOf(first))(true)
+    for (let i = 0; i < 50; i++) assert.equal(chosen(), 'b')
+    sent.forget('b')
+    assert.ok(new Set(Array.from({ length: 200 }, chosen)).size === 3)
+    // What begins otherwise shares nothing.
+    assert.deepEqual(sent.known('b', 'm', blocksOf(say(`x${'once upon a time '.repeat(200)}`))), [])
   })
 })

@@ -1,12 +1,14 @@
 /** The suites that launch, again with a pool. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
 import { installation } from '../../mesh/installation.js'
 
 const suites = ['sandbox/launch', 'sandbox/limits', 'sandbox/run', 'attack/sandbox/escape']
+if (existsSync('/usr/bin/curl')) suites.push('sandbox/network')
 
 test('launches, limits, tools and attempts hold by a pool too', async () => {
   const { NODE_TEST_CONTEXT: _, ...env } = process.env

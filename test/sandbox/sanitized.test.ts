@@ -42,7 +42,10 @@ test('no request and no action makes the launcher take a wrong step', async (con
   })
   const [out, err] = await Promise.all([text(fixture.stdout), text(fixture.stderr)])
   assert.doesNotMatch(out + err, /Sanitizer|runtime error/)
-  assert.match(out, /^300 wrong requests: \d+ refused, the rest ran; 12 actions ran; one daemon\n$/)
+  assert.match(
+    out,
+    /^300 wrong requests: \d+ refused, the rest ran; 40 took wrong orders; 12 actions ran, \d with a network; one daemon\n$/,
+  )
   context.diagnostic(out.trim())
 })
 

@@ -1,6 +1,10 @@
 /** A program of its own, whose standard error is the daemon's too: sends a pool what no client would, and then what one would. */
 import assert from 'node:assert/strict'
-import { encodeRequest, FrameReader } from '../../sandbox/frames.js'
+import { existsSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
+import { parseProfile } from '../../policies/profile.js'
+import { Egress } from '../../sandbox/egress/egress.js'
+import { encodeOrder, encodeRequest, FrameReader } from '../../sandbox/frames.js'
 import { Pool } from '../../sandbox/pool.js'
 import { encodeSpec } from '../../sandbox/spec.js'
 import { newStage, plan, programs, shell } from './stage.js'
@@ -89,15 +93,80 @@ await Promise.all(
     }
   }),
 )
+
+/** Orders that no client would give to an action that waits for one. */
+const networked =
+  'network_policies: { a: { endpoints: [{ host: a.example.org, port: 1 }], binaries: [{ path: /bin/x }] } }'
+const waiting = encodeSpec(
+  await plan(`${readOnly}\n${networked}`, workspace, { program: '/usr/bin/sleep', args: ['0.05'] }),
+  true,
+)
+const wrongOrders = [
+  'allow 1 127.0.0.1 1',
+  'allow 4294967296 ::1 99999',
+  `allow 1 ${'1'.repeat(500)} 1`,
+  'refuse 1 13',
+  'refuse -1 -1',
+  'allow',
+  '',
+  '\0',
+]
+function order(): Buffer {
+  const whole = encodeOrder('network', Buffer.from(wrongOrders[upTo(wrongOrders.length)] ?? ''))
+  switch (upTo(5)) {
+    case 0:
+      return encodeOrder('names', Buffer.alloc(upTo(700), 7))
+    case 1:
+      return encodeOrder('input', Buffer.alloc(upTo(3)))
+    case 2:
+      whole[upTo(whole.length)] = upTo(256)
+      return whole
+    default:
+      return whole
+  }
+}
+let ordered = 0
+for (let round = 0; round < 40; round += 1) {
+  const said = await send(Buffer.concat([encodeRequest(waiting), ...Array.from({ length: upTo(8) }, order)]))
+  assert.match(said, /^usage /m, said)
+  ordered += 1
+}
+
 const daemon = await pool.pid()
 for (let round = 0; round < 12; round += 1) {
   const script = `cat; echo ${round} >&2; exit ${round}`
   const { out, err, exitCode } = await shell(programs, workspace, script, { pool, stdin: 'x'.repeat(round * 20_000) })
   assert.deepEqual([out.length, err, exitCode], [round * 20_000, `${round}\n`, round])
 }
+const reached = await overNetwork()
 assert.equal(await pool.pid(), daemon)
-process.stdout.write(`${wrong} wrong requests: ${refused} refused, the rest ran; 12 actions ran; one daemon\n`)
+process.stdout.write(
+  `${wrong} wrong requests: ${refused} refused, the rest ran; ${ordered} took wrong orders; 12 actions ran, ${reached} with a network; one daemon\n`,
+)
 pool.close()
+
+/** Actions that connect: to what is allowed, to what is not, and to what is not there, many at once. */
+async function overNetwork(): Promise<number> {
+  const server = createServer((socket) => socket.on('error', () => undefined).end('x'.repeat(100_000)))
+  await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready))
+  const { port } = server.address() as AddressInfo
+  const policy = `${programs}
+network_policies:
+  here: { endpoints: [{ host: 127.0.0.1, ports: [${port}, 1], allowed_ips: [127.0.0.1] }], binaries: [{ path: "/usr/bin/perl*" }] }`
+  const script = `use IO::Socket::INET; for my $p (${port}, 1, 2, ${port}) { my $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => $p) or next; print $s "hello"; my $n = 0; while (my $got = sysread($s, my $piece, 65536)) { $n += $got } print "$n\\n" }`
+  const resolve = async (host: string) => [host]
+  let whole = 0
+  if (existsSync('/usr/bin/perl'))
+    for (let round = 0; round < 4; round += 1) {
+      const egress = new Egress({ profile: parseProfile(policy), workspace, own: { program: '', names: [] }, resolve })
+      const script4 = `for i in 1 2 3 4; do perl -e '${script}' & done; wait`
+      const { out, err } = await shell(policy, workspace, script4, { pool, egress })
+      assert.equal(out, '100000\n'.repeat(8), err)
+      whole += 1
+    }
+  server.close()
+  return whole
+}
 
 /** Numbers from 0 to 1, the same for the same seed (mulberry32). */
 function generator(seed: number): () => number {

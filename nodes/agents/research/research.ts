@@ -19,7 +19,7 @@ import type { Asker, Router } from '../../../router/router.js'
 import type { RouterSession } from '../../../router/session.js'
 import { holderOf } from '../../elsewhere.js'
 import { readPrices } from '../costs.js'
-import { think } from '../model.js'
+import { modelsOfMesh, think } from '../model.js'
 import { openSession, routerOf } from '../privacy.js'
 import { inTurn } from '../turn.js'
 import { billOf, type ResearchBill, type ResearchRole, type Used } from './bill.js'
@@ -284,11 +284,8 @@ const reading = {
 
 /** Of the models that the mesh serves and that hold a conversation, the largest. Throws UNREACHABLE or MODEL_UNSUITED. */
 async function mostCapable(node: MeshNode, name: string | undefined, call: CallOptions): Promise<ModelInfo> {
-  const serving = node
-    .nodes()
-    .filter(({ roles, draining, advert }) => roles.includes('inference') && !draining && advert['zone'] === 'mesh')
   const known = await Promise.all(
-    serving.map((each) => node.ref(inferenceName(each.name)).ask(DescribeModel, null, call)),
+    modelsOfMesh(node).map(({ node: on, model }) => node.ref(inferenceName(on)).ask(DescribeModel, model, call)),
   )
   const named = known.filter((model) => name === undefined || model.name === name)
   const [best] = named

@@ -36,6 +36,7 @@ export const auditExport: Command = {
     follow: { type: 'boolean', help: 'go on with what comes, until Ctrl-C' },
     data: dataOption,
     rotate: { type: 'string', value: 'MB', help: 'begin a new file when this one is larger (default: 100)' },
+    keep: { type: 'string', value: 'N', help: 'of the files that were put away, the newest N stay (default: all)' },
     'token-file': { type: 'string', value: 'FILE', help: "a file that holds the collector's token" },
     state: { type: 'string', value: 'FILE', help: 'where it is kept how far the collector has acknowledged' },
     json: { type: 'boolean', help: 'print the outcome as one JSON object' },
@@ -67,9 +68,14 @@ function toFile(path: string, format: Format, values: Values): MakeSink {
   const rotateBytes = Number(given ?? 100) * megabyte
   if (!(rotateBytes > 0))
     throw new ClawmeshError('USAGE', `"${given}" is no size.`, { hint: 'Give --rotate in megabytes, for example 100.' })
+  const kept = text(values, 'keep')
+  if (kept !== undefined && !/^[1-9]\d{0,5}$/.test(kept))
+    throw new ClawmeshError('USAGE', `"${kept}" is no number of files.`, { hint: 'Give --keep 1 or more.' })
+  const keep = kept === undefined ? undefined : Number(kept)
   return ({ authority }) => {
     const release = lock(`${path}.lock`)
-    const file = new EventFile({ path, format, mesh: authority.mesh, rootKey: authority.root.publicKey, rotateBytes })
+    const { mesh, root } = authority
+    const file = new EventFile({ path, format, mesh, rootKey: root.publicKey, rotateBytes, keep })
     return closingToo(file, release)
   }
 }

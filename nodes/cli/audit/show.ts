@@ -4,7 +4,7 @@ import { type EventKind, eventKinds } from '../../../mesh/audit/event.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { consume, type Sink } from '../../audit/consume.js'
 import { plainEvent } from '../../audit/format.js'
-import { strictReader, type TrailEvent } from '../../audit/read.js'
+import { eventId, strictReader, type TrailEvent } from '../../audit/read.js'
 import { readConfig } from '../../config.js'
 import { type Command, text, type Values } from '../command.js'
 import { dataFolder, dataOption } from '../options.js'
@@ -61,7 +61,7 @@ async function show(values: Values, newest: number): Promise<number> {
   const isJson = values['json'] === true
   const follow = values['follow'] === true
   const print = (event: TrailEvent) => {
-    process.stdout.write(`${isJson ? JSON.stringify(plainEvent(event)) : lineOf(event)}\n`)
+    process.stdout.write(`${isJson ? JSON.stringify({ ...plainEvent(event), id: eventId(event) }) : lineOf(event)}\n`)
   }
   // What of the past is shown is known when the present is reached: until then the newest wait here.
   const waiting: TrailEvent[] = []

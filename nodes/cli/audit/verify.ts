@@ -1,5 +1,7 @@
 /** `clawmesh audit verify`: is the trail of this data folder whole, or this export? */
 
+import { readFileSync } from 'node:fs'
+import { checkProof, type Proof, type Proven, proofSchema } from '../../../mesh/audit/proof.js'
 import type { ReadRecord } from '../../../mesh/audit/record.js'
 import { fromHex } from '../../../mesh/seal/keys.js'
 import { ClawmeshError } from '../../../policies/errors.js'
@@ -8,13 +10,14 @@ import { formatNamed } from '../../audit/format.js'
 import { openSource } from '../../audit/source.js'
 import { readConfig } from '../../config.js'
 import { type AuditTrail, inspectTrail } from '../../trail.js'
-import { type Command, text } from '../command.js'
+import { type Command, text, type Values } from '../command.js'
 import { dataFolder, dataOption } from '../options.js'
+import { printable } from '../printable.js'
 import { progress } from '../terminal.js'
 
 export const auditVerify: Command = {
   name: 'audit verify',
-  usage: '[--data DIR | --export FILE --root KEY] [--json]',
+  usage: '[--data DIR | --export FILE --root KEY | --proof FILE --root KEY] [--json]',
   help: 'Checks every audit record of a mesh, running or not: signatures, chains, checkpoints, completeness. Says where it is broken.',
   options: {
     data: dataOption,
@@ -23,6 +26,15 @@ export const auditVerify: Command = {
       value: 'FILE',
       help: 'check what `audit export` wrote instead; needs no mesh and no secret key',
     },
+    partial: {
+      type: 'boolean',
+      help: 'with --export: earlier files were not kept, so it begins in the middle; what stood before is not looked at',
+    },
+    proof: {
+      type: 'string',
+      value: 'FILE',
+      help: 'check what `audit prove` wrote instead; needs no mesh and no secret key',
+    },
     format: { type: 'string', value: 'jsonl|ocsf', help: 'the form of the export (default: jsonl)' },
     root: { type: 'string', value: 'KEY', help: "the root's public key in hex, from `clawmesh audit key`" },
     json: { type: 'boolean', help: 'print the verdict as one JSON object' },
@@ -30,11 +42,19 @@ export const auditVerify: Command = {
   run: async (_, values) => {
     const exported = text(values, 'export')
     if (exported !== undefined) {
-      const proved = verifyExport(exported, text(values, 'format') ?? 'jsonl', text(values, 'root') ?? '')
+      const proved = verifyExport(exported, values)
       process.stdout.write(
         values['json']
           ? `${JSON.stringify({ ok: true, ...proved })}\n`
-          : `The export is whole: ${proved.events} events in ${proved.files} file${proved.files > 1 ? 's' : ''}.\n`,
+          : `The export is whole${values['partial'] ? ' from where it begins' : ''}: ${proved.events} events in ${proved.files} file${proved.files > 1 ? 's' : ''}.\n`,
+      )
+      return 0
+    }
+    const proof = text(values, 'proof')
+    if (proof !== undefined) {
+      const proven = checkProof(readProof(proof), rootKeyOf(text(values, 'root') ?? ''))
+      process.stdout.write(
+        values['json'] ? `${JSON.stringify({ ok: true, ...proven })}\n` : `${printable(provenLine(proven))}\n`,
       )
       return 0
     }
@@ -75,7 +95,18 @@ async function verifyFolder(path: string): Promise<AuditTrail> {
 }
 
 /** What an exported file proves by itself: its records are signed, whole and in order. Files that follow one another must do so without a gap. */
-function verifyExport(path: string, format: string, rootKey: string): { files: number; events: number } {
+function verifyExport(path: string, values: Values): { files: number; events: number } {
+  const rootKey = rootKeyOf(text(values, 'root') ?? '')
+  const format = formatNamed(text(values, 'format') ?? 'jsonl')
+  const files = eventFiles(path)
+  if (files.length === 0)
+    throw new ClawmeshError('USAGE', `There is no export at ${path}.`, {
+      hint: 'Name the file that was given to --to.',
+    })
+  return { files: files.length, events: checkExport(files, format, rootKey, values['partial'] === true) }
+}
+
+function rootKeyOf(rootKey: string): Uint8Array {
   if (rootKey === '')
     throw new ClawmeshError('USAGE', '--root KEY is missing.', {
       hint: '`clawmesh audit key` prints it, where the mesh is.',
@@ -84,10 +115,24 @@ function verifyExport(path: string, format: string, rootKey: string): { files: n
     throw new ClawmeshError('USAGE', `"${rootKey}" is no root key.`, {
       hint: 'It has 64 hex digits: `clawmesh audit key` prints it.',
     })
-  const files = eventFiles(path)
-  if (files.length === 0)
-    throw new ClawmeshError('USAGE', `There is no export at ${path}.`, {
-      hint: 'Name the file that was given to --to.',
+  return fromHex(rootKey)
+}
+
+function readProof(path: string): Proof {
+  try {
+    return proofSchema.parse(JSON.parse(readFileSync(path, 'utf8')))
+  } catch (cause) {
+    throw new ClawmeshError('USAGE', `${path} is no proof: ${(cause as Error).message.split('\n')[0]}`, {
+      hint: 'Name the file that `audit prove` was told to write.',
+      cause,
     })
-  return { files: files.length, events: checkExport(files, formatNamed(format), fromHex(rootKey)) }
+  }
+}
+
+function provenLine({ node, number, hash, time, vouchedAt, events }: Proven): string {
+  const stood = `Record ${number} of node ${node} (${hash}), sealed at ${new Date(time).toISOString()}, stood in the trail at ${new Date(vouchedAt).toISOString()}.`
+  const said = events?.map(
+    (event) => `  ${new Date(event.time).toISOString()} ${event.kind} ${JSON.stringify(event.facts)}`,
+  )
+  return [stood, ...(said ?? ['  What it says is sealed.'])].join('\n')
 }

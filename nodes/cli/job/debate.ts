@@ -69,7 +69,7 @@ async function startDebate(question: string | undefined, values: Values): Promis
   const stop = stopOnSignal()
   const unwatch = folder.watch((error) => stop.abort(error))
   try {
-    const inference = planInference(text(values, 'model'), config.modelUrl)
+    const inference = planInference({ model: text(values, 'model') }, config)
     const sandbox = { workspace, policy: policy.text, policyName: policy.name }
     const names = spec.voters.slice(0, mostNodes).map((_, index) => `worker-${index + 1}`)
     const site = await startSite({

@@ -72,7 +72,7 @@ async function startResearch(question: string | undefined, values: Values): Prom
   const unwatch = folder.watch((error) => stop.abort(error))
   try {
     checkApart(workspace, folder.path)
-    const inference = planInference(text(values, 'model'), config.modelUrl)
+    const inference = planInference({ model: text(values, 'model') }, config)
     const sandbox = { workspace, policy: reaching(policy.text, urls), policyName: policy.name }
     const names = Array.from({ length: nodes }, (_, index) => `worker-${index + 1}`)
     const site = await startSite({

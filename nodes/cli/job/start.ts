@@ -90,7 +90,7 @@ async function startMesh(own: string | undefined, values: Values): Promise<numbe
   const causeOf = (error: unknown) => (stop.signal.aborted ? stop.signal.reason : (folder.full() ?? error))
   const unwatch = folder.watch((error) => stop.abort(error))
   try {
-    const inference = planInference(text(values, 'model'), config.modelUrl)
+    const inference = planInference({ model: text(values, 'model') }, config)
     const sandbox = { workspace, policy: policy.text, policyName: policy.name }
     const site = await startSite({
       config,

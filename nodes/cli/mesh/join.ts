@@ -13,9 +13,10 @@ import { nodeFiles } from '../../member/member.js'
 import { keepOffer, machineName, planOffer, recallOffer } from '../../member/offer.js'
 import { parseServers } from '../../outside.js'
 import { keepNode } from '../../process/keeper.js'
-import { planInference } from '../../process/plan.js'
+import { type NodeReport, planInference } from '../../process/plan.js'
 import { type Command, text, type Values } from '../command.js'
 import { givenOffer, offerOptions } from '../offer-options.js'
+import { size } from '../size.js'
 import { stopOnSignal, untilStopped } from '../stop.js'
 import { progress } from '../terminal.js'
 
@@ -41,6 +42,7 @@ export const join: Command = {
 }
 
 async function runJoin(given: string | undefined, values: Values): Promise<number> {
+  const begun = performance.now()
   const config = readConfig()
   const named = text(values, 'data')
   const data = resolve(named ?? joinPath(dirname(config.data), 'joined'))
@@ -54,7 +56,7 @@ async function runJoin(given: string | undefined, values: Values): Promise<numbe
   const unwatch = folder.watch((error) => stop.abort(error))
   try {
     const offer = recallOffer(data, givenOffer(values))
-    const { roles, plan } = await planOffer(offer, data, planInference(offer.model, config.modelUrl))
+    const { roles, plan } = await planOffer(offer, data, planInference(offer, config))
     const member = memberOf(folder)
     const name = invitation
       ? await enrolBy(fresh(invitation, folder, member), folder, { name: offer.name ?? machineName(), roles }, servers)
@@ -81,7 +83,7 @@ async function runJoin(given: string | undefined, values: Values): Promise<numbe
       logFolder: folder.node(name),
       onRestart: (_, reason) => progress(`node ${name} ${reason}; it is started again`),
       onGiveUp: (_, error) => stop.abort(error),
-      onConnection: sayConnection(),
+      onReport: sayReports(begun),
     })
     try {
       progress(
@@ -99,12 +101,29 @@ async function runJoin(given: string | undefined, values: Values): Promise<numbe
   }
 }
 
-/** Says when the mesh is out of reach and when it is back; that it is there at first goes without saying. */
-function sayConnection(): (connected: boolean) => void {
+/**
+ * Says what was found on this machine and is offered, once; how long it took from `join` to the first word of an answer; and when the mesh is out of reach and when it
+ * is back. That it is there at first goes without saying.
+ */
+function sayReports(begun: number): (report: NodeReport) => void {
   let was = true
-  return (connected) => {
-    if (connected !== was) progress(connected ? 'the mesh is back' : 'the mesh is out of reach; this node waits for it')
-    was = connected
+  let isKnown = false
+  let hasServed = false
+  return (report) => {
+    if (report.type === 'connection') {
+      if (report.connected !== was)
+        progress(report.connected ? 'the mesh is back' : 'the mesh is out of reach; this node waits for it')
+      was = report.connected
+    } else if (report.type === 'ready' && !isKnown) {
+      isKnown = true
+      progress(`This machine: ${report.machine}`)
+      for (const { name, bytes } of report.models)
+        progress(bytes === undefined ? `Serves ${name}` : `Offers ${name}: ${size(bytes)}, loaded when it is asked for`)
+    } else if (report.type === 'served' && !hasServed) {
+      hasServed = true
+      const seconds = ((performance.now() - begun) / 1000).toFixed(1)
+      progress(`The first token, of ${report.model}, came ${seconds} s after \`join\` was typed`)
+    }
   }
 }
 

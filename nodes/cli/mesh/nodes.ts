@@ -1,12 +1,11 @@
 /** `clawmesh nodes`: who is in the mesh, as this machine's own node sees it. */
-import { join, resolve } from 'node:path'
+
 import { z } from 'zod'
 import { hardwareAdvertSchema } from '../../../inference/hardware.js'
-import type { NodeInfo } from '../../../mesh/directory.js'
-import { ClawmeshError } from '../../../policies/errors.js'
-import { readConfig } from '../../config.js'
-import { isRunning } from '../../data-folder.js'
-import { lookAtMesh, type Outlook } from '../../member/onlooker.js'
+import { offerSchema } from '../../../inference/place.js'
+import type { NodeInfo } from '../../../mesh/index.js'
+import { machineWords } from '../../member/machine.js'
+import { lookAtMesh, type Outlook, runningData } from '../../member/onlooker.js'
 import { driftOf, policyAdvertSchema } from '../../process/standing-policy.js'
 import { columns } from '../columns.js'
 import { type Command, text, type Values } from '../command.js'
@@ -16,7 +15,7 @@ import { printable } from '../printable.js'
 export const nodes: Command = {
   name: 'nodes',
   usage: '[--json]',
-  help: 'Lists the nodes of the mesh: roles, hardware, model, trust zone, since when. Works on every machine of the mesh while its node runs.',
+  help: 'Lists the nodes of the mesh: roles, hardware, models and what they have to do, trust zone, since when. Works on every machine of the mesh while its node runs.',
   options: {
     data: { type: 'string', value: 'DIR', help: 'the data folder of the mesh, or of the node that joined it' },
     json: jsonOption,
@@ -30,6 +29,9 @@ const advertSchema = z.object({
   model: z.string().nullish(),
   zone: z.string().nullish(),
   sandbox: z.boolean().optional(),
+  offers: z.array(offerSchema).optional().catch(undefined),
+  memoryFree: z.number().optional().catch(undefined),
+  drainingGpus: z.array(z.string()).optional().catch(undefined),
   policy: policyAdvertSchema.optional().catch(undefined),
 })
 
@@ -38,8 +40,12 @@ interface Row {
   roles: readonly string[]
   hardware: string | null
   model: string | null
+  /** All that it offers: what each has to do, whether it is loaded, why it takes nothing. */
+  models: ModelRow[]
   zone: string | null
   sandbox: boolean
+  /** Bytes; null: it does not say. */
+  memoryFree: number | null
   /** What its actions may do: "ask-first", "strict.yaml v3". */
   policy: string | null
   /** How that differs from what the mesh wants: "version 2 of 3", "a policy of its own". */
@@ -47,17 +53,22 @@ interface Row {
   /** ISO 8601. */
   since: string | null
   draining: boolean
+  drainingGpus: string[]
+}
+
+interface ModelRow {
+  name: string
+  loaded: boolean
+  slots: number
+  running: number
+  queued: number
+  /** Tokens a second of one answer; null: not measured yet. */
+  decode: number | null
+  draining: string | null
 }
 
 async function runNodes(_: string | undefined, values: Values): Promise<number> {
-  const config = readConfig()
-  const named = text(values, 'data')
-  const folders = named === undefined ? [config.data, join(config.data, '..', 'joined')] : [resolve(named)]
-  const data = folders.find(isRunning)
-  if (data === undefined)
-    throw new ClawmeshError('UNREACHABLE', `No node runs in ${folders.join(' or ')}.`, {
-      hint: 'Start it with `clawmesh up` or `clawmesh join`, or name its data folder with --data.',
-    })
+  const data = runningData(text(values, 'data'))
   const rows = (await lookAtMesh(data, rowsOf)).sort((a, b) => a.name.localeCompare(b.name))
   process.stdout.write(
     values['json'] ? `${JSON.stringify({ ok: true, nodes: rows })}\n` : `${printable(table(rows))}\n`,
@@ -70,40 +81,55 @@ const rowsOf = ({ directory }: Outlook): Row[] =>
 
 function rowOf({ name, roles, draining, advert }: NodeInfo, newestPolicy: number | undefined): Row {
   const said = advertSchema.safeParse(advert)
-  const { since, hardware, model, zone, sandbox, policy } = said.success ? said.data : {}
+  const { since, hardware, model, zone, sandbox, policy, ...more } = said.success ? said.data : {}
+  const { offers, memoryFree, drainingGpus } = more
   return {
     name,
     roles,
-    hardware: hardware ? machine(hardware) : null,
+    hardware: hardware ? machineWords(hardware) : null,
     model: model ?? null,
+    models: (offers ?? []).map((offer) => ({
+      name: offer.model,
+      loaded: offer.unloaded === undefined,
+      slots: offer.slots,
+      running: offer.running,
+      queued: offer.queued,
+      decode: offer.speed?.decode ?? null,
+      draining: offer.draining ?? null,
+    })),
     zone: zone ?? null,
     sandbox: sandbox ?? false,
+    memoryFree: memoryFree ?? null,
     policy: policy ? `${policy.name}${policy.version === null ? '' : ` v${policy.version}`}` : null,
     drift: (policy && driftOf(policy, newestPolicy)) ?? null,
     since: since === undefined ? null : new Date(since).toISOString(),
     draining,
+    drainingGpus: drainingGpus ?? [],
   }
 }
 
-/** "4 x NVIDIA H100 80GB HBM3, 32 threads, 251 GB". */
-function machine({ cpu, memory, accelerators }: z.output<typeof hardwareAdvertSchema>): string {
-  const counted = new Map<string, number>()
-  for (const { name } of accelerators) counted.set(name.value, (counted.get(name.value) ?? 0) + 1)
-  const gpus = [...counted].map(([name, count]) => (count > 1 ? `${count} x ${name}` : name))
-  return [...gpus, `${cpu.threads.value} threads`, `${Math.round(memory.value.total / 1e9)} GB`].join(', ')
+function table(rows: Row[]): string {
+  const head = ['NAME', 'ROLES', 'HARDWARE', 'FREE', 'MODEL', 'LOAD', 'ZONE', 'POLICY', 'SINCE', '']
+  const lines = rows.flatMap(({ name, roles, hardware, memoryFree, models, model, zone, policy, since, ...row }) => {
+    const [first, ...others] = models
+    const own = [name, roles.join(','), hardware ?? '-', memoryFree ? `${Math.round(memoryFree / 1e9)} GB` : '-']
+    const rest = [zone ?? '-', policy ?? '-', since?.replace(/\..*$/, 'Z') ?? '-', remarks(row)]
+    return [
+      [...own, first?.name ?? model ?? '-', first ? load(first) : '-', ...rest],
+      ...others.map((other) => ['', '', '', '', other.name, load(other)]),
+    ]
+  })
+  return columns(head, lines)
 }
 
-function table(rows: Row[]): string {
-  const head = ['NAME', 'ROLES', 'HARDWARE', 'MODEL', 'ZONE', 'POLICY', 'SINCE', '']
-  const lines = rows.map(({ name, roles, hardware, model, zone, policy, drift, since, draining }) => [
-    name,
-    roles.join(','),
-    hardware ?? '-',
-    model ?? '-',
-    zone ?? '-',
-    policy ?? '-',
-    since?.replace(/\..*$/, 'Z') ?? '-',
-    [draining ? 'draining' : '', drift === null ? '' : `policy: ${drift}`].filter(Boolean).join(', '),
-  ])
-  return columns(head, lines)
+/** "3/8, 2 waiting". */
+function load({ loaded, slots, running, queued, draining }: ModelRow): string {
+  if (draining !== null) return 'takes none'
+  if (!loaded) return queued > 0 ? `loading, ${queued} waiting` : 'not loaded'
+  return `${running}/${slots}${queued > 0 ? `, ${queued} waiting` : ''}`
+}
+
+function remarks({ draining, drainingGpus, drift }: Pick<Row, 'draining' | 'drainingGpus' | 'drift'>): string {
+  const drains = drainingGpus.length > 0 ? `draining ${drainingGpus.join(', ')}` : ''
+  return [draining ? 'draining' : drains, drift === null ? '' : `policy: ${drift}`].filter(Boolean).join(', ')
 }

@@ -88,7 +88,7 @@ async function runUp(_: string | undefined, values: Values): Promise<number> {
   const unwatch = folder.watch((error) => stop.abort(error))
   try {
     const offer = recallOffer(folder.path, givenOffer(values))
-    const { roles, plan } = await planOffer(offer, folder.path, planInference(offer.model, config.modelUrl))
+    const { roles, plan } = await planOffer(offer, folder.path, planInference(offer, config))
     const listen = listenAt(recallListen(folder.authority), values)
     const site = await startSite({
       config,

@@ -17,8 +17,10 @@ export function show(main, signal, { may }) {
   const mayAnswer = may('POST /v1/approvals/:id')
   const list = h('ul', { class: 'cards' })
   const none = h('p', { class: 'soft' }, 'Nothing is held.')
-  const help = answers.map(({ key, label }) => `${key}: ${label.toLowerCase()}`).join(', ')
-  main.append(h('h2', {}, title), h('p', { class: 'soft' }, `Keys: j and k move; ${help}.`), none, list)
+  const help = [['j', 'k'], ...answers.map(({ key }) => [key])].map((keys) => keys.map((one) => h('kbd', {}, one)))
+  const does = ['move', ...answers.map(({ label }) => label.toLowerCase())]
+  const keys = help.flatMap((one, index) => [...one, ` ${does[index]}  `])
+  main.append(h('h2', {}, title), h('p', { class: 'soft' }, keys), none, list)
   const cards = new Map()
   const take = (view) => {
     const before = cards.get(view.id)
@@ -50,9 +52,16 @@ const headline = ({ tool, node, missing }) =>
 
 function cardOf(view, mayAnswer) {
   const { id, task, args, adds, workspace, deadline, folded, behind } = view
-  const added = Object.entries(adds).flatMap(([field, paths]) => paths.map((path) => `  ${field}: [${path}]`))
+  const added = Object.entries(adds).flatMap(([field, paths]) =>
+    paths.length > 0 ? [`  ${field}:`, ...paths.map((path) => h('span', { class: 'plus' }, `+   - ${path}`))] : [],
+  )
   const buttons = answers.map(({ key, label, body }) =>
-    h('button', { type: 'button', onclick: () => answer(id, body) }, `${label} (${key})`),
+    h(
+      'button',
+      { type: 'button', class: body.answer === 'allow' ? 'yes' : 'no', onclick: () => answer(id, body) },
+      `${label} `,
+      h('kbd', {}, key),
+    ),
   )
   return h(
     'li',
@@ -69,7 +78,11 @@ function cardOf(view, mayAnswer) {
     h('p', { class: 'soft' }, 'Exact arguments'),
     h('pre', {}, JSON.stringify(args, null, 2)),
     h('p', { class: 'soft' }, 'A yes adds to its policy'),
-    h('pre', {}, ['filesystem_policy:', ...added].join('\n')),
+    h(
+      'pre',
+      {},
+      ['filesystem_policy:', ...added].flatMap((line, index) => (index === 0 ? [line] : ['\n', line])),
+    ),
     mayAnswer ? h('div', { class: 'actions' }, buttons) : null,
   )
 }

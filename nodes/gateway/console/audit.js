@@ -6,6 +6,7 @@ export const route = 'GET /v1/audit'
 export const title = 'Audit'
 
 const rowsMost = 1000
+const shortFacts = 90
 
 export async function show(main, signal) {
   const rows = h('tbody')
@@ -24,7 +25,7 @@ export async function show(main, signal) {
     const query = new URLSearchParams(filter)
     const found = await call(`/v1/audit?${new URLSearchParams([...filter, ['limit', '200']])}`)
     rows.replaceChildren(...found.events.toReversed().map(rowOf))
-    more.textContent = `${found.events.length} events, each verified${found.more ? '; there are older ones' : ''}`
+    more.textContent = `✓ ${found.events.length} events, each verified as it was read${found.more ? '; there are older ones' : ''}`
     follow(
       `/v1/audit/events?${query}`,
       (event) => {
@@ -52,7 +53,7 @@ export async function show(main, signal) {
       { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Events' },
       h(
         'table',
-        {},
+        { class: 'audit' },
         h(
           'thead',
           {},
@@ -77,5 +78,16 @@ const rowOf = ({ time, kind, node, actor, facts }) =>
     h('td', {}, h('code', {}, kind)),
     h('td', {}, node),
     h('td', {}, actor),
-    h('td', { class: 'facts' }, h('code', {}, JSON.stringify(facts))),
+    h('td', { class: 'facts' }, factsOf(facts)),
   )
+
+function factsOf(facts) {
+  const text = JSON.stringify(facts)
+  if (text.length <= shortFacts) return h('code', {}, text)
+  return h(
+    'details',
+    {},
+    h('summary', {}, h('code', {}, `${text.slice(0, shortFacts)}…`)),
+    h('pre', {}, JSON.stringify(facts, null, 2)),
+  )
+}

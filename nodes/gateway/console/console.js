@@ -1,12 +1,15 @@
 /** The console: a key is entered once, and then each view shows what its role may see. */
 import * as approvals from './approvals.js'
 import * as audit from './audit.js'
+import * as costs from './costs.js'
+import * as debates from './debates.js'
 import { h, say } from './element.js'
 import { call, key } from './gateway.js'
-import * as nodes from './nodes.js'
+import * as mesh from './mesh.js'
+import * as policies from './policies.js'
 import * as tasks from './tasks.js'
 
-const views = { nodes, tasks, approvals, audit }
+const views = { mesh, tasks, debates, approvals, policies, costs, audit }
 const main = document.getElementById('main')
 let current = new AbortController()
 let me
@@ -35,7 +38,7 @@ function askKey(why = '') {
     void begin()
   }
   main.replaceChildren(
-    h('h2', {}, 'Your key'),
+    h('h2', {}, 'Enter your key'),
     h(
       'p',
       {},

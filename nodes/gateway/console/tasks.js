@@ -1,6 +1,7 @@
-/** What was asked, and the steps of it as they happen. */
-import { at, h, say } from './element.js'
+/** What was asked, and how it comes about: each task a tree of its steps, as they happen. */
+import { at, h, pause, say } from './element.js'
 import { call, follow } from './gateway.js'
+import { treeOf } from './tree.js'
 
 export const route = 'GET /v1/tasks'
 export const title = 'Tasks'
@@ -8,21 +9,23 @@ export const title = 'Tasks'
 const shownMost = 50
 
 export async function show(main, signal, { may }) {
-  const list = h('ul', { class: 'cards' })
-  main.append(h('h2', {}, title), ...(may('POST /v1/tasks') ? [form(() => refresh())] : []), list)
+  const list = h('div', { class: 'stack' })
+  const none = h('p', { class: 'soft' }, 'Nothing was asked yet.')
+  main.append(h('h2', {}, title), ...(may('POST /v1/tasks') ? [form(() => refresh())] : []), none, list)
   const cards = new Map()
   const refresh = async () => {
     const { tasks } = await call('/v1/tasks')
     for (const task of tasks.slice(-shownMost)) {
-      if (cards.has(task.id)) continue
-      const card = cardOf(task, signal, may)
+      if (cards.has(task.id) || signal.aborted) continue
+      const card = cardOf(task, signal, may, cards.size === tasks.slice(-shownMost).length - 1)
       cards.set(task.id, card)
       list.prepend(card)
     }
+    none.hidden = cards.size > 0
   }
   while (!signal.aborted) {
     await refresh()
-    await new Promise((resolve) => setTimeout(resolve, 3000))
+    await pause(3000, signal)
   }
 }
 
@@ -47,43 +50,54 @@ function form(done) {
   )
 }
 
-function cardOf(task, signal, may) {
-  const steps = h('ol', { class: 'steps' })
-  const state = h('p', { class: 'soft' }, task.state)
-  const rows = new Map()
-  const row = (step, text, look) => {
-    const item = rows.get(step) ?? h('li')
-    rows.set(step, item)
-    item.replaceChildren(h('span', { class: look }, text), ` ${step}`)
-    steps.append(item)
-  }
+/** One that is closed follows nothing: a connection is for what somebody looks at. */
+function cardOf(task, signal, may, open) {
+  const state = h(
+    'span',
+    { class: `badge ${task.state === 'ended' ? endOf(task.outcome) : 'ask'}` },
+    task.state === 'ended' ? endOf(task.outcome) : task.state,
+  )
+  const answer = h('p', { class: 'answer' }, task.outcome?.answer ?? '')
+  const tree = h('div')
   const cancel = h('button', { type: 'button', onclick: () => end(task.id) }, 'Cancel')
+  const records = []
   const take = (record) => {
-    if (record.type === 'begun') row(record.step, 'begun', 'soft')
-    if (record.type === 'done') row(record.step, 'done', 'good')
-    if (record.type === 'failed') row(record.step, `failed (${record.failure.message})`, 'bad')
-    if (record.type === 'cleared') row(record.step, 'to be done again', 'soft')
+    records.push(record)
+    tree.replaceChildren(treeOf(records))
     if (record.type !== 'ended') return
-    const { ok, answer } = record.outcome ?? {}
-    state.replaceChildren(
-      h('span', { class: ok ? 'good' : 'bad' }, ok ? 'done' : 'failed'),
-      answer ? `: ${answer}` : '',
-    )
+    state.className = `badge ${endOf(record.outcome)}`
+    state.textContent = endOf(record.outcome)
+    answer.textContent = record.outcome?.answer ?? ''
     cancel.remove()
   }
-  follow(`/v1/tasks/${encodeURIComponent(task.id)}/events`, take, signal, { untilEnd: true }).catch((error) =>
-    say(error.message),
-  )
-  return h(
-    'li',
-    { class: 'card' },
-    h('h3', {}, task.facts?.request ?? task.id),
-    h('p', { class: 'soft' }, at(task.begunAt), ` by ${task.by}`),
-    state,
-    steps,
+  let isFollowed = false
+  const card = h(
+    'details',
+    { class: 'card task', ontoggle: () => card.open && look() },
+    h(
+      'summary',
+      {},
+      state,
+      ' ',
+      h('strong', {}, task.facts?.request ?? task.id),
+      h('span', { class: 'soft' }, ' ', at(task.begunAt), ` by ${task.by}`),
+    ),
+    answer,
+    tree,
     may('POST /v1/tasks/:id/cancel') && task.state !== 'ended' ? h('div', { class: 'actions' }, cancel) : null,
   )
+  const look = () => {
+    if (isFollowed) return
+    isFollowed = true
+    follow(`/v1/tasks/${encodeURIComponent(task.id)}/events`, take, signal, { untilEnd: true }).catch((error) =>
+      say(error.message),
+    )
+  }
+  card.open = open
+  return card
 }
+
+const endOf = (outcome) => (outcome?.ok ? 'done' : 'failed')
 
 async function end(id) {
   try {

@@ -37,6 +37,7 @@ const statuses: Partial<Record<ErrorCode, number>> = {
   CANCELLED: 499,
   MODEL_FAILED: 502,
   DISK_FULL: 503,
+  MEMORY_FULL: 503,
   BROKER_UNAVAILABLE: 503,
   UNREACHABLE: 503,
   ACTOR_MOVED: 503,

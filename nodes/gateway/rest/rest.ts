@@ -1,18 +1,22 @@
 /** What the routes of the REST API do: each asks the mesh, none decides anything by itself. */
+import { readFile } from 'node:fs/promises'
 import type { FastifyRequest } from 'fastify'
 import type { MeshNode } from '../../../mesh/index.js'
 import type { Tasks } from '../../../mesh/task/tasks.js'
 import { readDocument } from '../../../policies/document.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { explain } from '../../../policies/explain.js'
+import { runTable } from '../../../policies/table.js'
 import { presetNames } from '../../../sandbox/index.js'
-import { readPolicy } from '../../../sandbox/preset.js'
+import { type PolicyFile, readPolicy } from '../../../sandbox/preset.js'
+import { readPrices } from '../../agents/costs.js'
 import { approvalsName, DecideApproval, FollowApprovals, ListApprovals, RevokeGrant } from '../../approvals/messages.js'
 import type { Handlers } from '../call.js'
 import type { Guard } from '../http/guard.js'
 import type { Principal } from '../http/keys.js'
 import { lastNumber, lastSeen, Slots, sendEvents } from '../http/stream.js'
 import { mayUse, type Route, routeNames } from '../route.js'
+import { costsOf } from './costs.js'
 import type { TaskRuns } from './tasks.js'
 import { Trail, type TrailSource } from './trail.js'
 import { nodesOf } from './view.js'
@@ -127,10 +131,15 @@ export function restOf({ node, guard, site, runs, closing }: RestOptions): Pick<
       })
     },
 
+    'GET /v1/costs': async () => {
+      const { events, since } = await here(trail).query({ kind: 'model.used' }, Number.POSITIVE_INFINITY)
+      return costsOf(events, since, readPrices())
+    },
+
     'GET /v1/policies': async () => {
       const names = await presetNames()
       const policies = await Promise.all(names.map((name) => readPolicy(name)))
-      return { policies: policies.map(({ name, text }) => ({ name, text })) }
+      return { policies: await Promise.all(policies.map(withTable)) }
     },
     'GET /v1/policies/:name/explain': async ({ params, query: { kind, path, workspace } }) => {
       const names = await presetNames()
@@ -141,6 +150,16 @@ export function restOf({ node, guard, site, runs, closing }: RestOptions): Pick<
       const { text } = await readPolicy(name)
       return explain(readDocument(text, name), { kind, path }, workspace)
     },
+  }
+}
+
+async function withTable({ name, text, path }: PolicyFile) {
+  const table = await readFile(path.replace(/\.yaml$/, '.test.yaml'), 'utf8')
+  const rows = runTable(readDocument(text, name), readDocument(table, `${name}.test.yaml`))
+  return {
+    name,
+    text,
+    table: rows.map(({ access, expected, answer, because }) => ({ ...access, expected, answer, because })),
   }
 }
 

@@ -19,6 +19,11 @@ export const nodesReplySchema = z.object({
       zone: z.enum(['mesh', 'elsewhere']).nullable(),
       draining: z.boolean(),
       sandbox: z.boolean(),
+      /** Of the model that it serves: answers side by side, tokens a second of one alone; null where it was not measured. */
+      slots: z.int().nullable(),
+      tokensPerSecond: z.number().nullable(),
+      /** Over the last minute what ran or waited to, for each thread (above 1: work waits); bytes of memory that are free. */
+      load: z.object({ cpu: z.number(), memoryFree: z.number() }).nullable(),
       /** ISO 8601. */
       since: z.string().nullable(),
       /** As the machine says; null where it does not. Memory in bytes. */
@@ -92,7 +97,51 @@ export const auditReplySchema = z.object({
   since: z.string().nullable(),
 })
 
-export const policiesSchema = z.object({ policies: z.array(z.object({ name: z.string(), text: z.string() })) })
+const costLineSchema = z.object({
+  requests: z.int(),
+  /** Of them, those that nobody counted the tokens of. */
+  uncounted: z.int(),
+  promptTokens: z.number(),
+  cachedTokens: z.number(),
+  outputTokens: z.number(),
+  seconds: z.number(),
+  /** As it was run, and at the frontier rates of the table. */
+  cost: z.number(),
+  frontier: z.number(),
+  /** Requests that the table has no price for: not in `cost`. */
+  unpriced: z.int(),
+})
+const namedLineSchema = costLineSchema.extend({ name: z.string() })
+export const costsSchema = z.object({
+  prices: z.object({ version: z.string(), currency: z.string(), source: z.string(), frontier: z.string() }),
+  /** Of older ones `clawmesh costs` knows. Null: these are all. */
+  since: z.string().nullable(),
+  sum: costLineSchema,
+  byModel: z.array(namedLineSchema),
+  byActor: z.array(namedLineSchema),
+  /** Spans of one length, oldest first. */
+  byTime: z.array(costLineSchema.extend({ from: z.string(), until: z.string() })),
+})
+
+const answer = z.enum(['allow', 'ask', 'deny'])
+export const policiesSchema = z.object({
+  policies: z.array(
+    z.object({
+      name: z.string(),
+      text: z.string(),
+      /** What it is meant to answer, and what it does. */
+      table: z.array(
+        z.object({
+          kind: z.string(),
+          path: z.string(),
+          expected: answer,
+          answer,
+          because: z.string(),
+        }),
+      ),
+    }),
+  ),
+})
 export const byNameSchema = z.strictObject({ name: z.string().regex(/^[a-z0-9-]{1,64}$/) })
 const realPath = z
   .string()

@@ -1,8 +1,10 @@
 /** What the gateway tells of the mesh to those who watch over it. */
 import { z } from 'zod'
 import { type HardwareAdvert, hardwareAdvertSchema } from '../../../inference/hardware.js'
+import { offerSchema } from '../../../inference/place.js'
 import type { MeshNode } from '../../../mesh/index.js'
 import { servedModels } from '../../agents/model.js'
+import { loadSchema } from '../../process/load.js'
 import { Refusal } from '../http/refusal.js'
 import type { nodesReplySchema } from './schema.js'
 
@@ -10,6 +12,8 @@ const advertSchema = z.object({
   since: z.number().optional().catch(undefined),
   hardware: hardwareAdvertSchema.optional().catch(undefined),
   sandbox: z.boolean().catch(false),
+  offers: z.array(offerSchema).catch([]),
+  load: loadSchema.optional().catch(undefined),
   notes: z.array(z.string()).catch([]),
 })
 
@@ -23,7 +27,8 @@ export function readiness(node: MeshNode): object {
 export const nodesOf = (node: MeshNode): z.output<typeof nodesReplySchema> => ({
   nodes: node.nodes().map(({ name, roles, draining, advert }) => {
     const { model, zone } = advert
-    const { since, hardware, sandbox, notes } = advertSchema.parse(advert)
+    const { since, hardware, sandbox, offers, load = null, notes } = advertSchema.parse(advert)
+    const [offer] = offers
     return {
       name,
       roles: [...roles],
@@ -31,6 +36,9 @@ export const nodesOf = (node: MeshNode): z.output<typeof nodesReplySchema> => ({
       zone: typeof model !== 'string' ? null : zone === 'mesh' ? 'mesh' : 'elsewhere',
       draining,
       sandbox,
+      slots: offer?.slots ?? null,
+      tokensPerSecond: offer?.speed?.decode ?? null,
+      load,
       since: since === undefined ? null : new Date(since).toISOString(),
       hardware: hardware ? machineOf(hardware) : null,
       notes,

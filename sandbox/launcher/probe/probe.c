@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,9 +53,27 @@ static long status_field(const char *name)
     return value;
 }
 
+/* With a network that allows nothing: its calls have to be held, and answered. */
+static int probe_network(void)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(1), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in any = {.sin_family = AF_INET};
+    int stream = socket(AF_INET, SOCK_STREAM, 0), datagram = socket(AF_INET, SOCK_DGRAM, 0);
+    expect("sockets", stream >= 0 && datagram >= 0);
+    expect("held connections", connect(stream, (struct sockaddr *)&to, sizeof to) != 0 && errno == EACCES);
+    expect("held names", connect(datagram, (struct sockaddr *)&to, sizeof to) == 0);
+    expect("sends that connect", sendto(stream, "x", 1, MSG_FASTOPEN, (struct sockaddr *)&to, sizeof to) < 0 && errno == EPERM);
+    expect("binding", bind(stream, (struct sockaddr *)&any, sizeof any) != 0 && listen(stream, 1) != 0);
+    expect("other sockets", socket(AF_INET6, SOCK_STREAM, 0) < 0 && socket(AF_UNIX, SOCK_STREAM, 0) < 0 &&
+                                socket(AF_NETLINK, SOCK_RAW, 0) < 0 && socket(AF_INET, SOCK_RAW, 1) < 0);
+    return broken;
+}
+
 int main(int count, char **arguments)
 {
     struct rlimit limit;
+    if (count == 2 && strcmp(arguments[1], "network") == 0)
+        return probe_network();
     /* mounts and Landlock: the secret is a real, readable file outside, named by whoever runs this */
     expect("reading outside", count == 2 && !readable(arguments[1]));
     expect("host files", !readable("/etc/passwd") && !readable("/proc/kallsyms") && !readable("/sys/kernel"));

@@ -37,6 +37,7 @@ export async function compileAttempts(folder: string): Promise<string> {
     '-Wextra',
     '-Werror',
     '-static',
+    '-pthread',
     '-I',
     sources,
     '-o',

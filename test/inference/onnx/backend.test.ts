@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
-import { cp, readFile } from 'node:fs/promises'
+import { cp, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { collect, type GenerateRequest } from '../../../inference/backend.js'
 import { shippedModelFolder } from '../../../inference/models.js'
 import { OnnxBackend, type OnnxOptions } from '../../../inference/onnx/backend.js'
 import type { ToolSpec } from '../../../inference/tool.js'
 import { backendContract, coded, countLines, sum } from '../../contract/backend.js'
-import { ids, markovModel } from '../markov.js'
+import { ids, markovModel, outsideModel } from '../markov.js'
 
 const opened: OnnxBackend[] = []
 after(() => Promise.all(opened.map((backend) => backend.dispose())))
@@ -62,6 +63,14 @@ describe('a model on onnxruntime', () => {
     for await (const event of events) if (event.type === 'token') pieces.push(event.text)
     assert.equal(pieces.join(''), '\ufffd'.repeat(400))
     assert.ok(pieces.length > 50)
+  })
+
+  it('may have its weights in a second file, which is checked as the first one is', async () => {
+    const folder = await outsideModel(() => 98)
+    const backend = await open({ folder })
+    assert.equal((await collect(backend.generate({ ...sum, maxTokens: 3 }))).text, 'bbb')
+    await writeFile(join(folder, 'onnx', 'model_q4.onnx_data'), 'other')
+    await assert.rejects(open({ folder }), coded('MODEL_BROKEN'))
   })
 
   it('is bounded by its context: a longer prompt is refused, a longer answer is cut', async () => {

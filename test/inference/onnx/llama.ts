@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { modelFiles, sealModel, writeModelFolder } from '../markov.js'
-import { integer, integers, model, node, tensor, types, value } from './proto.js'
+import { integer, integers, microsoftNode, model, node, tensor, types, value } from './proto.js'
 
 /** The sizes of a Llama-type decoder: RMSNorm, rotary positions, SwiGLU, tied embeddings; as many key heads as query heads. */
 export interface LlamaShape {
@@ -13,13 +13,23 @@ export interface LlamaShape {
   context: number
 }
 
+export type LlamaForm = 'rows' | 'whole' | 'grouped' | 'grouped-otherwise' | 'hybrid'
+
 /** Writes the folder of such a decoder with random weights. What it says has no meaning, and depends on every token before; it never ends. */
-export async function llamaModel(shape: LlamaShape, form: 'rows' | 'whole', into?: string): Promise<string> {
+export async function llamaModel(shape: LlamaShape, form: LlamaForm, into?: string): Promise<string> {
   const { layers, hidden, heads, ffn, vocabulary, context } = shape
   const sizes = {
     ...{ model_type: 'llama', hidden_size: hidden, intermediate_size: ffn, vocab_size: vocabulary },
-    ...{ num_hidden_layers: layers, num_attention_heads: heads, max_position_embeddings: context },
+    ...{
+      num_hidden_layers: layers,
+      num_attention_heads: heads,
+      num_key_value_heads: heads,
+      max_position_embeddings: context,
+    },
     eos_token_id: null,
+    ...(form === 'hybrid'
+      ? { layers_block_type: Array.from({ length: layers }, (_, i) => (i % 2 === 1 ? 'mamba' : 'attention')) }
+      : {}),
   }
   const folder = await writeModelFolder(llamaGraph(shape, form), sizes, {}, into)
   const [tokenizer, config] = [join(folder, 'tokenizer.json'), join(folder, 'tokenizer_config.json')]
@@ -47,9 +57,13 @@ function moreWords(vocabulary: number): Record<string, number> {
  * The graph of such a decoder with random weights.
  *
  * 'rows': takes the caches and gives the new rows alone, as the shipped model does. 'whole': gives the caches with the new rows behind them, with an attention mask
- * and positions, as exports of the Hugging Face hub do. `poison`: a token whose embedding is not a number, so that no key or value behind it is one.
+ * and positions, as exports of the Hugging Face hub do. 'grouped': the same by onnxruntime's operator GroupQueryAttention, as optimised exports do; the mask is only
+ * counted; 'grouped-otherwise': it is measured, as if all of it let through.
+ * 'hybrid': every other layer of 'whole' carries a state along instead of keys and values, a short convolution and a decaying sum, by the names of `nemotron_h` exports. `poison`: a token whose embedding is not a number, so that no key or value behind it is one.
  */
-export function llamaGraph(shape: LlamaShape, form: 'rows' | 'whole', poison?: number): Uint8Array {
+export function llamaGraph(shape: LlamaShape, kind: LlamaForm, poison?: number): Uint8Array {
+  const form = kind === 'grouped-otherwise' ? 'grouped' : kind === 'hybrid' ? 'whole' : kind
+  const isRecurrent = (layer: number): boolean => kind === 'hybrid' && layer % 2 === 1
   const { layers, hidden, heads, ffn, vocabulary, context } = shape
   const dim = hidden / heads
   const nodes: Uint8Array[] = []
@@ -96,7 +110,8 @@ export function llamaGraph(shape: LlamaShape, form: 'rows' | 'whole', poison?: n
   const both = op('Concat', [unsqueeze(past, 0), unsqueeze(length, 0)], integer('axis', 0))
   let positions = 'position_ids'
   let pastBias: string
-  if (form === 'rows') {
+  if (form === 'grouped') pastBias = ''
+  else if (form === 'rows') {
     const given = op('Add', [unsqueeze('past_lengths', 1), rows])
     positions = op('Min', [given, int(context - 1)])
     pastBias = op('Where', [op('Less', [before, unsqueeze('past_lengths', 1, 2, 3)]), seen, hiddenScore])
@@ -104,21 +119,30 @@ export function llamaGraph(shape: LlamaShape, form: 'rows' | 'whole', poison?: n
     const [earlier = ''] = split('attention_mask', both, 2, 1)
     pastBias = op('Where', [unsqueeze(op('Cast', [earlier], integer('to', 9)), 1, 2), seen, hiddenScore])
   }
-  const angles = (name: string, of: (angle: number) => number): string =>
-    unsqueeze(
-      op('Gather', [
-        constant(name, [context, dim / 2], () => {
-          const half = dim / 2
-          return Float32Array.from({ length: context * half }, (_, i) =>
-            of(Math.floor(i / half) * 10_000 ** -((i % half) / half)),
-          )
-        }),
-        positions,
-      ]),
-      1,
-    )
-  const cos = angles('cos', Math.cos)
-  const sin = angles('sin', Math.sin)
+  const table = (name: string, of: (angle: number) => number): string =>
+    constant(name, [context, dim / 2], () => {
+      const half = dim / 2
+      return Float32Array.from({ length: context * half }, (_, i) =>
+        of(Math.floor(i / half) * 10_000 ** -((i % half) / half)),
+      )
+    })
+  const [cosines, sines] = [table('cos', Math.cos), table('sin', Math.sin)]
+  const at = (angles: string): string => (form === 'grouped' ? '' : unsqueeze(op('Gather', [angles, positions]), 1))
+  const [cos, sin] = [at(cosines), at(sines)]
+  const int32 = integer('to', types.int32)
+  const counted = (): [string, string] => [
+    op(
+      'Cast',
+      [
+        kind === 'grouped-otherwise'
+          ? op('Sub', [op('Expand', [size('attention_mask', 1), unsqueeze(size('attention_mask', 0), 0)]), int(1)])
+          : op('Sub', [op('ReduceSum', ['attention_mask', ints(1)], integer('keepdims', 0)), int(1)]),
+      ],
+      int32,
+    ),
+    op('Cast', [size('attention_mask', 1)], int32),
+  ]
+  const [seqlens, total] = form === 'grouped' ? counted() : ['', '']
   const rotate = (x: string): string => {
     const [left = '', right = ''] = split(x, ints(dim / 2, dim / 2), 2, -1)
     const turn = (a: string, b: string, combine: string): string =>
@@ -132,6 +156,24 @@ export function llamaGraph(shape: LlamaShape, form: 'rows' | 'whole', poison?: n
     return op('Div', [x, op('Sqrt', [op('Add', [mean, float('epsilon', 1e-5)])])])
   }
 
+  const flipped = (of: string): string => op('Transpose', [of], integers('perm', [0, 2, 1]))
+  const end = ints(2 ** 31)
+  const recurrence = (i: number, input: string): string => {
+    const fed = flipped(op('MatMul', [input, weight(`${i}.in`, hidden, hidden, wide)]))
+    const window = op('Concat', [`past_conv.${i}`, fed], integer('axis', 2))
+    many('Slice', [window, ints(-3), end, ints(2)], [`present_conv.${i}`])
+    const filter = constant(`${i}.filter`, [hidden, 1, 4], () => Float32Array.from({ length: hidden * 4 }, random))
+    const mixed = flipped(op('Conv', [window, filter], integer('group', hidden)))
+    const decay = float('decay', 0.9)
+    const powers = (of: string): string => op('Pow', [decay, op('Cast', [of], integer('to', types.float))])
+    const apart = op('Sub', [unsqueeze(rows, 1), unsqueeze(rows, 0)])
+    const shares = op('Where', [causal, powers(apart), seen])
+    const faded = op('Mul', [powers(unsqueeze(op('Add', [rows, int(1)]), 1)), flipped(`past_ssm.${i}`)])
+    const sums = op('Add', [op('MatMul', [shares, mixed]), faded])
+    many('Transpose', [op('Slice', [sums, ints(-1), end, ints(1)])], [`present_ssm.${i}`], integers('perm', [0, 2, 1]))
+    return op('MatMul', [sums, weight(`${i}.out`, hidden, hidden, wide)])
+  }
+
   // Scaled so that what a layer adds is of the size of what it reads.
   const wide = Math.sqrt(3 / hidden)
   const scale = float('scale', dim ** -0.5)
@@ -143,23 +185,43 @@ export function llamaGraph(shape: LlamaShape, form: 'rows' | 'whole', poison?: n
   )
   let x = op('Gather', [embedding, 'input_ids'])
   for (let i = 0; i < layers; i++) {
+    if (isRecurrent(i)) {
+      x = op('Add', [x, recurrence(i, norm(x))])
+      continue
+    }
     const qkv = op('MatMul', [norm(x), weight(`${i}.qkv`, hidden, 3 * hidden, wide)])
     const [q = '', k = '', v = ''] = split(qkv, ints(hidden, hidden, hidden), 3, -1)
-    const query = op('Mul', [rotate(byHead(q)), scale])
-    const [pastKey, pastValue] = [`past_key_values.${i}.key`, `past_key_values.${i}.value`]
-    const [newKey, newValue] = form === 'rows' ? [`new.${i}.key`, `new.${i}.value`] : [`k_${i}`, `v_${i}`]
-    many('Identity', [rotate(byHead(k))], [newKey])
-    many('Identity', [byHead(v)], [newValue])
-    if (form === 'whole') {
-      many('Concat', [pastKey, newKey], [`present.${i}.key`], integer('axis', 2))
-      many('Concat', [pastValue, newValue], [`present.${i}.value`], integer('axis', 2))
+    const grouped = (): string => {
+      const read = `attention_${i}`
+      const [pastKey, pastValue] = [`past_key_values.${i}.key`, `past_key_values.${i}.value`]
+      nodes.push(
+        microsoftNode(
+          'GroupQueryAttention',
+          [q, k, v, pastKey, pastValue, seqlens, total, cosines, sines],
+          [read, `present.${i}.key`, `present.${i}.value`],
+          ...[integer('num_heads', heads), integer('kv_num_heads', heads), integer('do_rotary', 1)],
+        ),
+      )
+      return read
     }
-    const earlier = op('Add', [op('MatMul', [query, transposed(pastKey)]), pastBias])
-    const recent = op('Add', [op('MatMul', [query, transposed(newKey)]), newBias])
-    const shares = op('Softmax', [op('Concat', [earlier, recent], integer('axis', -1))], integer('axis', -1))
-    const [pastShare = '', newShare = ''] = split(shares, both, 2, -1)
-    const read = op('Add', [op('MatMul', [pastShare, pastValue]), op('MatMul', [newShare, newValue])])
-    const joined = op('Reshape', [op('Transpose', [read], integers('perm', [0, 2, 1, 3])), ints(0, 0, hidden)])
+    const attended = (): string => {
+      const query = op('Mul', [rotate(byHead(q)), scale])
+      const [pastKey, pastValue] = [`past_key_values.${i}.key`, `past_key_values.${i}.value`]
+      const [newKey, newValue] = form === 'rows' ? [`new.${i}.key`, `new.${i}.value`] : [`k_${i}`, `v_${i}`]
+      many('Identity', [rotate(byHead(k))], [newKey])
+      many('Identity', [byHead(v)], [newValue])
+      if (form === 'whole') {
+        many('Concat', [pastKey, newKey], [`present.${i}.key`], integer('axis', 2))
+        many('Concat', [pastValue, newValue], [`present.${i}.value`], integer('axis', 2))
+      }
+      const earlier = op('Add', [op('MatMul', [query, transposed(pastKey)]), pastBias])
+      const recent = op('Add', [op('MatMul', [query, transposed(newKey)]), newBias])
+      const shares = op('Softmax', [op('Concat', [earlier, recent], integer('axis', -1))], integer('axis', -1))
+      const [pastShare = '', newShare = ''] = split(shares, both, 2, -1)
+      const read = op('Add', [op('MatMul', [pastShare, pastValue]), op('MatMul', [newShare, newValue])])
+      return op('Reshape', [op('Transpose', [read], integers('perm', [0, 2, 1, 3])), ints(0, 0, hidden)])
+    }
+    const joined = form === 'grouped' ? grouped() : attended()
     x = op('Add', [x, op('MatMul', [joined, weight(`${i}.o`, hidden, hidden, wide)])])
     const [gate = '', up = ''] = split(
       op('MatMul', [norm(x), weight(`${i}.gate_up`, hidden, 2 * ffn, wide)]),
@@ -182,23 +244,41 @@ export function llamaGraph(shape: LlamaShape, form: 'rows' | 'whole', poison?: n
 
   const caches = (prefix: string, length: string): Uint8Array[] =>
     Array.from({ length: layers }, (_, i) =>
-      ['key', 'value'].map((part) => value(`${prefix}.${i}.${part}`, types.float, ['batch', heads, length, dim])),
+      isRecurrent(i)
+        ? []
+        : ['key', 'value'].map((part) => value(`${prefix}.${i}.${part}`, types.float, ['batch', heads, length, dim])),
     ).flat()
   const asked =
     form === 'rows'
       ? [value('past_lengths', types.int64, ['batch']), value('last_rows', types.int64, ['batch'])]
       : [
           value('attention_mask', types.int64, ['batch', 'total']),
-          value('position_ids', types.int64, ['batch', 'sequence']),
+          ...(form === 'grouped' ? [] : [value('position_ids', types.int64, ['batch', 'sequence'])]),
         ]
+  const carried = (prefix: string): Uint8Array[] =>
+    Array.from({ length: layers }, (_, i) => i)
+      .filter(isRecurrent)
+      .flatMap((i) => [
+        value(`${prefix}_conv.${i}`, types.float, ['batch', hidden, 3]),
+        value(`${prefix}_ssm.${i}`, types.float, ['batch', hidden, 1]),
+      ])
   return model({
     nodes,
     constants: [...constants.values()],
-    inputs: [value('input_ids', types.int64, ['batch', 'sequence']), ...asked, ...caches('past_key_values', 'past')],
+    inputs: [
+      value('input_ids', types.int64, ['batch', 'sequence']),
+      ...asked,
+      ...caches('past_key_values', 'past'),
+      ...carried('past'),
+    ],
     outputs:
       form === 'rows'
         ? [value('logits', types.float, ['batch', vocabulary]), ...caches('new', 'sequence')]
-        : [value('logits', types.float, ['batch', 'sequence', vocabulary]), ...caches('present', 'total')],
+        : [
+            value('logits', types.float, ['batch', 'sequence', vocabulary]),
+            ...caches('present', 'total'),
+            ...carried('present'),
+          ],
   })
 }
 

@@ -29,8 +29,13 @@ export function node(operator: string, inputs: string[], outputs: string[], ...a
   )
 }
 
+/** A node of an operator that is not ONNX's own but onnxruntime's. */
+export function microsoftNode(operator: string, inputs: string[], outputs: string[], ...attributes: Uint8Array[]) {
+  return Buffer.concat([node(operator, inputs, outputs, ...attributes), message([7, 'com.microsoft'])])
+}
+
 /** The types that are used here, by their number in onnx.proto. */
-export const types = { float: 1, int64: 7 } as const
+export const types = { float: 1, int32: 6, int64: 7 } as const
 
 /** An input or output: a dimension is a size, or the name of one that differs from run to run. */
 export function value(name: string, type: number, shape: (number | string)[]): Uint8Array {
@@ -42,6 +47,17 @@ export function tensor(name: string, shape: readonly number[], content: Float32A
   const type = content instanceof Float32Array ? types.float : types.int64
   const bytes = new Uint8Array(content.buffer, content.byteOffset, content.byteLength)
   return message(...shape.map((size): Field => [1, size]), [2, type], [8, name], [9, bytes])
+}
+
+/** One whose numbers lie in another file, float32. */
+export function outsideTensor(name: string, shape: readonly number[], file: string): Uint8Array {
+  return message(
+    ...shape.map((size): Field => [1, size]),
+    [2, types.float],
+    [8, name],
+    [13, message([1, 'location'], [2, file])],
+    [14, 1],
+  )
 }
 
 /** A whole model of opset 17, of parts made by the functions above. */
@@ -59,7 +75,7 @@ export function model(parts: {
     ...fields(11, parts.inputs),
     ...fields(12, parts.outputs),
   )
-  return message([1, 8], [8, message([1, ''], [2, 17])], [7, graph])
+  return message([1, 8], [8, message([1, ''], [2, 17])], [8, message([1, 'com.microsoft'], [2, 1])], [7, graph])
 }
 
 /** Negative numbers take ten bytes, as in the format. */

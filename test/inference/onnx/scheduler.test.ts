@@ -16,6 +16,7 @@ const all = Array.from({ length: poison }, (_, id) => id)
 class Answer implements Work {
   readonly tokens: number[]
   readonly mostTokens: number
+  cachedTokens = 0
   takes = 0
   private readonly onToken: (takes: number) => void
 

@@ -3,9 +3,11 @@ import { describe, it } from 'node:test'
 import { chunkTokens, type Run, runsOf } from '../../../inference/onnx/step.js'
 
 /** The runs of a step for answers a, b, c … that want so many tokens, as `a1 b1`. */
-function runs(pending: number[], step = 1, batches = true): string[] {
+function runs(pending: number[], step = 1, batches = true, fillsUp = true): string[] {
   const wanted = pending.map((each, i) => ({ of: String.fromCharCode(97 + i), pending: each }))
-  return runsOf(wanted, batches, step).map((run: Run<string>) => run.map(({ of, count }) => of + count).join(' '))
+  return runsOf(wanted, { batches, fillsUp }, step).map((run: Run<string>) =>
+    run.map(({ of, count }) => of + count).join(' '),
+  )
 }
 
 describe('a step', () => {
@@ -17,6 +19,11 @@ describe('a step', () => {
   it('feeds one chunk of one prompt beside them', () => {
     assert.deepEqual(runs([1, 500, 1, 300]), ['a1 c1', `d${chunkTokens}`])
     assert.deepEqual(runs([20]), ['a20'])
+  })
+
+  it('feeds one token of each where unlike numbers do not go together, and one alone as many as it has', () => {
+    assert.deepEqual(runs([5, 5, 1, 90], 1, true, false), ['a1 b1 c1', `d${chunkTokens}`])
+    assert.deepEqual(runs([5, 90], 1, true, false), ['a5', `b${chunkTokens}`])
   })
 
   it('takes the prompt with least left, and every fourth time the oldest', () => {

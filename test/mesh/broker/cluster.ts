@@ -64,10 +64,13 @@ export async function runCluster(
     const acknowledged = new Set<string>()
     let last = performance.now()
     let isOver = false
-    for (const node of nodes)
-      node.directory.onLost(() => {
+    for (const { directory } of nodes) {
+      const misjudge = () => {
         if (!isOver) result.misjudged += 1
-      })
+      }
+      directory.onLost(misjudge)
+      directory.onCutOff(misjudge)
+    }
     const write = async (node: MeshNode) => {
       for (let n = 0; !isOver; n += 1) {
         const id = `${node.name} ${n}`

@@ -4,12 +4,12 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, it } from 'node:test'
 import { OpenAiBackend } from '../../../inference/openai/backend.js'
-import { inferenceName, inferenceService } from '../../../inference/service.js'
 import { addressesOf } from '../../../mesh/address.js'
 import type { MeshNode } from '../../../mesh/index.js'
 import { openTasks } from '../../../mesh/task/tasks.js'
 import { type JobResult, runJob } from '../../../nodes/agents/job.js'
 import { worker } from '../../../nodes/agents/worker.js'
+import { serveModel } from '../../../nodes/process/serve.js'
 import { parseProfile } from '../../../policies/profile.js'
 import { sandboxName, sandboxService } from '../../../sandbox/service.js'
 import { recorded, serve, stream } from '../../inference/openai/server.js'
@@ -44,8 +44,8 @@ describe('a model whose answers are of no use', () => {
     undo.push(() => server.close())
     const mesh = await memoryMesh()
     undo.push(() => mesh.close())
-    const model = await mesh.join('model', { roles: ['inference'], advert: { model: 'served', zone: 'mesh' } })
-    await model.spawn(inferenceService(await OpenAiBackend.open({ url: server.url })), { as: inferenceName('model') })
+    const model = await mesh.join('model', { roles: ['inference'] })
+    await serveModel(model, await OpenAiBackend.open({ url: server.url }))
     const workers = ['one', 'two', 'three']
     const profile = parseProfile('filesystem_policy: { read_only: [.] }')
     for (const name of workers) {

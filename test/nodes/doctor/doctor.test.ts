@@ -5,7 +5,9 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { installation } from '../../../mesh/installation.js'
+import { openAuthority } from '../../../mesh/seal/authority.js'
 import { keepListen, recallListen } from '../../../nodes/authority/address.js'
+import { PolicyBook } from '../../../nodes/authority/policy-book.js'
 import { readConfig } from '../../../nodes/config.js'
 import type { Check } from '../../../nodes/doctor/check.js'
 import { examine, isWell } from '../../../nodes/doctor/examine.js'
@@ -131,6 +133,15 @@ describe('clawmesh doctor', () => {
     writeFileSync(rules, 'rules: 3', { mode: 0o600 })
     await expect(/^policy: fault: .*router\.yaml/)
     rmSync(rules)
+    const book = new PolicyBook(join(data, 'authority'), openAuthority(join(data, 'authority'), Date.now()))
+    const { wire } = book.add({ name: 'p', text: '{}', by: 'me', reason: '' }, Date.now())
+    const kept = join(data, 'nodes', 'home', 'policy.edition')
+    writeFileSync(kept, wire, { mode: 0o600 })
+    assert.deepEqual(await found({}), [])
+    await whileChanged(kept, flipped, () => expect(/^policy: fault: The policy in .*policy\.edition cannot be used/))
+    await whileChanged(join(data, 'authority', 'policies', '000001.edition'), flipped, () =>
+      expect(/^policy: fault: A policy arrived that this mesh's authority did not sign/),
+    )
     const keys = new ApiKeys(data)
     keys.add('soon', 'viewer', Date.now(), day)
     keys.add('late', 'viewer', Date.now() - 2 * day, day)

@@ -4,12 +4,32 @@ import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { gzipSync } from 'node:zlib'
+import { z } from 'zod'
+import { installation } from '../../../mesh/installation.js'
 import { consoleFolder } from '../../../nodes/gateway/console.js'
 import { askPerson } from '../../../sandbox/approval.js'
 import { Chromium, chromium } from '../../kit/chromium.js'
 import { eventually } from '../../kit/eventually.js'
 import { temporaryFolder } from '../../kit/mesh.js'
-import { ask, openStand, type Stand } from './stand.js'
+import { ask, openStand, type Stand, shipped } from './stand.js'
+
+async function enter(browser: Chromium, key: string): Promise<void> {
+  await browser.run(
+    `document.querySelector('input').value = ${JSON.stringify(key)}; document.querySelector('form').requestSubmit()`,
+  )
+  await browser.holds("document.querySelector('nav a[aria-current=page]')")
+}
+
+/** Each view, and what it shows when it is there. */
+const views = {
+  mesh: "document.querySelector('.map .node') && document.querySelectorAll('.map .node').length === document.querySelectorAll('main tbody tr').length",
+  tasks: "document.querySelector('.tree .done')?.textContent.includes('look around')",
+  debates: "document.querySelectorAll('.votes td.with').length === 2",
+  approvals: "document.querySelector('main kbd')",
+  policies: "document.querySelectorAll('.policy').length > 4 && !document.querySelector('.policy summary .bad')",
+  costs: "document.querySelector('figure .bar')",
+  audit: "document.querySelectorAll('.audit tbody tr').length > 5",
+}
 
 describe('the console', () => {
   let stand: Stand
@@ -49,7 +69,72 @@ describe('the console', () => {
       )
       assert.ok(!/innerHTML|insertAdjacentHTML|document\.write|eval\(|\sstyle=|<script>|localStorage/.test(text), name)
     }
-    assert.ok(bytes < 50_000, `${bytes} bytes`)
+    assert.ok(bytes < 50_000, `${bytes} bytes, gzipped`)
+  })
+
+  it('shows the mesh, tasks, debates, policies, costs and the trail, readable by everyone, on wide screens and narrow ones', {
+    skip: chromium ? false : 'there is no Chromium here',
+  }, async () => {
+    const { front, keyOf, tasks, url } = stand
+    const body = { model: shipped, messages: [{ role: 'user', content: '12 + 7' }] }
+    assert.equal((await ask(url, '/v1/chat/completions', { method: 'POST', key: keyOf.developer, body })).status, 200)
+    const task = await tasks.begin({ request: 'Look <b>around</b>' })
+    await task.step('look around', { result: z.string(), repeatable: true }, async () => 'seen')
+    await task.end({ ok: true, answer: 'seen' })
+    const voters = ['ada', 'bob', 'cy'].map((name) => ({ name, model: shipped }))
+    const votes = voters.map(({ name: voter }, at) => ({
+      voter,
+      answer: at === 1 ? 'no' : 'yes',
+      confidence: 0.5,
+      reason: '',
+    }))
+    await front.note(
+      'debate.opened',
+      { question: 'Is <b>it</b>?', voters, topology: 'ring', vote: 'majority' },
+      'd',
+      'debate',
+    )
+    await front.note('debate.round', { round: 1, votes }, 'd', 'debate')
+    await front.note('vote.decided', { answer: 'yes', reason: '2 of 3', tokens: 9 }, 'd', 'debate')
+    const profile = temporaryFolder()
+    const browser = await Chromium.open(profile)
+    try {
+      await browser.visit(url)
+      await browser.holds("document.querySelector('input[type=password]')")
+      await browser.run(readFileSync(join(installation, 'node_modules', 'axe-core', 'axe.min.js'), 'utf8'))
+      await enter(browser, keyOf.admin)
+      for (const [name, shown] of Object.entries(views)) {
+        await browser.run(`location.hash = '#${name}'`)
+        await browser.holds(`location.hash === '#${name}' && ${shown}`)
+        for (const [width, dark] of [
+          [360, false],
+          [1280, true],
+        ] as const) {
+          await browser.resize(width)
+          await browser.screenshot(dark)
+          const wide = Number(await browser.run('document.documentElement.scrollWidth'))
+          assert.ok(wide <= width, `${name} is ${wide} wide on ${width}`)
+          // The other colours are all that can make a difference.
+          const rules = dark ? '{ runOnly: ["color-contrast"] }' : '{}'
+          const faults = await browser.run(
+            `axe.run(${rules}).then(({ violations }) => violations.map(({ id, nodes }) => id + ': ' + nodes[0].html))`,
+          )
+          assert.deepEqual(faults, [], `${name}, ${width} wide, ${dark ? 'dark' : 'light'}`)
+        }
+      }
+      assert.equal(await browser.run("document.querySelectorAll('main b').length"), 0, 'text stays text')
+      await browser.run("location.hash = '#mesh'")
+      await browser.holds(views.mesh)
+      await browser.run("document.querySelector('.node[tabindex=\\'0\\']').focus()")
+      const chosen = () => browser.run("document.querySelector('.details h3').textContent")
+      const first = await chosen()
+      await browser.press('ArrowRight')
+      assert.notEqual(await chosen(), first, 'the arrows choose another machine')
+      assert.deepEqual(await browser.problems(), [])
+    } finally {
+      await browser.close()
+      await eventually(() => rmSync(profile, { recursive: true, force: true }))
+    }
   })
 
   it('lets an approver answer by keys, in a real browser, and shows no more than the role may see', {
@@ -60,13 +145,10 @@ describe('the console', () => {
     try {
       await browser.visit(stand.url)
       await browser.holds("document.querySelector('input[type=password]')")
-      await browser.run(
-        `document.querySelector('input').value = ${JSON.stringify(stand.keyOf.approver)}; document.querySelector('form').requestSubmit()`,
-      )
-      await browser.holds("document.querySelector('nav a[aria-current=page]')")
+      await enter(browser, stand.keyOf.approver)
       assert.equal(
         await browser.run("[...document.querySelectorAll('nav a')].map((a) => a.textContent).join()"),
-        'Nodes,Approvals',
+        'Mesh,Approvals,Policies',
       )
       await browser.run("location.hash = '#approvals'")
       const { box } = stand

@@ -1,41 +1,30 @@
-/** `clawmesh policy apply`, `diff`, `history` and `rollback`, on a mesh that runs and on one that does not. */
+/** `clawmesh policy apply`, `diff`, `history` and `rollback` of a mesh that does not run; test/nodes/service has one that does. */
 import assert from 'node:assert/strict'
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { openAuthority } from '../../../mesh/seal/authority.js'
 import { differences } from '../../../policies/difference.js'
 import { parseProfile } from '../../../policies/profile.js'
-import { Machine } from '../machine.js'
+import { temporaryFolder } from '../../kit/mesh.js'
+import { command } from '../command.js'
 
 describe('clawmesh policy', () => {
-  const home = new Machine()
-  const folder = join(home.data, '..')
+  const folder = temporaryFolder()
+  const data = join(folder, 'data')
   const strict = join(folder, 'strict.yaml')
-  before(async () => {
-    mkdirSync(join(folder, 'workspace'))
+  before(() => {
+    openAuthority(join(data, 'authority'), Date.now())
     writeFileSync(strict, 'ask: [{ read: . }]\nlimits: { wall_ms: 5000 }\n')
-    await home.up('--name', 'home', '--workspace', join(folder, 'workspace'))
   })
-  after(() => home.remove())
+  after(() => rmSync(folder, { recursive: true, force: true }))
 
+  const policy = (...args: string[]) => command('policy', ...args, '--data', data)
   const json = async (...args: string[]) => {
-    const { stdout, stderr } = await home.do(...args, '--json')
+    const { stdout, stderr } = await policy(...args, '--json')
     assert.notEqual(stdout, '', stderr)
     return JSON.parse(stdout)
   }
-  const home_ = async () => {
-    const { nodes } = await json('nodes')
-    return nodes.find(({ name }: { name: string }) => name === 'home')
-  }
-
-  it('is applied to a mesh that runs, and nodes say which version they have', async () => {
-    assert.equal((await home_()).policy, 'ask-first')
-    const applied = await json('policy', 'apply', strict, '--reason', 'an audit')
-    assert.deepEqual(applied, { ok: true, version: 1, running: true, nodes: { home: 'taken' } })
-    const { policy, drift } = await home_()
-    assert.deepEqual([policy, drift], [`${strict} v1`, null])
-    await home.stop()
-  })
 
   it('never replaces a valid one by one that does not hold, to its grammar or to its table', async () => {
     writeFileSync(join(folder, 'broken.yaml'), 'limits: { wall: 3 }')
@@ -46,15 +35,16 @@ describe('clawmesh policy', () => {
       ['broken', /limits\.wall is not a known field/],
       ['wrong', /does not hold to its truth table: read \/w\/a is deny, not allow/],
     ] as const) {
-      const { status, stderr } = await home.do('policy', 'apply', join(folder, `${name}.yaml`))
+      const { status, stderr } = await policy('apply', join(folder, `${name}.yaml`))
       assert.equal(status, 2)
       assert.match(stderr, says)
     }
   })
 
   it('is told apart, gone back to, and kept as a history that nobody can change', async () => {
-    assert.equal((await json('policy', 'apply', 'none')).running, false)
-    const { changes } = await json('policy', 'diff')
+    await json('apply', strict, '--reason', 'an audit')
+    assert.deepEqual(await json('apply', 'none'), { ok: true, version: 2, running: false })
+    const { changes } = await json('diff')
     assert.deepEqual(
       changes.map(({ field, looser }: { field: string; looser: boolean }) => [field, looser]),
       [
@@ -63,8 +53,8 @@ describe('clawmesh policy', () => {
         ['limits.outputBytes', false],
       ],
     )
-    assert.equal((await json('policy', 'rollback')).version, 3)
-    const { versions } = await json('policy', 'history')
+    assert.equal((await json('rollback')).version, 3)
+    const { versions } = await json('history')
     assert.deepEqual(
       versions.map(({ version, name, reason }: Record<string, unknown>) => [version, name, reason]),
       [
@@ -73,12 +63,12 @@ describe('clawmesh policy', () => {
         [1, strict, 'an audit'],
       ],
     )
-    const policies = join(home.data, 'authority', 'policies')
+    const policies = join(data, 'authority', 'policies')
     const second = join(policies, readdirSync(policies).sort()[1] ?? '')
     const bytes = readFileSync(second)
     bytes[40] = (bytes[40] ?? 0) ^ 1
     writeFileSync(second, bytes)
-    const { status } = await home.do('policy', 'history')
+    const { status } = await policy('history')
     assert.equal(status, 3)
   })
 })

@@ -4,11 +4,12 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { ApiKeys } from '../../../nodes/gateway/http/keys.js'
 import { program } from '../../kit/command.js'
 import { eventually } from '../../kit/eventually.js'
 import { temporaryFolder } from '../../kit/mesh.js'
-import { run } from '../command.js'
+import { command, run } from '../command.js'
 import { execStart, firstServed, freePort, Served, unitFor } from './served.js'
 
 const folder = temporaryFolder()
@@ -72,6 +73,7 @@ describe('the unit of a service', () => {
 describe('a service whose every process is killed', () => {
   const data = join(folder, 'data')
   const workspace = join(folder, 'workspace')
+  const strict = join(folder, 'strict.yaml')
   const request = 'How many lines has notes.txt? read ../secret.txt'
   const get = async (path: string, body?: object): Promise<unknown> => {
     const headers = { authorization: `Bearer ${key}`, ...(body ? { 'content-type': 'application/json' } : {}) }
@@ -82,6 +84,7 @@ describe('a service whose every process is killed', () => {
   const held = () =>
     eventually(async () => {
       const { questions } = (await get('/v1/approvals')) as { questions: { id: string }[] }
+      if (questions.length === 0) await setTimeout(100)
       return questions[0]?.id ?? assert.fail('nothing is held')
     }, 30_000)
   let unit: string
@@ -92,6 +95,7 @@ describe('a service whose every process is killed', () => {
     mkdirSync(workspace)
     writeFileSync(join(workspace, 'notes.txt'), 'a\nb\nc\n')
     writeFileSync(join(folder, 'secret.txt'), 'a\n')
+    writeFileSync(strict, 'filesystem_policy: { read_only: [.] }\nask: [{ read: / }]\n')
     const port = await freePort()
     url = `http://127.0.0.1:${port}`
     unit = unitFor('up', { data, gateway: String(port), workspace, model: 'shipped', name: 'home' })
@@ -101,7 +105,9 @@ describe('a service whose every process is killed', () => {
   })
   after(() => served.stop())
 
-  it('serves its first request again by the unit’s own command, with its keys, and goes on with its tasks', async () => {
+  it('serves its first request again by the unit’s own command, with its keys and policy, and goes on with its tasks', async () => {
+    const applied = await command('policy', 'apply', strict, '--data', data, '--json')
+    assert.deepEqual(JSON.parse(applied.stdout), { ok: true, version: 1, running: true, nodes: { home: 'taken' } })
     const asking = run(['run', request, '--data', data, '--json'])
     await held()
     // The supervising process, the broker, the nodes, the model, the sandboxes: and whoever asked, whose machine it was.
@@ -112,6 +118,12 @@ describe('a service whose every process is killed', () => {
     served = new Served(unit)
     const took = await firstServed(url, key)
     assert.ok(took < 30_000, `${took} ms`)
+    const nodes = JSON.parse((await command('nodes', '--data', data, '--json')).stdout).nodes as Record<
+      string,
+      unknown
+    >[]
+    const home = nodes.find(({ name }) => name === 'home')
+    assert.deepEqual([home?.['policy'], home?.['drift']], [`${strict} v1`, null])
     const again = run(['run', request, '--data', data, '--json'])
     await get(`/v1/approvals/${await held()}`, { answer: 'allow' })
     const { stderr, status } = await again.ended

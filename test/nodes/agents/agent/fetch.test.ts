@@ -7,7 +7,7 @@ import { after, before, describe, it } from 'node:test'
 import { localMesh, type MeshNode } from '../../../../mesh/index.js'
 import { agent, runTask } from '../../../../nodes/agents/agent/agent.js'
 import type { AgentEvent } from '../../../../nodes/agents/agent/event.js'
-import { advertise, serveModel } from '../../../../nodes/process/serve.js'
+import { serveModel } from '../../../../nodes/process/serve.js'
 import { parseProfile } from '../../../../policies/profile.js'
 import { resolver } from '../../../../sandbox/egress/resolve.js'
 import { sandboxName, sandboxService } from '../../../../sandbox/service.js'
@@ -49,7 +49,7 @@ network_policies:
     await mesh.spawn(sandboxService(mesh, { workspace, profile, resolve: resolver([names.place]) }), {
       as: sandboxName(mesh.name),
     })
-    await advertise(mesh, { sandbox: true })
+    await mesh.directory.describe({ ...mesh.directory.advert, sandbox: true })
     await serveModel(
       mesh,
       new RuleBackend((request) => {

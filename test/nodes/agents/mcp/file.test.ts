@@ -58,13 +58,16 @@ ${more}`
     ] as const)
       await assert.rejects(readMcpFile(write(text), workspace), why)
     const offer = { policy: 'ask-first', mcp: write(glossary()) }
-    await assert.rejects(planOffer(offer, folder, planInference('shipped', undefined)), /this machine offers none/)
+    await assert.rejects(
+      planOffer(offer, folder, planInference({ model: 'shipped' }, readConfig())),
+      /this machine offers none/,
+    )
   })
 
   it('has its servers run in sandboxes by the node of the machine, for all of the mesh', async () => {
     const data = openDataFolder(join(folder, 'mesh'))
     const offer = { workspace, policy: 'read-only-research', mcp: write(glossary()) }
-    const { roles, plan } = await planOffer(offer, data.path, planInference('shipped', undefined))
+    const { roles, plan } = await planOffer(offer, data.path, planInference({ model: 'shipped' }, readConfig()))
     const { inference: _, ...rest } = plan
     const onFailure = (error: Error) => {
       throw error

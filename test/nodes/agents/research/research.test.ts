@@ -13,7 +13,7 @@ import { readPlan, readQuotes } from '../../../../nodes/agents/research/prompt.j
 import { reader } from '../../../../nodes/agents/research/reader.js'
 import { type ResearchResult, research } from '../../../../nodes/agents/research/research.js'
 import { serveElsewhere } from '../../../../nodes/elsewhere.js'
-import { advertise, serveModel } from '../../../../nodes/process/serve.js'
+import { serveModel } from '../../../../nodes/process/serve.js'
 import { parseProfile } from '../../../../policies/profile.js'
 import { ProviderStore } from '../../../../router/provider/store.js'
 import { resolver } from '../../../../sandbox/egress/resolve.js'
@@ -92,7 +92,7 @@ network_policies:
     binaries: [{ path: "tool:http_fetch" }]`)
     const service = sandboxService(here, { workspace, profile, resolve: resolver([names.place]) })
     await here.spawn(service, { as: sandboxName('here') })
-    await advertise(here, { sandbox: true })
+    await here.directory.describe({ ...here.directory.advert, sandbox: true })
     for (const name of ['reader-1', 'reader-2']) await here.spawn(reader(here), { as: name })
     await serveModel(await mesh.join('model', { roles: ['inference'] }), local)
     await node.directory.wait(() => node.directory.node('model')?.advert['model'], 5000)

@@ -1,0 +1,149 @@
+import type { Backend, GenerateEvent, GenerateRequest, ModelInfo } from './backend.js'
+import { learned, type Seen } from './pace.js'
+import type { Speed } from './place.js'
+
+/** What a model has to do at the moment. */
+export interface Load {
+  /** Answers under way, and those that wait for a slot. */
+  running: number
+  queued: number
+  /** Tokens, as far as they can be guessed, of the prompts of which nothing was answered yet. */
+  queuedTokens: number
+}
+
+interface Asked {
+  begun: number
+  tokens: number
+  /** Nothing else was under way until its first token. */
+  isAlone: boolean
+  /** It did not have to wait for a slot. */
+  atOnce: boolean
+  /** What came first is a piece of the answer, not all of it at once. */
+  inPieces: boolean
+  firstAt?: number
+  lastAt: number
+  /** Of `area`, at its first token. */
+  areaAtFirst: number
+  /** Milliseconds for which it was the reader that was waited for. */
+  heldMs: number
+}
+
+/** Fewer tokens than this say nothing of a speed: one step more or less is too much of them. */
+const tokensThatTell = 16
+/** An answer whose reader took longer than this share of its time was not as fast as the model is. */
+const readersShare = 0.2
+
+/** Four characters a token is the usual measure for English. */
+export function guessTokens({ messages, tools }: Pick<GenerateRequest, 'messages' | 'tools'>): number {
+  const characters = messages.reduce((sum, { content }) => sum + content.length, 0)
+  return Math.ceil((characters + (tools ? JSON.stringify(tools).length : 0)) / 4)
+}
+
+/** A backend that knows what it has to do and how fast it is. What was begun is counted until it ends, however it ends. */
+export class MeteredBackend implements Backend {
+  readonly model: ModelInfo
+  readonly slots: number
+  readonly measured: Promise<Speed | undefined>
+  readonly embed?: NonNullable<Backend['embed']>
+  private readonly backend: Backend
+  private readonly onChange: () => void
+  private readonly asked = new Set<Asked>()
+  private known: Speed | undefined
+  /** Answers being written, summed over the milliseconds. */
+  private area = 0
+  private areaAt = performance.now()
+
+  /** `speed`: what it was when it was last loaded. */
+  constructor(backend: Backend, onChange: () => void = () => {}, speed: Speed | undefined = undefined) {
+    this.backend = backend
+    this.model = backend.model
+    this.slots = backend.slots ?? 1
+    this.known = speed ?? backend.speed
+    this.onChange = onChange
+    const { embed } = backend
+    if (embed) this.embed = embed.bind(backend)
+    this.measured = Promise.resolve(backend.measured).then((speed) => {
+      this.known ??= speed
+      return speed
+    })
+  }
+
+  get speed(): Speed | undefined {
+    return this.known
+  }
+
+  get load(): Load {
+    const waiting = [...this.asked].filter(({ firstAt }) => firstAt === undefined)
+    const running = Math.min(this.slots, this.asked.size)
+    const queuedTokens = waiting.reduce((sum, { tokens }) => sum + tokens, 0)
+    return { running, queued: this.asked.size - running, queuedTokens }
+  }
+
+  async *generate(request: GenerateRequest, signal?: AbortSignal): AsyncIterable<GenerateEvent> {
+    const asked = this.begin(request)
+    try {
+      for await (const event of this.backend.generate(request, signal)) {
+        this.heard(asked, event)
+        yield event
+        asked.heldMs += performance.now() - asked.lastAt
+      }
+    } finally {
+      this.advance()
+      this.asked.delete(asked)
+      this.onChange()
+    }
+  }
+
+  dispose(): Promise<void> {
+    return this.backend.dispose()
+  }
+
+  private begin(request: GenerateRequest): Asked {
+    const begun = performance.now()
+    for (const other of this.asked) if (other.firstAt === undefined) other.isAlone = false
+    const isAlone = this.asked.size === 0
+    const atOnce = this.asked.size < this.slots
+    const when = { begun, lastAt: begun, areaAtFirst: 0, heldMs: 0 }
+    const asked = { ...when, tokens: guessTokens(request), isAlone, atOnce, inPieces: false }
+    this.asked.add(asked)
+    this.onChange()
+    return asked
+  }
+
+  private heard(asked: Asked, event: GenerateEvent): void {
+    this.advance()
+    asked.lastAt = performance.now()
+    if (event.type === 'done') this.learn(asked, event)
+    if (asked.firstAt !== undefined) return
+    asked.firstAt = asked.lastAt
+    asked.inPieces = event.type === 'token' || event.type === 'thought'
+    asked.areaAtFirst = this.area
+    this.onChange()
+  }
+
+  private learn(asked: Asked, { usage }: GenerateEvent & { type: 'done' }): void {
+    const { begun, firstAt, lastAt, areaAtFirst, heldMs, isAlone, atOnce, inPieces } = asked
+    if (!usage) return
+    const [read, written] = [usage.promptTokens - (usage.cachedTokens ?? 0), usage.outputTokens]
+    const seen: Seen = {}
+    if (inPieces && firstAt !== undefined) {
+      const [readMs, ms] = [firstAt - begun, lastAt - firstAt]
+      if (isAlone && read >= tokensThatTell && readMs > 0) seen.prefill = (1000 * read) / readMs
+      if (written > tokensThatTell && ms > 0 && heldMs < ms * readersShare)
+        seen.decode = { rate: (1000 * (written - 1)) / ms, among: Math.max(1, (this.area - areaAtFirst) / ms) }
+    } else if (atOnce && this.known && lastAt > begun) {
+      const guess = 1000 * (read / this.known.prefill + written / this.known.decode)
+      seen.ratio = guess / (lastAt - begun)
+    }
+    this.known = learned(this.known, seen, this.slots)
+  }
+
+  /** Brings `area` up to now. */
+  private advance(): void {
+    const now = performance.now()
+    let writing = 0
+    for (const { firstAt } of this.asked) if (firstAt !== undefined) writing++
+    this.area += writing * (now - this.areaAt)
+    this.areaAt = now
+  }
+}

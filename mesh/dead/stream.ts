@@ -1,0 +1,60 @@
+/** The dead letters of a mesh, to whoever holds the auditors' key. */
+import { ClawmeshError } from '../../policies/errors.js'
+import type { Authority } from '../seal/authority.js'
+import type { RemovableLog } from '../transport/transport.js'
+import { type DeadLetter, readDeadLetter } from './letter.js'
+
+/** So many of one sender are kept of each node that it sent to; the oldest go first, and the first sender of a flood loses its own. */
+export const deadLimits = { perSubject: 200, messages: 20_000, bytes: 64 * 1024 * 1024 } as const
+
+/** Its place on the stream. */
+export interface Kept {
+  readonly letter: DeadLetter
+  readonly sequence: number
+}
+
+export class DeadStream {
+  readonly #log: RemovableLog
+  readonly #authority: Pick<Authority, 'root' | 'auditor'>
+
+  constructor(log: RemovableLog, authority: Pick<Authority, 'root' | 'auditor'>) {
+    this.#log = log
+    this.#authority = authority
+  }
+
+  /** Oldest first, and how many records are none. */
+  async list(): Promise<{ kept: Kept[]; unreadable: number }> {
+    const kept: Kept[] = []
+    let unreadable = 0
+    for await (const { sequence, subject, bytes } of this.#log.read()) {
+      try {
+        const letter = readDeadLetter(bytes, this.#authority.root.publicKey, this.#authority.auditor)
+        // What one node wrote it wrote in its own place.
+        if (!subject.includes(`.${letter.holder}.`))
+          throw new ClawmeshError('UNAUTHENTIC', 'It stands in another place.')
+        kept.push({ letter, sequence })
+      } catch {
+        unreadable += 1
+      }
+    }
+    return { kept, unreadable }
+  }
+
+  /** The one whose id begins so. Throws NOT_FOUND, or USAGE where more than one does. */
+  async find(id: string): Promise<Kept> {
+    const found = (await this.list()).kept.filter(({ letter }) => letter.id.startsWith(id))
+    const [only, another] = found
+    if (only && !another) return only
+    throw new ClawmeshError(
+      only ? 'USAGE' : 'NOT_FOUND',
+      `${only ? 'More than one' : 'No'} dead letter begins with "${id}".`,
+      {
+        hint: '`clawmesh dead list` has their ids.',
+      },
+    )
+  }
+
+  drop({ sequence }: Kept): Promise<void> {
+    return this.#log.remove(sequence)
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * Puts what could not be delivered on the stream of dead letters.
+ *
+ * 1. Nobody waits for it: a node that drowns in messages must not drown in their funerals. So many wait here at a time; the next one is refused, and whoever
+ *    asked for it says on the audit trail that it was not kept.
+ * 2. One is under way at a time. A broker that is away is waited for.
+ */
+import type { Addresses } from '../address.js'
+import { encode } from '../codec.js'
+import { Room } from '../post/room.js'
+import type { Credentials } from '../seal/credentials.js'
+import type { AppendLog } from '../transport/transport.js'
+import { type Lost, mostKeptBytes, writeDeadLetter } from './letter.js'
+
+export interface DeadLettersOptions {
+  credentials: Pick<Credentials, 'certificate' | 'signing' | 'auditorKey'>
+  addresses: Addresses
+  log: AppendLog
+  now(): number
+}
+
+const mostWaiting = 1000
+const mostWaitingBytes = 8 * 1024 * 1024
+const firstAgainMs = 200
+const lastAgainMs = 5000
+
+interface Waiting {
+  lost: Lost
+  /** The holder of whoever sent it. */
+  sender: string
+  at: number
+  weight: number
+}
+
+export class DeadLetters {
+  readonly #options: DeadLettersOptions
+  readonly #waiting: Waiting[] = []
+  readonly #room = new Room(mostWaiting, mostWaitingBytes)
+  #sending: Promise<void> | undefined
+  #closed = false
+  #wake: () => void = () => undefined
+
+  constructor(options: DeadLettersOptions) {
+    this.#options = options
+  }
+
+  /** False if there is no room for it. `sender` is the holder of the node that sent it. */
+  keep(lost: Lost, sender: string): boolean {
+    const weight = Math.min(encode(lost.content).length, mostKeptBytes)
+    if (this.#closed || !this.#room.take(weight)) return false
+    this.#waiting.push({ lost, sender, at: this.#options.now(), weight })
+    this.#sending ??= this.#sendAll()
+    return true
+  }
+
+  /** Waits until the stream has all, or the time is up; then takes no more. */
+  async close(withinMs: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, withinMs)
+    })
+    await Promise.race([this.#sending, late])
+    clearTimeout(timer)
+    this.#closed = true
+    this.#wake()
+    await this.#sending
+  }
+
+  async #sendAll(): Promise<void> {
+    const { log, addresses, credentials } = this.#options
+    for (let next = this.#waiting[0]; next && !this.#closed; next = this.#waiting[0]) {
+      const { id, wire } = writeDeadLetter(next.lost, next.at, credentials)
+      const subject = addresses.dead(credentials.certificate.holder, next.sender)
+      for (let pause = firstAgainMs; !(await isStored(log.append(subject, id, wire))); ) {
+        if (this.#closed) return
+        await this.#rest(pause)
+        pause = Math.min(2 * pause, lastAgainMs)
+      }
+      this.#waiting.shift()
+      this.#room.give(next.weight)
+    }
+    this.#sending = undefined
+  }
+
+  #rest(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms)
+      this.#wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+}
+
+const isStored = (appended: Promise<void>): Promise<boolean> =>
+  appended.then(
+    () => true,
+    () => false,
+  )

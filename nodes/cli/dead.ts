@@ -1,0 +1,185 @@
+/** `clawmesh dead …`: messages that could not be delivered and that nobody waits for: looked at, sent once more, or done with. */
+import { existsSync } from 'node:fs'
+import { z } from 'zod'
+import { DeadStream, type Kept } from '../../mesh/dead/stream.js'
+import { type MeshNode, message } from '../../mesh/index.js'
+import { ClawmeshError } from '../../policies/errors.js'
+import { type LiveGround, notRunning, openLiveGround } from '../authority/live.js'
+import { readConfig } from '../config.js'
+import { dataPaths, openDataFolder } from '../data-folder.js'
+import { openGround } from '../ground.js'
+import { joinAsGuest } from '../member/guest.js'
+import { type Command, text, type Values } from './command.js'
+import { readDuration } from './duration.js'
+import { dataFolder, dataOption, jsonOption } from './options.js'
+import { printable } from './printable.js'
+import { progress } from './terminal.js'
+
+const common: Command['options'] = { data: dataOption, json: jsonOption }
+
+export const deadList: Command = {
+  name: 'dead list',
+  usage: '[--json]',
+  help: 'Lists messages that could not be delivered and that nobody waits for: when, why, to whom, from where.',
+  options: common,
+  run: (_, values) =>
+    withStream(values, async (stream) => {
+      const { kept, unreadable } = await stream.list()
+      const lines = kept.map(line)
+      if (unreadable > 0) lines.push(`${unreadable} records do not read: no node of this mesh wrote them.`)
+      const letters = kept.map(({ letter: { request: _, ...rest } }) => rest)
+      print(values, { letters, unreadable }, lines.join('\n') || 'There are no dead letters.')
+    }),
+}
+
+export const deadShow: Command = {
+  name: 'dead show',
+  usage: 'ID [--json]',
+  help: 'Shows one of them with what it says.',
+  options: common,
+  takes: 'id of a dead letter',
+  run: (id, values) =>
+    withStream(values, async (stream) => {
+      const found = await stream.find(named(id))
+      const { letter } = found
+      const said = letter.request
+        ? `  says: ${JSON.stringify(letter.request.content)}`
+        : `  what it says was not kept: ${letter.bytes} bytes`
+      const fate = letter.begun ? 'its handler had been called' : 'nothing of it was done'
+      const lines = [line(found), `  ${fate}; task ${letter.trace || 'none'}; written by ${letter.by}`, said]
+      print(values, { letter }, lines.join('\n'))
+    }),
+}
+
+export const deadReplay: Command = {
+  name: 'dead replay',
+  usage: 'ID [--again] [--json]',
+  help: 'Sends one of them once more, as a supervisor, and waits until it is handled; then it is no longer kept.',
+  options: {
+    ...common,
+    again: { type: 'boolean', help: 'also one whose handler had been called: it may be done twice' },
+  },
+  takes: 'id of a dead letter',
+  run: (id, values) =>
+    inMesh(values, async (stream, node) => {
+      const found = await stream.find(named(id))
+      await replay(node, found, values['again'] === true)
+      await stream.drop(found)
+      print(values, { id: found.letter.id }, `Dead letter ${found.letter.id} was handled by ${found.letter.actor}.`)
+    }),
+}
+
+export const deadDrop: Command = {
+  name: 'dead drop',
+  usage: 'ID | --before AGE',
+  help: 'Is done with one of them, or with all that are older than that. The audit trail says who dropped which.',
+  options: { ...common, before: { type: 'string', value: 'AGE', help: 'for example 30d' } },
+  takes: 'id of a dead letter',
+  run: (id, values) =>
+    inMesh(values, async (stream, node) => {
+      const before = text(values, 'before')
+      if ((id === undefined) === (before === undefined))
+        throw new ClawmeshError('USAGE', 'Say which dead letter, or --before when.', { hint: deadDrop.usage })
+      const limit = before === undefined ? 0 : Date.now() - readDuration(before, 'before')
+      const found =
+        before === undefined
+          ? [await stream.find(named(id))]
+          : (await stream.list()).kept.filter(({ letter }) => letter.at < limit)
+      for (const each of found) {
+        await node.audit.intend(eventOf('dead.dropped', each, {}))
+        await stream.drop(each)
+      }
+      const ids = found.map(({ letter }) => letter.id)
+      print(values, { ids }, ids.length === 1 ? `Dead letter ${ids[0]} is dropped.` : `${ids.length} are dropped.`)
+    }),
+}
+
+const person = 'a person at the command line'
+
+/** Asked, not told, so that it is known what came of it. */
+async function replay(node: MeshNode, kept: Kept, again: boolean): Promise<void> {
+  const { id, actor, message: name, request, to, trace, begun } = kept.letter
+  if (!request)
+    throw new ClawmeshError('USAGE', `What dead letter ${id} says was too large to be kept.`, {
+      hint: 'Have its sender send it again.',
+    })
+  if (begun && !again)
+    throw new ClawmeshError('USAGE', `The handler of dead letter ${id} had been called: what it did is not known.`, {
+      hint: 'Look at what it should have done; --again sends it all the same.',
+    })
+  const parties = to === 'members' ? {} : { to }
+  const once = message(name, { request: z.unknown(), reply: z.unknown(), ...parties })
+  await node.audit.intend(eventOf('dead.replayed', kept, { outcome: null }))
+  try {
+    await node.ref(actor).ask(once, request.content, { trace })
+    await node.audit.record(eventOf('dead.replayed', kept, { outcome: 'handled' }))
+  } catch (error) {
+    const { code, message: reason } = ClawmeshError.from(error)
+    await node.audit.record(eventOf('dead.replayed', kept, { outcome: code, reason }))
+    throw error
+  }
+}
+
+const eventOf = (kind: 'dead.replayed' | 'dead.dropped', { letter }: Kept, more: Record<string, unknown>) => ({
+  kind,
+  trace: letter.trace,
+  actor: person,
+  facts: { id: letter.id, actor: letter.actor, message: letter.message, code: letter.code, from: letter.from, ...more },
+})
+
+function named(id: string | undefined): string {
+  if (id !== undefined) return id
+  throw new ClawmeshError('USAGE', 'Which dead letter?', { hint: '`clawmesh dead list` has their ids.' })
+}
+
+const line = ({ letter }: Kept): string => {
+  const { id, at, code, message: name, actor, from, reason } = letter
+  return `${id}  ${new Date(at).toISOString()}  ${code}  ${name} to ${actor} from ${from}: ${reason}`
+}
+
+/** On the broker of the mesh that runs there, or else on one that is started for it. */
+async function withStream(values: Values, use: (stream: DeadStream) => Promise<void>): Promise<number> {
+  const path = dataFolder(values)
+  if (!existsSync(dataPaths(path).authority))
+    throw new ClawmeshError('USAGE', `There is no mesh in ${path}.`, { hint: 'Name its data folder with --data.' })
+  const live = await openLiveGround(path)
+  const folder = live ? undefined : openDataFolder(path)
+  try {
+    const ground = live ?? (folder && (await openGround({ config: readConfig(), folder, port: 0, progress })))
+    if (!ground) return 0
+    try {
+      if (!live) await ground.transport.provideBuckets(ground.addresses)
+      await use(streamOf(ground))
+      return 0
+    } finally {
+      await ground.close()
+    }
+  } finally {
+    folder?.release()
+  }
+}
+
+/** In a mesh that runs, with a node of one's own: what is done is on the trail. */
+async function inMesh(values: Values, use: (stream: DeadStream, node: MeshNode) => Promise<void>): Promise<number> {
+  const data = dataFolder(values)
+  const ground = await openLiveGround(data)
+  if (!ground) throw notRunning(data)
+  try {
+    const { node, end } = await joinAsGuest(ground, data, ['supervisor'])
+    try {
+      await use(streamOf(ground), node)
+      return 0
+    } finally {
+      await end()
+    }
+  } finally {
+    await ground.close()
+  }
+}
+
+const streamOf = ({ transport, addresses, authority }: Pick<LiveGround, 'transport' | 'addresses' | 'authority'>) =>
+  new DeadStream(transport.log(addresses.deadStream), authority)
+
+function print(values: Values, object: object, words: string): void {
+  process.stdout.write(values['json'] ? `${JSON.stringify({ ok: true, ...object })}\n` : `${printable(words)}\n`)
+}

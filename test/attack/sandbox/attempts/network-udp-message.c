@@ -1,0 +1,13 @@
+#include "attack.h"
+#include "network.h"
+
+static int attempt(const char *target, const char *workspace, const char *extra)
+{
+    (void)target, (void)workspace;
+    struct places at = places_of(extra);
+    int socket_ = socket(AF_INET, SOCK_DGRAM, 0);
+    struct iovec text = {.iov_base = "x", .iov_len = 1};
+    struct msghdr message = {.msg_name = &at.secret, .msg_namelen = sizeof at.secret, .msg_iov = &text, .msg_iovlen = 1};
+    struct mmsghdr one = {.msg_hdr = message};
+    return sendmmsg(socket_, &one, 1, 0) == 1 && greeting(socket_) == '!';
+}

@@ -1,0 +1,113 @@
+/** Addresses that names may lead to, and the DNS as a sandbox hears it. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { addressList } from '../../policies/network.js'
+import { refusalOf } from '../../sandbox/egress/address.js'
+import { Names } from '../../sandbox/egress/names.js'
+
+const nobody = addressList([])
+
+test('an address that is not of the open net is dialled only where it is named, and some not even then', () => {
+  for (const address of ['93.184.215.14', '2606:2800:21f:cb07:6820:80da:af6b:8b2c'])
+    assert.equal(refusalOf(address, [], nobody), undefined, address)
+  const named = [
+    '127.0.0.1',
+    '127.8.8.8',
+    '10.1.2.3',
+    '172.16.0.1',
+    '172.31.255.255',
+    '192.168.1.1',
+    '100.64.0.1',
+    '192.0.2.1',
+    '198.18.0.1',
+    '::1',
+    'fd12::1',
+    'fc00::1',
+    '2001:db8::1',
+  ]
+  for (const address of named) {
+    assert.equal(refusalOf(address, [], nobody), 'private', address)
+    assert.equal(refusalOf(address, [address], nobody), undefined, address)
+  }
+  const never = [
+    '0.0.0.0',
+    '169.254.169.254',
+    '169.254.0.1',
+    '100.100.100.200',
+    '224.0.0.1',
+    '255.255.255.255',
+    '::',
+    'fe80::1',
+    'ff02::1',
+    'fd00:ec2::254',
+    '::ffff:127.0.0.1',
+    '::ffff:a00:1',
+    '::127.0.0.1',
+    '64:ff9b::7f00:1',
+    '2002:7f00:1::1',
+  ]
+  for (const address of never) {
+    assert.equal(refusalOf(address, [], nobody), 'never reached', address)
+    assert.equal(refusalOf(address, [address], nobody), 'never reached', address)
+  }
+  for (const text of ['', 'localhost', '1.2.3', '0x7f000001', '2130706433', '127.1', 'fe80::1%lo', '1.2.3.4 '])
+    assert.equal(refusalOf(text, [], nobody), 'no address', text)
+})
+
+test('where addresses are named, no other is dialled; a machine’s own are private whatever they look like', () => {
+  assert.equal(refusalOf('93.184.215.14', ['10.0.0.0/8'], nobody), 'not among allowed_ips')
+  assert.equal(refusalOf('10.9.9.9', ['10.0.0.0/8'], nobody), undefined)
+  assert.equal(refusalOf('::ffff:10.0.0.1', ['10.0.0.0/8'], nobody), 'never reached')
+  assert.equal(refusalOf('93.184.215.14', [], addressList(['93.184.215.14'])), 'private')
+})
+
+const question = (name: string, type = 1): Buffer => {
+  const labels = name.split('.').map((label) => Buffer.from([label.length, ...Buffer.from(label)]))
+  const head = Buffer.from([0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0])
+  return Buffer.concat([head, ...labels, Buffer.from([0, 0, type, 0, 1])])
+}
+const codeOf = (reply: Buffer | undefined) => reply && [(reply[3] ?? 0) & 15, reply.readUInt16BE(6)]
+
+test('a name that may be used has one address that means it alone; any other has none', () => {
+  const names = new Names()
+  const isUsable = (host: string) => host.endsWith('.example.org')
+  const reply = names.reply(question('A.Example.ORG'), isUsable)
+  assert.equal(reply?.subarray(0, 2).toString('hex'), '1234')
+  assert.equal(reply?.subarray(-4).join('.'), '127.1.0.1')
+  assert.equal(names.hostOf('127.1.0.1'), 'a.example.org')
+  assert.equal(names.addressOf('a.example.org'), '127.1.0.1')
+  assert.equal(names.reply(question('b.example.org'), isUsable)?.subarray(-4).join('.'), '127.1.0.2')
+  assert.deepEqual(codeOf(names.reply(question('a.example.org', 28), isUsable)), [0, 0], 'no address of version 6')
+  assert.deepEqual(codeOf(names.reply(question('a.example.org', 16), isUsable)), [0, 0], 'no text')
+  assert.deepEqual(codeOf(names.reply(question('a.example.com'), isUsable)), [3, 0])
+  assert.deepEqual(codeOf(names.reply(question('a b.example.org'), isUsable)), [3, 0])
+})
+
+test('what is no question is not answered, or answered as malformed, and never thrown at', () => {
+  const names = new Names()
+  const whole = question('a.example.org')
+  assert.equal(
+    names.reply(Buffer.alloc(11), () => true),
+    undefined,
+  )
+  const answer = Buffer.from(whole)
+  answer[2] = 0x81
+  assert.equal(
+    names.reply(answer, () => true),
+    undefined,
+    'an answer gets none',
+  )
+  const looped = Buffer.concat([whole.subarray(0, 12), Buffer.from([0xc0, 12, 0, 1, 0, 1])])
+  assert.deepEqual(codeOf(names.reply(looped, () => true)), [1, 0])
+  for (let length = 12; length < whole.length; length += 1)
+    assert.deepEqual(codeOf(names.reply(whole.subarray(0, length), () => true)), [1, 0], `${length}`)
+  let state = 1
+  for (let round = 0; round < 2000; round += 1) {
+    const spoilt = Buffer.from(whole)
+    for (let times = 0; times < 3; times += 1) {
+      state = (state * 1103515245 + 12345) & 0x7fffffff
+      spoilt[state % spoilt.length] = (state >> 8) & 0xff
+    }
+    names.reply(spoilt, (host) => /^[a-z0-9._-]+$/.test(host))
+  }
+})
