@@ -29,7 +29,7 @@ import { type AuditTrail, sealTrail } from './trail.js'
 
 export interface SiteOptions extends GroundOptions {
   /** The nodes beside the supervising one. */
-  nodes: { name: string; roles: readonly Role[]; plan: Pick<NodePlan, 'sandbox' | 'inference'> }[]
+  nodes: { name: string; roles: readonly Role[]; plan: Pick<NodePlan, 'sandbox' | 'inference' | 'mcp'> }[]
   /** Given where nobody can come to answer: held actions are refused at once while nobody follows the questions. */
   unattended?: (question: Question) => void
   /** Something that the site cannot mend: whoever waits for it should give up. */

@@ -39,7 +39,12 @@ export const actionOutcomeSchema = z.discriminatedUnion('status', [
 export type ActionOutcome = z.output<typeof actionOutcomeSchema>
 
 export const RunAction = message('sandbox.run', {
-  request: z.object({ tool: z.string(), args: z.record(z.string(), z.unknown()) }),
+  request: z.object({
+    tool: z.string(),
+    args: z.record(z.string(), z.unknown()),
+    /** Whether it may use what network the policy lets through: not where what has led to it may not leave. */
+    network: z.boolean().default(true),
+  }),
   reply: actionOutcomeSchema,
   from: ['supervisor'],
   granted: { roles: ['worker'], use: ({ tool }) => ({ can: 'act', on: tool }) },
@@ -66,7 +71,7 @@ export function sandboxService(node: MeshNode, options: SandboxServiceOptions) {
     ({ name, signal: stopped }) => {
       const pool = new Pool({ signal: stopped })
       return [
-        on(RunAction, async ({ tool, args }, { signal, trace, deadline, grant }): Promise<ActionOutcome> => {
+        on(RunAction, async ({ tool, args, network }, { signal, trace, deadline, grant }): Promise<ActionOutcome> => {
           const { profile, policy } = now()
           // Every decision says what it was made under.
           const under = policy ? { policy: { ...policy } } : {}
@@ -80,7 +85,19 @@ export function sandboxService(node: MeshNode, options: SandboxServiceOptions) {
               signal,
               pool,
               objection: (need, root) => grant && beyondGrant(grant, need, root),
-              egress: governedEgress(node, resolve, { tool, args, workspace, trace, actor: name, signal, deadline }),
+              ...(network
+                ? {
+                    egress: governedEgress(node, resolve, {
+                      tool,
+                      args,
+                      workspace,
+                      trace,
+                      actor: name,
+                      signal,
+                      deadline,
+                    }),
+                  }
+                : {}),
               ask: async ({ missing }) => {
                 const question = { node: node.name, tool, args: { ...args }, missing: [...missing], workspace }
                 await node.audit.record({ kind: 'action.held', ...record, facts: { tool, args, missing, ...under } })

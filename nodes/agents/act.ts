@@ -4,8 +4,12 @@ import type { CallOptions, MeshNode } from '../../mesh/index.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { type ActionOutcome, RunAction, sandboxName } from '../../sandbox/service.js'
 
-/** This node's own sandbox if it has one, else any other's. Throws SANDBOX_UNAVAILABLE if there is none, and what RunAction answers. */
-export async function act(node: MeshNode, call: ToolCall, options: CallOptions): Promise<ActionOutcome> {
+/** `network`: whether it may use what the policy lets through; it may, if left out. This node's own sandbox if it has one, else any other's. Throws SANDBOX_UNAVAILABLE if there is none, and what RunAction answers. */
+export async function act(
+  node: MeshNode,
+  call: ToolCall,
+  { network = true, ...options }: CallOptions & { network?: boolean },
+): Promise<ActionOutcome> {
   const able = node.nodes().filter(({ advert, draining }) => advert['sandbox'] === true && !draining)
   const chosen = able.find(({ name }) => name === node.name) ?? able[0]
   if (!chosen) {
@@ -13,5 +17,5 @@ export async function act(node: MeshNode, call: ToolCall, options: CallOptions):
       hint: 'Each node says in its log why it does not offer the sandbox role.',
     })
   }
-  return node.ref(sandboxName(chosen.name)).ask(RunAction, { tool: call.name, args: call.arguments }, options)
+  return node.ref(sandboxName(chosen.name)).ask(RunAction, { tool: call.name, args: call.arguments, network }, options)
 }

@@ -137,6 +137,10 @@ export function servedModels(node: MeshNode): string[] {
   return [...new Set(candidates(node).map(({ model }) => model))].sort()
 }
 
+/** Those of the mesh, with the node of each: one model may be served by several. */
+export const modelsOfMesh = (node: MeshNode): { node: string; model: string }[] =>
+  candidates(node).flatMap(({ name, model, zone }) => (zone === 'mesh' ? [{ node: name, model }] : []))
+
 export interface Candidate {
   /** The node of a model of the mesh; `provider/model` of one elsewhere. */
   name: string

@@ -63,5 +63,5 @@ export function sensitivityOfCall(
     const parts = files.flatMap((file) => sensitivityOfFile(rules, String(file)) ?? [])
     return parts.length > 0 ? joinSensitivity(parts) : undefined
   }
-  return name === 'calculate' || name === 'no_tool' ? undefined : sensitivityOfFile(rules, '.')
+  return ['calculate', 'no_tool', 'http_fetch'].includes(name) ? undefined : sensitivityOfFile(rules, '.')
 }

@@ -5,6 +5,8 @@ export interface Option {
   type: 'string' | 'boolean'
   /** What stands for the value in the help. */
   value?: string
+  /** It may be given several times. */
+  many?: true
   help: string
 }
 
@@ -28,9 +30,15 @@ export const formerly = (name: string, command: Command): Command => ({ ...comma
 export type Values = Record<string, string | boolean | (string | boolean)[] | undefined>
 
 export const parseConfig = (options: Command['options']): NonNullable<ParseArgsConfig['options']> =>
-  Object.fromEntries(Object.entries(options).map(([name, { type }]) => [name, { type }]))
+  Object.fromEntries(Object.entries(options).map(([name, { type, many = false }]) => [name, { type, multiple: many }]))
 
 export const text = (values: Values, name: string): string | undefined => {
   const value = values[name]
   return typeof value === 'string' ? value : undefined
+}
+
+/** Of an option that may be given several times. */
+export const texts = (values: Values, name: string): string[] => {
+  const value = values[name]
+  return Array.isArray(value) ? value.filter((each) => typeof each === 'string') : []
 }

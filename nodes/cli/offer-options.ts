@@ -18,6 +18,11 @@ export const offerOptions: Command['options'] = {
     value: 'FILE|PRESET',
     help: 'what those actions may do: mesh (default: what `clawmesh policy apply` says, ask-first until then), or one of its own: a preset or a file',
   },
+  mcp: {
+    type: 'string',
+    value: 'FILE',
+    help: 'run the MCP servers of this file here, each in a sandbox: agents of the mesh may use their tools',
+  },
   model: modelOption,
   models: {
     type: 'string',
@@ -45,7 +50,13 @@ export function givenOffer(values: Values): Partial<Offer> {
     modelMemory: memory === undefined ? undefined : readSize(memory, 'model-memory'),
     modelIdleMs: idle === undefined ? undefined : readDuration(idle, 'model-idle'),
   }
-  const given = { ...offer, ...models, workspace: workspace === undefined ? undefined : resolve(workspace) }
+  const mcp = text(values, 'mcp')
+  const given = {
+    ...offer,
+    ...models,
+    workspace: workspace === undefined ? undefined : resolve(workspace),
+    mcp: mcp === undefined ? undefined : resolve(mcp),
+  }
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
 }
 

@@ -7,6 +7,7 @@ import { writeWhole } from '../../mesh/disk.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { Role } from '../../policies/roles.js'
 import { readPolicy } from '../../sandbox/preset.js'
+import { readMcpFile } from '../agents/mcp/file.js'
 import type { NodePlan } from '../process/plan.js'
 import { checkApart, checkWorkspace } from '../workspace.js'
 
@@ -16,6 +17,8 @@ const offerSchema = z.object({
   workspace: z.string().optional(),
   /** A preset or a file; `mesh`: that of the mesh, and `ask-first` until it has one. */
   policy: z.string(),
+  /** A file of MCP servers that are run here. */
+  mcp: z.string().optional(),
   /** A model folder, or "shipped"; a model server of this machine, else the shipped one, if left out. */
   model: z.string().optional(),
   /** Models of the store that may be loaded when they are asked for: "all", or names with commas; none, if left out. */
@@ -52,14 +55,19 @@ export async function planOffer(
   offer: Offer,
   data: string,
   inference: NonNullable<NodePlan['inference']>,
-): Promise<{ roles: Role[]; plan: Pick<NodePlan, 'sandbox' | 'inference'> }> {
-  const { workspace, policy } = offer
+): Promise<{ roles: Role[]; plan: Pick<NodePlan, 'sandbox' | 'inference' | 'mcp'> }> {
+  const { workspace, policy, mcp } = offer
+  if (workspace === undefined && mcp !== undefined)
+    throw new ClawmeshError('USAGE', 'MCP servers run in sandboxes, and this machine offers none.', {
+      hint: 'Give --workspace, the folder that they may read, beside --mcp.',
+    })
   if (workspace === undefined) return { roles: ['worker', 'inference'], plan: { inference } }
   checkWorkspace(workspace)
   checkApart(workspace, data)
   const { name, text } = await readPolicy(policy === ofMesh ? untilThen : policy)
   const sandbox = { workspace, policy: text, policyName: name, follows: policy === ofMesh }
-  return { roles: ['worker', 'inference', 'sandbox'], plan: { inference, sandbox } }
+  const servers = mcp === undefined ? {} : { mcp: await readMcpFile(mcp, workspace) }
+  return { roles: ['worker', 'inference', 'sandbox'], plan: { inference, sandbox, ...servers } }
 }
 
 /** The machine's own name, as a node's. */

@@ -122,6 +122,7 @@ async function boot(plan: NodePlan): Promise<Running> {
     const service = sandboxService(node, { workspace, profile: standing.current, resolve })
     await node.spawn(service, { as: sandboxName(name) })
   }
+  await serveMcpServers(node, plan)
   if (models) {
     await serveModels(node, shelf)
     keepLooking(shelf)
@@ -135,6 +136,18 @@ async function boot(plan: NodePlan): Promise<Running> {
   return { node, shelf, machine: machineWords(hardware) }
 }
 
+/** The protocol is loaded where there are some. One that cannot be started ends the start: a person named it, and counts on it. */
+async function serveMcpServers(node: MeshNode, { mcp = [] }: NodePlan): Promise<void> {
+  if (mcp.length === 0) return
+  const [{ serveMcp }, { serverOf }] = await Promise.all([
+    import('../agents/mcp/host.js'),
+    import('../agents/mcp/file.js'),
+  ])
+  for (const server of mcp) {
+    await serveMcp(node, serverOf(server))
+    log.info({ server: server.name }, 'an MCP server runs')
+  }
+}
 /** A server that was found says nothing of where it computes: it is taken to use every GPU that can be told by an id. */
 const gpusOf = ({ accelerators }: HardwareAdvert): string[] => accelerators.flatMap(({ uuid }) => uuid?.value ?? [])
 

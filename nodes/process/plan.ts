@@ -1,6 +1,7 @@
 /** What a node process is told when it is started: everything it needs, over a pipe that only its parent can write to. */
 import { resolve } from 'node:path'
 import { z } from 'zod'
+import { mcpPlanSchema } from '../agents/mcp/file.js'
 import { type Config, modelStore } from '../config.js'
 
 export const nodePlanSchema = z.object({
@@ -19,6 +20,8 @@ export const nodePlanSchema = z.object({
       follows: z.boolean().exactOptional(),
     })
     .optional(),
+  /** Servers whose tools agents of the mesh may use; each runs in a sandbox of its own. */
+  mcp: z.array(mcpPlanSchema).optional(),
   /** Set for a node that serves a model. */
   inference: z
     .object({

@@ -1,5 +1,6 @@
 /** What the general tools do, by name, where that is not to run a program. As with `actions`, this runs inside the sandbox and imports nothing but Node. */
 import { patchFiles, readLines, writeFile } from './actions/edit.js'
+import { httpFetch } from './actions/http_fetch.js'
 import { queryTables } from './actions/query_tables.js'
 import { findFiles, searchFiles } from './actions/tree.js'
 
@@ -10,4 +11,5 @@ export const generalActions = {
   write_file: writeFile,
   patch_files: patchFiles,
   query_tables: queryTables,
+  http_fetch: httpFetch,
 } as const

@@ -40,6 +40,12 @@ const diff = long.min(1).superRefine((text, context) => {
   }
 })
 
+const url = some.refine(
+  (text) =>
+    /^https?:\/\//i.test(text) && URL.canParse(text) && new URL(text).username === '' && new URL(text).password === '',
+  'must be a URL of http or https, without a password',
+)
+
 const pattern = some.optional().describe('of the names: *.csv, or with a slash of the paths: src/**/*.ts')
 
 export const generalTools = {
@@ -49,6 +55,7 @@ export const generalTools = {
     args: z.strictObject({ command: code, ...declared }),
     ...named,
     hasEffect: true,
+    reaches: true,
     program: ({ command }) => ({ command: 'sh', args: ['-c', command] }),
   }),
   python: defineTool({
@@ -57,6 +64,7 @@ export const generalTools = {
     args: z.strictObject({ code, ...declared }),
     ...named,
     hasEffect: true,
+    reaches: true,
     // Isolated: what lies in the workspace is data, and no module.
     program: ({ code }) => ({ command: 'python3', args: ['-I', '-B', '-c', code] }),
   }),
@@ -66,6 +74,7 @@ export const generalTools = {
     args: z.strictObject({ code, ...declared }),
     ...named,
     hasEffect: true,
+    reaches: true,
     program: ({ code }) => ({ command: 'node', args: nodeSnippet(code) }),
   }),
   read_lines: defineTool({
@@ -117,6 +126,13 @@ export const generalTools = {
     reads: ({ files }) => files,
     needsSqlite: true,
     run: generalActions.query_tables,
+  }),
+  http_fetch: defineTool({
+    name: 'http_fetch',
+    description: 'Get a page or a file by its URL, over the network that the policy lets through; of HTML the words.',
+    args: z.strictObject({ url }),
+    reaches: true,
+    run: generalActions.http_fetch,
   }),
 } satisfies Record<string, Tool>
 

@@ -19,6 +19,8 @@ export interface Tool {
   readonly need: (args: Record<string, unknown>, workspace: string) => Need
   /** Done twice it may do something twice: whoever does not know what came of it does not simply do it again. */
   readonly hasEffect: boolean
+  /** It may use the network that the policy lets through: what whoever calls it has seen must be such that it may leave. */
+  readonly reaches: boolean
   /** It needs SQLite, for which an older Node needs WebAssembly. */
   readonly needsSqlite: boolean
   /** A program to be run instead of one of our functions; its output and status are the result. */
@@ -48,6 +50,7 @@ interface Definition<Args extends z.ZodObject> {
   reads?: (args: z.output<Args>) => readonly string[]
   writes?: (args: z.output<Args>) => readonly string[]
   hasEffect?: boolean
+  reaches?: boolean
   needsSqlite?: boolean
   /** The same function that runs inside: its arguments must be what `args` accepts. Left out where there is a program. */
   run?: (args: z.output<Args>) => ToolResult | Promise<ToolResult>
@@ -55,7 +58,17 @@ interface Definition<Args extends z.ZodObject> {
 }
 
 export function defineTool<Args extends z.ZodObject>(definition: Definition<Args>): Tool {
-  const { name, description, args, reads, writes, program, hasEffect = false, needsSqlite = false } = definition
+  const {
+    name,
+    description,
+    args,
+    reads,
+    writes,
+    program,
+    hasEffect = false,
+    reaches = false,
+    needsSqlite = false,
+  } = definition
   const charset = Object.fromEntries(
     Object.entries(definition.charset ?? {}).map(([key, value]) => [key, String(value)]),
   )
@@ -66,6 +79,7 @@ export function defineTool<Args extends z.ZodObject>(definition: Definition<Args
     copy: definition.copy ?? [],
     charset,
     hasEffect,
+    reaches,
     needsSqlite,
     program: program && ((given) => program(args.parse(given))),
     need: (given, workspace) => {

@@ -30,7 +30,7 @@ describe('the example', () => {
   })
 
   it('can be read at a glance', () => {
-    for (const name of ['supervisor', 'debate', 'approval', 'mcp']) {
+    for (const name of ['supervisor', 'debate', 'approval', 'mcp', 'research']) {
       const source = readFileSync(join(installation, 'examples', `${name}.ts`), 'utf8')
       assert.ok(source.trimEnd().split('\n').length <= 50, name)
     }

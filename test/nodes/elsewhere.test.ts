@@ -237,7 +237,7 @@ describe('a mesh with a provider elsewhere', () => {
 
   describe('asked by agents', () => {
     it('sees what they read in files that may leave, redacted', async () => {
-      const { answer, by, seen } = await runTask(here.ref('frontier'), 'read notes.txt')
+      const { answer, by, seen } = await runTask(holder.ref('frontier'), 'read notes.txt')
       assert.equal(by, 'answer')
       assert.match(answer, /second floor/)
       assert.deepEqual(seen, { label: 'CONFIDENTIAL', categories: ['PII'] })
@@ -246,14 +246,14 @@ describe('a mesh with a provider elsewhere', () => {
     })
 
     it('sees nothing of a file that its path keeps here, and nothing from then on', async () => {
-      await assert.rejects(runTask(here.ref('frontier'), 'read board/plan.txt'), { code: 'DENIED' })
+      await assert.rejects(runTask(holder.ref('frontier'), 'read board/plan.txt'), { code: 'DENIED' })
       assert.equal(cloud.sent.length, 1)
       seesNothingOf(plan)
       assert.deepEqual(local, [])
     })
 
     it('is left for a model of the mesh by an agent that may choose', async () => {
-      const { answer, seen } = await runTask(here.ref('careful'), 'read board/plan.txt')
+      const { answer, seen } = await runTask(holder.ref('careful'), 'read board/plan.txt')
       assert.equal(answer, 'said here')
       assert.deepEqual(seen, { label: 'RESTRICTED', categories: ['FIN'] })
       assert.match(JSON.stringify(local), new RegExp(plan))
@@ -269,11 +269,11 @@ describe('a mesh with a provider elsewhere', () => {
         response.write(`data: ${JSON.stringify({ choices: [{ delta: { tool_calls: [called] } }] })}\n\n`)
         response.end('data: [DONE]\n\n')
       }
-      await assert.rejects(runTask(here.ref('chief'), 'Find out.'), { code: 'DENIED' })
+      await assert.rejects(runTask(holder.ref('chief'), 'Find out.'), { code: 'DENIED' })
       seesNothingOf(plan)
       const seen = { label: 'RESTRICTED' as const, categories: [] }
       const before = cloud.sent.length
-      await assert.rejects(runTask(here.ref('frontier'), { task: 'Sum it up.', seen }), { code: 'DENIED' })
+      await assert.rejects(runTask(holder.ref('frontier'), { task: 'Sum it up.', seen }), { code: 'DENIED' })
       assert.equal(cloud.sent.length, before)
     })
 
@@ -300,7 +300,7 @@ describe('a mesh with a provider elsewhere', () => {
         seen: { label: 'PUBLIC' as const, categories: [] },
         actor: 'liar',
       })
-      const to = here.ref(elsewhereName('operator'))
+      const to = holder.ref(elsewhereName('operator'))
       for await (const _ of to.stream(AskElsewhere, asking(`Write to ${address}`)));
       seesNothingOf(address)
       await assert.rejects(
@@ -324,7 +324,7 @@ describe('a mesh with a provider elsewhere', () => {
         const usage = { prompt_tokens: 900, completion_tokens: 12, prompt_tokens_details: { cached_tokens: 700 } }
         response.end(`data: ${JSON.stringify({ choices: [], usage })}\n\ndata: [DONE]\n\n`)
       }
-      await runTask(here.ref('frontier'), `Greet ${address}`)
+      await runTask(holder.ref('frontier'), `Greet ${address}`)
       assert.deepEqual([decided.length, left.length, used.length], [1, 1, 1])
       assert.equal(decided[0]?.facts['rule'], 'persons-are-redacted')
       const facts = z.looseObject({}).parse(used[0]?.facts)
@@ -352,7 +352,7 @@ describe('a mesh with a provider elsewhere', () => {
       assert.deepEqual(cloud.sent, [])
     }
     const asks = async (task: string) => {
-      const { by } = await runTask(here.ref('frontier'), { task, budget: { ms: 800 } })
+      const { by } = await runTask(holder.ref('frontier'), { task, budget: { ms: 800 } })
       assert.notEqual(by, 'time')
     }
 
@@ -410,7 +410,7 @@ describe('a mesh with a provider elsewhere', () => {
         })
       })
       const running = assert.rejects(
-        runTask(here.ref('frontier'), { task: 'hello', budget: { ms: 2000 } }).then(({ by }) => {
+        runTask(holder.ref('frontier'), { task: 'hello', budget: { ms: 2000 } }).then(({ by }) => {
           if (by === 'time') throw new Error('in time')
         }),
       )
@@ -426,7 +426,7 @@ describe('a mesh with a provider elsewhere', () => {
       await model.close()
       for (const node of [here, holder])
         await eventually(() => assert.equal(node.directory.node(model.name) === undefined, true))
-      await assert.rejects(runTask(here.ref('careful'), 'read board/plan.txt'), { code: 'DENIED' })
+      await assert.rejects(runTask(holder.ref('careful'), 'read board/plan.txt'), { code: 'DENIED' })
       await isRefused(chat({ ...said('The patient was diagnosed with diabetes.'), model: 'auto' }))
       seesNothingOf(plan, 'diabetes')
     })

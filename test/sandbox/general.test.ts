@@ -155,12 +155,7 @@ describe('general tools', { concurrency: 2 }, () => {
   })
 
   test('SQL opens no other file and writes none', async () => {
-    for (const sql of [
-      "ATTACH 'notes.txt' AS x",
-      "SELECT 1; ATTACH 'made.db' AS x",
-      "VACUUM INTO 'made.db'",
-      'SELEC 1',
-    ]) {
+    for (const sql of ["SELECT 1; ATTACH 'made.db' AS x", "VACUUM INTO 'made.db'", 'PRAGMA database_list']) {
       const { outcome, workspace } = await use('query_tables', { files: ['staff.csv'], sql }, machine)
       const isFirstOnly = outcome.status === 'done' && sql.startsWith('SELECT 1;')
       assert.ok(outcome.status === 'failed' || isFirstOnly, sql)

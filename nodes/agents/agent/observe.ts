@@ -4,13 +4,14 @@ import type { ToolCall } from '../../../inference/tool.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import type { Label } from '../../../policies/router-label.js'
 import { askPerson } from '../../../sandbox/approval.js'
+import type { GeneralToolName } from '../../../sandbox/index.js'
 import { act } from '../act.js'
 import { portion } from '../authority.js'
 import { callMcp, type McpTool } from '../mcp/tool.js'
 import { routerOf, sensitivityOfCall } from '../privacy.js'
 import { RunTask } from './event.js'
 import type { Work } from './loop.js'
-import type { Delegate, HeldTool } from './tool.js'
+import type { Delegate, HeldTool, SandboxedTool } from './tool.js'
 
 export interface Observation {
   status: 'done' | 'refused' | 'denied' | 'failed'
@@ -48,19 +49,41 @@ function used(work: Work, tool: HeldTool, call: ToolCall): Promise<Observation> 
   if (tool.kind === 'memory')
     return callOwn(work, { runs: 'memory', call: (args) => tool.use(args, runOf(work)) }, call)
   if (tool.kind === 'delegate') return hand(work, tool, call)
-  return tool.kind === 'mcp' ? ofServer(work, tool, call) : inSandbox(work, call)
+  return tool.kind === 'mcp' ? ofServer(work, tool, call) : inSandbox(work, tool, call)
 }
 
 const toolDeadline = ({ node, able, deadline }: Work): number =>
   Math.min(deadline, node.now() + (able.toolMs ?? usualToolMs))
 
-async function inSandbox(work: Work, call: ToolCall): Promise<Observation> {
+async function inSandbox(work: Work, { reaches }: SandboxedTool, call: ToolCall): Promise<Observation> {
   const { signal, trace, grant } = work.assignment.context
-  const { rules } = await routerOf(work.node)
-  const brings = sensitivityOfCall(rules, call)
+  const router = await routerOf(work.node)
+  const brings = sensitivityOfCall(router.rules, call)
   if (brings) work.session.raise(brings)
-  const outcome = await act(work.node, call, { signal, trace, grant, deadline: toolDeadline(work) })
-  return { status: outcome.status, text: outcome.status === 'done' ? wordsOf(outcome.result) : outcome.reason }
+  const stays = reaches ? await keptHere(work, call) : undefined
+  if (stays !== undefined && call.name === ('http_fetch' satisfies GeneralToolName))
+    return {
+      status: 'denied',
+      text: `by the rule ${stays} nothing that this agent has seen leaves the mesh, and an address could carry it`,
+    }
+  const network = stays === undefined
+  const outcome = await act(work.node, call, { signal, trace, grant, network, deadline: toolDeadline(work) })
+  const text = outcome.status === 'done' ? wordsOf(outcome.result) : outcome.reason
+  const said =
+    call.name === 'http_fetch' && outcome.status === 'done' ? { by: String(call.arguments['url']), label } : undefined
+  return { status: outcome.status, text, ...(said ? { said } : {}) }
+}
+
+/** Of what comes from a network: what is in it counts as well, once it is in a prompt. */
+const label = 'INTERNAL' as const
+
+/** The rule that keeps here what the agent has seen, with the words of this call; undefined where all of it may leave as it is. */
+async function keptHere({ node, session, assignment }: Work, call: ToolCall): Promise<string | undefined> {
+  const router = await routerOf(node)
+  const request = { messages: [{ role: 'assistant' as const, content: JSON.stringify(call.arguments) }], maxTokens: 1 }
+  const asker = { roles: node.roles, actor: assignment.name, trace: assignment.context.trace }
+  const { decision } = await router.judge(session, request, asker)
+  return decision.effect === 'allow' ? undefined : decision.rule
 }
 
 /** What there is to read, where that is more than the summary. */

@@ -39,6 +39,8 @@ export interface SandboxedTool {
   readonly spec: ToolSpec
   /** Whether it may simply be used again where nobody knows what came of it. */
   readonly repeatable: boolean
+  /** Whether it may use a network. */
+  readonly reaches: boolean
 }
 
 /** Of any kind, as an agent has it. */
@@ -139,7 +141,9 @@ function resolved(tool: AgentTool): HeldTool {
   if (typeof tool !== 'string') return tool
   const known = [...offeredTools, ...generalTools]
   const spec = known.find(({ name }) => name === tool)
-  if (spec) return { kind: 'sandboxed', spec, repeatable: findTool(tool)?.hasEffect === false }
+  const definition = findTool(tool)
+  if (spec && definition)
+    return { kind: 'sandboxed', spec, repeatable: !definition.hasEffect, reaches: definition.reaches }
   throw new ClawmeshError('USAGE', `There is no tool ${tool}.`, {
     hint: `In the sandbox there are: ${known.map(({ name }) => name).join(', ')}.`,
   })

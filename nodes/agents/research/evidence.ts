@@ -11,7 +11,7 @@ export const spanSchema = z.object({
 export type Span = z.output<typeof spanSchema>
 
 export const evidenceSchema = z.object({
-  /** As the source names it, relative to the workspace. */
+  /** Relative to the workspace, or a URL: of a page, the places are those of its words. */
   path: z.string(),
   ...spanSchema.shape,
   /** Verbatim: the characters of the file between the two. */

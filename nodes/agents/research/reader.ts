@@ -24,7 +24,7 @@ const usedSchema = z.object({
 
 export const ReadSource = message('research.read', {
   request: z.object({
-    /** Relative to the workspace. */
+    /** Relative to the workspace, or a URL. */
     path: z.string().min(1),
     questions: z.array(z.string().min(1).max(400)).min(1).max(8),
     /** Of the mesh: nothing of a source goes elsewhere before all of the evidence is there. */
@@ -59,7 +59,7 @@ export const reader = (node: MeshNode) =>
     ({ name }) => [
       on(ReadSource, async ({ path, questions, model, seen }, context): Promise<Read> => {
         const session = await openSession(node, context.trace, seen)
-        const text = await readFile(node, path, session, context)
+        const text = await (isUrl(path) ? readPage(node, path, context) : readFile(node, path, session, context))
         const read: Read = { evidence: [], madeUp: 0, unread: 0, used: [], seen }
         for (const passage of passagesOf(text, passageCharacters)) {
           const quotes = await quotesFrom(
@@ -106,6 +106,23 @@ async function readFile(node: MeshNode, path: string, session: RouterSession, co
   return parts.join('')
 }
 
+export const isUrl = (source: string): boolean => /^https?:\/\//i.test(source)
+
+/** What the mesh asks for it carries nothing of what was seen: a person named the address. */
+async function readPage(node: MeshNode, url: string, context: Context): Promise<string> {
+  const outcome = await act(node, { name: 'http_fetch', arguments: { url } }, context)
+  if (outcome.status !== 'done')
+    throw new ClawmeshError('TASK_FAILED', `${url} cannot be read: ${outcome.reason}`, {
+      hint: 'Leave it out of the sources.',
+    })
+  const { status, page } = fetchedSchema.parse(outcome.result)
+  if (status >= 200 && status < 300) return page
+  throw new ClawmeshError('TASK_FAILED', `${url} cannot be read: it answers ${status}.`, {
+    hint: 'Leave it out of the sources.',
+  })
+}
+
+const fetchedSchema = z.looseObject({ status: z.int(), page: z.string() })
 const pageSchema = z.looseObject({ text: z.string(), next: z.int().nullable(), truncated: z.boolean() })
 
 interface Asking {

@@ -19,7 +19,7 @@ import type { Asker, Router } from '../../../router/router.js'
 import type { RouterSession } from '../../../router/session.js'
 import { holderOf } from '../../elsewhere.js'
 import { readPrices } from '../costs.js'
-import { think } from '../model.js'
+import { modelsOfMesh, think } from '../model.js'
 import { openSession, routerOf } from '../privacy.js'
 import { inTurn } from '../turn.js'
 import { billOf, type ResearchBill, type ResearchRole, type Used } from './bill.js'
@@ -29,7 +29,7 @@ import { ReadSource } from './reader.js'
 
 export interface Research {
   question: string
-  /** Files, relative to the workspace of the sandboxes. */
+  /** Files, relative to the workspace of the sandboxes, and URLs that their policy lets be reached. */
   sources: readonly string[]
   /** Names of reader actors. */
   readers: readonly string[]
@@ -277,18 +277,15 @@ class Researcher {
   }
 }
 
-/** What a reader is given: one tool, models of the mesh, and the files. */
+/** What a reader is given: two tools, models of the mesh, and the files. */
 const reading = {
-  may: { act: { on: ['read_lines'] }, think: { on: ['mesh'] }, read: { on: ['*'] } },
+  may: { act: { on: ['read_lines', 'http_fetch'] }, think: { on: ['mesh'] }, read: { on: ['*'] } },
 }
 
 /** Of the models that the mesh serves and that hold a conversation, the largest. Throws UNREACHABLE or MODEL_UNSUITED. */
 async function mostCapable(node: MeshNode, name: string | undefined, call: CallOptions): Promise<ModelInfo> {
-  const serving = node
-    .nodes()
-    .filter(({ roles, draining, advert }) => roles.includes('inference') && !draining && advert['zone'] === 'mesh')
   const known = await Promise.all(
-    serving.map((each) => node.ref(inferenceName(each.name)).ask(DescribeModel, null, call)),
+    modelsOfMesh(node).map(({ node: on, model }) => node.ref(inferenceName(on)).ask(DescribeModel, model, call)),
   )
   const named = known.filter((model) => name === undefined || model.name === name)
   const [best] = named

@@ -1,11 +1,14 @@
 /** `clawmesh research`: a mesh on this machine whose models read files, and one of which, or one elsewhere if the rules let it, writes an answer with its evidence. */
-import { existsSync, realpathSync, statSync } from 'node:fs'
-import { basename, dirname, resolve } from 'node:path'
+import { existsSync, mkdtempSync, realpathSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join, resolve } from 'node:path'
+import { parseDocument } from 'yaml'
 import { supervise } from '../../../mesh/index.js'
 import { ClawmeshError, outcomes } from '../../../policies/errors.js'
 import { readPolicy } from '../../../sandbox/preset.js'
 import { readPrices } from '../../agents/costs.js'
 import type { ResearchBill } from '../../agents/research/bill.js'
+import { isUrl } from '../../agents/research/reader.js'
 import { type ResearchResult, research } from '../../agents/research/research.js'
 import { readConfig } from '../../config.js'
 import { openDataFolder, openFreeDataFolder } from '../../data-folder.js'
@@ -13,7 +16,7 @@ import { planInference } from '../../process/plan.js'
 import { type Site, startSite } from '../../site.js'
 import type { AuditTrail } from '../../trail.js'
 import { checkApart, checkWorkspace, listFiles } from '../../workspace.js'
-import { type Command, text, type Values } from '../command.js'
+import { type Command, text, texts, type Values } from '../command.js'
 import { explain } from '../failure.js'
 import { modelOption } from '../options.js'
 import { printable } from '../printable.js'
@@ -23,10 +26,15 @@ import { introduceModels } from './introduce.js'
 
 export const researchCommand: Command = {
   name: 'research',
-  usage: '"QUESTION" --sources DIR|FILE [--nodes N] [--model DIR|URL] [options]',
+  usage: '"QUESTION" --sources DIR|FILE|URL… [--nodes N] [--model DIR|URL] [options]',
   help: 'Answers a question from files, with the evidence. Models of the mesh read; one elsewhere writes the answer only if every piece of evidence may leave. Not with the shipped model.',
   options: {
-    sources: { type: 'string', value: 'DIR|FILE', help: 'what is read: a folder and all below it, or one file' },
+    sources: {
+      type: 'string',
+      value: 'DIR|FILE|URL',
+      many: true,
+      help: 'what is read: a folder and all below it, or a file; and any number of pages (give it once for each)',
+    },
     nodes: { type: 'string', value: 'N', help: 'how many nodes read side by side (default: 3)' },
     seconds: { type: 'string', value: 'N', help: 'how long it may take (default: 1800)' },
     prices: {
@@ -49,7 +57,7 @@ async function startResearch(question: string | undefined, values: Values): Prom
     throw new ClawmeshError('USAGE', 'There is no question.', {
       hint: 'clawmesh research "Who decided it?" --sources notes',
     })
-  const { workspace, files } = sourcesOf(text(values, 'sources'))
+  const { files, urls, ...given } = sourcesOf(texts(values, 'sources'))
   const nodes = whole(values, 'nodes', mostNodes) ?? 3
   const seconds = whole(values, 'seconds', 86_400) ?? 1800
   const prices = readPrices(text(values, 'prices'))
@@ -57,12 +65,15 @@ async function startResearch(question: string | undefined, values: Values): Prom
   const policy = await readPolicy('read-only-research')
   const data = text(values, 'data')
   const folder = data === undefined ? openFreeDataFolder(config.data) : openDataFolder(resolve(data))
+  // Pages alone are read without a folder; a sandbox wants one all the same.
+  const empty = given.workspace === undefined ? mkdtempSync(join(tmpdir(), 'clawmesh-research-')) : undefined
+  const workspace = given.workspace ?? empty ?? ''
   const stop = stopOnSignal()
   const unwatch = folder.watch((error) => stop.abort(error))
   try {
     checkApart(workspace, folder.path)
     const inference = planInference({ model: text(values, 'model') }, config)
-    const sandbox = { workspace, policy: policy.text, policyName: policy.name }
+    const sandbox = { workspace, policy: reaching(policy.text, urls), policyName: policy.name }
     const names = Array.from({ length: nodes }, (_, index) => `worker-${index + 1}`)
     const site = await startSite({
       config,
@@ -78,7 +89,7 @@ async function startResearch(question: string | undefined, values: Values): Prom
     const ended = await held(site, names, stop.signal, (readers) =>
       research(
         site.node,
-        { question: question.trim(), sources: files, readers, prices },
+        { question: question.trim(), sources: [...files, ...urls], readers, prices },
         { signal: stop.signal, ms: seconds * 1000, progress },
       ),
     )
@@ -89,6 +100,7 @@ async function startResearch(question: string | undefined, values: Values): Prom
   } finally {
     unwatch()
     folder.release()
+    if (empty !== undefined) rmSync(empty, { recursive: true, force: true })
   }
 }
 
@@ -126,18 +138,38 @@ async function held(
 }
 
 /** Throws USAGE or WORKSPACE_UNREADABLE. */
-function sourcesOf(given: string | undefined): { workspace: string; files: string[] } {
-  if (given === undefined)
-    throw new ClawmeshError('USAGE', 'There are no sources.', { hint: 'Name a folder or a file with --sources.' })
-  if (/^[a-z]+:\/\//i.test(given))
-    throw new ClawmeshError('USAGE', `${given} cannot be read: sources are files of this machine.`, {
-      hint: 'Fetch it first, and name the file or its folder.',
+function sourcesOf(given: string[]): { workspace: string | undefined; files: string[]; urls: string[] } {
+  const urls = given.filter((source) => /^[a-z]+:\/\//i.test(source))
+  const [place, ...more] = given.filter((source) => !urls.includes(source))
+  if (given.length === 0)
+    throw new ClawmeshError('USAGE', 'There are no sources.', {
+      hint: 'Name a folder, a file or a URL with --sources.',
     })
-  const path = resolve(given)
+  if (more.length > 0)
+    throw new ClawmeshError('USAGE', 'There are several folders or files.', {
+      hint: 'Name one folder that holds them.',
+    })
+  const strange = urls.find((url) => !isUrl(url) || !URL.canParse(url))
+  if (strange !== undefined)
+    throw new ClawmeshError('USAGE', `${strange} cannot be read.`, { hint: 'Give a URL of http or https.' })
+  if (place === undefined) return { workspace: undefined, files: [], urls }
+  const path = resolve(place)
   if (existsSync(path) && statSync(path).isFile())
-    return { workspace: realpathSync(dirname(path)), files: [basename(path)] }
+    return { workspace: realpathSync(dirname(path)), files: [basename(path)], urls }
   checkWorkspace(path)
-  return { workspace: realpathSync(path), files: listFiles(path) }
+  return { workspace: realpathSync(path), files: listFiles(path), urls }
+}
+
+/** The policy with the hosts that a person named, for the tool that fetches and for no other program. */
+function reaching(policy: string, urls: readonly string[]): string {
+  if (urls.length === 0) return policy
+  const document = parseDocument(policy)
+  const endpoints = urls.map((url) => {
+    const { hostname, port, protocol } = new URL(url)
+    return { host: hostname, port: Number(port) || (protocol === 'https:' ? 443 : 80) }
+  })
+  document.set('network_policies', { sources: { endpoints, binaries: [{ path: 'tool:http_fetch' }] } })
+  return String(document)
 }
 
 function whole(values: Values, name: string, most: number): number | undefined {

@@ -71,7 +71,7 @@ describe('clawmesh research', () => {
   it('says what is wrong before it starts anything', async () => {
     for (const args of [
       ['Why?'],
-      ['Why?', '--sources', 'https://example.org/a'],
+      ['Why?', '--sources', 'ftp://example.org/a'],
       ['Why?', '--sources', sources, '--nodes', '0'],
     ]) {
       const { status, stderr } = await ask(...args)

@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, it } from 'node:test'
 import type { GenerateRequest } from '../../../../inference/backend.js'
@@ -11,13 +13,16 @@ import { readPlan, readQuotes } from '../../../../nodes/agents/research/prompt.j
 import { reader } from '../../../../nodes/agents/research/reader.js'
 import { type ResearchResult, research } from '../../../../nodes/agents/research/research.js'
 import { serveElsewhere } from '../../../../nodes/elsewhere.js'
-import { serveModel, serveSandbox } from '../../../../nodes/process/serve.js'
+import { serveModel } from '../../../../nodes/process/serve.js'
+import { parseProfile } from '../../../../policies/profile.js'
 import { ProviderStore } from '../../../../router/provider/store.js'
-import { loadProfile } from '../../../../sandbox/preset.js'
+import { resolver } from '../../../../sandbox/egress/resolve.js'
+import { sandboxName, sandboxService } from '../../../../sandbox/service.js'
 import { memoryMesh, type TestMesh, temporaryFolder } from '../../../kit/mesh.js'
 import { RuleBackend } from '../../../kit/rules.js'
 import { type Cloud, openCloud, streamChunks } from '../../../router/cloud.js'
 import { secretKey, shipped } from '../../../router/kit.js'
+import { nameServer } from '../../../sandbox/name-server.js'
 
 const rules = shipped
   .replace(/^elsewhere: \[\]$/m, 'elsewhere: [cloud/large]')
@@ -35,6 +40,8 @@ describe('a research', () => {
   let cloud: Cloud
   let node: MeshNode
   let workspace: string
+  let port = 0
+  const fetched: string[] = []
   const asked: GenerateRequest[] = []
   const undo: (() => unknown)[] = []
 
@@ -66,7 +73,26 @@ describe('a research', () => {
     node = await mesh.join('operator', { roles: ['authority', 'supervisor', 'gateway'] })
     await serveElsewhere(node, { rules, store })
     const here = await mesh.join('here', { roles: ['worker', 'sandbox'] })
-    await serveSandbox(here, { workspace, profile: await loadProfile('read-only-research') })
+    const page = createServer((request, response) => {
+      fetched.push(request.url ?? '')
+      response
+        .setHeader('content-type', 'text/html')
+        .end('<h1>News.</h1><p>The printer is on the <b>third</b> floor.</p>')
+    })
+    await new Promise<void>((ready) => page.listen(0, '127.0.0.1', ready))
+    undo.push(() => page.close())
+    port = (page.address() as AddressInfo).port
+    const names = await nameServer({ 'news.example.org': ['127.0.0.1'] })
+    undo.push(() => names.close())
+    const profile = parseProfile(`
+filesystem_policy: { read_only: [.] }
+network_policies:
+  news:
+    endpoints: [{ host: news.example.org, port: ${port}, allowed_ips: [127.0.0.1] }]
+    binaries: [{ path: "tool:http_fetch" }]`)
+    const service = sandboxService(here, { workspace, profile, resolve: resolver([names.place]) })
+    await here.spawn(service, { as: sandboxName('here') })
+    await here.directory.describe({ ...here.directory.advert, sandbox: true })
     for (const name of ['reader-1', 'reader-2']) await here.spawn(reader(here), { as: name })
     await serveModel(await mesh.join('model', { roles: ['inference'] }), local)
     await node.directory.wait(() => node.directory.node('model')?.advert['model'], 5000)
@@ -126,6 +152,20 @@ describe('a research', () => {
     assert.match(writer.reason, /^board\/plan\.txt:1 stays here by the rule /)
     assert.equal(evidence.length, 2)
     assert.deepEqual(cloud.sent, [])
+  })
+
+  it('reads pages too, where the policy lets them be reached, and nothing of what was seen goes there', async () => {
+    const url = `http://news.example.org:${port}/today`
+    const { evidence, unread } = await about(url, 'notes.txt', `http://other.example.org:${port}/`)
+    assert.deepEqual(
+      evidence.map(({ place, quote }) => [place, quote]),
+      [
+        [`${url}:2`, 'The printer is on the third floor.'],
+        ['notes.txt:2-3', 'The printer  stands on\r\nthe second floor.'],
+      ],
+    )
+    assert.deepEqual([fetched, unread.length], [['/today'], 1])
+    assert.match(unread[0] ?? '', /other\.example\.org:\d+ cannot be reached/)
   })
 
   it('is written here where nobody answers elsewhere', async () => {

@@ -1,0 +1,110 @@
+/**
+ * MCP servers as a person writes them down, for a machine to run:
+ *
+ *     servers:
+ *       files:
+ *         command: node
+ *         args: [/srv/files/server.mjs]
+ *         code: [/srv/files]
+ *         sandbox: mcp-server          # a preset or a policy file
+ *         policy: { delete: refuse, '*': allow }
+ *         label: INTERNAL
+ *       notes: { url: 'http://127.0.0.1:9000/mcp', runs: unsandboxed }
+ *
+ * Paths are meant from the folder of the file. Each server is in the end what `serveMcp` takes, with the text of its policy.
+ */
+import { readFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { parse } from 'yaml'
+import { z } from 'zod'
+import { ClawmeshError } from '../../../policies/errors.js'
+import { parseProfile } from '../../../policies/profile.js'
+import { labels } from '../../../policies/router-label.js'
+import { readPolicy } from '../../../sandbox/preset.js'
+import { checkServer, type McpServer } from './server.js'
+
+const common = {
+  policy: z.record(z.string(), z.enum(['allow', 'ask', 'refuse'])).optional(),
+  label: z.enum(labels).optional(),
+  startMs: z.int().positive().optional(),
+  callMs: z.int().positive().optional(),
+}
+const stdio = {
+  command: z.string().min(1),
+  args: z.array(z.string()).default([]),
+  env: z.record(z.string(), z.string()).default({}),
+  code: z.array(z.string()).default([]),
+  ...common,
+}
+const local = z.strictObject({ url: z.url(), runs: z.literal('unsandboxed'), ...common })
+
+const said = z.strictObject({ ...stdio, workspace: z.string().optional(), sandbox: z.string().default('mcp-server') })
+
+const fileSchema = z.strictObject({ servers: z.record(z.string(), z.looseObject({})) })
+
+/** As a node process is told it. */
+export const mcpPlanSchema = z.union([
+  z.object({
+    name: z.string(),
+    ...stdio,
+    workspace: z.string(),
+    sandbox: z.object({ name: z.string(), text: z.string() }),
+  }),
+  z.object({ name: z.string(), ...local.shape }),
+])
+export type McpPlan = z.output<typeof mcpPlanSchema>
+
+/** `workspace`: of a server that names none. Throws USAGE, naming file and field, and POLICY_INVALID. */
+export async function readMcpFile(path: string, workspace: string): Promise<McpPlan[]> {
+  const parsed = fileSchema.safeParse(fromYaml(path))
+  if (!parsed.success) throw invalid(path, z.prettifyError(parsed.error))
+  const from = dirname(resolve(path))
+  const plans = Object.entries(parsed.data.servers).map(async ([name, given]): Promise<McpPlan> => {
+    if ('url' in given) return { name, ...checked(path, name, local, given) }
+    const { sandbox, ...rest } = checked(path, name, said, given)
+    const policy = await readPolicy(sandbox.includes('/') ? resolve(from, sandbox) : sandbox)
+    return {
+      name,
+      ...rest,
+      // An argument that begins like a path of this folder is one; any other is the program's own business.
+      args: rest.args.map((arg) => (/^\.{1,2}\//.test(arg) ? resolve(from, arg) : arg)),
+      code: rest.code.map((each) => resolve(from, each)),
+      workspace: rest.workspace === undefined ? workspace : resolve(from, rest.workspace),
+      sandbox: { name: policy.name, text: policy.text },
+    }
+  })
+  const read = await Promise.all(plans)
+  for (const plan of read) checkServer(serverOf(plan))
+  return read
+}
+
+function checked<S extends z.ZodType>(path: string, name: string, schema: S, given: unknown): z.output<S> {
+  const read = schema.safeParse(given)
+  if (read.success) return read.data
+  throw invalid(path, `${name}: ${z.prettifyError(read.error)}`)
+}
+
+/** What `serveMcp` takes. */
+export function serverOf(plan: McpPlan): McpServer {
+  const { policy, label, startMs, callMs, ...rest } = plan
+  const given = Object.fromEntries(
+    Object.entries({ policy, label, startMs, callMs }).filter(([, value]) => value !== undefined),
+  )
+  if ('url' in rest) return { ...rest, ...given }
+  const { sandbox, ...program } = rest
+  return { ...program, ...given, profile: parseProfile(sandbox.text, sandbox.name) }
+}
+
+function fromYaml(path: string): unknown {
+  try {
+    return parse(readFileSync(path, 'utf8'), { uniqueKeys: true })
+  } catch (cause) {
+    throw invalid(path, (cause as Error).message.split('\n')[0] ?? '', cause)
+  }
+}
+
+const invalid = (path: string, why: string, cause?: unknown) =>
+  new ClawmeshError('USAGE', `The file of MCP servers ${path} cannot be used: ${why}`, {
+    hint: 'docs/mcp.md shows one.',
+    cause,
+  })
