@@ -1,7 +1,10 @@
 /** A page by HTTP, over whatever network the sandbox lets through. By Node's plain client: the one behind `fetch` needs WebAssembly. */
-import { get, type IncomingMessage } from 'node:http'
-import { get as getSecurely } from 'node:https'
+import type { get, IncomingMessage } from 'node:http'
+import { createRequire } from 'node:module'
 import { ActionError } from './error.js'
+
+/** Not by `import`, for which Node 22 looks at each of its exports, and starts WebAssembly for one of them. */
+const load = createRequire(import.meta.url)
 
 const mostBytes = 1_048_576
 const mostCharacters = 65_536
@@ -60,8 +63,8 @@ function fetched(url: URL): Promise<{ response: IncomingMessage; body: Buffer; t
       response.on('end', () => resolve({ response, body: Buffer.concat(parts), truncated: false }))
       response.on('error', fail)
     }
-    const request =
-      url.protocol === 'https:' ? getSecurely(url, { headers }, answered) : get(url, { headers }, answered)
+    const { get: ask }: { get: typeof get } = load(url.protocol === 'https:' ? 'node:https' : 'node:http')
+    const request = ask(url, { headers }, answered)
     request.setTimeout(silenceMs, () => request.destroy(new Error(`it said nothing for ${silenceMs / 1000} s`)))
     request.on('error', fail)
   })

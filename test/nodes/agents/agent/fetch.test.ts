@@ -66,7 +66,7 @@ network_policies:
   })
 
   const script = (url: string) =>
-    `(await import('node:http')).get('${url}', (r) => console.log(r.statusCode)).on('error', ({ code }) => console.log(code))`
+    `(await import('node:module')).createRequire('/')('node:http').get('${url}', (r) => console.log(r.statusCode)).on('error', ({ code }) => console.log(code))`
   const at = (path: string, host = 'docs.example.org') => `http://${host}:${port}${path}`
   async function run(task: string, seen?: Parameters<typeof runTask>[1] & object) {
     asked.length = 0
