@@ -4,8 +4,8 @@ import type { Authority } from '../seal/authority.js'
 import type { RemovableLog } from '../transport/transport.js'
 import { type DeadLetter, readDeadLetter } from './letter.js'
 
-/** So many of one sender are kept of each node that it sent to; the oldest go first, and the first sender of a flood loses its own. */
-export const deadLimits = { perSubject: 200, messages: 20_000, bytes: 64 * 1024 * 1024 } as const
+/** So many of one sender are kept of each node that it sent to; the oldest go first, and the first sender of a flood loses its own. The broker sets the bytes aside. */
+export const deadLimits = { perSubject: 200, messages: 20_000, bytes: 16 * 1024 * 1024 } as const
 
 /** Its place on the stream. */
 export interface Kept {

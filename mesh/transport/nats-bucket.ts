@@ -17,6 +17,7 @@ type OnConnection = (listener: (connected: boolean) => void) => Subscription
 
 const wrongRevision = 10071
 const noPeers = 10005
+const insufficientStorage = 10047
 /** "Temporarily unavailable": a cluster that chooses a leader. */
 const unavailable = 503
 /** Set on what is no put: a delete or a purge. */
@@ -285,6 +286,11 @@ const isFinal = (error: unknown) =>
   (error instanceof JetStreamApiError && error.status !== unavailable && error.code !== noPeers)
 
 export function unreachable(cause: unknown): ClawmeshError {
+  if (cause instanceof JetStreamApiError && cause.code === insufficientStorage)
+    return new ClawmeshError('DISK_FULL', 'The disk of the broker has no room for a stream that the mesh needs.', {
+      hint: 'Free some space where the data folder is, and start again.',
+      cause,
+    })
   const reason = cause instanceof Error ? cause.message || cause.name : String(cause)
   return new ClawmeshError('BROKER_UNAVAILABLE', `The broker did not do what was asked: ${reason}.`, {
     hint: 'If it was restarted, try again in a moment.',
