@@ -1,4 +1,4 @@
-/** A service survives a reboot: every process ended with SIGKILL, and its unit's own command started in the same data folder. */
+/** A service survives a reboot: every process ended with SIGKILL, its unit's own command started in the same data folder. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -94,8 +94,9 @@ describe('a service whose every process is killed', () => {
   const held = () =>
     eventually(async () => {
       const { questions } = (await get('/v1/approvals')) as { questions: { id: string }[] }
-      if (questions.length === 0) await setTimeout(100)
-      return questions[0]?.id ?? assert.fail('nothing is held')
+      const [found] = questions
+      if (!found) await setTimeout(100)
+      return found?.id ?? assert.fail('nothing is held')
     }, 30_000)
   let unit: string
   let url: string
@@ -115,11 +116,11 @@ describe('a service whose every process is killed', () => {
   })
   after(() => served.stop())
 
-  it('serves its first request again by the unit’s own command, with its keys and policy, and goes on with its tasks', async () => {
+  it('serves its first request again by the unit’s own command, with its keys, policy, task and question', async () => {
     const applied = await command('policy', 'apply', strict, '--data', data, '--json')
     assert.deepEqual(JSON.parse(applied.stdout), { ok: true, version: 1, running: true, nodes: { home: 'taken' } })
     const asking = run(['run', request, '--data', data, '--json'])
-    await held()
+    const before = await held()
     // The supervising process, the broker, the nodes, the model, the sandboxes: and whoever asked, whose machine it was.
     assert.ok((await Promise.all([served.killAll(), asking.child.kill('SIGKILL')]))[0] > 5)
     await asking.ended
@@ -134,15 +135,14 @@ describe('a service whose every process is killed', () => {
     >[]
     const home = nodes.find(({ name }) => name === 'home')
     assert.deepEqual([home?.['policy'], home?.['drift']], [`${strict} v1`, null])
-    const again = run(['run', request, '--data', data, '--json'])
-    await get(`/v1/approvals/${await held()}`, { answer: 'allow' })
-    const { stderr, status } = await again.ended
-    assert.equal(status, 0, stderr)
-    assert.match(stderr, /goes on, \d+ of its steps are done/)
-    const { tasks } = (await get('/v1/tasks')) as { tasks: { state: string }[] }
+    // Its task and its question are there; that a task goes on when it is asked for again, test/chaos shows.
+    const { tasks } = (await get('/v1/tasks')) as { tasks: { outcome?: unknown }[] }
+    assert.equal(tasks.length, 1)
+    assert.equal(tasks[0]?.outcome ?? null, null)
+    const { questions } = (await get('/v1/approvals?state=all')) as { questions: { id: string }[] }
     assert.deepEqual(
-      tasks.map(({ state }) => state),
-      ['ended'],
+      questions.map(({ id }) => id),
+      [before],
     )
     assert.equal(readFileSync(join(workspace, 'notes.txt'), 'utf8'), 'a\nb\nc\n')
   })
