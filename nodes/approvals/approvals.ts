@@ -31,6 +31,8 @@ export interface ApprovalsOptions {
   unattended?: ((question: Question) => void) | undefined
   /** 60 s if left out. */
   answerWithinMs?: number
+  /** Within which those who wait ask this process again for what an earlier one left; 10 s if left out. */
+  takenUpWithinMs?: number
 }
 
 /** One action that waits. */
@@ -65,11 +67,15 @@ export class Approvals {
     this.#options = options
   }
 
-  /** Takes up what an earlier process left: open questions go on, or end if their time is over. */
+  /**
+   * Takes up what an earlier process left: open questions go on, or end if their time is over. Whoever asked may have died with that process, and would ask
+   * the same under another id when its task goes on: a question that nobody waits for must not stand before that one.
+   */
   async begin(): Promise<void> {
-    for (const kept of await this.#options.book.read()) {
+    const { book, takenUpWithinMs = 10_000 } = this.#options
+    for (const kept of await book.read()) {
       if (kept.question.verdict) this.#remember(kept)
-      else this.#wait(kept, true)
+      else this.#awaitAsker(this.#wait(kept, true), takenUpWithinMs)
     }
   }
 
@@ -83,9 +89,7 @@ export class Approvals {
     const asking = this.#askings.get(asked.id) ?? this.#admit(asked, sender.node, trace, deadline)
     if ('by' in asking) return asking
     clearTimeout(asking.gone)
-    const leave = () => {
-      asking.gone = setTimeout(() => void this.#end(asking, 'nobody: whoever asked has given up'), backWithinMs)
-    }
+    const leave = () => this.#awaitAsker(asking, backWithinMs)
     if (signal.aborted) leave()
     signal.addEventListener('abort', leave, { once: true })
     try {
@@ -171,6 +175,10 @@ export class Approvals {
     const asking: Asking = { ...kept, answer, settle, timer, isShown }
     this.#askings.set(id, asking)
     return asking
+  }
+
+  #awaitAsker(asking: Asking, withinMs: number): void {
+    asking.gone = setTimeout(() => void this.#end(asking, 'nobody: whoever asked has given up'), withinMs)
   }
 
   /** Answers what of a task has a standing answer, and shows people as much of the rest as they can take. */

@@ -287,6 +287,32 @@ describe('questions outlive who keeps them', () => {
     }
   })
 
+  it('a question whose asker died with that process stands in nobody’s way', async () => {
+    const stand = await openDesk()
+    try {
+      const gone = new AbortController()
+      const dead = stand.ask({ signal: gone.signal })
+      const [left] = await stand.shown()
+      const next = await stand.mesh.join('next', { roles: ['authority', 'supervisor', 'gateway'] })
+      await stand.home.close()
+      gone.abort()
+      await dead
+      await stand.serve(next, { takenUpWithinMs: 300 })
+      const answer = stand.ask()
+      const [again] = await eventually(async () => {
+        const open = await stand.open()
+        assert.notEqual(open[0]?.id ?? left?.id, left?.id)
+        return open
+      })
+      await stand.decide(again?.id ?? '', once, 'Grace')
+      assert.deepEqual(await answer, { answer: 'allow', by: 'Grace' })
+      const [first] = (await stand.open('all')).filter(({ id }) => id === left?.id)
+      assert.match(first?.verdict?.by ?? '', /whoever asked has given up/)
+    } finally {
+      await stand.close()
+    }
+  })
+
   it('without anybody who could come, an action is not held at all', async () => {
     const told: string[] = []
     const stand = await openDesk({ unattended: ({ tool }) => told.push(tool) })
