@@ -156,11 +156,11 @@ export class Directory {
     return this.#nodes.get(id)?.peer ?? this.#barred.get(id)
   }
 
-  /** Why a peer may not take part (any more); undefined if it may. */
   isRevoked(holder: string): boolean {
     return this.#revoked.has(holder)
   }
 
+  /** Why a peer may not take part (any more); undefined if it may. */
   objection({ certificate }: Peer): ClawmeshError | undefined {
     if (this.#revoked.has(certificate.holder))
       return new ClawmeshError('UNAUTHENTIC', `Node "${certificate.name}" was revoked.`)

@@ -14,6 +14,6 @@ export async function soakCluster(kills: number, seed: number): Promise<boolean>
     say(`the main job without broker ${broker}: ${failure ?? 'done, and its trail verifies'}`)
     if (failure !== undefined) failures.push(failure)
   }
-  const { lost, doubled, misjudged, gapMs } = figures
-  return lost + doubled + misjudged + faults.length + failures.length === 0 && gapMs <= 11_000
+  const { lost, doubled, wronged, misjudged, gapMs } = figures
+  return lost + doubled + wronged + misjudged + faults.length + failures.length === 0 && gapMs <= 11_000
 }
