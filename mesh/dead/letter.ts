@@ -96,13 +96,18 @@ export function readDeadLetter(wire: Uint8Array, rootKey: Uint8Array, auditor: A
   try {
     const [, paper, sealed, signature] = wireSchema.parse(decode(wire))
     const writer = readCertificate(paper, rootKey)
-    if (!verifies('dead letter', sealed, signature, writer.publicKey)) throw new TypeError('its signature does not hold')
+    if (!verifies('dead letter', sealed, signature, writer.publicKey))
+      throw new TypeError('its signature does not hold')
     const [id, body] = sealedSchema.parse(
       decode(sodium.crypto_box_seal_open(sealed, auditor.publicKey, auditor.secretKey)),
     )
     const { from, ...said } = bodySchema.parse(body)
     return { ...said, id, sender: readCertificate(from, rootKey), writer }
   } catch (cause) {
-    throw new ClawmeshError('UNAUTHENTIC', 'A dead letter does not read: no node of this mesh wrote it, or one of an earlier version.', { cause })
+    throw new ClawmeshError(
+      'UNAUTHENTIC',
+      'A dead letter does not read: no node of this mesh wrote it, or one of an earlier version.',
+      { cause },
+    )
   }
 }

@@ -29,7 +29,8 @@ export const deadList: Command = {
     withStream(values, async (stream) => {
       const { kept, unreadable } = await stream.list()
       const lines = kept.map(line)
-      if (unreadable > 0) lines.push(`${unreadable} records do not read: no node of this mesh wrote them, or one of an earlier version.`)
+      if (unreadable > 0)
+        lines.push(`${unreadable} records do not read: no node of this mesh wrote them, or one of an earlier version.`)
       const letters = kept.map(({ letter: { request: _, ...rest } }) => told(rest))
       print(values, { letters, unreadable }, lines.join('\n') || 'There are no dead letters.')
     }),
@@ -50,7 +51,11 @@ export const deadShow: Command = {
         ? `  says: ${written(letter.request.content)}`
         : `  what it says was not kept: ${letter.bytes} bytes`
       const fate = letter.begun ? 'its handler had been called' : 'nothing of it was done'
-      const lines = [line(found), `  ${fate}; task ${letter.trace || 'none'}; its sender is ${letter.sender.roles.join(', ') || 'without a role'}`, said]
+      const lines = [
+        line(found),
+        `  ${fate}; task ${letter.trace || 'none'}; its sender is ${letter.sender.roles.join(', ') || 'without a role'}`,
+        said,
+      ]
       print(values, { letter: told(letter) }, lines.join('\n'))
     })
   },

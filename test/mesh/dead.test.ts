@@ -128,7 +128,10 @@ describe('dead letters', () => {
     await deaf.ref('unheard').tell(Note, 'waited for the welcome')
     await mute.close()
     const lost = await letterSaying('waited for the welcome')
-    assert.deepEqual([lost.code, lost.sender.name, lost.writer.name, lost.begun], ['UNREACHABLE', 'deaf', 'deaf', false])
+    assert.deepEqual(
+      [lost.code, lost.sender.name, lost.writer.name, lost.begun],
+      ['UNREACHABLE', 'deaf', 'deaf', false],
+    )
   })
 
   it('do not read with a time that no Date holds, and the others are listed all the same', async () => {
@@ -192,7 +195,10 @@ describe('dead letters', () => {
     for (let number = 0; number < flood; number += 1) await here.ref('flooded').tell(Strange, `flood ${number}`)
     await eventually(async () => assert.equal(await records.last(), before + flood), 60_000)
     const all = await letters()
-    assert.equal(all.filter(({ sender, writer }) => sender.name === 'here' && writer.name === 'there').length, deadLimits.perSubject)
+    assert.equal(
+      all.filter(({ sender, writer }) => sender.name === 'here' && writer.name === 'there').length,
+      deadLimits.perSubject,
+    )
     assert.ok(
       all.some(({ sender }) => sender.name === 'deaf'),
       'a flood pushed out the letters of others',
