@@ -1,16 +1,18 @@
 /** Messages that nobody waits for and that are not handled: each is kept, sealed, or said not to be. On a real broker. */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { jetstreamManager } from '@nats-io/jetstream'
 import { z } from 'zod'
 import { addressesOf } from '../../mesh/address.js'
 import { latestTime } from '../../mesh/codec.js'
 import { type DeadLetter, mostKeptBytes, writeDeadLetter } from '../../mesh/dead/letter.js'
 import { replayOf } from '../../mesh/dead/replay.js'
-import { DeadStream, deadLimits, type Kept } from '../../mesh/dead/stream.js'
+import { DeadStream, deadLimits } from '../../mesh/dead/stream.js'
 import { DeadLetters } from '../../mesh/dead/writer.js'
 import { actor, type MeshNode, message, nothing, on } from '../../mesh/index.js'
 import type { Certificate } from '../../mesh/seal/certificate.js'
 import { enrol } from '../../mesh/seal/credentials.js'
+import { provideBounded } from '../../mesh/transport/nats-log.js'
 import type { AppendLog, Transport } from '../../mesh/transport/transport.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { roles } from '../../policies/roles.js'
@@ -146,7 +148,6 @@ describe('dead letters', () => {
     const { kept, unreadable } = await dead.list()
     assert.deepEqual([kept.length, unreadable], [before.kept.length, before.unreadable + 1])
     for (const { letter } of kept) assert.ok(new Date(letter.at).toISOString())
-    await dead.drop({ sequence: await records.last() } as Kept)
     await transport.close()
   })
 
@@ -171,7 +172,8 @@ describe('dead letters', () => {
     const addresses = addressesOf(mesh.authority.mesh, mesh.authority.meshKey)
     const { holder } = credentials.certificate
     const member = await mesh.plain(await mesh.memberUser(credentials))
-    const [first] = (await dead.list()).kept
+    const { kept: before, unreadable: none } = await dead.list()
+    const [first] = before
     const forbidden = [
       `$JS.API.STREAM.MSG.DELETE.${addresses.deadStream}`,
       `$JS.API.STREAM.MSG.GET.${addresses.deadStream}`,
@@ -185,7 +187,7 @@ describe('dead letters', () => {
     await member.request(addresses.dead(holder, holder), 'no letter', { timeout: 3000 })
     await member.close()
     const { kept, unreadable } = await dead.list()
-    assert.deepEqual([kept[0]?.letter.id, unreadable], [first?.letter.id, 1])
+    assert.deepEqual([kept[0]?.letter.id, unreadable], [first?.letter.id, none + 1])
   })
 
   it('are so many of one sender, and each is on the trail though the oldest are gone', async () => {
@@ -214,6 +216,18 @@ describe('dead letters', () => {
         flood,
       )
     })
+  })
+
+  it('keep a stream of an earlier version, which takes the limits of this one', async () => {
+    const connection = await mesh.plain(await mesh.accounts.administrator('mesh'))
+    const earlier = { ...deadLimits, perSubject: 200, messageBytes: -1 }
+    for (const limits of [earlier, deadLimits]) await provideBounded(connection, 'earlier', 'earlier.*', limits, 1)
+    const { config } = await (await jetstreamManager(connection)).streams.info('earlier')
+    assert.deepEqual(
+      [config.max_msgs_per_subject, config.max_msg_size],
+      [deadLimits.perSubject, deadLimits.messageBytes],
+    )
+    await connection.close()
   })
 
   it('have a share of the stream that no member exceeds, however long what it says and whoever it says sent it', async () => {

@@ -100,23 +100,26 @@ describe('clawmesh dead', () => {
   })
 
   it('lends nobody a right: a worker’s letter, honest or forged, does not open what is for supervisors', async () => {
-    const letterBy = (by: string) =>
+    const letterBy = (by: MeshNode, from: MeshNode) =>
       eventually(async () => {
         const { kept } = await stream.list()
-        return kept.find(({ letter }) => letter.actor === 'vault' && letter.writer.name === by) ?? assert.fail(by)
+        const found = kept.find(
+          ({ letter: { actor, writer, sender } }) =>
+            actor === 'vault' && writer.name === by.name && sender.name === from.name,
+        )
+        return found?.letter ?? assert.fail(`${by.name} wrote no letter of ${from.name}`)
       })
-    const opensNot = async (by: string, why: RegExp) => {
-      const { letter } = await letterBy(by)
-      const replayed = await machine.do('dead', 'replay', letter.id)
+    const opensNot = async (by: MeshNode, from: MeshNode, why: RegExp) => {
+      const { id } = await letterBy(by, from)
+      const replayed = await machine.do('dead', 'replay', id)
       assert.deepEqual([replayed.status, opened], [3, []], replayed.stdout)
       assert.match(replayed.stderr, why)
-      // It is kept all the same, until somebody is done with it.
-      await stream.drop(await stream.find(letter.id))
+      await letterBy(by, from)
     }
     // Where nobody knows yet for whom it is, it is kept for all; then it turns out to be for supervisors.
     await supervisor.spawn(actor('vault', () => [on(Note, () => null)]))
     await worker.ref('vault').tell(OpenToAll, 'a worker')
-    await letterBy('runner-1')
+    await letterBy(supervisor, worker)
     await supervisor.stop('vault')
     const openable = on(Open, (who) => {
       opened.push(who)
@@ -124,15 +127,15 @@ describe('clawmesh dead', () => {
       return `opened for ${who}`
     })
     await supervisor.spawn(actor('vault', () => [openable]))
-    await opensNot('runner-1', /may be sent by supervisor/)
+    await opensNot(supervisor, worker, /may be sent by supervisor/)
     await forge(worker.self.certificate)
-    await opensNot('runner-2', /may be sent by supervisor/)
+    await opensNot(worker, worker, /may be sent by supervisor/)
     await forge(supervisor.self.certificate)
-    await opensNot('runner-2', /may not do what that one may, and vault does not run there/)
+    await opensNot(worker, supervisor, /may not do what that one may, and vault does not run there/)
 
     await supervisor.ref('vault').tell(Open, 'a supervisor')
-    const { letter } = await letterBy('runner-1')
-    const { stdout } = await machine.do('dead', 'replay', letter.id, '--again')
+    const { id } = await letterBy(supervisor, supervisor)
+    const { stdout } = await machine.do('dead', 'replay', id, '--again')
     assert.match(stdout, /^vault answered dead letter .*: "opened for a supervisor"$/m)
   })
 
