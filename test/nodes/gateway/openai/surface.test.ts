@@ -89,6 +89,16 @@ describe('the OpenAI API of the gateway, beside plain chat', () => {
     }
   })
 
+  it('refuses one that would take too long to check, before a model is asked', async () => {
+    const level = (at: number) => [`a${at}`, { anyOf: Array(2).fill({ $ref: `#/$defs/a${at + 1}` }) }]
+    const schema = { $ref: '#/$defs/a0', $defs: { ...Object.fromEntries([...Array(21).keys()].map(level)), a21: {} } }
+    const asked = server.asked.length
+    const reply = await say('{}', { response_format: { type: 'json_schema', json_schema: { name: 'x', schema } } })
+    assert.equal(reply.status, 400, reply.text)
+    assert.match(errorOf(reply).message, /held to more than 500 schemas/)
+    assert.equal(server.asked.length, asked)
+  })
+
   it('completes texts, whole and streamed', async () => {
     const asked = { model: shipped, prompt: '12 + 7', temperature: 0, max_tokens: 64 }
     const whole = await post('/v1/completions', asked)
