@@ -29,13 +29,6 @@ export function misfitOf({ root, refs }: Parsed, given: unknown): string | undef
     return keys.has(keyOf(value))
   }
 
-  function first<Each>(all: readonly Each[], why: (each: Each, index: number) => string | undefined) {
-    for (const [index, each] of all.entries()) {
-      const found = why(each, index)
-      if (found !== undefined) return found
-    }
-    return undefined
-  }
   const fits = (value: unknown) => (schema: JsonSchema) => check(schema, value, []) === undefined
 
   function check(schema: JsonSchema, value: unknown, path: readonly string[]): string | undefined {
@@ -124,6 +117,14 @@ export function misfitOf({ root, refs }: Parsed, given: unknown): string | undef
 }
 
 class TooMuch extends Error {}
+
+function first<Each>(all: readonly Each[], why: (each: Each, index: number) => string | undefined) {
+  for (const [index, each] of all.entries()) {
+    const found = why(each, index)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -96,6 +96,11 @@ describe('the OpenAI API of the gateway, beside plain chat', () => {
     const reply = await say('{}', { response_format: { type: 'json_schema', json_schema: { name: 'x', schema } } })
     assert.equal(reply.status, 400, reply.text)
     assert.match(errorOf(reply).message, /held to more than 500 schemas/)
+    const body = JSON.stringify({ model: echo, messages: [{ role: 'user', content: '{}' }], response_format: asSchema })
+    const deep = body.replace('"integer"', `"integer","items":${'{"items":'.repeat(9000)}{}${'}'.repeat(9000)}`)
+    const refused = await post('/v1/chat/completions', deep)
+    assert.equal(refused.status, 400, refused.text)
+    assert.match(errorOf(refused).message, /nested deeper than 64/)
     assert.equal(server.asked.length, asked)
   })
 
