@@ -135,6 +135,10 @@ describe('a service whose every process is killed', () => {
     >[]
     const home = nodes.find(({ name }) => name === 'home')
     assert.deepEqual([home?.['policy'], home?.['drift']], [`${strict} v1`, null])
+    // An authority restored from before that version gives its number to no other.
+    rmSync(join(data, 'authority', 'policies', '000001.edition'))
+    const again = await command('policy', 'apply', strict, '--data', data, '--json')
+    assert.deepEqual(JSON.parse(again.stdout), { ok: true, version: 2, running: true, nodes: { home: 'taken' } })
     // Its task and its question are there; that a task goes on when it is asked for again, test/chaos shows.
     const { tasks } = (await get('/v1/tasks')) as { tasks: { outcome?: unknown }[] }
     assert.equal(tasks.length, 1)
