@@ -75,6 +75,10 @@ describe('the unit of a service', () => {
       ['up', { gateway: 'everywhere' }, /everywhere/],
       ['up', { service: 'a b' }, /no name for a service/],
       ['up', { scope: 'world' }, /no scope/],
+      ['up', { data: `${odd}\nExecStartPre=/bin/true` }, /control character/],
+      ['up', { data: odd, workspace: 'a\nUser=root' }, /control character/],
+      ['up', { data: odd, scope: 'system', account: 'root\nExecStartPre=/bin/true' }, /no account/],
+      ['up', { data: odd, scope: 'system', account: '-x' }, /no account/],
     ] as const)
       assert.throws(() => unitFor(given, values), says)
   })
