@@ -77,7 +77,7 @@ export class Directory {
   /** Runs of nodes that were let in once and no longer are: known, so that what they send can be refused by name. */
   readonly #barred = new Map<string, Peer>()
   readonly #changed = new Set<() => void>()
-  readonly #lostListeners = new Set<(node: NodeInfo) => void>()
+  readonly #lostListeners = new Set<(node: NodeInfo, left: boolean) => void>()
   readonly #returnedListeners = new Set<(node: NodeInfo) => void>()
   readonly #takenListeners = new Set<(actor: string) => void>()
   readonly #revokedListeners = new Set<(holder: string, node: Peer | undefined) => void>()
@@ -134,7 +134,10 @@ export class Directory {
   /** Leaves: a node that says goodbye is gone at once, not when its lease ends. */
   async stop(): Promise<void> {
     this.leave()
+    this.#draining = true
     const { bucket, addresses, self } = this.#options
+    // Its last word, by which the others tell that it left and was not lost.
+    await this.#announce(0).catch(() => undefined)
     await bucket.delete(addresses.nodeKey(self.certificate.name)).catch(() => undefined)
   }
 
@@ -227,7 +230,8 @@ export class Directory {
     await this.#options.bucket.delete(known.key, known.revision)
   }
 
-  onLost(listener: (node: NodeInfo) => void): void {
+  /** A node is gone: `left`, because it said so, or lost. */
+  onLost(listener: (node: NodeInfo, left: boolean) => void): void {
     this.#lostListeners.add(listener)
   }
 
@@ -445,7 +449,7 @@ export class Directory {
     if (known === undefined) return
     if (key.startsWith('node.')) {
       this.#keys.delete(key)
-      this.#lose(known)
+      this.#lose(known, this.#nodes.get(known)?.draining)
     } else if ((this.#actors.get(known)?.revision ?? 0) <= revision) {
       // Not so for a name that this node has taken since: the watch tells of what was before later than the broker answers.
       this.#keys.delete(key)
@@ -468,12 +472,12 @@ export class Directory {
     }
   }
 
-  #lose(id: string): void {
+  #lose(id: string, left = false): void {
     const node = this.#nodes.get(id)
     if (!node) return
     this.#nodes.delete(id)
     for (const changed of [...this.#changed]) changed()
-    if (node.seen > 0) for (const lost of this.#lostListeners) lost(node)
+    if (node.seen > 0) for (const lost of this.#lostListeners) lost(node, left)
   }
 
   #seal(key: string, content: unknown): Uint8Array {

@@ -181,7 +181,7 @@ export class MeshNode {
   async begin(hosts: ActorDefinition[], advert: Advert): Promise<void> {
     for (const definition of hosts) this.#hosts.set(definition.name, definition)
     this.#transport.onConnection((connected) => this.#connection(connected))
-    this.directory.onLost((node) => this.#lost(node))
+    this.directory.onLost((node, left) => this.#lost(node, left))
     this.directory.onReturned(({ peer }) => {
       this.#outbound.lose(peer)
       this.#post.renew(peer)
@@ -375,11 +375,11 @@ export class MeshNode {
     void this.note('node.revoked', { holder, name: peer?.certificate.name ?? null }).catch(() => undefined)
   }
 
-  #lost(node: NodeInfo): void {
+  #lost(node: NodeInfo, left: boolean): void {
     this.#outbound.lose(node.peer)
     this.#inbound.lose(node.peer)
     this.#post.lose(node.peer)
-    if (!this.#closing) void this.note('node.lost', { name: node.name }).catch(() => undefined)
+    if (!this.#closing && !left) void this.note('node.lost', { name: node.name }).catch(() => undefined)
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * Runs the tests: `npm test` all of them, `npm test -- mesh audit` those whose path contains one of the words. Files run two at a time, each in a
- * process of its own.
+ * Runs the tests: `npm test` all of them, `npm test -- mesh audit` those whose path contains one of the words. Files run three at a time, each in a
+ * process of its own: on two cores, one that waits leaves its core to another.
  */
 import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
@@ -19,7 +19,7 @@ if (files.length === 0) {
 }
 const flags = [
   '--test',
-  '--test-concurrency=2',
+  '--test-concurrency=3',
   '--test-timeout=900000',
   '--test-reporter=spec',
   '--enable-source-maps',

@@ -10,6 +10,7 @@ import { soakCurrent } from './mesh/current-soak.js'
 import { soakMcp } from './nodes/agents/mcp/conformance.js'
 import { soakClients } from './nodes/gateway/openai/clients.js'
 import { soakSites } from './nodes/sites-soak.js'
+import { soakHostile } from './router/hostile.js'
 import { soakAgreement } from './sandbox/agreement-soak.js'
 import { soakLaunch } from './sandbox/launch-soak.js'
 
@@ -26,6 +27,7 @@ const soaks: Record<string, Soak> = {
   current: { run: soakCurrent, usually: 1 },
   task: { run: soakTask, usually: 20 },
   triton: { run: soakTriton, usually: 1 },
+  hostile: { run: soakHostile, usually: 10 },
   agreement: { run: soakAgreement, usually: 20_000 },
   sandbox: { run: soakLaunch, usually: 20_000 },
   mcp: { run: soakMcp, usually: 1 },

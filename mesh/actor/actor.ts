@@ -34,7 +34,7 @@ export interface CallOptions {
   entrust?: Wanted | undefined
 }
 
-/** What a handler knows of the message at hand. */
+/** What a handler knows of the message at hand. Passed on as it is, or by its parts: a spread copy has not all of them, since some are made when they are first looked at. */
 export interface Context {
   readonly sender: Principal
   readonly deadline: number

@@ -193,7 +193,7 @@ async function checkFree(host: string, port: number): Promise<void> {
       'PORT_TAKEN',
       `Port ${port} on ${host} cannot be used: another program has it, it is no address of this machine, or it needs rights you lack.`,
       {
-        hint: 'Choose another one with --port, or leave --port out and any free port is taken.',
+        hint: 'Choose another one (`start --port PORT`, `up --listen HOST:PORT`), or name none and any free one is taken.',
         cause,
       },
     )

@@ -58,6 +58,7 @@ export class Outbound implements Caller {
     cancel: ({ peer, number, deadline }) => this.#cancel(peer, number, deadline),
   }
   #number = 0
+  #closed = false
 
   constructor(options: OutboundOptions) {
     this.#options = options
@@ -152,6 +153,7 @@ export class Outbound implements Caller {
   }
 
   close(): void {
+    this.#closed = true
     for (const call of this.#calls.values()) call.fail(new ClawmeshError('CANCELLED', 'This node is leaving the mesh.'))
   }
 
@@ -238,6 +240,8 @@ export class Outbound implements Caller {
     deadline: number,
     signal: AbortSignal | undefined,
   ): Promise<Peer> {
+    if (this.#closed)
+      throw new ClawmeshError('CANCELLED', 'This node has left the mesh: nobody can be asked from here.')
     if (signal?.aborted) throw cancelled(signal)
     const left = deadline - this.#options.now()
     if (left <= 0) throw new ClawmeshError('DEADLINE', `There was no time left to call "${target}".`)

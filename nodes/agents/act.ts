@@ -4,12 +4,16 @@ import type { CallOptions, MeshNode } from '../../mesh/index.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { type ActionOutcome, RunAction, sandboxName } from '../../sandbox/service.js'
 
-/** `network`: whether it may use what the policy lets through; it may, if left out. This node's own sandbox if it has one, else any other's. Throws SANDBOX_UNAVAILABLE if there is none, and what RunAction answers. */
+/**
+ * This node's own sandbox if it has one, else any other's. `network`: whether it may use what the policy lets through; it may, if left out.
+ * Throws SANDBOX_UNAVAILABLE if there is none, and what RunAction answers.
+ */
 export async function act(
   node: MeshNode,
   call: ToolCall,
-  { network = true, ...options }: CallOptions & { network?: boolean },
+  options: CallOptions & { network?: boolean },
 ): Promise<ActionOutcome> {
+  const { network = true } = options
   const able = node.nodes().filter(({ advert, draining }) => advert['sandbox'] === true && !draining)
   const chosen = able.find(({ name }) => name === node.name) ?? able[0]
   if (!chosen) {

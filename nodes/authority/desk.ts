@@ -12,7 +12,7 @@ import { type Asked, type Grant, readQuestion, type Wish } from '../../mesh/seal
 import { fromHex } from '../../mesh/seal/keys.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { Role } from '../../policies/roles.js'
-import { nodeName, type OpenInvitation, type Register } from './register.js'
+import { checkNodeName, type OpenInvitation, type Register } from './register.js'
 
 export interface DeskOptions {
   authority: Authority
@@ -102,19 +102,10 @@ export class Desk {
   }
 }
 
-/** Nodes that the authority's machine starts by itself. */
-const isReserved = (name: string) => name === 'operator' || /^runner-\d+$/.test(name)
-
 function nameFor({ name }: OpenInvitation, wish: Wish): string {
   const chosen = name ?? wish.name
-  if (isReserved(chosen))
-    throw new ClawmeshError('DENIED', `The name "${chosen}" is kept for the machine of the authority.`, {
-      hint: 'Choose another name with --name.',
-    })
-  if (nodeName.test(chosen)) return chosen
-  throw new ClawmeshError('USAGE', `"${chosen}" is no name for a node.`, {
-    hint: 'Use small letters, digits and hyphens, at most 63 of them, and begin with a letter or digit.',
-  })
+  checkNodeName(chosen)
+  return chosen
 }
 
 function rolesFor(invitation: OpenInvitation, wish: Wish): Role[] {

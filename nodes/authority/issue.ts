@@ -13,7 +13,7 @@ import type { Role } from '../../policies/roles.js'
 import { writeConfiguration } from '../outside.js'
 import type { Reachable } from './address.js'
 import { ofSeed, writeInvitation } from './invitation.js'
-import { nodeName, Register } from './register.js'
+import { checkNodeName, Register } from './register.js'
 
 export interface InvitationWish {
   roles: Role[]
@@ -24,10 +24,7 @@ export interface InvitationWish {
 /** The string. `folder` is the authority's. */
 export function issueInvitation(folder: string, reachable: Reachable, wish: InvitationWish, now: number): string {
   const { name, roles, lifeMs } = wish
-  if (name !== undefined && !nodeName.test(name))
-    throw new ClawmeshError('USAGE', `"${name}" is no name for a node.`, {
-      hint: 'Use small letters, digits and hyphens, at most 63 of them, and begin with a letter or digit.',
-    })
+  if (name !== undefined) checkNodeName(name)
   const { authority, accounts, register } = open(folder, now)
   if (name !== undefined && register.member(name))
     throw new ClawmeshError('DENIED', `The mesh has a node named "${name}" already.`, {

@@ -45,7 +45,22 @@ export type OpenInvitation = z.output<typeof invitationSchema>
 
 const lockWithinMs = 5000
 
-export const nodeName = /^[a-z0-9][a-z0-9-]{0,62}$/
+const nodeName = /^[a-z0-9][a-z0-9-]{0,62}$/
+
+/** Nodes that the authority's machine starts by itself. */
+const isReserved = (name: string) => name === 'operator' || /^runner-\d+$/.test(name)
+
+/** Throws USAGE for what is no name, and DENIED for one that no machine may take. */
+export function checkNodeName(name: string): void {
+  if (isReserved(name))
+    throw new ClawmeshError('DENIED', `The name "${name}" is kept for the machine of the authority.`, {
+      hint: 'Choose another name with --name.',
+    })
+  if (!nodeName.test(name))
+    throw new ClawmeshError('USAGE', `"${name}" is no name for a node.`, {
+      hint: 'Use small letters, digits and hyphens, at most 63 of them, and begin with a letter or digit.',
+    })
+}
 
 export class Register {
   readonly #members: string

@@ -8,6 +8,7 @@ import { ClawmeshError } from '../../policies/errors.js'
 import type { Role } from '../../policies/roles.js'
 import { readPolicy } from '../../sandbox/preset.js'
 import { readMcpFile } from '../agents/mcp/file.js'
+import { checkNodeName } from '../authority/register.js'
 import type { NodePlan } from '../process/plan.js'
 import { checkApart, checkWorkspace } from '../workspace.js'
 
@@ -56,7 +57,9 @@ export async function planOffer(
   data: string,
   inference: NonNullable<NodePlan['inference']>,
 ): Promise<{ roles: Role[]; plan: Pick<NodePlan, 'sandbox' | 'inference' | 'mcp'> }> {
-  const { workspace, policy, mcp } = offer
+  const { name: named, workspace, policy, mcp } = offer
+  if (named !== undefined) checkNodeName(named)
+  const { name, text } = await readPolicy(policy === ofMesh ? untilThen : policy)
   if (workspace === undefined && mcp !== undefined)
     throw new ClawmeshError('USAGE', 'MCP servers run in sandboxes, and this machine offers none.', {
       hint: 'Give --workspace, the folder that they may read, beside --mcp.',
@@ -64,7 +67,6 @@ export async function planOffer(
   if (workspace === undefined) return { roles: ['worker', 'inference'], plan: { inference } }
   checkWorkspace(workspace)
   checkApart(workspace, data)
-  const { name, text } = await readPolicy(policy === ofMesh ? untilThen : policy)
   const sandbox = { workspace, policy: text, policyName: name, follows: policy === ofMesh }
   const servers = mcp === undefined ? {} : { mcp: await readMcpFile(mcp, workspace) }
   return { roles: ['worker', 'inference', 'sandbox'], plan: { inference, sandbox, ...servers } }

@@ -24,7 +24,7 @@ describe('kill -9 of any one process of the main job ends in the right answer or
     rmSync(workspace, { recursive: true, force: true })
   })
 
-  const layers: Kind[] = ['command', 'broker', 'guard', 'worker node', 'model', 'tool']
+  const layers: Kind[] = ['command', 'broker', 'worker node', 'model', 'tool']
   for (const [index, kind] of layers.entries()) {
     it(`of the ${kind}`, async () => {
       const moment = Math.round(wallMs * (0.35 + 0.05 * index))

@@ -46,7 +46,7 @@ async function twoViews() {
     const self = beginIncarnation(credentials)
     const directory = new Directory({ bucket, addresses, meshKey, rootKey, self, now: Date.now })
     await directory.start({})
-    return { directory, catchUp, id: self.id }
+    return { directory, catchUp, id: self.id, bucket, key: addresses.nodeKey(name) }
   }
   return { here: await view('here'), there: await view('there') }
 }
@@ -75,4 +75,23 @@ describe('a directory whose watch lags behind', () => {
     here.directory.leave()
     there.directory.leave()
   })
+})
+
+describe('a node that is gone', () => {
+  for (const [how, left] of [
+    ['by its own word', true],
+    ['because its entry was taken away', false],
+  ] as const)
+    it(`${how}, is told to have ${left ? 'left' : 'been lost'}`, async () => {
+      const { here, there } = await twoViews()
+      await here.catchUp()
+      const gone: [string, boolean][] = []
+      here.directory.onLost(({ name }, hasLeft) => gone.push([name, hasLeft]))
+      if (left) await there.directory.stop()
+      else await there.bucket.delete(there.key)
+      await here.catchUp()
+      assert.deepEqual(gone, [['there', left]])
+      here.directory.leave()
+      there.directory.leave()
+    })
 })

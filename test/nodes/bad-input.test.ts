@@ -125,6 +125,19 @@ describe('bad input', () => {
     ['a port that is no number', () => ['start', '--port', 'many', '--data', data], /"many" is no port/, /65535/],
     ['a port out of range', () => ['start', '--port', '70000', '--data', data], /"70000" is no port/, /65535/],
     [
+      'a name that no node may have',
+      () => ['up', '--name', 'Bad Name', '--data', data],
+      /no name for a node/,
+      /hyphens/,
+    ],
+    ['a policy of nobody', () => ['up', '--policy', 'nosuch', '--data', data], /nosuch/, /ask-first/],
+    [
+      'an export to nowhere',
+      () => ['audit', 'export', '--to', join(folder, 'none', 'x'), '--data', data],
+      /no folder/,
+      /Make it/,
+    ],
+    [
       'a data folder that is a file',
       () => ['start', '--data', join(workspace, 'notes.txt')],
       /cannot be used/,

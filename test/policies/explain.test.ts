@@ -57,3 +57,27 @@ test('a table is held to the policy row by row, and is itself checked', () => {
   refused(`${four}  - { read: a, expect: allow }\n`, /^t\.yaml:7: cases\.4\.read must be absolute/)
   refused(`${four}  - { read: /a, expect: maybe }\n`, /^t\.yaml:7: cases\.4\.expect/)
 })
+
+test('a connection is explained by the rule, the entry of ask, or the programs that are meant instead', () => {
+  const net = readDocument(
+    `network_policies:
+  docs:
+    endpoints:
+      - { host: docs.example.org, port: 443 }
+    binaries: [{ path: /usr/bin/curl }]
+ask:
+  - connect: "*.example.net"
+`,
+    'n.yaml',
+  )
+  const said = (path: string) => {
+    const { answer, because } = explain(net, { kind: 'connect', path }, '/home/anna')
+    return `${answer}: ${because}`
+  }
+  const allowed = 'allow: n.yaml:4: network_policies.docs.endpoints.0 lets /usr/bin/curl connect to docs.example.org'
+  assert.equal(said('docs.example.org:443 by /usr/bin/curl'), allowed)
+  assert.equal(said('docs.example.org:443'), allowed)
+  assert.match(said('docs.example.org:443 by /usr/bin/wget'), /^deny: n\.yaml:5: .*binaries names other programs/)
+  assert.match(said('a.example.net:22'), /^ask: n\.yaml:7: ask\.0 lets connecting to \*\.example\.net be asked for/)
+  assert.match(said('docs.example.org:80'), /^deny: nothing lets it be connected to/)
+})

@@ -137,6 +137,22 @@ describe('the network of an action', { skip: !curl && 'there is no curl here', c
     ])
   })
 
+  test('a name that leads elsewhere the second time leads an action where it led first', async () => {
+    const rules = allowed.replace('docs.example.org', 'moves.example.org').replace('[127.0.0.1]', '[127.0.0.0/8]')
+    names.names.set('moves.example.org', ['127.0.0.1'])
+    const { out, err, told } = await run(rules, 'for i in 1 2; do curl -sS http://moves.example.org:PORT/; done', {
+      record: (kind, { host }) => {
+        if (kind === 'network.ended') names.names.set(host, ['127.0.0.2'])
+      },
+    })
+    assert.equal(out, 'hello moves.example.org 0'.repeat(2), err)
+    assert.deepEqual(
+      told.map(({ facts }) => facts['address']),
+      ['127.0.0.1', '127.0.0.1'],
+    )
+    assert.deepEqual(names.names.get('moves.example.org'), ['127.0.0.2'])
+  })
+
   test('an intent that cannot be recorded stops the connection', async () => {
     let connections = 0
     const canary = createTcpServer(() => {

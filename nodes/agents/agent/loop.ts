@@ -78,7 +78,8 @@ export async function workOn(node: MeshNode, able: Able, assignment: Assignment,
 async function run(work: Work): Promise<AgentResult> {
   const { node, able, assignment, allowance, session, journal } = work
   const { budget, context, say } = assignment
-  const model = await describeModel(node, able.model, { ...context, deadline: work.deadline })
+  const { signal, trace } = context
+  const model = await describeModel(node, able.model, { signal, trace, deadline: work.deadline })
   const offered = offer(able, model)
   const messages: ChatMessage[] = [
     { role: 'system', content: able.instructions },

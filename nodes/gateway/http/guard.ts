@@ -71,7 +71,7 @@ function authenticate(keys: ApiKeys, header: string | undefined): Principal {
   throw new Refusal(
     401,
     'UNAUTHENTIC',
-    `${why}. \`clawmesh gateway key add\` makes one: send it as Authorization: Bearer cm_…`,
+    `${why}. \`clawmesh keys add\` makes one: send it as Authorization: Bearer cm_…`,
     {
       'www-authenticate': 'Bearer',
     },
