@@ -38,7 +38,7 @@ export interface Addresses {
   readonly auditStream: string
   readonly auditSubjects: string
   audit(producer: string): string
-  /** The stream of dead letters, and where on it one node puts those of one sender. */
+  /** The stream of dead letters, and where on it one node puts those of one sender: in one of 16 places, so that nobody makes up more. */
   readonly deadStream: string
   readonly deadSubjects: string
   dead(writer: string, sender: string): string
@@ -75,7 +75,7 @@ export function addressesOf(mesh: string, secret: Uint8Array): Addresses {
     audit: (producer) => `cm-audit.${mesh}.${producer}`,
     deadStream: `cm-${mesh}-dead`,
     deadSubjects: `cm-dead.${mesh}.*.*`,
-    dead: (writer, sender) => `cm-dead.${mesh}.${writer}.${sender}`,
+    dead: (writer, sender) => `cm-dead.${mesh}.${writer}.${sender[0]}`,
     enrolment: enrolmentSubject(mesh),
     traffic: `cm.${mesh}.>`,
   }

@@ -164,7 +164,7 @@ export class Directory {
   }
 
   /** Why a peer may not take part (any more); undefined if it may. */
-  objection({ certificate }: Peer): ClawmeshError | undefined {
+  objection({ certificate }: Pick<Peer, 'certificate'>): ClawmeshError | undefined {
     if (this.#revoked.has(certificate.holder))
       return new ClawmeshError('UNAUTHENTIC', `Node "${certificate.name}" was revoked.`)
     try {

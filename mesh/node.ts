@@ -144,8 +144,8 @@ export class MeshNode {
     this.#grants = grants
     const send: Post['send'] = (peer, kind, call, deadline, body) => this.#post.send(peer, kind, call, deadline, body)
     this.#outbound = new Outbound({
-      find: (target) => this.#find(target),
-      await: (target, withinMs) => directory.wait(() => this.#find(target), withinMs),
+      find: (target) => this.find(target),
+      await: (target, withinMs) => directory.wait(() => this.find(target), withinMs),
       send,
       notAsked: ({ certificate }) =>
         this.#refusals.count('UNAUTHENTIC', 'An answer arrived from a node that was not asked.', certificate.name),
@@ -301,7 +301,8 @@ export class MeshNode {
     }
   }
 
-  #find(target: string): Peer | undefined {
+  /** Where an actor runs now, if it does. */
+  find(target: string): Peer | undefined {
     if (this.#cells.has(target)) return this.self
     const node = nodeOf(target)
     return node === undefined ? this.directory.locate(target) : this.directory.node(node)?.peer
@@ -343,12 +344,12 @@ export class MeshNode {
       code: error.code,
       reason: error.message,
       begun,
-      from: from.certificate.name,
+      from: from.certificate,
       deadline,
       to: to ?? roles,
     }
     const named = { actor: String(actor), message: String(message), trace: String(trace ?? ''), content }
-    const isKept = this.#dead.keep({ ...lost, ...named }, from.certificate.holder)
+    const isKept = this.#dead.keep({ ...lost, ...named })
     const reason = isKept ? error.message : `${error.message} It is lost: too many dead letters wait.`
     this.#refusals.count(error.code, reason, from.certificate.name)
   }

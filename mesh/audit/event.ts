@@ -1,6 +1,6 @@
 /** What is written down: an event says what happened, in which task, with which facts. */
 import { z } from 'zod'
-import { decode, encode } from '../codec.js'
+import { decode, encode, time } from '../codec.js'
 
 export const eventKinds = [
   'node.joined',
@@ -50,6 +50,8 @@ export const eventKinds = [
   'model.used',
   'gateway.asked',
   'gateway.answered',
+  /** Stands for an event of a record that is a link of its chain and whose contents are none of ours. No node writes it. */
+  'event.unreadable',
 ] as const
 export type EventKind = (typeof eventKinds)[number]
 
@@ -78,9 +80,16 @@ export function joinEvents(packed: readonly Uint8Array[]): Uint8Array {
   return Buffer.concat([count, ...packed])
 }
 
-const joinedSchema = z.array(
-  z.tuple([z.number(), z.enum(eventKinds), z.string(), z.string(), z.record(z.string(), z.unknown())]),
-)
+/** What stands on a trail is given out as JSON: what cannot be is no event. */
+const factsSchema = z.record(z.string(), z.unknown()).refine((facts) => {
+  try {
+    return JSON.stringify(facts) !== undefined
+  } catch {
+    return false
+  }
+})
+
+const joinedSchema = z.array(z.tuple([time, z.enum(eventKinds), z.string(), z.string(), factsSchema]))
 
 /** Throws for what `joinEvents` did not make. */
 export const splitEvents = (joined: Uint8Array): DatedEvent[] =>

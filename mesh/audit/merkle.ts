@@ -29,17 +29,21 @@ export function climb(
   size: number,
   path: readonly Uint8Array[],
 ): Uint8Array | undefined {
-  if (index >= size) return undefined
+  if (index >= size || path.length > mostLevels) return undefined
   if (size === 1) return path.length === 0 ? leafOf(leaf) : undefined
   const sibling = path.at(-1)
+  if (!sibling) return undefined
   const split = splitOf(size)
   const isLeft = index < split
   const own = isLeft
     ? climb(leaf, index, split, path.slice(0, -1))
     : climb(leaf, index - split, size - split, path.slice(0, -1))
-  if (!own || !sibling) return undefined
+  if (!own) return undefined
   return isLeft ? nodeOf(own, sibling) : nodeOf(sibling, own)
 }
+
+/** No tree that can be counted is higher. */
+const mostLevels = 53
 
 /** The largest power of two below. */
 const splitOf = (size: number): number => 2 ** Math.floor(Math.log2(size - 1))

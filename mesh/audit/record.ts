@@ -8,7 +8,7 @@
  */
 import { z } from 'zod'
 import { ClawmeshError } from '../../policies/errors.js'
-import { binary, decode, encode } from '../codec.js'
+import { binary, decode, encode, latestTime } from '../codec.js'
 import { digest, type SigningKey, sign, verifies } from '../seal/keys.js'
 
 export interface RecordHead {
@@ -56,7 +56,8 @@ const headSchema = z.tuple([
   z.string(),
   z.number().int().nonnegative(),
   binary,
-  z.number().int(),
+  // The producer's word, for people: what no Date holds is told as the last that one does.
+  z.number().transform((time) => Math.min(Math.max(Math.trunc(time), -latestTime), latestTime)),
   z.number().int().positive().max(mostEvents),
   z.tuple([binary, binary]).nullable(),
 ])

@@ -16,7 +16,7 @@ export function memberPermissions(addresses: Addresses): Permissions {
     publish: [
       addresses.inboxes,
       addresses.audit('{{name()}}'),
-      addresses.dead('{{name()}}', '*'),
+      ...Array.from('0123456789abcdef', (digit) => addresses.dead('{{name()}}', digit)),
       addresses.enrolment,
       `$KV.${bucket}.${addresses.nodeKeyAt(`{{tag(${nodeTag})}}`)}`,
       `$KV.${bucket}.${addresses.actorKeys}`,

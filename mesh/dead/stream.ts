@@ -4,8 +4,11 @@ import type { Authority } from '../seal/authority.js'
 import type { RemovableLog } from '../transport/transport.js'
 import { type DeadLetter, readDeadLetter } from './letter.js'
 
-/** So many of one sender are kept of each node that it sent to; the oldest go first, and the first sender of a flood loses its own. The broker sets the bytes aside. */
-export const deadLimits = { perSubject: 200, messages: 20_000, bytes: 16 * 1024 * 1024 } as const
+/**
+ * What one node writes has 16 places on the stream, by the first digit of the sender's holder, and each place keeps the newest 32 letters of at most 8 KiB. So a flood pushes out
+ * letters of its own place first, and a node that writes only to harm has a quarter of the bytes, which the broker sets aside.
+ */
+export const deadLimits = { perSubject: 32, messages: 20_000, messageBytes: 8 * 1024, bytes: 16 * 1024 * 1024 } as const
 
 /** Its place on the stream. */
 export interface Kept {
@@ -30,7 +33,7 @@ export class DeadStream {
       try {
         const letter = readDeadLetter(bytes, this.#authority.root.publicKey, this.#authority.auditor)
         // What one node wrote it wrote in its own place.
-        if (!subject.includes(`.${letter.holder}.`))
+        if (!subject.includes(`.${letter.writer.holder}.`))
           throw new ClawmeshError('UNAUTHENTIC', 'It stands in another place.')
         kept.push({ letter, sequence })
       } catch {

@@ -26,8 +26,6 @@ const lastAgainMs = 5000
 
 interface Waiting {
   lost: Lost
-  /** The holder of whoever sent it. */
-  sender: string
   at: number
   weight: number
 }
@@ -44,11 +42,11 @@ export class DeadLetters {
     this.#options = options
   }
 
-  /** False if there is no room for it. `sender` is the holder of the node that sent it. */
-  keep(lost: Lost, sender: string): boolean {
+  /** False if there is no room for it. */
+  keep(lost: Lost): boolean {
     const weight = Math.min(encode(lost.content).length, mostKeptBytes)
     if (this.#closed || !this.#room.take(weight)) return false
-    this.#waiting.push({ lost, sender, at: this.#options.now(), weight })
+    this.#waiting.push({ lost, at: this.#options.now(), weight })
     this.#sending ??= this.#sendAll()
     return true
   }
@@ -70,7 +68,7 @@ export class DeadLetters {
     const { log, addresses, credentials } = this.#options
     for (let next = this.#waiting[0]; next && !this.#closed; next = this.#waiting[0]) {
       const { id, wire } = writeDeadLetter(next.lost, next.at, credentials)
-      const subject = addresses.dead(credentials.certificate.holder, next.sender)
+      const subject = addresses.dead(credentials.certificate.holder, next.lost.from.holder)
       for (let pause = firstAgainMs; !(await isStored(log.append(subject, id, wire))); ) {
         if (this.#closed) return
         await this.#rest(pause)

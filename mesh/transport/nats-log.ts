@@ -66,30 +66,38 @@ export async function provideBounded(
   connection: NatsConnection,
   stream: string,
   subjects: string,
-  limits: { perSubject: number; messages: number; bytes: number },
+  limits: { perSubject: number; messages: number; messageBytes: number; bytes: number },
   replicas: number,
 ): Promise<void> {
   const manager = await reachable(() => jetstreamManager(connection))
+  const bounds = {
+    max_msgs_per_subject: limits.perSubject,
+    max_msgs: limits.messages,
+    max_msg_size: limits.messageBytes,
+    max_bytes: limits.bytes,
+  }
   const wanted = {
     name: stream,
     subjects: [subjects],
     storage: StorageType.File,
     retention: RetentionPolicy.Limits,
     discard: DiscardPolicy.Old,
-    max_msgs_per_subject: limits.perSubject,
-    max_msgs: limits.messages,
-    max_bytes: limits.bytes,
+    ...bounds,
     num_replicas: replicas,
   }
+  const isWithin = (config: Partial<typeof bounds>) =>
+    Object.entries(bounds).every(([name, bound]) => config[name as keyof typeof bounds] === bound)
   const { config } = await reachable(async () => {
     try {
-      return await manager.streams.info(stream)
+      const found = await manager.streams.info(stream)
+      // One of an earlier version had other limits.
+      return isWithin(found.config) ? found : await manager.streams.update(stream, { ...found.config, ...bounds })
     } catch (error) {
       if (isNotFound(error)) return manager.streams.add(wanted)
       throw error
     }
   })
-  if (config.max_bytes !== limits.bytes || config.max_msgs_per_subject !== limits.perSubject) {
+  if (!isWithin(config)) {
     throw new ClawmeshError('BROKER_UNAVAILABLE', `The stream ${stream} has other limits than it needs.`, {
       hint: 'Use nats-server 2.9 or newer, and a stream that clawmesh made itself.',
     })

@@ -87,6 +87,7 @@ export const ocsfActivities: Record<EventKind, Activity> = {
   'model.used': other(api, 'Model Used'),
   'gateway.asked': other(api, 'Gateway Asked'),
   'gateway.answered': other(api, 'Gateway Answered'),
+  'event.unreadable': other(api, 'Event Unreadable', 'Medium'),
   'debate.opened': other(api, 'Debate Opened'),
   'debate.round': other(api, 'Debate Round'),
   'debate.lost': other(api, 'Debate Vote Lost', 'Low'),
@@ -118,11 +119,13 @@ export function ocsfEvent(event: TrailEvent): object {
           api: { operation: kind },
           src_endpoint: { name: node, uid: record.producer },
         }
-      : { app: { name: kind.startsWith('actor.') ? String(facts['name'] ?? actor) : node, uid: record.producer } }),
+      : { app: { name: kind.startsWith('actor.') ? (text(facts['name']) ?? actor) : node, uid: record.producer } }),
     raw_data: rawRecord(event),
     unmapped: { actor, node, producer: record.producer, number: record.number, index, facts },
   }
 }
+
+const text = (fact: unknown): string | undefined => (typeof fact === 'string' ? fact : undefined)
 
 /** The first line of a file is an event too: this export goes on. */
 export function ocsfOpening(opening: Opening, time: number): object {

@@ -18,7 +18,7 @@ export interface TrailEvent {
   readonly record: TrailRecord
   /** Its place there, from 0. */
   readonly index: number
-  /** Throws AUDIT_BROKEN if the auditor's key does not open it. */
+  /** `event.unreadable` in its place where the record does not open, or holds what is no event: one member must not end everybody's reading. `verify` calls it a fault. */
   open(): DatedEvent
 }
 
@@ -129,11 +129,22 @@ function eventsOf(taken: Taken[], opener: Opener): TrailEvent[] {
       record,
       index,
       open: () => {
-        opened ??= opener.open(record)
+        opened ??= openEvents(record, opener)
         return opened[index] as DatedEvent
       },
     }))
   })
+}
+
+function openEvents(record: TrailRecord, opener: Opener): DatedEvent[] {
+  try {
+    return opener.open(record)
+  } catch (error) {
+    const { time, count, epoch } = record
+    const facts = { reason: ClawmeshError.from(error).message }
+    const actor = `node/${epoch.certificate.name}`
+    return Array.from({ length: count }, () => ({ time, kind: 'event.unreadable', trace: '', actor, facts }))
+  }
 }
 
 function missing(expected: number, { sequence }: Stored): ClawmeshError {

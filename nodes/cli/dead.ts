@@ -1,9 +1,12 @@
 /** `clawmesh dead …`: messages that could not be delivered and that nobody waits for: looked at, sent once more, or done with. */
 import { existsSync } from 'node:fs'
 import { z } from 'zod'
+import type { DeadLetter } from '../../mesh/dead/letter.js'
+import { replayOf } from '../../mesh/dead/replay.js'
 import { DeadStream, type Kept } from '../../mesh/dead/stream.js'
 import { type MeshNode, message } from '../../mesh/index.js'
 import { ClawmeshError } from '../../policies/errors.js'
+import type { Role } from '../../policies/roles.js'
 import { type LiveGround, notRunning, openLiveGround } from '../authority/live.js'
 import { readConfig } from '../config.js'
 import { dataPaths, openDataFolder } from '../data-folder.js'
@@ -20,14 +23,15 @@ const common: Command['options'] = { data: dataOption, json: jsonOption }
 export const deadList: Command = {
   name: 'dead list',
   usage: '[--json]',
-  help: 'Lists messages that could not be delivered and that nobody waits for: when, why, to whom, from where.',
+  help: 'Lists messages that could not be delivered and that nobody waits for: when, why, to whom, from where, and which node wrote that.',
   options: common,
   run: (_, values) =>
     withStream(values, async (stream) => {
       const { kept, unreadable } = await stream.list()
       const lines = kept.map(line)
-      if (unreadable > 0) lines.push(`${unreadable} records do not read: no node of this mesh wrote them.`)
-      const letters = kept.map(({ letter: { request: _, ...rest } }) => rest)
+      if (unreadable > 0)
+        lines.push(`${unreadable} records do not read: no node of this mesh wrote them, or one of an earlier version.`)
+      const letters = kept.map(({ letter: { request: _, ...rest } }) => told(rest))
       print(values, { letters, unreadable }, lines.join('\n') || 'There are no dead letters.')
     }),
 }
@@ -44,11 +48,15 @@ export const deadShow: Command = {
       const found = await stream.find(id)
       const { letter } = found
       const said = letter.request
-        ? `  says: ${JSON.stringify(letter.request.content)}`
+        ? `  says: ${written(letter.request.content)}`
         : `  what it says was not kept: ${letter.bytes} bytes`
       const fate = letter.begun ? 'its handler had been called' : 'nothing of it was done'
-      const lines = [line(found), `  ${fate}; task ${letter.trace || 'none'}; written by ${letter.by}`, said]
-      print(values, { letter }, lines.join('\n'))
+      const lines = [
+        line(found),
+        `  ${fate}; task ${letter.trace || 'none'}; its sender is ${letter.sender.roles.join(', ') || 'without a role'}`,
+        said,
+      ]
+      print(values, { letter: told(letter) }, lines.join('\n'))
     })
   },
 }
@@ -56,7 +64,7 @@ export const deadShow: Command = {
 export const deadReplay: Command = {
   name: 'dead replay',
   usage: 'ID [--again] [--json]',
-  help: 'Sends one of them once more, as a supervisor, and waits until it is handled; then it is no longer kept.',
+  help: 'Sends one of them once more, with the roles of its sender, and shows the answer; what was answered is no longer kept.',
   options: {
     ...common,
     again: { type: 'boolean', help: 'also one whose handler had been called: it may be done twice' },
@@ -64,11 +72,12 @@ export const deadReplay: Command = {
   takes: 'id of a dead letter',
   run: async (given, values) => {
     const id = named(given)
-    return inMesh(values, async (stream, node) => {
+    return inMesh(values, async (stream, node, joinAs) => {
       const found = await stream.find(id)
-      await replay(node, found, values['again'] === true)
+      const reply = await replay({ node, joinAs }, found, values['again'] === true)
       await stream.drop(found)
-      print(values, { id: found.letter.id }, `Dead letter ${found.letter.id} was handled by ${found.letter.actor}.`)
+      const { letter } = found
+      print(values, { id: letter.id, reply }, `${letter.actor} answered dead letter ${letter.id}: ${written(reply)}`)
     })
   },
 }
@@ -101,9 +110,15 @@ export const deadDrop: Command = {
 
 const person = 'a person at the command line'
 
-/** Asked, not told, so that it is known what came of it. */
-async function replay(node: MeshNode, kept: Kept, again: boolean): Promise<void> {
-  const { id, actor, message: name, request, to, trace, begun } = kept.letter
+interface Replayer {
+  /** Writes down what is done. */
+  node: MeshNode
+  joinAs: JoinAs
+}
+
+/** Resolves to the reply: it is asked, not told, so that it is known what came of it. */
+async function replay({ node, joinAs }: Replayer, kept: Kept, again: boolean): Promise<unknown> {
+  const { id, actor, message: name, request, trace, begun, sender, writer } = kept.letter
   if (!request)
     throw new ClawmeshError('USAGE', `What dead letter ${id} says was too large to be kept.`, {
       hint: 'Have its sender send it again.',
@@ -112,16 +127,24 @@ async function replay(node: MeshNode, kept: Kept, again: boolean): Promise<void>
     throw new ClawmeshError('USAGE', `The handler of dead letter ${id} had been called: what it did is not known.`, {
       hint: 'Look at what it should have done; --again sends it all the same.',
     })
-  const parties = to === 'members' ? {} : { to }
-  const once = message(name, { request: z.unknown(), reply: z.unknown(), ...parties })
-  await node.audit.intend(eventOf('dead.replayed', kept, { outcome: null }))
+  for (const certificate of [sender, writer]) {
+    const objection = node.directory.objection({ certificate })
+    if (objection) throw objection
+  }
+  const { roles, to } = replayOf(kept.letter, node.find(actor)?.certificate)
+  const once = message(name, { request: z.unknown(), reply: z.unknown(), ...(to === 'members' ? {} : { to }) })
+  const guest = await joinAs(roles)
   try {
-    await node.ref(actor).ask(once, request.content, { trace })
-    await node.audit.record(eventOf('dead.replayed', kept, { outcome: 'handled' }))
+    await node.audit.intend(eventOf('dead.replayed', kept, { outcome: null }))
+    const reply = await guest.node.ref(actor).ask(once, request.content, { trace })
+    await node.audit.record(eventOf('dead.replayed', kept, { outcome: 'answered' }))
+    return reply
   } catch (error) {
     const { code, message: reason } = ClawmeshError.from(error)
     await node.audit.record(eventOf('dead.replayed', kept, { outcome: code, reason }))
     throw error
+  } finally {
+    await guest.end()
   }
 }
 
@@ -129,8 +152,29 @@ const eventOf = (kind: 'dead.replayed' | 'dead.dropped', { letter }: Kept, more:
   kind,
   trace: letter.trace,
   actor: person,
-  facts: { id: letter.id, actor: letter.actor, message: letter.message, code: letter.code, from: letter.from, ...more },
+  facts: { ...factsOf(letter), ...more },
 })
+
+const factsOf = ({ id, actor, message, code, sender, writer }: DeadLetter) => ({
+  id,
+  actor,
+  message,
+  code,
+  from: sender.name,
+  by: writer.name,
+})
+
+/** Without the certificates, of which it says what is in them. */
+const told = <T extends Omit<DeadLetter, 'request'>>({ sender, writer, ...letter }: T) => ({
+  ...letter,
+  from: sender.name,
+  roles: sender.roles,
+  by: writer.name,
+})
+
+/** As JSON; others may send what JSON does not know. */
+const written = (value: unknown): string =>
+  JSON.stringify(value ?? null, (_, each: unknown) => (typeof each === 'bigint' ? String(each) : each))
 
 function named(id: string | undefined): string {
   if (id !== undefined) return id
@@ -138,8 +182,9 @@ function named(id: string | undefined): string {
 }
 
 const line = ({ letter }: Kept): string => {
-  const { id, at, code, message: name, actor, from, reason } = letter
-  return `${id}  ${new Date(at).toISOString()}  ${code}  ${name} to ${actor} from ${from}: ${reason}`
+  const { id, at, code, message: name, actor, sender, writer, reason } = letter
+  const parties = `${name} to ${actor} from ${sender.name}, says ${writer.name}`
+  return `${id}  ${new Date(at).toISOString()}  ${code}  ${parties}: ${reason}`
 }
 
 /** On the broker of the mesh that runs there, or else on one that is started for it. */
@@ -164,15 +209,20 @@ async function withStream(values: Values, use: (stream: DeadStream) => Promise<v
   }
 }
 
+type JoinAs = (roles: readonly Role[]) => ReturnType<typeof joinAsGuest>
+
 /** In a mesh that runs, with a node of one's own: what is done is on the trail. */
-async function inMesh(values: Values, use: (stream: DeadStream, node: MeshNode) => Promise<void>): Promise<number> {
+async function inMesh(
+  values: Values,
+  use: (stream: DeadStream, node: MeshNode, joinAs: JoinAs) => Promise<void>,
+): Promise<number> {
   const data = dataFolder(values)
   const ground = await openLiveGround(data)
   if (!ground) throw notRunning(data)
   try {
     const { node, end } = await joinAsGuest(ground, data, ['supervisor'])
     try {
-      await use(streamOf(ground), node)
+      await use(streamOf(ground), node, (roles) => joinAsGuest(ground, data, roles))
       return 0
     } finally {
       await end()
@@ -186,5 +236,5 @@ const streamOf = ({ transport, addresses, authority }: Pick<LiveGround, 'transpo
   new DeadStream(transport.log(addresses.deadStream), authority)
 
 function print(values: Values, object: object, words: string): void {
-  process.stdout.write(values['json'] ? `${JSON.stringify({ ok: true, ...object })}\n` : `${printable(words)}\n`)
+  process.stdout.write(values['json'] ? `${written({ ok: true, ...object })}\n` : `${printable(words)}\n`)
 }

@@ -1,14 +1,21 @@
 /** Messages that nobody waits for and that are not handled: each is kept, sealed, or said not to be. On a real broker. */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { jetstreamManager } from '@nats-io/jetstream'
 import { z } from 'zod'
 import { addressesOf } from '../../mesh/address.js'
+import { latestTime } from '../../mesh/codec.js'
+import { type DeadLetter, mostKeptBytes, writeDeadLetter } from '../../mesh/dead/letter.js'
+import { replayOf } from '../../mesh/dead/replay.js'
 import { DeadStream, deadLimits } from '../../mesh/dead/stream.js'
 import { DeadLetters } from '../../mesh/dead/writer.js'
 import { actor, type MeshNode, message, nothing, on } from '../../mesh/index.js'
+import type { Certificate } from '../../mesh/seal/certificate.js'
 import { enrol } from '../../mesh/seal/credentials.js'
+import { provideBounded } from '../../mesh/transport/nats-log.js'
 import type { AppendLog, Transport } from '../../mesh/transport/transport.js'
 import { ClawmeshError } from '../../policies/errors.js'
+import { roles } from '../../policies/roles.js'
 import { auditEvents } from '../kit/events.js'
 import { eventually } from '../kit/eventually.js'
 import { type NatsMesh, natsMesh } from '../kit/mesh.js'
@@ -76,7 +83,7 @@ describe('dead letters', () => {
     await ref.tell(Note, 'full')
     const full = await letterSaying('full')
     assert.deepEqual(
-      [full.code, full.begun, full.from, full.by, full.actor, full.message, full.to],
+      [full.code, full.begun, full.sender.name, full.writer.name, full.actor, full.message, full.to],
       ['MAILBOX_FULL', false, 'here', 'there', 'moody', 'test.note', 'members'],
     )
     await eventually(() => assert.ok(Date.now() > deadline))
@@ -123,7 +130,40 @@ describe('dead letters', () => {
     await deaf.ref('unheard').tell(Note, 'waited for the welcome')
     await mute.close()
     const lost = await letterSaying('waited for the welcome')
-    assert.deepEqual([lost.code, lost.from, lost.by, lost.begun], ['UNREACHABLE', 'deaf', 'deaf', false])
+    assert.deepEqual(
+      [lost.code, lost.sender.name, lost.writer.name, lost.begun],
+      ['UNREACHABLE', 'deaf', 'deaf', false],
+    )
+  })
+
+  it('do not read with a time that no Date holds, and the others are listed all the same', async () => {
+    const credentials = enrol(mesh.authority, { name: 'untimely', roles: ['worker'] }, Date.now())
+    const transport = await mesh.connect(credentials)
+    const addresses = addressesOf(mesh.authority.mesh, mesh.authority.meshKey)
+    const lost = { code: 'DEADLINE', reason: '', begun: false, actor: 'y', message: 'z', trace: '', deadline: 0 }
+    const from = credentials.certificate
+    const { id, wire } = writeDeadLetter({ ...lost, from, to: 'members', content: null }, 1e300, credentials)
+    const before = await dead.list()
+    await transport.log(addresses.deadStream).append(addresses.dead(from.holder, from.holder), id, wire)
+    const { kept, unreadable } = await dead.list()
+    assert.deepEqual([kept.length, unreadable], [before.kept.length, before.unreadable + 1])
+    for (const { letter } of kept) assert.ok(new Date(letter.at).toISOString())
+    await transport.close()
+  })
+
+  it('are sent once more with no right that their writer could gain by', () => {
+    const [plain, boss, box] = (['worker', 'supervisor', 'sandbox'] as const).map(
+      (role) => enrol(mesh.authority, { name: role, roles: [role] }, Date.now()).certificate,
+    ) as [Certificate, Certificate, Certificate]
+    const letter = (sender: Certificate, writer: Certificate) =>
+      ({ id: 'x', actor: 'a', to: 'members', sender, writer }) as unknown as DeadLetter
+    const denied = { code: 'DENIED' }
+    assert.deepEqual(replayOf(letter(plain, plain), undefined), { roles: ['worker'], to: 'members' })
+    assert.deepEqual(replayOf(letter(boss, box), box), { roles: ['supervisor'], to: ['sandbox'] })
+    assert.throws(() => replayOf(letter(boss, plain), undefined), denied)
+    assert.throws(() => replayOf(letter(boss, plain), box), denied)
+    const chief = enrol(mesh.authority, { name: 'chief', roles: ['authority', 'gateway'] }, Date.now()).certificate
+    assert.deepEqual(replayOf(letter(chief, chief), undefined).roles, ['gateway'])
   })
 
   it('are read by the auditors’ key alone, and kept from members', async () => {
@@ -132,19 +172,22 @@ describe('dead letters', () => {
     const addresses = addressesOf(mesh.authority.mesh, mesh.authority.meshKey)
     const { holder } = credentials.certificate
     const member = await mesh.plain(await mesh.memberUser(credentials))
-    const [first] = (await dead.list()).kept
+    const { kept: before, unreadable: none } = await dead.list()
+    const [first] = before
     const forbidden = [
       `$JS.API.STREAM.MSG.DELETE.${addresses.deadStream}`,
       `$JS.API.STREAM.MSG.GET.${addresses.deadStream}`,
       `$JS.API.STREAM.PURGE.${addresses.deadStream}`,
       addresses.dead(there.self.certificate.holder, holder),
+      // A sender that there is not, for a place that nobody counts.
+      `${addresses.dead(holder, holder)}${holder}`,
     ]
     for (const subject of forbidden)
       await assert.rejects(member.request(subject, JSON.stringify({ seq: first?.sequence }), { timeout: 300 }), subject)
     await member.request(addresses.dead(holder, holder), 'no letter', { timeout: 3000 })
     await member.close()
     const { kept, unreadable } = await dead.list()
-    assert.deepEqual([kept[0]?.letter.id, unreadable], [first?.letter.id, 1])
+    assert.deepEqual([kept[0]?.letter.id, unreadable], [first?.letter.id, none + 1])
   })
 
   it('are so many of one sender, and each is on the trail though the oldest are gone', async () => {
@@ -154,9 +197,12 @@ describe('dead letters', () => {
     for (let number = 0; number < flood; number += 1) await here.ref('flooded').tell(Strange, `flood ${number}`)
     await eventually(async () => assert.equal(await records.last(), before + flood), 60_000)
     const all = await letters()
-    assert.equal(all.filter(({ from, by }) => from === 'here' && by === 'there').length, deadLimits.perSubject)
+    assert.equal(
+      all.filter(({ sender, writer }) => sender.name === 'here' && writer.name === 'there').length,
+      deadLimits.perSubject,
+    )
     assert.ok(
-      all.some(({ from }) => from === 'deaf'),
+      all.some(({ sender }) => sender.name === 'deaf'),
       'a flood pushed out the letters of others',
     )
     await eventually(async () => {
@@ -170,6 +216,40 @@ describe('dead letters', () => {
         flood,
       )
     })
+  })
+
+  it('keep a stream of an earlier version, which takes the limits of this one', async () => {
+    const connection = await mesh.plain(await mesh.accounts.administrator('mesh'))
+    const earlier = { ...deadLimits, perSubject: 200, messageBytes: -1 }
+    for (const limits of [earlier, deadLimits]) await provideBounded(connection, 'earlier', 'earlier.*', limits, 1)
+    const { config } = await (await jetstreamManager(connection)).streams.info('earlier')
+    assert.deepEqual(
+      [config.max_msgs_per_subject, config.max_msg_size],
+      [deadLimits.perSubject, deadLimits.messageBytes],
+    )
+    await connection.close()
+  })
+
+  it('have a share of the stream that no member exceeds, however long what it says and whoever it says sent it', async () => {
+    const credentials = enrol(mesh.authority, { name: 'x'.repeat(63), roles: [...roles] }, Date.now())
+    const transport = await mesh.connect(credentials)
+    const addresses = addressesOf(mesh.authority.mesh, mesh.authority.meshKey)
+    const { deadStream } = addresses
+    const writer = new DeadLetters({ credentials, addresses, log: transport.log(deadStream), now: Date.now })
+    const long = '\u{10ffff}'.repeat(5000)
+    const whole = { code: 'ACTOR_CRASHED', begun: true, trace: long, actor: long, message: long, reason: long }
+    const content = 'k'.repeat(mostKeptBytes - 3)
+    const from = credentials.certificate
+    assert.ok(writer.keep({ ...whole, deadline: 1e300, to: roles, content, from }))
+    const kept = await letterSaying(content)
+    assert.ok(kept.deadline <= latestTime)
+    const member = await mesh.plain(await mesh.memberUser(credentials))
+    const tooLong = new Uint8Array(deadLimits.messageBytes + 1)
+    const answer = await member.request(addresses.dead(from.holder, from.holder), tooLong, { timeout: 3000 })
+    assert.match(answer.string(), /maximum allowed/)
+    await member.close()
+    await writer.close(5000)
+    await transport.close()
   })
 
   it('wait for a broker that is away, so many, and the next is said to be lost', async () => {
@@ -195,13 +275,13 @@ describe('dead letters', () => {
       code: 'DEADLINE',
       reason: '',
       begun: false,
-      from: 'x',
+      from: certificate,
       actor: 'y',
       message: 'z',
       trace: '',
       deadline: 0,
     }
-    const keep = () => writer.keep({ ...lost, to: 'members', content: 'w' }, certificate.holder)
+    const keep = () => writer.keep({ ...lost, to: 'members', content: 'w' })
     let taken = 0
     while (keep()) taken += 1
     assert.equal(taken, 1000)
