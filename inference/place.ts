@@ -10,12 +10,18 @@ import { z } from 'zod'
  * 2. What is chosen is predicted to take at most `tolerance` times as long as the best, and no longer than the other one that it was drawn with.
  */
 
+/** Tokens a second, within what machines do: by one that is all but none, the time of an answer would be no number, and nothing would be placed at all. */
+const rateSchema = z
+  .number()
+  .positive()
+  .overwrite((rate) => Math.min(Math.max(rate, 0.01), 1e6))
+
 export const speedSchema = z.object({
-  /** Tokens a second, of one prompt and of one answer alone. */
-  prefill: z.number().positive(),
-  decode: z.number().positive(),
-  /** Tokens a second of `size` answers together, where answers are computed together. */
-  batch: z.object({ size: z.int().min(2), decode: z.number().positive() }).optional(),
+  /** Of one prompt and of one answer alone. */
+  prefill: rateSchema,
+  decode: rateSchema,
+  /** Of `size` answers together, where answers are computed together. */
+  batch: z.object({ size: z.int().min(2), decode: rateSchema }).optional(),
 })
 export type Speed = z.infer<typeof speedSchema>
 

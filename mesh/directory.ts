@@ -255,7 +255,7 @@ export class Directory {
     this.#revokedListeners.add(listener)
   }
 
-  /** The newest version of the mesh's policy that was seen. */
+  /** The newest version of the mesh's policy that was seen; of two under one number the one that came last. */
   get policy(): Edition | undefined {
     return this.#policy
   }
@@ -423,7 +423,8 @@ export class Directory {
   #readPolicy(key: string, value: Uint8Array): void {
     const { meshKey, rootKey, self } = this.#options
     const edition = readEdition(openWith(meshKey, value, utf8(key)), self.certificate.mesh, rootKey)
-    if (edition.version <= (this.#policy?.version ?? 0)) return
+    // Another one under the same number, of an authority that was restored, is told on: whoever took the first must learn of it.
+    if (this.#policy && (edition.version < this.#policy.version || edition.hash === this.#policy.hash)) return
     this.#policy = edition
     for (const listener of this.#policyListeners) listener(edition)
   }

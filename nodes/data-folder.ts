@@ -75,12 +75,16 @@ export function dataPaths(path: string): DataPaths {
       mkdirSync(folder, { recursive: true, mode: 0o700 })
       return folder
     },
-    nodes: () => {
-      mkdirSync(nodesFolder, { recursive: true, mode: 0o700 })
-      return readdirSync(nodesFolder)
-    },
+    nodes: () => (existsSync(nodesFolder) ? readdirSync(nodesFolder) : []),
   }
 }
+
+/** Whether a mesh was made in it, or a node joined one from it: any other folder is not ours to change anything in. */
+export const isDataFolder = (path: string): boolean =>
+  existsSync(join(path, 'authority', 'authority.json')) ||
+  dataPaths(path)
+    .nodes()
+    .some((name) => existsSync(join(path, 'nodes', name, 'credentials.json')))
 
 /** The first of `base`, `base-2`, `base-3` … that nobody uses: a second mesh beside the first needs no option. */
 export function openFreeDataFolder(base: string): DataFolder {

@@ -25,17 +25,21 @@ const mostForWords = 6
 /** Work that takes several steps, English and German. */
 const demanding =
   /\b(?:prove|derive|refactor|redesign|architecture|optimi[sz]e|analy[sz]e|evaluate|trade-?offs?|step by step|root cause|migrate|beweise?|herleiten|leite her|entwirf|architektur|optimiere|analysiere|bewerte|abw[aä]gen|schritt f[uü]r schritt|ursache|migriere)\b/gi
-const listed = /^\s*(?:\d+[.)]|[-*])\s/gm
+// White space of one line: `\s*` would go over every empty line again from each one before it, which takes seconds for a few thousand of them.
+const listed = /^[^\S\n\r\u2028\u2029]*(?:\d+[.)]|[-*])\s/gm
+const code = /```|^[^\S\n\r\u2028\u2029]*(?:import|def|class|function|const|SELECT)\b/m
+/** Characters of what is asked that are looked at: how hard it is shows in its beginning, and nobody has us read for long. */
+const charactersRead = 64 * 1024
 
 /** Two points for each kind of demanding work, one for each 2,000 characters, for code, for a list of demands, for tools, and for a long talk. */
 export function pointsOf({ messages, tools }: Measured): number {
-  const text = messages.map(({ content }) => content).join('\n')
-  const asked = messages.at(-1)?.content ?? ''
+  const length = messages.reduce((sum, { content }) => sum + content.length, 0)
+  const asked = messages.at(-1)?.content.slice(0, charactersRead) ?? ''
   const words = new Set([...asked.matchAll(demanding)].map(([word]) => word.toLowerCase()))
   return (
-    Math.min(mostForLength, Math.floor(text.length / charactersOfPoint)) +
+    Math.min(mostForLength, Math.floor(length / charactersOfPoint)) +
     Math.min(mostForWords, 2 * words.size) +
-    (/```|^\s*(?:import|def|class|function|const|SELECT)\b/m.test(asked) ? 1 : 0) +
+    (code.test(asked) ? 1 : 0) +
     ((asked.match(listed)?.length ?? 0) >= 3 ? 1 : 0) +
     (tools > 0 ? 1 : 0) +
     (messages.length > 6 ? 1 : 0)

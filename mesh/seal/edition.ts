@@ -33,7 +33,7 @@ const bodySchema = z
 const wireSchema = z.tuple([binary, binary])
 
 export interface EditionBody {
-  /** From 1, each one more than the last. */
+  /** From 1, each more than the last: by more than one where nodes were seen to have later ones than an authority that was restored. */
   readonly version: number
   /** SHA-256 of the version before, hex; empty for the first. */
   readonly previous: string

@@ -17,9 +17,24 @@ export interface CostLine {
   frontier: number
 }
 
-export function sumOf(
-  some: readonly (Priced & { cost: number | undefined; frontier: number | undefined })[],
-): CostLine {
+/** One request, with its prices where the table has them. */
+export type Cost = Priced & { readonly cost: number | undefined; readonly frontier: number | undefined }
+
+/** A line for each name, in the order in which the names come. */
+export function sumsBy<One extends Cost>(
+  some: readonly One[],
+  nameOf: (one: One) => string,
+): (CostLine & { name: string })[] {
+  const groups = new Map<string, One[]>()
+  for (const one of some) {
+    const group = groups.get(nameOf(one))
+    if (group) group.push(one)
+    else groups.set(nameOf(one), [one])
+  }
+  return [...groups].map(([name, group]) => ({ name, ...sumOf(group) }))
+}
+
+export function sumOf(some: readonly Cost[]): CostLine {
   const sum = (of: (each: (typeof some)[number]) => number | undefined): number =>
     some.reduce((total, each) => total + (of(each) ?? 0), 0)
   return {

@@ -28,8 +28,8 @@ export const usedSchema = z.object({
   /** What the asking node is certified for. */
   roles: z.array(z.string()),
   usage: usageSchema.nullable(),
-  seconds: z.number(),
-  burned: z.int().default(0),
+  seconds: z.number().nonnegative().max(1e9),
+  burned: z.int().nonnegative().default(0),
   /** The version of the price table of that time. */
   prices: z.string(),
 })

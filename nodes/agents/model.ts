@@ -196,7 +196,7 @@ async function askOnce(
     throw new ClawmeshError('MODEL_FAILED', 'The generation ended without saying so.', { hint: 'Ask again.' })
   } finally {
     ended(hasBegun)
-    const seconds = (node.now() - begun) / 1000
+    const seconds = Math.max(0, node.now() - begun) / 1000
     const used = { trace, actor, model, zone, usage: answer?.usage ?? null, seconds, burned: answer ? 0 : pieces }
     // A model of the mesh that was never reached has cost nothing; of one elsewhere nobody knows.
     if (hasBegun || zone === 'elsewhere') {

@@ -40,7 +40,7 @@ export class PolicyBook {
       const path = join(this.#folder, file)
       const { mesh, root } = this.#authority
       const edition = readEdition(readFileSync(path), mesh, root.publicKey)
-      if (edition.version !== (before?.version ?? 0) + 1 || edition.previous !== (before?.hash ?? ''))
+      if (edition.version <= (before?.version ?? 0) || edition.previous !== (before?.hash ?? ''))
         throw new ClawmeshError('UNAUTHENTIC', `${path} does not follow the version before it.`, {
           hint: 'Restore the folder from a backup.',
         })
@@ -53,8 +53,11 @@ export class PolicyBook {
     return this.editions().at(-1)
   }
 
-  /** @throws ClawmeshError POLICY_INVALID: nothing that does not hold becomes a version */
-  add({ name, text, by, reason }: NewEdition, now: number): Edition {
+  /**
+   * @param seen the highest version that is known of in the mesh: where it is above what this folder holds, as after a restore, the next goes above it
+   * @throws ClawmeshError POLICY_INVALID: nothing that does not hold becomes a version
+   */
+  add({ name, text, by, reason }: NewEdition, now: number, seen = 0): Edition {
     parseProfile(text, name)
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 })
     const lock = takeLock(join(this.#folder, 'lock'))
@@ -63,7 +66,7 @@ export class PolicyBook {
     try {
       const before = this.newest()
       const { mesh, root } = this.#authority
-      const version = (before?.version ?? 0) + 1
+      const version = Math.max(before?.version ?? 0, seen) + 1
       const edition = writeEdition(
         mesh,
         { version, previous: before?.hash ?? '', time: now, by, name, reason, text },

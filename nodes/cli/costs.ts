@@ -1,6 +1,6 @@
 /** `clawmesh costs`: what the questions to models cost, by the audit trail and a price table, and what they would have cost elsewhere. */
 import { costOf, frontierCostOf, type Priced } from '../../policies/prices.js'
-import { type CostLine, sumOf } from '../agents/cost-line.js'
+import { type CostLine, sumOf, sumsBy } from '../agents/cost-line.js'
 import { readPrices, usedSchema } from '../agents/costs.js'
 import { consume } from '../audit/consume.js'
 import { strictReader } from '../audit/read.js'
@@ -37,20 +37,18 @@ export const costs: Command = {
   run: async (_, values) => {
     const prices = readPrices(text(values, 'prices'))
     const task = text(values, 'task')
-    const used = (await readUsed(dataFolder(values))).filter((each) => task === undefined || each.task === task)
+    const { used, unreadable } = await readUsed(dataFolder(values), task)
     const priced = used.map((each) => ({ ...each, cost: costOf(prices, each), frontier: frontierCostOf(prices, each) }))
-    const sums = (key: (each: (typeof priced)[number]) => string) =>
-      [...new Set(priced.map(key))].map((name) => ({ name, ...sumOf(priced.filter((each) => key(each) === name)) }))
     const { version, currency, source, frontier } = prices
     const versions = [...new Set(used.map((each) => each.prices))]
     const sum = sumOf(priced)
     const burned = used.reduce((tokens, each) => tokens + each.burned, 0)
-    const byModel = sums(({ model, zone }) => (zone === 'mesh' ? `${model} (mesh)` : model))
-    const byActor = sums(({ actor }) => actor)
+    const byModel = sumsBy(priced, ({ model, zone }) => (zone === 'mesh' ? `${model} (mesh)` : model))
+    const byActor = sumsBy(priced, ({ actor }) => actor)
     if (values['json']) {
       const table = { version, currency, source, frontier: frontier.name, versionsOfTheirTime: versions }
       process.stdout.write(
-        `${JSON.stringify({ ok: true, prices: table, sum, burned, byModel, byActor, requests: priced })}\n`,
+        `${JSON.stringify({ ok: true, prices: table, sum, unreadable, burned, byModel, byActor, requests: priced })}\n`,
       )
       return 0
     }
@@ -65,6 +63,9 @@ export const costs: Command = {
         ? [`${sum.unpriced} requests are in no sum of ${currency}: no price for the model, or no count.`]
         : []),
       ...(sum.uncounted > 0 ? [`Of ${sum.uncounted} requests nobody counted the tokens.`] : []),
+      ...(unreadable > 0
+        ? [`${unreadable} records of the trail are in no sum: they do not say what one says that clawmesh writes.`]
+        : []),
       ...(burned > 0
         ? [`Of answers that broke off or were cancelled, at least ${burned} tokens had come; they are in no sum.`]
         : []),
@@ -75,9 +76,10 @@ export const costs: Command = {
   },
 }
 
-/** Verified as it is read: throws AUDIT_BROKEN where something of the trail does not hold. */
-async function readUsed(path: string): Promise<Used[]> {
+/** Verified as it is read: throws AUDIT_BROKEN where something of the trail does not hold. What a record says is its writer's word, and may be anything. */
+async function readUsed(path: string, task: string | undefined): Promise<{ used: Used[]; unreadable: number }> {
   const used: Used[] = []
+  let unreadable = 0
   await consume({
     config: readConfig(),
     path,
@@ -90,13 +92,16 @@ async function readUsed(path: string): Promise<Used[]> {
       append: async (events) => {
         for (const event of events) {
           const { kind, trace, actor, facts } = event.open()
-          if (kind === 'model.used') used.push({ ...usedSchema.parse(facts), task: trace, actor, node: event.node })
+          if (kind !== 'model.used' || (task !== undefined && trace !== task)) continue
+          const { data } = usedSchema.safeParse(facts)
+          if (data) used.push({ ...data, task: trace, actor, node: event.node })
+          else unreadable += 1
         }
       },
       close: () => undefined,
     }),
   })
-  return used
+  return { used, unreadable }
 }
 
 const rowOf = (line: CostLine & { name: string }): string[] => [

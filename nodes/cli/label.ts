@@ -1,12 +1,14 @@
 /** `clawmesh label …`: how sensitive a file is, by the rules and by what stands in it, and the word of a person that brings the rules' part of it down. */
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { writeWhole } from '../../mesh/disk.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { sensitivityOfFile } from '../../policies/router.js'
 import { type Category, categories, type Label, labels, type Sensitivity } from '../../policies/router-label.js'
-import { lowerFile, spelled } from '../../policies/router-lowering.js'
+import { type Lowered, lowerFile, spelled } from '../../policies/router-lowering.js'
 import { joinSensitivity } from '../../router/label.js'
 import { dataPaths } from '../data-folder.js'
+import { takeLock } from '../lock.mjs'
 import { rulesOfMesh } from '../router-rules.js'
 import { personHere } from './approve/inbox.js'
 import { asPerson } from './approve/person.js'
@@ -75,23 +77,33 @@ export const labelLower: Command = {
         hint: labelLower.usage,
       })
     }
-    const { text: written } = rulesOfMesh(data)
-    const lowered = lowerFile(written, path, to, `${person}: ${reason}`)
-    await asPerson(values, (node) =>
-      node.audit.intend({
-        kind: 'label.lowered',
-        trace: '',
-        actor: person,
-        facts: { path, from: spelled(lowered.from), to: spelled(to), reason },
-      }),
-    )
-    const file = join(data, 'router.yaml')
-    writeFileSync(`${file}.new`, lowered.text, { mode: 0o600 })
-    renameSync(`${file}.new`, file)
-    if (values['json']) print({ ok: true, path, from: lowered.from, to, by: person })
-    else progress(`${path} is ${spelled(to)} from the next start of the mesh on; it was ${spelled(lowered.from)}.`)
+    const from = await changeRules(data, async (written) => {
+      const lowered = lowerFile(written, path, to, `${person}: ${reason}`)
+      const facts = { path, from: spelled(lowered.from), to: spelled(to), reason }
+      await asPerson(values, (node) => node.audit.intend({ kind: 'label.lowered', trace: '', actor: person, facts }))
+      return lowered
+    })
+    if (values['json']) print({ ok: true, path, from, to, by: person })
+    else progress(`${path} is ${spelled(to)} from the next start of the mesh on; it was ${spelled(from)}.`)
     return 0
   },
+}
+
+/** By one at a time, from the reading to the writing: of two at once one would be on record and lost. */
+async function changeRules(data: string, change: (written: string) => Promise<Lowered>): Promise<Sensitivity> {
+  const file = join(data, 'router.yaml')
+  const lock = takeLock(`${file}.lock`)
+  if (!('release' in lock))
+    throw new ClawmeshError('DATA_IN_USE', `Process ${lock.holder} is changing the router rules.`, {
+      hint: 'Try again.',
+    })
+  try {
+    const { text, from } = await change(rulesOfMesh(data).text)
+    writeWhole(file, text)
+    return from
+  } finally {
+    lock.release()
+  }
 }
 
 function wanted(values: Values): Label {

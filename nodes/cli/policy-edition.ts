@@ -12,7 +12,7 @@ import { openLiveGround } from '../authority/live.js'
 import { type NewEdition, PolicyBook, publishPolicy } from '../authority/policy-book.js'
 import { isRunning } from '../data-folder.js'
 import { lookAtMesh, type Outlook } from '../member/onlooker.js'
-import { policyAdvertSchema } from '../process/standing-policy.js'
+import { driftOf, type PolicyAdvert, policyAdvertSchema } from '../process/standing-policy.js'
 import { type Command, type Option, text, type Values } from './command.js'
 import { dataFolder, dataOption, jsonOption } from './options.js'
 import { rowsBeside } from './policy.js'
@@ -24,6 +24,8 @@ const reasonOption: Option = { type: 'string', value: 'TEXT', help: 'why, for wh
 
 /** How long nodes that are there get to take a version. */
 const takenWithinMs = 5000
+/** How far above the mesh's newest version a node's word is taken: numbers are six digits, and no member is to use them up. */
+const mostAhead = 100
 /** What a mesh without a version of its own goes by. */
 const untilThen = 'ask-first'
 
@@ -132,7 +134,8 @@ async function putInForce(
   const book = bookOf(values)
   const earlier = book.newest()
   const said = reason ?? text(values, 'reason') ?? ''
-  const edition = book.add({ name, text: policy, by: userInfo().username, reason: said }, Date.now())
+  const seen = isRunning(data) ? await lookAtMesh(data, (outlook) => highestSeen(outlook, earlier?.version ?? 0)) : 0
+  const edition = book.add({ name, text: policy, by: userInfo().username, reason: said }, Date.now(), seen)
   const ground = await openLiveGround(data)
   if (ground)
     try {
@@ -156,23 +159,32 @@ async function putInForce(
 }
 
 /** What each node that runs actions made of it. */
-async function takenBy({ directory }: Outlook, { version }: Edition): Promise<{ nodes: Record<string, string> }> {
-  const states = () =>
-    directory.nodes().flatMap(({ name, advert }) => {
-      const policy = policyAdvertSchema.safeParse(advert['policy']).data
-      return policy ? [{ name, policy }] : []
-    })
+async function takenBy({ directory }: Outlook, edition: Edition): Promise<{ nodes: Record<string, string> }> {
+  const isTaken = (policy: PolicyAdvert) => driftOf(policy, edition) === undefined
   const settled = () =>
-    states().every(
-      ({ policy: { follows, version: its, refused } }) => !follows || its === version || refused?.version === version,
+    statesOf(directory).every(
+      ({ policy }) => !policy.follows || isTaken(policy) || policy.refused?.version === edition.version,
     ) || undefined
   await directory.wait(settled, takenWithinMs)
-  const word = ({ follows, version: its, refused }: ReturnType<typeof states>[number]['policy']) => {
-    if (!follows) return 'keeps to a policy of its own'
-    if (refused?.version === version) return `cannot take it: ${refused.why}`
-    return its === version ? 'taken' : 'not heard from yet'
+  const word = (policy: PolicyAdvert) => {
+    if (!policy.follows) return 'keeps to a policy of its own'
+    if (policy.refused?.version === edition.version) return `cannot take it: ${policy.refused.why}`
+    return isTaken(policy) ? 'taken' : 'not heard from yet'
   }
-  return { nodes: Object.fromEntries(states().map(({ name, policy }) => [name, word(policy)])) }
+  return { nodes: Object.fromEntries(statesOf(directory).map(({ name, policy }) => [name, word(policy)])) }
+}
+
+const statesOf = (directory: Outlook['directory']): { name: string; policy: PolicyAdvert }[] =>
+  directory.nodes().flatMap(({ name, advert }) => {
+    const policy = policyAdvertSchema.safeParse(advert['policy']).data
+    return policy ? [{ name, policy }] : []
+  })
+
+/** The highest version that the directory holds or a node has; `own`: that of the authority's folder, which may be a backup's. */
+function highestSeen({ directory }: Outlook, own: number): number {
+  const signed = Math.max(own, directory.policy?.version ?? 0)
+  const said = statesOf(directory).map(({ policy: { version } }) => version ?? 0)
+  return Math.max(signed, ...said.filter((version) => Number.isInteger(version) && version <= signed + mostAhead))
 }
 
 /** A version by its number, anything else as a file or preset. */

@@ -8,6 +8,7 @@ import { isRunning } from '../data-folder.js'
 import { parseGatewayAddress } from '../gateway/http/address.js'
 import { type ServiceKeeper, serviceKeeper } from '../service/keeper.js'
 import {
+  checkPlan,
   commandLine,
   type Scope,
   type ServiceCommand,
@@ -141,7 +142,7 @@ export function servicePlan(given: string | undefined, values: Values): ServiceP
     throw new ClawmeshError('USAGE', '--account is for a service of the whole machine.', {
       hint: 'Add --scope system, as root.',
     })
-  return {
+  return checkPlan({
     name: serviceName(text(values, 'service'), command),
     description: command === 'up' ? 'clawmesh: a mesh of agents' : 'clawmesh: a node of a mesh of agents',
     scope,
@@ -149,7 +150,7 @@ export function servicePlan(given: string | undefined, values: Values): ServiceP
     command: commandLine(command, data, optionsFor(command, values)),
     environment: serviceEnvironment(),
     data,
-  }
+  })
 }
 
 /** What was asked for, held against what the folder is. */

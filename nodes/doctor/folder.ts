@@ -9,7 +9,7 @@ import { readCredentials } from '../../mesh/seal/credentials.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { readPolicy } from '../../sandbox/preset.js'
 import { PolicyBook } from '../authority/policy-book.js'
-import { dataPaths, isRunning } from '../data-folder.js'
+import { dataPaths, isDataFolder, isRunning } from '../data-folder.js'
 import { ApiKeys } from '../gateway/http/keys.js'
 import { ofMesh, recallOffer } from '../member/offer.js'
 import { readKept } from '../process/standing-policy.js'
@@ -20,7 +20,9 @@ import { type Check, type Finding, fault, note, type Patient } from './check.js'
 
 const week = 7 * 24 * 60 * 60 * 1000
 
-/** What holds a key, or what happened in the clear. */
+/** What holds a key, or what happened in the clear; whatever else a person put into the folder is left alone. */
+const secretFiles = ['offer.json', 'joining.json', 'gateway-keys.json', 'newest-checkpoint.json', 'providers.sealed']
+const secretFolders = ['authority', 'broker', 'nodes']
 const isSecret = (name: string) => /\.(json|key|conf|chain|crt)$/.test(name)
 
 const rights: Check = {
@@ -28,6 +30,14 @@ const rights: Check = {
   well: 'Nobody else can read the data folder.',
   look: ({ data }) => {
     if (!existsSync(data)) return []
+    if (!isDataFolder(data))
+      return [
+        note(
+          `${data} is no data folder of a mesh, nor of a node that joined one.`,
+          'There is nothing of clawmesh in it to look at, and nothing in it is changed.',
+          'Name the right one with --data.',
+        ),
+      ]
     const own = process.geteuid?.()
     const wide = [data, ...secretsIn(data)].filter((path) => (statSync(path).mode & 0o077) !== 0)
     const foreign = [data, ...secretsIn(data)].filter(
@@ -56,7 +66,7 @@ const lock: Check = {
   name: 'lock',
   well: 'The data folder can be taken, or a mesh runs in it.',
   look: ({ data }) => {
-    if (!existsSync(data)) return []
+    if (!isDataFolder(data)) return []
     try {
       isRunning(data)
       return []
@@ -253,8 +263,12 @@ const gatewayKeys: Check = {
 
 export const folderChecks: readonly Check[] = [rights, lock, authority, chains, checkpoints, policy, gatewayKeys]
 
-function secretsIn(folder: string): string[] {
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && isSecret(entry.name) && !entry.parentPath.includes('/broker/store'))
-    .map((entry) => join(entry.parentPath, entry.name))
+function secretsIn(data: string): string[] {
+  const named = readdirSync(data, { withFileTypes: true }).filter(({ name }) => secretFiles.includes(name))
+  const within = secretFolders
+    .map((name) => join(data, name))
+    .filter((folder) => existsSync(folder))
+    .flatMap((folder) => readdirSync(folder, { recursive: true, withFileTypes: true }))
+    .filter(({ name, parentPath }) => isSecret(name) && !parentPath.includes('/broker/store'))
+  return [...named, ...within].filter((entry) => entry.isFile()).map(({ name, parentPath }) => join(parentPath, name))
 }

@@ -149,7 +149,7 @@ function drift(directory: Directory, { data }: Patient): Finding[] {
     .nodes()
     .flatMap((name) => {
       const said = policyAdvertSchema.safeParse(directory.node(name)?.advert['policy']).data
-      const differs = said && driftOf(said, directory.policy?.version)
+      const differs = said && driftOf(said, directory.policy)
       if (!differs) return []
       const why = said.refused?.why ?? 'The mesh has a policy that every node is meant to go by.'
       return [

@@ -26,6 +26,7 @@ export interface ServicePlan {
 export type ServiceCommand = 'up' | 'join'
 
 const nameForm = /^[a-z0-9][a-z0-9-]{0,62}$/
+const accountForm = /^[a-z_][a-z0-9_-]*$/
 
 export function serviceName(given: string | undefined, command: ServiceCommand): string {
   const name = given ?? (command === 'up' ? 'clawmesh' : 'clawmesh-node')
@@ -33,6 +34,24 @@ export function serviceName(given: string | undefined, command: ServiceCommand):
   throw new ClawmeshError('USAGE', `"${name}" is no name for a service.`, {
     hint: 'Use up to 63 small letters, digits and hyphens.',
   })
+}
+
+/** @throws ClawmeshError USAGE for what a service manager would read as more than was meant: a line break in a path begins another line of the unit */
+export function checkPlan(plan: ServicePlan): ServicePlan {
+  const { scope, account, command, environment, data } = plan
+  if (scope === 'system' && !accountForm.test(account))
+    throw new ClawmeshError('USAGE', `${JSON.stringify(account)} is no account that a service can be of.`, {
+      hint: 'Name one by small letters, digits, hyphens and underscores.',
+    })
+  const odd = [data, ...command, ...Object.values(environment)].find((word) => /\p{Cc}/u.test(word))
+  if (odd === undefined) return plan
+  throw new ClawmeshError(
+    'USAGE',
+    `${JSON.stringify(odd)} has a control character in it, and cannot be in a service.`,
+    {
+      hint: 'Use a path or value without line breaks, tabs and the like.',
+    },
+  )
 }
 
 /** What the data folder is for: a mesh of its own, a node that has joined one, or nothing yet. */

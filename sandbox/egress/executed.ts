@@ -14,23 +14,31 @@ export interface Executed {
 }
 
 const mostKept = 256
+const mostPrograms = 1024
+/** To read more would take the disk and a processor from everybody else for seconds. */
+const mostBytes = 2 ** 30
 
 /** By file and state of it; a program is read once as long as it stays as it is. */
 const read = new Map<string, Promise<string>>()
 
-/** What each path was when it was first used. */
+/** What each path was when it was first used. None is ever forgotten, or it could be another one then. */
 const first = new Map<string, string>()
 
 /**
  * Of a thread that is held in a call, so that it cannot execute anything else meanwhile. What is the kernel's to tell is asked at once: it waits for no disk.
- * @throws ClawmeshError DENIED where it cannot be told, or is another file than that path was before
+ * @param most paths that are kept apart
+ * @throws ClawmeshError DENIED where it cannot be told, is too large to be read, is one path too many, or another file than that path was before
  */
-export async function executedBy(thread: number): Promise<Executed> {
+export async function executedBy(thread: number, most = mostPrograms): Promise<Executed> {
   const link = `/proc/${thread}/exe`
   const file = opened(link)
   try {
     const path = readlinkSync(link)
-    const sha256 = await hashOf(file)
+    const sha256 = await hashOf(file, path)
+    if (!first.has(path) && first.size >= most)
+      throw new ClawmeshError('DENIED', `${path} is one program more than the ${most} that are kept apart.`, {
+        hint: 'Start the node again, and see why so many programs connect.',
+      })
     const known = first.get(path) ?? sha256
     first.set(path, known)
     if (known === sha256) return { path, sha256 }
@@ -50,21 +58,25 @@ function opened(link: string): number {
   }
 }
 
-function hashOf(file: number): Promise<string> {
+async function hashOf(file: number, path: string): Promise<string> {
   const { dev, ino, size, mtimeNs, ctimeNs } = fstatSync(file, { bigint: true })
   const key = [dev, ino, size, mtimeNs, ctimeNs].join(':')
   const known = read.get(key)
   if (known) return known
-  const hashed = contentHash(file)
+  if (size > mostBytes)
+    throw new ClawmeshError('DENIED', `${path} is larger than the ${mostBytes} bytes up to which a program is read.`, {
+      hint: 'Let a smaller program connect.',
+    })
+  const hashed = contentHash(file, Number(size))
   if (read.size >= mostKept) read.clear()
   read.set(key, hashed)
   hashed.catch(() => read.delete(key))
   return hashed
 }
 
-async function contentHash(file: number): Promise<string> {
+async function contentHash(file: number, size: number): Promise<string> {
   const hash = createHash('sha256')
-  const pieces = createReadStream('', { fd: file, start: 0, autoClose: false, highWaterMark: 1 << 20 })
+  const pieces = createReadStream('', { fd: file, start: 0, end: size - 1, autoClose: false, highWaterMark: 1 << 20 })
   for await (const piece of pieces) hash.update(piece)
   return hash.digest('hex')
 }

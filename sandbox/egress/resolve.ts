@@ -7,6 +7,13 @@ export type Resolve = (host: string) => Promise<readonly string[]>
 
 const waitMs = 3000
 
+/** This process's own names are asked for on the same few threads, first come, first served: no more than so many of the actions' stand before them. */
+const mostAtOnce = 2
+/** One that has not had its turn by then leads nowhere: whoever wanted it may be gone, and others wait behind it. */
+const turnMs = 10_000
+let asked = 0
+const waiting = new Set<(isOurs: boolean) => void>()
+
 /** @param servers of the DNS, as ADDRESS or ADDRESS:PORT; left out, whatever this machine asks */
 export function resolver(servers?: readonly string[]): Resolve {
   const ask = servers ? asking(servers) : asMachine
@@ -14,8 +21,32 @@ export function resolver(servers?: readonly string[]): Resolve {
 }
 
 async function asMachine(host: string): Promise<readonly string[]> {
-  const found = await lookup(host, { all: true }).catch(() => [])
-  return found.map(({ address }) => address)
+  if (!(await turn())) return []
+  try {
+    const found = await lookup(host, { all: true }).catch(() => [])
+    return found.map(({ address }) => address)
+  } finally {
+    const [next] = waiting
+    if (next) next(true)
+    else asked -= 1
+  }
+}
+
+/** Of the whole process, first come, first served; whoever had the last one hands it on. False where it took too long. */
+function turn(): true | Promise<boolean> {
+  if (asked < mostAtOnce) {
+    asked += 1
+    return true
+  }
+  return new Promise((settle) => {
+    const take = (isOurs: boolean) => {
+      waiting.delete(take)
+      clearTimeout(late)
+      settle(isOurs)
+    }
+    const late = setTimeout(() => take(false), turnMs)
+    waiting.add(take)
+  })
 }
 
 function asking(servers: readonly string[]): Resolve {

@@ -58,7 +58,7 @@ static void admit(int listener, pid_t owner)
         close(client);
 }
 
-/* True when the worker has ended. One whose client is gone, or has been told all, is ended: nobody waits for it. */
+/* True when the worker has ended. One whose client is gone, or has been told all and has ended, is ended: nobody waits for it. */
 static bool tend(struct worker *worker, const struct pollfd events[2])
 {
     if (events[1].revents != 0) {

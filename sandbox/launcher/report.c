@@ -40,13 +40,14 @@ void report_is_heard(void)
     heard = true;
 }
 
-/* A socket that is closed on something unread is reset, and what was said on it lost. */
-static void hear_out(void)
+void report_end(void)
 {
     char rest[4096];
-    shutdown(CONTROL, SHUT_WR);
-    while (read(CONTROL, rest, sizeof rest) > 0)
-        ;
+    ssize_t got;
+    shutdown(CONTROL, SHUT_WR); /* the pool has it too */
+    do
+        got = read(CONTROL, rest, sizeof rest);
+    while (got > 0 || (got < 0 && errno == EINTR));
 }
 
 size_t frame_header(char *header, enum frame kind, size_t length)
@@ -114,6 +115,6 @@ void refuse(enum stage stage, const char *format, ...)
         length += shorter(snprintf(text + length, CAUSE_BYTES, ": %s", strerror(cause)), CAUSE_BYTES - 1);
     send_line(line, length);
     if (!to_worker && !heard)
-        hear_out();
+        report_end();
     _exit(stage);
 }

@@ -9,7 +9,13 @@
 
 /* Who that is: of a worker and of the pool the client, which takes frames; of process 1 and the action their worker, which takes packets. */
 void report_to_worker(void); /* from here; until then it is the client */
-void report_is_heard(void);  /* the client has sent all that it will; until then a refusal lets it do so first */
+void report_is_heard(void);  /* the action may run from here on, and a refusal ends it at once; until then the client is heard out first */
+
+/*
+ * Nothing more is said. A client that has not read all of it may still be giving orders: they are taken and dropped until it ends, for one that
+ * cannot be taken would end the client's side, and what it has not read would be lost.
+ */
+void report_end(void);
 
 /* A frame to the client: its kind, its length in four bytes, the lowest first, and so many bytes. */
 enum frame {

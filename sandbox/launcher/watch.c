@@ -214,5 +214,5 @@ void watch(struct child child, struct streams streams, const struct request *req
         report("%s", line);
     report("usage %lld %lld %ld", (long long)(now_us() - started), (long long)(micro(usage.ru_utime) + micro(usage.ru_stime)),
            usage.ru_maxrss);
-    shutdown(CONTROL, SHUT_RDWR); /* the pool has it too */
+    report_end();
 }

@@ -109,7 +109,6 @@ int work(void)
     struct prepared prepared = prepare(spec, as_root);
 
     request_read(request, CONTROL); /* of a client that connected ahead, this is where we wait */
-    report_is_heard();
     if (is_outdated(&prepared)) {
         discard(&prepared);
         prepared = prepare(spec, as_root);
@@ -121,6 +120,7 @@ int work(void)
     if (as_root)
         send_trees(prepared.child, spec);
     namespaces_leave_root();
+    report_is_heard();
     pass_send(prepared.child.socket, "go", NULL, 0);
     watch(prepared.child, prepared.streams, request);
     return 0;

@@ -177,4 +177,13 @@ describe('a request is placed', () => {
     assert.deepEqual(offerSchema.parse(said), said)
     assert.throws(() => offerSchema.parse({ ...said, speed: { prefill: 0, decode: 1 } }))
   })
+
+  it('though a node says that its model is all but still, or faster than light', () => {
+    const said = (decode: number) => {
+      const { speed } = offerSchema.parse({ ...offer('odd'), draining: undefined, speed: { prefill: 1, decode } })
+      return offer('odd', speed ? { speed } : {})
+    }
+    assert.deepEqual(chosenOf([offer('a'), said(1e-320)]), { a: 2000 })
+    for (const decode of [1e-320, 1e308]) assert.deepEqual(chosenOf([said(decode)]), { odd: 2000 })
+  })
 })

@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from '
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { leaseMs } from '../../mesh/directory.js'
+import { takeLock } from '../../nodes/lock.mjs'
 import { eventually } from '../kit/eventually.js'
 import { shipped as shippedRules } from '../router/kit.js'
 import type { Ended } from './command.js'
@@ -54,11 +55,17 @@ describe('a mesh of two machines', () => {
     const lower = ['label', 'lower', 'board/plan.txt', '--to', 'INTERNAL', '--by', 'Anna Becker'] as const
     refused(await guest.do(...lower, '--reason', 'published'), 3, /only who holds its keys/)
     refused(await home.do(...lower), 2, /for a reason/)
+    const lock = takeLock(`${rules}.lock`)
+    refused(await home.do(...lower, '--reason', 'at the same time'), 4, /is changing the router rules/)
+    assert.ok('release' in lock)
+    lock.release()
     assert.equal(readFileSync(rules, 'utf8'), kept)
     assert.equal((await home.do(...lower, '--reason', 'published')).status, 0)
     const { stdout } = await home.do('label', 'show', 'board/plan.txt', '--json')
     assert.equal(JSON.parse(stdout).label, 'INTERNAL')
-    assert.match((await home.do('audit', 'query', '--kind', 'label')).stdout, /label\.lowered Anna Becker .*published/)
+    const { stdout: told } = await home.do('audit', 'query', '--kind', 'label')
+    assert.match(told, /label\.lowered Anna Becker .*published/)
+    assert.doesNotMatch(told, /at the same time/)
   })
 
   it('is seen the same from both', async () => {

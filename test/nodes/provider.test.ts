@@ -90,6 +90,12 @@ describe('a provider that is added by command', () => {
     assert.equal((await inJson('costs', '--task', 'another')).sum.requests, 0)
     const { stdout } = await command('costs', '--data', data)
     assert.match(stdout, /The same trace at frontier rates .* That is a calculation/)
+
+    await node.audit.intend({ kind: 'model.used', trace: 'task-2', actor: 'asker', facts: { model: 7 } })
+    const { sum, unreadable } = await inJson('costs')
+    assert.deepEqual([sum.requests, unreadable], [1, 1])
+    assert.equal((await inJson('costs', '--task', 'task-1')).unreadable, 0)
+    assert.match((await command('costs', '--data', data)).stdout, /^1 records of the trail are in no sum/m)
   })
 
   it('is forgotten when it is removed', async () => {

@@ -54,6 +54,20 @@ describe('the shipped router rules', () => {
       assert.equal(inOrder(ordered[complexity], candidates)[0]?.model, first)
     })
 
+  it('count a prompt in no time, whatever white space it is made of', () => {
+    const begun = performance.now()
+    for (const space of ['\n', '\r', '\r\n', '\u2028', ' \n', '\t'])
+      for (const end of ['', '- a\n- b\n- c'])
+        assert.equal(
+          complexityOf(
+            { messages: [{ content: `${space.repeat(30_000)}${end}` }], tools: 0 },
+            { moderate: 99, hard: 99 },
+          ),
+          'simple',
+        )
+    assert.ok(performance.now() - begun < 2000, 'twelve prompts of 30,000 lines are read in less than 2 s')
+  })
+
   it('let nothing leave until a person names a model', () => {
     const asShipped = parseRouterRules(shipped)
     for (const label of labels)

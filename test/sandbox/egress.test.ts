@@ -1,9 +1,17 @@
 /** Addresses that names may lead to, and the DNS as a sandbox hears it. */
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { spawn } from 'node:child_process'
+import { pbkdf2 } from 'node:crypto'
+import { copyFile, truncate } from 'node:fs/promises'
+import { join } from 'node:path'
+import { mock, test } from 'node:test'
+import { promisify } from 'node:util'
 import { addressList } from '../../policies/network.js'
 import { refusalOf } from '../../sandbox/egress/address.js'
+import { executedBy } from '../../sandbox/egress/executed.js'
 import { Names } from '../../sandbox/egress/names.js'
+import { resolver } from '../../sandbox/egress/resolve.js'
+import { newStage } from './stage.js'
 
 const nobody = addressList([])
 
@@ -110,4 +118,51 @@ test('what is no question is not answered, or answered as malformed, and never t
     }
     names.reply(spoilt, (host) => /^[a-z0-9._-]+$/.test(host))
   }
+})
+
+test('of names that the machine is slow with, two are asked for at once; what waits too long leads nowhere', async () => {
+  mock.timers.enable({ apis: ['setTimeout'] })
+  try {
+    // Every thread on which a name could be asked for is busy; such names ask nobody outside.
+    const busy = Array.from({ length: 4 }, () => promisify(pbkdf2)('', '', 150_000, 64, 'sha512'))
+    const resolve = resolver()
+    const found = Array.from({ length: 50 }, (_, index) => resolve(`127.${index + 1}`))
+    await new Promise(setImmediate)
+    const asked = process.getActiveResourcesInfo().filter((each) => each === 'GetAddrInfoReqWrap')
+    assert.equal(asked.length, 2)
+    mock.timers.tick(10_000)
+    assert.deepEqual(await Promise.all(found.slice(2)), Array(48).fill([]))
+    const after = ['127.60', '127.61', '127.62'].map(resolve)
+    await Promise.all(busy)
+    assert.deepEqual(await Promise.all([...found.slice(0, 2), ...after]), [
+      ['127.0.0.1'],
+      ['127.0.0.2'],
+      ['127.0.0.60'],
+      ['127.0.0.61'],
+      ['127.0.0.62'],
+    ])
+  } finally {
+    mock.timers.reset()
+  }
+})
+
+test('a program that is too large to be read is refused, and so is one more than can be kept apart', async () => {
+  const { folder } = await newStage()
+  const start = async (name: string, bytes?: number) => {
+    const path = join(folder, name)
+    await copyFile('/bin/sleep', path)
+    if (bytes !== undefined) await truncate(path, bytes)
+    const child = spawn(path, ['60'], { stdio: 'ignore' })
+    child.unref()
+    const { pid = 0 } = child
+    process.once('exit', () => child.kill())
+    return { path, pid }
+  }
+  const large = await start('large', 2 ** 30 + 1)
+  await assert.rejects(executedBy(large.pid), { code: 'DENIED', message: /large is larger than the 1073741824 bytes/ })
+  const [first, second] = [await start('first'), await start('second')]
+  const { path, sha256 } = await executedBy(first.pid, 1)
+  assert.equal(path, first.path)
+  await assert.rejects(executedBy(second.pid, 1), { code: 'DENIED', message: /second is one program more than the 1 / })
+  assert.equal((await executedBy(first.pid, 1)).sha256, sha256, 'what is known stays so')
 })

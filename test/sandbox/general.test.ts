@@ -177,6 +177,29 @@ describe('general tools', { concurrency: 2 }, () => {
     assert.equal(await readFile(join(fresh.workspace, 'notes.txt'), 'utf8'), files['notes.txt'])
   })
 
+  test('a patch that names one file by two paths changes nothing, whatever leads to it', async () => {
+    const { workspace } = await filled()
+    await symlink('notes.txt', join(workspace, 'link.txt'))
+    await symlink('.', join(workspace, 'here'))
+    const edit = (path: string, line: number, word: string) =>
+      `--- ${path}\n+++ ${path}\n@@ -${line} +${line} @@\n-${word}\n+${word.toUpperCase()}\n`
+    const make = (path: string) => `--- /dev/null\n+++ ${path}\n@@ -0,0 +1 @@\n+made\n`
+    const first = edit('notes.txt', 1, 'alpha')
+    await assert.rejects(use('patch_files', { diff: first + edit('./notes.txt', 2, 'beta') }, machine, { workspace }), {
+      code: 'MESSAGE_INVALID',
+    })
+    for (const diff of [
+      first + edit(join(workspace, 'notes.txt'), 2, 'beta'),
+      first + edit('link.txt', 2, 'beta'),
+      make('new/one.txt') + make('here/new/one.txt'),
+    ]) {
+      const { outcome } = await use('patch_files', { diff }, machine, { workspace })
+      assert.ok(outcome.status === 'failed' && /are the same file/.test(outcome.reason), diff)
+    }
+    assert.equal(await readFile(join(workspace, 'notes.txt'), 'utf8'), files['notes.txt'])
+    await assert.rejects(readFile(join(workspace, 'new', 'one.txt')))
+  })
+
   test('a patch that a person allows makes and changes exactly the files that it names', async () => {
     const diff =
       '--- a/notes.txt\n+++ b/notes.txt\n@@ -3 +3 @@\n-gamma\n+delta\n--- /dev/null\n+++ b/added.txt\n@@ -0,0 +1 @@\n+x\n'

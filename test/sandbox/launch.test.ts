@@ -7,6 +7,7 @@ import { describe, test } from 'node:test'
 import { ClawmeshError } from '../../policies/errors.js'
 import { launch } from '../../sandbox/launch.js'
 import { launcherPath } from '../../sandbox/launcher.js'
+import { startResident } from '../../sandbox/resident.js'
 import { descendant, parentOf } from './descendant.js'
 import { newStage, plan, pool, programs, run, shell } from './stage.js'
 
@@ -18,6 +19,18 @@ describe('a launch', () => {
     assert.equal(outcome.err, 'no\n')
     assert.deepEqual([outcome.exitCode, outcome.signal, outcome.timedOut, outcome.killed], [7, null, false, false])
     assert.ok(outcome.wallMs > 0 && outcome.cpuMs > 0 && outcome.maxRssKb > 0)
+  })
+
+  test('a program that ends while it is still being written to has ended as it did', async () => {
+    const { workspace } = await newStage()
+    const waits = await plan(programs, workspace, { program: '/bin/sh', args: ['-c', 'read line; exit 7'] })
+    const resident = await startResident(waits, pool ? { pool } : {})
+    resident.input.on('error', () => undefined)
+    resident.input.write('enough\n')
+    // Nothing is heard meanwhile: it has ended by then, and what comes next finds nobody.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300)
+    resident.input.write('too much\n')
+    assert.equal(await resident.ended, 'it ended with status 7')
   })
 
   test('tells a signal from a status', async () => {

@@ -208,6 +208,23 @@ describe('the network of an action', { skip: !curl && 'there is no curl here', c
     )
   })
 
+  test('an action that ends while its questions are still being answered has ended as it did', {
+    skip: !existsSync('/bin/bash') && 'there is no bash here',
+  }, async () => {
+    // More than one read of the client: whoever answers what came with the first, has not read the last line yet.
+    const question = `\\x12\\x34\\1\\0\\0\\1\\0\\0\\0\\0\\0\\0\\1q\\0\\0\\1\\0\\1${'x'.repeat(1150)}`
+    const asking = `exec 9>/dev/udp/127.0.0.1/53; for i in {1..80}; do printf '${question}' >&9; done; sleep 0.2; exit 7`
+    const began = performance.now()
+    const { exitCode, told } = await run(allowed, `exec bash -c "${asking.replaceAll('\\', '\\\\')}"`, {
+      // Called for the first question, and nothing is heard before it returns: the action has ended by then.
+      record: (_, { again }) => {
+        if (again === undefined) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 600)
+      },
+    })
+    assert.deepEqual([exitCode, told], [7, []])
+    assert.ok(performance.now() - began > 600, 'it asked')
+  })
+
   test('without somebody to decide there is no network, whatever the policy says', async () => {
     const { workspace } = await newStage()
     const profile = parseProfile(

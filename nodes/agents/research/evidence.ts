@@ -1,6 +1,7 @@
 /** What a piece of evidence is: words of a source, and the place where they stand in it. Pure. */
 import { z } from 'zod'
 import { sensitivitySchema } from '../../../policies/router-label.js'
+import { joinSensitivity } from '../../../router/label.js'
 
 export const spanSchema = z.object({
   /** Lines of the file, from 1, both ends included. */
@@ -72,9 +73,14 @@ const breaksIn = (text: string): number => text.split('\n').length - 1
 export const placeOf = ({ path, lines: [first, last] }: Pick<Evidence, 'path' | 'lines'>): string =>
   first === last ? `${path}:${first}` : `${path}:${first}-${last}`
 
-/** Each place once, though several questions led to it; in the order of sources and places. */
+/** Each place once, though several questions led to it, and as sensitive as any of them saw it; in the order of sources and places. */
 export function distinct(evidence: readonly Evidence[]): Evidence[] {
-  const byPlace = new Map(evidence.map((each) => [JSON.stringify([each.path, each.characters]), each]))
+  const byPlace = new Map<string, Evidence>()
+  for (const each of evidence) {
+    const place = JSON.stringify([each.path, each.characters])
+    const before = byPlace.get(place)
+    byPlace.set(place, before ? { ...each, seen: joinSensitivity([before.seen, each.seen]) } : each)
+  }
   const order = (a: Evidence, b: Evidence) => a.path.localeCompare(b.path, 'en') || a.characters[0] - b.characters[0]
   const all = [...byPlace.values()].sort(order)
   // What another quote of the same file holds whole says nothing more.

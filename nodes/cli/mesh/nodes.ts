@@ -76,10 +76,9 @@ async function runNodes(_: string | undefined, values: Values): Promise<number> 
   return 0
 }
 
-const rowsOf = ({ directory }: Outlook): Row[] =>
-  directory.nodes().map((node) => rowOf(node, directory.policy?.version))
+const rowsOf = ({ directory }: Outlook): Row[] => directory.nodes().map((node) => rowOf(node, directory.policy))
 
-function rowOf({ name, roles, draining, advert }: NodeInfo, newestPolicy: number | undefined): Row {
+function rowOf({ name, roles, draining, advert }: NodeInfo, newestPolicy: Outlook['directory']['policy']): Row {
   const said = advertSchema.safeParse(advert)
   const { since, hardware, model, zone, sandbox, policy, ...more } = said.success ? said.data : {}
   const { offers, memoryFree, drainingGpus } = more

@@ -22,8 +22,8 @@ export async function show(main, signal) {
   }
 }
 
-function partsOf({ prices, since, sum, byModel, byActor, byTime }) {
-  if (sum.requests === 0) return [h('p', { class: 'soft' }, 'No model was asked yet.')]
+function partsOf({ prices, since, sum, unreadable, byModel, byActor, byTime }) {
+  if (sum.requests + unreadable === 0) return [h('p', { class: 'soft' }, 'No model was asked yet.')]
   const { currency } = prices
   const money = (value) => `${value.toFixed(value > 0 && value < 0.01 ? 5 : 2)} ${currency}`
   const line = ({ name, ...one }) => [
@@ -75,6 +75,7 @@ function partsOf({ prices, since, sum, byModel, byActor, byTime }) {
       `Price table ${prices.version}: ${prices.source}. At frontier rates (${prices.frontier}) is a calculation: no such model was asked.`,
       sum.unpriced > 0 ? ` ${sum.unpriced} questions have no price.` : '',
       sum.uncounted > 0 ? ` Of ${sum.uncounted} nobody counted the tokens.` : '',
+      unreadable > 0 ? ` ${unreadable} records of the trail could not be read: they are in no sum.` : '',
       ...(since ? [' Older ones than ', at(since), ' are not in it: `clawmesh costs` knows them.'] : []),
     ),
   ]

@@ -5,6 +5,8 @@
 import { z } from 'zod'
 import type { Answer, ChatMessage, GenerateRequest } from '../../../inference/backend.js'
 import { Refusal } from '../http/refusal.js'
+import { misfitOf } from './json-check.js'
+import { type Parsed, parseJsonSchema } from './json-schema.js'
 
 export const responseFormatSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('text') }),
@@ -29,18 +31,21 @@ export interface Format {
   readonly misfit: (answer: Answer) => string | undefined
 }
 
+const anyObject = parseJsonSchema({ type: 'object' })
+
 /** Undefined where any text will do. Throws 400 for a schema that could not be checked whole. */
 export function formatOf(given: z.output<typeof responseFormatSchema> | null | undefined): Format | undefined {
   if (!given || given.type === 'text') return undefined
   const base = 'Answer with one JSON object and nothing else: no words around it, no code fence.'
   if (given.type === 'json_object')
-    return { json: { name: 'answer' }, instruction: base, misfit: misfitOf(z.record(z.string(), z.unknown())) }
+    return { json: { name: 'answer' }, instruction: base, misfit: misfitIn((value) => misfitOf(anyObject, value)) }
   const { name, description, schema } = given.json_schema
+  const parsed = parse(schema)
   const what = description === undefined ? '' : ` It is: ${description}.`
   return {
     json: { name, schema },
     instruction: `${base}${what} It must fit this JSON Schema: ${JSON.stringify(schema)}`,
-    misfit: misfitOf(checkOf(schema)),
+    misfit: misfitIn((value) => misfitOf(parsed, value)),
   }
 }
 
@@ -51,8 +56,9 @@ export function instructed(messages: readonly ChatMessage[], { instruction }: Fo
   return [{ role: 'system', content: instruction }, ...messages]
 }
 
-const misfitOf =
-  (check: z.ZodType) =>
+/** Reads the answer before it is held to anything. */
+const misfitIn =
+  (why: (value: unknown) => string | undefined) =>
   ({ text, calls, reason }: Answer): string | undefined => {
     if (calls.length > 0) return undefined
     if (reason === 'length') return 'it was cut off at the most tokens'
@@ -62,49 +68,15 @@ const misfitOf =
     } catch {
       return 'it is no JSON'
     }
-    const [issue] = check.safeParse(value).error?.issues ?? []
-    return issue && `${issue.path.join('.') || 'the whole'}: ${issue.message}`
+    return why(value)
   }
 
-/** Words of JSON Schema that are checked or say nothing of the value. A pattern is left out: it would be run on this thread, however long that takes. */
-const known = new Set(
-  (
-    '$schema $ref $defs definitions $id $comment title description default examples deprecated readOnly writeOnly type enum const anyOf oneOf allOf properties required ' +
-    'additionalProperties propertyNames minProperties maxProperties items prefixItems minItems maxItems uniqueItems contains minContains maxContains minLength maxLength ' +
-    'minimum maximum exclusiveMinimum exclusiveMaximum multipleOf'
-  ).split(' '),
-)
-/** Words whose values are schemas by names that their author chose, and those whose values are data. */
-const named = new Set(['properties', '$defs', 'definitions'])
-const data = new Set(['enum', 'const', 'default', 'examples', 'required'])
-
-function checkOf(schema: Record<string, unknown>): z.ZodType {
-  const stray = strayWord(schema)
-  if (stray !== undefined) throw unusable(`"${stray}" cannot be checked here`)
+function parse(schema: Record<string, unknown>): Parsed {
   try {
-    return z.fromJSONSchema(schema as Parameters<typeof z.fromJSONSchema>[0])
+    return parseJsonSchema(schema)
   } catch (cause) {
     throw unusable(cause instanceof Error ? cause.message : String(cause))
   }
-}
-
-function strayWord(schema: unknown): string | undefined {
-  if (Array.isArray(schema)) return first(schema)
-  if (typeof schema !== 'object' || schema === null) return undefined
-  for (const [word, value] of Object.entries(schema)) {
-    if (!known.has(word)) return word
-    const inner = data.has(word) ? undefined : named.has(word) ? first(Object.values(value ?? {})) : strayWord(value)
-    if (inner !== undefined) return inner
-  }
-  return undefined
-}
-
-const first = (schemas: unknown[]): string | undefined => {
-  for (const schema of schemas) {
-    const stray = strayWord(schema)
-    if (stray !== undefined) return stray
-  }
-  return undefined
 }
 
 const unusable = (why: string) =>

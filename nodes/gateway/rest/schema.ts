@@ -117,6 +117,8 @@ export const costsSchema = z.object({
   /** Of older ones `clawmesh costs` knows. Null: these are all. */
   since: z.string().nullable(),
   sum: costLineSchema,
+  /** Events that do not say what one says that clawmesh writes; any member may write its own. In no sum. */
+  unreadable: z.int(),
   byModel: z.array(namedLineSchema),
   byActor: z.array(namedLineSchema),
   /** Spans of one length, oldest first. */

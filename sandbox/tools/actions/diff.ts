@@ -2,6 +2,7 @@
  * Unified diffs, applied exactly: each line that a hunk keeps or takes away must be in the file as it is in the hunk. A hunk belongs where it says, and where that
  * is wrong, to the one other place where it fits. Two such places, or none, are told, and nothing is guessed.
  */
+import { posix } from 'node:path'
 import { ActionError } from './error.js'
 
 export interface FilePatch {
@@ -46,7 +47,7 @@ export function parseDiff(diff: string): FilePatch[] {
   if (files.length === 0) throw new ActionError('This is no unified diff: it has no "--- " and "+++ " lines.')
   const empty = files.find(({ hunks }) => hunks.length === 0)
   if (empty) throw new ActionError(`The diff of ${empty.after ?? empty.before} has no hunk.`)
-  const paths = files.map(({ before, after }) => after ?? before)
+  const paths = files.map(({ before, after }) => posix.normalize(after ?? before ?? ''))
   const twice = paths.find((path, index) => paths.indexOf(path) !== index)
   if (twice !== undefined) throw new ActionError(`The diff names ${twice} twice.`)
   return files

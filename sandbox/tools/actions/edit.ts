@@ -1,6 +1,6 @@
 /** Reading a part of a file, and writing one. */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
 import { applyPatch, parseDiff } from './diff.js'
 import { ActionError } from './error.js'
 import { readText } from './text.js'
@@ -53,6 +53,15 @@ export function writeFile({ path, text }: { path: string; text: string }) {
 /** All files of the diff, or none: each is worked out before the first is written. */
 export function patchFiles({ diff }: { diff: string }) {
   const parts = parseDiff(diff)
+  const known = new Map<string, string>()
+  for (const { before, after } of parts) {
+    const path = after ?? before ?? ''
+    const identity = identityOf(resolve(path))
+    const other = known.get(identity)
+    // Each part is worked out from the file as it was, so the second would undo the first.
+    if (other !== undefined) throw new ActionError(`${other} and ${path} are the same file, and the diff names both.`)
+    known.set(identity, path)
+  }
   const ends = parts.map((part) => ({
     ...part,
     text: applyPatch(part, part.before === undefined ? undefined : textAt(part.before)),
@@ -69,6 +78,12 @@ export function patchFiles({ diff }: { diff: string }) {
   }
   const files = ends.map(({ before, after }) => after ?? before ?? '')
   return { files, summary: `${files.join(', ')} changed` }
+}
+
+/** The same for two paths of one file, by whatever links; of a file that is not there, by the folder that it goes into. */
+function identityOf(path: string): string {
+  const there = statSync(path, { bigint: true, throwIfNoEntry: false })
+  return there ? `${there.dev}:${there.ino}` : join(identityOf(dirname(path)), basename(path))
 }
 
 /** Byte for byte: a byte order mark is a part of the first line. */

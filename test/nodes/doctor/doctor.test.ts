@@ -1,6 +1,6 @@
 /** Each known fault is planted for real, and seen and named; what is well is not called a fault. */
 import assert from 'node:assert/strict'
-import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -194,6 +194,24 @@ describe('clawmesh doctor', () => {
     assert.equal(isWell(await examine(patient, true, all)), true)
     assert.equal(statSync(file).mode & 0o777, 0o600)
     assert.deepEqual(await found({}), [])
+  })
+
+  it('leaves alone what is no data folder, and in one what is not of clawmesh', async () => {
+    const wrong = join(spare, 'wrong')
+    mkdirSync(join(wrong, 'etc'), { recursive: true })
+    chmodSync(wrong, 0o755)
+    const others = ['package.json', 'lock', 'etc/nginx.conf'].map((name) => join(wrong, name))
+    const own = join(home.data, 'package.json')
+    for (const file of [...others, own]) {
+      writeFileSync(file, '1 text')
+      chmodSync(file, 0o644)
+    }
+    assert.match((await found({ data: wrong }, all, true)).join('\n'), /^rights: note: .* is no data folder of a mesh/)
+    assert.deepEqual(await found({}, all, true), [])
+    for (const file of [...others, own]) assert.equal(statSync(file).mode & 0o777, 0o644, file)
+    assert.equal(statSync(wrong).mode & 0o777, 0o755)
+    assert.deepEqual(readdirSync(wrong).sort(), ['etc', 'lock', 'package.json'])
+    rmSync(own)
   })
 
   it('names what is wrong with a machine, and builds a launcher that is not there', async (t) => {

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { openAuthority } from '../../../mesh/seal/authority.js'
+import { PolicyBook } from '../../../nodes/authority/policy-book.js'
 import { differences } from '../../../policies/difference.js'
 import { parseProfile } from '../../../policies/profile.js'
 import { temporaryFolder } from '../../kit/mesh.js'
@@ -70,6 +71,21 @@ describe('clawmesh policy', () => {
     writeFileSync(second, bytes)
     const { status } = await policy('history')
     assert.equal(status, 3)
+  })
+
+  it('goes above what nodes are seen to have, where the folder was restored from before that', () => {
+    const restored = join(folder, 'restored')
+    const book = new PolicyBook(restored, openAuthority(restored, Date.now()))
+    const add = (seen?: number) =>
+      book.add({ name: 'none', text: '{}', by: 'ada', reason: '' }, Date.now(), seen).version
+    assert.deepEqual([add(), add(5), add(2), add()], [1, 6, 7, 8])
+    assert.deepEqual(
+      book.editions().map(({ version }) => version),
+      [1, 6, 7, 8],
+    )
+    const policies = join(restored, 'policies')
+    rmSync(join(policies, '000006.edition'))
+    assert.throws(() => book.editions(), { code: 'UNAUTHENTIC' })
   })
 })
 

@@ -1,6 +1,6 @@
 /** The mesh's policy on its nodes: taken while they run, only if the authority signed it, it is newer and it holds; and each decision says which one it was made under. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -103,16 +103,16 @@ describe('the policy of a mesh', () => {
   it('leaves alone a node whose person named another, which is said', async () => {
     assert.equal((await act(own)).status, 'done')
     assert.equal(said(own).version, null)
-    assert.equal(driftOf(said(own), 2), 'a policy of its own')
-    assert.equal(driftOf(said(box), 2), undefined)
-    assert.equal(driftOf(said(box), 3), 'version 2 of 3')
+    assert.equal(driftOf(said(own), { version: 2, text: reading }), 'a policy of its own')
+    assert.equal(driftOf(said(box), { version: 2, text: reading }), undefined)
+    assert.equal(driftOf(said(box), { version: 3, text: reading }), 'version 2 of 3')
   })
 
   it('stays as it is where a version does not hold, and that is on record', async () => {
     await publish(3, 'filesystem_policy: { read_everything: true }')
     await eventually(() => assert.equal(said(box).refused?.version, 3))
     assert.match(said(box).refused?.why ?? '', /read_everything is not a known field/)
-    assert.equal(driftOf(said(box), 3), 'cannot take version 3')
+    assert.equal(driftOf(said(box), asker.directory.policy), 'cannot take version 3')
     assert.equal((await act()).status, 'done')
     assert.equal(said(box).version, 2)
     await eventually(async () => {
@@ -144,9 +144,33 @@ describe('the policy of a mesh', () => {
     assert.equal((await act()).status, 'denied')
   })
 
+  it('is no other under the same number, as of an authority that was restored: it is refused, and told', async () => {
+    const before = said(box)
+    await publish(6, reading)
+    await eventually(() => assert.match(said(box).refused?.why ?? '', /Version 6 was another policy/))
+    assert.equal(asker.directory.policy?.text, reading)
+    assert.equal(driftOf(before, asker.directory.policy), 'another version 6')
+    assert.equal(standing.current().policy.digest, before.digest)
+    await publish(7, reading)
+    await taken(7)
+    assert.equal(driftOf(said(box), asker.directory.policy), undefined)
+  })
+
+  it('is tried again where it could not be kept, and that is told until it is in force', async () => {
+    const inTheWay = `${file}.${process.pid}.new`
+    mkdirSync(inTheWay)
+    await publish(8, nothing)
+    await eventually(() => assert.match(said(box).refused?.why ?? '', /It is tried again\./))
+    assert.equal(driftOf(said(box), asker.directory.policy), 'cannot take version 8')
+    rmdirSync(inTheWay)
+    await taken(8)
+    assert.equal(said(box).refused, null)
+    assert.equal((await act()).status, 'denied')
+  })
+
   it('is remembered by the node itself, whatever the broker says after its restart', () => {
-    assert.equal(standing.current().policy.version, 6)
-    assert.equal(standingOf(true).current().policy.version, 6)
+    assert.equal(standing.current().policy.version, 8)
+    assert.equal(standingOf(true).current().policy.version, 8)
     assert.equal(standingOf(false).current().policy.version, null)
     writeFileSync(file, 'x')
     assert.throws(() => standingOf(true))

@@ -75,6 +75,10 @@ describe('the unit of a service', () => {
       ['up', { gateway: 'everywhere' }, /everywhere/],
       ['up', { service: 'a b' }, /no name for a service/],
       ['up', { scope: 'world' }, /no scope/],
+      ['up', { data: `${odd}\nExecStartPre=/bin/true` }, /control character/],
+      ['up', { data: odd, workspace: 'a\nUser=root' }, /control character/],
+      ['up', { data: odd, scope: 'system', account: 'root\nExecStartPre=/bin/true' }, /no account/],
+      ['up', { data: odd, scope: 'system', account: '-x' }, /no account/],
     ] as const)
       assert.throws(() => unitFor(given, values), says)
   })
@@ -135,6 +139,10 @@ describe('a service whose every process is killed', () => {
     >[]
     const home = nodes.find(({ name }) => name === 'home')
     assert.deepEqual([home?.['policy'], home?.['drift']], [`${strict} v1`, null])
+    // An authority restored from before that version gives its number to no other.
+    rmSync(join(data, 'authority', 'policies', '000001.edition'))
+    const again = await command('policy', 'apply', strict, '--data', data, '--json')
+    assert.deepEqual(JSON.parse(again.stdout), { ok: true, version: 2, running: true, nodes: { home: 'taken' } })
     // Its task and its question are there; that a task goes on when it is asked for again, test/chaos shows.
     const { tasks } = (await get('/v1/tasks')) as { tasks: { outcome?: unknown }[] }
     assert.equal(tasks.length, 1)

@@ -15,6 +15,7 @@ import { type ResearchResult, research } from '../../../../nodes/agents/research
 import { serveElsewhere } from '../../../../nodes/elsewhere.js'
 import { serveModel } from '../../../../nodes/process/serve.js'
 import { parseProfile } from '../../../../policies/profile.js'
+import type { Category, Label } from '../../../../policies/router-label.js'
 import { ProviderStore } from '../../../../router/provider/store.js'
 import { resolver } from '../../../../sandbox/egress/resolve.js'
 import { sandboxName, sandboxService } from '../../../../sandbox/service.js'
@@ -221,6 +222,11 @@ describe('evidence', () => {
         [0, 9],
         [8, 12],
       ],
+    )
+    const seen = (label: Label, ...categories: Category[]) => ({ ...piece(0, 9), seen: { label, categories } })
+    assert.deepEqual(
+      distinct([seen('INTERNAL', 'FIN'), seen('RESTRICTED', 'PHI'), seen('PUBLIC')]).map((each) => each.seen),
+      [{ label: 'RESTRICTED', categories: ['PHI', 'FIN'] }],
     )
   })
 

@@ -89,6 +89,21 @@ describe('the OpenAI API of the gateway, beside plain chat', () => {
     }
   })
 
+  it('refuses one that would take too long to check, before a model is asked', async () => {
+    const level = (at: number) => [`a${at}`, { anyOf: Array(2).fill({ $ref: `#/$defs/a${at + 1}` }) }]
+    const schema = { $ref: '#/$defs/a0', $defs: { ...Object.fromEntries([...Array(21).keys()].map(level)), a21: {} } }
+    const asked = server.asked.length
+    const reply = await say('{}', { response_format: { type: 'json_schema', json_schema: { name: 'x', schema } } })
+    assert.equal(reply.status, 400, reply.text)
+    assert.match(errorOf(reply).message, /held to more than 500 schemas/)
+    const body = JSON.stringify({ model: echo, messages: [{ role: 'user', content: '{}' }], response_format: asSchema })
+    const deep = body.replace('"integer"', `"integer","items":${'{"items":'.repeat(9000)}{}${'}'.repeat(9000)}`)
+    const refused = await post('/v1/chat/completions', deep)
+    assert.equal(refused.status, 400, refused.text)
+    assert.match(errorOf(refused).message, /nested deeper than 64/)
+    assert.equal(server.asked.length, asked)
+  })
+
   it('completes texts, whole and streamed', async () => {
     const asked = { model: shipped, prompt: '12 + 7', temperature: 0, max_tokens: 64 }
     const whole = await post('/v1/completions', asked)

@@ -12,6 +12,7 @@ import { openApi } from '../../../../nodes/gateway/openapi.js'
 import {
   approvalsSchema,
   auditReplySchema,
+  costsSchema,
   seenEventSchema,
   taskSchema,
 } from '../../../../nodes/gateway/rest/schema.js'
@@ -232,6 +233,24 @@ describe('the REST API', () => {
     following.close()
     const unknown = await call('/v1/audit/events', keyOf.auditor, { headers: { 'last-event-id': '999999.0' } })
     assert.equal(unknown.status, 404)
+  })
+
+  it('sums what questions to models cost, and leaves out and counts what a member wrote that says no such thing', async () => {
+    const { front, keyOf } = stand
+    const costs = () => read(costsSchema, '/v1/costs', keyOf.auditor)
+    const before = await costs()
+    const usage = { promptTokens: 5, outputTokens: 2 }
+    const good = { model: 'm', zone: 'mesh', roles: [], usage, seconds: 1, prices: '1' }
+    for (const facts of [good, { model: 7 }, {}, { ...good, seconds: 1e308 }, { ...good, seconds: -1 }, good])
+      await front.audit.intend({ kind: 'model.used', trace: 'costs', actor: 'test', facts })
+    const { sum, unreadable, byActor, byTime } = await costs()
+    assert.deepEqual([sum.requests - before.sum.requests, unreadable - before.unreadable], [2, 4])
+    const { requests, promptTokens, seconds } = byActor.find(({ name }) => name === 'test') ?? {}
+    assert.deepEqual([requests, promptTokens, seconds], [2, 10, 2])
+    assert.equal(
+      byTime.reduce((total, span) => total + span.requests, 0),
+      sum.requests,
+    )
   })
 
   it('explains a policy without a look at any disk', async () => {
