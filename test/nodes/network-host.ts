@@ -1,4 +1,4 @@
-/** Runs in a network namespace of its own, as `network.test.ts` starts it: the first host. Says on stdout what has held. */
+/** Runs in a network namespace of its own, as `network.long.test.ts` starts it: the first host. Says on stdout what has held. */
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { createConnection, createServer } from 'node:net'

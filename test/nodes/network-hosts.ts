@@ -1,5 +1,5 @@
 /**
- * Runs in a network namespace of its own, as `network.test.ts` starts it: the first of three hosts. Agents act on the other two; one of these is unplugged
+ * Runs in a network namespace of its own, as `network.long.test.ts` starts it: the first of three hosts. Agents act on the other two; one of these is unplugged
  * while they do, for as long as its agents need to be started on the other, and plugged in again. Says on stdout what has held.
  */
 import assert from 'node:assert/strict'

@@ -156,7 +156,7 @@ describe('a pool', () => {
   })
 
   test('sees what was mounted after its workers were prepared', {
-    skip: root && 'root’s workers take mounts from outside; unprivileged.test.ts runs this as a plain user',
+    skip: root && 'root’s workers take mounts from outside; unprivileged.long.test.ts runs this as a plain user',
   }, () => {
     const fixture = join(import.meta.dirname, 'mount-later.js')
     const { stdout, stderr } = spawnSync('unshare', ['-Urm', process.execPath, fixture], { encoding: 'utf8' })

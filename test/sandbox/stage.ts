@@ -18,7 +18,7 @@ export interface Stage {
 
 process.setMaxListeners(0)
 
-/** How the suites launch: pooled.test.ts runs them again with this set. */
+/** How the suites launch: pooled.long.test.ts runs them again with this set. */
 const pooled = process.env.CLAWMESH_TEST_POOLED === '1'
 export const pool = pooled ? new Pool() : undefined
 
