@@ -3,9 +3,7 @@
  *
  * 1. A node's entry is its lease: it is written again every second, and a node whose entry stands still for longer than the lease is lost.
  * 2. Only time in which this node itself heard of the bucket counts, so a broker that was away, or a cluster that chose a leader, does not make everybody
- *    look dead.
- *    What is true of the others is true of this node: one whose own lease has lapsed, while the others wrote on, was taken for lost. It has no work any more
- *    and begins no effect (`fence`) until its lease is renewed.
+ *    look dead. What is true of the others is true of this node: `lease.ts`.
  * 3. An actor's entry is written by compare-and-swap, and only over nobody or over an owner whose lease has ended: one name, one owner.
  * 4. An entry counts its node's connections. When the count changes, what was sent to that node in between may have met nobody: the wire does not say so, the
  *    directory does.
@@ -17,6 +15,7 @@ import { ClawmeshError } from '../policies/errors.js'
 import type { Role } from '../policies/roles.js'
 import type { Addresses } from './address.js'
 import { binary, decode, encode } from './codec.js'
+import { Lease, leaseMs } from './lease.js'
 import { openWith, sealWith } from './seal/box.js'
 import { type Certificate, checkDates } from './seal/certificate.js'
 import { type Edition, readEdition } from './seal/edition.js'
@@ -26,13 +25,8 @@ import { readRevocations } from './seal/revocation.js'
 import type { Bucket, Entry, Subscription } from './transport/transport.js'
 
 export const beatMs = 1000
-export const leaseMs = 4000
 /** A bucket of which nothing was heard for so long, its own beats included, stood still for everybody. */
 const standstillMs = 2500
-/** One other node writes at least so often in the time of a lease. */
-const writesOfOthers = 3
-/** How long an effect waits for a lease that has lapsed: as long as a cluster takes to choose a leader for the bucket. */
-const renewedWithinMs = 15_000
 
 /** What a node says of itself: free-form here, given meaning by those who place work. */
 export type Advert = Record<string, unknown>
@@ -91,19 +85,16 @@ export class Directory {
   #connection = 1
   /** When the watch last brought something; undefined before it has. */
   #heard: number | undefined
-  /** When the newest beat that the bucket took was sent, and its revision; undefined before one was. */
-  #held: { since: number; revision: number } | undefined
-  /** How often this node was cut off for longer than its lease. */
-  #cuts = 0
-  #sawNoLeader = false
-  readonly #cutOffListeners = new Set<() => void>()
-  readonly #renewedListeners = new Set<() => void>()
+  readonly #lease = new Lease()
   #advert: Advert = {}
   #announcement: Uint8Array
 
   constructor(options: DirectoryOptions) {
     this.#options = options
     this.#announcement = options.self.announcement
+    this.#lease.onLapse(() => {
+      this.#connection += 1
+    })
   }
 
   async start(advert: Advert): Promise<void> {
@@ -247,7 +238,12 @@ export class Directory {
 
   /** This node was cut off, and the others have given it up: nobody waits for what is done here, and nobody answers what was asked from here. */
   onCutOff(listener: () => void): void {
-    this.#cutOffListeners.add(listener)
+    this.#lease.onLapse(listener)
+  }
+
+  /** See `Lease.fence`. */
+  fence(): () => Promise<void> {
+    return this.#lease.fence()
   }
 
   /** The authority has revoked a certificate; `node` is the run that it belonged to, if there was one. */
@@ -315,62 +311,11 @@ export class Directory {
     ])
     const since = performance.now()
     const revision = await bucket.put(key, value, withinMs).catch((error: unknown) => {
-      if (ClawmeshError.from(error).data['leaderless']) this.#sawNoLeader = true
+      if (ClawmeshError.from(error).data['leaderless']) this.#lease.leaderless()
       throw error
     })
-    this.#holds(since, revision)
+    this.#lease.renew(since, revision, this.#nodes.size)
     this.#read({ key, value, revision })
-  }
-
-  /**
-   * The bucket took a beat. If it took others' meanwhile it stood open to them, and they have missed this node. Where the broker said that the bucket had no
-   * leader, everybody's first beats come in one rush when it has one: these are no proof. To err is to break work off that is asked for again.
-   */
-  #holds(since: number, revision: number): void {
-    const before = this.#held
-    if (before && before.revision >= revision) return
-    this.#held = { since: Math.max(since, before?.since ?? since), revision }
-    const lapsed = before !== undefined && performance.now() - before.since > leaseMs
-    const written = before ? revision - before.revision - 1 : 0
-    const isProof = this.#sawNoLeader ? written > 2 * this.#nodes.size : written >= writesOfOthers
-    this.#sawNoLeader = false
-    if (lapsed && isProof) {
-      this.#cuts += 1
-      this.#connection += 1
-      for (const cutOff of this.#cutOffListeners) cutOff()
-    }
-    for (const renewed of [...this.#renewedListeners]) renewed()
-  }
-
-  /**
-   * Begun before something that must not be done by a node that was given up, and asked right before it is done: resolves if this node has held its lease all
-   * the time. Waits for a lease that has lapsed to be renewed; rejects with UNREACHABLE if it is not, or if the others have taken this node for lost.
-   */
-  fence(): () => Promise<void> {
-    const cuts = this.#cuts
-    return async () => {
-      if (!(await this.#leased(renewedWithinMs)) || this.#cuts !== cuts)
-        throw new ClawmeshError('UNREACHABLE', 'This node was cut off from the mesh for longer than its lease.', {
-          hint: 'Others may have taken its work over, so nothing was done here.',
-        })
-    }
-  }
-
-  async #leased(withinMs: number): Promise<boolean> {
-    const isFresh = () => this.#held === undefined || performance.now() - this.#held.since < leaseMs
-    if (isFresh()) return true
-    return new Promise((resolve) => {
-      const end = (is: boolean) => {
-        clearTimeout(timer)
-        this.#renewedListeners.delete(look)
-        resolve(is)
-      }
-      const look = () => {
-        if (isFresh()) end(true)
-      }
-      const timer = setTimeout(() => end(false), withinMs)
-      this.#renewedListeners.add(look)
-    })
   }
 
   #read({ key, value, revision }: Entry): void {

@@ -1,0 +1,85 @@
+/**
+ * This node's own lease, as far as it can be told from here: the bucket of the directory took a beat of it, and that one is good for as long as the others wait
+ * for the next.
+ *
+ * A node whose lease has lapsed, while the others wrote on, was taken for lost. It has no work any more, and begins no effect until its lease is renewed.
+ */
+import { ClawmeshError } from '../policies/errors.js'
+
+export const leaseMs = 4000
+
+/** One other node writes at least so often in the time of a lease. */
+const writesOfOthers = 3
+
+/** How long an effect waits for a lease that has lapsed: as long as a cluster takes to choose a leader for the bucket. */
+const renewedWithinMs = 15_000
+
+export class Lease {
+  /** When the newest beat that the bucket took was sent, and its revision; undefined before one was. */
+  #held: { since: number; revision: number } | undefined
+  /** How often it has lapsed and the others have seen it. */
+  #lapses = 0
+  #sawNoLeader = false
+  readonly #lapseListeners = new Set<() => void>()
+  readonly #renewedListeners = new Set<() => void>()
+
+  /** It lapsed, and the others have given this node up. */
+  onLapse(listener: () => void): void {
+    this.#lapseListeners.add(listener)
+  }
+
+  /** The broker said that nobody leads the bucket. */
+  leaderless(): void {
+    this.#sawNoLeader = true
+  }
+
+  /**
+   * The bucket took a beat that was sent at `since`. If it took others' meanwhile it stood open to them, and they have missed this node. Where the broker said that
+   * the bucket had no leader, everybody's first beats come in one rush when it has one: these are no proof. To err is to break work off that is asked for again.
+   */
+  renew(since: number, revision: number, nodes: number): void {
+    const before = this.#held
+    if (before && before.revision >= revision) return
+    this.#held = { since: Math.max(since, before?.since ?? since), revision }
+    const lapsed = before !== undefined && performance.now() - before.since > leaseMs
+    const written = before ? revision - before.revision - 1 : 0
+    const isProof = this.#sawNoLeader ? written > 2 * nodes : written >= writesOfOthers
+    this.#sawNoLeader = false
+    if (lapsed && isProof) {
+      this.#lapses += 1
+      for (const lapse of this.#lapseListeners) lapse()
+    }
+    for (const renewed of [...this.#renewedListeners]) renewed()
+  }
+
+  /**
+   * Begun before something that must not be done by a node that was given up, and asked right before it is done: resolves if this node has held its lease all
+   * the time. Waits for a lease that has lapsed to be renewed; rejects with UNREACHABLE if it is not, or if the others have taken this node for lost.
+   */
+  fence(): () => Promise<void> {
+    const lapses = this.#lapses
+    return async () => {
+      if (!(await this.#isHeld(renewedWithinMs)) || this.#lapses !== lapses)
+        throw new ClawmeshError('UNREACHABLE', 'This node was cut off from the mesh for longer than its lease.', {
+          hint: 'Others may have taken its work over, so nothing was done here.',
+        })
+    }
+  }
+
+  async #isHeld(withinMs: number): Promise<boolean> {
+    const isFresh = () => this.#held === undefined || performance.now() - this.#held.since < leaseMs
+    if (isFresh()) return true
+    return new Promise((resolve) => {
+      const end = (is: boolean) => {
+        clearTimeout(timer)
+        this.#renewedListeners.delete(look)
+        resolve(is)
+      }
+      const look = () => {
+        if (isFresh()) end(true)
+      }
+      const timer = setTimeout(() => end(false), withinMs)
+      this.#renewedListeners.add(look)
+    })
+  }
+}
