@@ -16,6 +16,7 @@ import type { Role } from '../policies/roles.js'
 import type { Addresses } from './address.js'
 import { binary, decode, encode } from './codec.js'
 import { Lease, leaseMs } from './lease.js'
+import { Names } from './names.js'
 import { openWith, sealWith } from './seal/box.js'
 import { type Certificate, checkDates } from './seal/certificate.js'
 import { type Edition, readEdition } from './seal/edition.js'
@@ -65,7 +66,8 @@ export interface DirectoryOptions {
 export class Directory {
   readonly #options: DirectoryOptions
   readonly #nodes = new Map<string, KnownNode>()
-  readonly #actors = new Map<string, { owner: string; key: string; revision: number }>()
+  readonly #names = new Names()
+  /** Of nodes: key of the bucket to id. */
   readonly #keys = new Map<string, string>()
   readonly #revoked = new Set<string>()
   /** Runs of nodes that were let in once and no longer are: known, so that what they send can be refused by name. */
@@ -168,7 +170,7 @@ export class Directory {
 
   /** Where an actor runs now, if its node is alive. */
   locate(actor: string): Peer | undefined {
-    const owner = this.#actors.get(actor)?.owner
+    const owner = this.#names.ownerOf(actor)
     const node = owner === undefined ? undefined : this.#nodes.get(owner)
     return node && this.#isAlive(node) ? node.peer : undefined
   }
@@ -198,7 +200,7 @@ export class Directory {
     for (;;) {
       const entry = await bucket.get(key)
       if (entry) this.#read(entry)
-      const owner = this.#actors.get(actor)?.owner
+      const owner = this.#names.ownerOf(actor)
       if (owner !== undefined && owner !== self.id && this.locate(actor)) {
         throw new ClawmeshError(
           'DENIED',
@@ -215,7 +217,7 @@ export class Directory {
   }
 
   async release(actor: string): Promise<void> {
-    const known = this.#actors.get(actor)
+    const known = this.#names.entry(actor)
     if (known?.owner !== this.#options.self.id) return
     // It may be another's by now, which we have not heard yet.
     await this.#options.bucket.delete(known.key, known.revision)
@@ -381,25 +383,18 @@ export class Directory {
 
   #readActor(key: string, content: unknown, revision: number): void {
     const [actor, owner] = actorSchema.parse(content)
-    const known = this.#actors.get(actor)
-    if (known && revision <= known.revision) return
-    this.#actors.set(actor, { owner, key, revision })
-    this.#keys.set(key, actor)
+    const before = this.#names.ownerOf(actor)
+    if (!this.#names.take(actor, { owner, key, revision })) return
     const self = this.#options.self.id
-    if (known?.owner === self && owner !== self) for (const taken of this.#takenListeners) taken(actor)
+    if (before === self && owner !== self) for (const taken of this.#takenListeners) taken(actor)
   }
 
   #forget(key: string, revision: number): void {
+    if (!key.startsWith('node.')) return this.#names.forget(key, revision)
     const known = this.#keys.get(key)
     if (known === undefined) return
-    if (key.startsWith('node.')) {
-      this.#keys.delete(key)
-      this.#lose(known, this.#nodes.get(known)?.draining)
-    } else if ((this.#actors.get(known)?.revision ?? 0) <= revision) {
-      // Not so for a name that this node has taken since: the watch tells of what was before later than the broker answers.
-      this.#keys.delete(key)
-      this.#actors.delete(known)
-    }
+    this.#keys.delete(key)
+    this.#lose(known, this.#nodes.get(known)?.draining)
   }
 
   #isAlive(node: KnownNode): boolean {
