@@ -21,17 +21,18 @@ export interface CostLine {
 export type Cost = Priced & { readonly cost: number | undefined; readonly frontier: number | undefined }
 
 /** A line for each name, in the order in which the names come. */
-export function sumsBy<One extends Cost>(
-  some: readonly One[],
-  nameOf: (one: One) => string,
-): (CostLine & { name: string })[] {
-  const groups = new Map<string, One[]>()
+export const sumsBy = <One extends Cost>(some: readonly One[], nameOf: (one: One) => string) =>
+  groupsBy(some, nameOf).map(([name, group]) => ({ name, ...sumOf(group) }))
+
+/** Those of each name, in the order in which the names come. */
+export function groupsBy<One>(some: readonly One[], nameOf: (one: One) => string): [string, [One, ...One[]]][] {
+  const groups = new Map<string, [One, ...One[]]>()
   for (const one of some) {
     const group = groups.get(nameOf(one))
     if (group) group.push(one)
     else groups.set(nameOf(one), [one])
   }
-  return [...groups].map(([name, group]) => ({ name, ...sumOf(group) }))
+  return [...groups]
 }
 
 export function sumOf(some: readonly Cost[]): CostLine {

@@ -3,7 +3,6 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { setTimeout } from 'node:timers/promises'
 import type { ModelInfo } from '../../../inference/backend.js'
 import { DescribeModel, inferenceName } from '../../../inference/service.js'
 import { supervise } from '../../../mesh/index.js'
@@ -14,8 +13,7 @@ import type { DebaterArgs } from '../../agents/debate/debater.js'
 import { type DebateSpec, debateRules, type Topology } from '../../agents/debate/rules.js'
 import { readConfig } from '../../config.js'
 import { openDataFolder, openFreeDataFolder } from '../../data-folder.js'
-import { planInference } from '../../process/plan.js'
-import { type Site, startSite } from '../../site.js'
+import type { Site } from '../../site.js'
 import type { AuditTrail } from '../../trail.js'
 import { type Command, text, type Values } from '../command.js'
 import { explain } from '../failure.js'
@@ -24,6 +22,7 @@ import { printable } from '../printable.js'
 import { stopOnSignal } from '../stop.js'
 import { progress } from '../terminal.js'
 import { introduceModels } from './introduce.js'
+import { startOwnMesh, workAndDrain } from './own-mesh.js'
 
 export const debateCommand: Command = {
   name: 'debate',
@@ -50,7 +49,6 @@ export const debateCommand: Command = {
 }
 
 const mostNodes = 3
-const drainWithinMs = 20_000
 const judge = 'judge'
 const voterName = (index: number) => `voter-${index + 1}`
 
@@ -69,18 +67,14 @@ async function startDebate(question: string | undefined, values: Values): Promis
   const stop = stopOnSignal()
   const unwatch = folder.watch((error) => stop.abort(error))
   try {
-    const inference = planInference({ model: text(values, 'model') }, config)
-    const sandbox = { workspace, policy: policy.text, policyName: policy.name }
     const names = spec.voters.slice(0, mostNodes).map((_, index) => `worker-${index + 1}`)
-    const site = await startSite({
+    const site = await startOwnMesh({
       config,
       folder,
       port: 0,
-      nodes: [
-        ...names.map((name) => ({ name, roles: ['worker', 'sandbox'] as const, plan: { sandbox } })),
-        { name: 'model-1', roles: ['inference'] as const, plan: { inference } },
-      ],
-      progress,
+      names,
+      sandbox: { workspace, policy: policy.text, policyName: policy.name },
+      model: text(values, 'model'),
       onFailure: (error) => stop.abort(error),
     })
     return await runOn(site, spec, names, stop.signal, values['json'] === true)
@@ -98,34 +92,11 @@ async function runOn(
   signal: AbortSignal,
   json: boolean,
 ): Promise<number> {
-  let result: DebateResult | undefined
-  let failure: unknown
-  try {
-    result = await hold(site, spec, names, signal)
-  } catch (error) {
-    failure = signal.aborted ? signal.reason : error
-  }
-  progress('draining')
-  const trail = await closeInTime(site)
-  if (failure !== undefined) throw failure
-  if (!result) return outcomes.failed
+  const { result, trail } = await workAndDrain(site, signal, () => hold(site, spec, names, signal))
   if (json) process.stdout.write(`${JSON.stringify(summaryOf(result, trail))}\n`)
   else print(result, trail)
   if (signal.aborted) return explain(signal.reason)
   return result.outcome.status === 'decided' && trail.verdict.ok ? 0 : outcomes.failed
-}
-
-/** A broker that no longer answers must not hold up the end. What is left when this process ends ends with it. */
-async function closeInTime(site: Site): Promise<AuditTrail> {
-  const late = new AbortController()
-  const limit = setTimeout(drainWithinMs, undefined, { signal: late.signal }).then(() => {
-    throw new ClawmeshError('BROKER_UNAVAILABLE', `The mesh did not drain within ${drainWithinMs / 1000} s.`, {
-      hint: 'Nothing recorded is lost: the next start sends what the audit stream lacks.',
-    })
-  })
-  // Once the mesh is closed the limit is called off, and says so to nobody.
-  limit.catch(() => undefined)
-  return Promise.race([site.close(), limit]).finally(() => late.abort())
 }
 
 async function hold(site: Site, spec: DebateSpec, names: string[], signal: AbortSignal): Promise<DebateResult> {

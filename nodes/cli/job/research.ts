@@ -12,8 +12,7 @@ import { isUrl } from '../../agents/research/reader.js'
 import { type ResearchResult, research } from '../../agents/research/research.js'
 import { readConfig } from '../../config.js'
 import { openDataFolder, openFreeDataFolder } from '../../data-folder.js'
-import { planInference } from '../../process/plan.js'
-import { type Site, startSite } from '../../site.js'
+import type { Site } from '../../site.js'
 import type { AuditTrail } from '../../trail.js'
 import { checkApart, checkWorkspace, listFiles } from '../../workspace.js'
 import { type Command, text, texts, type Values } from '../command.js'
@@ -23,6 +22,7 @@ import { printable } from '../printable.js'
 import { stopOnSignal } from '../stop.js'
 import { progress } from '../terminal.js'
 import { introduceModels } from './introduce.js'
+import { startOwnMesh, workAndDrain } from './own-mesh.js'
 
 export const researchCommand: Command = {
   name: 'research',
@@ -72,25 +72,23 @@ async function startResearch(question: string | undefined, values: Values): Prom
   const unwatch = folder.watch((error) => stop.abort(error))
   try {
     checkApart(workspace, folder.path)
-    const inference = planInference({ model: text(values, 'model') }, config)
-    const sandbox = { workspace, policy: reaching(policy.text, urls), policyName: policy.name }
     const names = Array.from({ length: nodes }, (_, index) => `worker-${index + 1}`)
-    const site = await startSite({
+    const site = await startOwnMesh({
       config,
       folder,
       port: 0,
-      nodes: [
-        ...names.map((name) => ({ name, roles: ['worker', 'sandbox'] as const, plan: { sandbox } })),
-        { name: 'model-1', roles: ['inference'] as const, plan: { inference } },
-      ],
-      progress,
+      names,
+      sandbox: { workspace, policy: reaching(policy.text, urls), policyName: policy.name },
+      model: text(values, 'model'),
       onFailure: (error) => stop.abort(error),
     })
-    const ended = await held(site, names, stop.signal, (readers) =>
-      research(
-        site.node,
-        { question: question.trim(), sources: [...files, ...urls], readers, prices },
-        { signal: stop.signal, ms: seconds * 1000, progress },
+    const ended = await workAndDrain(site, stop.signal, () =>
+      withReaders(site, names, (readers) =>
+        research(
+          site.node,
+          { question: question.trim(), sources: [...files, ...urls], readers, prices },
+          { signal: stop.signal, ms: seconds * 1000, progress },
+        ),
       ),
     )
     if (values['json']) process.stdout.write(`${JSON.stringify(summaryOf(ended))}\n`)
@@ -109,32 +107,20 @@ interface Ended {
   trail: AuditTrail
 }
 
-/** The mesh is drained, and its trail verified, however it ended. */
-async function held(
+async function withReaders(
   site: Site,
   names: string[],
-  signal: AbortSignal,
   work: (readers: string[]) => Promise<ResearchResult>,
-): Promise<Ended> {
-  let result: ResearchResult | undefined
-  let failure: unknown
-  try {
-    await introduceModels(site.node, progress)
-    const readers = names.map((_, index) => `reader-${index + 1}`)
-    const supervisor = await supervise(site.node, {
-      name: 'supervisor',
-      children: readers.map((name, index) => ({ name, definition: 'reader', prefers: names[index] ?? '' })),
-      onRestart: (child, node, reason) => progress(`${child} goes on on ${node}: ${reason}`),
-      onGiveUp: (_, error) => progress(error.message),
-    })
-    result = await work(readers).finally(() => supervisor.stop().catch(() => undefined))
-  } catch (error) {
-    failure = signal.aborted ? signal.reason : error
-  }
-  progress('draining')
-  const trail = await site.close()
-  if (failure !== undefined || !result) throw failure
-  return { result, trail }
+): Promise<ResearchResult> {
+  await introduceModels(site.node, progress)
+  const readers = names.map((_, index) => `reader-${index + 1}`)
+  const supervisor = await supervise(site.node, {
+    name: 'supervisor',
+    children: readers.map((name, index) => ({ name, definition: 'reader', prefers: names[index] ?? '' })),
+    onRestart: (child, node, reason) => progress(`${child} goes on on ${node}: ${reason}`),
+    onGiveUp: (_, error) => progress(error.message),
+  })
+  return work(readers).finally(() => supervisor.stop().catch(() => undefined))
 }
 
 /** Throws USAGE or WORKSPACE_UNREADABLE. */

@@ -12,8 +12,7 @@ import { planRequest } from '../../agents/plan.js'
 import { offeredTools } from '../../agents/tools.js'
 import { readConfig } from '../../config.js'
 import { openDataFolder, openFreeDataFolder } from '../../data-folder.js'
-import { planInference } from '../../process/plan.js'
-import { type Site, startSite } from '../../site.js'
+import type { Site } from '../../site.js'
 import type { AuditTrail } from '../../trail.js'
 import { checkApart, checkWorkspace, listFiles } from '../../workspace.js'
 import { answerAtTerminal } from '../approve/inbox.js'
@@ -24,10 +23,10 @@ import { brokersOption, modelOption, readBrokers } from '../options.js'
 import { stopOnSignal } from '../stop.js'
 import { isTerminal, progress } from '../terminal.js'
 import { introduceModels, passNotesOn } from './introduce.js'
+import { closeInTime, startOwnMesh } from './own-mesh.js'
 import { type Outcome, printAnswer, printTrail, summarise } from './report.js'
 
 const workers = ['worker-1', 'worker-2', 'worker-3']
-const drainWithinMs = 20_000
 /** On a full disk nothing more can be recorded: what waits for it waits in vain. */
 const drainFullDiskMs = 2000
 const example = join(installation, 'examples', 'ledger')
@@ -90,18 +89,14 @@ async function startMesh(own: string | undefined, values: Values): Promise<numbe
   const causeOf = (error: unknown) => (stop.signal.aborted ? stop.signal.reason : (folder.full() ?? error))
   const unwatch = folder.watch((error) => stop.abort(error))
   try {
-    const inference = planInference({ model: text(values, 'model') }, config)
-    const sandbox = { workspace, policy: policy.text, policyName: policy.name }
-    const site = await startSite({
+    const site = await startOwnMesh({
       config,
       folder,
       port,
       brokers,
-      nodes: [
-        ...workers.map((name) => ({ name, roles: ['worker', 'sandbox'] as const, plan: { sandbox } })),
-        { name: 'model-1', roles: ['inference'] as const, plan: { inference } },
-      ],
-      progress,
+      names: workers,
+      sandbox: { workspace, policy: policy.text, policyName: policy.name },
+      model: text(values, 'model'),
       ...(isTerminal ? {} : { unattended: (question) => progress(headline(question)) }),
       onFailure: (error) => stop.abort(error),
       signal: stop.signal,
@@ -153,11 +148,9 @@ async function runOn(site: Site, run: Run): Promise<number> {
     failure = run.causeOf(error)
   }
   progress('draining')
-  const trail = await closeInTime(site, isDiskFull(failure) ? drainFullDiskMs : drainWithinMs).catch(
-    (error: unknown) => {
-      failure ??= run.causeOf(error)
-    },
-  )
+  const trail = await closeInTime(site, isDiskFull(failure) ? drainFullDiskMs : undefined).catch((error: unknown) => {
+    failure ??= run.causeOf(error)
+  })
   if (!trail) throw failure
   const error = failure ?? shortcomingOf(trail) ?? results.find((result) => result.error)?.error
   const { began, startedAt } = run
@@ -186,18 +179,6 @@ function shortcomingOf({ verdict }: AuditTrail): ClawmeshError | undefined {
   return new ClawmeshError('AUDIT_BROKEN', `The audit trail is broken: ${first?.place}: ${first?.what}.`, {
     hint: "`clawmesh audit verify` names every place. The nodes' own chain files still hold what only the broker lost: restore its store from a backup, or keep this folder as it is and go on in another one with --data.",
   })
-}
-
-/** A broker that no longer answers must not hold up the end. What is left when this process ends ends with it. */
-async function closeInTime(site: Site, withinMs: number): Promise<AuditTrail> {
-  const late = new ClawmeshError('BROKER_UNAVAILABLE', `The mesh did not drain within ${withinMs / 1000} s.`, {
-    hint: 'Nothing recorded is lost: the next start sends what the audit stream lacks.',
-  })
-  let timer: NodeJS.Timeout | undefined
-  const limit = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(late), withinMs)
-  })
-  return Promise.race([site.close(), limit]).finally(() => clearTimeout(timer))
 }
 
 async function work(site: Site, run: Run, results: JobResult[]): Promise<void> {
