@@ -283,18 +283,14 @@ export class Directory {
     this.#heard = now
   }
 
-  /** What this node says of itself, as it said it last. */
-  get advert(): Advert {
-    return this.#advert
-  }
-
-  async describe(advert: Advert, draining = this.#draining): Promise<void> {
-    this.#advert = advert
+  /** Says this of this node, beside what it says already. */
+  async describe(more: Advert, draining = this.#draining): Promise<void> {
+    this.mention(more)
     this.#draining = draining
     await this.#announce()
   }
 
-  /** More of the same, told with the next beat: for what changes all the time. */
+  /** The same, told with the next beat: for what changes all the time. */
   mention(more: Advert): void {
     this.#advert = { ...this.#advert, ...more }
   }

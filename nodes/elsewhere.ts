@@ -85,7 +85,7 @@ export async function serveElsewhere(node: MeshNode, { rules: text, store }: Els
       as: elsewhereName(node.name),
     })
   }
-  await node.directory.describe({ ...node.directory.advert, elsewhere: { models, rules: text } })
+  await node.directory.describe({ elsewhere: { models, rules: text } })
 }
 
 function elsewhere(router: Router) {

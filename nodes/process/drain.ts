@@ -51,10 +51,10 @@ export interface DrainOptions {
 export async function serveDrain(node: MeshNode, { shelf, file, gpus = [] }: DrainOptions): Promise<void> {
   let drained = file === undefined ? inUse : readDrained(file)
   const apply = async (): Promise<void> => {
-    await node.directory.describe({ ...node.directory.advert, drainingGpus: drained.gpus }, drained.node)
+    await node.directory.describe({ drainingGpus: drained.gpus }, drained.node)
     shelf?.drain(drained.node, drained.gpus)
     // What is offered changes with it.
-    await node.directory.describe(node.directory.advert)
+    await node.directory.describe({})
   }
   if (drained.node || drained.gpus.length > 0) await apply()
   const orders = actor('drain', () => [

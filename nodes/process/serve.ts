@@ -24,7 +24,7 @@ export async function serveSandbox(node: MeshNode, options: { workspace: string;
   if (!availability.available)
     throw new ClawmeshError('SANDBOX_UNAVAILABLE', availability.reason, { hint: availability.hint })
   await node.spawn(sandboxService(node, options), { as: sandboxName(node.name) })
-  await node.directory.describe({ ...node.directory.advert, sandbox: true })
+  await node.directory.describe({ sandbox: true })
 }
 
 /** What changes of its offers is said with the next beat of the node that it belongs to, once there is one. */
@@ -51,7 +51,7 @@ export async function serveModels(node: MeshNode, shelf: Shelf): Promise<void> {
   for (const name of shelf.names) await node.note('model.loaded', { ...shelf.describe(name) })
   await node.spawn(inferenceService(shelf), { as: inferenceName(node.name) })
   await shelf.look()
-  await node.directory.describe({ ...node.directory.advert, ...advertOf(shelf) })
+  await node.directory.describe(advertOf(shelf))
 }
 
 const lookEveryMs = 5000

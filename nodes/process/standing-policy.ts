@@ -157,7 +157,7 @@ export class StandingPolicy {
       follows: this.#options.follows,
       refused: this.#refused,
     }
-    return node.directory.describe({ ...node.directory.node(node.name)?.advert, policy })
+    return node.directory.describe({ policy })
   }
 }
 

@@ -95,3 +95,12 @@ describe('a node that is gone', () => {
       there.directory.leave()
     })
 })
+
+it('what a node says of itself from several sides at once is all kept', async () => {
+  const { here, there } = await twoViews()
+  here.directory.mention({ load: 1 })
+  await Promise.all([here.directory.describe({ policy: 2 }), here.directory.describe({ offers: 3 })])
+  assert.deepEqual(here.directory.node('here')?.advert, { load: 1, policy: 2, offers: 3 })
+  here.directory.leave()
+  there.directory.leave()
+})

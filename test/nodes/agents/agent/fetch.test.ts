@@ -49,7 +49,7 @@ network_policies:
     await mesh.spawn(sandboxService(mesh, { workspace, profile, resolve: resolver([names.place]) }), {
       as: sandboxName(mesh.name),
     })
-    await mesh.directory.describe({ ...mesh.directory.advert, sandbox: true })
+    await mesh.directory.describe({ sandbox: true })
     await serveModel(
       mesh,
       new RuleBackend((request) => {

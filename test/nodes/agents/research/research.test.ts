@@ -93,7 +93,7 @@ network_policies:
     binaries: [{ path: "tool:http_fetch" }]`)
     const service = sandboxService(here, { workspace, profile, resolve: resolver([names.place]) })
     await here.spawn(service, { as: sandboxName('here') })
-    await here.directory.describe({ ...here.directory.advert, sandbox: true })
+    await here.directory.describe({ sandbox: true })
     for (const name of ['reader-1', 'reader-2']) await here.spawn(reader(here), { as: name })
     await serveModel(await mesh.join('model', { roles: ['inference'] }), local)
     await node.directory.wait(() => node.directory.node('model')?.advert['model'], 5000)
