@@ -39,7 +39,8 @@ export const doctor: Command = {
   },
 }
 
-function linesOf({ check, well, findings }: Diagnosis): string[] {
+function linesOf({ check, well, idle, findings }: Diagnosis): string[] {
+  if (idle) return [`-      ${check}: there is no mesh to look at`]
   if (findings.length === 0) return [`ok     ${check}: ${well}`]
   return findings.flatMap((finding) => [
     `${word(finding)}${check}: ${finding.what}`,

@@ -28,6 +28,8 @@ export interface Check {
   name: string
   /** What is well where it finds nothing: "Node is new enough". */
   well: string
+  /** It is about what a mesh has left in the data folder: where there is none, there is nothing that could be well. */
+  ofMesh?: true
   look(patient: Patient): Promise<Finding[]> | Finding[]
 }
 

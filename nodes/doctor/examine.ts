@@ -1,5 +1,7 @@
 /** The table of checks, in the order in which they are told, and what comes of holding a patient against it. */
+import { existsSync } from 'node:fs'
 import { ClawmeshError } from '../../policies/errors.js'
+import { dataPaths, isDataFolder } from '../data-folder.js'
 import { type Check, type Finding, fault, type Patient } from './check.js'
 import { folderChecks } from './folder.js'
 import { machineChecks } from './machine.js'
@@ -18,13 +20,20 @@ export interface Diagnosis {
   check: string
   /** What is well if nothing was found. */
   well: string
+  /** There is nothing that it could look at. */
+  idle?: true
   findings: Told[]
 }
 
 /** @param fix mend what can be mended without a loss */
 export async function examine(patient: Patient, fix: boolean, table: readonly Check[] = checks): Promise<Diagnosis[]> {
   const told: Diagnosis[] = []
-  for (const { name, well, look } of table) {
+  const hasMesh = isDataFolder(patient.data) || existsSync(dataPaths(patient.data).authority)
+  for (const { name, well, ofMesh, look } of table) {
+    if (ofMesh && !hasMesh) {
+      told.push({ check: name, well, idle: true, findings: [] })
+      continue
+    }
     const found = await findingsOf(look, patient)
     const findings: Told[] = []
     for (const { mend, ...finding } of found)

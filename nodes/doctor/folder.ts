@@ -29,13 +29,12 @@ const rights: Check = {
   name: 'rights',
   well: 'Nobody else can read the data folder.',
   look: ({ data }) => {
-    if (!existsSync(data)) return []
     if (!isDataFolder(data))
       return [
         note(
           `${data} is no data folder of a mesh, nor of a node that joined one.`,
           'There is nothing of clawmesh in it to look at, and nothing in it is changed.',
-          'Name the right one with --data.',
+          '`clawmesh up` or `clawmesh join` makes one; or name the right one with --data.',
         ),
       ]
     const own = process.geteuid?.()
@@ -65,6 +64,7 @@ const rights: Check = {
 const lock: Check = {
   name: 'lock',
   well: 'The data folder can be taken, or a mesh runs in it.',
+  ofMesh: true,
   look: ({ data }) => {
     if (!isDataFolder(data)) return []
     try {
@@ -85,6 +85,7 @@ const lock: Check = {
 const authority: Check = {
   name: 'authority',
   well: 'The keys of the mesh are there and can be read.',
+  ofMesh: true,
   look: ({ data, now }) => {
     const { authority: folder, nodes } = dataPaths(data)
     if (!existsSync(data)) return []
@@ -114,6 +115,7 @@ const authority: Check = {
 const chains: Check = {
   name: 'chains',
   well: 'Every chain of audit records on this disk is whole.',
+  ofMesh: true,
   look: ({ data }) => {
     const folder = dataPaths(data)
     if (!existsSync(data)) return []
@@ -161,6 +163,7 @@ const spoolMost = 1000
 const checkpoints: Check = {
   name: 'checkpoints',
   well: 'The checkpoints are those that the authority wrote.',
+  ofMesh: true,
   look: ({ data, now }) => {
     const folder = dataPaths(data)
     if (!existsSync(join(folder.authority, 'authority.json'))) return []
@@ -181,6 +184,7 @@ const checkpoints: Check = {
 const policy: Check = {
   name: 'policy',
   well: 'The policy, the router rules and the workspace can be used.',
+  ofMesh: true,
   look: async (patient) => [...(await offered(patient)), ...rules(patient), ...editions(patient)],
 }
 
@@ -244,6 +248,7 @@ function editions({ data, now }: Patient): Finding[] {
 const gatewayKeys: Check = {
   name: 'gateway-keys',
   well: 'No key of the gateway ends soon.',
+  ofMesh: true,
   look: ({ data, now }) => {
     try {
       return new ApiKeys(data).list().flatMap(({ name, expires }) => {

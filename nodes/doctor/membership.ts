@@ -39,6 +39,7 @@ function memberIn(patient: Patient): { name: string; file: string } | undefined 
 const port: Check = {
   name: 'port',
   well: 'The port of the broker is free, or the mesh has it.',
+  ofMesh: true,
   look: async (patient) => {
     if (!isMesh(patient) || runs(patient)) return []
     const { host, port: wanted } = recallListen(dataPaths(patient.data).authority)
@@ -58,6 +59,7 @@ const port: Check = {
 const certificate: Check = {
   name: 'certificate',
   well: 'The certificate of this machine is good.',
+  ofMesh: true,
   look: (patient) => {
     const member = memberIn(patient)
     if (!member) return []
@@ -107,6 +109,7 @@ const certificate: Check = {
 const mesh: Check = {
   name: 'mesh',
   well: 'The broker can be reached, and the clocks agree.',
+  ofMesh: true,
   look: async (patient) => {
     const member = memberIn(patient)
     if (!member || (isMesh(patient) && !runs(patient))) return []

@@ -196,6 +196,16 @@ describe('clawmesh doctor', () => {
     assert.deepEqual(await found({}), [])
   })
 
+  it('says of nothing that it is well where there is no mesh', async () => {
+    const told = await examine({ ...patient, data: join(spare, 'none') }, false, all)
+    const well = told.filter(({ idle, findings }) => idle === undefined && findings.length === 0)
+    assert.deepEqual(
+      well.map(({ check }) => check),
+      ['service'],
+    )
+    assert.match(told.find(({ check }) => check === 'rights')?.findings[0]?.what ?? '', /no data folder/)
+  })
+
   it('leaves alone what is no data folder, and in one what is not of clawmesh', async () => {
     const wrong = join(spare, 'wrong')
     mkdirSync(join(wrong, 'etc'), { recursive: true })
