@@ -1,5 +1,7 @@
 /** What a command is: its name, help, options and what it does. Help and dispatch read the same values. */
+
 import type { ParseArgsConfig } from 'node:util'
+import { ClawmeshError } from '../../policies/errors.js'
 
 export interface Option {
   type: 'string' | 'boolean'
@@ -35,6 +37,17 @@ export const parseConfig = (options: Command['options']): NonNullable<ParseArgsC
 export const text = (values: Values, name: string): string | undefined => {
   const value = values[name]
   return typeof value === 'string' ? value : undefined
+}
+
+/** Of an option that is a number: undefined where it is not given. Throws USAGE for what is none between these. */
+export function whole(values: Values, name: string, least: number, most: number): number | undefined {
+  const given = text(values, name)
+  if (given === undefined) return undefined
+  const number = Number(given)
+  if (/^\d{1,15}$/.test(given) && number >= least && number <= most) return number
+  throw new ClawmeshError('USAGE', `--${name} takes a whole number from ${least} to ${most}, not "${given}".`, {
+    hint: `For example --${name} ${Math.min(most, Math.max(least, 3))}.`,
+  })
 }
 
 /** Of an option that may be given several times. */

@@ -55,6 +55,12 @@ export const costs: Command = {
     const head = ['', 'requests', 'prompt', 'cached', 'output', 'seconds', currency, `frontier ${currency}`]
     const rows = [...byModel, ...byActor.map((line) => ({ ...line, name: `by ${line.name}` })), { name: 'all', ...sum }]
     const lines = [
+      ...(used.length === 0
+        ? [
+            task === undefined ? 'No model was asked yet.' : `No question of a task ${task} to a model is on record.`,
+            '',
+          ]
+        : []),
       ...table([head, ...rows.map(rowOf)]),
       '',
       `As run: ${sum.cost.toFixed(4)} ${currency}, by the price table ${version} (${source}).`,

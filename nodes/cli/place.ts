@@ -1,5 +1,4 @@
 /** `clawmesh place --why TEXT`: where a prompt would go now and why: what each model that there is would take, or which filter drops it. Asks nobody. */
-import { z } from 'zod'
 import type { Placement, Reason } from '../../inference/place.js'
 import type { NodeInfo } from '../../mesh/index.js'
 import { ClawmeshError } from '../../policies/errors.js'
@@ -10,7 +9,7 @@ import { placeAmong } from '../process/placing.js'
 import { readRouterRules } from '../router-rules.js'
 import { taggerOf } from '../tagger.js'
 import { columns } from './columns.js'
-import { type Command, text, type Values } from './command.js'
+import { type Command, text, type Values, whole } from './command.js'
 import { jsonOption } from './options.js'
 import { printable } from './printable.js'
 
@@ -32,14 +31,7 @@ async function run(_: string | undefined, values: Values): Promise<number> {
   const prompt = text(values, 'why')
   if (prompt === undefined)
     throw new ClawmeshError('USAGE', 'Which prompt?', { hint: 'clawmesh place --why "how many lines has notes.txt?"' })
-  const maxTokens = z.coerce
-    .number()
-    .int()
-    .positive()
-    .max(131_072)
-    .safeParse(text(values, 'tokens') ?? '256').data
-  if (maxTokens === undefined)
-    throw new ClawmeshError('USAGE', '--tokens is no number of tokens.', { hint: 'For example --tokens 256.' })
+  const maxTokens = whole(values, 'tokens', 1, 131_072) ?? 256
   const found = await lookAtMesh(runningData(text(values, 'data')), ({ directory }) => directory.nodes())
   const nodes = found.sort((a, b) => a.name.localeCompare(b.name))
   const elsewhere = elsewhereOf(nodes)

@@ -16,7 +16,7 @@ import {
   serviceName,
   usualCommand,
 } from '../service/plan.js'
-import { type Command, type Option, text, type Values } from './command.js'
+import { type Command, type Option, text, type Values, whole } from './command.js'
 import { join as joinCommand } from './mesh/join.js'
 import { up } from './mesh/up.js'
 import { givenOffer } from './offer-options.js'
@@ -106,11 +106,9 @@ export const serviceLogs: Command = {
     scope: shared.scope,
   },
   run: async (_given, values) => {
-    const lines = text(values, 'lines') ?? '100'
-    if (!/^\d{1,6}$/.test(lines))
-      throw new ClawmeshError('USAGE', `"${lines}" is no number of lines.`, { hint: 'For example: --lines 100' })
+    const lines = whole(values, 'lines', 0, 999_999) ?? 100
     const keeper = keeperOf(values)
-    return keeper.logs(installed(keeper, values), Number(lines), values['follow'] === true)
+    return keeper.logs(installed(keeper, values), lines, values['follow'] === true)
   },
 }
 

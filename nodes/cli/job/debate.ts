@@ -15,7 +15,7 @@ import { readConfig } from '../../config.js'
 import { openDataFolder, openFreeDataFolder } from '../../data-folder.js'
 import type { Site } from '../../site.js'
 import type { AuditTrail } from '../../trail.js'
-import { type Command, text, type Values } from '../command.js'
+import { type Command, text, type Values, whole } from '../command.js'
 import { explain } from '../failure.js'
 import { modelOption } from '../options.js'
 import { printable } from '../printable.js'
@@ -147,18 +147,18 @@ function sayWhatItCanDo({ name }: ModelInfo, { vote }: DebateSpec): void {
 }
 
 function specOf(question: string, values: Values): DebateSpec {
-  const agents = whole(values, 'agents') ?? 5
+  const agents = whole(values, 'agents', 1, 64) ?? 5
   const vote = oneOf(values, 'vote', ['majority', 'weighted', 'judge'] as const) ?? 'majority'
-  const budget = whole(values, 'budget')
+  const budget = whole(values, 'budget', 1, 1e9)
   return {
     question,
-    voters: Array.from({ length: Math.min(agents, 1000) }, (_, index) => ({ name: voterName(index) })),
-    rounds: whole(values, 'rounds') ?? 3,
+    voters: Array.from({ length: agents }, (_, index) => ({ name: voterName(index) })),
+    rounds: whole(values, 'rounds', 1, 10) ?? 3,
     topology: topologyOf(text(values, 'topology') ?? 'ring'),
     vote,
     ...(vote === 'judge' ? { judge } : {}),
-    gate: whole(values, 'gate') ?? 0,
-    roundMs: (whole(values, 'seconds') ?? 60) * 1000,
+    gate: whole(values, 'gate', 0, 64) ?? 0,
+    roundMs: (whole(values, 'seconds', 1, 86_400) ?? 60) * 1000,
     ...(budget === undefined ? {} : { budget }),
   }
 }
@@ -175,13 +175,6 @@ function oneOf<T extends string>(values: Values, name: string, choices: readonly
   const found = choices.find((choice) => choice === given)
   if (given === undefined || found) return found
   throw new ClawmeshError('USAGE', `--${name} cannot be "${given}".`, { hint: `Take ${choices.join(', ')}.` })
-}
-
-function whole(values: Values, name: string): number | undefined {
-  const given = text(values, name)
-  if (given === undefined) return undefined
-  if (/^\d{1,9}$/.test(given)) return Number(given)
-  throw new ClawmeshError('USAGE', `--${name} takes a whole number, not "${given}".`)
 }
 
 function summaryOf({ outcome, votes, bill, transcript }: DebateResult, { verdict }: AuditTrail) {

@@ -15,7 +15,7 @@ import { openDataFolder, openFreeDataFolder } from '../../data-folder.js'
 import type { Site } from '../../site.js'
 import type { AuditTrail } from '../../trail.js'
 import { checkApart, checkWorkspace, listFiles } from '../../workspace.js'
-import { type Command, text, texts, type Values } from '../command.js'
+import { type Command, text, texts, type Values, whole } from '../command.js'
 import { explain } from '../failure.js'
 import { modelOption } from '../options.js'
 import { printable } from '../printable.js'
@@ -58,8 +58,8 @@ async function startResearch(question: string | undefined, values: Values): Prom
       hint: 'clawmesh research "Who decided it?" --sources notes',
     })
   const { files, urls, ...given } = sourcesOf(texts(values, 'sources'))
-  const nodes = whole(values, 'nodes', mostNodes) ?? 3
-  const seconds = whole(values, 'seconds', 86_400) ?? 1800
+  const nodes = whole(values, 'nodes', 1, mostNodes) ?? 3
+  const seconds = whole(values, 'seconds', 1, 86_400) ?? 1800
   const prices = readPrices(text(values, 'prices'))
   const config = readConfig()
   const policy = await readPolicy('read-only-research')
@@ -140,8 +140,11 @@ function sourcesOf(given: string[]): { workspace: string | undefined; files: str
     throw new ClawmeshError('USAGE', `${strange} cannot be read.`, { hint: 'Give a URL of http or https.' })
   if (place === undefined) return { workspace: undefined, files: [], urls }
   const path = resolve(place)
-  if (existsSync(path) && statSync(path).isFile())
-    return { workspace: realpathSync(dirname(path)), files: [basename(path)], urls }
+  if (!existsSync(path))
+    throw new ClawmeshError('USAGE', `There is no ${place}.`, {
+      hint: 'Name a folder, a file or a URL with --sources.',
+    })
+  if (statSync(path).isFile()) return { workspace: realpathSync(dirname(path)), files: [basename(path)], urls }
   checkWorkspace(path)
   return { workspace: realpathSync(path), files: listFiles(path), urls }
 }
@@ -156,16 +159,6 @@ function reaching(policy: string, urls: readonly string[]): string {
   })
   document.set('network_policies', { sources: { endpoints, binaries: [{ path: 'tool:http_fetch' }] } })
   return String(document)
-}
-
-function whole(values: Values, name: string, most: number): number | undefined {
-  const given = text(values, name)
-  if (given === undefined) return undefined
-  const number = Number(given)
-  if (/^\d+$/.test(given) && number >= 1 && number <= most) return number
-  throw new ClawmeshError('USAGE', `--${name} ${given} is no number from 1 to ${most}.`, {
-    hint: `For example --${name} 3.`,
-  })
 }
 
 function summaryOf({ result, trail }: Ended) {

@@ -51,6 +51,8 @@ const statuses: Partial<Record<ErrorCode, number>> = {
 export function refusalOf(thrown: unknown): Refusal {
   if (thrown instanceof Refusal) return thrown
   const http = httpStatusOf(thrown)
+  if (http === 415)
+    return new Refusal(http, 'MESSAGE_INVALID', 'A body has to be sent with content-type: application/json.')
   if (http !== undefined) return new Refusal(http, 'MESSAGE_INVALID', (thrown as Error).message)
   const { code, message, hint, retry } = ClawmeshError.from(thrown)
   const status = statuses[code]

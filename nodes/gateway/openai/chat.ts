@@ -72,7 +72,7 @@ export const tokens = z.int().positive().max(mostTokens).nullish()
 
 export const chatRequestSchema = z.strictObject({
   model: z.string().min(1).max(200),
-  messages: z.array(messageSchema).min(1),
+  messages: z.array(messageSchema).min(1, 'there has to be one'),
   stream: z.boolean().nullish(),
   stream_options: z.strictObject({ include_usage: z.boolean().optional() }).nullish(),
   tools: z.array(toolSchema).optional(),
