@@ -1,19 +1,17 @@
 /** `clawmesh policy diff|apply|history|rollback`: the policy of a whole mesh, in versions that the authority signs and every node takes while it runs. */
-import { existsSync } from 'node:fs'
 import { userInfo } from 'node:os'
-import { join } from 'node:path'
-import { openAuthority } from '../../mesh/seal/authority.js'
 import type { Edition } from '../../mesh/seal/edition.js'
 import { type Change, differences } from '../../policies/difference.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { parseProfile } from '../../policies/profile.js'
 import { readPolicy } from '../../sandbox/preset.js'
 import { openLiveGround } from '../authority/live.js'
-import { type NewEdition, PolicyBook, publishPolicy } from '../authority/policy-book.js'
+import { type NewEdition, publishPolicy } from '../authority/policy-book.js'
 import { isRunning } from '../data-folder.js'
 import { lookAtMesh, type Outlook } from '../member/onlooker.js'
 import { driftOf, type PolicyAdvert, policyAdvertSchema } from '../process/standing-policy.js'
 import { type Command, type Option, text, type Values } from './command.js'
+import { bookOf, editionsHere, namedPolicy, nameOf, untilThen } from './named-policy.js'
 import { dataFolder, dataOption, jsonOption } from './options.js'
 import { rowsBeside } from './policy.js'
 import { printable } from './printable.js'
@@ -26,9 +24,6 @@ const reasonOption: Option = { type: 'string', value: 'TEXT', help: 'why, for wh
 const takenWithinMs = 5000
 /** How far above the mesh's newest version a node's word is taken: numbers are six digits, and no member is to use them up. */
 const mostAhead = 100
-/** What a mesh without a version of its own goes by. */
-const untilThen = 'ask-first'
-
 export const policyDiff: Command = {
   name: 'policy diff',
   usage: '[FILE|PRESET|VERSION] [--against FILE|PRESET|VERSION] [--json]',
@@ -43,11 +38,12 @@ export const policyDiff: Command = {
   },
   takes: 'policy',
   run: async (given, values) => {
-    const editions = existsSync(authorityFile(values)) ? bookOf(values).editions() : []
-    const newest = editions.at(-1)
+    const editions = editionsHere(values)
+    const [before, newest] = [editions.at(-2), editions.at(-1)]
+    const against = given === undefined ? before : newest
     const [from, to] = await Promise.all([
-      find(text(values, 'against') ?? versionOr(untilThen, given === undefined ? editions.at(-2) : newest), editions),
-      find(given ?? versionOr(untilThen, newest), editions),
+      namedPolicy(text(values, 'against') ?? nameOf(against), editions),
+      namedPolicy(given ?? nameOf(newest), editions),
     ])
     const changes = differences(parseProfile(from.text, from.name), parseProfile(to.text, to.name))
     if (values['json']) say(JSON.stringify({ ok: true, from: from.name, to: to.name, changes }))
@@ -187,32 +183,10 @@ function highestSeen({ directory }: Outlook, own: number): number {
   return Math.max(signed, ...said.filter((version) => Number.isInteger(version) && version <= signed + mostAhead))
 }
 
-/** A version by its number, anything else as a file or preset. */
-async function find(named: string, editions: readonly Edition[]): Promise<{ name: string; text: string }> {
-  if (!/^\d+$/.test(named)) return readPolicy(named)
-  const found = editions.find(({ version }) => String(version) === named)
-  if (found) return { name: `version ${found.version} (${found.name})`, text: found.text }
-  throw new ClawmeshError('USAGE', `There is no version ${named}.`, { hint: 'See `clawmesh policy history`.' })
-}
-
-const versionOr = (preset: string, edition: Edition | undefined): string => (edition ? String(edition.version) : preset)
-
 const changeLine = ({ field, before, after, looser }: Change): string => {
   const what = before !== null && after !== null ? `${before} → ${after}` : (after ?? before)
   const sign = before === null ? '+' : after === null ? '-' : '~'
   return `${sign} ${field}: ${what}${looser ? '  (lets more be done)' : ''}`
-}
-
-const authorityFile = (values: Values) => join(dataFolder(values), 'authority', 'authority.json')
-
-function bookOf(values: Values): PolicyBook {
-  const data = dataFolder(values)
-  // Opening one that is not there would make another mesh.
-  if (existsSync(authorityFile(values)))
-    return new PolicyBook(join(data, 'authority'), openAuthority(join(data, 'authority'), Date.now()))
-  throw new ClawmeshError('USAGE', `There is no mesh in ${data}, or its authority is kept elsewhere.`, {
-    hint: 'Start one with `clawmesh up`, or name its data folder with --data.',
-  })
 }
 
 function say(line: string): void {

@@ -13,7 +13,8 @@ import { findPlace, presetNames } from '../../sandbox/index.js'
 import { type PolicyFile, readPolicy } from '../../sandbox/preset.js'
 import { checkWorkspace } from '../workspace.js'
 import { type Command, text } from './command.js'
-import { jsonOption } from './options.js'
+import { editionsHere, namedPolicy, nameOf } from './named-policy.js'
+import { dataOption, jsonOption } from './options.js'
 import { printable } from './printable.js'
 
 const kinds: readonly AccessKind[] = ['read', 'write', 'execute', 'connect']
@@ -62,20 +63,26 @@ async function holdToTable(named: string, json: boolean): Promise<boolean> {
 
 export const policyExplain: Command = {
   name: 'policy explain',
-  usage: '"read|write|execute PATH"|"connect HOST:PORT [by PROGRAM]" [--policy FILE|PRESET] [--workspace DIR] [--json]',
+  usage:
+    '"read|write|execute PATH"|"connect HOST:PORT [by PROGRAM]" [--policy FILE|PRESET|VERSION] [--workspace DIR] [--json]',
   help: 'Says what a policy answers to one access of an action, and by which of its lines. Nothing is run.',
   options: {
-    policy: { type: 'string', value: 'FILE|PRESET', help: 'the policy (default: ask-first)' },
+    policy: {
+      type: 'string',
+      value: 'FILE|PRESET|VERSION',
+      help: "the policy (default: the mesh's newest version, ask-first where there is none)",
+    },
     workspace: { type: 'string', value: 'DIR', help: 'the workspace (default: this folder)' },
+    data: dataOption,
     json: jsonOption,
   },
   takes: 'access',
   run: async (given, values) => {
-    const named = text(values, 'policy') ?? 'ask-first'
     const folder = resolve(text(values, 'workspace') ?? '.')
     const { kind, path } = readAccess(given)
     checkWorkspace(folder)
-    const { text: policy } = await readPolicy(named)
+    const editions = editionsHere(values)
+    const { name: named, text: policy } = await namedPolicy(text(values, 'policy') ?? nameOf(editions.at(-1)), editions)
     const workspace = (await findPlace(folder)).real
     // A tool is a name; everything else is decided on by where it really leads, as at a run.
     const isPath = kind !== 'connect' && !path.startsWith('tool:')

@@ -45,7 +45,7 @@ describe('clawmesh policy', () => {
   it('explain says the answer and the line, and follows links as a run does', async () => {
     symlinkSync('/etc/passwd', join(workspace, 'innocent.txt'))
     const explain = (access: string, ...more: string[]) =>
-      runCommand(['policy', 'explain', access, '--workspace', workspace, ...more])
+      runCommand(['policy', 'explain', access, '--workspace', workspace, '--data', join(workspace, 'none'), ...more])
     const { stdout } = await explain('write sum.txt')
     assert.match(
       stdout,

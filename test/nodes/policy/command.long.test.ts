@@ -54,6 +54,8 @@ describe('clawmesh policy', () => {
         ['limits.outputBytes', false],
       ],
     )
+    const explained = await json('explain', 'write notes.txt', '--workspace', folder)
+    assert.deepEqual([explained.policy, explained.answer], ['version 2 (none)', 'deny'])
     assert.equal((await json('rollback')).version, 3)
     const { versions } = await json('history')
     assert.deepEqual(
