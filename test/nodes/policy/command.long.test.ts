@@ -5,8 +5,6 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { openAuthority } from '../../../mesh/seal/authority.js'
 import { PolicyBook } from '../../../nodes/authority/policy-book.js'
-import { differences } from '../../../policies/difference.js'
-import { parseProfile } from '../../../policies/profile.js'
 import { temporaryFolder } from '../../kit/mesh.js'
 import { command } from '../command.js'
 
@@ -89,16 +87,4 @@ describe('clawmesh policy', () => {
     rmSync(join(policies, '000006.edition'))
     assert.throws(() => book.editions(), { code: 'UNAUTHENTIC' })
   })
-})
-
-it('a path that is made read-only inside a writable one is stricter, and a limit that grows is looser', () => {
-  const before = parseProfile('filesystem_policy: { read_write: [.] }')
-  const after = parseProfile('filesystem_policy: { read_write: [.], read_only: [./.git] }\nlimits: { processes: 64 }')
-  assert.deepEqual(
-    differences(before, after).map(({ field, before: was, after: is, looser }) => [field, was, is, looser]),
-    [
-      ['limits.processes', '32', '64', true],
-      ['read', null, './.git', false],
-    ],
-  )
 })
