@@ -63,3 +63,26 @@ export async function askPerson(
     await setTimeout(askAgainMs)
   }
 }
+
+/** Whose action it is, and what is told with each record of it. */
+export interface Holding {
+  readonly trace: string
+  readonly actor: string
+  readonly signal: AbortSignal
+  readonly deadline: number
+  readonly under?: Readonly<Record<string, unknown>>
+}
+
+/** The same, with the question and the answer on the audit trail. */
+export async function askOnRecord(
+  node: MeshNode,
+  question: Omit<ApprovalQuestion, 'id' | 'node'>,
+  { trace, actor, signal, deadline, under = {} }: Holding,
+): Promise<ApprovalAnswer> {
+  const { tool, args, missing } = question
+  const facts = { tool, args, missing, ...under }
+  await node.audit.record({ kind: 'action.held', trace, actor, facts })
+  const answered = await askPerson(node, { node: node.name, ...question }, { signal, deadline, trace })
+  await node.audit.record({ kind: 'approval.answered', trace, actor, facts: { ...facts, ...answered } })
+  return answered
+}

@@ -4,11 +4,11 @@
  */
 import { relative } from 'node:path'
 import { z } from 'zod'
-import { actor, allows, type Grant, type MeshNode, message, on } from '../mesh/index.js'
+import { actor, allows, type Context, type Grant, type MeshNode, message, on } from '../mesh/index.js'
 import { ClawmeshError } from '../policies/errors.js'
 import type { PolicyInForce } from '../policies/in-force.js'
 import type { Profile } from '../policies/profile.js'
-import { accessSchema, askPerson } from './approval.js'
+import { accessSchema, askOnRecord } from './approval.js'
 import { governedEgress } from './egress/governed.js'
 import { type Resolve, resolver } from './egress/resolve.js'
 import { Pool } from './pool.js'
@@ -70,79 +70,54 @@ export function sandboxService(node: MeshNode, options: SandboxServiceOptions) {
     'sandbox',
     ({ name, signal: stopped }) => {
       const pool = new Pool({ signal: stopped })
-      return [
-        on(RunAction, async ({ tool, args, network }, { signal, trace, deadline, grant }): Promise<ActionOutcome> => {
-          const { profile, policy } = now()
-          // Every decision says what it was made under.
-          const under = policy ? { policy: { ...policy } } : {}
-          const record = { trace, actor: name }
-          try {
-            const outcome = await runTool({
-              tool,
-              args,
-              workspace,
-              profile,
-              signal,
-              pool,
-              objection: (need, root) => grant && beyondGrant(grant, need, root),
-              ...(network
-                ? {
-                    egress: governedEgress(node, resolve, {
-                      tool,
-                      args,
-                      workspace,
-                      trace,
-                      actor: name,
-                      signal,
-                      deadline,
-                    }),
-                  }
-                : {}),
-              ask: async ({ missing }) => {
-                const question = { node: node.name, tool, args: { ...args }, missing: [...missing], workspace }
-                await node.audit.record({ kind: 'action.held', ...record, facts: { tool, args, missing, ...under } })
-                const { answer, by } = await askPerson(node, question, { signal, deadline, trace })
-                await node.audit.record({
-                  kind: 'approval.answered',
-                  ...record,
-                  facts: { tool, args, missing, answer, by, ...under },
-                })
-                return answer
-              },
-              before: ({ need, granted }) => {
-                if (now().profile !== profile) throw policyChanged(tool)
-                return node.audit.intend({
-                  kind: 'action.intended',
-                  ...record,
-                  facts: { tool, args, need, granted, ...under },
-                })
-              },
-            })
-            await node.audit.record({
-              kind: 'action.ended',
-              ...record,
-              facts: { tool, args, outcome: factsOf(outcome), ...under },
-            })
-            return toWire(outcome)
-          } catch (error) {
-            const { code, message: reason } = ClawmeshError.from(error)
-            await node.audit.record({
-              kind: 'action.ended',
-              ...record,
-              facts: { tool, args, outcome: { status: 'error', code, reason }, ...under },
-            })
-            throw error
-          }
-        }),
-      ]
+      const run = async (request: z.output<typeof RunAction.request>, context: Context): Promise<ActionOutcome> => {
+        const { tool, args, network } = request
+        const { signal, trace, deadline, grant } = context
+        const { profile, policy } = now()
+        const stillHolds = (then: string) => {
+          if (now().profile !== profile) throw policyChanged(`while ${tool} ${then}`)
+        }
+        // Every decision says what it was made under.
+        const under = policy ? { policy: { ...policy } } : {}
+        const action = { tool, args, workspace, trace, actor: name, signal, deadline, under }
+        const governed = { ...action, stillHolds: () => stillHolds('ran: it connects nowhere any more') }
+        const ended = (outcome: Record<string, unknown>) =>
+          node.audit.record({ kind: 'action.ended', trace, actor: name, facts: { tool, args, outcome, ...under } })
+        try {
+          const outcome = await runTool({
+            tool,
+            args,
+            workspace,
+            profile,
+            signal,
+            pool,
+            objection: (need, root) => grant && beyondGrant(grant, need, root),
+            egress: network ? governedEgress(node, resolve, governed) : undefined,
+            ask: async ({ missing }) =>
+              (await askOnRecord(node, { tool, args: { ...args }, missing: [...missing], workspace }, action)).answer,
+            before: ({ need, granted }) => {
+              stillHolds('waited: nothing was run')
+              const facts = { tool, args, need, granted, ...under }
+              return node.audit.intend({ kind: 'action.intended', trace, actor: name, facts })
+            },
+          })
+          await ended(factsOf(outcome))
+          return toWire(outcome)
+        } catch (error) {
+          const { code, message: reason } = ClawmeshError.from(error)
+          await ended({ status: 'error', code, reason })
+          throw error
+        }
+      }
+      return [on(RunAction, run)]
     },
     { args: z.undefined(), concurrency: actionsAtOnce },
   )
 }
 
 /** What a person allowed was on top of a policy that holds no more. */
-const policyChanged = (tool: string): ClawmeshError =>
-  new ClawmeshError('DENIED', `The policy changed while ${tool} waited: nothing was run.`, {
+const policyChanged = (when: string): ClawmeshError =>
+  new ClawmeshError('DENIED', `The policy changed ${when}.`, {
     hint: 'Ask for it again.',
   })
 

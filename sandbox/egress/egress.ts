@@ -197,7 +197,7 @@ export class Egress {
         this.#tell(`allow ${id} ${address} ${port}`)
         this.#timers.set(id, setTimeout(() => this.#giveUp(id), dialMs).unref())
       },
-      () => this.#refuse(id, EACCES, { host, port, program, reason: 'its intent could not be recorded' }),
+      (error) => this.#refuse(id, EACCES, { host, port, program, reason: ClawmeshError.from(error).message }),
     )
   }
 

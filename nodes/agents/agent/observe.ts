@@ -3,7 +3,7 @@
 import type { ToolCall } from '../../../inference/tool.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import type { Label } from '../../../policies/router-label.js'
-import { askPerson } from '../../../sandbox/approval.js'
+import { askOnRecord } from '../../../sandbox/approval.js'
 import type { GeneralToolName } from '../../../sandbox/index.js'
 import { act } from '../act.js'
 import { portion } from '../authority.js'
@@ -106,14 +106,10 @@ async function holdBack({ node, able, assignment, deadline }: Work, call: ToolCa
   if (rule === 'allow' || rule === 'interrupt') return undefined
   if (rule === 'refuse') return { status: 'denied', text: `the agent's policy does not let it use ${call.name}` }
   const { signal, trace } = assignment.context
-  const record = { trace, actor: assignment.name }
   const missing = [{ kind: 'execute' as const, path: `tool:${call.name}` }]
-  const facts = { tool: call.name, args: call.arguments, missing }
-  await node.audit.record({ kind: 'action.held', ...record, facts })
-  const question = { node: node.name, tool: call.name, args: call.arguments, missing, workspace: '' }
-  const { answer, by } = await askPerson(node, question, { signal, trace, deadline })
+  const question = { tool: call.name, args: call.arguments, missing, workspace: '' }
+  const { answer, by } = await askOnRecord(node, question, { trace, actor: assignment.name, signal, deadline })
   signal.throwIfAborted()
-  await node.audit.record({ kind: 'approval.answered', ...record, facts: { ...facts, answer, by } })
   return answer === 'allow' ? undefined : { status: 'refused', text: `${call.name} was not allowed, by ${by}` }
 }
 

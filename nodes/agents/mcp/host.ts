@@ -13,7 +13,7 @@ import { z } from 'zod'
 import { type ActorRef, actor, type Context, type MeshNode, message, on, type Self } from '../../../mesh/index.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { type Label, labels } from '../../../policies/router-label.js'
-import { askPerson } from '../../../sandbox/approval.js'
+import { askOnRecord } from '../../../sandbox/approval.js'
 import { sandboxAvailability } from '../../../sandbox/availability.js'
 import { Egress } from '../../../sandbox/egress/egress.js'
 import { governedEgress } from '../../../sandbox/egress/governed.js'
@@ -158,11 +158,8 @@ class Host {
       return ['denied', `the policy of the MCP server ${this.#server.name} does not let ${own} be used`]
     const { signal, trace, deadline } = context
     const missing = [{ kind: 'execute' as const, path: `tool:${tool}` }]
-    const record = { trace, actor: this.#self.name }
-    await this.#node.audit.record({ kind: 'action.held', ...record, facts: { tool, args, missing } })
-    const question = { node: this.#node.name, tool, args, missing, workspace: '' }
-    const { answer, by } = await askPerson(this.#node, question, { signal, trace, deadline })
-    await this.#node.audit.record({ kind: 'approval.answered', ...record, facts: { tool, args, missing, answer, by } })
+    const holding = { trace, actor: this.#self.name, signal, deadline }
+    const { answer, by } = await askOnRecord(this.#node, { tool, args, missing, workspace: '' }, holding)
     return answer === 'allow' ? undefined : ['refused', `${own} was not allowed, by ${by}`]
   }
 
