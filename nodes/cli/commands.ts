@@ -17,7 +17,7 @@ const families: Readonly<Record<string, () => Promise<Command[]>>> = {
     return [approveFollow, approveList, approveShow, approveAllow, approveRefuse, approveRevoke]
   },
   dead: async () => {
-    const { deadList, deadShow, deadReplay, deadDrop } = await import('./dead.js')
+    const { deadList, deadShow, deadReplay, deadDrop } = await import('./mesh/dead.js')
     return [deadList, deadShow, deadReplay, deadDrop]
   },
   mcp: async () => [(await import('./mcp.js')).mcp],
@@ -32,11 +32,11 @@ const families: Readonly<Record<string, () => Promise<Command[]>>> = {
     // The longer names first: the short one is a command of its own.
     return [nodesDrain, nodesUndrain, nodes]
   },
-  place: async () => [(await import('./place.js')).place],
+  place: async () => [(await import('./models/place.js')).place],
   revoke: async () => [(await import('./mesh/revoke.js')).revoke],
-  doctor: async () => [(await import('./doctor.js')).doctor],
+  doctor: async () => [(await import('./mesh/doctor.js')).doctor],
   service: async () => {
-    const service = await import('./service.js')
+    const service = await import('./mesh/service.js')
     return [service.serviceInstall, service.serviceStatus, service.serviceLogs, service.serviceUninstall]
   },
   audit: async () => {
@@ -50,35 +50,35 @@ const families: Readonly<Record<string, () => Promise<Command[]>>> = {
     return [auditVerify, auditTail, auditQuery, auditExport, prove.auditProve, prove.auditCheckpoint, auditKey]
   },
   models: async () => {
-    const [models, provider] = await Promise.all([import('./models.js'), import('./provider.js')])
+    const [models, provider] = await Promise.all([import('./models/models.js'), import('./models/provider.js')])
     const { modelsList, modelsPull, modelsVerify, modelsRemove } = models
     const { providerAdd, providerList, providerRemove } = provider
     return [modelsList, modelsPull, modelsVerify, modelsRemove, providerAdd, providerList, providerRemove]
   },
-  costs: async () => [(await import('./costs.js')).costs],
-  route: async () => [(await import('./route.js')).route],
+  costs: async () => [(await import('./models/costs.js')).costs],
+  route: async () => [(await import('./models/route.js')).route],
   label: async () => {
-    const { labelShow, labelLower } = await import('./label.js')
+    const { labelShow, labelLower } = await import('./models/label.js')
     return [labelShow, labelLower]
   },
   policy: async () => {
     const [{ policyTest, policyExplain }, edition] = await Promise.all([
-      import('./policy.js'),
-      import('./policy-edition.js'),
+      import('./policy/policy.js'),
+      import('./policy/policy-edition.js'),
     ])
     const { policyDiff, policyApply, policyHistory, policyRollback } = edition
     return [policyTest, policyExplain, policyDiff, policyApply, policyHistory, policyRollback]
   },
-  whoami: async () => [(await import('./people.js')).whoamiCommand],
-  users: async () => [(await import('./people.js')).usersCommand],
-  roles: async () => [(await import('./people.js')).rolesCommand],
+  whoami: async () => [(await import('./people/people.js')).whoamiCommand],
+  users: async () => [(await import('./people/people.js')).usersCommand],
+  roles: async () => [(await import('./people/people.js')).rolesCommand],
   keys: async () => {
-    const { keysAdd, keysList, keysRemove } = await import('./keys.js')
+    const { keysAdd, keysList, keysRemove } = await import('./people/keys.js')
     return [keysAdd, keysList, keysRemove]
   },
   completion: async () => [(await import('./completion.js')).completionOf(allCommands)],
   gateway: async () => {
-    const { keysAdd, keysList, keysRemove } = await import('./keys.js')
+    const { keysAdd, keysList, keysRemove } = await import('./people/keys.js')
     const former = { 'gateway key add': keysAdd, 'gateway key list': keysList, 'gateway key remove': keysRemove }
     return Object.entries(former).map(([name, command]) => formerly(name, command))
   },

@@ -2,11 +2,11 @@
 import { existsSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import { ClawmeshError } from '../../policies/errors.js'
-import { readConfig, serviceEnvironment } from '../config.js'
-import { isRunning } from '../data-folder.js'
-import { parseGatewayAddress } from '../gateway/http/address.js'
-import { type ServiceKeeper, serviceKeeper } from '../service/keeper.js'
+import { ClawmeshError } from '../../../policies/errors.js'
+import { readConfig, serviceEnvironment } from '../../config.js'
+import { isRunning } from '../../data-folder.js'
+import { parseGatewayAddress } from '../../gateway/http/address.js'
+import { type ServiceKeeper, serviceKeeper } from '../../service/keeper.js'
 import {
   checkPlan,
   commandLine,
@@ -15,14 +15,14 @@ import {
   type ServicePlan,
   serviceName,
   usualCommand,
-} from '../service/plan.js'
-import { type Command, type Option, text, type Values, whole } from './command.js'
-import { join as joinCommand } from './mesh/join.js'
-import { up } from './mesh/up.js'
-import { givenOffer } from './offer-options.js'
-import { dataOption, jsonOption } from './options.js'
-import { printable } from './printable.js'
-import { progress } from './terminal.js'
+} from '../../service/plan.js'
+import { type Command, type Option, text, type Values, whole } from '../command.js'
+import { givenOffer } from '../offer-options.js'
+import { dataOption, jsonOption } from '../options.js'
+import { printable } from '../printable.js'
+import { progress } from '../terminal.js'
+import { join as joinCommand } from './join.js'
+import { up } from './up.js'
 
 const shared: Record<'service' | 'scope' | 'json', Option> = {
   service: {

@@ -1,20 +1,20 @@
 /** `clawmesh label …`: how sensitive a file is, by the rules and by what stands in it, and the word of a person that brings the rules' part of it down. */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { writeWhole } from '../../mesh/disk.js'
-import { ClawmeshError } from '../../policies/errors.js'
-import { sensitivityOfFile } from '../../policies/router.js'
-import { type Category, categories, type Label, labels, type Sensitivity } from '../../policies/router-label.js'
-import { type Lowered, lowerFile, spelled } from '../../policies/router-lowering.js'
-import { joinSensitivity } from '../../router/label.js'
-import { dataPaths } from '../data-folder.js'
-import { takeLock } from '../lock.mjs'
-import { rulesOfMesh } from '../router-rules.js'
-import { personHere } from './approve/inbox.js'
-import { asPerson } from './approve/person.js'
-import { type Command, type Option, text, type Values } from './command.js'
-import { dataFolder, dataOption, jsonOption } from './options.js'
-import { progress } from './terminal.js'
+import { writeWhole } from '../../../mesh/disk.js'
+import { ClawmeshError } from '../../../policies/errors.js'
+import { sensitivityOfFile } from '../../../policies/router.js'
+import { type Category, categories, type Label, labels, type Sensitivity } from '../../../policies/router-label.js'
+import { type Lowered, lowerFile, spelled } from '../../../policies/router-lowering.js'
+import { joinSensitivity } from '../../../router/label.js'
+import { dataPaths } from '../../data-folder.js'
+import { takeLock } from '../../lock.mjs'
+import { rulesOfMesh } from '../../router-rules.js'
+import { personHere } from '../approve/inbox.js'
+import { asPerson } from '../approve/person.js'
+import { type Command, type Option, text, type Values } from '../command.js'
+import { dataFolder, dataOption, jsonOption } from '../options.js'
+import { progress } from '../terminal.js'
 
 const shared: Record<'data' | 'json', Option> = { data: dataOption, json: jsonOption }
 
@@ -28,8 +28,8 @@ export const labelShow: Command = {
     const { rules } = rulesOfMesh(dataFolder(values))
     const byPath = sensitivityOfFile(rules, required(path))
     const [{ classify }, { settingsOf }] = await Promise.all([
-      import('../../router/classify.js'),
-      import('../../router/settings.js'),
+      import('../../../router/classify.js'),
+      import('../../../router/settings.js'),
     ])
     const byContent = existsSync(required(path)) ? classify(read(required(path)), settingsOf(rules)) : undefined
     const whole = joinSensitivity([byPath, byContent].filter((each) => each !== undefined))

@@ -1,13 +1,13 @@
 /** A policy as it is named on the command line: a file, a preset, or a version of the mesh's. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { openAuthority } from '../../mesh/seal/authority.js'
-import type { Edition } from '../../mesh/seal/edition.js'
-import { ClawmeshError } from '../../policies/errors.js'
-import { readPolicy } from '../../sandbox/preset.js'
-import { PolicyBook } from '../authority/policy-book.js'
-import type { Values } from './command.js'
-import { dataFolder } from './options.js'
+import { openAuthority } from '../../../mesh/seal/authority.js'
+import type { Edition } from '../../../mesh/seal/edition.js'
+import { ClawmeshError } from '../../../policies/errors.js'
+import { readPolicy } from '../../../sandbox/preset.js'
+import { PolicyBook } from '../../authority/policy-book.js'
+import type { Values } from '../command.js'
+import { dataFolder } from '../options.js'
 
 /** What a mesh without a version of its own goes by. */
 export const untilThen = 'ask-first'

@@ -1,11 +1,11 @@
 /** `clawmesh route --explain FILE|-`: what is sensitive in a text, which rule decides, and what would leave. Nothing leaves. */
 import { readFileSync } from 'node:fs'
-import { ClawmeshError } from '../../policies/errors.js'
-import type { ExplainedFinding, Explanation } from '../../router/explain.js'
-import { readRouterRules } from '../router-rules.js'
-import { taggerOf } from '../tagger.js'
-import { type Command, text } from './command.js'
-import { printable } from './printable.js'
+import { ClawmeshError } from '../../../policies/errors.js'
+import type { ExplainedFinding, Explanation } from '../../../router/explain.js'
+import { readRouterRules } from '../../router-rules.js'
+import { taggerOf } from '../../tagger.js'
+import { type Command, text } from '../command.js'
+import { printable } from '../printable.js'
 
 export const route: Command = {
   name: 'route',
@@ -24,7 +24,7 @@ export const route: Command = {
       })
     }
     // Its tables of telephone numbers are for this command alone to load.
-    const { explain } = await import('../../router/explain.js')
+    const { explain } = await import('../../../router/explain.js')
     const { rules } = readRouterRules(text(values, 'rules'))
     const explanation = await explain(readText(file), rules, taggerOf(rules))
     process.stdout.write(values['json'] ? `${JSON.stringify({ ok: true, ...explanation })}\n` : page(explanation))

@@ -1,13 +1,13 @@
 /** `clawmesh keys …` (formerly `gateway key …`): who may use the gateway of the mesh in this data folder. */
 
 import { existsSync } from 'node:fs'
-import { ClawmeshError } from '../../policies/errors.js'
-import { ApiKeys } from '../gateway/http/keys.js'
-import { type GatewayRole, gatewayRoles } from '../gateway/route.js'
-import { type Command, type Option, text, type Values } from './command.js'
-import { readDuration } from './duration.js'
-import { dataFolder, dataOption, jsonOption } from './options.js'
-import { progress } from './terminal.js'
+import { ClawmeshError } from '../../../policies/errors.js'
+import { ApiKeys } from '../../gateway/http/keys.js'
+import { type GatewayRole, gatewayRoles } from '../../gateway/route.js'
+import { type Command, type Option, text, type Values } from '../command.js'
+import { readDuration } from '../duration.js'
+import { dataFolder, dataOption, jsonOption } from '../options.js'
+import { progress } from '../terminal.js'
 
 const shared: Record<'data' | 'json', Option> = {
   data: dataOption,

@@ -1,15 +1,15 @@
 /** `clawmesh costs`: what the questions to models cost, by the audit trail and a price table, and what they would have cost elsewhere. */
-import { costOf, frontierCostOf, type Priced } from '../../policies/prices.js'
-import { type CostLine, sumOf, sumsBy } from '../agents/cost-line.js'
-import { readPrices, usedSchema } from '../agents/costs.js'
-import { consume } from '../audit/consume.js'
-import { strictReader } from '../audit/read.js'
-import { readConfig } from '../config.js'
-import { type Command, text } from './command.js'
-import { dataFolder, dataOption, jsonOption } from './options.js'
-import { printable } from './printable.js'
-import { stopWhenUnread } from './stop.js'
-import { progress } from './terminal.js'
+import { costOf, frontierCostOf, type Priced } from '../../../policies/prices.js'
+import { type CostLine, sumOf, sumsBy } from '../../agents/cost-line.js'
+import { readPrices, usedSchema } from '../../agents/costs.js'
+import { consume } from '../../audit/consume.js'
+import { strictReader } from '../../audit/read.js'
+import { readConfig } from '../../config.js'
+import { type Command, text } from '../command.js'
+import { dataFolder, dataOption, jsonOption } from '../options.js'
+import { printable } from '../printable.js'
+import { stopWhenUnread } from '../stop.js'
+import { progress } from '../terminal.js'
 
 interface Used extends Priced {
   readonly task: string

@@ -1,14 +1,14 @@
 /** `clawmesh models …`: the models on this machine's disk. */
 import { createInterface } from 'node:readline/promises'
-import { readCatalogue } from '../../inference/catalogue.js'
-import { Hub } from '../../inference/store/hub.js'
-import type { Licence } from '../../inference/store/licence.js'
-import { ModelStore, type Progress, type StoredModel } from '../../inference/store/store.js'
-import { ClawmeshError, outcomes } from '../../policies/errors.js'
-import { modelStore, readConfig } from '../config.js'
-import { type Command, type Option, text, type Values } from './command.js'
-import { printable } from './printable.js'
-import { size } from './size.js'
+import { readCatalogue } from '../../../inference/catalogue.js'
+import { Hub } from '../../../inference/store/hub.js'
+import type { Licence } from '../../../inference/store/licence.js'
+import { ModelStore, type Progress, type StoredModel } from '../../../inference/store/store.js'
+import { ClawmeshError, outcomes } from '../../../policies/errors.js'
+import { modelStore, readConfig } from '../../config.js'
+import { type Command, type Option, text, type Values } from '../command.js'
+import { printable } from '../printable.js'
+import { size } from '../size.js'
 
 const json: Option = { type: 'boolean', help: 'print JSON' }
 const revision: Option = {

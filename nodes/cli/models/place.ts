@@ -1,17 +1,17 @@
 /** `clawmesh place --why TEXT`: where a prompt would go now and why: what each model that there is would take, or which filter drops it. Asks nobody. */
-import type { Placement, Reason } from '../../inference/place.js'
-import type { NodeInfo } from '../../mesh/index.js'
-import { ClawmeshError } from '../../policies/errors.js'
-import { parseRouterRules } from '../../policies/router.js'
-import { elsewhereOf } from '../elsewhere.js'
-import { lookAtMesh, runningData } from '../member/onlooker.js'
-import { placeAmong } from '../process/placing.js'
-import { readRouterRules } from '../router-rules.js'
-import { taggerOf } from '../tagger.js'
-import { columns } from './columns.js'
-import { type Command, text, type Values, whole } from './command.js'
-import { jsonOption } from './options.js'
-import { printable } from './printable.js'
+import type { Placement, Reason } from '../../../inference/place.js'
+import type { NodeInfo } from '../../../mesh/index.js'
+import { ClawmeshError } from '../../../policies/errors.js'
+import { parseRouterRules } from '../../../policies/router.js'
+import { elsewhereOf } from '../../elsewhere.js'
+import { lookAtMesh, runningData } from '../../member/onlooker.js'
+import { placeAmong } from '../../process/placing.js'
+import { readRouterRules } from '../../router-rules.js'
+import { taggerOf } from '../../tagger.js'
+import { columns } from '../columns.js'
+import { type Command, text, type Values, whole } from '../command.js'
+import { jsonOption } from '../options.js'
+import { printable } from '../printable.js'
 
 export const place: Command = {
   name: 'place',
@@ -36,7 +36,7 @@ async function run(_: string | undefined, values: Values): Promise<number> {
   const nodes = found.sort((a, b) => a.name.localeCompare(b.name))
   const elsewhere = elsewhereOf(nodes)
   // Its tables of telephone numbers are for commands that read prompts alone to load.
-  const { explain } = await import('../../router/explain.js')
+  const { explain } = await import('../../../router/explain.js')
   const rules = elsewhere ? parseRouterRules(elsewhere.rules, 'the router rules of the mesh') : readRouterRules().rules
   const { label, categories, decision, leaves } = await explain(prompt, rules, taggerOf(rules))
   const model = text(values, 'model')

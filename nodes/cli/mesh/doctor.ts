@@ -2,12 +2,12 @@
 
 import { existsSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import { readConfig } from '../config.js'
-import { type Diagnosis, examine, isWell, type Told } from '../doctor/examine.js'
-import { type Command, text } from './command.js'
-import { asTyped } from './failure.js'
-import { dataOption, jsonOption } from './options.js'
-import { printable } from './printable.js'
+import { readConfig } from '../../config.js'
+import { type Diagnosis, examine, isWell, type Told } from '../../doctor/examine.js'
+import { type Command, text } from '../command.js'
+import { asTyped } from '../failure.js'
+import { dataOption, jsonOption } from '../options.js'
+import { printable } from '../printable.js'
 
 export const doctor: Command = {
   name: 'doctor',
