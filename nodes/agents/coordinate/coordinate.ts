@@ -20,7 +20,7 @@ import type { Sensitivity } from '../../../policies/router-label.js'
 import { joinSensitivity } from '../../../router/label.js'
 import { runTask } from '../agent/agent.js'
 import { Allowance } from '../agent/allowance.js'
-import { inTurn } from '../turn.js'
+import { inTurn } from '../job/turn.js'
 import { assign, type Candidate, type Part, partSchema } from './assign.js'
 
 export interface Worker {

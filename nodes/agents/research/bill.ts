@@ -1,6 +1,6 @@
 /** What a research used and cost, by what was done and by which model, and what the same trace would cost at frontier rates. Pure. */
 import { costOf, frontierCostOf, type Priced, type Prices } from '../../../policies/prices.js'
-import { type CostLine, groupsBy, sumOf } from '../cost-line.js'
+import { type CostLine, groupsBy, sumOf } from '../model/cost-line.js'
 
 export const researchRoles = ['plan', 'read', 'write'] as const
 export type ResearchRole = (typeof researchRoles)[number]

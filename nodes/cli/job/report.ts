@@ -1,6 +1,6 @@
 /** How the outcome of a job is shown: short for people, one object for programs. */
-import { answerOf, type Done, type JobResult } from '../../agents/job.js'
-import { euros } from '../../agents/ledger.js'
+import { answerOf, type Done, type JobResult } from '../../agents/job/job.js'
+import { euros } from '../../agents/job/ledger.js'
 import type { Servers } from '../../servers.js'
 import type { AuditTrail } from '../../trail.js'
 import { type Failure, failureOf } from '../failure.js'

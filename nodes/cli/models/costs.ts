@@ -1,7 +1,7 @@
 /** `clawmesh costs`: what the questions to models cost, by the audit trail and a price table, and what they would have cost elsewhere. */
 import { costOf, frontierCostOf, type Priced } from '../../../policies/prices.js'
-import { type CostLine, sumOf, sumsBy } from '../../agents/cost-line.js'
-import { readPrices, usedSchema } from '../../agents/costs.js'
+import { type CostLine, sumOf, sumsBy } from '../../agents/model/cost-line.js'
+import { readPrices, usedSchema } from '../../agents/model/costs.js'
 import { consume } from '../../audit/consume.js'
 import { strictReader } from '../../audit/read.js'
 import { readConfig } from '../../config.js'

@@ -1,8 +1,8 @@
 /** What the questions to models cost, of the events that the gateway holds: the newest of the trail. */
 import type { z } from 'zod'
 import { costOf, frontierCostOf, type Prices } from '../../../policies/prices.js'
-import { sumOf, sumsBy } from '../../agents/cost-line.js'
-import { usedSchema } from '../../agents/costs.js'
+import { sumOf, sumsBy } from '../../agents/model/cost-line.js'
+import { usedSchema } from '../../agents/model/costs.js'
 import type { costsSchema, SeenEvent } from './schema.js'
 
 const bars = 24

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { planRequest } from '../../../nodes/agents/plan.js'
-import { majority } from '../../../nodes/agents/vote.js'
+import { planRequest } from '../../../nodes/agents/job/plan.js'
+import { majority } from '../../../nodes/agents/job/vote.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 
 const files = () => ['a.csv', 'q3/b.json']

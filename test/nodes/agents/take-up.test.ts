@@ -7,7 +7,7 @@ import { addressesOf } from '../../../mesh/address.js'
 import { createAuthority } from '../../../mesh/seal/authority.js'
 import { openTasks, type Tasks } from '../../../mesh/task/tasks.js'
 import { MemoryBroker } from '../../../mesh/transport/memory.js'
-import { askedOf, takeUp } from '../../../nodes/agents/job.js'
+import { askedOf, takeUp } from '../../../nodes/agents/job/job.js'
 import { temporaryFolder } from '../../kit/mesh.js'
 
 describe('a request that was cut off', () => {

@@ -8,7 +8,7 @@ import { MemoryBroker } from '../../../../mesh/transport/memory.js'
 import { type Ballot, CastBallot } from '../../../../nodes/agents/debate/ballot.js'
 import { debate } from '../../../../nodes/agents/debate/debate.js'
 import { debater } from '../../../../nodes/agents/debate/debater.js'
-import { servedModels } from '../../../../nodes/agents/model.js'
+import { servedModels } from '../../../../nodes/agents/model/model.js'
 import { serveModel } from '../../../../nodes/process/serve.js'
 import { type Rule, RuleBackend } from '../../../kit/rules.js'
 

@@ -5,16 +5,16 @@
  *     session.raise(sensitivityOfCall(rules, call))        // a tool is about to read a file
  *     await think(node, request, { session, … })
  */
-import type { ToolCall } from '../../inference/tool.js'
-import type { MeshNode } from '../../mesh/index.js'
-import { parseRouterRules, type RouterRules, sensitivityOfFile } from '../../policies/router.js'
-import type { Sensitivity } from '../../policies/router-label.js'
-import { joinSensitivity } from '../../router/label.js'
-import type { Router } from '../../router/router.js'
-import type { RouterSession } from '../../router/session.js'
-import { holderOf } from '../elsewhere.js'
-import { readRouterRules } from '../router-rules.js'
-import { taggerOf } from '../tagger.js'
+import type { ToolCall } from '../../../inference/tool.js'
+import type { MeshNode } from '../../../mesh/index.js'
+import { parseRouterRules, type RouterRules, sensitivityOfFile } from '../../../policies/router.js'
+import type { Sensitivity } from '../../../policies/router-label.js'
+import { joinSensitivity } from '../../../router/label.js'
+import type { Router } from '../../../router/router.js'
+import type { RouterSession } from '../../../router/session.js'
+import { holderOf } from '../../elsewhere.js'
+import { readRouterRules } from '../../router-rules.js'
+import { taggerOf } from '../../tagger.js'
 
 interface Judge {
   /** The rules that it was made for, YAML. */
@@ -42,7 +42,7 @@ export function routerOf(node: MeshNode): Promise<Router> {
 
 /** Loaded when the first prompt is there: the tables of its detectors would be a part of every node's start. */
 async function openRouter(node: MeshNode, text: string): Promise<Router> {
-  const { Router } = await import('../../router/router.js')
+  const { Router } = await import('../../../router/router.js')
   const rules = parseRouterRules(text, 'the router rules of the mesh')
   return new Router({ rules, audit: node.audit, tagger: taggerOf(rules) })
 }

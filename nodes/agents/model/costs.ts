@@ -2,10 +2,10 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { type Usage, usageSchema } from '../../inference/backend.js'
-import type { MeshNode } from '../../mesh/index.js'
-import { installation } from '../../mesh/installation.js'
-import { type Prices, parsePrices } from '../../policies/prices.js'
+import { type Usage, usageSchema } from '../../../inference/backend.js'
+import type { MeshNode } from '../../../mesh/index.js'
+import { installation } from '../../../mesh/installation.js'
+import { type Prices, parsePrices } from '../../../policies/prices.js'
 
 export interface Use {
   /** The task. */

@@ -1,7 +1,7 @@
 /** An agent with a vote: it looks at every file itself, in its own words, and says what it found. It hears of no other voter before it has voted. */
 import { z } from 'zod'
-import { type Context, type MeshNode, message, on } from '../../mesh/index.js'
-import { ClawmeshError } from '../../policies/errors.js'
+import { type Context, type MeshNode, message, on } from '../../../mesh/index.js'
+import { ClawmeshError } from '../../../policies/errors.js'
 import { wasKilled } from './killed.js'
 import { addUp, type CheckedFile, readCheckedFile } from './ledger.js'
 import { inTurn } from './turn.js'

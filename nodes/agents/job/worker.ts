@@ -1,15 +1,15 @@
 /** A worker agent: asks a model what to do, has it done in the sandbox, reports. Thoughts and what came of them are recorded. */
 import { setTimeout } from 'node:timers/promises'
 import { z } from 'zod'
-import { type ToolCall, toolCallSchema } from '../../inference/tool.js'
-import { actor, type Context, type MeshNode, message, on } from '../../mesh/index.js'
-import { ClawmeshError } from '../../policies/errors.js'
-import { actionOutcomeSchema } from '../../sandbox/service.js'
-import { act } from './act.js'
-import { think } from './model.js'
+import { type ToolCall, toolCallSchema } from '../../../inference/tool.js'
+import { actor, type Context, type MeshNode, message, on } from '../../../mesh/index.js'
+import { ClawmeshError } from '../../../policies/errors.js'
+import { actionOutcomeSchema } from '../../../sandbox/service.js'
+import { act } from '../act.js'
+import { think } from '../model/model.js'
+import { openSession } from '../model/privacy.js'
+import { offeredTools } from '../tools.js'
 import { longestPart } from './plan.js'
-import { openSession } from './privacy.js'
-import { offeredTools } from './tools.js'
 import { votes } from './voter.js'
 
 export const reportSchema = z.object({

@@ -2,9 +2,9 @@
  * Vectors of texts, by the models of the mesh that make them. The texts are a prompt like any other: judged by the rules before a model sees them, and what
  * they used is on the audit trail. No provider elsewhere is asked for vectors.
  */
-import { Embed, inferenceName } from '../../inference/service.js'
-import type { MeshNode } from '../../mesh/index.js'
-import { ClawmeshError } from '../../policies/errors.js'
+import { Embed, inferenceName } from '../../../inference/service.js'
+import type { MeshNode } from '../../../mesh/index.js'
+import { ClawmeshError } from '../../../policies/errors.js'
 import { recordUse } from './costs.js'
 import { type Candidate, candidates, permitted, type Thinking } from './model.js'
 import { routerOf } from './privacy.js'

@@ -4,7 +4,7 @@
  */
 
 import { z } from 'zod'
-import { ClawmeshError } from '../../policies/errors.js'
+import { ClawmeshError } from '../../../policies/errors.js'
 
 /** In characters: what a worker takes in one sentence. */
 export const longestPart = 400

@@ -1,4 +1,4 @@
-import { type Answer, Draft, type GenerateEvent, type Resume } from '../../inference/backend.js'
+import { type Answer, Draft, type GenerateEvent, type Resume } from '../../../inference/backend.js'
 import { StopWords } from './stop-words.js'
 
 /**

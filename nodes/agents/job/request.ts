@@ -1,8 +1,8 @@
 /** A request to a mesh that runs: workers on the machines that can act, a task that is taken up or begun, and the job until its end. */
-import { type MeshNode, supervise } from '../../mesh/index.js'
-import type { Task } from '../../mesh/task/task.js'
-import type { Tasks } from '../../mesh/task/tasks.js'
-import { ClawmeshError } from '../../policies/errors.js'
+import { type MeshNode, supervise } from '../../../mesh/index.js'
+import type { Task } from '../../../mesh/task/task.js'
+import type { Tasks } from '../../../mesh/task/tasks.js'
+import { ClawmeshError } from '../../../policies/errors.js'
 import { askedOf, type JobResult, runJob, takeUp } from './job.js'
 
 export interface Requested {

@@ -1,5 +1,5 @@
 /** What some questions to models cost together. Pure. */
-import type { Priced } from '../../policies/prices.js'
+import type { Priced } from '../../../policies/prices.js'
 
 export interface CostLine {
   requests: number
