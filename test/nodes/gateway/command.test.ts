@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { z } from 'zod'
-import { approvalsSchema } from '../../../nodes/gateway/rest/schema.js'
+import { viewSchema } from '../../../nodes/approvals/question.js'
 import { eventually } from '../../kit/eventually.js'
 import { command, type Ended } from '../command.js'
 import { Machine } from '../machine.js'
@@ -67,14 +67,12 @@ describe('clawmesh up --gateway', () => {
     const again = await ask(url, '/v1/tasks', { method: 'POST', key: service, body })
     assert.equal(JSON.parse(again.text).id, id, 'the same, while it is being done, is the same task')
     const following = await follow(url, `/v1/tasks/${id}/events`, service)
-    const question = await eventually(async () => {
-      const { text } = await ask(url, '/v1/approvals', { key: approver })
-      const [view] = approvalsSchema.parse(JSON.parse(text)).questions
-      assert.equal(view?.task, id)
-      return view
-    }, 30_000)
+    const asking = await follow(url, `/v1/approvals/events?task=${id}`, approver)
+    const asked = await eventually(() => asking.events[0] ?? assert.fail('nothing is asked yet'), 30_000)
+    asking.close()
+    const question = viewSchema.parse(asked.data)
     const decided = { method: 'POST', key: approver, body: { answer: 'allow' } }
-    assert.equal((await ask(url, `/v1/approvals/${question?.id}`, decided)).status, 200)
+    assert.equal((await ask(url, `/v1/approvals/${question.id}`, decided)).status, 200)
     await following.ended
     const { data } = following.events.at(-1) ?? {}
     assert.deepEqual(Object(data).outcome, { ok: true, answer: '2 lines' })
