@@ -2,7 +2,7 @@
 // dependencies, because nothing else exists yet when it runs. Safe to run twice at once: one waits for the other.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { takeLock } from './lock.mjs'
@@ -35,10 +35,36 @@ if (!installed()) {
   writeFileSync(stamp, wanted)
 }
 run('Built the sandbox launcher', process.execPath, [join(root, 'sandbox', 'launcher', 'build.mjs')])
-run('Compiled clawmesh', process.execPath, [join(modules, 'typescript', 'bin', 'tsc'), '-p', root])
+compile()
 
 function installed() {
-  return existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted
+  return holds(stamp, wanted)
+}
+
+/** The compiler takes seconds even to find that nothing is to be done; looking at names, sizes and times takes none. */
+function compile() {
+  const compiled = join(root, 'dist', '.clawmesh-compiled')
+  const sources = lookOfSources()
+  if (holds(compiled, sources)) return
+  run('Compiled clawmesh', process.execPath, [join(modules, 'typescript', 'bin', 'tsc'), '-p', root])
+  writeFileSync(compiled, sources)
+}
+
+function lookOfSources() {
+  const config = join(root, 'tsconfig.json')
+  const look = createHash('sha256').update(wanted).update(readFileSync(config))
+  const folders = JSON.parse(readFileSync(config, 'utf8')).include.map((pattern) => pattern.split('/')[0])
+  for (const folder of folders)
+    for (const name of readdirSync(join(root, folder), { recursive: true }).sort()) {
+      if (!name.endsWith('.ts')) continue
+      const { size, mtimeMs } = statSync(join(root, folder, name))
+      look.update(JSON.stringify([folder, name, size, mtimeMs]))
+    }
+  return look.digest('hex')
+}
+
+function holds(file, content) {
+  return existsSync(file) && readFileSync(file, 'utf8') === content
 }
 
 /** `done` is said of what took its time. */

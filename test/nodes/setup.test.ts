@@ -32,9 +32,10 @@ describe('the setup', () => {
     writeFileSync(join(clone, 'package.json'), JSON.stringify(project))
     writeFileSync(
       join(clone, 'tsconfig.json'),
-      JSON.stringify({ compilerOptions: { outDir: 'dist', types: [] }, files: ['one.ts'] }),
+      JSON.stringify({ compilerOptions: { rootDir: 'src', outDir: 'dist', types: [] }, include: ['src/**/*.ts'] }),
     )
-    writeFileSync(join(clone, 'one.ts'), 'export const one: number = 1\n')
+    mkdirSync(join(clone, 'src'))
+    writeFileSync(join(clone, 'src', 'one.ts'), 'export const one: number = 1\n')
     const locked = spawnSync('npm', ['install', '--package-lock-only', '--offline', '--ignore-scripts'], { cwd: clone })
     assert.equal(locked.status, 0, String(locked.stderr))
   })
@@ -59,6 +60,16 @@ describe('the setup', () => {
     assert.equal(readFileSync(join(clone, 'told'), 'utf8'), 'skip\n')
     assert.ok(existsSync(join(clone, 'dist', 'one.js')))
     assert.equal(existsSync(lock), false)
+  })
+
+  it('compiles again only what was changed since', async () => {
+    const compiled = join(clone, 'dist', 'one.js')
+    writeFileSync(compiled, 'left alone')
+    await setUp().ended
+    assert.equal(readFileSync(compiled, 'utf8'), 'left alone')
+    writeFileSync(join(clone, 'src', 'one.ts'), 'export const one: number = 22\n')
+    await setUp().ended
+    assert.match(readFileSync(compiled, 'utf8'), /one = 22/)
   })
 
   it('waits for one that is at work, and not longer', async () => {
