@@ -11,7 +11,7 @@ import { type Detector, type DetectorSettings, detectors } from './detect/detect
 import { type Kind, type KindInfo, kinds } from './detect/kind.js'
 import { type Found, read } from './detect/reading.js'
 import { mirrorsIn, rotationsIn } from './detect/turned.js'
-import { mayBeWorded } from './detect/worded.js'
+import { wordedIn } from './detect/worded.js'
 import { joinSensitivity, sensitivityOf } from './label.js'
 import type { Span, View } from './view/view.js'
 import { readViews } from './view/views.js'
@@ -70,7 +70,7 @@ export function classify(text: string, settings: ClassifySettings): Classificati
     for (const detector of all) if (!collected.isFull) collected.add(view, detector.find(reading, settings))
     return {
       isEnough: collected.isFull,
-      wordedDigits: mayBeWorded(reading),
+      wordedDigits: wordedIn(reading),
       spokenSigns: reading.words('spoken').length > 0,
       shortSecrets: reading.shortSecrets,
       // A person's own patterns find what no word announces.
@@ -124,10 +124,10 @@ class Collection {
 /** With what it counts for by the settings. */
 export function findingOf(found: Omit<Finding, 'label' | 'category'>, settings: ClassifySettings): Finding {
   const own = found.of === undefined ? undefined : settings.named?.get(found.of)
-  const { label, category }: KindInfo = {
-    ...kinds[found.kind],
-    ...settings.kinds?.[found.kind],
-    ...(found.kind === 'custom' ? own : undefined),
-  }
-  return { ...found, label, ...(category === undefined ? {} : { category }) }
+  const usual: KindInfo = kinds[found.kind]
+  const bySettings = settings.kinds?.[found.kind]
+  const byName = found.kind === 'custom' ? own : undefined
+  const label = byName?.label ?? bySettings?.label ?? usual.label
+  const category = byName?.category ?? bySettings?.category ?? usual.category
+  return category === undefined ? { ...found, label } : { ...found, label, category }
 }

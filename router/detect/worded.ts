@@ -1,20 +1,32 @@
-/** Could words for digits be a part of a number or a key? One alone among plain words is what it says. */
+/** Where words for digits could be a part of a number or a key. One alone among plain words is what it says. */
+import type { Run } from '../view/facts.js'
 import type { Reading } from './reading.js'
 
 const within = 24
+/** No key has a stretch so long without a digit in it. */
+const apart = 96
 
-export function mayBeWorded(reading: Reading): boolean {
-  const words = reading.words('digit')
-  if (words.length === 0) return false
-  return words.some((start, index) => {
-    const next = words[index + 1]
-    return (next !== undefined && next - start <= within) || hasStrangeNeighbour(reading.text, start)
-  })
+/** Groups of such words, those that do not look like it too, from the start of the first to that of the last; in order and apart. */
+export function wordedIn({ text, words }: Pick<Reading, 'text' | 'words'>): Run[] {
+  const found: Run[] = []
+  const starts = words('digit')
+  for (let first = 0; first < starts.length; ) {
+    let last = first
+    let isLikely = false
+    for (; ; last += 1) {
+      const [start = 0, next = Number.POSITIVE_INFINITY] = [starts[last], starts[last + 1]]
+      isLikely ||= next - start <= within || hasStrangeNeighbour(text, start)
+      if (next - start > apart) break
+    }
+    if (isLikely) found.push([starts[first] ?? 0, starts[last] ?? 0])
+    first = last + 1
+  }
+  return found
 }
 
 const wordAt = /[A-Za-z]*/y
 /** A word as prose has it, with what may frame it. */
-const plain = /^[("']?(?:[A-Z]?[a-z]+|[A-Z])?['")\].,;:!?]*$/
+const plain = /^[("']?(?:-?[A-Z]?[a-z]+-?|[A-Z])?['")\].,;:!?]*$/
 
 /** Does something stand before or behind the word that no prose has: a digit, a sign, capitals within? */
 function hasStrangeNeighbour(text: string, start: number): boolean {

@@ -10,7 +10,13 @@ export interface NumberRun {
   readonly start: number
   readonly end: number
   readonly digits: number
+  /** What stands between its digits: `dots`, `dashes` and `slashes`, added up. */
+  readonly signs: number
 }
+
+export const dots = 1
+export const dashes = 2
+export const slashes = 4
 
 export interface Facts {
   /** Unbroken runs of the alphabets of Base64 and its kin, at least 12 long. */
@@ -19,7 +25,7 @@ export interface Facts {
   readonly dense: readonly Run[]
   /** The same, numbers too that are too short for one. */
   readonly denseOrNumber: readonly Run[]
-  /** Line breaks next to such a token, where it may be split. */
+  /** Line breaks next to such a token, where it may be split; not where one that is a number stands beside a word. */
   readonly breaks: readonly number[]
   readonly numbers: readonly NumberRun[]
   /** Where digits begin. */
@@ -43,10 +49,12 @@ const mixedFrom = 8
 const margin = 48
 /** The shortest number that is an identifier: that of social security. */
 const identifierFrom = 9
+/** From a small letter to a capital: fewer are in names of code. */
+const turnsFrom = 3
 /** What may stand between two digits of one number, white space aside. */
 const mostBetween = 6
 const spacedFrom = 7
-const codesFrom = 6
+const codesFrom = 7
 const binaryFrom = 48
 
 const space = 1
@@ -83,13 +91,20 @@ export function factsOf(text: string): Facts {
   const blobs: Run[] = []
   const dense: [number, number][] = []
   const denseOrNumber: [number, number][] = []
-  const numbers: { start: number; end: number; digits: number }[] = []
+  const numbers: { start: number; end: number; digits: number; signs: number }[] = []
   const digitRuns: number[] = []
   const breaks: number[] = []
   let lineBreak = -1
   let tokensOfLine = 0
-  let number: { start: number; end: number; digits: number } | undefined
+  // Behind a number, until the next line says whether it may go on there.
+  let undecided = -1
+  let lastStart = 0
+  let lastEnd = 0
+  let tailStart = 0
+  let tailEnd = 0
+  let number: { start: number; end: number; digits: number; signs: number } | undefined
   let gap = 0
+  let gapSigns = 0
   let token = 0
   let tokenDigits = 0
   let hasAt = false
@@ -129,11 +144,13 @@ export function factsOf(text: string): Facts {
         if (number !== undefined && gap <= mostBetween) {
           number.end = end
           number.digits += size
+          number.signs |= gapSigns
         } else {
-          number = { start: index, end, digits: size }
+          number = { start: index, end, digits: size, signs: 0 }
           numbers.push(number)
         }
         gap = 0
+        gapSigns = 0
         tokenDigits += size
         bits = (shared & bit) !== 0 ? bits + size : size
         if (bits > mostBits) mostBits = bits
@@ -151,7 +168,7 @@ export function factsOf(text: string): Facts {
       continue
     }
     if (index > word) {
-      codes = isWordCode && index - word <= 4 ? codes + 1 : 0
+      codes = isWordCode && isCodeLength(text, word, index - word) ? codes + 1 : 0
       if (codes > mostCodes) mostCodes = codes
     }
     word = index + 1
@@ -165,8 +182,10 @@ export function factsOf(text: string): Facts {
       run = index + 1
     }
     if ((kind & space) !== 0) {
+      const isBreak = unit === 10 || unit === 13
+      let ends = -1
       const least = tokenDigits === 0 ? longFrom : isPlainNumber ? blobFrom : mixedFrom
-      if (tokenDigits >= 2 || hasAt || index - token >= least) {
+      if (tokenDigits >= 2 || hasAt || index - token >= least || mayBeHalfOfKey(text, token, index)) {
         const end = Math.min(length, index + margin)
         put(denseOrNumber, token - margin, end)
         const isIdentifier = !isPlainNumber || hasAt || index - token >= blobFrom
@@ -174,15 +193,32 @@ export function factsOf(text: string): Facts {
         if (isIdentifier) put(dense, token - margin, end)
         else if (isLong) put(dense, Math.min(token, number?.start ?? token) - margin, end)
         if (isIdentifier || isLong) {
+          const isNumber = isPlainNumber && !hasAt
           // The break before the line, for the first two words of it, and the one that ends it.
-          if (lineBreak >= 0 && tokensOfLine < 2 && breaks.at(-1) !== lineBreak) breaks.push(lineBreak)
-          if (unit === 10 || unit === 13) breaks.push(index)
+          if (lineBreak >= 0 && tokensOfLine < 2 && !isApart(text, tailStart, tailEnd, isNumber, tokensOfLine)) {
+            if (breaks.at(-1) !== lineBreak) breaks.push(lineBreak)
+            undecided = -1
+          }
+          if (isBreak && isNumber) ends = index
+          else if (isBreak && (hasAt || !isPunctuation(text.charCodeAt(index - 1)))) breaks.push(index)
         }
       }
-      if (index > token) tokensOfLine += 1
-      if (unit === 10 || unit === 13) {
+      if (index > token) {
+        lastStart = token
+        lastEnd = index
+        if (undecided >= 0) {
+          const goesOn = !isWord(text, token, index)
+          if (goesOn) breaks.push(undecided)
+          if (goesOn || tokensOfLine > 0) undecided = -1
+        }
+        tokensOfLine += 1
+      }
+      if (isBreak) {
         lineBreak = index
         tokensOfLine = 0
+        tailStart = lastStart
+        tailEnd = lastEnd
+        if (ends >= 0) undecided = ends
       }
       token = index + 1
       tokenDigits = 0
@@ -190,6 +226,9 @@ export function factsOf(text: string): Facts {
       isPlainNumber = true
     } else {
       gap += 1
+      if (unit === 46) gapSigns |= dots
+      else if (unit === 45) gapSigns |= dashes
+      else if (unit === 47) gapSigns |= slashes
       if (unit !== 44) bits = 0
       if (unit === 34 || unit === 39 || unit === 96) quotes += 1
       else if (unit === 37 || unit === 38 || unit === 92) mayEscape = true
@@ -222,6 +261,50 @@ export function factsOf(text: string): Facts {
     mayPart: quotes >= 2 || isBold,
   }
 }
+
+/** Longer than the two letters of a country, with a small letter and no digit: no part of a number. */
+function isWord(text: string, start: number, end: number): boolean {
+  let hasSmall = false
+  for (let at = start; at < end; at += 1) {
+    const unit = text.charCodeAt(at)
+    if (unit >= 48 && unit <= 57) return false
+    hasSmall ||= unit >= 97 && unit <= 122
+  }
+  return hasSmall && end - start > 2
+}
+
+/** The end of a sentence, or of a part of it: what it ends does not go on behind the break. */
+const isPunctuation = (unit: number): boolean =>
+  unit === 46 || unit === 44 || unit === 59 || unit === 58 || unit === 33 || unit === 63 || unit === 41
+
+/**
+ * Is what a line ends with surely no part of what begins the next one? A word is none of a number. A sentence that has ended is none of anything; a full stop may be
+ * the end of a key's mark, but then the rest comes at once.
+ */
+function isApart(text: string, start: number, end: number, isNumber: boolean, tokensBefore: number): boolean {
+  const last = text.charCodeAt(end - 1)
+  const hasEnded = last === 33 || last === 63 || (last === 46 && tokensBefore > 0)
+  return (isNumber || hasEnded) && isWord(text, start, end)
+}
+
+/** As long as a half of a key, without a digit, and no word either: in capitals alone, or in both cases by turns. */
+function mayBeHalfOfKey(text: string, start: number, end: number): boolean {
+  if (end - start < blobFrom) return false
+  let [hasSmall, hasCapital] = [false, false]
+  let turns = 0
+  for (let at = start; at < end; at += 1) {
+    const unit = text.charCodeAt(at)
+    const isCapital = unit >= 65 && unit <= 90
+    if (isCapital && text.charCodeAt(at - 1) >= 97) turns += 1
+    hasCapital ||= isCapital
+    hasSmall ||= unit >= 97 && unit <= 122
+  }
+  return hasCapital && (!hasSmall || turns >= turnsFrom)
+}
+
+/** Two digits, or three of a decimal one; four with `0x` in front. */
+const isCodeLength = (text: string, start: number, length: number): boolean =>
+  length === 2 || length === 3 || (length === 4 && (text.charCodeAt(start + 1) | 32) === 120)
 
 /** Runs with so much around each, and with the whole of each run of an encoding that they reach into; in order and apart. */
 export function reachOf(runs: readonly Run[], reach: number, length: number, blobs: readonly Run[]): Run[] {
