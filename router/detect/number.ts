@@ -133,7 +133,7 @@ function passesIbanCheck(spelled: string): boolean {
 
 export const isDigit = (code: number): boolean => code >= 48 && code <= 57
 
-function isAlphanumeric(code: number): boolean {
+export function isAlphanumeric(code: number): boolean {
   const letter = code | 32
   return (letter >= 97 && letter <= 122) || (code >= 48 && code <= 57)
 }

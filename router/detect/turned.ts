@@ -5,7 +5,7 @@
 import { decodeBlob, isSmall, mayDecode, type UnitAt } from '../view/blob.js'
 import { type Run, reachOf } from '../view/facts.js'
 import { reversed, rotated, rotatedUnit } from '../view/turn.js'
-import { isCountry, isDigit, isIbanAt, isNumberOfPerson, mayBeNumberOfPerson } from './number.js'
+import { isAlphanumeric, isCountry, isDigit, isIbanAt, isNumberOfPerson, mayBeNumberOfPerson } from './number.js'
 import { isKnownEnding } from './online.js'
 import type { Reading } from './reading.js'
 
@@ -16,8 +16,12 @@ interface Turning {
   readonly words: readonly number[]
   /** Where a mail address would go on with its domain, once turned. */
   readonly domainAt: (text: string, sign: number) => string
-  /** Where, once turned, the two letters would stand before a run of digits, perhaps with a space between. */
-  readonly countryAt: (text: string, start: number, end: number) => readonly [first: number, second: number]
+  /** The two letters, once turned, that would stand before a run of digits, perhaps with a space between; and what, as it is, would stand before them. */
+  readonly countryAt: (
+    text: string,
+    start: number,
+    end: number,
+  ) => readonly [first: number, second: number, beyond: number]
   /** Is there an account, once turned, of which these digits are the first? */
   readonly isAccount: (text: string, start: number, end: number) => boolean
   /** Does turning change digits? Where it does not, a number is found as it stands, or by the word that announces it. */
@@ -49,7 +53,7 @@ export const mirrorsIn = (reading: Reading): Run[] =>
     },
     countryAt: (text, _, end) => {
       const from = text.charCodeAt(end) === 32 ? end + 1 : end
-      return [text.charCodeAt(from + 1), text.charCodeAt(from)]
+      return [text.charCodeAt(from + 1), text.charCodeAt(from), text.charCodeAt(from + 2)]
     },
     isAccount: (text, start, end) => {
       const to = Math.min(text.length, end + beforeDigits)
@@ -70,7 +74,7 @@ export const rotationsIn = (reading: Reading): Run[] =>
     },
     countryAt: (text, start) => {
       const to = text.charCodeAt(start - 1) === 32 ? start - 1 : start
-      return [rotatedUnit(text.charCodeAt(to - 2)), rotatedUnit(text.charCodeAt(to - 1))]
+      return [rotatedUnit(text.charCodeAt(to - 2)), rotatedUnit(text.charCodeAt(to - 1)), text.charCodeAt(to - 3)]
     },
     isAccount: (text, start, end) => {
       const from = Math.max(0, start - beforeDigits)
@@ -107,8 +111,8 @@ function turnedIn({ text, facts }: Reading, turning: Turning): Run[] {
     let end = start + 1
     while (isDigit(text.charCodeAt(end))) end += 1
     if (end - start < 2) continue
-    const [first, second] = countryAt(text, start, end)
-    if (!isCountry(first, second)) continue
+    const [first, second, beyond] = countryAt(text, start, end)
+    if (!isCountry(first, second) || isAlphanumeric(beyond)) continue
     if (isAccount(text, start, end)) put(start, end)
   }
   return reachOf(found, reach, text.length, facts.blobs)
@@ -117,6 +121,7 @@ function turnedIn({ text, facts }: Reading, turning: Turning): Run[] {
 const host = /^[A-Za-z0-9.-]*/
 
 function isDomain(text: string): boolean {
+  if (!text.includes('.')) return false
   const [, ...labels] = (host.exec(text)?.[0] ?? '').split('.')
   return labels.some((label) => isKnownEnding(/^[A-Za-z]*/.exec(label)?.[0] ?? ''))
 }

@@ -32,7 +32,31 @@ const plain = /^[("']?(?:-?[A-Z]?[a-z]+-?|[A-Z])?['")\].,;:!?]*$/
 function hasStrangeNeighbour(text: string, start: number): boolean {
   wordAt.lastIndex = start
   const end = start + (wordAt.exec(text)?.[0].length ?? 0)
-  const before = /\S*[ \t]{0,4}$/.exec(text.slice(Math.max(0, start - 48), start))?.[0].trim() ?? ''
-  const behind = /^[ \t]{0,4}\S*/.exec(text.slice(end, end + 48))?.[0].trim() ?? ''
-  return !plain.test(before) || !plain.test(behind)
+  return !plain.test(wordBefore(text, start)) || !plain.test(wordBehind(text, end))
+}
+
+/** At most so much of it, and over so many spaces or tabs. */
+const reach = 48
+const overSpaces = 4
+
+function wordBefore(text: string, end: number): string {
+  let to = end
+  while (to > 0 && end - to < overSpaces && isBlank(text, to - 1)) to -= 1
+  let from = to
+  while (from > 0 && end - from < reach && !isSpace(text, from - 1)) from -= 1
+  return text.slice(from, to)
+}
+
+function wordBehind(text: string, start: number): string {
+  let from = start
+  while (from - start < overSpaces && isBlank(text, from)) from += 1
+  let to = from
+  while (to < text.length && to - start < reach && !isSpace(text, to)) to += 1
+  return text.slice(from, to)
+}
+
+const isBlank = (text: string, at: number): boolean => text.charCodeAt(at) === 32 || text.charCodeAt(at) === 9
+const isSpace = (text: string, at: number): boolean => {
+  const unit = text.charCodeAt(at)
+  return unit === 32 || (unit >= 9 && unit <= 13)
 }

@@ -24,6 +24,9 @@ export function plainView(text: string): View {
   return { text, lossy: false, origin: (start, end) => ({ start, end }), stepsAt: () => [] }
 }
 
+const noStretches = new Int32Array(0)
+const firstStretches = 48
+
 /**
  * Writes the text of a view made from another, stretch by stretch. Copied stretches map unit by unit; what stands for something else maps to all of it.
  * Holds 12 bytes for each stretch, not for each character.
@@ -34,7 +37,7 @@ export class ViewWriter {
   #length = 0
   #count = 0
   /** Three numbers a stretch: where it begins here, where in the parent, and where it ends there, or -1 for a copy. */
-  #map = new Int32Array(48)
+  #map = noStretches
 
   constructor(parent: View) {
     this.#parent = parent
@@ -80,7 +83,7 @@ export class ViewWriter {
   #put(from: number, to: number): void {
     const at = this.#count * 3
     if (at === this.#map.length) {
-      const larger = new Int32Array(at * 2)
+      const larger = new Int32Array(Math.max(firstStretches, at * 2))
       larger.set(this.#map)
       this.#map = larger
     }
