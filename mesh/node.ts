@@ -98,6 +98,8 @@ export class MeshNode {
   readonly self: Peer
   readonly directory: Directory
   readonly audit: AuditWriter
+  /** Of the mesh: what is signed with its other half was said by the authority. */
+  readonly rootKey: Uint8Array
   readonly now: () => number
   readonly #signing: SigningKey
   readonly #transport: Transport
@@ -116,6 +118,7 @@ export class MeshNode {
     this.#signing = signing
     this.directory = directory
     this.audit = audit
+    this.rootKey = rootKey
     this.now = now
     this.#transport = transport
     this.#dead = dead

@@ -47,6 +47,7 @@ export const eventKinds = [
   'egress.intended',
   'egress.ended',
   'label.lowered',
+  'label.refused',
   'model.used',
   'gateway.asked',
   'gateway.answered',

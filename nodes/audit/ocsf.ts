@@ -84,6 +84,7 @@ export const ocsfActivities: Record<EventKind, Activity> = {
   'egress.intended': other(api, 'Egress Intended', 'Low'),
   'egress.ended': other(api, 'Egress Ended'),
   'label.lowered': other(api, 'Label Lowered', 'Medium'),
+  'label.refused': other(api, 'Label Refused', 'Medium'),
   'model.used': other(api, 'Model Used'),
   'gateway.asked': other(api, 'Gateway Asked'),
   'gateway.answered': other(api, 'Gateway Answered'),
