@@ -140,7 +140,8 @@ class Sample {
 }
 
 function readText(bytes: Buffer, most: number, step: string): Decoded | Closed | undefined {
-  if (archives.some((mark) => mark.equals(bytes.subarray(0, mark.length)))) return { closed: 'opaque' }
+  if (archives.some((mark) => mark[0] === bytes[0] && mark.equals(bytes.subarray(0, mark.length))))
+    return { closed: 'opaque' }
   const plain = expand(bytes, most)
   if (plain === undefined || plain === 'too much') return plain && { closed: 'unread' }
   if (plain.length < 6) return undefined
