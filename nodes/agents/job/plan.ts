@@ -30,7 +30,7 @@ const everything =
 const sentence = /(?<=[.!?])\s+(?=\S)/
 /** Where a sentence begins to ask something else. Only questions: a verb ("… and list …") may as well be what is searched for. */
 const nextQuestion =
-  /(?:\s*[,;]\s*|\s+)(?:(?:and|then|also)\s+)+(?=(?:what(?:['’]s| is| are)|how (?:many|much|big|large|long))\b)/gi
+  /(?:\s*[,;]\s*|\s+(?:and|then|also)\s+)(?:(?:and|then|also)\s+)*(?=(?:what(?:['’]s| is| are)|how (?:many|much|big|large|long))\b)/gi
 
 /** What reads like the name of a file: it ends like one. */
 const fileName = /(?<![\w./-])[\w./-]*[\w-]\.[a-z]\w{0,4}(?![\w/])/gi
