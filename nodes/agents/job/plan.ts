@@ -28,9 +28,15 @@ const everything =
   /\b(?:of|in|from|for) (?:this (?:quarter|month|year|folder|workspace)|(?:all|each|every|each of|all of)(?: the| these)? files?|the (?:whole )?(?:workspace|folder))\b/i
 
 const sentence = /(?<=[.!?])\s+(?=\S)/
-/** Where a sentence begins to ask something else. Only questions: a verb ("… and list …") may as well be what is searched for. */
-const nextQuestion =
-  /(?:\s*[,;]\s*|\s+(?:and|then|also)\s+)(?:(?:and|then|also)\s+)*(?=(?:what(?:['’]s| is| are)|how (?:many|much|big|large|long))\b)/gi
+const asking = "(?:what(?:['’]s| is| are)|how (?:many|much|big|large|long))\\b"
+/**
+ * Where a sentence asks something else. Only questions: a verb ("… and list …") may as well be what is searched for; and after a comma alone only behind
+ * another question: "of a.csv, what is …" is one.
+ */
+const nextQuestion = new RegExp(
+  `(?:\\s(?:and|then|also)\\s+(?:(?:and|then|also)\\s+)*|[,;]\\s*(?<=${asking}[^,;]*[,;]\\s*))(?=${asking})`,
+  'gi',
+)
 
 /** What reads like the name of a file: it ends like one. */
 const fileName = /(?<![\w./-])[\w./-]*[\w-]\.[a-z]\w{0,4}(?![\w/])/gi
@@ -77,7 +83,7 @@ function questionsOf(words: string): string[] {
   const questions: string[] = []
   let from = 0
   for (const { index, 0: joint } of [...unquoted.matchAll(nextQuestion), { index: words.length, 0: '' }]) {
-    const question = words.slice(from, index)
+    const question = words.slice(from, index).trimEnd().replace(/[,;]$/, '')
     const [file, ...others] = namesIn(questions.at(-1) ?? '')
     const isOfBefore = file !== undefined && others.length === 0 && !/\d|["`']/.test(question) && !namesIn(question)[0]
     questions.push(isOfBefore ? `${question.replace(/\?$/, '')} in ${file}` : question)

@@ -56,6 +56,7 @@ describe('a plan', () => {
       ['What is 2 + 3, and then what’s 4 * 5?', 'What is 2 + 3', 'what’s 4 * 5?'],
       ['how many lines has a.txt, how many words?', 'how many lines has a.txt', 'how many words in a.txt'],
       ['how many lines has a.txt and how big is b.txt', 'how many lines has a.txt', 'how big is b.txt'],
+      ['of a.csv, what is the sum of price', 'of a.csv, what is the sum of price'],
       ['search for "salt and what is it" in a.txt', 'search for "salt and what is it" in a.txt'],
       ['search for search and list in a.txt', 'search for search and list in a.txt'],
     ] as const) {
