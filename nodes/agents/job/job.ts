@@ -101,7 +101,7 @@ export async function takeUp(tasks: Tasks, asked: Asked, progress: Job['progress
 /** The task ends with the job. If the job is cut off from outside, it goes on when the same is asked again; if a person stops it, it does not. */
 export async function runJob(node: MeshNode, task: Task, job: Job): Promise<JobResult> {
   try {
-    const result = await work(node, task, job)
+    const result = await node.work('task', { task: task.id, actor: 'supervisor' }, () => work(node, task, job))
     await task.end({ ok: result.error === undefined, answer: result.answer })
     return result
   } catch (thrown) {

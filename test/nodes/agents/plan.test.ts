@@ -50,6 +50,23 @@ describe('a plan', () => {
     }
   })
 
+  it('takes each question of a sentence as one, about the file that the one before named if it names none', () => {
+    for (const [request, ...parts] of [
+      ['how many lines has a.txt and what is 12 + 30', 'how many lines has a.txt', 'what is 12 + 30'],
+      ['What is 2 + 3, and then what’s 4 * 5?', 'What is 2 + 3', 'what’s 4 * 5?'],
+      ['how many lines has a.txt, how many words?', 'how many lines has a.txt', 'how many words in a.txt'],
+      ['how many lines has a.txt and how big is b.txt', 'how many lines has a.txt', 'how big is b.txt'],
+      ['of a.csv, what is the sum of price', 'of a.csv, what is the sum of price'],
+      ['search for "salt and what is it" in a.txt', 'search for "salt and what is it" in a.txt'],
+      ['search for search and list in a.txt', 'search for search and list in a.txt'],
+    ] as const) {
+      assert.deepEqual(
+        planRequest(request, none).single.map(({ words }) => words),
+        parts,
+      )
+    }
+  })
+
   it('splits sentences and not file names', () => {
     const { collective, single } = planRequest(
       'Check the entries of this month. Then read ../x.y/z.csv. Is it 3.5 kB?',
