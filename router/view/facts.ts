@@ -49,6 +49,10 @@ const mixedFrom = 8
 const margin = 48
 /** The shortest number that is an identifier: that of social security. */
 const identifierFrom = 9
+/** What of a token may go on behind the break: nothing, more of a number, or anything. */
+const nothing = 0
+const numberPart = 1
+const anyPart = 2
 /** From a small letter to a capital: fewer are in names of code. */
 const turnsFrom = 3
 /** What may stand between two digits of one number, white space aside. */
@@ -100,6 +104,7 @@ export function factsOf(text: string): Facts {
   let undecided = -1
   let lastStart = 0
   let lastEnd = 0
+  let lastIs = nothing
   let tailStart = 0
   let tailEnd = 0
   let number: { start: number; end: number; digits: number; signs: number } | undefined
@@ -183,42 +188,50 @@ export function factsOf(text: string): Facts {
     }
     if ((kind & space) !== 0) {
       const isBreak = unit === 10 || unit === 13
-      let ends = -1
-      const least = tokenDigits === 0 ? longFrom : isPlainNumber ? blobFrom : mixedFrom
-      if (tokenDigits >= 2 || hasAt || index - token >= least || mayBeHalfOfKey(text, token, index)) {
-        const end = Math.min(length, index + margin)
-        put(denseOrNumber, token - margin, end)
-        const isIdentifier = !isPlainNumber || hasAt || index - token >= blobFrom
-        const isLong = number !== undefined && number.digits >= identifierFrom
-        if (isIdentifier) put(dense, token - margin, end)
-        else if (isLong) put(dense, Math.min(token, number?.start ?? token) - margin, end)
-        if (isIdentifier || isLong) {
-          const isNumber = isPlainNumber && !hasAt
-          // The break before the line, for the first two words of it, and the one that ends it.
-          if (lineBreak >= 0 && tokensOfLine < 2 && !isApart(text, tailStart, tailEnd, isNumber, tokensOfLine)) {
-            if (breaks.at(-1) !== lineBreak) breaks.push(lineBreak)
-            undecided = -1
-          }
-          if (isBreak && isNumber) ends = index
-          else if (isBreak && (hasAt || !isPunctuation(text.charCodeAt(index - 1)))) breaks.push(index)
+      // Signs alone are no token: they quote a line, or stand between a name and its value.
+      const isToken = index > token && (tokenDigits > 0 || hasAt || !isPlainNumber)
+      if (isToken) {
+        const least = tokenDigits === 0 ? longFrom : isPlainNumber ? blobFrom : mixedFrom
+        const isNumber = isPlainNumber && !hasAt
+        let mayBePart = false
+        if (tokenDigits >= 2 || hasAt || index - token >= least || mayBeHalfOfKey(text, token, index)) {
+          const end = Math.min(length, index + margin)
+          put(denseOrNumber, token - margin, end)
+          const isIdentifier = !isPlainNumber || hasAt || index - token >= blobFrom
+          const isLong = number !== undefined && number.digits >= identifierFrom
+          if (isIdentifier) put(dense, token - margin, end)
+          else if (isLong) put(dense, Math.min(token, number?.start ?? token) - margin, end)
+          mayBePart = isIdentifier || isLong
         }
-      }
-      if (index > token) {
+        // The break before the line, for the first two tokens of it, and for a number in groups that it stands in.
+        const isAcross = number !== undefined && number.start < lineBreak && number.end > lineBreak
+        if (lineBreak >= 0 && (tokensOfLine < 2 || isAcross)) {
+          const begins = mayBePart && !isApart(text, tailStart, tailEnd, isNumber, tokensOfLine)
+          const goesOn = undecided >= 0 && !isWord(text, token, index)
+          if ((begins || goesOn) && breaks.at(-1) !== lineBreak) breaks.push(lineBreak)
+          undecided = -1
+        }
         lastStart = token
         lastEnd = index
-        if (undecided >= 0) {
-          const goesOn = !isWord(text, token, index)
-          if (goesOn) breaks.push(undecided)
-          if (goesOn || tokensOfLine > 0) undecided = -1
-        }
+        lastIs = !mayBePart
+          ? nothing
+          : isNumber
+            ? numberPart
+            : hasAt || !isPunctuation(text, index - 1)
+              ? anyPart
+              : nothing
         tokensOfLine += 1
       }
       if (isBreak) {
+        // What ends the line, before an empty one too.
+        if (tokensOfLine > 0) {
+          tailStart = lastStart
+          tailEnd = lastEnd
+          undecided = lastIs === numberPart ? index : -1
+          if (lastIs === anyPart) breaks.push(index)
+        }
         lineBreak = index
         tokensOfLine = 0
-        tailStart = lastStart
-        tailEnd = lastEnd
-        if (ends >= 0) undecided = ends
       }
       token = index + 1
       tokenDigits = 0
@@ -274,8 +287,7 @@ function isWord(text: string, start: number, end: number): boolean {
 }
 
 /** The end of a sentence, or of a part of it: what it ends does not go on behind the break. */
-const isPunctuation = (unit: number): boolean =>
-  unit === 46 || unit === 44 || unit === 59 || unit === 58 || unit === 33 || unit === 63 || unit === 41
+const isPunctuation = (text: string, at: number): boolean => '.,;:!?)'.includes(text[at] ?? ' ')
 
 /**
  * Is what a line ends with surely no part of what begins the next one? A word is none of a number. A sentence that has ended is none of anything; a full stop may be
