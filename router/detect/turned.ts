@@ -95,8 +95,8 @@ function turnedIn({ text, facts }: Reading, turning: Turning): Run[] {
     for (const { index } of text.matchAll(signs))
       if (escaped.test(turn(text.slice(Math.max(0, index - 12), index + 12)))) put(index, index)
   for (const [start, end] of facts.blobs) {
-    // A word in small letters is a word, whichever way it is read.
-    if (end - start < shortRun && isSmall(text, start, end)) continue
+    // A word in small letters behind its first is a word, whichever way it is read.
+    if (end - start < shortRun && isSmall(text, start + 1, end)) continue
     if (mayDecode(text, start, end, unitAt) && decodeBlob(turn(text.slice(start, end)), enough) !== undefined)
       put(start, end)
   }
