@@ -330,5 +330,6 @@ function ledgerAnswer({ totalCents, entries, faulty }: Ledger, isBorneOut: boole
 export function answerOf({ report, error }: Done): string {
   if (!report) return `failed: ${error.message}`
   const { outcome } = report
-  return outcome.status === 'done' ? outcome.result.summary : `${outcome.status}: ${outcome.reason}`
+  if (outcome.status === 'done') return outcome.result.summary
+  return `${outcome.status} on ${report.node}: ${outcome.reason}`
 }

@@ -43,7 +43,7 @@ export const start: Command = {
     policy: {
       type: 'string',
       value: 'FILE|PRESET',
-      help: 'what actions may do: ask-first (default), read-only-research, code-workspace, none, or a file',
+      help: 'what actions may do: ask-first (default), another preset of policies/presets, or a file',
     },
     once: {
       type: 'boolean',
@@ -151,7 +151,9 @@ async function runOn(site: Site, run: Run): Promise<number> {
     failure ??= run.causeOf(error)
   })
   if (!trail) throw failure
-  const error = failure ?? shortcomingOf(trail) ?? results.find((result) => result.error)?.error
+  // Of a mesh that stays each request has had its answer.
+  const unsaid = run.stays ? undefined : results.find((result) => result.error)?.error
+  const error = failure ?? shortcomingOf(trail) ?? unsaid
   const { began, startedAt } = run
   const wallMs = performance.now() - began
   const outcome: Outcome = { results, trail, error, broker: site.nats, began: startedAt, wallMs }
@@ -201,6 +203,7 @@ async function work(site: Site, run: Run, results: JobResult[]): Promise<void> {
       // What came of a job that was cut short is no answer: why it was is what to say.
       run.stop.throwIfAborted()
       if (!run.json) printAnswer(result)
+      if (run.stays && result.error) explain(result.error)
     }
     if (run.stays) await stay(site, job, results, run)
   } catch (error) {
@@ -249,6 +252,7 @@ async function answer(site: Site, job: Job, run: Run, results: JobResult[]): Pro
     const result = await runJob(site.node, task, job)
     results.push(result)
     printAnswer(result)
+    if (result.error) explain(result.error)
   } catch (error) {
     job.signal.throwIfAborted()
     explain(error)
