@@ -1,7 +1,7 @@
 /**
  * The gateway: the mesh over HTTP, for programs that speak the OpenAI API and for whoever watches over it.
  *
- *     const gateway = await openGateway({ node, data, host: '127.0.0.1', port: 8080 })
+ *     const gateway = await openGateway({ node, data, host: '127.0.0.1', port: 8090 })
  *
  * 1. A request is let in by its head alone, before a byte of its body is read: where it comes from, whose key it has, what that key is for, how often it asks.
  * 2. A model is asked by `think`, as agents ask, so the same rule says which models may see a prompt; and only after the audit trail has the question.

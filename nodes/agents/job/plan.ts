@@ -28,13 +28,14 @@ const everything =
   /\b(?:of|in|from|for) (?:this (?:quarter|month|year|folder|workspace)|(?:all|each|every|each of|all of)(?: the| these)? files?|the (?:whole )?(?:workspace|folder))\b/i
 
 const sentence = /(?<=[.!?])\s+(?=\S)/
-const asking = "(?:what(?:['’]s| is| are)|how (?:many|much|big|large|long))\\b"
+const asking = "(?:what(?:['’]s| is| are)|which|how (?:many|much|big|large|long))\\b"
+const telling = '(?:(?:list|show)(?: me)?(?: all)?(?: the)? files|count the (?:lines|words|rows)|add up|sum up)\\b'
 /**
- * Where a sentence asks something else. Only questions: a verb ("… and list …") may as well be what is searched for; and after a comma alone only behind
- * another question: "of a.csv, what is …" is one.
+ * Where a sentence asks something else. Few verbs, for most ("… and find …") may as well be what is searched for; and after a comma alone only questions, behind
+ * another one: "of a.csv, what is …" is one.
  */
 const nextQuestion = new RegExp(
-  `(?:\\s(?:and|then|also)\\s+(?:(?:and|then|also)\\s+)*|[,;]\\s*(?<=${asking}[^,;]*[,;]\\s*))(?=${asking})`,
+  `(?:\\s(?:and|then|also)\\s+(?:(?:and|then|also)\\s+)*(?=${asking}|${telling})|[,;]\\s*(?<=${asking}[^,;]*[,;]\\s*)(?=${asking}))`,
   'gi',
 )
 
@@ -85,7 +86,8 @@ function questionsOf(words: string): string[] {
   for (const { index, 0: joint } of [...unquoted.matchAll(nextQuestion), { index: words.length, 0: '' }]) {
     const question = words.slice(from, index).trimEnd().replace(/[,;]$/, '')
     const [file, ...others] = namesIn(questions.at(-1) ?? '')
-    const isOfBefore = file !== undefined && others.length === 0 && !/\d|["`']/.test(question) && !namesIn(question)[0]
+    const isOfBefore =
+      file !== undefined && others.length === 0 && !/\d|["`']|\bfiles?\b/i.test(question) && !namesIn(question)[0]
     questions.push(isOfBefore ? `${question.replace(/\?$/, '')} in ${file}` : question)
     from = index + joint.length
   }
