@@ -234,16 +234,21 @@ async function benchEvasions(report: Report): Promise<void> {
 
 /** In time of the processor: how often others have it meanwhile says nothing of the router. */
 function benchTimes(report: Report): void {
-  for (const [name, texts] of Object.entries(kilobytes())) {
-    for (let round = 0; round < 15; round += 1) for (const text of texts) classify(text, testSettings)
+  const sets = kilobytes()
+  // All sorts first: what was compiled for prose alone is compiled once more for the rest.
+  for (let round = 0; round < 15; round += 1)
+    for (const texts of Object.values(sets)) for (const text of texts) classify(text, testSettings)
+  for (const [name, texts] of Object.entries(sets)) {
     const times: number[] = []
+    const best = new Float64Array(texts.length).fill(Number.POSITIVE_INFINITY)
     let [total, characters, finds] = [0, 0, 0]
     for (let round = 0; round < 15; round += 1)
-      for (const text of texts) {
+      for (const [index, text] of texts.entries()) {
         const begun = process.cpuUsage()
         finds += classify(text, testSettings).findings.length
         const { user, system } = process.cpuUsage(begun)
         times.push((user + system) / 1000)
+        best[index] = Math.min(best[index] ?? 0, user + system)
         total += user + system
         characters += text.length
       }
@@ -255,6 +260,9 @@ function benchTimes(report: Report): void {
     report({ metric: `${of}: all views, p99`, value: p99, unit: 'ms', aim: '≤ 2', ok: p99 <= 2 })
     const rate = characters / total
     report({ metric: `${of}: all views, per core`, value: rate, unit: 'MB/s', ...atLeast(rate, 25) })
+    // What it costs where nobody else empties the caches meanwhile.
+    const quiet = texts.reduce((sum, text) => sum + text.length, 0) / best.reduce((sum, each) => sum + each, 0)
+    report({ metric: `${of}: the same, each text at its best`, value: quiet, unit: 'MB/s', ...atLeast(quiet, 25) })
   }
 }
 
