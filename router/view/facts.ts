@@ -3,6 +3,8 @@
  * it rules out is not looked for, so each answer may only err towards yes.
  */
 
+import { isApart, isPunctuation, isWord, mayBeHalfOfKey } from './split.js'
+
 export type Run = readonly [start: number, end: number]
 
 /** Digits with no more than a few characters between them, as a number is written. */
@@ -53,8 +55,6 @@ const identifierFrom = 9
 const nothing = 0
 const numberPart = 1
 const anyPart = 2
-/** From a small letter to a capital: fewer are in names of code. */
-const turnsFrom = 3
 /** What may stand between two digits of one number, white space aside. */
 const mostBetween = 6
 const spacedFrom = 7
@@ -273,45 +273,6 @@ export function factsOf(text: string): Facts {
     maySpace: mostSingles >= spacedFrom,
     mayPart: quotes >= 2 || isBold,
   }
-}
-
-/** Longer than the two letters of a country, with a small letter and no digit: no part of a number. */
-function isWord(text: string, start: number, end: number): boolean {
-  let hasSmall = false
-  for (let at = start; at < end; at += 1) {
-    const unit = text.charCodeAt(at)
-    if (unit >= 48 && unit <= 57) return false
-    hasSmall ||= unit >= 97 && unit <= 122
-  }
-  return hasSmall && end - start > 2
-}
-
-/** The end of a sentence, or of a part of it: what it ends does not go on behind the break. */
-const isPunctuation = (text: string, at: number): boolean => '.,;:!?)'.includes(text[at] ?? ' ')
-
-/**
- * Is what a line ends with surely no part of what begins the next one? A word is none of a number. A sentence that has ended is none of anything; a full stop may be
- * the end of a key's mark, but then the rest comes at once.
- */
-function isApart(text: string, start: number, end: number, isNumber: boolean, tokensBefore: number): boolean {
-  const last = text.charCodeAt(end - 1)
-  const hasEnded = last === 33 || last === 63 || (last === 46 && tokensBefore > 0)
-  return (isNumber || hasEnded) && isWord(text, start, end)
-}
-
-/** As long as a half of a key, without a digit, and no word either: in capitals alone, or in both cases by turns. */
-function mayBeHalfOfKey(text: string, start: number, end: number): boolean {
-  if (end - start < blobFrom) return false
-  let [hasSmall, hasCapital] = [false, false]
-  let turns = 0
-  for (let at = start; at < end; at += 1) {
-    const unit = text.charCodeAt(at)
-    const isCapital = unit >= 65 && unit <= 90
-    if (isCapital && text.charCodeAt(at - 1) >= 97) turns += 1
-    hasCapital ||= isCapital
-    hasSmall ||= unit >= 97 && unit <= 122
-  }
-  return hasCapital && (!hasSmall || turns >= turnsFrom)
 }
 
 /** Two digits, or three of a decimal one; four with `0x` in front. */
