@@ -18,3 +18,4 @@ export { type Ability, abilityOf, allows, type Terms, type Use, type Wanted } fr
 export type { NodeInfo } from './directory.js'
 export { localMesh } from './local.js'
 export { type JoinOptions, joinMesh, MeshNode, type SpawnOptions } from './node.js'
+export type { Post, PublishOptions, Room, SubscribeOptions } from './room/room.js'
