@@ -146,7 +146,9 @@ export function roomContract(name: string, create: MeshFactory): void {
       eves.tamper = (_, bytes) => [bytes]
       await room.publish('after')
       await turn()
-      await eve.abandon()
+      // It cannot be asked any more.
+      eves.tamper = () => []
+      await eve.close()
       await eventually(() => assert.deepEqual(reader.lost, [{ node: 'eve', batches: 1 }]))
       await reader.hears(['eve: heard', 'eve: after'])
       // A reader that does not say that it can go on without is ended by it.
@@ -196,8 +198,7 @@ export function roomContract(name: string, create: MeshFactory): void {
       await new Reader(again).hears(['dan: back'])
       await new Reader(bobs).hears(['ada: before', 'ada: between', 'ada: after', 'dan: back'])
       // The frames of before, sent to it now, open as little as they did.
-      const { secret, meshKey } = { secret: mesh.authority.meshKey, meshKey: mesh.authority.mesh }
-      const addresses = addressesOf(meshKey, secret)
+      const addresses = addressesOf(mesh.authority.mesh, mesh.authority.meshKey)
       for (const { subject, bytes } of wire.sent.filter(({ subject }) => isPost(subject)))
         if (subject.includes(held.id))
           wire.publish(addresses.room(dan.self.certificate.holder, held.id, ada.self.certificate.holder), bytes)
@@ -221,7 +222,7 @@ export function roomContract(name: string, create: MeshFactory): void {
       await eventually(() => assert.ok(holder.directory.node('ada') && ada.directory.node('holder')))
       await holder.openRoom('brief', ['ada'])
       const reader = new Reader(await ada.room('brief', 'holder'))
-      await holder.abandon()
+      await holder.close()
       await reader.done
       assert.ok(reader.ended instanceof ClawmeshError && reader.ended.code === 'UNREACHABLE')
     })
