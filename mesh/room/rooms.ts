@@ -30,6 +30,7 @@ export interface RoomsOptions {
 
 /** One holder must not fill the memory of others. */
 const mostOfOneHolder = 256
+const mostEnded = 1024
 const askMs = 2000
 const keyWithinMs = 10_000
 const keyAgainMs = 50
@@ -37,6 +38,8 @@ const keyAgainMs = 50
 export class Rooms {
   readonly #options: RoomsOptions
   readonly #rooms = new Map<string, Room>()
+  /** Ids of those that are over: what comes late to one is no attack. */
+  readonly #ended = new Set<string>()
   readonly #changed = new Set<() => void>()
   #subscription: Promise<Subscription> | undefined
   #isClosed = false
@@ -166,6 +169,11 @@ export class Rooms {
 
   #end(room: Room, error?: ClawmeshError): void {
     this.#rooms.delete(room.id)
+    this.#ended.add(room.id)
+    for (const oldest of this.#ended) {
+      if (this.#ended.size <= mostEnded) break
+      this.#ended.delete(oldest)
+    }
     room.end(error)
   }
 
@@ -224,6 +232,7 @@ export class Rooms {
     try {
       const frame = readRoomFrame(bytes)
       const room = this.#rooms.get(frame.room)
+      if (!room && this.#ended.has(frame.room)) return
       if (!room) throw new ClawmeshError('UNAUTHENTIC', 'A post arrived of a room that this node is not in.')
       publisher = directory.peer(frame.publisher)
       // The broker lets nobody write in the name of another: what is to be checked at a price is the fault of whoever wrote it.
