@@ -43,6 +43,7 @@ export class Post {
   readonly #unsent: { peer: Peer; deadline: number; letter: Uint8Array }[] = []
   #unsentSpace = new Space(maxHeldLetters, maxHeldBytes)
   #connected = true
+  #isStopped = false
   #subscription: Subscription | undefined
   /** Letters sent to and taken from others. */
   sent = 0
@@ -67,6 +68,7 @@ export class Post {
   }
 
   stop(): void {
+    this.#isStopped = true
     this.#subscription?.unsubscribe()
     for (const { peer, letter } of this.#unsent.splice(0)) this.#answerFor(peer, letter, left())
     this.#sessions.close()
@@ -111,6 +113,8 @@ export class Post {
       })
       return
     }
+    // Work that ends after its node has left answers nobody; the transport is closed by then, and would throw where nobody catches it.
+    if (this.#isStopped) throw left()
     if (this.#connected) return this.#dispatch(peer, letter)
     if (!this.#unsentSpace.take(letter.length)) {
       throw new ClawmeshError('UNREACHABLE', 'The broker is away and too much waits for it already.', {
