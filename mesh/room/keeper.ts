@@ -15,6 +15,8 @@ export interface KeeperWire {
   /** A node that is there, by its name. */
   node(name: string): Peer | undefined
   peer(id: string): Peer | undefined
+  /** Resolves when this node hears what is said. */
+  listen(): Promise<void>
   /** Rejects with a code that says whether it may be tried again. */
   tellRoster(to: Peer, roster: Uint8Array): Promise<void>
   tellOver(to: Peer, room: string, epoch: number, isClosed: boolean): Promise<void>
@@ -55,14 +57,16 @@ export class Keeper {
 
   /** Throws UNREACHABLE for a node that is not there, USAGE for too many. */
   async admit(names: readonly string[]): Promise<void> {
+    for (const name of names) this.#found(name)
+    if (names.some((name) => name !== this.#wire.self.certificate.name)) await this.#wire.listen()
     const added = names.map((name) => this.#found(name)).filter(({ id }) => !this.#seats.has(id))
     if (added.length === 0) return
     if (this.#seats.size + added.length > maxMembers)
       throw new ClawmeshError('USAGE', `Room "${this.#name}" would have more than ${maxMembers} members.`)
     const since = this.#epoch + 1
     this.#change(new Map([...this.#seats, ...added.map((peer) => [peer.id, { peer, since }] as const)]))
-    await Promise.all(added.map((peer) => this.#tell(peer)))
-    await this.#tellAll()
+    await this.#tellAll(added)
+    await this.#tellAll(this.#others().filter((peer) => !added.includes(peer)))
   }
 
   async dismiss(names: readonly string[]): Promise<void> {
@@ -89,7 +93,7 @@ export class Keeper {
     const gone = new Set(removed.map(({ id }) => id))
     this.#change(new Map([...this.#seats].filter(([id]) => !gone.has(id))))
     for (const peer of removed) void this.#tellOver(peer, false)
-    await this.#tellAll()
+    await this.#tellAll(this.#others())
   }
 
   #change(seats: ReadonlyMap<string, Seat>): void {
@@ -106,13 +110,9 @@ export class Keeper {
     return [...this.#seats.values()].map(({ peer }) => peer).filter(({ id }) => id !== this.#wire.self.id)
   }
 
-  async #tellAll(): Promise<void> {
-    await Promise.all(this.#others().map((peer) => this.#tell(peer)))
-  }
-
   /** The newest list. */
-  #tell(peer: Peer): Promise<void> {
-    return this.#insist(peer, () => this.#wire.tellRoster(peer, this.#roster))
+  async #tellAll(peers: readonly Peer[]): Promise<void> {
+    await Promise.all(peers.map((peer) => this.#insist(peer, () => this.#wire.tellRoster(peer, this.#roster))))
   }
 
   #tellOver(peer: Peer, isClosed: boolean): Promise<void> {

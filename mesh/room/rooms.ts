@@ -4,6 +4,7 @@ import { type CallOptions, type Context, type Handler, on } from '../actor/actor
 import type { ActorRef } from '../actor/ref.js'
 import type { Addresses } from '../address.js'
 import type { Directory } from '../directory.js'
+import { Space } from '../post/space.js'
 import type { Incarnation, Peer } from '../seal/incarnation.js'
 import { hex, randomBytes, type SigningKey } from '../seal/keys.js'
 import type { Subscription, Transport } from '../transport/transport.js'
@@ -31,15 +32,23 @@ export interface RoomsOptions {
 /** One holder must not fill the memory of others. */
 const mostOfOneHolder = 256
 const mostEnded = 1024
+const mostEarly = 256
+const mostEarlyBytes = 2 * 1024 * 1024
+const earlyMs = 1000
 const askMs = 2000
 const keyWithinMs = 10_000
-const keyAgainMs = 50
+/** At first it is often told before the list of members is there; then less and less often. */
+const firstAgainMs = 5
+const lastAgainMs = 250
 
 export class Rooms {
   readonly #options: RoomsOptions
   readonly #rooms = new Map<string, Room>()
   /** Ids of those that are over: what comes late to one is no attack. */
   readonly #ended = new Set<string>()
+  /** Frames of rooms whose list of members is still under way to us, by room. */
+  readonly #early = new Map<string, { subject: string; bytes: Uint8Array }[]>()
+  readonly #earlySpace = new Space(mostEarly, mostEarlyBytes)
   readonly #changed = new Set<() => void>()
   #subscription: Promise<Subscription> | undefined
   #isClosed = false
@@ -60,7 +69,6 @@ export class Rooms {
     const room = new Room(this.#roomWire(), roster, self, keeper)
     this.#add(room)
     try {
-      if (members.some((member) => member !== self.certificate.name)) await this.#listen()
       await room.admit(...members)
     } catch (error) {
       await room.close()
@@ -164,6 +172,7 @@ export class Rooms {
   #add(room: Room): void {
     if (this.#isClosed) throw new ClawmeshError('CANCELLED', 'This node is leaving the mesh.')
     this.#rooms.set(room.id, room)
+    this.#letIn(room.id)
     for (const changed of [...this.#changed]) changed()
   }
 
@@ -217,6 +226,26 @@ export class Rooms {
     return peer
   }
 
+  /** Keeps what is said in a room that we may be about to be let into, for a moment. False if too much waits so. */
+  #hold(room: string, subject: string, bytes: Uint8Array): boolean {
+    if (!this.#earlySpace.take(bytes.length)) return false
+    const early = this.#early.get(room) ?? []
+    early.push({ subject, bytes })
+    if (early.length > 1) return true
+    this.#early.set(room, early)
+    setTimeout(() => this.#letIn(room), earlyMs).unref()
+    return true
+  }
+
+  #letIn(room: string): void {
+    const early = this.#early.get(room) ?? []
+    this.#early.delete(room)
+    for (const { subject, bytes } of early) {
+      this.#earlySpace.give(bytes.length)
+      this.#receive(subject, bytes, false)
+    }
+  }
+
   /** Most nodes are in no room, and listen to none. */
   async #listen(): Promise<void> {
     const { transport, addresses, self } = this.#options
@@ -226,13 +255,14 @@ export class Rooms {
     await this.#subscription
   }
 
-  #receive(subject: string, bytes: Uint8Array): void {
+  #receive(subject: string, bytes: Uint8Array, isNew = true): void {
     const { addresses, directory, refuse } = this.#options
     let publisher: Peer | undefined
     try {
       const frame = readRoomFrame(bytes)
       const room = this.#rooms.get(frame.room)
       if (!room && this.#ended.has(frame.room)) return
+      if (!room && isNew && this.#hold(frame.room, subject, bytes)) return
       if (!room) throw new ClawmeshError('UNAUTHENTIC', 'A post arrived of a room that this node is not in.')
       publisher = directory.peer(frame.publisher)
       // The broker lets nobody write in the name of another: what is to be checked at a price is the fault of whoever wrote it.
@@ -273,6 +303,7 @@ export class Rooms {
       self,
       signing,
       record,
+      listen: () => this.#listen(),
       node: (name) => (name === self.certificate.name ? self : directory.node(name)?.peer),
       peer: (id) => this.#peer(id),
       tellRoster: (to, roster) => this.#roomsAt(to).ask(RoomRoster, { roster }, brief).then(ignore),
@@ -289,13 +320,15 @@ export class Rooms {
   /** Until it is acknowledged: nothing opens without it. */
   async #announce(room: Room, to: Peer, announcement: Uint8Array, from: number): Promise<void> {
     const until = performance.now() + keyWithinMs
+    let again = firstAgainMs
     while (performance.now() < until && !room.isOver && room.isMember(to.id) && this.#peer(to.id)) {
       try {
         await this.#roomsAt(to).ask(RoomKey, { announcement, from }, brief)
         return
       } catch (error) {
         if (!ClawmeshError.from(error).retry) return
-        await new Promise((resolve) => setTimeout(resolve, keyAgainMs).unref())
+        await new Promise((resolve) => setTimeout(resolve, again).unref())
+        again = Math.min(2 * again, lastAgainMs)
       }
     }
   }
