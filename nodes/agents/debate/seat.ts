@@ -27,6 +27,7 @@ export interface Hearing {
 
 /** So long it waits to be let into the room, and for what was said there. The holder tells what does not come. */
 const enterWithinMs = 1000
+const sayWithinMs = 250
 const hearWithinMs = 2000
 
 /** Answers CastBallot under a voter's name. */
@@ -87,7 +88,7 @@ async function say(
   { sender, signal, deadline }: Context,
 ): Promise<Uint8Array | undefined> {
   if (answer === null || name === undefined) return undefined
-  const room = await node.room(name, sender.node, enterWithinMs).catch(() => undefined)
+  const room = await node.room(name, sender.node, sayWithinMs).catch(() => undefined)
   // Nobody waits for this vote any more, so nobody is to read it.
   if (!room || signal.aborted) return undefined
   const { statement, key } = closeStatement({ voter, answer, confidence, reason }, round, room.id)
