@@ -131,6 +131,16 @@ export function roomContract(name: string, create: MeshFactory): void {
       assert.deepEqual(reader.lost, [])
     })
 
+    it('takes nothing after its deadline', async () => {
+      const { adas, bobs } = await open('late')
+      const reader = new Reader(bobs)
+      await adas.publish('in time')
+      await adas.publish('late by more than clocks may differ', { timeoutMs: -60_000 })
+      await adas.publish('in time again')
+      await reader.hears(['ada: in time', 'ada: in time again'])
+      assert.deepEqual(reader.lost, [{ node: 'ada', batches: 1 }])
+    })
+
     it('says so where something is lost for good', async () => {
       const { adas, bobs } = await open('losing')
       const [eve, eves] = await wired('eve')

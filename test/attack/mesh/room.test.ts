@@ -50,7 +50,7 @@ describe('a room under attack', () => {
     mesh = await natsMesh()
     tap = await Tap.on(mesh)
     broker = await mesh.connectAsAuthority()
-    boss = await mesh.join('boss')
+    boss = await certified('boss')
     ada = await certified('ada')
     bob = await certified('bob')
     mallory = await certified('mallory')
@@ -202,6 +202,9 @@ describe('a room under attack', () => {
     const his = writeRoster(list(boss, 9), papers.get('mallory')?.signing ?? assert.fail())
     await assert.rejects(rooms(mallory).ask(RoomRoster, { roster: his }), { code: 'UNAUTHENTIC' })
     await held.dismiss('mallory')
+    const members = new Map([bob, ada, mallory].map(({ self }) => [self.id, 2]))
+    const over = writeRoster({ ...list(boss, held.epoch - 1), members }, papers.get('boss')?.signing ?? assert.fail())
+    await rooms(boss).ask(RoomRoster, { roster: over })
     assert.deepEqual([...bobs.members.keys()].sort(), ['ada', 'bob', 'boss'])
   })
 

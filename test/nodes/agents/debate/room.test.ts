@@ -10,7 +10,12 @@ import { replay } from '../../../../nodes/agents/debate/course.js'
 import { debate } from '../../../../nodes/agents/debate/debate.js'
 import type { DebateSpec } from '../../../../nodes/agents/debate/rules.js'
 import { judges, type Question, votes } from '../../../../nodes/agents/debate/seat.js'
-import { openStatement, type Statement, statementSchema } from '../../../../nodes/agents/debate/statement.js'
+import {
+  closeStatement,
+  openStatement,
+  type Statement,
+  statementSchema,
+} from '../../../../nodes/agents/debate/statement.js'
 import { Canaries } from '../../../attack/mesh/canary.js'
 import { Tap } from '../../../attack/mesh/intruder.js'
 import { eventually } from '../../../kit/eventually.js'
@@ -146,6 +151,16 @@ describe('the room of a debate', () => {
     assert.ok(cleo && name !== undefined)
     return cleo.room(name, 'boss')
   }
+
+  it('holds a statement that one key opens, in one place', () => {
+    const said = { voter: 'v', answer: 'a', confidence: 1, reason: 'r' }
+    const { statement, key } = closeStatement(said, 1, 'room')
+    assert.deepEqual(openStatement(statement, key, 'room'), said)
+    assert.equal(openStatement({ ...statement, lock: randomBytes(32) }, key, 'room'), undefined)
+    for (const moved of [{ voter: 'w' }, { round: 2 }])
+      assert.equal(openStatement({ ...statement, ...moved }, key, 'room'), undefined)
+    assert.equal(openStatement(statement, key, 'another room'), undefined)
+  })
 
   it('opens to each what the topology lets it hear, and to the judge all', async () => {
     const { outcome } = await hold(
