@@ -289,7 +289,7 @@ export class Rooms {
         transport.publish(addresses.room(to.certificate.holder, room, self.certificate.holder), frame),
       announce: (room, to, announcement, from) => void this.#announce(room, to, announcement, from),
       tellReached: (room, to, number) =>
-        this.#roomsAt(to).ask(RoomReached, { room: room.id, number }, brief).then(ignore, ignore),
+        void this.#roomsAt(to).ask(RoomReached, { room: room.id, number }, brief).catch(ignore),
       askAgain: async (room, from, gap) => {
         const { frames, oldest } = await this.#roomsAt(from).ask(RoomAgain, { room: room.id, ...gap }, brief)
         return { frames: frames.map(readRoomFrame), oldest }

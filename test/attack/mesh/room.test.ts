@@ -181,6 +181,7 @@ describe('a room under attack', () => {
     const foreign = rooms(mallory).ask(RoomKey, { announcement: by('mallory'), from: 0 })
     await assert.rejects(foreign, { code: 'DENIED' })
     await assert.rejects(rooms(mallory).ask(RoomKey, { announcement: by('ada'), from: 0 }), { code: 'DENIED' })
+    await assert.rejects(rooms(ada).ask(RoomKey, { announcement: by('mallory'), from: 0 }), { code: 'DENIED' })
     const second = writeAnnouncement({ ...said, first: 0 }, papers.get('ada')?.signing ?? assert.fail())
     await assert.rejects(rooms(ada).ask(RoomKey, { announcement: second, from: 0 }), { code: 'UNAUTHENTIC' })
     await adas.publish('still')
