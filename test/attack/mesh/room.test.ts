@@ -20,7 +20,7 @@ import type { NatsTransport } from '../../../mesh/transport/nats.js'
 import { eventually } from '../../kit/eventually.js'
 import { type NatsMesh, natsMesh } from '../../kit/mesh.js'
 import { Canaries } from './canary.js'
-import { Tap } from './intruder.js'
+import { type Caught, Tap } from './intruder.js'
 
 describe('a room under attack', () => {
   let mesh: NatsMesh
@@ -84,7 +84,13 @@ describe('a room under attack', () => {
 
   const toBob = (room: Room, publisher: MeshNode) =>
     tap.addresses.room(bob.self.certificate.holder, room.id, publisher.self.certificate.holder)
-  const caught = (room: Room) => tap.caught.filter(({ subject }) => subject === toBob(room, ada))
+  /** The first post of ada's to bob, as the broker saw it. */
+  const caught = (room: Room): Promise<Caught> =>
+    eventually(() => {
+      const post = tap.caught.find(({ subject }) => subject === toBob(room, ada))
+      assert.ok(post)
+      return post
+    })
 
   /** Exactly so many more are refused for this reason when the deed is done, and nothing was heard by it. */
   async function refuses(heard: string[], count: number, deed: () => void | Promise<void>, reason: RegExp) {
@@ -99,7 +105,7 @@ describe('a room under attack', () => {
     const { adas, heard } = await open(`room of the ${canary}`)
     await adas.publish(canary)
     await eventually(() => assert.deepEqual(heard, [`ada: ${canary}`]))
-    assert.ok(caught(adas).length > 0)
+    await caught(adas)
     const search = new Canaries([canary])
     assert.deepEqual(
       tap.caught.flatMap(({ subject, bytes }) => [
@@ -115,8 +121,7 @@ describe('a room under attack', () => {
     const other = await open('other')
     await adas.publish('once')
     await eventually(() => assert.deepEqual(heard, ['ada: once']))
-    const [post] = caught(adas)
-    assert.ok(post)
+    const post = await caught(adas)
     await refuses(heard, 2, () => [1, 2].forEach(() => void broker.publish(post.subject, post.bytes)), /a second time/)
     const moved = Uint8Array.from(post.bytes)
     moved.set(Buffer.from(other.held.id, 'hex'), 1)
@@ -129,8 +134,7 @@ describe('a room under attack', () => {
     const { adas, heard } = await open('changed')
     await adas.publish('true')
     await eventually(() => assert.deepEqual(heard, ['ada: true']))
-    const [post] = caught(adas)
-    assert.ok(post)
+    const post = await caught(adas)
     // Epoch, key, number, deadline, signature, sealed; as the next one, so that it is not refused for its number.
     const next = Uint8Array.from(post.bytes)
     next[41] = 1
