@@ -7,6 +7,7 @@
 import { ClawmeshError } from '../../policies/errors.js'
 import type { Peer } from '../seal/incarnation.js'
 import type { SigningKey } from '../seal/keys.js'
+import { insist } from './insist.js'
 import { maxMembers, type Roster, writeRoster } from './roster.js'
 
 export interface KeeperWire {
@@ -27,7 +28,6 @@ export interface KeeperWire {
 }
 
 const tellForMs = 10_000
-const tellAgainMs = 50
 
 interface Seat {
   readonly peer: Peer
@@ -84,7 +84,8 @@ export class Keeper {
     this.#isClosed = true
     const { closed, record } = this.#wire
     closed(this.#room)
-    record({ name: this.#name, epoch: this.#epoch, members: [] })
+    // One that nobody was ever let into is no change for anybody.
+    if (this.#epoch > 1) record({ name: this.#name, epoch: this.#epoch, members: [] })
     await Promise.all(this.#others().map((peer) => this.#tellOver(peer, true)))
   }
 
@@ -120,16 +121,8 @@ export class Keeper {
     return this.#insist(peer, () => this.#wire.tellOver(peer, this.#room, epoch, isClosed))
   }
 
-  async #insist(peer: Peer, tell: () => Promise<void>): Promise<void> {
-    const until = performance.now() + tellForMs
-    while (performance.now() < until && this.#wire.peer(peer.id)) {
-      try {
-        return await tell()
-      } catch (error) {
-        if (!ClawmeshError.from(error).retry) return
-        await new Promise((resolve) => setTimeout(resolve, tellAgainMs).unref())
-      }
-    }
+  #insist(peer: Peer, tell: () => Promise<void>): Promise<void> {
+    return insist(tell, () => this.#wire.peer(peer.id) !== undefined, tellForMs)
   }
 
   #found(name: string): Peer {

@@ -10,6 +10,7 @@ import { hex, randomBytes, type SigningKey } from '../seal/keys.js'
 import type { Subscription, Transport } from '../transport/transport.js'
 import { readAnnouncement } from './announcement.js'
 import { readRoomFrame } from './frame.js'
+import { insist } from './insist.js'
 import { Keeper, type KeeperWire } from './keeper.js'
 import { RoomAgain, RoomKey, RoomOver, RoomReached, RoomRoster, roomsActorName } from './messages.js'
 import { Room, type RoomWire } from './room.js'
@@ -35,11 +36,9 @@ const mostEnded = 1024
 const mostEarly = 256
 const mostEarlyBytes = 2 * 1024 * 1024
 const earlyMs = 1000
-const askMs = 2000
-const keyWithinMs = 10_000
-/** At first it is often told before the list of members is there; then less and less often. */
-const firstAgainMs = 5
-const lastAgainMs = 250
+const askMs = 1000
+/** Longer than a node may be away without being lost. */
+const tellMs = 10_000
 
 export class Rooms {
   readonly #options: RoomsOptions
@@ -287,9 +286,10 @@ export class Rooms {
       voice: (room) => new Voice({ room, publisher: self.id, signing, now }),
       send: (to, room, frame) =>
         transport.publish(addresses.room(to.certificate.holder, room, self.certificate.holder), frame),
-      announce: (room, to, announcement, from) => void this.#announce(room, to, announcement, from),
+      announce: (room, to, announcement, from) =>
+        this.#insist(room, to, tellMs, () => this.#roomsAt(to).ask(RoomKey, { announcement, from }, brief)),
       tellReached: (room, to, number) =>
-        void this.#roomsAt(to).ask(RoomReached, { room: room.id, number }, brief).catch(ignore),
+        this.#insist(room, to, tellMs, () => this.#roomsAt(to).ask(RoomReached, { room: room.id, number }, brief)),
       askAgain: async (room, from, gap) => {
         const { frames, oldest } = await this.#roomsAt(from).ask(RoomAgain, { room: room.id, ...gap }, brief)
         return { frames: frames.map(readRoomFrame), oldest }
@@ -317,20 +317,9 @@ export class Rooms {
     }
   }
 
-  /** Until it is acknowledged: nothing opens without it. */
-  async #announce(room: Room, to: Peer, announcement: Uint8Array, from: number): Promise<void> {
-    const until = performance.now() + keyWithinMs
-    let again = firstAgainMs
-    while (performance.now() < until && !room.isOver && room.isMember(to.id) && this.#peer(to.id)) {
-      try {
-        await this.#roomsAt(to).ask(RoomKey, { announcement, from }, brief)
-        return
-      } catch (error) {
-        if (!ClawmeshError.from(error).retry) return
-        await new Promise((resolve) => setTimeout(resolve, again).unref())
-        again = Math.min(2 * again, lastAgainMs)
-      }
-    }
+  /** Until it is heard, or nobody is there to hear it. */
+  #insist(room: Room, to: Peer, forMs: number, tell: () => Promise<unknown>): void {
+    void insist(tell, () => !room.isOver && room.isMember(to.id) && this.#peer(to.id) !== undefined, forMs)
   }
 
   #roomsAt({ certificate }: Peer): ActorRef {

@@ -106,6 +106,21 @@ export function roomContract(name: string, create: MeshFactory): void {
       assert.deepEqual(reader.lost, [])
     })
 
+    it('is heard again by one who could not be reached for a while', async () => {
+      const { adas, bobs } = await open('away')
+      const reader = new Reader(bobs)
+      await adas.publish('before')
+      await reader.hears(['ada: before'])
+      // Nothing of hers comes through, not even how far she got.
+      const from = wire.sent.length
+      wire.tamper = () => []
+      await adas.publish('last')
+      await eventually(() => assert.ok(wire.sent.slice(from).some(({ subject }) => subject.includes('.in.'))))
+      wire.tamper = (_, bytes) => [bytes]
+      await reader.hears(['ada: before', 'ada: last'])
+      assert.deepEqual(reader.lost, [])
+    })
+
     it('is not moved by what is repeated, swapped or changed on the way', async () => {
       const { adas, bobs } = await open('swapping')
       const reader = new Reader(bobs)
