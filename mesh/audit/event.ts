@@ -49,6 +49,9 @@ export const eventKinds = [
   'egress.ended',
   'label.lowered',
   'model.used',
+  'key.added',
+  'key.removed',
+  'gateway.refused',
   'gateway.asked',
   'gateway.answered',
   /** Stands for an event of a record that is a link of its chain and whose contents are none of ours. No node writes it. */

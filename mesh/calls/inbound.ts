@@ -15,6 +15,7 @@ import type { Kind, Letter } from '../post/letter.js'
 import { errorBody } from '../post/post.js'
 import { type Peer, principalOf } from '../seal/incarnation.js'
 import type { Deadlines, Expiring } from './deadlines.js'
+import type { OpenSpan, Spans } from './spans.js'
 
 export interface InboundOptions {
   cell(name: string): Cell | undefined
@@ -26,6 +27,8 @@ export interface InboundOptions {
   crashed(cell: Cell, error: unknown): void
   grants: Grants
   deadlines: Deadlines
+  /** Undefined: nobody takes any. */
+  spans: Spans | undefined
   now(): number
 }
 
@@ -62,7 +65,7 @@ export class Inbound {
   #admit(letter: Letter): void {
     const { body } = letter
     if (!isRequest(body)) return this.#fail(letter, new ClawmeshError('MESSAGE_INVALID', 'The request cannot be read.'))
-    const [target, name, trace, content, window, shown] = body
+    const [target, name, trace, content, window, shown, wire] = body
     const cell = this.#options.cell(target)
     if (!cell) {
       return this.#fail(letter, moved(target))
@@ -89,13 +92,25 @@ export class Inbound {
       }
     }
     if (letter.kind !== 'tell') this.#register(request)
-    if (cell.mailbox.offer(() => this.#handle(request))) return
+    if (cell.mailbox.offer(this.#spanned(request, wire))) return
     request.taken?.giveBack()
-    this.#forget(request)
     const full = new ClawmeshError('MAILBOX_FULL', `Actor "${target}" has ${cell.mailbox.depth} messages waiting.`, {
       hint: 'Send more slowly.',
     })
     this.#fail(letter, full, request)
+    this.#forget(request)
+  }
+
+  /** The work on it, as a part of the span of whoever asked, where spans are taken. */
+  #spanned(request: Request, wire: unknown): () => void | Promise<void> {
+    const { spans } = this.#options
+    const handle = () => this.#handle(request)
+    if (!spans) return handle
+    const { cell, handler, letter, trace } = request
+    const from = letter.peer.certificate.name
+    const span = spans.begin({ kind: 'server', name: handler.message.name, actor: cell.name, from, task: trace, wire })
+    request.span = span
+    return () => spans.within(span, handle)
   }
 
   /** A grant ends with the call for which it was given: what comes after both is late, as it would be without one. */
@@ -126,8 +141,8 @@ export class Inbound {
     if (cell.ended) {
       // It was still waiting: nothing was begun, so the caller may ask again where the actor is started next.
       request.taken?.giveBack()
-      this.#forget(request)
-      return this.#fail(letter, moved(cell.name), request)
+      this.#fail(letter, moved(cell.name), request)
+      return this.#forget(request)
     }
     cell.work.add(request)
     const left = letter.deadline - this.#options.now()
@@ -175,7 +190,8 @@ export class Inbound {
     else this.#requests.set(peer.id, new Map([[call, request]]))
   }
 
-  #forget({ letter: { peer, call } }: Request): void {
+  #forget({ span, letter: { peer, call } }: Request): void {
+    span?.end()
     const requests = this.#requests.get(peer.id)
     requests?.delete(call)
     if (requests?.size === 0) this.#requests.delete(peer.id)
@@ -215,6 +231,7 @@ export class Inbound {
 
   /** `request`: where it got so far; 'refused': it was not let in. */
   #fail(letter: Letter, error: ClawmeshError, request?: Request | 'refused'): void {
+    if (request instanceof Request && request.span) request.span.error = error.code
     const isRefusal = request === 'refused' || error.code === 'DENIED'
     if (isRefusal) this.#options.refused(error, letter.peer)
     else if (letter.kind === 'tell') this.#options.undelivered(letter, error, fateOf(request))
@@ -241,6 +258,7 @@ class Request implements Context, Work, Expiring {
   grant: Grant | undefined
   /** Of the grant, by this request. */
   taken: Taken | undefined
+  span: OpenSpan | undefined
   slot = 0
   /** Why nobody waits for it any more. */
   broken: ClawmeshError | undefined
@@ -318,8 +336,11 @@ class Request implements Context, Work, Expiring {
   }
 }
 
-/** `[actor, message, trace, content]`, for a stream how many items may be sent unasked, and a grant where one is shown or given. */
-type RequestBody = [string, string, string, unknown, unknown?, unknown?]
+/**
+ * `[actor, message, trace, content]`, for a stream how many items may be sent unasked, a grant where one is shown or given, and the span of the caller where
+ * spans are taken.
+ */
+type RequestBody = [string, string, string, unknown, unknown?, unknown?, unknown?]
 
 function isRequest(body: unknown): body is RequestBody {
   if (!Array.isArray(body) || body.length < 4) return false

@@ -35,6 +35,8 @@ export interface OutboundOptions {
   send(peer: Peer, kind: Kind, call: number, deadline: number, body: unknown): void
   /** A node answers a call that was made to another one. */
   notAsked(peer: Peer): void
+  /** Of the span that a call is made in, if spans are taken. */
+  span(): string | undefined
   grants: Grants
   deadlines: Deadlines
   now(): number
@@ -169,8 +171,10 @@ export class Outbound implements Caller {
   ): unknown[] {
     const body = [actor, message.name, trace, request]
     const { grants } = this.#options
+    const span = this.#options.span()
     const given = wanted && !message.granted ? grants.give({ peer, actor, wanted, parent, deadline }) : undefined
     const shown = message.granted ? parent?.wire : given
+    if (span) return [...body, window ?? null, shown ?? null, span]
     if (shown) return [...body, window ?? null, shown]
     return window === undefined ? body : [...body, window]
   }

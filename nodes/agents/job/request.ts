@@ -26,7 +26,7 @@ const lookMs = 3000
 export async function doRequest(node: MeshNode, tasks: Tasks, requested: Requested): Promise<JobResult> {
   const { request, workspace, files, signal, progress, prefix, onTask } = requested
   const places = await workPlaces(node)
-  const task = await takeUp(tasks, askedOf(request, workspace, files), progress)
+  const task = await takeUp(node, tasks, askedOf(request, workspace, files), progress)
   onTask?.(task)
   const count = Math.min(workersAtMost, Math.max(workersAtLeast, places.length))
   const workers = Array.from({ length: count }, (_, index) => `${prefix}-worker-${index + 1}`)

@@ -2,7 +2,6 @@
 
 import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { createInterface } from 'node:readline/promises'
 import { supervise } from '../../../mesh/index.js'
 import { installation } from '../../../mesh/installation.js'
 import { ClawmeshError } from '../../../policies/errors.js'
@@ -21,7 +20,7 @@ import { type Command, text, type Values } from '../command.js'
 import { explain } from '../failure.js'
 import { brokersOption, modelOption, readBrokers } from '../options.js'
 import { stopOnSignal } from '../stop.js'
-import { isTerminal, progress } from '../terminal.js'
+import { isTerminal, progress, question } from '../terminal.js'
 import { introduceModels, passNotesOn } from './introduce.js'
 import { closeInTime, startOwnMesh } from './own-mesh.js'
 import { type Outcome, printAnswer, printTrail, summarise } from './report.js'
@@ -44,7 +43,7 @@ export const start: Command = {
     policy: {
       type: 'string',
       value: 'FILE|PRESET',
-      help: 'what actions may do: ask-first (default), read-only-research, code-workspace, none, or a file',
+      help: 'what actions may do: ask-first (default), another preset of policies/presets, or a file',
     },
     once: {
       type: 'boolean',
@@ -152,7 +151,9 @@ async function runOn(site: Site, run: Run): Promise<number> {
     failure ??= run.causeOf(error)
   })
   if (!trail) throw failure
-  const error = failure ?? shortcomingOf(trail) ?? results.find((result) => result.error)?.error
+  // Of a mesh that stays each request has had its answer.
+  const unsaid = run.stays ? undefined : results.find((result) => result.error)?.error
+  const error = failure ?? shortcomingOf(trail) ?? unsaid
   const { began, startedAt } = run
   const wallMs = performance.now() - began
   const outcome: Outcome = { results, trail, error, broker: site.nats, began: startedAt, wallMs }
@@ -196,12 +197,13 @@ async function work(site: Site, run: Run, results: JobResult[]): Promise<void> {
     const job = { files: run.files, workers, signal: run.stop, progress }
     if (run.request !== undefined) {
       const { request, workspace } = run
-      const task = await takeUp(site.tasks, askedOf(request, workspace, run.files, run.policy), progress)
+      const task = await takeUp(site.node, site.tasks, askedOf(request, workspace, run.files, run.policy), progress)
       const result = await runJob(site.node, task, { ...job, request })
       results.push(result)
       // What came of a job that was cut short is no answer: why it was is what to say.
       run.stop.throwIfAborted()
       if (!run.json) printAnswer(result)
+      if (run.stays && result.error) explain(result.error)
     }
     if (run.stays) await stay(site, job, results, run)
   } catch (error) {
@@ -225,10 +227,7 @@ async function stay(site: Site, job: Omit<Job, 'request'>, results: JobResult[],
     run.stop.throwIfAborted()
   }
   while (!run.stop.aborted) {
-    const terminal = createInterface({ input: process.stdin, output: process.stderr })
-    terminal.on('SIGINT', () => process.emit('SIGINT'))
-    const typed = await terminal.question('clawmesh> ', { signal: run.stop }).catch(() => undefined)
-    terminal.close()
+    const typed = await question('clawmesh> ', run.stop)
     run.stop.throwIfAborted()
     if (typed === undefined) return
     const request = typed.trim()
@@ -244,10 +243,16 @@ async function stay(site: Site, job: Omit<Job, 'request'>, results: JobResult[],
 /** A request that cannot be done is said to be so, and the next one is taken. */
 async function answer(site: Site, job: Job, run: Run, results: JobResult[]): Promise<void> {
   try {
-    const task = await takeUp(site.tasks, askedOf(job.request, run.workspace, run.files, run.policy), progress)
+    const task = await takeUp(
+      site.node,
+      site.tasks,
+      askedOf(job.request, run.workspace, run.files, run.policy),
+      progress,
+    )
     const result = await runJob(site.node, task, job)
     results.push(result)
     printAnswer(result)
+    if (result.error) explain(result.error)
   } catch (error) {
     job.signal.throwIfAborted()
     explain(error)
