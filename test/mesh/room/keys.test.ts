@@ -65,6 +65,16 @@ describe('a publisher’s keys in a room', () => {
     assert.equal(hearing.isStuck, false)
   })
 
+  it('are over with their list', () => {
+    const { keyOf, say } = stand()
+    const hearing = new Hearing(ada, 1)
+    hearing.announce(keyOf(1), 0)
+    hearing.hold(say('a'))
+    hearing.retire(2)
+    assert.deepEqual(heard(hearing), [])
+    assert.equal(hearing.giveUp(), 1)
+  })
+
   it('wait for a batch that is missing, and go on without it where it is given up', () => {
     const { keyOf, say } = stand()
     const hearing = new Hearing(ada, 1)

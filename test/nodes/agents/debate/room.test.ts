@@ -16,6 +16,7 @@ import {
   type Statement,
   statementSchema,
 } from '../../../../nodes/agents/debate/statement.js'
+import type { DebateEvent } from '../../../../nodes/agents/debate/transcript.js'
 import { Canaries } from '../../../attack/mesh/canary.js'
 import { Tap } from '../../../attack/mesh/intruder.js'
 import { eventually } from '../../../kit/eventually.js'
@@ -89,16 +90,16 @@ describe('the room of a debate', () => {
       ]
     })
 
-  async function hold(more: Partial<DebateSpec>, how: Vote) {
+  async function hold(more: Partial<DebateSpec>, how: Vote, onEvent: (event: DebateEvent) => void = () => undefined) {
     asked = []
     vote = how
-    const result = await debate(boss, { question: 'q', voters, roundMs: 8000, ...more })
+    const result = await debate(boss, { question: 'q', voters, roundMs: 8000, ...more }, { onEvent })
     assert.deepEqual(replay(result.transcript).outcome, result.outcome)
     return result
   }
 
   /** What everybody said in the round before, in the order of the voters. */
-  const moved: Vote = async ({ round, own, heard }, name) => {
+  const opinion: Vote = async ({ round, own, heard }, name) => {
     const said = [...heard.map(({ reason }) => reason), own?.reason ?? ''].filter((reason) => reason !== '').sort()
     return { answer: round === 1 ? name : said.join(' '), reason: round === 1 ? `Kanarienvogel of ${name}` : '' }
   }
@@ -107,7 +108,7 @@ describe('the room of a debate', () => {
     asked.filter(({ request }) => request.round === round).map(({ request }) => request.heard)
 
   it('is where voters hear each other: the holder gives them keys, and no votes', async () => {
-    const { outcome } = await hold({ rounds: 2, early: false }, moved)
+    const { outcome } = await hold({ rounds: 2, early: false }, opinion)
     assert.equal(outcome.answer, voters.map(({ name }) => `Kanarienvogel of ${name}`).join(' '))
     assert.deepEqual(heardIn(1), [[], [], []])
     for (const heard of heardIn(2))
@@ -165,7 +166,7 @@ describe('the room of a debate', () => {
   it('opens to each what the topology lets it hear, and to the judge all', async () => {
     const { outcome } = await hold(
       { rounds: 2, topology: 'star', vote: 'judge', judge: 'voter-bob', early: false },
-      moved,
+      opinion,
     )
     assert.equal(outcome.by, 'judge')
     const hears = asked
@@ -207,6 +208,38 @@ describe('the room of a debate', () => {
     await node.stop('liar')
   })
 
+  it('opens nothing of before to a voter that was started again elsewhere: the holder tells it', async () => {
+    const [cleo, dora] = [nodes.get('cleo'), await worker('dora')]
+    assert.ok(cleo)
+    await eventually(() => assert.ok(boss.directory.node('dora')))
+    let moved: () => void = () => undefined
+    const isMoved = new Promise<void>((resolve) => (moved = resolve))
+    const { outcome } = await hold(
+      { rounds: 2, early: false },
+      async (question, name) => {
+        if (question.round === 1 && name !== 'voter-cleo') await isMoved
+        return opinion(question, name)
+      },
+      async (event) => {
+        if (event.type !== 'voted' || event.round > 1 || event.voter !== 'voter-cleo') return
+        await cleo.stop('voter-cleo')
+        await dora.spawn(voter(dora), { as: 'voter-cleo' })
+        // Their statements are made before dora is let in.
+        await eventually(() => assert.equal(boss.find('voter-cleo')?.certificate.name, 'dora'))
+        moved()
+      },
+    )
+    assert.equal(outcome.answer, voters.map(({ name }) => `Kanarienvogel of ${name}`).join(' '))
+    const kinds = asked
+      .filter(({ request }) => request.round === 2)
+      .map(({ voter, request }) => [voter, request.heard.map((one) => ('key' in one ? 'key' : 'told'))])
+    assert.deepEqual(Object.fromEntries(kinds), {
+      'voter-ada': ['key', 'key'],
+      'voter-bob': ['key', 'key'],
+      'voter-cleo': ['told', 'told'],
+    })
+  })
+
   it('is not what a debate hangs on: what is lost in it the holder tells', async () => {
     const wire = wires.get('ada')
     assert.ok(wire)
@@ -216,7 +249,7 @@ describe('the room of a debate', () => {
     const again = nodes.get('ada')
     assert.ok(again)
     await again.stop('rooms/ada')
-    const { outcome } = await hold({ rounds: 2, early: false }, moved)
+    const { outcome } = await hold({ rounds: 2, early: false }, opinion)
     assert.equal(outcome.answer, voters.map(({ name }) => `Kanarienvogel of ${name}`).join(' '))
     const told = (voter: string) => {
       const last = asked.findLast((one) => one.voter === voter && one.request.round === 2)
