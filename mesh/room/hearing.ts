@@ -99,6 +99,11 @@ export class Hearing {
     return { frame, plain: chain.ratchet.step((key) => openWith(key, frame.sealed, frame.head)) }
   }
 
+  /** The number of the batch that is waited for; undefined before a key was announced. */
+  get next(): number | undefined {
+    return this.#next
+  }
+
   /** Something was sent that cannot be opened yet: it is missing, or its key is. */
   get isStuck(): boolean {
     return this.#held.size > 0 || (this.#next !== undefined && this.#reached > this.#next)

@@ -29,7 +29,8 @@ export interface ListenerOptions {
 const graceMs = 5000
 /** What comes a little later was not lost. */
 const missedAfterMs = 100
-const triesToRecover = 20
+/** Longer than a key is told for. */
+const recoverForMs = 12_000
 
 const batchSchema = z.array(z.tuple([time, z.unknown()]))
 
@@ -145,7 +146,7 @@ export class Listener {
       if (late > clockToleranceMs) {
         refuse(new ClawmeshError('DEADLINE', 'A post of a room arrived after its deadline.'), publisher)
         this.#lose(publisher, 1)
-      } else this.#options.history.add({ node, epoch, value }, plain.length)
+      } else this.#options.history.add({ node, epoch, value }, plain.length / batch.data.length)
     }
   }
 
@@ -154,18 +155,19 @@ export class Listener {
     const { publisher } = hearing
     if (this.#recovering.has(hearing)) return
     this.#recovering.add(hearing)
-    for (let tries = 0; ; tries += 1) {
+    let [since, at] = [performance.now(), hearing.next]
+    for (;;) {
       await pause(missedAfterMs)
+      if (hearing.next !== at) [since, at] = [performance.now(), hearing.next]
       const isHeard = this.#hearings.get(publisher.id) === hearing
       if (!isHeard || !hearing.isStuck) break
       const { gap } = hearing
       const oldest = gap ? await this.#fetch(hearing, gap) : undefined
       if (this.#hearings.get(publisher.id) !== hearing) break
-      const isOver = tries + 1 >= triesToRecover || this.#options.peer(publisher.id) === undefined
+      const isOver = performance.now() - since > recoverForMs || this.#options.peer(publisher.id) === undefined
       const isGone = gap !== undefined && oldest !== undefined && oldest > gap.from
       const lost = isOver ? hearing.giveUp() : isGone ? hearing.giveUp(Math.min(oldest, gap.to)) : 0
       this.#lose(publisher, lost)
-      if (isOver || lost > 0) tries = 0
       this.#open(hearing)
       if (!hearing.isStuck) break
     }
