@@ -169,6 +169,8 @@ class Held {
         const ballot = await this.#node.ref(voter).ask(CastBallot, request, { ...call, entrust: actions(1) })
         return await this.#confirmed(ballot, voter, round)
       } catch (error) {
+        // That the time is up is for the clock of the round to say, to all at once.
+        if (this.#node.now() >= call.deadline) await aborted(signal)
         if (signal.aborted || attempt === attempts || !ClawmeshError.from(error).retry) throw error
       }
     }
@@ -200,6 +202,12 @@ class Held {
     return this.#node.audit.record({ kind, trace: this.#options.trace, actor: 'debate', facts })
   }
 }
+
+const aborted = (signal: AbortSignal) =>
+  new Promise<void>((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
 
 const calledOff = new ClawmeshError('CANCELLED', 'The debate needs this answer no more.')
 

@@ -10,7 +10,7 @@ import { type Opener, openStatement, type Statement, statementSchema } from './s
 import type { Vote } from './tally.js'
 
 /** So long a vote waits for what its voter said of it in the room. */
-const confirmWithinMs = 1000
+const confirmWithinMs = 2000
 
 interface Said {
   readonly statement: Statement

@@ -27,7 +27,7 @@ export interface Hearing {
 
 /** So long it waits to be let into the room, and for what was said there. The holder tells what does not come. */
 const enterWithinMs = 1000
-const sayWithinMs = 250
+const sayWithinMs = 500
 const hearWithinMs = 2000
 
 /** Answers CastBallot under a voter's name. */
