@@ -40,6 +40,7 @@ export const eventKinds = [
   'vote.cast',
   'vote.decided',
   'checkpoints.found',
+  'room.changed',
   'debate.opened',
   'debate.round',
   'debate.lost',

@@ -92,6 +92,7 @@ export const ocsfActivities: Record<EventKind, Activity> = {
   'gateway.asked': other(api, 'Gateway Asked'),
   'gateway.answered': other(api, 'Gateway Answered'),
   'event.unreadable': other(api, 'Event Unreadable', 'Medium'),
+  'room.changed': other(api, 'Room Changed'),
   'debate.opened': other(api, 'Debate Opened'),
   'debate.round': other(api, 'Debate Round'),
   'debate.lost': other(api, 'Debate Vote Lost', 'Low'),
