@@ -15,6 +15,7 @@ import { ActorDown, nodeActor, nodeActorName } from './actor/system.js'
 import { addressesOf } from './address.js'
 import { type Chain, memoryChain } from './audit/chain.js'
 import type { AuditEvent, EventKind } from './audit/event.js'
+import { Filings } from './audit/filing.js'
 import { AuditWriter } from './audit/writer.js'
 import { Deadlines } from './calls/deadlines.js'
 import { Inbound } from './calls/inbound.js'
@@ -29,6 +30,7 @@ import { type Certificate, readCertificate } from './seal/certificate.js'
 import type { Credentials } from './seal/credentials.js'
 import { beginIncarnation, type Incarnation, type Peer } from './seal/incarnation.js'
 import type { SigningKey } from './seal/keys.js'
+import type { SubjectKey } from './seal/subject.js'
 import type { Transport } from './transport/transport.js'
 
 export interface JoinOptions {
@@ -69,10 +71,11 @@ export async function joinMesh(options: JoinOptions): Promise<MeshNode> {
     now,
   })
   const log = transport.log(addresses.auditStream)
-  const audit = new AuditWriter({ credentials, addresses, log, chain, now, fence: () => directory.fence() })
   const { signing, rootKey } = credentials
+  const filings = new Filings(rootKey)
+  const audit = new AuditWriter({ credentials, addresses, log, chain, now, filings, fence: () => directory.fence() })
   const dead = new DeadLetters({ credentials, addresses, log: transport.log(addresses.deadStream), now })
-  const node = new MeshNode({ self, signing, rootKey, transport, directory, audit, dead, now, addresses })
+  const node = new MeshNode({ self, signing, rootKey, transport, directory, audit, filings, dead, now, addresses })
   try {
     await node.begin(typeof hosts === 'function' ? hosts(node) : hosts, advert)
     return node
@@ -89,6 +92,7 @@ interface NodeParts {
   transport: Transport
   directory: Directory
   audit: AuditWriter
+  filings: Filings
   dead: DeadLetters
   addresses: ReturnType<typeof addressesOf>
   now: () => number
@@ -107,11 +111,13 @@ export class MeshNode {
   readonly #refusals: Refusals
   readonly #grants: Grants
   readonly #dead: DeadLetters
+  readonly #filings: Filings
   readonly #cells = new Map<string, Cell>()
   readonly #hosts = new Map<string, ActorDefinition>()
   #closing: Promise<void> | undefined
 
-  constructor({ self, signing, rootKey, transport, directory, audit, dead, addresses, now }: NodeParts) {
+  constructor(parts: NodeParts) {
+    const { self, signing, rootKey, transport, directory, audit, filings, dead, now, addresses } = parts
     this.self = self
     this.#signing = signing
     this.directory = directory
@@ -119,6 +125,7 @@ export class MeshNode {
     this.now = now
     this.#transport = transport
     this.#dead = dead
+    this.#filings = filings
     this.#refusals = new Refusals((facts) => this.note('message.denied', facts))
     this.#post = new Post({
       transport,
@@ -150,6 +157,7 @@ export class MeshNode {
       notAsked: ({ certificate }) =>
         this.#refusals.count('UNAUTHENTIC', 'An answer arrived from a node that was not asked.', certificate.name),
       grants,
+      filings,
       deadlines,
       now,
     })
@@ -160,6 +168,7 @@ export class MeshNode {
       undelivered: (letter, error, known) => this.#undelivered(letter.peer, letter, error, known),
       crashed: (cell, error) => void this.#crashed(cell, error),
       grants,
+      filings,
       deadlines,
       now,
     })
@@ -244,6 +253,19 @@ export class MeshNode {
   /** Writes an event of this node down. */
   note(kind: EventKind, facts: AuditEvent['facts'], trace = '', actor = nodeActorName(this.name)): Promise<void> {
     return this.audit.record({ kind, trace, actor, facts })
+  }
+
+  /**
+   * Files a task under the person whom it is about: whatever this node and those that it asks record of it from then on can be erased with that person's key,
+   * which the authority gives out (`authority.subjects.keyOf(name)`). To be said before anything is done for the task.
+   */
+  file(trace: string, { wire }: Pick<SubjectKey, 'wire'>): void {
+    this.#filings.learn(trace, wire)
+  }
+
+  /** The key of the person that a task is filed under. */
+  filedUnder(trace: string): SubjectKey | undefined {
+    return this.#filings.of(trace)
   }
 
   /** Leaves in good order: no new work, what is written reaches the stream, the lease is given back. */

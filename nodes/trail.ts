@@ -146,14 +146,19 @@ export const chainFile = (folder: DataPaths, node: string): string => join(folde
 
 /** A record that its node sealed wrongly is whole as a link of the chain and says nothing: that is a fault too. */
 function openEvents({ records, faults }: Verdict, authority: Authority): TracedEvent[] {
-  const opener = new Opener(authority.auditor)
+  const opener = new Opener(authority.auditor, authority.subjects)
   return records.flatMap((record) => {
     try {
-      return opener.open(record).map((event) => ({ ...event, producer: record.producer }))
+      const events = opener.open(record).map((event) => ({ ...event, producer: record.producer }))
+      const lost = events.find(({ unreadable }) => unreadable !== undefined)?.unreadable
+      if (lost !== undefined) faults.push({ place: placeOf(record), what: lost })
+      return events
     } catch (error) {
-      const place = `record ${record.number} of node ${record.epoch.certificate.name}`
-      faults.push({ place, what: ClawmeshError.from(error).message })
+      if (error instanceof ClawmeshError && error.code === 'AUDIT_UNAVAILABLE') throw error
+      faults.push({ place: placeOf(record), what: ClawmeshError.from(error).message })
       return []
     }
   })
 }
+
+const placeOf = ({ number, epoch }: TrailRecord) => `record ${number} of node ${epoch.certificate.name}`

@@ -7,6 +7,7 @@
  * 4. A flood stays small: the same asking of one task is one question, few questions of one task stand open at a time, and all that wait are counted.
  */
 import type { Context, MeshNode } from '../../mesh/index.js'
+import { fromHex, hex } from '../../mesh/seal/keys.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { type ApprovalAnswer, type ApprovalQuestion, answerWithinMs } from '../../sandbox/approval.js'
 import type { Book, Kept } from './book.js'
@@ -72,8 +73,10 @@ export class Approvals {
    * the same under another id when its task goes on: a question that nobody waits for must not stand before that one.
    */
   async begin(): Promise<void> {
-    const { book, takenUpWithinMs = 10_000 } = this.#options
+    const { book, node, takenUpWithinMs = 10_000 } = this.#options
     for (const kept of await book.read()) {
+      const { task, about } = kept.question
+      if (about !== undefined) node.file(task, { wire: fromHex(about) })
       if (kept.question.verdict) this.#remember(kept)
       else this.#awaitAsker(this.#wait(kept, true), takenUpWithinMs)
     }
@@ -152,7 +155,9 @@ export class Approvals {
     const { unattended, answerWithinMs: withinMs = answerWithinMs } = this.#options
     const now = this.#now()
     const limit = Math.min(deadline - deliveryMs, now + withinMs)
-    const question: Question = { ...asked, node, task, askedAt: now, deadline: limit, verdict: null }
+    const filed = this.#options.node.filedUnder(task)
+    const about = filed && { about: hex(filed.wire) }
+    const question: Question = { ...asked, node, task, askedAt: now, deadline: limit, verdict: null, ...about }
     const ofTask = this.#ofTask(task).length
     if (ofTask >= waitingOfTask || this.#askings.size >= waitingInAll)
       return { answer: 'refuse', by: `nobody: ${ofTask} actions of this task wait for people already` }
@@ -317,7 +322,7 @@ export class Approvals {
     return error
   }
 
-  #view({ question, revision }: Kept): View {
+  #view({ question: { about: _, ...question }, revision }: Kept): View {
     const { id, task, missing, verdict } = question
     const others = verdict ? [] : this.#ofTask(task).filter((other) => other.question.id !== id && !other.isShown)
     const folded = others.filter((other) => isSame(other.question, question)).length

@@ -68,6 +68,8 @@ export interface Asked {
   workspace: string
   /** Hash of what the answer depends on: each file's path, size and time of change, and the policy. */
   basis: string
+  /** Whom it is about: the same for another person is another task. */
+  subject?: string | undefined
 }
 
 export function askedOf(request: string, workspace: string, files: () => string[], policy = ''): Asked {
@@ -79,7 +81,12 @@ export function askedOf(request: string, workspace: string, files: () => string[
   return { request, workspace, basis: hash.digest('hex') }
 }
 
-const ofAsked = z.object({ request: z.string(), workspace: z.string(), basis: z.string() })
+const ofAsked = z.object({
+  request: z.string(),
+  workspace: z.string(),
+  basis: z.string(),
+  subject: z.string().optional(),
+})
 
 /** Goes on with what was asked before and cut off; otherwise begins. What was begun on other files or under another policy is not gone on with. */
 export async function takeUp(tasks: Tasks, asked: Asked, progress: Job['progress']): Promise<Task> {
@@ -87,6 +94,7 @@ export async function takeUp(tasks: Tasks, asked: Asked, progress: Job['progress
     const before = ofAsked.safeParse(facts).data
     const isCutOff = state === 'unfinished' || state === 'in doubt'
     if (!isCutOff || before?.request !== asked.request || before.workspace !== asked.workspace) continue
+    if (before.subject !== asked.subject) continue
     if (before.basis === asked.basis) {
       const done = steps.filter((step) => step.state === 'done').length
       progress(`this was asked before and cut off: task ${id} goes on, ${done} of its steps are done`)
