@@ -1,10 +1,10 @@
 /** Opens facts about persons, for whoever has their keys; what was erased is said to be. */
 import { decode } from '../codec.js'
+import { open } from '../seal/aead.js'
 import { hex } from '../seal/keys.js'
 import { sodium } from '../seal/sodium.js'
 import type { SubjectSecrets } from '../seal/subject-store.js'
 import { type DatedEvent, factsSchema, type PackedEvent, placeOf, type SealedFacts } from './event.js'
-import { openOnce } from './ratchet.js'
 
 /** What readers see of an event whose person was erased. */
 export const erasedFacts = { erased: true } as const
@@ -57,7 +57,7 @@ export const openSealed = (
   { sealed, number }: SealedFacts,
   key: Uint8Array,
 ): DatedEvent['facts'] | undefined =>
-  attempt(() => factsSchema.parse(decode(openOnce(key, placeOf(event), sealed, number))))
+  attempt(() => factsSchema.parse(decode(open(key, number, placeOf(event), sealed))))
 
 const notOpened =
   'Its facts do not open: the key of the person whom they are about is not there and was not erased, or is another one.'

@@ -7,11 +7,11 @@
  */
 import { randomFillSync } from 'node:crypto'
 import { encode } from '../codec.js'
+import { seal } from '../seal/aead.js'
 import { fromHex, hex, sameBytes } from '../seal/keys.js'
 import { sodium } from '../seal/sodium.js'
 import { readSubjectKey, type SubjectKey } from '../seal/subject.js'
 import { type AuditEvent, type EventKind, placeOf, type SealedFacts } from './event.js'
-import { sealOnce } from './ratchet.js'
 
 /** Their facts hold figures alone, which costs are added up from, also of one who was erased. */
 const impersonal: ReadonlySet<EventKind> = new Set<EventKind>(['model.used'])
@@ -24,6 +24,8 @@ const epochEvents = 1024
 const epochMs = 60_000
 
 interface Epoch {
+  /** The id of the person's key. */
+  readonly subject: Uint8Array
   key: Uint8Array
   sealedKey: Uint8Array
   number: number
@@ -67,8 +69,8 @@ export class Filings {
     if (!subject) return undefined
     const epoch = this.#epochOf(subject)
     const number = epoch.number++
-    const sealed = sealOnce(epoch.key, placeOf({ time, ...event }), encode(event.facts), number)
-    return { subject: fromHex(subject.id), key: epoch.sealedKey, number, sealed }
+    const sealed = seal(epoch.key, number, placeOf({ time, ...event }), encode(event.facts))
+    return { subject: epoch.subject, key: epoch.sealedKey, number, sealed }
   }
 
   /** Forgets the keys that it seals under. */
@@ -95,6 +97,7 @@ export class Filings {
     // Outside the heap of JavaScript, as the keys of records are.
     const key = randomFillSync(new Uint8Array(new ArrayBuffer(32)))
     const begun = {
+      subject: fromHex(id),
       key,
       sealedKey: sodium.crypto_box_seal(key, publicKey),
       number: 0,

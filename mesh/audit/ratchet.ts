@@ -68,9 +68,9 @@ export function openEpoch(sealedKey: Uint8Array, auditor: AgreementKey): Ratchet
   return new Ratchet(key)
 }
 
-/** AES-256-GCM: ciphertext and tag. A key that seals several times seals each under another number. */
-export function sealOnce(key: Uint8Array, bound: Uint8Array, plain: Uint8Array, number = 0): Uint8Array {
-  const cipher = createCipheriv('aes-256-gcm', key, nonceOf(number), { authTagLength: tagLength })
+/** AES-256-GCM: ciphertext and tag. */
+export function sealOnce(key: Uint8Array, bound: Uint8Array, plain: Uint8Array): Uint8Array {
+  const cipher = createCipheriv('aes-256-gcm', key, nonce, { authTagLength: tagLength })
   cipher.setAAD(bound)
   const sealed = new Uint8Array(plain.length + tagLength)
   sealed.set(cipher.update(plain))
@@ -79,20 +79,13 @@ export function sealOnce(key: Uint8Array, bound: Uint8Array, plain: Uint8Array, 
   return sealed
 }
 
-/** Throws unless `sealed` was made under this key and number and bound to this. */
-export function openOnce(key: Uint8Array, bound: Uint8Array, sealed: Uint8Array, number = 0): Uint8Array {
+/** Throws unless `sealed` was made under this key and bound to this. */
+export function openOnce(key: Uint8Array, bound: Uint8Array, sealed: Uint8Array): Uint8Array {
   const length = sealed.length - tagLength
-  const decipher = createDecipheriv('aes-256-gcm', key, nonceOf(number), { authTagLength: tagLength })
+  const decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: tagLength })
   decipher.setAAD(bound)
   decipher.setAuthTag(sealed.subarray(length))
   const plain = decipher.update(sealed.subarray(0, length))
   decipher.final()
   return plain
-}
-
-function nonceOf(number: number): Buffer {
-  if (number === 0) return nonce
-  const counted = Buffer.alloc(nonce.length)
-  counted.writeUInt32BE(number, nonce.length - 4)
-  return counted
 }

@@ -136,10 +136,12 @@ export function factsByTheBook(event: Value[], person: { publicKey: Uint8Array; 
   const [subject = null, box = null, number, sealed = null] = list(facts)
   check(binary(subject).equals(sha256(person.publicKey).subarray(0, 16)), 'subject')
   const nonce = Buffer.alloc(12)
-  nonce.writeUInt32BE(Number(number), 8)
-  const decipher = createDecipheriv('aes-256-gcm', unsealed(binary(box), person), nonce)
-  decipher.setAAD(packed([time, kind, trace, actor])).setAuthTag(binary(sealed).subarray(-16))
-  return unpack(Buffer.concat([decipher.update(binary(sealed).subarray(0, -16)), decipher.final()]))
+  nonce.writeUInt32LE(Number(number), 4)
+  const decipher = createDecipheriv('chacha20-poly1305', unsealed(binary(box), person), nonce, { authTagLength: 16 })
+  const body = binary(sealed).subarray(0, -16)
+  decipher.setAAD(packed([time, kind, trace, actor]), { plaintextLength: body.length })
+  decipher.setAuthTag(binary(sealed).subarray(-16))
+  return unpack(Buffer.concat([decipher.update(body), decipher.final()]))
 }
 
 /** The time as a 64-bit float, and short ASCII strings. */
