@@ -128,6 +128,19 @@ export class Approvals {
     await this.#note('approval.revoked', grant.task ?? '', { grant: id, given: grant.by, uses: grant.uses, by, via })
   }
 
+  /** Resolves to the ids of the questions, when none of them is kept any more. */
+  async forgetTasks(tasks: ReadonlySet<string>): Promise<string[]> {
+    const isOf = ({ question }: Kept) => tasks.has(question.task)
+    this.#grants.forgetTasks(tasks)
+    await Promise.all([...this.#askings.values()].filter(isOf).map((asking) => this.#end(asking, erased)))
+    const ids = [...this.#answered.values()].filter(isOf).map(({ question }) => question.id)
+    for (const id of ids) {
+      await this.#options.book.forget(id)
+      this.#answered.delete(id)
+    }
+    return ids
+  }
+
   list(state: 'open' | 'all'): { questions: View[]; grants: Grant[] } {
     const open = [...this.#askings.values()].filter(isSeen)
     const kept: Kept[] = state === 'open' ? open : [...this.#answered.values(), ...open]
@@ -367,6 +380,7 @@ const isSeen = ({ revision }: Asking) => revision > 0
 
 /** No person: no key and no certificate has such a name. */
 const isNobody = (by: string) => by.startsWith('nobody:')
+const erased = 'nobody: whom its task is about was erased'
 const late = 'nobody: the question was not answered in time'
 
 const alreadyDecided = ({ answer, by, at }: Verdict): string =>

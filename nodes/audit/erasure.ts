@@ -9,19 +9,26 @@
 import { Opener } from '../../mesh/audit/opener.js'
 import { type Fault, TrailReader } from '../../mesh/audit/reader.js'
 import { DeadStream } from '../../mesh/dead/stream.js'
-import type { MeshNode } from '../../mesh/index.js'
+import type { ActorRef, MeshNode } from '../../mesh/index.js'
 import { openTasks } from '../../mesh/task/tasks.js'
 import type { AppendLog } from '../../mesh/transport/transport.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { Book } from '../approvals/book.js'
+import { approvalsName, ForgetTasks } from '../approvals/messages.js'
 import type { LiveGround } from '../authority/live.js'
+
+/** How long whoever keeps the questions may take to be seen. */
+const lookMs = 6000
+const tasksAtOnce = 1000
 
 export interface ErasureOptions {
   ground: Pick<LiveGround, 'transport' | 'addresses' | 'authority'>
   /** The audit stream. */
   log: AppendLog
-  /** Writes down that it is done. */
+  /** Writes down that it is done. Its role is authority. */
   node: MeshNode
+  /** A mesh runs on this ground: its desk keeps the questions. */
+  isLive: boolean
   /** Who does it, and why. */
   by: string
   reason: string | undefined
@@ -40,7 +47,7 @@ export interface Erasure {
   left: string[]
 }
 
-/** Throws NOT_FOUND for a name that nothing is kept under, AUDIT_UNAVAILABLE if it cannot be recorded or the keys cannot be used. */
+/** Throws NOT_FOUND for a name that nothing is kept under, AUDIT_UNAVAILABLE if it cannot be recorded or the keys cannot be used, UNREACHABLE if the desk is not seen. */
 export async function eraseSubject(name: string, options: ErasureOptions): Promise<Erasure> {
   const { ground, node, by, reason } = options
   const { transport, addresses, authority } = ground
@@ -53,6 +60,7 @@ export async function eraseSubject(name: string, options: ErasureOptions): Promi
         hint: '`clawmesh audit subjects` lists the names that have one.',
       },
     )
+  const desk = options.isLive ? await deskOf(node) : undefined
   const { events, traces } = await eventsAbout(new Set(keys), options)
   const tasks = await openTasks({ transport, addresses, key: authority.tasksKey, by: node.name })
   const known = await tasks.list()
@@ -65,11 +73,11 @@ export async function eraseSubject(name: string, options: ErasureOptions): Promi
     if (state !== 'ended') await (await tasks.resume(id)).end({ ok: false, answer: 'Whom it is about was erased.' })
     await tasks.forget(id)
   }
-  const { questions, open } = await forgetQuestions(traces, options)
+  const questions = await (desk ? askDesk(desk, traces) : forgetQuestions(traces, options))
   const letters = await dropLetters(traces, options)
   authority.subjects.erase(name, node.now())
   const damaged = known.filter(({ state }) => state === 'damaged').length
-  const left = [...(open > 0 ? [openLeft(open)] : []), ...(damaged > 0 ? [damagedLeft(damaged)] : []), ...alwaysLeft]
+  const left = [...(damaged > 0 ? [damagedLeft(damaged)] : []), ...alwaysLeft]
   return { keys, events, tasks: about.map(({ id }) => id), questions, letters, left }
 }
 
@@ -98,14 +106,27 @@ function opened(opener: Opener, record: Parameters<Opener['open']>[0]) {
   }
 }
 
-/** Those that were answered; an open one is still somebody's to answer. */
-async function forgetQuestions(traces: ReadonlySet<string>, { ground }: ErasureOptions) {
+/** Who keeps the questions of a mesh that runs. */
+async function deskOf(node: MeshNode): Promise<ActorRef> {
+  if (await node.directory.wait(() => node.directory.locate(approvalsName), lookMs)) return node.ref(approvalsName)
+  throw new ClawmeshError('UNREACHABLE', 'Whoever keeps the questions to people in this mesh is not seen.', {
+    hint: 'Nothing was erased. Try again when the mesh is up, or after it has ended.',
+  })
+}
+
+async function askDesk(desk: ActorRef, traces: ReadonlySet<string>): Promise<string[]> {
+  const [all, ids]: [string[], string[]] = [[...traces], []]
+  while (all.length > 0) ids.push(...(await desk.ask(ForgetTasks, { tasks: all.splice(0, tasksAtOnce) })))
+  return ids
+}
+
+/** Of a mesh that does not run. */
+async function forgetQuestions(traces: ReadonlySet<string>, { ground }: ErasureOptions): Promise<string[]> {
   const { transport, addresses, authority } = ground
   const book = new Book(await transport.bucket(addresses.approvals), authority.tasksKey)
-  const about = (await book.read()).filter(({ question }) => traces.has(question.task))
-  const answered = about.filter(({ question }) => question.verdict)
-  for (const { question } of answered) await book.forget(question.id)
-  return { questions: answered.map(({ question }) => question.id), open: about.length - answered.length }
+  const ids = (await book.read()).filter(({ question }) => traces.has(question.task)).map(({ question }) => question.id)
+  for (const id of ids) await book.forget(id)
+  return ids
 }
 
 async function dropLetters(traces: ReadonlySet<string>, { ground }: ErasureOptions): Promise<string[]> {
@@ -119,8 +140,6 @@ async function dropLetters(traces: ReadonlySet<string>, { ground }: ErasureOptio
 const subjectOf = (facts: unknown): unknown =>
   typeof facts === 'object' && facts !== null && 'subject' in facts ? facts.subject : undefined
 
-const openLeft = (count: number) =>
-  `${count} question${count === 1 ? '' : 's'} to people, still open: answer, then erase once more`
 const damagedLeft = (count: number) =>
   `${count} task${count === 1 ? '' : 's'} whose journal does not read: nobody can say whom it is about`
 

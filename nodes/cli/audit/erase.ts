@@ -38,9 +38,9 @@ export const auditErase: Command = {
     const data = authorityFolder(values)
     await confirm(name, values)
     const by = text(values, 'by')?.trim() || personHere()
-    const erasure = await inMesh(data, async ({ ground, log }) => {
-      const { node, end } = await joinAsGuest(ground, data, ['supervisor'])
-      return eraseSubject(name, { ground, log, node, by, reason: text(values, 'reason') }).finally(end)
+    const erasure = await inMesh(data, async (place) => {
+      const { node, end } = await joinAsGuest(place.ground, data, ['authority', 'supervisor'])
+      return eraseSubject(name, { ...place, node, by, reason: text(values, 'reason') }).finally(end)
     })
     if (values['json']) process.stdout.write(`${JSON.stringify({ ok: true, subject: name, by, ...erasure })}\n`)
     else process.stdout.write(`${printable(told(name, erasure))}\n`)
@@ -95,6 +95,7 @@ async function confirm(name: string, values: Values): Promise<void> {
 interface Place {
   ground: LiveGround
   log: AppendLog
+  isLive: boolean
 }
 
 /** In the mesh that runs there, or else on a broker that is started for it. */
@@ -105,7 +106,10 @@ async function inMesh<T>(data: string, use: (place: Place) => Promise<T>): Promi
       await live.close()
       throw error
     })
-    if (source) return use({ ground: live, log: source.log }).finally(() => source.close().finally(() => live.close()))
+    if (source)
+      return use({ ground: live, log: source.log, isLive: true }).finally(() =>
+        source.close().finally(() => live.close()),
+      )
     await live.close()
   }
   const folder = openDataFolder(data)
@@ -115,7 +119,7 @@ async function inMesh<T>(data: string, use: (place: Place) => Promise<T>): Promi
       const { transport, records, addresses } = ground
       await transport.provideBuckets(addresses)
       await records.provideAudit(addresses)
-      return await use({ ground, log: records.log(addresses.auditStream) })
+      return await use({ ground, log: records.log(addresses.auditStream), isLive: false })
     } finally {
       await ground.close()
     }
@@ -128,7 +132,7 @@ function told(name: string, { keys, events, tasks, questions, letters, left }: E
   const counted = (count: number, one: string) => `${count} ${one}${count === 1 ? '' : 's'}`
   return [
     `"${name}" is erased: ${counted(events, 'event')} of the trail can be read by nobody any more. Their place, kind and time stay, and so does the chain.`,
-    `Removed: ${counted(tasks.length, 'task')}, ${counted(questions.length, 'answered question')}, ${counted(letters.length, 'dead letter')}.`,
+    `Removed: ${counted(tasks.length, 'task')}, ${counted(questions.length, 'question')}, ${counted(letters.length, 'dead letter')}.`,
     `Key${keys.length === 1 ? '' : 's'}: ${keys.join(', ')}`,
     'Out of reach:',
     ...left.map((each) => `  ${each}`),
