@@ -106,15 +106,17 @@ describe('clawmesh up --gateway', () => {
         kind,
       )
     assert.match(JSON.stringify(before), /secret\.txt/)
+    const auditor = await add('inspector', '--role', 'auditor')
+    const shown = async () => (await ask(url, `/v1/audit?trace=${task}&limit=1000`, { key: auditor })).text
+    assert.match(await shown(), /secret\.txt/)
     assert.equal((await machine.do('audit', 'erase', 'robot', '--yes')).status, 0)
     const after = await events()
     assert.deepEqual(
       after.map(({ kind, facts }) => [kind, facts]),
       before.map(({ kind }) => [kind, { erased: true }]),
     )
-    const auditor = await add('inspector', '--role', 'auditor')
     const seen = await eventually(async () => {
-      const { text } = await ask(url, `/v1/audit?trace=${task}&limit=1000`, { key: auditor })
+      const text = await shown()
       assert.ok(!text.includes('secret.txt'), 'the gateway still shows it')
       return text
     })
