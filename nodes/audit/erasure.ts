@@ -69,10 +69,7 @@ export async function eraseSubject(name: string, options: ErasureOptions): Promi
 
   const facts = { keys, events, tasks: about.length, by, ...(reason === undefined ? {} : { reason }) }
   await node.audit.intend({ kind: 'subject.erased', trace: '', actor: by, facts })
-  for (const { id, state } of about) {
-    if (state !== 'ended') await (await tasks.resume(id)).end({ ok: false, answer: 'Whom it is about was erased.' })
-    await tasks.forget(id)
-  }
+  for (const { id } of about) await tasks.remove(id, { ok: false, answer: 'Whom it is about was erased.' })
   const questions = await (desk ? askDesk(desk, traces) : forgetQuestions(traces, options))
   const letters = await dropLetters(traces, options)
   authority.subjects.erase(name, node.now())
