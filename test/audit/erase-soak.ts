@@ -14,8 +14,8 @@ import { temporaryFolder } from '../kit/mesh.js'
 import { seededRandom } from '../kit/random.js'
 import { beginSite } from './site.js'
 
-/** About as long as the removing takes, from the event on. */
-const removesMs = 40
+/** How much of its time an erasure removes, from its event on. */
+const removesShare = 0.2
 
 export async function soakErase(count: number, seed: number): Promise<boolean> {
   const data = temporaryFolder()
@@ -34,7 +34,9 @@ export async function soakErase(count: number, seed: number): Promise<boolean> {
       const tasks = [await begin(site, name), await begin(site, name)]
       // Most of its time it starts; every other one is killed as it removes.
       const moment =
-        number % 2 === 0 ? setTimeout(random() * usualMs) : intended(data).then(() => setTimeout(random() * removesMs))
+        number % 2 === 0
+          ? setTimeout(random() * usualMs)
+          : intended(data).then(() => setTimeout(random() * usualMs * removesShare))
       await erase(data, name, moment)
       const { readable, known } = await lookAt(site, data, name)
       const state = readable === 2 && known === 2 ? 'before' : readable === 0 && known === 0 ? 'after' : 'inBetween'
@@ -73,7 +75,9 @@ async function begin({ node, tasks, ground }: Site, name: string): Promise<strin
 
 /** Resolves to the status; null if it was killed. */
 async function erase(data: string, name: string, killAt?: Promise<unknown>): Promise<number | null> {
-  const child = spawn(process.execPath, [program, 'audit', 'erase', name, '--yes', '--data', data], { stdio: ['ignore', 'ignore', 'inherit'] })
+  const child = spawn(process.execPath, [program, 'audit', 'erase', name, '--yes', '--data', data], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
   const ended = once(child, 'exit')
   if (killAt) {
     await Promise.race([ended, killAt])
