@@ -13,6 +13,7 @@ export { type ActorDefinition, actor, type CallOptions, type Context, on, type S
 export { type Message, message, nothing, type StreamMessage } from './actor/message.js'
 export { ActorRef } from './actor/ref.js'
 export { type Child, type SuperviseOptions, type Supervisor, supervise } from './actor/supervisor.js'
+export type { Span, SpanSink } from './calls/spans.js'
 export type { Grant } from './capability/grant.js'
 export { type Ability, abilityOf, allows, type Terms, type Use, type Wanted } from './capability/terms.js'
 export type { NodeInfo } from './directory.js'

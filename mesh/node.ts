@@ -10,7 +10,7 @@ import { ClawmeshError } from '../policies/errors.js'
 import type { Role } from '../policies/roles.js'
 import type { ActorDefinition } from './actor/actor.js'
 import { Cell, type SupervisedBy } from './actor/cell.js'
-import { ActorRef } from './actor/ref.js'
+import { ActorRef, type Caller } from './actor/ref.js'
 import { ActorDown, nodeActor, nodeActorName } from './actor/system.js'
 import { addressesOf } from './address.js'
 import { type Chain, memoryChain } from './audit/chain.js'
@@ -21,6 +21,7 @@ import { Deadlines } from './calls/deadlines.js'
 import { Inbound } from './calls/inbound.js'
 import { Outbound } from './calls/outbound.js'
 import { Refusals } from './calls/refusals.js'
+import { SpannedCalls, type SpanSink, Spans } from './calls/spans.js'
 import { Grants } from './capability/grants.js'
 import { DeadLetters } from './dead/writer.js'
 import { type Advert, Directory, type NodeInfo } from './directory.js'
@@ -41,6 +42,8 @@ export interface JoinOptions {
   /** Actor definitions that others may ask this node to start; a function where they need the node that they run on. */
   hosts?: ActorDefinition[] | ((node: MeshNode) => ActorDefinition[])
   advert?: Advert
+  /** Gets a span of each call that the node makes or answers; it is the node's from here on, and is closed with it. */
+  spans?: SpanSink | undefined
   now?: () => number
 }
 
@@ -53,7 +56,7 @@ export interface SpawnOptions<A> {
 
 /** The transport is the node's from here on, and is closed with it, also if it cannot join. */
 export async function joinMesh(options: JoinOptions): Promise<MeshNode> {
-  const { credentials, transport, chain = memoryChain(), hosts = [], advert = {}, now = Date.now } = options
+  const { credentials, transport, chain = memoryChain(), hosts = [], advert = {}, spans, now = Date.now } = options
   // A node whose clock is wrong would take everybody else's certificate for one of tomorrow, and see an empty mesh: its own says so first.
   readCertificate(credentials.certificate.wire, credentials.rootKey, now())
   const addresses = addressesOf(credentials.mesh, credentials.meshKey)
@@ -75,7 +78,8 @@ export async function joinMesh(options: JoinOptions): Promise<MeshNode> {
   const filings = new Filings(rootKey)
   const audit = new AuditWriter({ credentials, addresses, log, chain, now, filings, fence: () => directory.fence() })
   const dead = new DeadLetters({ credentials, addresses, log: transport.log(addresses.deadStream), now })
-  const node = new MeshNode({ self, signing, rootKey, transport, directory, audit, filings, dead, now, addresses })
+  const parts = { self, signing, rootKey, transport, directory, audit, filings, dead, spans, now, addresses }
+  const node = new MeshNode(parts)
   try {
     await node.begin(typeof hosts === 'function' ? hosts(node) : hosts, advert)
     return node
@@ -94,6 +98,7 @@ interface NodeParts {
   audit: AuditWriter
   filings: Filings
   dead: DeadLetters
+  spans: SpanSink | undefined
   addresses: ReturnType<typeof addressesOf>
   now: () => number
 }
@@ -112,12 +117,15 @@ export class MeshNode {
   readonly #grants: Grants
   readonly #dead: DeadLetters
   readonly #filings: Filings
+  readonly #sink: SpanSink | undefined
+  readonly #spans: Spans | undefined
+  readonly #calls: Caller
   readonly #cells = new Map<string, Cell>()
   readonly #hosts = new Map<string, ActorDefinition>()
   #closing: Promise<void> | undefined
 
   constructor(parts: NodeParts) {
-    const { self, signing, rootKey, transport, directory, audit, filings, dead, now, addresses } = parts
+    const { self, signing, rootKey, transport, directory, audit, filings, dead, spans: sink, now, addresses } = parts
     this.self = self
     this.#signing = signing
     this.directory = directory
@@ -126,6 +134,9 @@ export class MeshNode {
     this.#transport = transport
     this.#dead = dead
     this.#filings = filings
+    const spans = sink && new Spans(sink)
+    this.#sink = sink
+    this.#spans = spans
     this.#refusals = new Refusals((facts) => this.note('message.denied', facts))
     this.#post = new Post({
       transport,
@@ -156,11 +167,13 @@ export class MeshNode {
       send,
       notAsked: ({ certificate }) =>
         this.#refusals.count('UNAUTHENTIC', 'An answer arrived from a node that was not asked.', certificate.name),
+      span: () => spans?.wire,
       grants,
       filings,
       deadlines,
       now,
     })
+    this.#calls = spans ? new SpannedCalls(this.#outbound, spans) : this.#outbound
     this.#inbound = new Inbound({
       cell: (name) => this.#cells.get(name),
       send,
@@ -170,6 +183,7 @@ export class MeshNode {
       grants,
       filings,
       deadlines,
+      spans,
       now,
     })
   }
@@ -220,7 +234,7 @@ export class MeshNode {
   }
 
   ref(actor: string): ActorRef {
-    return new ActorRef(actor, this.#outbound)
+    return new ActorRef(actor, this.#calls)
   }
 
   /** Starts an actor here, under a name that nobody else in the mesh can have at the same time. */
@@ -268,6 +282,11 @@ export class MeshNode {
     return this.#filings.of(trace)
   }
 
+  /** Does a piece of work of a task; where spans are taken it is one, and the calls of it are parts of it. */
+  work<T>(name: string, { task, actor }: { task: string; actor: string }, does: () => Promise<T>): Promise<T> {
+    return this.#spans ? this.#spans.of({ kind: 'internal', name, actor, task }, does) : does()
+  }
+
   /** Leaves in good order: no new work, what is written reaches the stream, the lease is given back. */
   close(): Promise<void> {
     this.#closing ??= this.#leave()
@@ -282,6 +301,7 @@ export class MeshNode {
     await this.#dead.close(0)
     await this.audit.close()
     await this.#transport.close()
+    await this.#sink?.close()
   }
 
   async #leave(): Promise<void> {
@@ -298,6 +318,7 @@ export class MeshNode {
     this.#refusals.flush()
     await this.audit.close()
     await this.#transport.close()
+    await this.#sink?.close()
   }
 
   async #start(

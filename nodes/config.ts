@@ -2,6 +2,8 @@
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { officialReleases } from '../mesh/broker/release.js'
+import { ClawmeshError } from '../policies/errors.js'
+import type { TraceTarget } from './traces.js'
 
 type Environment = Record<string, string | undefined>
 
@@ -20,6 +22,8 @@ export interface Config {
   visibleGpus: string | undefined
   /** Servers of the DNS that the way out of sandboxes asks, as ADDRESS or ADDRESS:PORT; undefined: whatever this machine asks. */
   nameServers: readonly string[] | undefined
+  /** Where spans go, by the variables of OpenTelemetry; undefined: nowhere. */
+  traces: TraceTarget | undefined
   /** Where a person typed an npm command; npm itself runs it in the folder of the package. */
   typedIn: string | undefined
   /** Show stack traces of errors that should not have happened. */
@@ -43,6 +47,7 @@ export function readConfig(environment: Environment = process.env): Config {
       ?.split(',')
       .map((server) => server.trim())
       .filter(Boolean),
+    traces: traceTarget(environment),
     typedIn: environment['INIT_CWD'] || undefined,
     debug: Boolean(environment['CLAWMESH_DEBUG']),
     home: home(environment),
@@ -67,7 +72,26 @@ const carried = [
   'CLAWMESH_OPENAI_URL',
   'CLAWMESH_MODEL_HUB',
   'CUDA_VISIBLE_DEVICES',
+  'OTEL_EXPORTER_OTLP_ENDPOINT',
+  'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
+  'OTEL_SERVICE_NAME',
+  'OTEL_SDK_DISABLED',
 ]
+
+function traceTarget(environment: Environment): TraceTarget | undefined {
+  const base = environment['OTEL_EXPORTER_OTLP_ENDPOINT']
+  const url = environment['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'] || (base && `${base.replace(/\/$/, '')}/v1/traces`)
+  if (!url || environment['OTEL_SDK_DISABLED']?.toLowerCase() === 'true') return undefined
+  if (!URL.canParse(url) || !/^https?:/.test(url))
+    throw new ClawmeshError('USAGE', `"${url}" is no address for traces.`, {
+      hint: 'Set OTEL_EXPORTER_OTLP_ENDPOINT to the http(s) address of a collector, for example http://127.0.0.1:4318, or unset it.',
+    })
+  const headers = (environment['OTEL_EXPORTER_OTLP_HEADERS'] ?? '').split(',').flatMap((pair) => {
+    const [, name, value] = /^\s*([^=\s]+)\s*=\s*(.*?)\s*$/.exec(pair) ?? []
+    return name === undefined || value === undefined ? [] : [[name, decodeURIComponent(value)] as const]
+  })
+  return { url, headers: Object.fromEntries(headers), service: environment['OTEL_SERVICE_NAME'] || 'clawmesh' }
+}
 
 /** What can be fetched again: kept between runs and shared by all meshes of this user. */
 export function cacheFolder(environment: Environment): string {

@@ -41,6 +41,8 @@ export {
   nothing,
   on,
   type Self,
+  type Span,
+  type SpanSink,
   type SpawnOptions,
   type StreamMessage,
   type SuperviseOptions,

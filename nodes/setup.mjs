@@ -2,7 +2,7 @@
 // dependencies, because nothing else exists yet when it runs. Safe to run twice at once: one waits for the other.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { takeLock } from './lock.mjs'
@@ -47,20 +47,36 @@ function compile() {
   const sources = lookOfSources()
   if (holds(compiled, sources)) return
   run('Compiled clawmesh', process.execPath, [join(modules, 'typescript', 'bin', 'tsc'), '-p', root])
+  removeOrphans()
   writeFileSync(compiled, sources)
 }
 
 function lookOfSources() {
-  const config = join(root, 'tsconfig.json')
-  const look = createHash('sha256').update(wanted).update(readFileSync(config))
-  const folders = JSON.parse(readFileSync(config, 'utf8')).include.map((pattern) => pattern.split('/')[0])
-  for (const folder of folders)
-    for (const name of readdirSync(join(root, folder), { recursive: true }).sort()) {
-      if (!name.endsWith('.ts')) continue
-      const { size, mtimeMs } = statSync(join(root, folder, name))
-      look.update(JSON.stringify([folder, name, size, mtimeMs]))
-    }
+  const look = createHash('sha256')
+    .update(wanted)
+    .update(readFileSync(join(root, 'tsconfig.json')))
+  for (const path of filesBelow(root, '.ts')) {
+    const { size, mtimeMs } = statSync(join(root, path))
+    look.update(JSON.stringify([path, size, mtimeMs]))
+  }
   return look.digest('hex')
+}
+
+/** What was compiled of a source that is gone would still be found by its name. */
+function removeOrphans() {
+  for (const path of filesBelow(join(root, 'dist'), '.js'))
+    if (!existsSync(join(root, path.replace(/js$/, 'ts')))) rmSync(join(root, 'dist', path))
+}
+
+/** In the folders that are compiled, by their paths from `top` on. */
+function filesBelow(top, ending) {
+  const { include } = JSON.parse(readFileSync(join(root, 'tsconfig.json'), 'utf8'))
+  return include
+    .map((pattern) => pattern.split('/')[0])
+    .filter((folder) => existsSync(join(top, folder)))
+    .flatMap((folder) => readdirSync(join(top, folder), { recursive: true }).map((name) => join(folder, name)))
+    .filter((name) => name.endsWith(ending))
+    .sort()
 }
 
 function holds(file, content) {

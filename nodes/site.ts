@@ -16,6 +16,7 @@ import { serveApprovals } from './approvals/serve.js'
 import { serversOf, writeReachable } from './authority/address.js'
 import { Desk } from './authority/desk.js'
 import { PolicyBook, publishPolicy } from './authority/policy-book.js'
+import { readConfig } from './config.js'
 import type { DataFolder } from './data-folder.js'
 import { type ElsewhereOptions, providerStore, serveElsewhere } from './elsewhere.js'
 import { type Ground, type GroundOptions, openGround } from './ground.js'
@@ -25,6 +26,7 @@ import { type KeptNode, keepNode } from './process/keeper.js'
 import type { NodePlan } from './process/plan.js'
 import { rulesOfMesh } from './router-rules.js'
 import type { Servers } from './servers.js'
+import { openTraces } from './traces.js'
 import { type AuditTrail, sealTrail } from './trail.js'
 
 export interface SiteOptions extends GroundOptions {
@@ -134,7 +136,12 @@ async function supervise(ground: Ground, folder: DataFolder, progress: (text: st
   const { credentials, access } = await enrolHere(ground, folder, supervisingNode, roles)
   const files = nodeFiles(folder, supervisingNode)
   const transport = await connectNats({ ...access, name: credentials.certificate.holder })
-  const node = await joinMesh({ credentials, transport, chain: openChain(files.chain) })
+  const node = await joinMesh({
+    credentials,
+    transport,
+    chain: openChain(files.chain),
+    spans: openTraces(readConfig().traces, supervisingNode, progress),
+  })
   keepCertified(node, credentials, files, transport, ({ message }) => progress(`not certified anew: ${message}`))
   return node
 }

@@ -41,7 +41,7 @@ const schema = z.strictObject({
           'must name exactly one of read, write, execute and connect',
         ),
     )
-    .min(5, 'must have at least five rows'),
+    .min(5, 'must have at least five rows: a table that says less shows little of a policy'),
 })
 
 /** Every row with what the policy really answers; the table holds where the two are the same. Throws POLICY_INVALID for either text. */

@@ -16,6 +16,7 @@ import type { Kind, Letter } from '../post/letter.js'
 import { errorBody } from '../post/post.js'
 import { type Peer, principalOf } from '../seal/incarnation.js'
 import type { Deadlines, Expiring } from './deadlines.js'
+import type { OpenSpan, Spans } from './spans.js'
 
 export interface InboundOptions {
   cell(name: string): Cell | undefined
@@ -28,6 +29,8 @@ export interface InboundOptions {
   grants: Grants
   filings: Filings
   deadlines: Deadlines
+  /** Undefined: nobody takes any. */
+  spans: Spans | undefined
   now(): number
 }
 
@@ -64,7 +67,7 @@ export class Inbound {
   #admit(letter: Letter): void {
     const { body } = letter
     if (!isRequest(body)) return this.#fail(letter, new ClawmeshError('MESSAGE_INVALID', 'The request cannot be read.'))
-    const [target, name, trace, content, window, shown, about] = body
+    const [target, name, trace, content, window, shown, wire, about] = body
     const cell = this.#options.cell(target)
     if (!cell) {
       return this.#fail(letter, moved(target))
@@ -93,13 +96,25 @@ export class Inbound {
       }
     }
     if (letter.kind !== 'tell') this.#register(request)
-    if (cell.mailbox.offer(() => this.#handle(request))) return
+    if (cell.mailbox.offer(this.#spanned(request, wire))) return
     request.taken?.giveBack()
-    this.#forget(request)
     const full = new ClawmeshError('MAILBOX_FULL', `Actor "${target}" has ${cell.mailbox.depth} messages waiting.`, {
       hint: 'Send more slowly.',
     })
     this.#fail(letter, full, request)
+    this.#forget(request)
+  }
+
+  /** The work on it, as a part of the span of whoever asked, where spans are taken. */
+  #spanned(request: Request, wire: unknown): () => void | Promise<void> {
+    const { spans } = this.#options
+    const handle = () => this.#handle(request)
+    if (!spans) return handle
+    const { cell, handler, letter, trace } = request
+    const from = letter.peer.certificate.name
+    const span = spans.begin({ kind: 'server', name: handler.message.name, actor: cell.name, from, task: trace, wire })
+    request.span = span
+    return () => spans.within(span, handle)
   }
 
   /** A grant ends with the call for which it was given: what comes after both is late, as it would be without one. */
@@ -130,8 +145,8 @@ export class Inbound {
     if (cell.ended) {
       // It was still waiting: nothing was begun, so the caller may ask again where the actor is started next.
       request.taken?.giveBack()
-      this.#forget(request)
-      return this.#fail(letter, moved(cell.name), request)
+      this.#fail(letter, moved(cell.name), request)
+      return this.#forget(request)
     }
     cell.work.add(request)
     const left = letter.deadline - this.#options.now()
@@ -179,7 +194,8 @@ export class Inbound {
     else this.#requests.set(peer.id, new Map([[call, request]]))
   }
 
-  #forget({ letter: { peer, call } }: Request): void {
+  #forget({ span, letter: { peer, call } }: Request): void {
+    span?.end()
     const requests = this.#requests.get(peer.id)
     requests?.delete(call)
     if (requests?.size === 0) this.#requests.delete(peer.id)
@@ -219,6 +235,7 @@ export class Inbound {
 
   /** `request`: where it got so far; 'refused': it was not let in. */
   #fail(letter: Letter, error: ClawmeshError, request?: Request | 'refused'): void {
+    if (request instanceof Request && request.span) request.span.error = error.code
     const isRefusal = request === 'refused' || error.code === 'DENIED'
     if (isRefusal) this.#options.refused(error, letter.peer)
     else if (letter.kind === 'tell') this.#options.undelivered(letter, error, fateOf(request))
@@ -245,6 +262,7 @@ class Request implements Context, Work, Expiring {
   grant: Grant | undefined
   /** Of the grant, by this request. */
   taken: Taken | undefined
+  span: OpenSpan | undefined
   slot = 0
   /** Why nobody waits for it any more. */
   broken: ClawmeshError | undefined
@@ -323,10 +341,10 @@ class Request implements Context, Work, Expiring {
 }
 
 /**
- * `[actor, message, trace, content]`, for a stream how many items may be sent unasked, a grant where one is shown or given, and the key of the person whom the
- * task is about where it is filed under one.
+ * `[actor, message, trace, content]`, for a stream how many items may be sent unasked, a grant where one is shown or given, the span of the caller where
+ * spans are taken, and the key of the person whom the task is about where it is filed under one.
  */
-type RequestBody = [string, string, string, unknown, unknown?, unknown?, unknown?]
+type RequestBody = [string, string, string, unknown, unknown?, unknown?, unknown?, unknown?]
 
 function readKey(about: unknown): Uint8Array {
   if (about instanceof Uint8Array) return about

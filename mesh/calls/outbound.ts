@@ -36,6 +36,8 @@ export interface OutboundOptions {
   send(peer: Peer, kind: Kind, call: number, deadline: number, body: unknown): void
   /** A node answers a call that was made to another one. */
   notAsked(peer: Peer): void
+  /** Of the span that a call is made in, if spans are taken. */
+  span(): string | undefined
   grants: Grants
   filings: Filings
   deadlines: Deadlines
@@ -174,10 +176,12 @@ export class Outbound implements Caller {
   ): unknown[] {
     const body = [actor, message.name, trace, request]
     const { grants, filings } = this.#options
+    const span = this.#options.span()
     const about = filings.of(trace)?.wire
     const given = wanted && !message.granted ? grants.give({ peer, actor, wanted, parent, deadline }) : undefined
     const shown = message.granted ? parent?.wire : given
-    if (about) return [...body, window ?? null, shown ?? null, about]
+    if (about) return [...body, window ?? null, shown ?? null, span ?? null, about]
+    if (span) return [...body, window ?? null, shown ?? null, span]
     if (shown) return [...body, window ?? null, shown]
     return window === undefined ? body : [...body, window]
   }

@@ -70,16 +70,27 @@ export class Approvals {
 
   /**
    * Takes up what an earlier process left: open questions go on, or end if their time is over. Whoever asked may have died with that process, and would ask
-   * the same under another id when its task goes on: a question that nobody waits for must not stand before that one.
+   * the same under another id when its task goes on: a question that nobody waits for must not stand before that one. One of a node that was started since
+   * is nobody's already.
    */
   async begin(): Promise<void> {
     const { book, node, takenUpWithinMs = 10_000 } = this.#options
     for (const kept of await book.read()) {
       const { task, about } = kept.question
       if (about !== undefined) node.file(task, { wire: fromHex(about) })
-      if (kept.question.verdict) this.#remember(kept)
-      else this.#awaitAsker(this.#wait(kept, true), takenUpWithinMs)
+      if (kept.question.verdict) {
+        this.#remember(kept)
+        continue
+      }
+      const asking = this.#wait(kept, true)
+      if (this.#hasLost(kept.question)) await this.#end(asking, givenUp)
+      else this.#awaitAsker(asking, takenUpWithinMs)
     }
+  }
+
+  #hasLost({ node, askedAt }: Question): boolean {
+    const { since } = this.#options.node.directory.node(node)?.advert ?? {}
+    return typeof since === 'number' && since > askedAt
   }
 
   /** Resolves when it is decided, or its time is over. `node` and `task` are the caller's, whatever the question says. */
@@ -196,7 +207,7 @@ export class Approvals {
   }
 
   #awaitAsker(asking: Asking, withinMs: number): void {
-    asking.gone = setTimeout(() => void this.#end(asking, 'nobody: whoever asked has given up'), withinMs)
+    asking.gone = setTimeout(() => void this.#end(asking, givenUp), withinMs)
   }
 
   /** Answers what of a task has a standing answer, and shows people as much of the rest as they can take. */
@@ -381,6 +392,7 @@ const isSeen = ({ revision }: Asking) => revision > 0
 /** No person: no key and no certificate has such a name. */
 const isNobody = (by: string) => by.startsWith('nobody:')
 const erased = 'nobody: whom its task is about was erased'
+const givenUp = 'nobody: whoever asked has given up'
 const late = 'nobody: the question was not answered in time'
 
 const alreadyDecided = ({ answer, by, at }: Verdict): string =>

@@ -1,7 +1,7 @@
 /**
  * The gateway: the mesh over HTTP, for programs that speak the OpenAI API and for whoever watches over it.
  *
- *     const gateway = await openGateway({ node, data, host: '127.0.0.1', port: 8080 })
+ *     const gateway = await openGateway({ node, data, host: '127.0.0.1', port: 8090 })
  *
  * 1. A request is let in by its head alone, before a byte of its body is read: where it comes from, whose key it has, what that key is for, how often it asks.
  * 2. A model is asked by `think`, as agents ask, so the same rule says which models may see a prompt; and only after the audit trail has the question.
@@ -9,6 +9,8 @@
  */
 import type { AddressInfo } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { nodeActorName } from '../../mesh/actor/system.js'
+import { Refusals } from '../../mesh/calls/refusals.js'
 import type { MeshNode } from '../../mesh/index.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { GatewayTls } from '../authority/gateway-tls.js'
@@ -17,11 +19,13 @@ import { type Call, callOf, type Handlers } from './call.js'
 import { sendConsole } from './console.js'
 import type { GatewayAddress } from './http/address.js'
 import { guardOf, routeOf } from './http/guard.js'
+import { KeyRecord } from './http/key-record.js'
 import { ApiKeys } from './http/keys.js'
 import { type GatewayLimits, usualLimits } from './http/limits.js'
 import { openListener } from './http/listener.js'
 import { Metrics } from './http/metrics.js'
 import { RateLimit } from './http/rate.js'
+import { Refusal } from './http/refusal.js'
 import { hostsOf } from './http/tls.js'
 import { answerMcp, refuseSessions } from './mcp/exchange.js'
 import { type MeshTool, meshTools } from './mcp/mesh-tool.js'
@@ -65,11 +69,23 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   const metrics = new Metrics()
   const closing = new AbortController()
   const server = openListener(limits, tls)
-  const guard = guardOf(new ApiKeys(data), new RateLimit(limits.rate), { answersTo: hostsOf(tls), scheme })
+  const keys = new ApiKeys(data)
+  const keyRecord = new KeyRecord(data, keys, (kind, facts) =>
+    node.audit.intend({ kind, trace: '', actor: nodeActorName(node.name), facts }),
+  )
+  const refusals = new Refusals((facts) => node.note('gateway.refused', facts), 'address')
+  const guard = guardOf(keys, new RateLimit(limits.rate), { answersTo: hostsOf(tls), scheme })
   server.decorateRequest('principal', undefined)
   server.addHook('onRequest', async (request, reply) => {
     measure(request, reply, metrics)
-    request.principal = guard.admit(request)
+    try {
+      const principal = guard.admit(request)
+      if (principal) await keyRecord.settle()
+      request.principal = principal
+    } catch (error) {
+      if (error instanceof Refusal) refusals.count(error.code, error.message, request.ip)
+      throw error
+    }
   })
   const runs = site && new TaskRuns(node, site.tasks, site.workspace)
   const aboutCaller = (key: string | undefined) =>
@@ -106,6 +122,8 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   await server.listen({ host, port }).catch((cause: unknown) => {
     throw cannotListen(host, port, cause)
   })
+  // What cannot be written down yet is tried again before the next request is let in.
+  await keyRecord.settle().catch(() => undefined)
   const { port: bound } = server.server.address() as AddressInfo
   return {
     url: `${scheme}://${host.includes(':') ? `[${host}]` : host}:${bound}`,
@@ -113,6 +131,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
       closing.abort()
       await server.close()
       await Promise.allSettled(underWay)
+      refusals.flush()
       await runs?.close()
     },
   }

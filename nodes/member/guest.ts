@@ -6,8 +6,10 @@ import { connectNats } from '../../mesh/transport/nats.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { Role } from '../../policies/roles.js'
 import type { LiveGround } from '../authority/live.js'
+import { readConfig } from '../config.js'
 import { dataPaths } from '../data-folder.js'
 import { takeLock } from '../lock.mjs'
+import { openTraces } from '../traces.js'
 import { enrolHere, nodeFiles } from './member.js'
 
 const guestsAtMost = 32
@@ -26,7 +28,12 @@ export async function joinAsGuest(
     try {
       const { credentials, access } = await enrolHere(ground, folder, name, roles)
       const transport = await connectNats({ ...access, name: credentials.certificate.holder })
-      const node = await joinMesh({ credentials, transport, chain: openChain(files.chain) })
+      const node = await joinMesh({
+        credentials,
+        transport,
+        chain: openChain(files.chain),
+        spans: openTraces(readConfig().traces, name),
+      })
       const end = async () => {
         await node.close()
         lock.release()

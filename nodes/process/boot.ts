@@ -27,6 +27,7 @@ import { log } from '../log.js'
 import { readAccess } from '../member/access.js'
 import { isDue, keepCertified, renewed } from '../member/certified.js'
 import { machineWords } from '../member/machine.js'
+import { openTraces } from '../traces.js'
 import { readDrained, serveDrain } from './drain.js'
 import { keepLoad } from './load.js'
 import { openModels, readStoredModels } from './models.js'
@@ -110,8 +111,9 @@ async function boot(plan: NodePlan): Promise<Running> {
   const drained = readDrained(drainFile)
   shelf.drain(drained.node, drained.gpus)
   const advert = { hardware, sandbox: availability?.available ?? false, notes, ...advertOf(shelf) }
+  const spans = openTraces(readConfig().traces, name, (text) => log.warn(text))
   const hosts = (self: MeshNode) => (roles.includes('worker') ? [worker(self), debater(self), reader(self)] : [])
-  node = await joinMesh({ credentials, transport, chain: openChain(plan.chain), advert, hosts })
+  node = await joinMesh({ credentials, transport, chain: openChain(plan.chain), advert, hosts, spans })
   if (plan.sandbox && availability?.available) {
     const { workspace, policy: text, policyName, follows = false } = plan.sandbox
     const { mesh, rootKey } = credentials

@@ -2,7 +2,8 @@
  * The one program that runs inside the sandbox for every tool: `{"tool": NAME, "args": {…}}` on standard input, one line of JSON on
  * standard output: `{"result": {…}}`, or `{"error": "…"}` and status 1. The arguments were checked outside.
  */
-import { readFileSync, writeSync } from 'node:fs'
+import { existsSync, readFileSync, writeSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { ActionError } from './actions/error.js'
 import { actions, type ToolName, type ToolResult } from './actions.js'
 import { generalActions } from './general-actions.js'
@@ -35,7 +36,12 @@ function explain(error: unknown): string {
   if (error instanceof ActionError) return error.message
   if (error instanceof Error && 'code' in error && 'path' in error) {
     const why = explanations[String(error.code)]
-    if (why) return `${error.path} ${why}.`
+    const { path } = error as { path: string }
+    // A file that is to be made is not what is missing.
+    const isMade =
+      error.code === 'ENOENT' && 'syscall' in error && error.syscall === 'open' && !existsSync(dirname(path))
+    if (isMade) return `The folder ${dirname(path)} does not exist.`
+    if (why) return `${path} ${why}.`
   }
   return error instanceof Error ? error.message : String(error)
 }

@@ -1,5 +1,5 @@
 /** Runs an assertion until it holds, and resolves to what it gives; throws its last failure when the time is up. */
-export async function eventually<T>(holds: () => T | Promise<T>, withinMs = 10_000): Promise<T> {
+export async function eventually<T>(holds: () => T | Promise<T>, withinMs = 30_000): Promise<T> {
   const until = performance.now() + withinMs
   for (;;) {
     try {

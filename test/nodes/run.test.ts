@@ -1,5 +1,6 @@
 /** `clawmesh run` and `clawmesh tasks` on a mesh that is up. */
 import assert from 'node:assert/strict'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { installation } from '../../mesh/installation.js'
@@ -38,6 +39,9 @@ describe('a request to the mesh that runs', () => {
     const lacking = await home.do('run', 'how many lines has q3/nothing.csv')
     assert.equal(lacking.status, 1)
     assert.equal((await home.do('run')).status, 2)
+    const elsewhere = await home.do('run', 'how many lines has notes.txt', '--workspace', tmpdir())
+    assert.equal(elsewhere.status, 2)
+    assert.match(elsewhere.stderr, /The mesh works on .*, not on/)
     assert.match((await home.do('tasks', 'show', 'zzz')).stderr, /No task begins with "zzz"/)
     assert.match(lacking.stderr, /A tool failed: q3\/nothing\.csv does not exist/)
     const undone = await home.do('run', 'how many lines has q3/07-travel.csv. Sing me a song.')

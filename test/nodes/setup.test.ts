@@ -32,7 +32,7 @@ describe('the setup', () => {
     writeFileSync(join(clone, 'package.json'), JSON.stringify(project))
     writeFileSync(
       join(clone, 'tsconfig.json'),
-      JSON.stringify({ compilerOptions: { rootDir: 'src', outDir: 'dist', types: [] }, include: ['src/**/*.ts'] }),
+      JSON.stringify({ compilerOptions: { rootDir: '.', outDir: 'dist', types: [] }, include: ['src/**/*.ts'] }),
     )
     mkdirSync(join(clone, 'src'))
     writeFileSync(join(clone, 'src', 'one.ts'), 'export const one: number = 1\n')
@@ -58,18 +58,21 @@ describe('the setup', () => {
   it('installs and compiles, and has onnxruntime fetch nothing, by the way that a newer npm passes on too', async () => {
     await setUp().ended
     assert.equal(readFileSync(join(clone, 'told'), 'utf8'), 'skip\n')
-    assert.ok(existsSync(join(clone, 'dist', 'one.js')))
+    assert.ok(existsSync(join(clone, 'dist', 'src', 'one.js')))
     assert.equal(existsSync(lock), false)
   })
 
   it('compiles again only what was changed since', async () => {
-    const compiled = join(clone, 'dist', 'one.js')
+    const compiled = join(clone, 'dist', 'src', 'one.js')
     writeFileSync(compiled, 'left alone')
     await setUp().ended
     assert.equal(readFileSync(compiled, 'utf8'), 'left alone')
     writeFileSync(join(clone, 'src', 'one.ts'), 'export const one: number = 22\n')
+    const orphan = join(clone, 'dist', 'src', 'gone.js')
+    writeFileSync(orphan, '// of a source that is gone')
     await setUp().ended
     assert.match(readFileSync(compiled, 'utf8'), /one = 22/)
+    assert.equal(existsSync(orphan), false)
   })
 
   it('waits for one that is at work, and not longer', async () => {

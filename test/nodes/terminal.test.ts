@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, afterEach, describe, it } from 'node:test'
 import { cacheFolder } from '../../nodes/config.js'
@@ -72,6 +72,17 @@ describe('at a terminal', { skip: noTerminal }, () => {
     assert.equal(await terminal.status(), 3)
     assert.doesNotMatch(terminal.shown(), /1 lines/)
     assert.match(terminal.shown(), /refuse \(\w+ at a terminal\)/)
+  })
+
+  it('Ctrl-C at a question ends it as anywhere else, and nothing was done', async () => {
+    const terminal = start('write a note hello.txt saying SALUT', '--workspace', workspace)
+    await terminal.shows(/held: write_note .*hello\.txt", text "SALUT"/)
+    await terminal.shows(/Allow it\?/)
+    terminal.type('\u0003')
+    await terminal.shows(/draining/)
+    assert.notEqual(await terminal.status(), 0)
+    assert.match(terminal.shown(), /Stopped by SIGINT/)
+    assert.equal(existsSync(join(workspace, 'hello.txt')), false)
   })
 
   it('a yes to the question is', async () => {

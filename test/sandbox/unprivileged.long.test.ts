@@ -47,7 +47,7 @@ async function executableNode(folder: string): Promise<string> {
   return copy
 }
 
-/** Standard output; rejects with it where the program fails. */
+/** Standard output; rejects with it, and with what went to standard error, where the program fails. */
 async function asNobody({ folder, node }: Copy, args: string[]): Promise<string> {
   const { NODE_TEST_CONTEXT: _, ...env } = process.env
   const command = ['setpriv', ...nobody, node, ...args]
@@ -68,12 +68,12 @@ test('launches, limits, tools and attempts hold for a plain user too', {
     'sandbox/limits',
     'sandbox/run',
     'attack/sandbox/escape',
-    'sandbox/pooled',
+    'sandbox/pooled.long',
     'sandbox/pool',
     ...(existsSync('/usr/bin/curl') ? ['sandbox/network'] : []),
   ].map((name) => `dist/test/${name}.test.js`)
   const output = await asNobody(copy, ['--test', '--test-reporter=tap', '--test-concurrency=2', ...suites]).catch(
-    ({ stdout }: { stdout: string }) => stdout,
+    ({ stdout, stderr }: { stdout: string; stderr: string }) => stdout + stderr,
   )
   const count = (word: string) => Number(new RegExp(`^# ${word} (\\d+)`, 'm').exec(output)?.[1])
   assert.ok(count('pass') > 80, output)

@@ -41,7 +41,7 @@ export async function debate(node: MeshNode, spec: DebateSpec, options: DebateOp
   const { trace = randomUUID() } = options
   await node.audit.intend({ kind: 'debate.opened', trace, actor: 'debate', facts: { ...rules } })
   const held = new Held(node, rules, { ...options, trace })
-  const course = await held.run()
+  const course = await node.work('debate', { task: trace, actor: 'debate' }, () => held.run())
   const { outcome } = course
   await node.audit.record({
     kind: 'vote.decided',

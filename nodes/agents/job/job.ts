@@ -2,11 +2,12 @@
  * The supervisor's side of a task: plan, hand the parts out, take lost ones back, let three agents vote, answer. What it decides is on the audit stream
  * before it acts on it, and each step is in the task's journal: a job that was cut off goes on with the first that is not.
  */
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import type { MeshNode } from '../../../mesh/index.js'
+import { leaseMs } from '../../../mesh/lease.js'
 import type { Task } from '../../../mesh/task/task.js'
 import type { Tasks } from '../../../mesh/task/tasks.js'
 import { ClawmeshError, type ErrorCode } from '../../../policies/errors.js'
@@ -88,13 +89,26 @@ const ofAsked = z.object({
   subject: z.string().optional(),
 })
 
-/** Goes on with what was asked before and cut off; otherwise begins. What was begun on other files or under another policy is not gone on with. */
-export async function takeUp(tasks: Tasks, asked: Asked, progress: Job['progress']): Promise<Task> {
+/** The name that whoever does a task has in the mesh meanwhile: nobody goes on with one that somebody is doing. */
+const holderOf = (task: string) => `task/${task}`
+
+/** A run that died has its names for no longer than this. */
+const forgottenMs = leaseMs + 1000
+
+/**
+ * Goes on with what was asked before and cut off; otherwise begins. What was begun on other files or under another policy is not gone on with, and what is
+ * being done elsewhere is left alone. `runJob` is to follow: the task is this node's until then.
+ */
+export async function takeUp(node: MeshNode, tasks: Tasks, asked: Asked, progress: Job['progress']): Promise<Task> {
   for (const { id, state, facts, steps } of await tasks.list()) {
     const before = ofAsked.safeParse(facts).data
     const isCutOff = state === 'unfinished' || state === 'in doubt'
     if (!isCutOff || before?.request !== asked.request || before.workspace !== asked.workspace) continue
     if (before.subject !== asked.subject) continue
+    if (!(await hold(node, id))) {
+      progress(`the same is being done as task ${id} already: this is another`)
+      continue
+    }
     if (before.basis === asked.basis) {
       const done = steps.filter((step) => step.state === 'done').length
       progress(`this was asked before and cut off: task ${id} goes on, ${done} of its steps are done`)
@@ -102,14 +116,30 @@ export async function takeUp(tasks: Tasks, asked: Asked, progress: Job['progress
     }
     progress(`task ${id} was cut off, and the files or the policy have changed since: it is begun anew`)
     await (await tasks.resume(id)).end({ ok: false, answer: 'The files or the policy changed before it could go on.' })
+    await node.directory.release(holderOf(id))
   }
-  return tasks.begin({ ...asked })
+  const id = randomUUID()
+  await hold(node, id)
+  return tasks.begin({ ...asked }, id)
+}
+
+/** False if another node has it, and goes on having it. */
+async function hold({ directory, self }: MeshNode, task: string): Promise<boolean> {
+  const isFree = () => [undefined, self.id].includes(directory.locate(holderOf(task))?.id) || undefined
+  if (!(await directory.wait(isFree, forgottenMs))) return false
+  try {
+    await directory.claim(holderOf(task))
+    return true
+  } catch (error) {
+    if (isFree()) throw error
+    return false
+  }
 }
 
 /** The task ends with the job. If the job is cut off from outside, it goes on when the same is asked again; if a person stops it, it does not. */
 export async function runJob(node: MeshNode, task: Task, job: Job): Promise<JobResult> {
   try {
-    const result = await work(node, task, job)
+    const result = await node.work('task', { task: task.id, actor: 'supervisor' }, () => work(node, task, job))
     await task.end({ ok: result.error === undefined, answer: result.answer })
     return result
   } catch (thrown) {
@@ -118,6 +148,8 @@ export async function runJob(node: MeshNode, task: Task, job: Job): Promise<JobR
     if (!isCutOff || wasWithdrawn(job.signal))
       await task.end({ ok: false, answer: error.message }).catch(() => undefined)
     throw thrown
+  } finally {
+    await node.directory.release(holderOf(task.id)).catch(() => undefined)
   }
 }
 
@@ -159,9 +191,7 @@ function doParts(node: MeshNode, task: Task, job: Job, parts: Part[]): Promise<D
     return done
   })
   return sayWhileWaiting(work, job.sayEveryMs ?? patienceMs, (seconds) =>
-    job.progress(
-      `still waiting for the model and the tools: ${ended} of ${parts.length} parts done after ${seconds} s`,
-    ),
+    job.progress(`still waiting: ${ended} of ${parts.length} parts done after ${seconds} s`),
   )
 }
 
@@ -308,5 +338,6 @@ function ledgerAnswer({ totalCents, entries, faulty }: Ledger, isBorneOut: boole
 export function answerOf({ report, error }: Done): string {
   if (!report) return `failed: ${error.message}`
   const { outcome } = report
-  return outcome.status === 'done' ? outcome.result.summary : `${outcome.status}: ${outcome.reason}`
+  if (outcome.status === 'done') return outcome.result.summary
+  return `${outcome.status} on ${report.node}: ${outcome.reason}`
 }

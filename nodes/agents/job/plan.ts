@@ -1,6 +1,6 @@
 /**
  * Splits a request into parts that one worker can do with one tool. Pure, and deliberately simple: the model that ships cannot plan. A sentence that speaks
- * of all files, or lists some, is put to each of them; every other sentence is one part as it stands.
+ * of all files, or lists some, is put to each of them; every other sentence is one part as it stands, or several where it asks several questions.
  */
 
 import { z } from 'zod'
@@ -28,6 +28,16 @@ const everything =
   /\b(?:of|in|from|for) (?:this (?:quarter|month|year|folder|workspace)|(?:all|each|every|each of|all of)(?: the| these)? files?|the (?:whole )?(?:workspace|folder))\b/i
 
 const sentence = /(?<=[.!?])\s+(?=\S)/
+const asking = "(?:what(?:['’]s| is| are)|which|how (?:many|much|big|large|long))\\b"
+const telling = '(?:(?:list|show)(?: me)?(?: all)?(?: the)? files|count the (?:lines|words|rows)|add up|sum up)\\b'
+/**
+ * Where a sentence asks something else. Few verbs, for most ("… and find …") may as well be what is searched for; and after a comma alone only questions, behind
+ * another one: "of a.csv, what is …" is one.
+ */
+const nextQuestion = new RegExp(
+  `(?:\\s(?:and|then|also)\\s+(?:(?:and|then|also)\\s+)*(?=${asking}|${telling})|[,;]\\s*(?<=${asking}[^,;]*[,;]\\s*)(?=${asking}))`,
+  'gi',
+)
 
 /** What reads like the name of a file: it ends like one. */
 const fileName = /(?<![\w./-])[\w./-]*[\w-]\.[a-z]\w{0,4}(?![\w/])/gi
@@ -44,6 +54,7 @@ export function planRequest(request: string, files: () => string[]): Plan {
     .split(sentence)
     .map((words) => words.trim())
     .filter((words) => words !== '')
+    .flatMap(questionsOf)
     .flatMap((words) => partsOf(words, files))
   check(parts)
   return {
@@ -65,6 +76,22 @@ function quoteNames(request: string, files: () => string[]): string {
     .filter((file) => spoken(file) !== file && request.includes(file))
     .sort((a, b) => b.length - a.length)
     .reduce((text, file) => (text.includes(spoken(file)) ? text : text.replace(file, () => spoken(file))), request)
+}
+
+/** What a question says nothing about, neither a file nor a number, is asked of the file of the one before it. */
+function questionsOf(words: string): string[] {
+  const unquoted = words.replace(quotation, (text) => '.'.repeat(text.length))
+  const questions: string[] = []
+  let from = 0
+  for (const { index, 0: joint } of [...unquoted.matchAll(nextQuestion), { index: words.length, 0: '' }]) {
+    const question = words.slice(from, index).trimEnd().replace(/[,;]$/, '')
+    const [file, ...others] = namesIn(questions.at(-1) ?? '')
+    const isOfBefore =
+      file !== undefined && others.length === 0 && !/\d|["`']|\bfiles?\b/i.test(question) && !namesIn(question)[0]
+    questions.push(isOfBefore ? `${question.replace(/\?$/, '')} in ${file}` : question)
+    from = index + joint.length
+  }
+  return questions
 }
 
 /** A workspace that is too large to be listed can still be asked about one file. */

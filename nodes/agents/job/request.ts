@@ -29,7 +29,8 @@ const lookMs = 3000
 export async function doRequest(node: MeshNode, tasks: Tasks, requested: Requested): Promise<JobResult> {
   const { request, workspace, files, signal, progress, prefix, subject, onTask } = requested
   const places = await workPlaces(node)
-  const task = await takeUp(tasks, { ...askedOf(request, workspace, files), subject: subject?.name }, progress)
+  const asked = { ...askedOf(request, workspace, files), subject: subject?.name }
+  const task = await takeUp(node, tasks, asked, progress)
   subject?.file(task.id)
   onTask?.(task)
   const count = Math.min(workersAtMost, Math.max(workersAtLeast, places.length))

@@ -10,6 +10,7 @@ import { think } from '../model/model.js'
 import { openSession } from '../model/privacy.js'
 import { offeredTools } from '../tools.js'
 import { longestPart } from './plan.js'
+import { checkSum } from './sum.js'
 import { votes } from './voter.js'
 
 export const reportSchema = z.object({
@@ -79,7 +80,10 @@ async function chooseCall(node: MeshNode, actor: string, words: string, context:
     try {
       const { calls } = await think(node, request, { session, actor, deadline, signal, trace, grant })
       const [call] = calls
-      if (call) return call
+      if (call) {
+        checkSum(words, call)
+        return call
+      }
       throw new ClawmeshError('MODEL_FAILED', 'The model answered without choosing a tool.', {
         data: { unusable: true },
       })

@@ -86,7 +86,8 @@ export async function research(
     facts: { task: asked.question, sources: [...asked.sources] },
   })
   try {
-    const result = await new Researcher(node, asked, { ...options, trace }).run()
+    const researcher = new Researcher(node, asked, { ...options, trace })
+    const result = await node.work('research', { task: trace, actor: 'research' }, () => researcher.run())
     const { writer, evidence, bill } = result
     const cited = evidence.filter((each) => each.cited).map(({ place }) => place)
     await node.audit.record({

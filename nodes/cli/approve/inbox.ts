@@ -1,12 +1,13 @@
 /** Held actions at a terminal, as they come: one at a time, each until it is answered here or anywhere else. */
 import { userInfo } from 'node:os'
-import { createInterface, type Interface } from 'node:readline/promises'
+import type { Interface } from 'node:readline/promises'
 import { setTimeout } from 'node:timers/promises'
 import type { MeshNode } from '../../../mesh/index.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { approvalsName, DecideApproval, FollowApprovals } from '../../approvals/messages.js'
 import type { Decision, View } from '../../approvals/question.js'
-import { isTerminal, progress } from '../terminal.js'
+import { asTyped } from '../failure.js'
+import { isTerminal, progress, question, sayAfter } from '../terminal.js'
 import { headline, verdictLine } from './words.js'
 
 export interface Answering {
@@ -44,9 +45,14 @@ function sayOnce(): (view: View) => void {
       if (said.delete(view.id)) progress(`${view.tool}: ${verdictLine(view)}`)
     } else if (!said.has(view.id)) {
       said.add(view.id)
-      progress(headline(view))
+      progress(`${headline(view)}; ${howToAnswer(view)}`)
     }
   }
+}
+
+function howToAnswer({ id, deadline }: View): string {
+  const seconds = Math.max(0, Math.round((deadline - Date.now()) / 1000))
+  return asTyped(`refused in ${seconds} s unless somebody answers: \`clawmesh approve allow ${id}\``)
 }
 
 /** Calls back for what is open, and for each change, until the signal; also over the death of whoever keeps the questions. */
@@ -90,7 +96,6 @@ class Inbox {
     this.#open.delete(view.id)
     if (this.#current?.id !== view.id) return
     this.#current.closed.abort()
-    process.stderr.write('\n')
     progress(verdictLine(view))
   }
 
@@ -118,20 +123,14 @@ class Inbox {
 /** Undefined if the signal comes first. */
 async function askDecision(view: View, signal: AbortSignal): Promise<Decision | undefined> {
   const seconds = Math.max(0, Math.round((view.deadline - Date.now()) / 1000))
-  const terminal = createInterface({ input: process.stdin, output: process.stderr, prompt: '' })
-  try {
-    await forgetTyped(terminal)
-    return decisionOf(
-      await terminal.question(
-        `  The policy does not grant it. Allow it? [y this once, s for this task, t for 15 minutes, N no, r nothing of this task; within ${seconds} s] `,
-        { signal },
-      ),
-    )
-  } catch {
-    return undefined
-  } finally {
-    terminal.close()
-  }
+  const typed = await sayAfter(() =>
+    question(
+      `  The policy does not grant it. Allow it? [y this once, s for this task, t for 15 minutes, N no, r nothing of this task; within ${seconds} s] `,
+      signal,
+      forgetTyped,
+    ),
+  )
+  return typed === undefined ? undefined : decisionOf(typed)
 }
 
 function decisionOf(typed: string): Decision {

@@ -17,6 +17,7 @@ import { isDue, renewed } from '../../member/certified.js'
 import { enrolBy } from '../../member/enrol.js'
 import { joinAsGuest } from '../../member/guest.js'
 import { nodeFiles } from '../../member/member.js'
+import { openTraces } from '../../traces.js'
 import { type Option, text, type Values } from '../command.js'
 
 export const personOptions: Record<'data' | 'join' | 'name', Option> = {
@@ -32,7 +33,7 @@ export const personOptions: Record<'data' | 'join' | 'name', Option> = {
   },
   name: {
     type: 'string',
-    value: 'NAME',
+    value: 'name',
     help: 'with --join: what you are called (default: your name on this machine)',
   },
 }
@@ -86,7 +87,12 @@ async function member(folder: DataFolder, values: Values): Promise<MeshNode> {
   const transport = await connectNats({ ...readAccess(files.access), name: earlier.certificate.holder })
   try {
     const credentials = isDue(earlier, Date.now()) ? await renewed(earlier, files, transport) : earlier
-    return await joinMesh({ credentials, transport, chain: openChain(files.chain) })
+    return await joinMesh({
+      credentials,
+      transport,
+      chain: openChain(files.chain),
+      spans: openTraces(readConfig().traces, name),
+    })
   } catch (error) {
     await transport.close()
     throw error

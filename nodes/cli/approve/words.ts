@@ -3,12 +3,21 @@ import type { Grant, Question, View } from '../../approvals/question.js'
 import { printable } from '../printable.js'
 
 /** A question that people do not see yet stands for itself alone. */
-export function headline({ tool, node, missing, folded = 0, behind = 0 }: Question & Partial<View>): string {
+export function headline({ tool, node, args, missing, folded = 0, behind = 0 }: Question & Partial<View>): string {
   const wish = missing.map(({ kind, path }) => `${kind} "${printable(path)}"`).join(' and ')
+  const paths = new Set(missing.map(({ path }) => path))
+  const given = Object.entries(args)
+    .filter(([name, value]) => name !== 'path' && !paths.has(String(value)))
+    .map(([name, value]) => `, ${name} ${shortened(JSON.stringify(value) ?? '')}`)
+    .join('')
   const same = folded > 0 ? `; ${folded} more of it wait` : ''
   const others = behind > 0 ? `; ${behind} other actions of its task wait behind it` : ''
-  return `held: ${tool} on ${node} wants to ${wish}${same}${others}`
+  return `held: ${tool} on ${node} wants to ${wish}${given}${same}${others}`
 }
+
+/** `approve show` has all of it. */
+const shortened = (json: string) => printable(json.length > mostShown ? `${json.slice(0, mostShown)}…` : json)
+const mostShown = 200
 
 export function verdictLine({ verdict }: View): string {
   if (!verdict) return 'open'

@@ -1,7 +1,6 @@
 /** `clawmesh audit erase` and `audit subjects`: whom recorded content is about, and how it is erased. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline/promises'
 import { openAuthority } from '../../../mesh/seal/authority.js'
 import type { AppendLog } from '../../../mesh/transport/transport.js'
 import { ClawmeshError } from '../../../policies/errors.js'
@@ -16,7 +15,8 @@ import { personHere } from '../approve/inbox.js'
 import { type Command, text, type Values } from '../command.js'
 import { dataFolder, dataOption, jsonOption } from '../options.js'
 import { printable } from '../printable.js'
-import { isTerminal, progress } from '../terminal.js'
+import { stopOnSignal } from '../stop.js'
+import { isTerminal, progress, question } from '../terminal.js'
 
 export const auditErase: Command = {
   name: 'audit erase',
@@ -81,15 +81,11 @@ async function confirm(name: string, values: Values): Promise<void> {
     throw new ClawmeshError('USAGE', 'An erasure cannot be undone, and nobody sits here who could be asked.', {
       hint: 'Give --yes.',
     })
-  const terminal = createInterface({ input: process.stdin, output: process.stderr })
-  try {
-    const typed = await terminal.question(
-      `What is recorded of "${printable(name)}" will be readable by nobody, for good. Type the name again to erase it: `,
-    )
-    if (typed.trim() !== name) throw new ClawmeshError('CANCELLED', 'The names differ: nothing was erased.')
-  } finally {
-    terminal.close()
-  }
+  const typed = await question(
+    `What is recorded of "${printable(name)}" will be readable by nobody, for good. Type the name again to erase it: `,
+    stopOnSignal().signal,
+  )
+  if (typed?.trim() !== name) throw new ClawmeshError('CANCELLED', 'The name was not typed again: nothing was erased.')
 }
 
 interface Place {

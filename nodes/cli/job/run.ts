@@ -1,5 +1,6 @@
 /** `clawmesh run`: hands a request to the mesh that runs here, and to whatever machines have joined it. */
 
+import { realpathSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { openTasks } from '../../../mesh/task/tasks.js'
 import { ClawmeshError } from '../../../policies/errors.js'
@@ -27,7 +28,7 @@ export const run: Command = {
     workspace: {
       type: 'string',
       value: 'DIR',
-      help: "the folder that the request is about, as it is named here (default: that of `clawmesh up`); each sandbox node works on its own folder's files",
+      help: "the folder that the request is about (default, and the only one where it has one: that of `clawmesh up`); each sandbox node works on its own folder's files",
     },
     data: dataOption,
     subject: subjectOption,
@@ -44,13 +45,18 @@ async function runRequest(request: string | undefined, values: Values): Promise<
   const ground = await openLiveGround(data)
   if (!ground) throw notRunning(data)
   try {
-    const named = text(values, 'workspace') ?? recallOffer(data, {}).workspace
+    const { workspace: offered } = recallOffer(data, {})
+    const named = text(values, 'workspace') ?? offered
     if (named === undefined)
       throw new ClawmeshError('USAGE', 'No workspace is named, and `clawmesh up` offers none.', {
         hint: 'Start it with `clawmesh up --workspace DIR`, or name the folder with --workspace.',
       })
     const workspace = resolve(named)
     checkWorkspace(workspace)
+    if (offered !== undefined && realpathSync(workspace) !== realpathSync(offered))
+      throw new ClawmeshError('USAGE', `The mesh works on ${offered}, not on ${workspace}.`, {
+        hint: 'Leave --workspace out, or start the mesh with that one: `clawmesh up --workspace DIR`.',
+      })
     const files = () => listFiles(workspace)
     planRequest(request, files)
     const stop = stopOnSignal()

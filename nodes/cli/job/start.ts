@@ -2,7 +2,6 @@
 
 import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { createInterface } from 'node:readline/promises'
 import { supervise } from '../../../mesh/index.js'
 import { installation } from '../../../mesh/installation.js'
 import type { Task } from '../../../mesh/task/task.js'
@@ -23,7 +22,7 @@ import { type Command, text, type Values } from '../command.js'
 import { explain } from '../failure.js'
 import { brokersOption, modelOption, readBrokers, subjectOption } from '../options.js'
 import { stopOnSignal } from '../stop.js'
-import { isTerminal, progress } from '../terminal.js'
+import { isTerminal, progress, question } from '../terminal.js'
 import { introduceModels, passNotesOn } from './introduce.js'
 import { closeInTime, startOwnMesh } from './own-mesh.js'
 import { type Outcome, printAnswer, printTrail, summarise } from './report.js'
@@ -46,7 +45,7 @@ export const start: Command = {
     policy: {
       type: 'string',
       value: 'FILE|PRESET',
-      help: 'what actions may do: ask-first (default), read-only-research, code-workspace, none, or a file',
+      help: 'what actions may do: ask-first (default), another preset of policies/presets, or a file',
     },
     once: {
       type: 'boolean',
@@ -158,7 +157,9 @@ async function runOn(site: Site, run: Run): Promise<number> {
     failure ??= run.causeOf(error)
   })
   if (!trail) throw failure
-  const error = failure ?? shortcomingOf(trail) ?? results.find((result) => result.error)?.error
+  // Of a mesh that stays each request has had its answer.
+  const unsaid = run.stays ? undefined : results.find((result) => result.error)?.error
+  const error = failure ?? shortcomingOf(trail) ?? unsaid
   const { began, startedAt } = run
   const wallMs = performance.now() - began
   const outcome: Outcome = { results, trail, error, broker: site.nats, began: startedAt, wallMs }
@@ -207,6 +208,7 @@ async function work(site: Site, run: Run, results: JobResult[]): Promise<void> {
       // What came of a job that was cut short is no answer: why it was is what to say.
       run.stop.throwIfAborted()
       if (!run.json) printAnswer(result)
+      if (run.stays && result.error) explain(result.error)
     }
     if (run.stays) await stay(site, job, results, run)
   } catch (error) {
@@ -221,7 +223,7 @@ async function work(site: Site, run: Run, results: JobResult[]): Promise<void> {
 async function taskOf({ node, tasks, ground }: Site, run: Run, request: string): Promise<Task> {
   const subject = dataSubject(node, ground.authority.subjects, run.subject)
   const asked = { ...askedOf(request, run.workspace, run.files, run.policy), subject: subject.name }
-  const task = await takeUp(tasks, asked, progress)
+  const task = await takeUp(node, tasks, asked, progress)
   subject.file(task.id)
   return task
 }
@@ -238,10 +240,7 @@ async function stay(site: Site, job: Omit<Job, 'request'>, results: JobResult[],
     run.stop.throwIfAborted()
   }
   while (!run.stop.aborted) {
-    const terminal = createInterface({ input: process.stdin, output: process.stderr })
-    terminal.on('SIGINT', () => process.emit('SIGINT'))
-    const typed = await terminal.question('clawmesh> ', { signal: run.stop }).catch(() => undefined)
-    terminal.close()
+    const typed = await question('clawmesh> ', run.stop)
     run.stop.throwIfAborted()
     if (typed === undefined) return
     const request = typed.trim()
@@ -260,6 +259,7 @@ async function answer(site: Site, job: Job, run: Run, results: JobResult[]): Pro
     const result = await runJob(site.node, await taskOf(site, run, job.request), job)
     results.push(result)
     printAnswer(result)
+    if (result.error) explain(result.error)
   } catch (error) {
     job.signal.throwIfAborted()
     explain(error)

@@ -3,7 +3,7 @@
 import { join } from 'node:path'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { type Role, roles } from '../../../policies/roles.js'
-import { type Reachable, readReachable } from '../../authority/address.js'
+import { isLoopback, type Reachable, readReachable } from '../../authority/address.js'
 import { issueInvitation } from '../../authority/issue.js'
 import { isRunning } from '../../data-folder.js'
 import { type Command, text, type Values } from '../command.js'
@@ -43,6 +43,8 @@ async function runInvite(_: string | undefined, values: Values): Promise<number>
   }
   progress(`Good once, for ${text(values, 'expires') ?? '1h'}. On the new machine, in a clone of clawmesh, type:`)
   process.stdout.write(`${command}\n`)
+  if (reachable.servers.every((url) => isLoopback(new URL(url).hostname.replace(/[[\]]/g, ''))))
+    progress('Only this machine reaches the mesh: for others, start it with `up --listen 0.0.0.0` and invite again.')
   return 0
 }
 

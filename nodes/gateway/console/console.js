@@ -43,7 +43,7 @@ function askKey(why = '') {
       'p',
       {},
       'Whoever runs the mesh makes one: ',
-      h('code', {}, 'clawmesh gateway key add NAME --role ROLE'),
+      h('code', {}, 'npm run clawmesh -- keys add NAME --role ROLE'),
       '. It is kept in this tab until you close it.',
     ),
     h('form', { onsubmit: submit }, h('label', { class: 'wide' }, 'Key', field), h('button', {}, 'Enter')),

@@ -8,7 +8,6 @@ export const title = 'Mesh'
 
 const everyMs = 3000
 const gigabytes = (bytes) => `${(bytes / 1e9).toFixed(1)} GB`
-const percent = (share) => `${Math.round(share * 100)} %`
 
 export async function show(main, signal) {
   const sums = h('div')
@@ -40,9 +39,7 @@ export async function show(main, signal) {
       nodes = found.nodes.sort((a, b) => a.name.localeCompare(b.name))
       draw()
       sums.replaceChildren(figures(sumsOf(nodes)))
-      list.replaceChildren(
-        tableOf('Machines', ['name', 'roles', 'model', 'processors', 'memory', 'state'], nodes.map(rowOf)),
-      )
+      list.replaceChildren(tableOf('Machines', ['name', 'roles', 'model', 'load', 'memory', 'state'], nodes.map(rowOf)))
     }
     await pause(everyMs, signal)
   }
@@ -73,7 +70,7 @@ function detailsOf(node) {
       actions: sandbox ? 'held in a sandbox' : null,
       machine: hardware && [`${hardware.threads} threads`, gigabytes(hardware.memoryTotal)].join(', '),
       accelerators: hardware?.accelerators.join(', '),
-      processors: load && meter(load.cpu, percent(load.cpu)),
+      load: load && meter(load.cpu, loadOf(load)),
       memory: hardware && memoryOf(node),
       since: since && at(since),
       notes: notes.join('; '),
@@ -81,11 +78,14 @@ function detailsOf(node) {
   ]
 }
 
+/** The load average of the machine, for each of its threads: 1 is busy, more is waiting. */
+const loadOf = ({ cpu }) => `${cpu.toFixed(1)} a thread`
+
 const rowOf = (node) => [
   h('strong', {}, node.name),
   node.roles.join(', '),
   node.model ?? '',
-  node.load ? meter(node.load.cpu, percent(node.load.cpu)) : '',
+  node.load ? meter(node.load.cpu, loadOf(node.load)) : '',
   node.hardware ? memoryOf(node) : '',
   node.draining ? h('span', { class: 'bad' }, 'draining') : h('span', { class: 'good' }, 'here'),
 ]

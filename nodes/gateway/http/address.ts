@@ -11,7 +11,7 @@ const loopbackForm = /^(127(\.\d{1,3}){3}|localhost|::1)$/i
 
 /** "PORT" or "HOST:PORT". The host must be this machine alone: without TLS keys and prompts would cross the network in the clear. */
 export function parseGatewayAddress(given: string): GatewayAddress {
-  const { host, port } = parse(given, '--gateway a port, or HOST:PORT, for example 8080 or 127.0.0.1:8080.')
+  const { host, port } = parse(given, '--gateway a port, or HOST:PORT, for example 8090 or 127.0.0.1:8090.')
   if (loopbackForm.test(host)) return { host, port }
   throw new ClawmeshError('USAGE', `The gateway cannot listen at ${host} without TLS.`, {
     hint: `Use --gateway-listen ${given}, which speaks TLS, or let it listen at 127.0.0.1.`,

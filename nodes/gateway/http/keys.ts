@@ -6,6 +6,7 @@
  */
 import { timingSafeEqual } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
+import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { writeWhole } from '../../../mesh/disk.js'
@@ -22,20 +23,27 @@ const keySchema = z.object({
   /** Milliseconds since 1970; one without an end is good until it is removed. */
   created: z.int(),
   expires: z.int().optional(),
+  /** The account that made it. */
+  by: z.string().optional(),
 })
 export type ApiKey = z.output<typeof keySchema>
 
 /** Who asks. */
 export type Principal = Pick<ApiKey, 'name' | 'role'>
 
-const fileSchema = z.object({ keys: z.array(keySchema) })
+/** Kept until there are many more: who removed a key is to be written down when the gateway runs. */
+const removedSchema = z.object({ hash: z.string(), by: z.string() })
+const mostRemoved = 1000
+
+const fileSchema = z.object({ keys: z.array(keySchema), removed: z.array(removedSchema).default([]) })
+type KeyFile = z.output<typeof fileSchema>
 const keyForm = /^cm_[A-Za-z0-9_-]{43}$/
 const nameForm = /^[a-z0-9][a-z0-9-]{0,62}$/
 
 export class ApiKeys {
   readonly file: string
   readonly #lock: string
-  #read: { stamp: string; keys: ApiKey[] } | undefined
+  #read: { stamp: string; file: KeyFile } | undefined
 
   /** `data`: the data folder of the mesh. */
   constructor(data: string) {
@@ -43,11 +51,24 @@ export class ApiKeys {
     this.#lock = join(data, 'gateway-keys.lock')
   }
 
-  list(): ApiKey[] {
+  /** The same array for as long as the file is. */
+  list(): readonly ApiKey[] {
+    return this.#look().keys
+  }
+
+  /** Who removed which, by its hash. */
+  removed(): readonly { hash: string; by: string }[] {
+    return this.#look().removed
+  }
+
+  #look(): KeyFile {
     const stamp = stampOf(this.file)
     if (this.#read?.stamp !== stamp)
-      this.#read = { stamp, keys: stamp === '' ? [] : parseFile(readFileSync(this.file, 'utf8'), this.file) }
-    return this.#read.keys
+      this.#read = {
+        stamp,
+        file: stamp === '' ? { keys: [], removed: [] } : parseFile(readFileSync(this.file, 'utf8'), this.file),
+      }
+    return this.#read.file
   }
 
   /** Whose key this is; `expired` for one whose time is over. */
@@ -67,36 +88,50 @@ export class ApiKeys {
         hint: 'Use up to 63 small letters, digits and hyphens.',
       })
     const key = `cm_${Buffer.from(randomBytes(32)).toString('base64url')}`
-    this.#change((keys) => {
+    this.#change(({ keys, removed }) => {
       if (keys.some((other) => other.name === name))
         throw new ClawmeshError('USAGE', `There is a key named "${name}" already.`, {
           hint: 'Choose another name, or remove that one first.',
         })
       const expires = lifeMs === undefined ? {} : { expires: now + lifeMs }
-      return [...keys, { name, role, hash: hex(digest(utf8(key))), created: now, ...expires }]
+      const made = { name, role, hash: hex(digest(utf8(key))), created: now, ...expires, by: account() }
+      return { keys: [...keys, made], removed }
     })
     return key
   }
 
   remove(name: string): void {
-    this.#change((keys) => {
-      if (!keys.some((key) => key.name === name))
+    this.#change(({ keys, removed }) => {
+      const gone = keys.find((key) => key.name === name)
+      if (!gone)
         throw new ClawmeshError('USAGE', `There is no key named "${name}".`, {
           hint: `Keys: ${keys.map((key) => key.name).join(', ') || 'none'}.`,
         })
-      return keys.filter((key) => key.name !== name)
+      return {
+        keys: keys.filter((key) => key !== gone),
+        removed: [...removed, { hash: gone.hash, by: account() }].slice(-mostRemoved),
+      }
     })
   }
 
-  #change(change: (keys: ApiKey[]) => ApiKey[]): void {
+  #change(change: (file: KeyFile) => KeyFile): void {
     const lock = takeLock(this.#lock)
     if (!('release' in lock))
       throw new ClawmeshError('DATA_IN_USE', `Process ${lock.holder} is changing the keys.`, { hint: 'Try again.' })
     try {
-      writeWhole(this.file, JSON.stringify({ keys: change(this.list()) }, null, 2))
+      writeWhole(this.file, JSON.stringify(change(this.#look()), null, 2))
     } finally {
       lock.release()
     }
+  }
+}
+
+/** Of this machine, under which the command runs. */
+function account(): string {
+  try {
+    return userInfo().username
+  } catch {
+    return `user ${process.geteuid?.()}`
   }
 }
 
@@ -106,9 +141,9 @@ function stampOf(file: string): string {
   return found ? `${found.ino} ${found.mtimeNs} ${found.ctimeNs} ${found.size}` : ''
 }
 
-function parseFile(content: string, file: string): ApiKey[] {
+function parseFile(content: string, file: string): KeyFile {
   try {
-    return fileSchema.parse(JSON.parse(content)).keys
+    return fileSchema.parse(JSON.parse(content))
   } catch (cause) {
     throw new ClawmeshError('USAGE', `${file} cannot be read, so no key is good.`, {
       hint: 'Restore it from a backup, or remove it and make new keys.',

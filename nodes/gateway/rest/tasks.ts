@@ -105,14 +105,14 @@ export class TaskRuns {
       settle = resolve
       fail = reject
     })
-    const progress = (text: string) => log.info({ request: request.slice(0, 80) }, text)
+    const progress = (text: string) => log.debug({ request: request.slice(0, 80) }, text)
     const prefix = `${this.#node.name}-${randomUUID().slice(0, 8)}`
     const requested = { request, workspace, files, signal: stop.signal, progress, prefix, subject }
     const ended = doRequest(this.#node, this.#tasks, { ...requested, onTask: ({ id }) => settle(id) }).then(
       () => undefined,
       (error: unknown) => {
         const { code, message } = ClawmeshError.from(error)
-        log.warn({ code }, `a task that was asked for over HTTP ended: ${message}`)
+        log.debug({ code }, `a task that was asked for over HTTP ended: ${message}`)
         fail(error)
       },
     )

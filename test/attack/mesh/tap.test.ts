@@ -11,6 +11,7 @@ import { installation } from '../../../mesh/installation.js'
 import { Command, type Ended } from '../../chaos/command.js'
 import { eventually } from '../../kit/eventually.js'
 import { natsMesh, temporaryFolder } from '../../kit/mesh.js'
+import { type SpanCollector, spanCollector } from '../../kit/span-collector.js'
 import { Canaries, spellings } from './canary.js'
 
 const inFileName = 'kanarek-spis'
@@ -29,13 +30,16 @@ describe('a tap on the broker of the main job', () => {
   const stored: { path: string; bytes: Uint8Array }[] = []
   let ended: Ended
   let intruders: NatsConnection[] = []
+  let traces: SpanCollector
 
   before(async () => {
     plant()
+    traces = await spanCollector()
     const request = `Check the ${inRequest} of this quarter: add up what is valid and name the faulty ones. Compare with ../${inHeldPath}.csv.`
     const command = new Command({
       data,
       args: ['start', request, '--workspace', workspace, '--once', '--json', ...model],
+      env: { OTEL_EXPORTER_OTLP_ENDPOINT: traces.url },
     })
     const result = command.ended()
     intruders = await Promise.all([breakIn('mesh'), breakIn('audit')])
@@ -48,6 +52,7 @@ describe('a tap on the broker of the main job', () => {
     }
   })
   after(async () => {
+    traces.close()
     await Promise.all(intruders.map((intruder) => intruder.close()))
     rmSync(folder, { recursive: true, force: true })
   })
@@ -130,6 +135,31 @@ describe('a tap on the broker of the main job', () => {
   // Names and roles of nodes stand in their certificates, which the audit stream carries so that anybody with the root key can verify it.
   it('sees no name of a tool, or of an actor that is not a node', () => {
     assert.deepEqual(sightings(['sandbox/worker', 'inference/model', 'approver', 'check_entries', 'read_file']), [])
+  })
+
+  it('is not alone in that: a collector of traces is told which nodes did what for the task, and nothing of it either', () => {
+    const root = traces.spans.find(({ name }) => name === 'task')
+    assert.ok(root, `no task among ${traces.spans.length} spans`)
+    const ofTask = traces.spans.filter(({ traceId }) => traceId === root.traceId)
+    const nodes = new Set(ofTask.map(({ node }) => node))
+    assert.ok(nodes.size >= 4, [...nodes].join(', '))
+    for (const name of ['worker.do', 'sandbox.run'])
+      assert.ok(
+        ofTask.some((span) => span.name === name && span.kind === 2),
+        name,
+      )
+    const ids = new Set(ofTask.map(({ spanId }) => spanId))
+    const lost = ofTask.filter(({ parentSpanId }) => parentSpanId !== undefined && !ids.has(parentSpanId))
+    assert.deepEqual(lost, [], 'each has its parent among them')
+    assert.deepEqual(
+      ofTask.filter(({ parentSpanId }) => parentSpanId === undefined).map(({ name }) => name),
+      ['task'],
+    )
+    const search = new Canaries([...planted, ended.summary?.answer ?? 'the answer'])
+    assert.deepEqual(
+      traces.bodies.flatMap((body) => search.search('traces', Buffer.from(body))),
+      [],
+    )
   })
 
   it('would have seen them: each spelling of each canary is found when it crosses in the clear', async () => {

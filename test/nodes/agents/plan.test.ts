@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { installation } from '../../../mesh/installation.js'
 import { planRequest } from '../../../nodes/agents/job/plan.js'
+import { checkSum } from '../../../nodes/agents/job/sum.js'
 import { majority } from '../../../nodes/agents/job/vote.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 
@@ -47,6 +51,25 @@ describe('a plan', () => {
         files(),
       )
       assert.equal(collective[0]?.words, one)
+    }
+  })
+
+  it('takes each question of a sentence as one, about the file that the one before named if it names none', () => {
+    for (const [request, ...parts] of [
+      ['how many lines has a.txt and what is 12 + 30', 'how many lines has a.txt', 'what is 12 + 30'],
+      ['What is 2 + 3, and then what’s 4 * 5?', 'What is 2 + 3', 'what’s 4 * 5?'],
+      ['how many lines has a.txt, how many words?', 'how many lines has a.txt', 'how many words in a.txt'],
+      ['how many lines has a.txt and how big is b.txt', 'how many lines has a.txt', 'how big is b.txt'],
+      ['List the files and count the lines of a.txt', 'List the files', 'count the lines of a.txt'],
+      ['how many lines has a.txt, which files are there', 'how many lines has a.txt', 'which files are there'],
+      ['of a.csv, what is the sum of price', 'of a.csv, what is the sum of price'],
+      ['search for "salt and what is it" in a.txt', 'search for "salt and what is it" in a.txt'],
+      ['search for search and list in a.txt', 'search for search and list in a.txt'],
+    ] as const) {
+      assert.deepEqual(
+        planRequest(request, none).single.map(({ words }) => words),
+        parts,
+      )
     }
   })
 
@@ -125,5 +148,41 @@ describe('a majority', () => {
       ]).winner,
       fault(),
     )
+  })
+})
+
+describe('a sum that a model made of a request', () => {
+  const call = (expression: string) => ({ name: 'calculate', arguments: { expression } })
+
+  it('has each number and each sign that was written', () => {
+    for (const [request, expression] of [
+      ['what is 12 + 30', '12 + 30'],
+      ['15% of 80', '80 * 15 / 100'],
+      ['1,250 times 3', '1250 * 3'],
+      ['half of (3 + 4) × 2', '(3 + 4) * 2 / 2'],
+      ['what is 7 - -2', '7 - -2'],
+      ['how much are twelve and 30.50', '12 + 30.5'],
+    ] as const)
+      checkSum(request, call(expression))
+  })
+
+  it('is no answer where it lacks one', () => {
+    for (const [request, expression] of [
+      ['what is 2^10', '2 / 10'],
+      ['what is 2+3, 4*5 and 6-1', '4 + 3'],
+      ['what is 10/4', '10 * 4'],
+      ['what is 5 + 5', '5'],
+      ['what is 120 + 7', '12 + 7'],
+    ] as const)
+      assert.throws(() => checkSum(request, call(expression)), { code: 'MODEL_FAILED' }, request)
+  })
+
+  it('is never missed in the held-out requests of the shipped model', () => {
+    const lines = readFileSync(join(installation, 'inference', 'shipped', 'heldout.jsonl'), 'utf8')
+      .trim()
+      .split('\n')
+    const sums = lines.map((line) => JSON.parse(line)).filter(({ kind }) => kind === 'arithmetic-call')
+    assert.ok(sums.length >= 200)
+    for (const { request, call: asked } of sums) checkSum(request, asked)
   })
 })

@@ -4,29 +4,38 @@ import { rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { addressesOf } from '../../../mesh/address.js'
-import { createAuthority } from '../../../mesh/seal/authority.js'
+import type { MeshNode } from '../../../mesh/index.js'
+import type { Task } from '../../../mesh/task/task.js'
 import { openTasks, type Tasks } from '../../../mesh/task/tasks.js'
-import { MemoryBroker } from '../../../mesh/transport/memory.js'
 import { askedOf, takeUp } from '../../../nodes/agents/job/job.js'
-import { temporaryFolder } from '../../kit/mesh.js'
+import { memoryMesh, type TestMesh, temporaryFolder } from '../../kit/mesh.js'
 
 describe('a request that was cut off', () => {
   let workspace = ''
   let tasks: Tasks
+  let mesh: TestMesh
+  let node: MeshNode
   let said: string[] = []
   const asked = (request = 'count', policy = 'p') => askedOf(request, workspace, () => ['a.txt'], policy)
-  const take = (what = asked()) => takeUp(tasks, what, (text) => said.push(text))
+  const take = (what = asked(), by = node) => takeUp(by, tasks, what, (text) => said.push(text))
+  /** As whoever did it ends, or dies. */
+  const leave = ({ id }: Task) => node.directory.release(`task/${id}`)
 
   beforeEach(async () => {
     workspace = temporaryFolder()
     writeFileSync(join(workspace, 'a.txt'), 'one\n')
     utimesSync(join(workspace, 'a.txt'), 1000, 1000)
-    const authority = createAuthority()
+    mesh = await memoryMesh()
+    node = await mesh.join('home', { roles: ['supervisor'] })
+    const { authority } = mesh
     const addresses = addressesOf(authority.mesh, authority.meshKey)
-    tasks = await openTasks({ transport: new MemoryBroker().connect(), addresses, key: authority.tasksKey, by: 'test' })
+    tasks = await openTasks({ transport: await mesh.connect(), addresses, key: authority.tasksKey, by: 'test' })
     said = []
   })
-  afterEach(() => rmSync(workspace, { recursive: true, force: true }))
+  afterEach(async () => {
+    rmSync(workspace, { recursive: true, force: true })
+    await mesh.close()
+  })
 
   it('goes on when the same is asked of the same files under the same policy', async () => {
     const first = await take()
@@ -52,5 +61,18 @@ describe('a request that was cut off', () => {
     const first = await take()
     assert.notEqual((await take(asked('another'))).id, first.id)
     assert.notEqual((await take(asked('count', 'q'))).id, first.id)
+  })
+
+  it('is left alone while another node does it, and gone on with as soon as that one is gone', async () => {
+    const other = await mesh.join('other', { roles: ['supervisor'] })
+    const first = await take(asked(), other)
+    await node.directory.wait(() => node.directory.locate(`task/${first.id}`), 5000)
+    const second = await take()
+    assert.notEqual(second.id, first.id)
+    assert.match(said.join(), new RegExp(`being done as task ${first.id} already`))
+    await leave(second)
+    const waiting = take()
+    await other.abandon()
+    assert.equal((await waiting).id, first.id)
   })
 })

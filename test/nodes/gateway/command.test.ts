@@ -50,12 +50,13 @@ describe('clawmesh up --gateway', () => {
     assert.equal(errorOf(await post(key)).code, 'UNAUTHENTIC')
   })
 
-  it('has written down who asked, before what was answered, and never the prompt', async () => {
+  it('has written down whose keys there were, who was refused, and who asked, before what was answered, and never the prompt', async () => {
     const { stdout } = await machine.do('audit', 'query', '--json')
-    const events = stdout.split('\n').filter((line) => line.includes('"gateway.'))
+    const events = stdout.split('\n').filter((line) => /"(?:gateway|key)\./.test(line))
     const kinds = events.map((line) => z.object({ kind: z.string() }).parse(JSON.parse(line)).kind)
-    assert.deepEqual(kinds, ['gateway.asked', 'gateway.answered'])
-    assert.match(events[0] ?? '', /"laptop"/)
+    assert.deepEqual(kinds.slice(0, 3), ['key.added', 'gateway.asked', 'gateway.answered'])
+    for (const event of events.slice(0, 2)) assert.match(event, /"laptop"/)
+    assert.ok(events.some((line) => line.includes('"gateway.refused"') && line.includes('"UNAUTHENTIC"')))
     assert.ok(!events.join('').includes('PRIVATE'))
   })
 

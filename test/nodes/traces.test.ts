@@ -1,0 +1,83 @@
+/** Spans on their way to a collector: best effort, bounded, and nobody waits for it. */
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { afterEach, beforeEach, describe, it } from 'node:test'
+import type { Span } from '../../mesh/calls/spans.js'
+import { readConfig } from '../../nodes/config.js'
+import { openTraces } from '../../nodes/traces.js'
+import { type SpanCollector, spanCollector } from '../kit/span-collector.js'
+
+const span = (name: string): Span => ({
+  trace: randomBytes(16).toString('hex'),
+  id: randomBytes(8).toString('hex'),
+  parent: undefined,
+  kind: 'client',
+  name,
+  actor: 'a',
+  from: undefined,
+  start: Date.now(),
+  end: Date.now() + 1.25,
+  error: undefined,
+})
+
+describe('traces', () => {
+  let collector: SpanCollector
+  const said: string[] = []
+  const open = (url = collector.url) => {
+    const { traces } = readConfig({
+      OTEL_EXPORTER_OTLP_ENDPOINT: url,
+      OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Bearer%20x, tenant = one',
+    })
+    const sink = openTraces(traces, 'home', (text) => said.push(text))
+    assert.ok(sink)
+    return sink
+  }
+  beforeEach(async () => {
+    said.length = 0
+    collector = await spanCollector()
+  })
+  afterEach(() => collector.close())
+
+  it('come as the collector wants them, with its headers, and all of them', async () => {
+    const sink = open()
+    for (let number = 0; number < 1300; number += 1) sink.take(span(`m${number}`))
+    await sink.close()
+    assert.deepEqual(
+      collector.spans.map(({ name }) => name),
+      Array.from({ length: 1300 }, (_, number) => `m${number}`),
+    )
+    const [first] = collector.spans
+    assert.equal(BigInt(first?.endTimeUnixNano ?? 0) - BigInt(first?.startTimeUnixNano ?? 0), 1_250_000n)
+    assert.deepEqual([collector.headers[0]?.['authorization'], collector.headers[0]?.['tenant']], ['Bearer x', 'one'])
+    assert.deepEqual(said, [])
+  })
+
+  it('are sent again where the collector is busy, and dropped where it refuses them', async () => {
+    const sink = open()
+    collector.answers.push(503, 400)
+    for (let number = 0; number < 512; number += 1) sink.take(span('first'))
+    sink.take(span('second'))
+    await sink.close()
+    assert.equal(collector.bodies[0], collector.bodies[1], 'the same spans again')
+    assert.deepEqual(
+      collector.spans.map(({ name }) => name),
+      ['second'],
+    )
+    assert.equal(said.length, 1, said.join('\n'))
+    assert.match(said[0] ?? '', /takes none: HTTP 503/)
+  })
+
+  it('wait in bounded number for a collector that is away', async () => {
+    collector.close()
+    const sink = open()
+    for (let number = 0; number < 100_000; number += 1) sink.take(span('x'))
+    await sink.close()
+    assert.match(said[0] ?? '', /ECONNREFUSED/)
+  })
+
+  it('are made only where a collector is named', () => {
+    for (const environment of [{}, { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_SDK_DISABLED: 'true' }])
+      assert.equal(openTraces(readConfig(environment).traces, 'home'), undefined)
+    assert.throws(() => readConfig({ OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4317' }), { code: 'USAGE' })
+  })
+})
