@@ -99,6 +99,14 @@ export class SubjectStore implements SubjectSecrets {
     return this.#using(() => this.#filesOf(name).map(idOf))
   }
 
+  /** Whose key it is, if it is there. */
+  nameOf(id: string): string | undefined {
+    return this.#using(() => {
+      const file = this.#shelf.has(tombOf(id)) ? undefined : this.#fileOf(id)
+      return file === undefined ? undefined : this.#open(file).name
+    })
+  }
+
   /** The names that have a key, in order. */
   names(): string[] {
     return this.#using(() => {

@@ -1,6 +1,6 @@
 /** `audit erase` on a mesh that runs, and on one that does not: a person's content is gone, and nothing else is. */
 import assert from 'node:assert/strict'
-import { readFileSync, rmSync } from 'node:fs'
+import { cpSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, it } from 'node:test'
 import type { DatedEvent } from '../../mesh/audit/event.js'
@@ -93,9 +93,11 @@ it('a person is erased from a mesh that runs, and another from one that does not
     const again = await begin(site, 'ada', 'ada is back')
     assert.deepEqual(factsOf(await eventsOf(), again), [{ request: 'ada is back' }, used])
   } finally {
-    const { verdict } = await close()
-    assert.deepEqual(verdict.faults, [])
+    const { verdict, unerased } = await close()
+    assert.deepEqual([verdict.faults, unerased], [[], []])
   }
+  const [keys, copy] = [join(data, 'authority', 'subjects'), join(data, 'copy')]
+  cpSync(keys, copy, { recursive: true })
   const ended = await runCommand(['audit', 'erase', 'bob', '--yes', '--json', '--data', data])
   assert.equal(ended.status, 0, ended.stderr)
   const { events, tasks } = JSON.parse(ended.lastLine)
@@ -104,6 +106,9 @@ it('a person is erased from a mesh that runs, and another from one that does not
   assert.match(shown.stdout, new RegExp(`task.started supervisor ${bob} erased\n`))
   assert.match(shown.stdout, /ada is back/)
   assert.ok(!shown.stdout.includes('PRIVATE'))
-  const { verdict } = await runSite(data)
-  assert.deepEqual(verdict.faults, [])
+  // A backup is put back.
+  rmSync(keys, { recursive: true })
+  cpSync(copy, keys, { recursive: true })
+  const { verdict, unerased } = await runSite(data)
+  assert.deepEqual([verdict.faults, unerased], [[], ['bob']])
 })
