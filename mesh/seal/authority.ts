@@ -18,7 +18,8 @@ import {
   signingKey,
   utf8,
 } from './keys.js'
-import { folderShelf, memoryShelf, type Shelf, SubjectStore } from './subject-store.js'
+import { folderShelf, memoryShelf, type Shelf } from './shelf.js'
+import { SubjectStore } from './subject-store.js'
 
 /** Long enough for a night without the authority, short enough that a stolen key whose revocation is kept from a node does not serve for long. */
 export const certificateLifeMs = 24 * 60 * 60 * 1000

@@ -9,25 +9,12 @@
  * 3. What is erased is first said to be so, for good, and then destroyed. A crash in between leaves a file that nobody reads, and the next erasure ends it.
  * 4. What cannot be read is an error and no reason to make a new key: content must not be sealed to a key that cannot be erased by its name.
  */
-import { createHmac, randomFillSync } from 'node:crypto'
-import {
-  closeSync,
-  existsSync,
-  fstatSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs'
-import { join } from 'node:path'
+import { createHmac } from 'node:crypto'
 import { z } from 'zod'
 import { ClawmeshError } from '../../policies/errors.js'
 import { binary, decode, encode } from '../codec.js'
-import { writeWhole } from '../disk.js'
 import { type AgreementKey, agreementKey, fingerprint, type SigningKey, utf8 } from './keys.js'
+import type { Shelf } from './shelf.js'
 import { sodium } from './sodium.js'
 import { issueSubjectKey, type SubjectKey } from './subject.js'
 
@@ -36,20 +23,20 @@ export interface SubjectSecrets {
   secretOf(id: string): AgreementKey | 'erased' | undefined
 }
 
-/** Where the files are. */
-export interface Shelf {
-  names(): string[]
-  read(name: string): Uint8Array
-  has(name: string): boolean
-  /** Whole or not at all, also after a crash. */
-  write(name: string, bytes: Uint8Array): void
-  /** As far as the file system lets it: overwritten, then gone. */
-  destroy(name: string): void
-}
-
 /** How long a reader may go on with a key before it looks whether it is still there. */
 const lookAgainMs = 500
 const longestName = 200
+
+interface Opened {
+  name: string
+  key: AgreementKey
+}
+
+interface Known {
+  key: SubjectKey
+  file: string
+  stamp: string | undefined
+}
 
 const sealedSchema = z.tuple([z.string(), binary])
 
@@ -57,7 +44,7 @@ export class SubjectStore implements SubjectSecrets {
   readonly #shelf: Shelf
   readonly #root: SigningKey
   readonly #auditor: AgreementKey
-  readonly #known = new Map<string, SubjectKey & { file: string }>()
+  readonly #known = new Map<string, Known>()
   readonly #seen = new Map<string, { found: AgreementKey | 'erased' | undefined; at: number }>()
   readonly #files = new Map<string, string>()
 
@@ -72,23 +59,25 @@ export class SubjectStore implements SubjectSecrets {
     checkName(name)
     return this.#using(() => {
       const known = this.#known.get(name)
-      if (known && this.#shelf.has(known.file) && !this.#shelf.has(tombOf(known.id))) return known
-      const [file] = this.#filesOf(name).filter((each) => !this.#shelf.has(tombOf(idOf(each))))
-      const key = file === undefined ? this.#make(name) : this.#load(file)
-      this.#known.set(name, key)
+      if (known && this.#shelf.stamp(known.file) === known.stamp && !this.#isErased(known.key.id)) return known.key
+      const found = this.#filesOf(name).find((each) => !this.#isErased(idOf(each)))
+      const file = found ?? this.#make(name)
+      const stamp = this.#shelf.stamp(file)
+      const key = issueSubjectKey(this.#open(file).key.publicKey, this.#root)
+      this.#known.set(name, { key, file, stamp })
       return key
     })
   }
 
-  /** Throws AUDIT_UNAVAILABLE if there is a file and it cannot be read. */
+  /** Undefined also where its file is damaged: what is about others can be read all the same. Throws AUDIT_UNAVAILABLE if the folder or the file cannot be read. */
   secretOf(id: string): AgreementKey | 'erased' | undefined {
     const seen = this.#seen.get(id)
     const now = performance.now()
     if (seen && now - seen.at < lookAgainMs) return seen.found
     const found = this.#using(() => {
-      if (this.#shelf.has(tombOf(id))) return 'erased'
+      if (this.#isErased(id)) return 'erased'
       const file = this.#fileOf(id)
-      return file === undefined ? undefined : this.#open(file).key
+      return file === undefined ? undefined : this.#look(file)?.key
     })
     this.#seen.set(id, { found, at: now })
     return found
@@ -102,16 +91,16 @@ export class SubjectStore implements SubjectSecrets {
   /** Whose key it is, if it is there. */
   nameOf(id: string): string | undefined {
     return this.#using(() => {
-      const file = this.#shelf.has(tombOf(id)) ? undefined : this.#fileOf(id)
-      return file === undefined ? undefined : this.#open(file).name
+      const file = this.#isErased(id) ? undefined : this.#fileOf(id)
+      return file === undefined ? undefined : this.#look(file)?.name
     })
   }
 
-  /** The names that have a key, in order. */
+  /** The names that have a key, in order; whose file is damaged it cannot say. */
   names(): string[] {
     return this.#using(() => {
-      const files = this.#shelf.names().filter((file) => file.endsWith(keyEnd) && !this.#shelf.has(tombOf(idOf(file))))
-      return [...new Set(files.map((file) => this.#open(file).name))].sort()
+      const files = this.#shelf.names().filter((file) => file.endsWith(keyEnd) && !this.#isErased(idOf(file)))
+      return [...new Set(files.flatMap((file) => this.#look(file)?.name ?? []))].sort()
     })
   }
 
@@ -120,7 +109,7 @@ export class SubjectStore implements SubjectSecrets {
     this.#using(() => {
       for (const file of this.#filesOf(name)) {
         const id = idOf(file)
-        if (!this.#shelf.has(tombOf(id))) this.#shelf.write(tombOf(id), utf8(`${JSON.stringify({ erased: now })}\n`))
+        if (!this.#isErased(id)) this.#shelf.write(tombOf(id), utf8(`${JSON.stringify({ erased: now })}\n`))
         this.#shelf.destroy(file)
         this.#seen.delete(id)
       }
@@ -128,22 +117,33 @@ export class SubjectStore implements SubjectSecrets {
     })
   }
 
-  #make(name: string): SubjectKey & { file: string } {
+  /** Returns its file. */
+  #make(name: string): string {
     const pair = agreementKey()
-    const key = issueSubjectKey(pair.publicKey, this.#root)
     const sealed = sodium.crypto_box_seal(encode([name, pair.secretKey]), this.#auditor.publicKey)
     pair.secretKey.fill(0)
-    const file = `${this.#tagOf(name)}-${key.id}${keyEnd}`
+    const file = `${this.#tagOf(name)}-${fingerprint(pair.publicKey)}${keyEnd}`
     this.#shelf.write(file, Buffer.concat([pair.publicKey, sealed]))
-    return { ...key, file }
+    return file
   }
 
-  #load(file: string): SubjectKey & { file: string } {
-    return { ...issueSubjectKey(this.#open(file).key.publicKey, this.#root), file }
+  #open(file: string): Opened {
+    const opened = this.#look(file)
+    if (opened) return opened
+    throw new Error(`${file} is damaged`)
   }
 
-  #open(file: string): { name: string; key: AgreementKey } {
+  /** Undefined for what this store did not write there. */
+  #look(file: string): Opened | undefined {
     const bytes = this.#shelf.read(file)
+    try {
+      return this.#unpack(file, bytes)
+    } catch {
+      return undefined
+    }
+  }
+
+  #unpack(file: string, bytes: Uint8Array): Opened {
     const publicKey = bytes.slice(0, 32)
     const { publicKey: to, secretKey: by } = this.#auditor
     const [name, secretKey] = sealedSchema.parse(decode(sodium.crypto_box_seal_open(bytes.subarray(32), to, by)))
@@ -154,7 +154,7 @@ export class SubjectStore implements SubjectSecrets {
 
   #fileOf(id: string): string | undefined {
     const known = this.#files.get(id)
-    if (known !== undefined && this.#shelf.has(known)) return known
+    if (known !== undefined && this.#shelf.stamp(known) !== undefined) return known
     this.#files.clear()
     for (const file of this.#shelf.names()) if (file.endsWith(keyEnd)) this.#files.set(idOf(file), file)
     return this.#files.get(id)
@@ -163,6 +163,10 @@ export class SubjectStore implements SubjectSecrets {
   #filesOf(name: string): string[] {
     const tag = this.#tagOf(name)
     return this.#shelf.names().filter((file) => file.startsWith(`${tag}-`) && file.endsWith(keyEnd))
+  }
+
+  #isErased(id: string): boolean {
+    return this.#shelf.stamp(tombOf(id)) !== undefined
   }
 
   #tagOf(name: string): string {
@@ -197,46 +201,4 @@ export function checkName(name: string): void {
   throw new ClawmeshError('USAGE', `${JSON.stringify(name.slice(0, longestName))} is no name of a data subject.`, {
     hint: `Give 1 to ${longestName} characters, without line breaks or spaces around them.`,
   })
-}
-
-export function folderShelf(folder: string): Shelf {
-  const pathOf = (name: string) => join(folder, name)
-  return {
-    names: () => (existsSync(folder) ? readdirSync(folder).sort() : []),
-    read: (name) => new Uint8Array(readFileSync(pathOf(name))),
-    has: (name) => existsSync(pathOf(name)),
-    write: (name, bytes) => {
-      mkdirSync(folder, { recursive: true, mode: 0o700 })
-      writeWhole(pathOf(name), bytes)
-    },
-    destroy: (name) => {
-      const file = openSync(pathOf(name), 'r+')
-      try {
-        const noise = randomFillSync(new Uint8Array(fstatSync(file).size))
-        for (let at = 0; at < noise.length; ) at += writeSync(file, noise, at, noise.length - at, at)
-        fsyncSync(file)
-      } finally {
-        closeSync(file)
-      }
-      unlinkSync(pathOf(name))
-      const within = openSync(folder, 'r')
-      try {
-        fsyncSync(within)
-      } finally {
-        closeSync(within)
-      }
-    },
-  }
-}
-
-/** For an authority that lives in memory only. */
-export function memoryShelf(): Shelf {
-  const files = new Map<string, Uint8Array>()
-  return {
-    names: () => [...files.keys()].sort(),
-    read: (name) => files.get(name) ?? new Uint8Array(),
-    has: (name) => files.has(name),
-    write: (name, bytes) => void files.set(name, Uint8Array.from(bytes)),
-    destroy: (name) => void files.delete(name),
-  }
 }

@@ -4,7 +4,8 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, it } from 'node:test'
 import { openAuthority } from '../../../mesh/seal/authority.js'
-import { folderShelf, memoryShelf, type Shelf, SubjectStore } from '../../../mesh/seal/subject-store.js'
+import { folderShelf, memoryShelf, type Shelf } from '../../../mesh/seal/shelf.js'
+import { SubjectStore } from '../../../mesh/seal/subject-store.js'
 import { temporaryFolder } from '../../kit/mesh.js'
 
 const folder = temporaryFolder()
@@ -43,8 +44,12 @@ it('what cannot be read is an error, and no new key is made beside it', () => {
   const file = readdirSync(files).find((name) => name.includes(id)) ?? assert.fail('it has no file')
   writeFileSync(join(files, file), 'damaged')
   const fresh = openAuthority(folder, Date.now()).subjects
-  assert.throws(() => fresh.keyOf('dan'), { code: 'AUDIT_UNAVAILABLE' })
-  assert.throws(() => fresh.secretOf(id), { code: 'AUDIT_UNAVAILABLE' })
+  // Also by the store that had the key at hand.
+  for (const store of [fresh, authority.subjects])
+    assert.throws(() => store.keyOf('dan'), { code: 'AUDIT_UNAVAILABLE' })
+  // What is about others is read on.
+  assert.equal(fresh.secretOf(id), undefined)
+  assert.deepEqual(fresh.names(), ['ada', 'bob'])
   assert.equal(readdirSync(files).filter((name) => name.startsWith(file.slice(0, 32))).length, 1)
   // It can be erased all the same.
   fresh.erase('dan', Date.now())
