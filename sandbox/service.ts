@@ -95,10 +95,12 @@ export function sandboxService(node: MeshNode, options: SandboxServiceOptions) {
             egress: network ? governedEgress(node, resolve, governed) : undefined,
             ask: async ({ missing }) =>
               (await askOnRecord(node, { tool, args: { ...args }, missing: [...missing], workspace }, action)).answer,
-            before: ({ need, granted }) => {
+            before: async ({ need, granted }) => {
               stillHolds('waited: nothing was run')
               const facts = { tool, args, need, granted, ...under }
-              return node.audit.intend({ kind: 'action.intended', trace, actor: name, facts })
+              await node.audit.intend({ kind: 'action.intended', trace, actor: name, facts })
+              // Writing it down takes time.
+              stillHolds('waited: nothing was run')
             },
           })
           await ended(factsOf(outcome))

@@ -25,6 +25,8 @@ export function governedEgress(node: MeshNode, resolve: Resolve, action: Governe
     intend: async (facts) => {
       action.stillHolds?.()
       await node.audit.intend({ kind: 'network.intended', ...record, facts: { tool, ...facts, ...under } })
+      // Writing it down takes time.
+      action.stillHolds?.()
     },
     // The spool keeps what the stream does not take now; nobody waits for it.
     record: (kind, facts) =>

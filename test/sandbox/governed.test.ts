@@ -24,7 +24,9 @@ test('a connection is intended under the policy of its action, and not once that
     const facts = { host: 'example.org', port: 443, program: '/usr/bin/curl' }
     await hooks.intend?.(facts)
     hooks.record?.('network.ended', facts)
+    const beingWritten = hooks.intend?.(facts)
     isInForce = false
+    await assert.rejects(async () => beingWritten, /changed/)
     await assert.rejects(async () => hooks.intend?.(facts), /changed/)
     await assert.rejects(async () => hooks.ask?.({ kind: 'connect', path: 'example.org:443' }), /changed/)
     await node.audit.flush(5000)
@@ -34,6 +36,7 @@ test('a connection is intended under the policy of its action, and not once that
       [
         ['network.intended', 2],
         ['network.ended', 2],
+        ['network.intended', 2],
       ],
     )
   } finally {

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { mock, test } from 'node:test'
+import type { AuditEvent } from '../../mesh/audit/event.js'
 import { parseProfile } from '../../policies/profile.js'
 import { RunAction, sandboxName, sandboxService } from '../../sandbox/service.js'
 import { memoryMesh } from '../kit/mesh.js'
@@ -28,6 +29,32 @@ test('a sandbox node launches by a pool, which ends with its actor', async () =>
       assert.ok(tries < 500, 'the daemon is still there')
       await new Promise((soon) => setTimeout(soon, 10))
     }
+  } finally {
+    await mesh.close()
+  }
+})
+
+test('nothing is run under a policy that was changed while its intent was being written', async () => {
+  const { workspace } = await newStage()
+  await writeFile(join(workspace, 'notes.txt'), 'one\ntwo\n')
+  const mesh = await memoryMesh()
+  try {
+    const node = await mesh.join('sandboxed', { roles: ['sandbox'] })
+    const policy = { name: 'reading', version: null, digest: 'd' }
+    let inForce = { profile: parseProfile('filesystem_policy: { read_only: [.] }'), policy }
+    const service = sandboxService(node, { workspace, profile: () => inForce })
+    await node.spawn(service, { as: sandboxName('sandboxed') })
+    const intend = node.audit.intend.bind(node.audit)
+    mock.method(node.audit, 'intend', async (event: AuditEvent) => {
+      await intend(event)
+      inForce = { ...inForce, profile: parseProfile('{}') }
+    })
+    const asker = await mesh.join('asker', { roles: ['supervisor'] })
+    const request = { tool: 'count_lines', args: { path: 'notes.txt' } }
+    await assert.rejects(
+      asker.ref(sandboxName('sandboxed')).ask(RunAction, request),
+      /The policy changed while count_lines waited/,
+    )
   } finally {
     await mesh.close()
   }
