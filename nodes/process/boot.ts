@@ -221,7 +221,7 @@ async function drain(): Promise<void> {
 
 /** A node in an unknown state is worse than none: its parent starts it afresh. */
 function crash(error: unknown): void {
-  log.fatal({ error }, 'this node crashed')
+  log.fatal({ err: error }, 'this node crashed')
   process.exit(70)
 }
 

@@ -60,6 +60,6 @@ function bareAnswer(status: number): string {
 
 function refuse(thrown: unknown, reply: FastifyReply): FastifyReply {
   const refusal = refusalOf(thrown)
-  if (refusal.status === 500) log.error({ error: thrown }, 'the gateway failed')
+  if (refusal.status === 500) log.error({ err: thrown }, 'the gateway failed')
   return reply.code(refusal.status).headers(refusal.headers).send(refusal.body)
 }

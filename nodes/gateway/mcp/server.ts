@@ -88,7 +88,7 @@ async function use(
     const { code, message, hint } = ClawmeshError.from(error)
     await note('gateway.answered', { status: 'failed', error: code })
     // What nobody foresaw may name files and hosts: that is for the log of this machine alone.
-    if (code === 'INTERNAL') log.error({ error }, 'a tool of the mesh failed')
+    if (code === 'INTERNAL') log.error({ err: error }, 'a tool of the mesh failed')
     const said = code === 'INTERNAL' ? 'The mesh failed. Its own log says why.' : `${message} ${hint}`.trim()
     return { content: [{ type: 'text', text: said }], isError: true }
   }

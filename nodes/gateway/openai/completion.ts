@@ -106,7 +106,7 @@ export async function complete(
     return reply
   } finally {
     stream?.end()
-    await recording?.catch((error: unknown) => log.error({ error }, 'what an answer used could not be recorded'))
+    await recording?.catch((error: unknown) => log.error({ err: error }, 'what an answer used could not be recorded'))
   }
 }
 
