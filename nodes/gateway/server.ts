@@ -79,9 +79,12 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   server.addHook('onRequest', async (request, reply) => {
     measure(request, reply, metrics)
     try {
-      const principal = guard.admit(request)
-      if (principal) await keyRecord.settle()
-      request.principal = principal
+      request.principal = guard.admit(request)
+      // Keys may be changed while that is written down: who it is goes by the very keys that the trail has.
+      while (request.principal && !keyRecord.isSettled()) {
+        await keyRecord.settle()
+        request.principal = guard.again(request)
+      }
     } catch (error) {
       if (error instanceof Refusal) refusals.count(error.code, error.message, request.ip)
       throw error

@@ -1,5 +1,6 @@
 /**
  * Keys of the gateway on the audit trail: that one was made, and by whom, stands there before it opens anything, and that one was removed before anybody else is let in.
+ * One that has another role, name or end than before is written down as a new one is.
  * Commands change the file of the keys whether the mesh runs or not, so the gateway writes down what it finds changed. What it has written stands in a file beside it.
  */
 import { existsSync, readFileSync } from 'node:fs'
@@ -7,9 +8,12 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import type { EventKind } from '../../../mesh/audit/event.js'
 import { writeWhole } from '../../../mesh/disk.js'
+import { log } from '../../log.js'
 import type { ApiKey, ApiKeys } from './keys.js'
 
-const knownSchema = z.array(z.object({ hash: z.string(), name: z.string(), role: z.string() }))
+const knownSchema = z.array(
+  z.object({ hash: z.string(), name: z.string(), role: z.string(), expires: z.number().optional() }),
+)
 type Known = z.output<typeof knownSchema>[number]
 
 export class KeyRecord {
@@ -27,9 +31,14 @@ export class KeyRecord {
     this.#intend = intend
   }
 
+  /** Whether the trail has the keys as they are. */
+  isSettled(): boolean {
+    return this.#keys.list() === this.#settled
+  }
+
   /** Resolves when the trail has every change that was made to the keys so far; rejects with AUDIT_UNAVAILABLE. Costs a look at the file where there is none. */
   async settle(): Promise<void> {
-    while (this.#keys.list() !== this.#settled) {
+    while (!this.isSettled()) {
       this.#settling ??= this.#write(this.#keys.list()).finally(() => {
         this.#settling = undefined
       })
@@ -46,10 +55,11 @@ export class KeyRecord {
       known = this.#keep(known.filter(({ hash }) => hash !== gone.hash))
     }
     for (const key of keys) {
-      if (known.some(({ hash }) => hash === key.hash)) continue
+      if (known.some((one) => isSame(one, key))) continue
       const { by = null, created, expires = null } = key
       await this.#note('key.added', key, { by, created, expires })
-      known = this.#keep([...known, { hash: key.hash, name: key.name, role: key.role }])
+      const others = known.filter(({ hash }) => hash !== key.hash)
+      known = this.#keep([...others, { hash: key.hash, name: key.name, role: key.role, expires: key.expires }])
     }
     this.#settled = keys
   }
@@ -64,7 +74,16 @@ export class KeyRecord {
     return known
   }
 
+  /** None of what cannot be read: it is written twice rather than never, and a damaged note of ours keeps nobody out. */
   #known(): Known[] {
-    return existsSync(this.#file) ? knownSchema.parse(JSON.parse(readFileSync(this.#file, 'utf8'))) : []
+    try {
+      return existsSync(this.#file) ? knownSchema.parse(JSON.parse(readFileSync(this.#file, 'utf8'))) : []
+    } catch (error) {
+      log.warn({ err: error }, 'what is recorded of the keys cannot be read: all are recorded again')
+      return []
+    }
   }
 }
+
+const isSame = (one: Known, { hash, name, role, expires }: ApiKey): boolean =>
+  one.hash === hash && one.name === name && one.role === role && one.expires === expires

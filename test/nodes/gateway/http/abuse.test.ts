@@ -3,6 +3,8 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { after, afterEach, before, describe, it } from 'node:test'
+import type { AuditEvent } from '../../../../mesh/audit/event.js'
+import { log } from '../../../../nodes/log.js'
 import { seededRandom } from '../../../kit/random.js'
 import { ask, errorOf, errorSchema, openStand, type Stand, shipped } from '../stand.js'
 
@@ -83,7 +85,19 @@ describe('a gateway that is abused', () => {
     assert.equal((await ask(gateway.url, '/v1/models', { key: stand.keyOf.admin })).status, 200)
   })
 
-  it('lets nobody in while its keys cannot be read', async () => {
+  it('lets nobody in with a key that was removed while the trail was told of it', async ({ mock }) => {
+    const intend = stand.front.audit.intend.bind(stand.front.audit)
+    mock.method(stand.front.audit, 'intend', async (event: AuditEvent) => {
+      await intend(event)
+      if (event.kind === 'key.added') stand.keys.remove('brief')
+    })
+    const key = stand.keys.add('brief', 'viewer', Date.now())
+    const reply = await ask(stand.url, '/v1/models', { key })
+    assert.equal(reply.status, 401, reply.text)
+  })
+
+  it('lets nobody in while its keys cannot be read, and its log says why', async ({ mock }) => {
+    const logged = mock.method(log, 'error')
     const { file } = stand.keys
     const kept = JSON.stringify({ keys: stand.keys.list() })
     try {
@@ -92,6 +106,8 @@ describe('a gateway that is abused', () => {
         const reply = await ask(stand.url, '/v1/models', { key: stand.keyOf.admin })
         assert.equal(reply.status, 500)
         assert.ok(!errorOf(reply).message.includes(file))
+        // Under this name alone an error is written out.
+        assert.ok(Object(logged.mock.calls.at(-1)?.arguments[0]).err instanceof Error)
       }
     } finally {
       writeFileSync(file, kept)

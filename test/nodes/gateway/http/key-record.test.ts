@@ -1,7 +1,8 @@
 /** Keys of the gateway on the trail: before they open anything, once, and whoever changed them. */
 import assert from 'node:assert/strict'
-import { rmSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
+import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { KeyRecord } from '../../../../nodes/gateway/http/key-record.js'
 import { ApiKeys } from '../../../../nodes/gateway/http/keys.js'
@@ -54,6 +55,44 @@ describe('the record of the keys', () => {
     isAway = false
     await record.settle()
     assert.deepEqual(told(), [['key.added', 'late', 'developer', by]])
+  })
+
+  it('has what was changed by hand under the same hash, once', async () => {
+    const record = open()
+    await record.settle()
+    const [first, ...others] = keys.list()
+    const change = (more: object) =>
+      writeFileSync(keys.file, JSON.stringify({ keys: [{ ...first, ...more }, ...others] }))
+    change({ role: 'viewer' })
+    assert.equal(record.isSettled(), false)
+    await record.settle()
+    const end = Date.now() + 120_000
+    change({ role: 'viewer', expires: end })
+    await record.settle()
+    assert.deepEqual(
+      written.map(({ facts }) => facts['expires']),
+      [first?.expires, end],
+    )
+    await open().settle()
+    assert.deepEqual(told(), [
+      ['key.added', 'ada', 'viewer', by],
+      ['key.added', 'ada', 'viewer', by],
+    ])
+  })
+
+  it('writes all down again where it cannot read what it has written, and keeps nobody out', async () => {
+    const file = join(data, 'gateway-keys.recorded.json')
+    const before = readFileSync(file, 'utf8')
+    for (const damaged of ['', before.slice(0, -5), '{}', '[{}]']) {
+      writeFileSync(file, damaged)
+      await open().settle()
+      assert.deepEqual(
+        told().map(([, name]) => name),
+        ['ada', 'late'],
+        damaged,
+      )
+      assert.deepEqual(JSON.parse(readFileSync(file, 'utf8')).length, 2)
+    }
   })
 
   it('never has a key, nor its whole hash', async () => {
