@@ -1,6 +1,6 @@
 /** What one policy grants and another does not: by meaning, not by lines. Pure. */
 import { answerToConnect, grantOf, inWorkspace, scopeOf } from './coverage.js'
-import { type NetworkRule, readConnection } from './network.js'
+import { type Endpoint, isHost, type NetworkRule, readConnection, splitAskable } from './network.js'
 import type { Access, Limits, Profile } from './profile.js'
 
 export interface Change {
@@ -32,8 +32,7 @@ const comparisons: Record<keyof Profile, Compare> = {
       return access !== undefined && mayMore(before, after, access, isNew)
     })
   },
-  network: (before, after) =>
-    listed('network', before.network.flatMap(lines), after.network.flatMap(lines), (_, isNew) => isNew),
+  network: networkChanges,
   limits: (before, after) =>
     (Object.keys(after.limits) as (keyof Limits)[]).flatMap((name) => {
       const [was, is] = [before.limits[name], after.limits[name]]
@@ -55,8 +54,8 @@ function listed(
   ]
 }
 
-/** Nobody's folder: what is in the workspace is compared wherever that is. */
-const workspace = '/workspace'
+/** Nobody's folder: what is in the workspace is compared wherever that is. No path of a policy can hold a NUL. */
+const workspace = '/\0workspace'
 
 /** At one path: what is read-only inside a writable folder takes something away, and its end gives something. */
 const mayMoreAt = (before: Profile, after: Profile, path: string): boolean =>
@@ -78,11 +77,74 @@ function rank(profile: Profile, { kind, path }: Access): number {
 
 const accessLine = ({ kind, path }: Access): string => `${kind} ${path}`
 
-const lines = ({ endpoints, binaries }: NetworkRule): string[] =>
-  endpoints.flatMap(({ host, ports, allowedIps }) =>
-    ports.flatMap((port) =>
-      binaries.map(
-        (program) => `${host}:${port} by ${program}${allowedIps.length > 0 ? ` at ${allowedIps.join(', ')}` : ''}`,
+/** What lets one program connect to one port. Of two that let the same connection, the one that comes first says to which addresses. */
+interface Way extends Pick<Endpoint, 'host' | 'allowedIps'> {
+  /** Undefined: any. */
+  readonly port: number | undefined
+  readonly program: string | undefined
+  /** How it is said, and by which it is known. */
+  readonly line: string
+}
+
+/** What goes, or moves behind another, lets more where that one now says to which addresses. */
+function networkChanges(before: Profile, after: Profile): Change[] {
+  const field = 'network'
+  const [was, is] = [waysOf(before.network), waysOf(after.network)]
+  const place = new Map(is.map(({ line }, index) => [line, index]))
+  const came = is.filter(({ line }) => !was.some((way) => way.line === line))
+  const others = was.flatMap((way, index): Change[] => {
+    const { line } = way
+    const rivals = was.slice(index + 1).filter((other) => place.has(other.line) && isRival(way, other))
+    const now = place.get(line)
+    if (now === undefined) {
+      const looser = rivals.length > 0 || asked(after).some((other) => isRival(way, other))
+      return [{ field, before: line, after: null, looser }]
+    }
+    const ahead = rivals.map((other) => other.line).filter((other) => (place.get(other) ?? 0) < now)
+    return ahead.length > 0 ? [{ field, before: line, after: `${line} behind ${ahead.join('; ')}`, looser: true }] : []
+  })
+  return [...came.map(({ line }) => ({ field, before: null, after: line, looser: true })), ...others]
+}
+
+/** In their order, each once: what comes again decides nothing. */
+function waysOf(rules: readonly NetworkRule[]): Way[] {
+  const ways = rules.flatMap(({ endpoints, binaries }) =>
+    endpoints.flatMap(({ host, ports, allowedIps }) =>
+      ports.flatMap((port) =>
+        binaries.map((program) => {
+          const at = allowedIps.length > 0 ? ` at ${allowedIps.join(', ')}` : ''
+          return { host, port, program, allowedIps, line: `${host}:${port} by ${program}${at}` }
+        }),
       ),
     ),
   )
+  return [...new Map(ways.map((way) => [way.line, way])).values()]
+}
+
+/** What no rule lets, a person may: as the last of all ways. */
+const asked = ({ ask }: Profile): Way[] =>
+  ask
+    .filter(({ kind }) => kind === 'connect')
+    .map(({ path: line }) => ({ port: undefined, ...splitAskable(line), program: undefined, allowedIps: [], line }))
+
+/** Whether there can be a connection that both let, and to other addresses. Whether those are fewer is not worked out. */
+const isRival = (one: Way, other: Way): boolean =>
+  addressLine(one) !== addressLine(other) &&
+  (one.port === undefined || other.port === undefined || one.port === other.port) &&
+  shareHost(one.host, other.host) &&
+  (one.program === undefined || other.program === undefined || shareProgram(one.program, other.program))
+
+const addressLine = ({ allowedIps }: Way): string => allowedIps.toSorted().join(' ')
+
+function shareHost(one: string, other: string): boolean {
+  const hostOf = (pattern: string) => pattern.replace(/^\*+/, 'any')
+  return isHost(hostOf(one), other) || isHost(hostOf(other), one)
+}
+
+/** A tool is started by a program, so one may go by both names; of patterns it is enough that they begin alike. */
+function shareProgram(one: string, other: string): boolean {
+  if (one.startsWith('tool:') !== other.startsWith('tool:')) return true
+  if (!one.includes('*') && !other.includes('*')) return one === other
+  const beginning = (pattern: string) => pattern.split('*')[0] ?? ''
+  return beginning(one).startsWith(beginning(other)) || beginning(other).startsWith(beginning(one))
+}
