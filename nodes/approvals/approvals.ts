@@ -6,6 +6,7 @@
  * 3. What nobody answers by its deadline is refused, also while this process was away.
  * 4. A flood stays small: the same asking of one task is one question, few questions of one task stand open at a time, and all that wait are counted.
  */
+import { beatMs } from '../../mesh/directory.js'
 import type { Context, MeshNode } from '../../mesh/index.js'
 import { fromHex, hex } from '../../mesh/seal/keys.js'
 import { ClawmeshError } from '../../policies/errors.js'
@@ -88,9 +89,11 @@ export class Approvals {
     }
   }
 
+  /** By our clock, as the question: that of the node may be another. How far, is known but for the age of its last beat. */
   #hasLost({ node, askedAt }: Question): boolean {
-    const { since } = this.#options.node.directory.node(node)?.advert ?? {}
-    return typeof since === 'number' && since > askedAt
+    const { advert, aheadMs = 0 } = this.#options.node.directory.node(node) ?? {}
+    const since = advert?.['since']
+    return typeof since === 'number' && since + aheadMs - beatMs > askedAt
   }
 
   /** Resolves when it is decided, or its time is over. `node` and `task` are the caller's, whatever the question says. */

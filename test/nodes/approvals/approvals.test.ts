@@ -1,7 +1,10 @@
 /** Held actions as questions, on a real broker: what people see, who decides, and what becomes of the rest. */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { addressesOf } from '../../../mesh/address.js'
+import { beatMs } from '../../../mesh/directory.js'
+import { enrol } from '../../../mesh/seal/credentials.js'
 import { writeRevocations } from '../../../mesh/seal/revocation.js'
 import {
   approvalsName,
@@ -309,6 +312,34 @@ describe('questions outlive who keeps them', () => {
       assert.deepEqual([again?.id, again?.deadline], [view?.id, view?.deadline])
       await stand.decide(view?.id ?? '', once, 'Grace')
       assert.deepEqual(await answer, { answer: 'allow', by: 'Grace' })
+    } finally {
+      await stand.close()
+    }
+  })
+
+  it('a question of a node whose clock is ahead stays open, until that node was started again', async () => {
+    const stand = await openDesk()
+    try {
+      const credentials = enrol(stand.mesh.authority, { name: 'fast', roles: ['sandbox'] }, Date.now())
+      const clock = { credentials, now: () => Date.now() + 5 * beatMs }
+      const fast = await stand.mesh.join('fast', clock)
+      const asking = stand.ask({ node: fast })
+      const [view] = await stand.shown()
+      const next = await stand.mesh.join('next', { roles: ['authority', 'supervisor', 'gateway'] })
+      await stand.home.close()
+      await stand.serve(next, { takenUpWithinMs: 60_000 })
+      assert.equal((await stand.shown())[0]?.id, view?.id)
+      const last = await stand.mesh.join('last', { roles: ['authority', 'supervisor', 'gateway'] })
+      await next.close()
+      // Within a beat, which of the two came first is not told apart.
+      await Promise.all([fast.close(), asking, delay(beatMs)])
+      const again = await stand.mesh.join('fast', clock)
+      await eventually(() =>
+        assert.equal(last.directory.node('fast')?.advert['since'], again.directory.node('fast')?.advert['since']),
+      )
+      await stand.serve(last, { takenUpWithinMs: 60_000 })
+      const [ended] = (await stand.open('all')).filter(({ id }) => id === view?.id)
+      assert.match(ended?.verdict?.by ?? '', /whoever asked has given up/)
     } finally {
       await stand.close()
     }
