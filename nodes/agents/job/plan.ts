@@ -56,15 +56,13 @@ const between = '(?:\\s*,\\s*(?:and\\s+)?|\\s+and\\s+|\\s*&\\s*)(?:(?:in|of|from
 
 /** Throws USAGE for a request that says nothing to do, or too much at once. `files` are those of the workspace. */
 export function planRequest(request: string, files: () => string[]): Plan {
-  const parts = quoteNames(request, files)
+  const sentences = quoteNames(request, files)
     .split(sentence)
     .map((words) => words.trim())
     .filter((words) => words !== '')
-    .flatMap((words) => checkLength(words, longestSentence) && questionsOf(words))
-    .flatMap((words, index) => {
-      if (index === mostParts) throw tooMuch()
-      return partsOf(words, files)
-    })
+  if (sentences.length > mostParts) throw tooMuch()
+  for (const words of sentences) checkLength(words, longestSentence)
+  const parts = sentences.flatMap(questionsOf).flatMap((words) => partsOf(words, files))
   check(parts)
   return {
     collective: parts.filter(({ file }) => file !== undefined),
@@ -122,8 +120,11 @@ function partsOf(words: string, files: () => string[]): Part[] {
   if (isOfAll && names.length === 0)
     return files().map((file) => ({ file, words: words.replace(everything, () => `in ${spoken(file)}`) }))
   if (!isOfAll && names.length < 2) return [{ words }]
-  const list = listOf(names)
-  if (!isOfAll && list.test(words)) return names.map((file) => ({ file, words: words.replace(list, () => file) }))
+  const list = isOfAll ? null : listOf(names).exec(words)
+  if (list) {
+    const [before, after] = [words.slice(0, list.index), words.slice(list.index + list[0].length)]
+    return names.map((file) => ({ file, words: `${before}${file}${after}` }))
+  }
   throw new ClawmeshError(
     'USAGE',
     `One sentence is about more than a tool can take: ${[...names, ...(isOfAll ? ['all files'] : [])].join(', ')}.`,
@@ -152,9 +153,8 @@ function check(parts: Part[]): void {
   for (const { words } of parts) checkLength(words, longestPart)
 }
 
-/** True, or throws. */
-function checkLength({ length }: string, most: number): true {
-  if (length <= most) return true
+function checkLength({ length }: string, most: number): void {
+  if (length <= most) return
   throw new ClawmeshError(
     'USAGE',
     `A sentence of the request is too long: with its file name it has ${length} characters, at most ${most} are taken.`,
