@@ -1,6 +1,6 @@
 /**
  * What an acknowledged audit event costs: sealed, signed, chained, synced to this node's disk and acknowledged by the stream, against the plain client's
- * acknowledged publish of as many bytes to a stream of the same broker, in the same run.
+ * acknowledged publish of as many bytes to a stream of the same broker, in the same run; and what it costs more to seal its facts to a person, too.
  */
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -23,8 +23,9 @@ export default async function bench(report: Report): Promise<void> {
     await (await jetstreamManager(plain)).streams.add({ name: 'bench', subjects: ['bench.events'] })
     const js = jetstream(plain)
     const bytes = new Uint8Array(eventBytes)
-    const intend = (n: number) =>
-      node.audit.intend({ kind: 'thought.asked', trace: 'bench', actor: 'bench', facts: { n, words: 'x'.repeat(200) } })
+    const intend = (n: number, trace = 'bench') =>
+      node.audit.intend({ kind: 'thought.asked', trace, actor: 'bench', facts: { n, words: 'x'.repeat(200) } })
+    node.file('about ada', mesh.authority.subjects.keyOf('ada'))
     for (const inFlight of [1, 256]) {
       const calls = inFlight === 1 ? count / 10 : count
       const [ours, theirs]: [number[], number[]] = [[], []]
@@ -42,6 +43,19 @@ export default async function bench(report: Report): Promise<void> {
       }
       report(inFlight === 1 ? figure : { ...figure, aim: '≥ 3', ok: value / baseline >= 3 })
     }
+    const [about, nobody]: [number[], number[]] = [[], []]
+    for (let round = 0; round < rounds; round += 1) {
+      about.push(await perSecond((n) => intend(n, 'about ada'), 256, count))
+      nobody.push(await perSecond((n) => intend(n), 256, count))
+    }
+    const [value, baseline] = [Math.max(...about), Math.max(...nobody)]
+    report({
+      metric: 'audit event about a person, 256 in flight, against one about nobody',
+      value,
+      unit: '1/s',
+      baseline,
+      ratio: value / baseline,
+    })
   } finally {
     await plain.close()
     await mesh.close()

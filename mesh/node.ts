@@ -15,6 +15,7 @@ import { ActorDown, nodeActor, nodeActorName, roomsActor } from './actor/system.
 import { addressesOf } from './address.js'
 import { type Chain, memoryChain } from './audit/chain.js'
 import type { AuditEvent, EventKind } from './audit/event.js'
+import { Filings } from './audit/filing.js'
 import { AuditWriter } from './audit/writer.js'
 import { Deadlines } from './calls/deadlines.js'
 import { Inbound } from './calls/inbound.js'
@@ -33,6 +34,7 @@ import { type Certificate, readCertificate } from './seal/certificate.js'
 import type { Credentials } from './seal/credentials.js'
 import { beginIncarnation, type Incarnation, type Peer } from './seal/incarnation.js'
 import type { SigningKey } from './seal/keys.js'
+import type { SubjectKey } from './seal/subject.js'
 import type { Transport } from './transport/transport.js'
 
 export interface JoinOptions {
@@ -75,10 +77,12 @@ export async function joinMesh(options: JoinOptions): Promise<MeshNode> {
     now,
   })
   const log = transport.log(addresses.auditStream)
-  const audit = new AuditWriter({ credentials, addresses, log, chain, now, fence: () => directory.fence() })
   const { signing, rootKey } = credentials
+  const filings = new Filings(rootKey)
+  const audit = new AuditWriter({ credentials, addresses, log, chain, now, filings, fence: () => directory.fence() })
   const dead = new DeadLetters({ credentials, addresses, log: transport.log(addresses.deadStream), now })
-  const node = new MeshNode({ self, signing, rootKey, transport, directory, audit, dead, spans, now, addresses })
+  const parts = { self, signing, rootKey, transport, directory, audit, filings, dead, spans, now, addresses }
+  const node = new MeshNode(parts)
   try {
     await node.begin(typeof hosts === 'function' ? hosts(node) : hosts, advert)
     return node
@@ -95,6 +99,7 @@ interface NodeParts {
   transport: Transport
   directory: Directory
   audit: AuditWriter
+  filings: Filings
   dead: DeadLetters
   spans: SpanSink | undefined
   addresses: ReturnType<typeof addressesOf>
@@ -105,6 +110,8 @@ export class MeshNode {
   readonly self: Peer
   readonly directory: Directory
   readonly audit: AuditWriter
+  /** Of the mesh: what is signed with its other half was said by the authority. */
+  readonly rootKey: Uint8Array
   readonly now: () => number
   readonly #signing: SigningKey
   readonly #transport: Transport
@@ -115,6 +122,7 @@ export class MeshNode {
   readonly #grants: Grants
   readonly #dead: DeadLetters
   readonly #rooms: Rooms
+  readonly #filings: Filings
   readonly #sink: SpanSink | undefined
   readonly #spans: Spans | undefined
   readonly #calls: Caller
@@ -122,14 +130,17 @@ export class MeshNode {
   readonly #hosts = new Map<string, ActorDefinition>()
   #closing: Promise<void> | undefined
 
-  constructor({ self, signing, rootKey, transport, directory, audit, dead, spans: sink, addresses, now }: NodeParts) {
+  constructor(parts: NodeParts) {
+    const { self, signing, rootKey, transport, directory, audit, filings, dead, spans: sink, now, addresses } = parts
     this.self = self
     this.#signing = signing
     this.directory = directory
     this.audit = audit
+    this.rootKey = rootKey
     this.now = now
     this.#transport = transport
     this.#dead = dead
+    this.#filings = filings
     const spans = sink && new Spans(sink)
     this.#sink = sink
     this.#spans = spans
@@ -165,6 +176,7 @@ export class MeshNode {
         this.#refusals.count('UNAUTHENTIC', 'An answer arrived from a node that was not asked.', certificate.name),
       span: () => spans?.wire,
       grants,
+      filings,
       deadlines,
       now,
     })
@@ -189,6 +201,7 @@ export class MeshNode {
       undelivered: (letter, error, known) => this.#undelivered(letter.peer, letter, error, known),
       crashed: (cell, error) => void this.#crashed(cell, error),
       grants,
+      filings,
       deadlines,
       spans,
       now,
@@ -285,6 +298,19 @@ export class MeshNode {
   /** Writes an event of this node down. */
   note(kind: EventKind, facts: AuditEvent['facts'], trace = '', actor = nodeActorName(this.name)): Promise<void> {
     return this.audit.record({ kind, trace, actor, facts })
+  }
+
+  /**
+   * Files a task under the person whom it is about: whatever this node and those that it asks record of it from then on can be erased with that person's key,
+   * which the authority gives out (`authority.subjects.keyOf(name)`). To be said before anything is done for the task.
+   */
+  file(trace: string, { wire }: Pick<SubjectKey, 'wire'>): void {
+    this.#filings.learn(trace, wire)
+  }
+
+  /** The key of the person that a task is filed under. */
+  filedUnder(trace: string): SubjectKey | undefined {
+    return this.#filings.of(trace)
   }
 
   /** Does a piece of work of a task; where spans are taken it is one, and the calls of it are parts of it. */

@@ -64,6 +64,7 @@ export { loadProfile } from '../sandbox/preset.js'
 export { type AgentOptions, agent, runTask } from './agents/agent/agent.js'
 export { type AgentEvent, type AgentResult, RunTask } from './agents/agent/event.js'
 export { answerInterruption } from './agents/agent/journal.js'
+export { lowerRun } from './agents/agent/label.js'
 export { type AgentTool, delegate, handoff, ownTool } from './agents/agent/tool.js'
 export type { Part } from './agents/coordinate/assign.js'
 export {

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
+import { z } from 'zod'
 import type { Addresses } from '../mesh/address.js'
 import { type OwnCopy, readChain } from '../mesh/audit/chain.js'
 import {
@@ -27,6 +28,8 @@ export interface AuditTrail {
   verdict: Verdict
   /** Of every record that can be opened, in the order of the stream. */
   events: TracedEvent[]
+  /** Names of persons who were to be erased, and whose key is there: the erasure was cut short, or a backup was put back. No fault of the trail. */
+  unerased: string[]
 }
 
 export interface TracedEvent extends DatedEvent {
@@ -77,10 +80,11 @@ export async function inspectTrail(options: TrailOptions): Promise<AuditTrail> {
   const verdict = verifyTrail({ stored, checkpoints, chains }, authority.root.publicKey)
   verdict.faults.push(...doubled, ...lostChains(folder, chains, verdict))
   const events = verdict.faults.length === 0 ? openEvents(verdict, authority) : []
-  const marks = marksIn(events, verdict.records)
+  const ofAuthority = byAuthority(events, verdict.records)
+  const marks = marksIn(ofAuthority)
   verdict.faults.push(...missingCheckpoints(folder, marks, authority.root.publicKey))
   verdict.ok = verdict.faults.length === 0
-  return { verdict, events: verdict.ok ? events : [] }
+  return { verdict, events: verdict.ok ? events : [], unerased: unerasedIn(ofAuthority, authority) }
 }
 
 interface OwnCopies {
@@ -110,14 +114,23 @@ function readChains(folder: DataPaths, sent: Map<string, number>): OwnCopies {
   return { chains, doubled }
 }
 
-/** Which checkpoints the runs found when they began. Only the authority's own node is heard: any other could make them up. */
-function marksIn(events: TracedEvent[], records: TrailRecord[]): CheckpointMark[] {
+/** Only the authority's own nodes are heard: any other could make it up. */
+function byAuthority(events: TracedEvent[], records: TrailRecord[]): TracedEvent[] {
   const authorities = new Set<string>()
   for (const { producer, epoch } of records)
     if (epoch.certificate.roles.includes('authority')) authorities.add(producer)
-  return events
-    .filter(({ kind, producer }) => kind === 'checkpoints.found' && authorities.has(producer))
-    .map(({ facts }) => markSchema.parse(facts))
+  return events.filter(({ producer }) => authorities.has(producer))
+}
+
+/** Which checkpoints the runs found when they began. */
+const marksIn = (events: TracedEvent[]): CheckpointMark[] =>
+  events.filter(({ kind }) => kind === 'checkpoints.found').map(({ facts }) => markSchema.parse(facts))
+
+const erasureSchema = z.object({ keys: z.array(z.string()) })
+
+function unerasedIn(events: TracedEvent[], { subjects }: Authority): string[] {
+  const keys = events.flatMap(({ kind, facts }) => (kind === 'subject.erased' ? erasureSchema.parse(facts).keys : []))
+  return [...new Set(keys.flatMap((key) => subjects.nameOf(key) ?? []))].sort()
 }
 
 /** Nodes of this machine that are on the stream and whose own copy is gone. */
@@ -146,14 +159,19 @@ export const chainFile = (folder: DataPaths, node: string): string => join(folde
 
 /** A record that its node sealed wrongly is whole as a link of the chain and says nothing: that is a fault too. */
 function openEvents({ records, faults }: Verdict, authority: Authority): TracedEvent[] {
-  const opener = new Opener(authority.auditor)
+  const opener = new Opener(authority.auditor, authority.subjects)
   return records.flatMap((record) => {
     try {
-      return opener.open(record).map((event) => ({ ...event, producer: record.producer }))
+      const events = opener.open(record).map((event) => ({ ...event, producer: record.producer }))
+      const lost = events.find(({ unreadable }) => unreadable !== undefined)?.unreadable
+      if (lost !== undefined) faults.push({ place: placeOf(record), what: lost })
+      return events
     } catch (error) {
-      const place = `record ${record.number} of node ${record.epoch.certificate.name}`
-      faults.push({ place, what: ClawmeshError.from(error).message })
+      if (error instanceof ClawmeshError && error.code === 'AUDIT_UNAVAILABLE') throw error
+      faults.push({ place: placeOf(record), what: ClawmeshError.from(error).message })
       return []
     }
   })
 }
+
+const placeOf = ({ number, epoch }: TrailRecord) => `record ${number} of node ${epoch.certificate.name}`

@@ -1,4 +1,5 @@
 /** `npm run soak -- NAME [COUNT] [SEED]`: long runs that wear at what the tests touch once. */
+import { soakErase } from './audit/erase-soak.js'
 import { soakConsumer } from './audit/kill-consumer.js'
 import { soakKill } from './chaos/kill-soak.js'
 import { soakSignal } from './chaos/signal.js'
@@ -35,6 +36,7 @@ const soaks: Record<string, Soak> = {
   sites: { run: soakSites, usually: 1 },
   cluster: { run: soakCluster, usually: 12 },
   consumer: { run: soakConsumer, usually: 300 },
+  erase: { run: soakErase, usually: 40 },
 }
 
 const [name = '', count, seed] = process.argv.slice(2)

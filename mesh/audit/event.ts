@@ -1,6 +1,6 @@
 /** What is written down: an event says what happened, in which task, with which facts. */
 import { z } from 'zod'
-import { decode, encode, time } from '../codec.js'
+import { binary, decode, encode, time } from '../codec.js'
 
 export const eventKinds = [
   'node.joined',
@@ -48,12 +48,14 @@ export const eventKinds = [
   'egress.intended',
   'egress.ended',
   'label.lowered',
+  'label.refused',
   'model.used',
   'key.added',
   'key.removed',
   'gateway.refused',
   'gateway.asked',
   'gateway.answered',
+  'subject.erased',
   /** Stands for an event of a record that is a link of its chain and whose contents are none of ours. No node writes it. */
   'event.unreadable',
 ] as const
@@ -72,10 +74,41 @@ export type AuditEvent = z.output<typeof auditEventSchema>
 export interface DatedEvent extends AuditEvent {
   /** Milliseconds since 1970, by the producer's clock. */
   readonly time: number
+  /** The key of the person whom its facts are about, by its id: they are sealed to it. */
+  readonly subject?: string
+  /** Why its facts cannot be read, where that is nobody's will. */
+  readonly unreadable?: string
 }
 
-export const packEvent = (time: number, { kind, trace, actor, facts }: AuditEvent): Uint8Array =>
-  encode([time, kind, trace, actor, facts])
+/** Facts about a person, as they stand in a record. */
+export interface SealedFacts {
+  /** The id of the person's key, 16 bytes. */
+  readonly subject: Uint8Array
+  /** The key that they are sealed under, itself sealed to the person's. */
+  readonly key: Uint8Array
+  /** Of what that key has sealed. */
+  readonly number: number
+  readonly sealed: Uint8Array
+}
+
+/** An event out of a record, whose facts may be sealed once more. */
+export interface PackedEvent extends Omit<DatedEvent, 'facts'> {
+  readonly facts: AuditEvent['facts'] | undefined
+  readonly sealed: SealedFacts | undefined
+}
+
+/** What an event says of itself whoever its facts are about: sealed facts are bound to it. */
+export const placeOf = ({ time, kind, trace, actor }: Omit<PackedEvent, 'facts' | 'sealed'>): Uint8Array =>
+  encode([time, kind, trace, actor])
+
+export function packEvent(
+  time: number,
+  { kind, trace, actor, facts }: AuditEvent,
+  about: SealedFacts | undefined = undefined,
+): Uint8Array {
+  const said = about ? [about.subject, about.key, about.number, about.sealed] : facts
+  return encode([time, kind, trace, actor, said])
+}
 
 /** Packed events as one msgpack array of them. */
 export function joinEvents(packed: readonly Uint8Array[]): Uint8Array {
@@ -85,7 +118,7 @@ export function joinEvents(packed: readonly Uint8Array[]): Uint8Array {
 }
 
 /** What stands on a trail is given out as JSON: what cannot be is no event. */
-const factsSchema = z.record(z.string(), z.unknown()).refine((facts) => {
+export const factsSchema = z.record(z.string(), z.unknown()).refine((facts) => {
   try {
     return JSON.stringify(facts) !== undefined
   } catch {
@@ -93,8 +126,18 @@ const factsSchema = z.record(z.string(), z.unknown()).refine((facts) => {
   }
 })
 
-const joinedSchema = z.array(z.tuple([time, z.enum(eventKinds), z.string(), z.string(), factsSchema]))
+const number = z.number().int().nonnegative().max(0xffff_ffff)
+const sealedSchema = z.tuple([binary.refine(({ length }) => length === 16), binary, number, binary])
+
+const joinedSchema = z.array(
+  z.tuple([time, z.enum(eventKinds), z.string(), z.string(), z.union([sealedSchema, factsSchema])]),
+)
 
 /** Throws for what `joinEvents` did not make. */
-export const splitEvents = (joined: Uint8Array): DatedEvent[] =>
-  joinedSchema.parse(decode(joined)).map(([time, kind, trace, actor, facts]) => ({ time, kind, trace, actor, facts }))
+export const splitEvents = (joined: Uint8Array): PackedEvent[] =>
+  joinedSchema.parse(decode(joined)).map(([time, kind, trace, actor, said]) => {
+    const event = { time, kind, trace, actor }
+    if (!Array.isArray(said)) return { ...event, facts: said, sealed: undefined }
+    const [subject, key, number, sealed] = said
+    return { ...event, facts: undefined, sealed: { subject, key, number, sealed } }
+  })

@@ -1,7 +1,9 @@
-/** Opens records for who holds the auditors' key. Records of one producer are best opened in their order: each key is one step from the last. */
+/** Opens records for who holds the auditors' key, and what they say of persons as far as their keys are there. Records of one producer are best opened in their order: each key is one step from the last. */
 import { ClawmeshError } from '../../policies/errors.js'
 import type { AgreementKey } from '../seal/keys.js'
-import { type DatedEvent, splitEvents } from './event.js'
+import type { SubjectSecrets } from '../seal/subject-store.js'
+import { type DatedEvent, type PackedEvent, splitEvents } from './event.js'
+import { FactsOpener } from './facts.js'
 import { openEpoch, openOnce, type Ratchet } from './ratchet.js'
 import type { Epoch, TrailRecord } from './reader.js'
 
@@ -15,13 +17,25 @@ interface Place {
 export class Opener {
   readonly #auditor: AgreementKey
   readonly #places = new Map<string, Place>()
+  readonly #facts: FactsOpener
 
-  constructor(auditor: AgreementKey) {
+  /** Without `subjects` no key of a person is there. */
+  constructor(auditor: AgreementKey, subjects: SubjectSecrets = { secretOf: () => undefined }) {
     this.#auditor = auditor
+    this.#facts = new FactsOpener(subjects)
   }
 
-  /** Throws AUDIT_BROKEN if the auditors' key does not open it, or if it holds other than its head says. */
+  /** Throws AUDIT_BROKEN if the auditors' key does not open it, or if it holds other than its head says; AUDIT_UNAVAILABLE if the keys of persons cannot be looked at. */
   open(record: TrailRecord): DatedEvent[] {
+    return this.#unpack(record).map((event) => this.#facts.open(event))
+  }
+
+  /** Whether what was opened before may no longer be shown. */
+  isErased(event: DatedEvent): boolean {
+    return this.#facts.isErased(event)
+  }
+
+  #unpack(record: TrailRecord): PackedEvent[] {
     try {
       const place = this.#placeOf(record)
       place.ratchet.skip(record.number - place.next)
@@ -36,6 +50,14 @@ export class Opener {
         cause,
       })
     }
+  }
+
+  /** The keys under which the facts about persons in a record are sealed, in the order of its events; undefined for those that were erased, or are not sealed. */
+  factKeysOf(record: TrailRecord): (Uint8Array | undefined)[] {
+    return this.#unpack(record).map(({ sealed }) => {
+      const key = sealed && this.#facts.keyOf(sealed)
+      return key === 'erased' ? undefined : key
+    })
   }
 
   /** The key of one record alone: whoever is given it can open that one, and no other. */

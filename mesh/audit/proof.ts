@@ -8,7 +8,8 @@ import { ClawmeshError } from '../../policies/errors.js'
 import { readCertificate } from '../seal/certificate.js'
 import { fromHex, hex, utf8, verifies } from '../seal/keys.js'
 import { type Checkpoint, checkpointSchema } from './checkpoint.js'
-import { type DatedEvent, splitEvents } from './event.js'
+import { type DatedEvent, type PackedEvent, splitEvents } from './event.js'
+import { openSealed } from './facts.js'
 import { climb, inclusionPath } from './merkle.js'
 import { openOnce } from './ratchet.js'
 import type { TrailRecord } from './reader.js'
@@ -30,6 +31,8 @@ export const proofSchema = z.object({
   checkpoint: checkpointSchema,
   /** The key of this record, hex, if it may be read. */
   key: hexBytes.optional(),
+  /** With it, the keys of what its events say of persons, in their order; null where there is none, or was erased. */
+  facts: z.array(hexBytes.nullable()).optional(),
 })
 export type Proof = z.output<typeof proofSchema>
 
@@ -50,12 +53,14 @@ export interface Proven {
 /**
  * `records`: all of the stream, in its order. Undefined if no checkpoint covers the record yet.
  * @param key of the record, to be given away with it
+ * @param facts of its events, as far as they are sealed to persons
  */
 export function prove(
   record: TrailRecord,
   records: readonly TrailRecord[],
   checkpoints: readonly Checkpoint[],
   key: Uint8Array | undefined,
+  facts: readonly (Uint8Array | undefined)[] = [],
 ): Proof | undefined {
   const place = records.indexOf(record)
   const nth = checkpoints.findIndex(({ count }) => place < count)
@@ -73,12 +78,13 @@ export function prove(
     path: inclusionPath(leaves, index).map(hex),
     checkpoint,
     ...(key ? { key: hex(key) } : {}),
+    ...(key && facts.some((each) => each) ? { facts: facts.map((each) => (each ? hex(each) : null)) } : {}),
   }
 }
 
 /** Trusts the root's public key alone. Throws AUDIT_BROKEN, saying what does not hold. */
 export function checkProof(proof: Proof, rootKey: Uint8Array): Proven {
-  const { index, size, path, checkpoint, key } = proof
+  const { index, size, path, checkpoint, key, facts = [] } = proof
   const record = readRecord(new Uint8Array(Buffer.from(proof.record, 'base64')))
   const certificate = attempt('the certificate is not of this mesh', () =>
     readCertificate(fromHex(proof.certificate), rootKey),
@@ -95,9 +101,18 @@ export function checkProof(proof: Proof, rootKey: Uint8Array): Proven {
       ? undefined
       : attempt('the key does not open the record', () =>
           splitEvents(openOnce(fromHex(key), record.head, record.sealed)),
-        )
+        ).map((event, index) => disclosed(event, facts[index]))
   const { producer, number, time, hash } = record
   return { node: certificate.name, producer, number, time, vouchedAt: checkpoint.time, hash: hex(hash), events }
+}
+
+function disclosed({ facts, sealed, ...event }: PackedEvent, key: string | null | undefined): DatedEvent {
+  if (!sealed) return { ...event, facts: facts ?? {} }
+  const subject = hex(sealed.subject)
+  if (!key) return { ...event, subject, facts: { undisclosed: true } }
+  const opened = openSealed(event, sealed, fromHex(key))
+  if (!opened) throw untrue('a key does not open what an event says of a person')
+  return { ...event, subject, facts: opened }
 }
 
 function attempt<T>(otherwise: string, work: () => T): T {

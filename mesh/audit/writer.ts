@@ -16,6 +16,7 @@ import type { Credentials } from '../seal/credentials.js'
 import type { AppendLog } from '../transport/transport.js'
 import type { Chain } from './chain.js'
 import { type AuditEvent, packEvent } from './event.js'
+import type { Filings } from './filing.js'
 import { Group } from './group.js'
 import { isSignedBy, readRecord } from './record.js'
 import { Sealer } from './sealer.js'
@@ -28,6 +29,8 @@ export interface AuditWriterOptions {
   now: () => number
   /** Says, when it is asked in the end, whether this node may still act. */
   fence?: () => () => Promise<void>
+  /** Whom its tasks are about; left out: nobody. */
+  filings?: Filings
 }
 
 /** Longer than a cluster takes to choose a new leader for the stream. */
@@ -109,11 +112,14 @@ export class AuditWriter {
   async close(): Promise<void> {
     this.#closed = true
     await this.#writing
+    this.#options.filings?.close()
     this.#options.chain.close()
   }
 
   #gather(event: AuditEvent): Group {
-    const packed = packEvent(this.#options.now(), event)
+    const { now, filings } = this.#options
+    const time = now()
+    const packed = packEvent(time, event, filings?.seal(time, event))
     let group = this.#gathering.at(-1)
     if (!group?.hasRoomFor(packed)) {
       group = new Group()

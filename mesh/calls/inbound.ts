@@ -8,6 +8,7 @@ import type { Role } from '../../policies/roles.js'
 import { type Context, type Handler, parse } from '../actor/actor.js'
 import type { Cell, Work } from '../actor/cell.js'
 import { isStream } from '../actor/message.js'
+import type { Filings } from '../audit/filing.js'
 import type { Grant } from '../capability/grant.js'
 import type { Grants } from '../capability/grants.js'
 import type { Taken } from '../capability/ledger.js'
@@ -26,6 +27,7 @@ export interface InboundOptions {
   undelivered(letter: Letter, error: ClawmeshError, known: { begun: boolean; to?: readonly Role[] | 'members' }): void
   crashed(cell: Cell, error: unknown): void
   grants: Grants
+  filings: Filings
   deadlines: Deadlines
   /** Undefined: nobody takes any. */
   spans: Spans | undefined
@@ -65,7 +67,7 @@ export class Inbound {
   #admit(letter: Letter): void {
     const { body } = letter
     if (!isRequest(body)) return this.#fail(letter, new ClawmeshError('MESSAGE_INVALID', 'The request cannot be read.'))
-    const [target, name, trace, content, window, shown, wire] = body
+    const [target, name, trace, content, window, shown, wire, about] = body
     const cell = this.#options.cell(target)
     if (!cell) {
       return this.#fail(letter, moved(target))
@@ -84,9 +86,11 @@ export class Inbound {
     }
     const request = new Request(letter, cell, handler, sender, trace, content, Number(window) || 0)
     request.cameInTime = letter.deadline > this.#options.now()
-    if (hasGrant) {
+    if (about !== undefined || hasGrant) {
       try {
-        this.#checkGrant(request, shown)
+        // First: the use of a grant is recorded of the task, too.
+        if (about !== undefined) this.#options.filings.learn(trace, readKey(about))
+        if (hasGrant) this.#checkGrant(request, shown)
       } catch (error) {
         return this.#fail(letter, this.#whatEnded(letter, ClawmeshError.from(error)), 'refused')
       }
@@ -337,10 +341,15 @@ class Request implements Context, Work, Expiring {
 }
 
 /**
- * `[actor, message, trace, content]`, for a stream how many items may be sent unasked, a grant where one is shown or given, and the span of the caller where
- * spans are taken.
+ * `[actor, message, trace, content]`, for a stream how many items may be sent unasked, a grant where one is shown or given, the span of the caller where
+ * spans are taken, and the key of the person whom the task is about where it is filed under one.
  */
-type RequestBody = [string, string, string, unknown, unknown?, unknown?, unknown?]
+type RequestBody = [string, string, string, unknown, unknown?, unknown?, unknown?, unknown?]
+
+function readKey(about: unknown): Uint8Array {
+  if (about instanceof Uint8Array) return about
+  throw new ClawmeshError('MESSAGE_INVALID', 'The request cannot be read.')
+}
 
 function isRequest(body: unknown): body is RequestBody {
   if (!Array.isArray(body) || body.length < 4) return false

@@ -5,6 +5,7 @@ import { ClawmeshError, type ErrorCode, errorCodes } from '../../policies/errors
 import { type CallOptions, parse } from '../actor/actor.js'
 import type { Message, StreamMessage } from '../actor/message.js'
 import type { Caller } from '../actor/ref.js'
+import type { Filings } from '../audit/filing.js'
 import type { Grants } from '../capability/grants.js'
 import type { Kind, Letter } from '../post/letter.js'
 import { type Peer, principalOf } from '../seal/incarnation.js'
@@ -38,6 +39,7 @@ export interface OutboundOptions {
   /** Of the span that a call is made in, if spans are taken. */
   span(): string | undefined
   grants: Grants
+  filings: Filings
   deadlines: Deadlines
   now(): number
 }
@@ -159,7 +161,10 @@ export class Outbound implements Caller {
     for (const call of this.#calls.values()) call.fail(new ClawmeshError('CANCELLED', 'This node is leaving the mesh.'))
   }
 
-  /** A grant is shown to whoever needs to see one, or made for the one who is asked: it names the node. */
+  /**
+   * A grant is shown to whoever needs to see one, or made for the one who is asked: it names the node. Last comes the key of the person whom the task is about, if
+   * it is filed.
+   */
   #body(
     peer: Peer,
     actor: string,
@@ -170,10 +175,12 @@ export class Outbound implements Caller {
     window?: number,
   ): unknown[] {
     const body = [actor, message.name, trace, request]
-    const { grants } = this.#options
+    const { grants, filings } = this.#options
     const span = this.#options.span()
+    const about = filings.of(trace)?.wire
     const given = wanted && !message.granted ? grants.give({ peer, actor, wanted, parent, deadline }) : undefined
     const shown = message.granted ? parent?.wire : given
+    if (about) return [...body, window ?? null, shown ?? null, span ?? null, about]
     if (span) return [...body, window ?? null, shown ?? null, span]
     if (shown) return [...body, window ?? null, shown]
     return window === undefined ? body : [...body, window]

@@ -18,6 +18,8 @@ import {
   signingKey,
   utf8,
 } from './keys.js'
+import { folderShelf, memoryShelf, type Shelf } from './shelf.js'
+import { SubjectStore } from './subject-store.js'
 
 /** Long enough for a night without the authority, short enough that a stolen key whose revocation is kept from a node does not serve for long. */
 export const certificateLifeMs = 24 * 60 * 60 * 1000
@@ -42,18 +44,21 @@ export interface Authority {
   readonly meshKey: Uint8Array
   /** Seals the journals of tasks; for supervisors. */
   readonly tasksKey: Uint8Array
+  /** The keys of those whom recorded content is about. */
+  readonly subjects: SubjectStore
   certify(name: string, roles: readonly Role[], publicKey: Uint8Array, now: number): Certificate
 }
 
 /** A new authority that lives in memory only. */
 export function createAuthority(lifeMs = certificateLifeMs): Authority {
-  return authorityOf(lifeMs, { root: signingKey(), auditor: agreementKey(), meshKey: randomBytes(32) })
+  return authorityOf(lifeMs, { root: signingKey(), auditor: agreementKey(), meshKey: randomBytes(32) }, memoryShelf())
 }
 
 /** Opens the authority kept in `folder`, or makes one there; its file can be read by its owner alone. */
 export function openAuthority(folder: string, now: number, lifeMs = certificateLifeMs): Authority {
   const file = join(folder, 'authority.json')
-  if (existsSync(file)) return load(file, now, lifeMs)
+  const shelf = folderShelf(join(folder, 'subjects'))
+  if (existsSync(file)) return load(file, now, lifeMs, shelf)
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const keys = { root: signingKey(), auditor: agreementKey(), meshKey: randomBytes(32) }
   const stored: z.infer<typeof storedSchema> = {
@@ -65,10 +70,10 @@ export function openAuthority(folder: string, now: number, lifeMs = certificateL
     meshKey: hex(keys.meshKey),
   }
   writeWhole(file, JSON.stringify(stored, null, 2))
-  return authorityOf(lifeMs, keys)
+  return authorityOf(lifeMs, keys, shelf)
 }
 
-function load(file: string, now: number, lifeMs: number): Authority {
+function load(file: string, now: number, lifeMs: number, shelf: Shelf): Authority {
   const stored = storedSchema.safeParse(parseJson(readFileSync(file, 'utf8')))
   if (!stored.success) {
     throw new ClawmeshError('UNAUTHENTIC', `The authority's key file ${file} is damaged.`, {
@@ -83,22 +88,25 @@ function load(file: string, now: number, lifeMs: number): Authority {
       { hint: "Set this machine's clock (for example with an NTP service) and start again." },
     )
   }
-  return authorityOf(lifeMs, {
+  const opened = {
     root: { publicKey: fromHex(keys.rootPublic), secretKey: fromHex(keys.rootSecret) },
     auditor: { publicKey: fromHex(keys.auditorPublic), secretKey: fromHex(keys.auditorSecret) },
     meshKey: fromHex(keys.meshKey),
-  })
+  }
+  return authorityOf(lifeMs, opened, shelf)
 }
 
 function authorityOf(
   lifeMs: number,
   keys: { root: SigningKey; auditor: AgreementKey; meshKey: Uint8Array },
+  shelf: Shelf,
 ): Authority {
   const mesh = fingerprint(keys.root.publicKey).slice(0, 16)
   return {
     mesh,
     ...keys,
     tasksKey: digest(utf8('clawmesh tasks 1\0'), keys.root.secretKey),
+    subjects: new SubjectStore(shelf, keys),
     certify: (name, roles, publicKey, now) =>
       issueCertificate({ mesh, name, publicKey, roles, notBefore: now, notAfter: now + lifeMs }, keys.root),
   }

@@ -51,6 +51,15 @@ export class Tasks {
     return new Task(journal, [...records, resumed])
   }
 
+  /** As it stands, for whoever only looks: it is not taken over, and nothing can be recorded. Rejects with NOT_FOUND if there is none. */
+  async read(id: string): Promise<Pick<Task, 'id' | 'begunAt' | 'facts' | 'results'>> {
+    const place = this.#options.addresses.taskKey(id)
+    const journal = this.#journal(place)
+    const entries = (await this.#entries()).filter(({ key }) => placeOf(key) === place)
+    if (entries.length === 0) throw noTask(id)
+    return new Task(journal, readAll(journal, entries))
+  }
+
   /** What is known of each, oldest first. */
   async list(): Promise<TaskInfo[]> {
     return [...groupByPlace(await this.#entries())]
@@ -106,13 +115,36 @@ export class Tasks {
   async forget(id: string): Promise<void> {
     const place = this.#options.addresses.taskKey(id)
     const entries = (await this.#entries()).filter(({ key }) => placeOf(key) === place)
-    if (entries.length > 0 && this.#describe(place, entries).state !== 'ended')
+    if (!(await this.#hasEnded(place, entries)))
       throw new ClawmeshError('USAGE', `Task ${id} has not ended.`, {
         hint: `\`clawmesh tasks cancel ${id}\` ends it.`,
       })
     // From the end, so that what is left after a crash still reads as a journal.
     const newestFirst = entries.sort((a, b) => b.revision - a.revision)
     for (const { key } of newestFirst) await this.#bucket.delete(key)
+  }
+
+  /** Ends a task that has not ended, and removes it: whoever does it now records nothing more, not even anew. */
+  async remove(id: string, outcome: unknown): Promise<void> {
+    const place = this.#options.addresses.taskKey(id)
+    for (;;) {
+      const entries = (await this.#entries()).filter(({ key }) => placeOf(key) === place)
+      if (await this.#hasEnded(place, entries)) return this.forget(id)
+      try {
+        await (await this.resume(id)).end(outcome)
+      } catch (error) {
+        // Whoever does it has written in the same moment, or it has ended meanwhile: look again.
+        const { code } = ClawmeshError.from(error)
+        if (code !== 'FENCED' && code !== 'USAGE' && code !== 'NOT_FOUND') throw error
+      }
+    }
+  }
+
+  /** Also where its removal was cut short: the last records of its journal are gone, and nobody can write in their place. */
+  async #hasEnded(place: string, entries: Entry[]): Promise<boolean> {
+    if (entries.length === 0 || this.#describe(place, entries).state === 'ended') return true
+    const next = await this.#bucket.get(`${place}.${entries.length}`)
+    return next !== undefined && next.value === undefined
   }
 
   /** One damaged journal must not hide the others. */

@@ -7,6 +7,7 @@
  * 4. A flood stays small: the same asking of one task is one question, few questions of one task stand open at a time, and all that wait are counted.
  */
 import type { Context, MeshNode } from '../../mesh/index.js'
+import { fromHex, hex } from '../../mesh/seal/keys.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { type ApprovalAnswer, type ApprovalQuestion, answerWithinMs } from '../../sandbox/approval.js'
 import type { Book, Kept } from './book.js'
@@ -73,8 +74,10 @@ export class Approvals {
    * is nobody's already.
    */
   async begin(): Promise<void> {
-    const { book, takenUpWithinMs = 10_000 } = this.#options
+    const { book, node, takenUpWithinMs = 10_000 } = this.#options
     for (const kept of await book.read()) {
+      const { task, about } = kept.question
+      if (about !== undefined) node.file(task, { wire: fromHex(about) })
       if (kept.question.verdict) {
         this.#remember(kept)
         continue
@@ -136,6 +139,19 @@ export class Approvals {
     await this.#note('approval.revoked', grant.task ?? '', { grant: id, given: grant.by, uses: grant.uses, by, via })
   }
 
+  /** Resolves to the ids of the questions, when none of them is kept any more. */
+  async forgetTasks(tasks: ReadonlySet<string>): Promise<string[]> {
+    const isOf = ({ question }: Kept) => tasks.has(question.task)
+    this.#grants.forgetTasks(tasks)
+    await Promise.all([...this.#askings.values()].filter(isOf).map((asking) => this.#end(asking, erased)))
+    const ids = [...this.#answered.values()].filter(isOf).map(({ question }) => question.id)
+    for (const id of ids) {
+      await this.#options.book.forget(id)
+      this.#answered.delete(id)
+    }
+    return ids
+  }
+
   list(state: 'open' | 'all'): { questions: View[]; grants: Grant[] } {
     const open = [...this.#askings.values()].filter(isSeen)
     const kept: Kept[] = state === 'open' ? open : [...this.#answered.values(), ...open]
@@ -163,7 +179,9 @@ export class Approvals {
     const { unattended, answerWithinMs: withinMs = answerWithinMs } = this.#options
     const now = this.#now()
     const limit = Math.min(deadline - deliveryMs, now + withinMs)
-    const question: Question = { ...asked, node, task, askedAt: now, deadline: limit, verdict: null }
+    const filed = this.#options.node.filedUnder(task)
+    const about = filed && { about: hex(filed.wire) }
+    const question: Question = { ...asked, node, task, askedAt: now, deadline: limit, verdict: null, ...about }
     const ofTask = this.#ofTask(task).length
     if (ofTask >= waitingOfTask || this.#askings.size >= waitingInAll)
       return { answer: 'refuse', by: `nobody: ${ofTask} actions of this task wait for people already` }
@@ -328,7 +346,7 @@ export class Approvals {
     return error
   }
 
-  #view({ question, revision }: Kept): View {
+  #view({ question: { about: _, ...question }, revision }: Kept): View {
     const { id, task, missing, verdict } = question
     const others = verdict ? [] : this.#ofTask(task).filter((other) => other.question.id !== id && !other.isShown)
     const folded = others.filter((other) => isSame(other.question, question)).length
@@ -373,6 +391,7 @@ const isSeen = ({ revision }: Asking) => revision > 0
 
 /** No person: no key and no certificate has such a name. */
 const isNobody = (by: string) => by.startsWith('nobody:')
+const erased = 'nobody: whom its task is about was erased'
 const givenUp = 'nobody: whoever asked has given up'
 const late = 'nobody: the question was not answered in time'
 

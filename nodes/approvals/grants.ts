@@ -24,6 +24,10 @@ export class Grants {
     return [...this.#grants.values()].filter(({ until }) => now < until)
   }
 
+  forgetTasks(tasks: ReadonlySet<string>): void {
+    for (const { id, task } of this.#grants.values()) if (task !== null && tasks.has(task)) this.#grants.delete(id)
+  }
+
   /** What it was, if it stood. */
   remove(id: string): Grant | undefined {
     const grant = this.#grants.get(id)

@@ -35,6 +35,15 @@ export const DecideApproval = message('approvals.decide', {
   ...parties,
 })
 
+/** Whom these tasks are about was erased: what is open of them is refused, and no question or standing answer of them is kept. */
+export const ForgetTasks = message('approvals.forget', {
+  request: z.object({ tasks: z.array(z.string()).max(1000) }),
+  /** The ids of the questions. */
+  reply: z.array(z.string()),
+  from: ['authority'],
+  to: ['authority'],
+})
+
 /** Ends an answer that stands. */
 export const RevokeGrant = message('approvals.revoke', {
   request: z.object({ id: z.string(), by: z.string().min(1).max(200).optional() }),

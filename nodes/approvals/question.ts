@@ -43,11 +43,13 @@ export const questionSchema = z.object({
   deadline: z.number(),
   /** Null while it is open. */
   verdict: verdictSchema.nullable(),
+  /** The key of the person whom its task is about, in hex: what a later process records of it is about the same. */
+  about: z.string().optional(),
 })
 export type Question = z.output<typeof questionSchema>
 
 /** A question as people see it. */
-export const viewSchema = questionSchema.extend({
+export const viewSchema = questionSchema.omit({ about: true }).extend({
   /** What a yes adds to the policy of the action. */
   adds: z.object({
     read_only: z.array(z.string()),

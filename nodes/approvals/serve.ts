@@ -5,7 +5,7 @@ import type { Bucket } from '../../mesh/transport/transport.js'
 import { AskApproval, approverName } from '../../sandbox/approval.js'
 import { Approvals, type ApprovalsOptions } from './approvals.js'
 import { Book } from './book.js'
-import { approvalsName, DecideApproval, FollowApprovals, ListApprovals, RevokeGrant } from './messages.js'
+import { approvalsName, DecideApproval, FollowApprovals, ForgetTasks, ListApprovals, RevokeGrant } from './messages.js'
 
 export interface ServeApprovals extends Omit<ApprovalsOptions, 'node' | 'book'> {
   bucket: Bucket
@@ -33,6 +33,7 @@ export async function serveApprovals(node: MeshNode, options: ServeApprovals): P
         on(ListApprovals, ({ state }) => approvals.list(state)),
         on(FollowApprovals, ({ after, task }, context) => approvals.follow(after, task, context.signal)),
         on(DecideApproval, ({ id, decision, by }, context) => approvals.decide(id, decision, ...who(context, by))),
+        on(ForgetTasks, ({ tasks }) => approvals.forgetTasks(new Set(tasks))),
         on(RevokeGrant, async ({ id, by }, context) => {
           await approvals.revoke(id, ...who(context, by))
           return null

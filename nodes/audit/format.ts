@@ -24,9 +24,10 @@ export interface EventLine {
 /** One plain object for each event, for programs of one's own. */
 export function plainEvent(event: TrailEvent): Record<string, unknown> {
   const { sequence, node, record, index } = event
-  const { time, kind, trace, actor, facts } = event.open()
+  const { time, kind, trace, actor, facts, subject } = event.open()
+  const about = subject === undefined ? {} : { subject }
   const place = { sequence, node, producer: record.producer, number: record.number, index }
-  return { ...place, time: new Date(time).toISOString(), kind, trace, actor, facts }
+  return { ...place, time: new Date(time).toISOString(), kind, trace, actor, ...about, facts }
 }
 
 const jsonlLine = z.union([

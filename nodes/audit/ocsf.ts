@@ -84,12 +84,14 @@ export const ocsfActivities: Record<EventKind, Activity> = {
   'egress.intended': other(api, 'Egress Intended', 'Low'),
   'egress.ended': other(api, 'Egress Ended'),
   'label.lowered': other(api, 'Label Lowered', 'Medium'),
+  'label.refused': other(api, 'Label Refused', 'Medium'),
   'model.used': other(api, 'Model Used'),
   'key.added': other(api, 'Key Added', 'Medium'),
   'key.removed': other(api, 'Key Removed', 'Medium'),
   'gateway.refused': other(api, 'Gateway Refused', 'Medium'),
   'gateway.asked': other(api, 'Gateway Asked'),
   'gateway.answered': other(api, 'Gateway Answered'),
+  'subject.erased': other(api, 'Data Subject Erased', 'Medium'),
   'event.unreadable': other(api, 'Event Unreadable', 'Medium'),
   'room.changed': other(api, 'Room Changed'),
   'debate.opened': other(api, 'Debate Opened'),
@@ -101,7 +103,7 @@ const { version } = JSON.parse(readFileSync(join(installation, 'package.json'), 
 const product = { name: 'clawmesh', vendor_name: 'clawmesh', version }
 
 export function ocsfEvent(event: TrailEvent): object {
-  const { time, kind, trace, actor, facts } = event.open()
+  const { time, kind, trace, actor, facts, subject } = event.open()
   const { sequence, node, record, index } = event
   const activity = ocsfActivities[kind]
   return {
@@ -125,7 +127,7 @@ export function ocsfEvent(event: TrailEvent): object {
         }
       : { app: { name: kind.startsWith('actor.') ? (text(facts['name']) ?? actor) : node, uid: record.producer } }),
     raw_data: rawRecord(event),
-    unmapped: { actor, node, producer: record.producer, number: record.number, index, facts },
+    unmapped: { actor, node, producer: record.producer, number: record.number, index, subject, facts },
   }
 }
 

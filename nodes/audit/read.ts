@@ -69,7 +69,7 @@ export async function* readTrail(options: StrictOptions): AsyncGenerator<TrailEv
   const { log, authority, reader, after, follow } = options
   const last = await log.last()
   if (last < after) throw cut(last, after)
-  const opener = new Opener(authority.auditor)
+  const opener = new Opener(authority.auditor, authority.subjects)
   // The message that was read last is read again: it may have been left in the middle, and it must still be the same one.
   let expected = Math.max(after, 1)
   for await (const window of windows(log, expected, follow)) {
@@ -129,7 +129,9 @@ function eventsOf(taken: Taken[], opener: Opener): TrailEvent[] {
       record,
       index,
       open: () => {
-        opened ??= openEvents(record, opener)
+        const event = opened?.[index]
+        // What a person's key opened is not shown on when that is gone.
+        if (!opened || (event && opener.isErased(event))) opened = openEvents(record, opener)
         return opened[index] as DatedEvent
       },
     }))
@@ -140,8 +142,10 @@ function openEvents(record: TrailRecord, opener: Opener): DatedEvent[] {
   try {
     return opener.open(record)
   } catch (error) {
+    const { code, message } = ClawmeshError.from(error)
+    if (code === 'AUDIT_UNAVAILABLE') throw error
     const { time, count, epoch } = record
-    const facts = { reason: ClawmeshError.from(error).message }
+    const facts = { reason: message }
     const actor = `node/${epoch.certificate.name}`
     return Array.from({ length: count }, () => ({ time, kind: 'event.unreadable', trace: '', actor, facts }))
   }

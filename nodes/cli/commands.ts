@@ -40,14 +40,29 @@ const families: Readonly<Record<string, () => Promise<Command[]>>> = {
     return [service.serviceInstall, service.serviceStatus, service.serviceLogs, service.serviceUninstall]
   },
   audit: async () => {
-    const [{ auditVerify }, { auditTail, auditQuery }, { auditExport }, { auditKey }, prove] = await Promise.all([
-      import('./audit/verify.js'),
-      import('./audit/show.js'),
-      import('./audit/export.js'),
-      import('./audit/key.js'),
-      import('./audit/prove.js'),
-    ])
-    return [auditVerify, auditTail, auditQuery, auditExport, prove.auditProve, prove.auditCheckpoint, auditKey]
+    const [{ auditVerify }, { auditTail, auditQuery }, { auditExport }, { auditKey }, prove, erase] = await Promise.all(
+      [
+        import('./audit/verify.js'),
+        import('./audit/show.js'),
+        import('./audit/export.js'),
+        import('./audit/key.js'),
+        import('./audit/prove.js'),
+        import('./audit/erase.js'),
+      ],
+    )
+    const { auditErase, auditSubjects } = erase
+    const { auditProve, auditCheckpoint } = prove
+    return [
+      auditVerify,
+      auditTail,
+      auditQuery,
+      auditExport,
+      auditProve,
+      auditCheckpoint,
+      auditKey,
+      auditSubjects,
+      auditErase,
+    ]
   },
   models: async () => {
     const [models, provider] = await Promise.all([import('./models/models.js'), import('./models/provider.js')])

@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { openTasks } from '../../mesh/task/tasks.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { notRunning, openLiveGround } from '../authority/live.js'
+import { accountName, dataSubject } from '../data-subject.js'
 import { usualLimits } from '../gateway/http/limits.js'
 import { meshTools } from '../gateway/mcp/mesh-tool.js'
 import { TaskRuns } from '../gateway/rest/tasks.js'
@@ -10,7 +11,7 @@ import { type GatewayRole, gatewayRoles } from '../gateway/route.js'
 import { joinAsGuest } from '../member/guest.js'
 import { recallOffer } from '../member/offer.js'
 import { type Command, text, type Values } from './command.js'
-import { dataFolder, dataOption } from './options.js'
+import { dataFolder, dataOption, subjectOption } from './options.js'
 import { stopOnSignal } from './stop.js'
 import { progress } from './terminal.js'
 
@@ -30,6 +31,7 @@ export const mcp: Command = {
       help: 'the folder that its requests are about (default: that of `clawmesh up`)',
     },
     data: dataOption,
+    subject: subjectOption,
   },
   run: serveMcpClient,
 }
@@ -54,7 +56,8 @@ async function serveMcpClient(_: string | undefined, values: Values): Promise<nu
       ])
       const { answerMs, body } = usualLimits
       const transport = new StdioServerTransport(process.stdin, process.stdout, { maxBufferSize: body })
-      const served = { node, tools: meshTools(node, runs), principal: { name: 'stdio', role }, answerMs }
+      const subject = dataSubject(node, authority.subjects, text(values, 'subject') ?? accountName())
+      const served = { node, tools: meshTools(node, runs), principal: { name: 'stdio', role }, subject, answerMs }
       const handle = serveStdio(() => mcpServer({ ...served, closing: stop.signal }), { transport })
       progress(`serving the mesh to an MCP client, as ${role}`)
       await untilClosed(stop.signal)

@@ -32,5 +32,11 @@ export function readBrokers(values: Values): number | undefined {
   })
 }
 
+export const subjectOption: Option = {
+  type: 'string',
+  value: 'NAME',
+  help: 'whom it is about: what is recorded of it can be erased under this name (default: your name on this machine)',
+}
+
 /** The data folder that `--data` names, or the person's own. */
 export const dataFolder = (values: Values): string => resolve(text(values, 'data') ?? readConfig().data)

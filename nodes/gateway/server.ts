@@ -14,6 +14,7 @@ import { Refusals } from '../../mesh/calls/refusals.js'
 import type { MeshNode } from '../../mesh/index.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { GatewayTls } from '../authority/gateway-tls.js'
+import { dataSubject } from '../data-subject.js'
 import { type Call, callOf, type Handlers } from './call.js'
 import { sendConsole } from './console.js'
 import type { GatewayAddress } from './http/address.js'
@@ -87,9 +88,11 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
     }
   })
   const runs = site && new TaskRuns(node, site.tasks, site.workspace)
-  const rest = restOf({ node, guard, site, runs, closing: closing.signal })
+  const aboutCaller = (key: string | undefined) =>
+    site && key !== undefined ? dataSubject(node, site.trail.authority.subjects, key) : undefined
+  const rest = restOf({ node, guard, site, runs, aboutCaller, closing: closing.signal })
   const tools = [...meshTools(node, site?.workspace === undefined ? undefined : runs), ...more]
-  const desk = { node, limits, metrics, closing: closing.signal }
+  const desk = { node, limits, metrics, aboutCaller, closing: closing.signal }
   const handlers: Handlers = {
     ...rest,
     'GET /': ({ reply }) => sendConsole(reply, 'index.html'),
@@ -102,7 +105,8 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
     'POST /v1/chat/completions': ({ request, reply }) => complete(desk, request, reply, parseChat),
     'POST /v1/completions': ({ request, reply }) => complete(desk, request, reply, parseText),
     'POST /v1/embeddings': ({ request, reply }) => answerEmbedding(desk, request, reply),
-    'POST /mcp': ({ request, reply }) => answerMcp({ node, tools, limits, closing: closing.signal }, request, reply),
+    'POST /mcp': ({ request, reply }) =>
+      answerMcp({ node, tools, limits, aboutCaller, closing: closing.signal }, request, reply),
   }
   refuseSessions(server)
   const underWay = new Set<Promise<unknown>>()

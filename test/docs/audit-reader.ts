@@ -130,6 +130,30 @@ export function openByTheBook(
     })
 }
 
+/** What an opened event says of a person, with the person's key pair. */
+export function factsByTheBook(event: Value[], person: { publicKey: Uint8Array; secretKey: Uint8Array }): Value {
+  const [time = null, kind = null, trace = null, actor = null, facts = null] = event
+  const [subject = null, box = null, number, sealed = null] = list(facts)
+  check(binary(subject).equals(sha256(person.publicKey).subarray(0, 16)), 'subject')
+  const nonce = Buffer.alloc(12)
+  nonce.writeUInt32LE(Number(number), 4)
+  const decipher = createDecipheriv('chacha20-poly1305', unsealed(binary(box), person), nonce, { authTagLength: 16 })
+  const body = binary(sealed).subarray(0, -16)
+  decipher.setAAD(packed([time, kind, trace, actor]), { plaintextLength: body.length })
+  decipher.setAuthTag(binary(sealed).subarray(-16))
+  return unpack(Buffer.concat([decipher.update(body), decipher.final()]))
+}
+
+/** The time as a 64-bit float, and short ASCII strings. */
+function packed([time, ...words]: Value[]): Buffer {
+  const float = Buffer.alloc(9, 0xcb)
+  float.writeDoubleBE(Number(time), 1)
+  return Buffer.concat([Buffer.of(0x94), float, ...words.flatMap((word) => text(String(word)))])
+}
+
+const text = (word: string) =>
+  Buffer.concat([word.length < 32 ? Buffer.of(0xa0 + word.length) : Buffer.of(0xd9, word.length), Buffer.from(word)])
+
 function unpacked(key: Buffer, head: Buffer, sealed: Buffer): Value[][] {
   const decipher = createDecipheriv('aes-256-gcm', key, Buffer.alloc(12))
   decipher.setAAD(head).setAuthTag(sealed.subarray(-16))

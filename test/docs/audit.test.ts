@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { inspect } from 'node:util'
 import { addressesOf } from '../../mesh/address.js'
-import { openChain } from '../../mesh/audit/chain.js'
+import { memoryChain, openChain } from '../../mesh/audit/chain.js'
 import { readCheckpoints, writeCheckpoint } from '../../mesh/audit/checkpoint.js'
 import { eventKinds } from '../../mesh/audit/event.js'
+import { Filings } from '../../mesh/audit/filing.js'
 import { Opener } from '../../mesh/audit/opener.js'
 import { checkProof, prove } from '../../mesh/audit/proof.js'
 import { verifyTrail } from '../../mesh/audit/verify.js'
@@ -18,7 +19,7 @@ import type { AgreementKey } from '../../mesh/seal/keys.js'
 import { MemoryBroker } from '../../mesh/transport/memory.js'
 import type { Stored } from '../../mesh/transport/transport.js'
 import { temporaryFolder } from '../kit/mesh.js'
-import { openByTheBook, proveByTheBook, type Sources, verifyByTheBook } from './audit-reader.js'
+import { factsByTheBook, openByTheBook, proveByTheBook, type Sources, verifyByTheBook } from './audit-reader.js'
 
 /** Two nodes over two runs each, with a checkpoint after each run, read as a stranger would find it. */
 async function writeTrail(folder: string): Promise<Sources & { auditor: AgreementKey }> {
@@ -76,6 +77,32 @@ describe('docs/audit.md', () => {
     const found = openByTheBook(sources.messages, sources.auditor).map(([, kind, , , facts]) => [kind, facts])
     const runs = [1, 1, 2, 2].flatMap((run) => [0, 1, 2, 3].map((n) => ['thought.asked', ['run', run, 'n', n]]))
     assert.deepEqual(found, runs)
+  })
+
+  it('is enough to open what is about a person with that person’s key, and not without', async () => {
+    const authority = createAuthority()
+    const credentials = enrol(authority, { name: 'one', roles: ['worker'] }, Date.now())
+    const addresses = addressesOf(authority.mesh, authority.meshKey)
+    const log = new MemoryBroker().connect().log(addresses.auditStream)
+    const filings = new Filings(credentials.rootKey)
+    const [ada, eve] = ['ada', 'eve'].map((name) => authority.subjects.keyOf(name))
+    filings.learn('of ada', ada?.wire ?? assert.fail())
+    const writer = new AuditWriter({ credentials, addresses, log, chain: memoryChain(), now: Date.now, filings })
+    for (const n of [1, 2])
+      await writer.record({ kind: 'thought.asked', trace: 'of ada', actor: 'worker', facts: { n, words: 'PRIVATE' } })
+    assert.ok(await writer.flush(5000))
+    await writer.close()
+    const messages: Uint8Array[] = []
+    for await (const { bytes } of log.read()) messages.push(bytes)
+    const events = openByTheBook(messages, authority.auditor)
+    assert.ok(!inspect(events, { depth: 9 }).includes('PRIVATE'))
+    const keyOf = (id: string | undefined) => authority.subjects.secretOf(id ?? '') as AgreementKey
+    const facts = events.map((event) => factsByTheBook(event, keyOf(ada?.id)))
+    assert.deepEqual(
+      facts,
+      [1, 2].map((n) => ['n', n, 'words', 'PRIVATE']),
+    )
+    for (const event of events) assert.throws(() => factsByTheBook(event, keyOf(eve?.id)))
   })
 
   it('is enough to take a repetition for what it is', () => {

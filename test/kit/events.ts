@@ -13,6 +13,6 @@ export async function auditEvents({ authority, connect }: TestMesh, records?: Tr
   for await (const message of transport.log(addressesOf(authority.mesh, authority.meshKey).auditStream).read())
     stored.push(message)
   if (!records) await transport.close()
-  const opener = new Opener(authority.auditor)
+  const opener = new Opener(authority.auditor, authority.subjects)
   return new TrailReader(authority.root.publicKey, []).take(stored).flatMap((record) => opener.open(record))
 }

@@ -69,6 +69,8 @@ export interface Asked {
   workspace: string
   /** Hash of what the answer depends on: each file's path, size and time of change, and the policy. */
   basis: string
+  /** Whom it is about: the same for another person is another task. */
+  subject?: string | undefined
 }
 
 export function askedOf(request: string, workspace: string, files: () => string[], policy = ''): Asked {
@@ -80,7 +82,12 @@ export function askedOf(request: string, workspace: string, files: () => string[
   return { request, workspace, basis: hash.digest('hex') }
 }
 
-const ofAsked = z.object({ request: z.string(), workspace: z.string(), basis: z.string() })
+const ofAsked = z.object({
+  request: z.string(),
+  workspace: z.string(),
+  basis: z.string(),
+  subject: z.string().optional(),
+})
 
 /** The name that whoever does a task has in the mesh meanwhile: nobody goes on with one that somebody is doing. */
 const holderOf = (task: string) => `task/${task}`
@@ -97,6 +104,7 @@ export async function takeUp(node: MeshNode, tasks: Tasks, asked: Asked, progres
     const before = ofAsked.safeParse(facts).data
     const isCutOff = state === 'unfinished' || state === 'in doubt'
     if (!isCutOff || before?.request !== asked.request || before.workspace !== asked.workspace) continue
+    if (before.subject !== asked.subject) continue
     if (!(await hold(node, id))) {
       progress(`the same is being done as task ${id} already: this is another`)
       continue

@@ -3,6 +3,7 @@ import { type MeshNode, supervise } from '../../../mesh/index.js'
 import type { Task } from '../../../mesh/task/task.js'
 import type { Tasks } from '../../../mesh/task/tasks.js'
 import { ClawmeshError } from '../../../policies/errors.js'
+import type { DataSubject } from '../../data-subject.js'
 import { askedOf, type JobResult, runJob, takeUp } from './job.js'
 
 export interface Requested {
@@ -13,6 +14,8 @@ export interface Requested {
   progress: (text: string) => void
   /** Of the names of its actors: nobody else in the mesh may have them. */
   prefix: string
+  /** Whom it is about; left out: nobody. */
+  subject?: DataSubject | undefined
   /** Called when it stands in the journal, before anything of it is done. */
   onTask?: (task: Task) => void
 }
@@ -24,9 +27,11 @@ const lookMs = 3000
 
 /** Rejects with UNREACHABLE if no node takes work, and with what `takeUp` and `runJob` reject with. */
 export async function doRequest(node: MeshNode, tasks: Tasks, requested: Requested): Promise<JobResult> {
-  const { request, workspace, files, signal, progress, prefix, onTask } = requested
+  const { request, workspace, files, signal, progress, prefix, subject, onTask } = requested
   const places = await workPlaces(node)
-  const task = await takeUp(node, tasks, askedOf(request, workspace, files), progress)
+  const asked = { ...askedOf(request, workspace, files), subject: subject?.name }
+  const task = await takeUp(node, tasks, asked, progress)
+  subject?.file(task.id)
   onTask?.(task)
   const count = Math.min(workersAtMost, Math.max(workersAtLeast, places.length))
   const workers = Array.from({ length: count }, (_, index) => `${prefix}-worker-${index + 1}`)

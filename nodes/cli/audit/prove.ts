@@ -50,8 +50,9 @@ export const auditProve: Command = {
         )
       const { authority, folder } = source
       const checkpoints = readCheckpoints(folder.checkpoints, authority.root.publicKey)
-      const key = values['disclose'] === true ? new Opener(authority.auditor).keyOf(record) : undefined
-      const proof = prove(record, verdict.records, checkpoints, key)
+      const opener = values['disclose'] === true ? new Opener(authority.auditor, authority.subjects) : undefined
+      const keys = [opener?.keyOf(record), opener?.factKeysOf(record)] as const
+      const proof = prove(record, verdict.records, checkpoints, ...keys)
       if (!proof)
         throw new ClawmeshError('UNREACHABLE', `No checkpoint covers ${given} yet.`, {
           hint: '`clawmesh audit checkpoint` adds one; so does a mesh that drains.',

@@ -1,6 +1,8 @@
 /** `clawmesh audit tail` and `audit query`: the events of a trail, verified and opened, for people and for programs. */
 
 import { type EventKind, eventKinds } from '../../../mesh/audit/event.js'
+import { erasedFacts } from '../../../mesh/audit/facts.js'
+import type { Authority } from '../../../mesh/seal/authority.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { consume, type Sink } from '../../audit/consume.js'
 import { plainEvent } from '../../audit/format.js'
@@ -33,13 +35,15 @@ export const auditTail: Command = {
 
 export const auditQuery: Command = {
   name: 'audit query',
-  usage: '[--from TIME|SEQ] [--until TIME] [--kind KIND] [--trace TASK] [--node NODE] [--json] [--data DIR]',
+  usage:
+    '[--from TIME|SEQ] [--until TIME] [--kind KIND] [--trace TASK] [--node NODE] [--subject NAME] [--json] [--data DIR]',
   help: 'Shows all audit events that match, oldest first, each verified before it is shown.',
   options: {
     ...options,
     until: { type: 'string', value: 'TIME', help: 'up to a time, or an age' },
     trace: { type: 'string', value: 'TASK', help: 'only this task' },
     node: { type: 'string', value: 'NODE', help: 'only what this node wrote' },
+    subject: { type: 'string', value: 'NAME', help: 'only what is about this person (`clawmesh audit subjects`)' },
   },
   run: (_, values) => show(values, Number.POSITIVE_INFINITY),
 }
@@ -53,6 +57,9 @@ interface Filter {
   kinds: Set<EventKind>
   trace: string | undefined
   node: string | undefined
+  /** A name; and the keys that it has. */
+  subject: string | undefined
+  keys: ReadonlySet<string>
 }
 
 async function show(values: Values, newest: number): Promise<number> {
@@ -77,6 +84,7 @@ async function show(values: Values, newest: number): Promise<number> {
     follow,
     signal,
     sink: ({ authority, log }) => {
+      if (filter.subject !== undefined) filter.keys = keysOf(filter.subject, authority)
       const end = reached ? Promise.resolve(0) : log.last()
       return shower(authority.root.publicKey, async (events) => {
         for (const event of events) {
@@ -110,10 +118,12 @@ function shower(rootKey: Uint8Array, append: (events: TrailEvent[]) => Promise<v
   }
 }
 
-function matches(event: TrailEvent, { sequence, since, until, kinds, trace, node }: Filter): boolean {
+function matches(event: TrailEvent, filter: Filter): boolean {
+  const { sequence, since, until, kinds, trace, node, subject, keys } = filter
   if (event.sequence < sequence || (node !== undefined && event.node !== node)) return false
   const opened = event.open()
   if (opened.time < since || opened.time > until) return false
+  if (subject !== undefined && !keys.has(opened.subject ?? '')) return false
   return kinds.has(opened.kind) && (trace === undefined || opened.trace === trace)
 }
 
@@ -121,7 +131,16 @@ function lineOf(event: TrailEvent): string {
   const { time, kind, trace, actor, facts } = event.open()
   const at = new Date(time).toISOString()
   const task = trace === '' ? '' : ` ${trace}`
-  return printable(`${event.sequence} ${at} ${event.node} ${kind} ${actor}${task} ${JSON.stringify(facts)}`)
+  const said = facts === erasedFacts ? 'erased' : JSON.stringify(facts)
+  return printable(`${event.sequence} ${at} ${event.node} ${kind} ${actor}${task} ${said}`)
+}
+
+function keysOf(name: string, { subjects }: Authority): ReadonlySet<string> {
+  const keys = subjects.idsOf(name)
+  if (keys.length > 0) return new Set(keys)
+  throw new ClawmeshError('NOT_FOUND', `Nothing is kept under the name "${name}": it has no key, or was erased.`, {
+    hint: '`clawmesh audit subjects` lists the names that have one.',
+  })
 }
 
 function filterOf(values: Values, now: number): Filter {
@@ -135,6 +154,8 @@ function filterOf(values: Values, now: number): Filter {
     kinds: kindsOf(text(values, 'kind')),
     trace: text(values, 'trace'),
     node: text(values, 'node'),
+    subject: text(values, 'subject'),
+    keys: new Set(),
   }
 }
 

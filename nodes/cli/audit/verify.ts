@@ -58,12 +58,12 @@ export const auditVerify: Command = {
       )
       return 0
     }
-    const { verdict } = await verifyFolder(dataFolder(values))
+    const { verdict, unerased } = await verifyFolder(dataFolder(values))
     const { ok, records, events, producers, checkpointed, unsent, faults } = verdict
     const waiting = unsent.reduce((sum, { records: rest }) => sum + eventsIn(rest), 0)
     if (values['json']) {
       const counts = { records: records.length, events, producers, checkpointed, unsent: waiting }
-      process.stdout.write(`${JSON.stringify({ ok, ...counts, faults })}\n`)
+      process.stdout.write(`${JSON.stringify({ ok, ...counts, faults, unerased })}\n`)
     } else {
       for (const { place, what } of faults) process.stdout.write(`${place}: ${what}\n`)
       const state = ok
@@ -79,6 +79,10 @@ export const auditVerify: Command = {
         )
       }
     }
+    for (const name of unerased)
+      progress(
+        `"${name}" was to be erased, and the key is there: that was cut short, or a backup was put back. Type: clawmesh audit erase ${JSON.stringify(name)}`,
+      )
     return ok ? 0 : 1
   },
 }

@@ -1,5 +1,6 @@
 /** `clawmesh debate`: a mesh on this machine whose agents answer one question and come to a decision. */
 
+import { randomUUID } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -13,11 +14,12 @@ import type { DebaterArgs } from '../../agents/debate/debater.js'
 import { type DebateSpec, debateRules, type Topology } from '../../agents/debate/rules.js'
 import { readConfig } from '../../config.js'
 import { openDataFolder, openFreeDataFolder } from '../../data-folder.js'
+import { accountName, dataSubject } from '../../data-subject.js'
 import type { Site } from '../../site.js'
 import type { AuditTrail } from '../../trail.js'
 import { type Command, text, type Values, whole } from '../command.js'
 import { explain } from '../failure.js'
-import { modelOption } from '../options.js'
+import { modelOption, subjectOption } from '../options.js'
 import { printable } from '../printable.js'
 import { stopOnSignal } from '../stop.js'
 import { progress } from '../terminal.js'
@@ -43,6 +45,7 @@ export const debateCommand: Command = {
     json: { type: 'boolean', help: 'print one JSON object as the last line, with the transcript' },
     data: { type: 'string', value: 'DIR', help: 'where the mesh keeps its keys and its audit trail' },
     model: modelOption,
+    subject: subjectOption,
   },
   takes: 'question',
   run: startDebate,
@@ -77,7 +80,8 @@ async function startDebate(question: string | undefined, values: Values): Promis
       model: text(values, 'model'),
       onFailure: (error) => stop.abort(error),
     })
-    return await runOn(site, spec, names, stop.signal, values['json'] === true)
+    const subject = text(values, 'subject') ?? accountName()
+    return await runOn(site, { spec, names, subject, signal: stop.signal, json: values['json'] === true })
   } finally {
     unwatch()
     folder.release()
@@ -85,21 +89,28 @@ async function startDebate(question: string | undefined, values: Values): Promis
   }
 }
 
-async function runOn(
-  site: Site,
-  spec: DebateSpec,
-  names: string[],
-  signal: AbortSignal,
-  json: boolean,
-): Promise<number> {
-  const { result, trail } = await workAndDrain(site, signal, () => hold(site, spec, names, signal))
+interface Run {
+  spec: DebateSpec
+  /** Of the nodes that work. */
+  names: string[]
+  /** Whom it is about. */
+  subject: string
+  signal: AbortSignal
+  json: boolean
+}
+
+async function runOn(site: Site, run: Run): Promise<number> {
+  const { signal, json } = run
+  const { result, trail } = await workAndDrain(site, signal, () => hold(site, run))
   if (json) process.stdout.write(`${JSON.stringify(summaryOf(result, trail))}\n`)
   else print(result, trail)
   if (signal.aborted) return explain(signal.reason)
   return result.outcome.status === 'decided' && trail.verdict.ok ? 0 : outcomes.failed
 }
 
-async function hold(site: Site, spec: DebateSpec, names: string[], signal: AbortSignal): Promise<DebateResult> {
+async function hold(site: Site, { spec, names, subject, signal }: Run): Promise<DebateResult> {
+  const trace = randomUUID()
+  dataSubject(site.node, site.ground.authority.subjects, subject).file(trace)
   await introduceModels(site.node, progress)
   const model = await site.node.ref(inferenceName('model-1')).ask(DescribeModel, null, { signal })
   const thinks = model.tools?.includes('calculate') ? 'arithmetic' : 'conversation'
@@ -124,6 +135,7 @@ async function hold(site: Site, spec: DebateSpec, names: string[], signal: Abort
       { ...spec, voters },
       {
         signal,
+        trace,
         onEvent: (event) => {
           if (event.type === 'voted') progress(`round ${event.round}: ${event.voter} says ${event.answer}`)
           if (event.type === 'failed') progress(`round ${event.round}: ${event.voter} has no vote: ${event.reason}`)

@@ -1,4 +1,5 @@
 /** `clawmesh research`: a mesh on this machine whose models read files, and one of which, or one elsewhere if the rules let it, writes an answer with its evidence. */
+import { randomUUID } from 'node:crypto'
 import { existsSync, mkdtempSync, realpathSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
@@ -12,12 +13,13 @@ import { isUrl } from '../../agents/research/reader.js'
 import { type ResearchResult, research } from '../../agents/research/research.js'
 import { readConfig } from '../../config.js'
 import { openDataFolder, openFreeDataFolder } from '../../data-folder.js'
+import { accountName, dataSubject } from '../../data-subject.js'
 import type { Site } from '../../site.js'
 import type { AuditTrail } from '../../trail.js'
 import { checkApart, checkWorkspace, listFiles } from '../../workspace.js'
 import { type Command, text, texts, type Values, whole } from '../command.js'
 import { explain } from '../failure.js'
-import { modelOption } from '../options.js'
+import { modelOption, subjectOption } from '../options.js'
 import { printable } from '../printable.js'
 import { stopOnSignal } from '../stop.js'
 import { progress } from '../terminal.js'
@@ -45,6 +47,7 @@ export const researchCommand: Command = {
     json: { type: 'boolean', help: 'print one JSON object as the last line' },
     data: { type: 'string', value: 'DIR', help: 'where the mesh keeps its keys, its providers and its audit trail' },
     model: modelOption,
+    subject: subjectOption,
   },
   takes: 'question',
   run: startResearch,
@@ -83,13 +86,15 @@ async function startResearch(question: string | undefined, values: Values): Prom
       onFailure: (error) => stop.abort(error),
     })
     const ended = await workAndDrain(site, stop.signal, () =>
-      withReaders(site, names, (readers) =>
-        research(
+      withReaders(site, names, (readers) => {
+        const trace = randomUUID()
+        dataSubject(site.node, site.ground.authority.subjects, text(values, 'subject') ?? accountName()).file(trace)
+        return research(
           site.node,
           { question: question.trim(), sources: [...files, ...urls], readers, prices },
-          { signal: stop.signal, ms: seconds * 1000, progress },
-        ),
-      ),
+          { signal: stop.signal, ms: seconds * 1000, progress, trace },
+        )
+      }),
     )
     if (values['json']) process.stdout.write(`${JSON.stringify(summaryOf(ended))}\n`)
     else print(ended)

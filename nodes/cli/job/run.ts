@@ -7,13 +7,14 @@ import { ClawmeshError } from '../../../policies/errors.js'
 import { planRequest } from '../../agents/job/plan.js'
 import { doRequest } from '../../agents/job/request.js'
 import { notRunning, openLiveGround } from '../../authority/live.js'
+import { accountName, dataSubject } from '../../data-subject.js'
 import { joinAsGuest } from '../../member/guest.js'
 import { recallOffer } from '../../member/offer.js'
 import { checkWorkspace, listFiles } from '../../workspace.js'
 import { type Answering, answerAtTerminal } from '../approve/inbox.js'
 import { type Command, text, type Values } from '../command.js'
 import { explain, failureOf } from '../failure.js'
-import { dataFolder, dataOption } from '../options.js'
+import { dataFolder, dataOption, subjectOption } from '../options.js'
 import { stopOnSignal } from '../stop.js'
 import { progress } from '../terminal.js'
 import { passNotesOn } from './introduce.js'
@@ -30,6 +31,7 @@ export const run: Command = {
       help: "the folder that the request is about (default, and the only one where it has one: that of `clawmesh up`); each sandbox node works on its own folder's files",
     },
     data: dataOption,
+    subject: subjectOption,
     json: { type: 'boolean', help: 'print one JSON object as the last line' },
   },
   takes: 'request',
@@ -64,7 +66,8 @@ async function runRequest(request: string | undefined, values: Values): Promise<
       const tasks = await openTasks({ transport, addresses, key: authority.tasksKey, by: node.name })
       passNotesOn(node, progress)
       let answering: Answering | undefined
-      const asked = { request, workspace, files, signal: stop.signal, progress }
+      const subject = dataSubject(node, authority.subjects, text(values, 'subject') ?? accountName())
+      const asked = { request, workspace, files, signal: stop.signal, progress, subject }
       const result = await doRequest(node, tasks, {
         ...asked,
         prefix: node.name,

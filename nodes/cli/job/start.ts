@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { supervise } from '../../../mesh/index.js'
 import { installation } from '../../../mesh/installation.js'
+import type { Task } from '../../../mesh/task/task.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { readPolicy } from '../../../sandbox/preset.js'
 import { askedOf, type Job, type JobResult, runJob, takeUp } from '../../agents/job/job.js'
@@ -11,6 +12,7 @@ import { planRequest } from '../../agents/job/plan.js'
 import { offeredTools } from '../../agents/tools.js'
 import { readConfig } from '../../config.js'
 import { openDataFolder, openFreeDataFolder } from '../../data-folder.js'
+import { accountName, dataSubject } from '../../data-subject.js'
 import type { Site } from '../../site.js'
 import type { AuditTrail } from '../../trail.js'
 import { checkApart, checkWorkspace, listFiles } from '../../workspace.js'
@@ -18,7 +20,7 @@ import { answerAtTerminal } from '../approve/inbox.js'
 import { headline } from '../approve/words.js'
 import { type Command, text, type Values } from '../command.js'
 import { explain } from '../failure.js'
-import { brokersOption, modelOption, readBrokers } from '../options.js'
+import { brokersOption, modelOption, readBrokers, subjectOption } from '../options.js'
 import { stopOnSignal } from '../stop.js'
 import { isTerminal, progress, question } from '../terminal.js'
 import { introduceModels, passNotesOn } from './introduce.js'
@@ -58,6 +60,7 @@ export const start: Command = {
     port: { type: 'string', value: 'N', help: 'the port of the broker (default: any free one)' },
     brokers: brokersOption,
     model: modelOption,
+    subject: subjectOption,
   },
   takes: 'request',
   run: startMesh,
@@ -106,6 +109,7 @@ async function startMesh(own: string | undefined, values: Values): Promise<numbe
       request,
       workspace,
       policy: policy.text,
+      subject: text(values, 'subject') ?? accountName(),
       files,
       stop: stop.signal,
       began,
@@ -126,6 +130,8 @@ interface Run {
   workspace: string
   /** Its text. */
   policy: string
+  /** Whom its requests are about. */
+  subject: string
   files: () => string[]
   stop: AbortSignal
   /** On the clock that measures. */
@@ -196,9 +202,8 @@ async function work(site: Site, run: Run, results: JobResult[]): Promise<void> {
   try {
     const job = { files: run.files, workers, signal: run.stop, progress }
     if (run.request !== undefined) {
-      const { request, workspace } = run
-      const task = await takeUp(site.node, site.tasks, askedOf(request, workspace, run.files, run.policy), progress)
-      const result = await runJob(site.node, task, { ...job, request })
+      const { request } = run
+      const result = await runJob(site.node, await taskOf(site, run, request), { ...job, request })
       results.push(result)
       // What came of a job that was cut short is no answer: why it was is what to say.
       run.stop.throwIfAborted()
@@ -213,6 +218,14 @@ async function work(site: Site, run: Run, results: JobResult[]): Promise<void> {
     answering?.end()
     await supervisor.stop().catch(() => undefined)
   }
+}
+
+async function taskOf({ node, tasks, ground }: Site, run: Run, request: string): Promise<Task> {
+  const subject = dataSubject(node, ground.authority.subjects, run.subject)
+  const asked = { ...askedOf(request, run.workspace, run.files, run.policy), subject: subject.name }
+  const task = await takeUp(node, tasks, asked, progress)
+  subject.file(task.id)
+  return task
 }
 
 const isCancelled = (error: unknown) => error instanceof ClawmeshError && error.code === 'CANCELLED'
@@ -243,13 +256,7 @@ async function stay(site: Site, job: Omit<Job, 'request'>, results: JobResult[],
 /** A request that cannot be done is said to be so, and the next one is taken. */
 async function answer(site: Site, job: Job, run: Run, results: JobResult[]): Promise<void> {
   try {
-    const task = await takeUp(
-      site.node,
-      site.tasks,
-      askedOf(job.request, run.workspace, run.files, run.policy),
-      progress,
-    )
-    const result = await runJob(site.node, task, job)
+    const result = await runJob(site.node, await taskOf(site, run, job.request), job)
     results.push(result)
     printAnswer(result)
     if (result.error) explain(result.error)

@@ -42,6 +42,12 @@ export async function show(main, signal) {
 
 function cardOf(events) {
   const opened = events.find(({ kind }) => kind === 'debate.opened')
+  // Whom it is about may have been erased, before this was looked at or since.
+  const [gone] = events.filter(({ facts }) => facts.erased || facts.unreadable)
+  if (gone) {
+    const what = gone.facts.erased ? 'Erased' : 'It cannot be read'
+    return [h('h3', {}, what), h('p', { class: 'soft' }, at(opened.time))]
+  }
   const outcome = events.find(({ kind }) => kind === 'vote.decided')?.facts
   const rounds = events.filter(({ kind }) => kind === 'debate.round').map(({ facts }) => facts)
   const lost = events.filter(({ kind }) => kind === 'debate.lost').map(({ facts }) => facts)

@@ -6,6 +6,7 @@ import { ClawmeshError } from '../../../policies/errors.js'
 import type { ToolName } from '../../../sandbox/tools/actions.js'
 import { tools } from '../../../sandbox/tools/tools.js'
 import { act } from '../../agents/act.js'
+import type { DataSubject } from '../../data-subject.js'
 import type { TaskRuns } from '../rest/tasks.js'
 import { nodesOf } from '../rest/view.js'
 import { type GatewayRole, taskReaders, watchers, workers } from '../route.js'
@@ -28,6 +29,8 @@ export interface Use {
   readonly trace: string
   /** The name of the caller's key. */
   readonly by: string
+  /** Whom it is about. */
+  readonly subject: DataSubject | undefined
 }
 
 export interface Result {
@@ -97,8 +100,8 @@ const taskTools = (runs: TaskRuns): MeshTool[] => [
     }),
     roles: workers,
     readOnly: false,
-    run: async ({ request, wait_seconds }) => {
-      const id = await runs.begin(request)
+    run: async ({ request, wait_seconds }, { subject }) => {
+      const id = await runs.begin(request, subject)
       await runs.ended(id, wait_seconds * 1000)
       return shown(await runs.find(id))
     },

@@ -7,6 +7,7 @@ import { type CallToolResult, ProtocolError, ProtocolErrorCode, Server, type Too
 import { z } from 'zod'
 import type { MeshNode } from '../../../mesh/index.js'
 import { ClawmeshError } from '../../../policies/errors.js'
+import type { DataSubject } from '../../data-subject.js'
 import { log } from '../../log.js'
 import { productVersion } from '../../version.js'
 import type { Principal } from '../http/keys.js'
@@ -16,6 +17,8 @@ export interface Serving {
   node: MeshNode
   tools: readonly MeshTool[]
   principal: Principal
+  /** Whom it is about what he asks for. */
+  subject: DataSubject | undefined
   /** Milliseconds that one use may take. */
   answerMs: number
   /** Nobody will hear the answer. */
@@ -62,8 +65,9 @@ async function use(
   args: Record<string, unknown>,
   gone: AbortSignal,
 ): Promise<CallToolResult> {
-  const { node, principal, answerMs, closing } = serving
+  const { node, principal, subject, answerMs, closing } = serving
   const trace = randomUUID()
+  subject?.file(trace)
   const note = (kind: 'gateway.asked' | 'gateway.answered', facts: Record<string, unknown>) =>
     node.note(kind, { key: principal.name, tool: tool.name, ...facts }, trace, 'mcp')
   await note('gateway.asked', { role: principal.role, args })
@@ -76,6 +80,7 @@ async function use(
       deadline: node.now() + answerMs,
       trace,
       by: principal.name,
+      subject,
     })
     await note('gateway.answered', { status: 'done' })
     return { content: [{ type: 'text', text: bounded(text, facts) }], ...structured(facts) }

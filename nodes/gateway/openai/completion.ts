@@ -6,6 +6,7 @@ import type { MeshNode } from '../../../mesh/index.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { auto, servedModels, think, tokensOf } from '../../agents/model/model.js'
 import { openSession } from '../../agents/model/privacy.js'
+import type { DataSubject } from '../../data-subject.js'
 import { log } from '../../log.js'
 import { EventStream } from '../http/event-stream.js'
 import type { GatewayLimits } from '../http/limits.js'
@@ -18,6 +19,8 @@ export interface Desk {
   node: MeshNode
   limits: GatewayLimits
   metrics: Metrics
+  /** Whom it is about what a key asks for; undefined where there is no authority. */
+  aboutCaller: (key: string | undefined) => DataSubject | undefined
   /** The gateway is closing. */
   closing: AbortSignal
 }
@@ -36,6 +39,7 @@ export async function complete(
   if (model !== auto && !known.includes(model))
     throw new Refusal(404, 'NOT_FOUND', `The mesh serves no model "${model}". It serves ${known.join(', ')}.`)
   const trace = randomUUID()
+  desk.aboutCaller(request.principal?.name)?.file(trace)
   const head: AnswerHead = { id: `${asked.prefix}${trace}`, created: Math.floor(Date.now() / 1000), model }
   const signal = AbortSignal.any([desk.closing, untilGone(reply)])
   const stream = asked.stream ? new EventStream(reply, signal) : undefined

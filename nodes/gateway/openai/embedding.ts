@@ -29,6 +29,7 @@ export async function answerEmbedding(desk: Desk, request: FastifyRequest, reply
     throw new Refusal(404, 'NOT_FOUND', `No model "${model}" makes embeddings in this mesh. ${others}`)
   }
   const trace = randomUUID()
+  desk.aboutCaller(request.principal?.name)?.file(trace)
   const note = (kind: 'gateway.asked' | 'gateway.answered', facts: Record<string, unknown>) =>
     node.note(kind, { key: request.principal?.name, ...facts }, trace, 'gateway')
   const signal = AbortSignal.any([desk.closing, untilGone(reply)])

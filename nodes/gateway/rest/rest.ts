@@ -11,6 +11,7 @@ import { presetNames } from '../../../sandbox/index.js'
 import { type PolicyFile, readPolicy } from '../../../sandbox/preset.js'
 import { readPrices } from '../../agents/model/costs.js'
 import { approvalsName, DecideApproval, FollowApprovals, ListApprovals, RevokeGrant } from '../../approvals/messages.js'
+import type { DataSubject } from '../../data-subject.js'
 import type { Handlers } from '../call.js'
 import type { Guard } from '../http/guard.js'
 import type { Principal } from '../http/keys.js'
@@ -34,6 +35,8 @@ export interface RestOptions {
   guard: Guard
   site: Site | undefined
   runs: TaskRuns | undefined
+  /** Whom it is about what a key asks for; undefined where there is no authority. */
+  aboutCaller: (key: string | undefined) => DataSubject | undefined
   closing: AbortSignal
 }
 
@@ -54,7 +57,7 @@ type RestRoute = Exclude<
 
 const followMs = 24 * 60 * 60 * 1000
 
-export function restOf({ node, guard, site, runs, closing }: RestOptions): Pick<Handlers, RestRoute> {
+export function restOf({ node, guard, site, runs, aboutCaller, closing }: RestOptions): Pick<Handlers, RestRoute> {
   const trail = site && new Trail(site.trail, closing)
   const approvals = node.ref(approvalsName)
   const slots = new Slots()
@@ -79,8 +82,8 @@ export function restOf({ node, guard, site, runs, closing }: RestOptions): Pick<
     'GET /v1/whoami': ({ request }) => whoami(principalOf(request)),
     'GET /v1/nodes': () => nodesOf(node),
 
-    'POST /v1/tasks': async ({ body, reply }) => {
-      const id = await here(runs).begin(body.request)
+    'POST /v1/tasks': async ({ body, request, reply }) => {
+      const id = await here(runs).begin(body.request, aboutCaller(request.principal?.name))
       reply.code(202)
       return { id }
     },

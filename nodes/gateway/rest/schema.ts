@@ -86,6 +86,8 @@ export const seenEventSchema = auditEventSchema.extend({
   producer: z.string(),
   number: z.int(),
   time: z.string(),
+  /** The key of the person whom its facts are about, by its id. */
+  subject: z.string().optional(),
 })
 export type SeenEvent = z.output<typeof seenEventSchema>
 export const auditReplySchema = z.object({

@@ -163,10 +163,11 @@ function matches(held: Held, { kind, trace, node, from = 0, until = Number.POSIT
   return isKind && (trace === undefined || seen.trace === trace)
 }
 
+/** What is about a person is asked for each time: it may have been erased since. */
 function opened(held: Held): SeenEvent {
-  if (!held.opened) {
-    const { sequence: _, ...event } = plainEvent(held.event)
-    held.opened = { id: held.id, ...event } as SeenEvent
-  }
-  return held.opened
+  if (held.opened) return held.opened
+  const { sequence: _, ...event } = plainEvent(held.event)
+  const seen = { id: held.id, ...event } as SeenEvent
+  if (seen.subject === undefined) held.opened = seen
+  return seen
 }

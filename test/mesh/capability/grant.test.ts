@@ -105,6 +105,17 @@ describe('a grant', () => {
     await refused(touch('hand', 'green', grant), 'DENIED', /does not allow to touch on green, only on red, blue/)
   })
 
+  it('is recorded at its first use as being about whom the task is about, though nothing of the task came there before', async () => {
+    node('hand').file('of ada', mesh.authority.subjects.keyOf('ada'))
+    const grant = await give('boss', 'hand', may(['a']))
+    await node('hand').ref('vault').ask(Touch, { what: 'a' }, { grant, trace: 'of ada' })
+    const used = await eventually(async () => {
+      const events = await auditEvents(mesh)
+      return events.find(({ kind, trace }) => kind === 'grant.used' && trace === 'of ada') ?? assert.fail('not yet')
+    })
+    assert.ok('subject' in used)
+  })
+
   it('is needed by whoever has no right of its own, and by nobody else', async () => {
     assert.equal(await touch('boss', 'red'), 'touched red')
     await refused(touch('hand', 'red'), 'DENIED', /"hand" may send test.touch only under a grant of supervisor/)

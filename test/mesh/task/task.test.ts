@@ -230,6 +230,27 @@ for (const [name, openGround] of Object.entries(grounds)) {
       assert.ok(!(await tasks.list()).some(({ id }) => id === task.id))
     })
 
+    it('is removed, whoever does it now, and also where a removal was cut short', async () => {
+      const task = await tasks.begin({ of: 'ada' })
+      await task.step('a', { result: z.null(), repeatable: true }, async () => null)
+      await tasks.remove(task.id, { ok: false })
+      assert.ok(!(await tasks.list()).some(({ id }) => id === task.id))
+      // The bucket in memory keeps no place for what is gone.
+      if (name === 'NATS')
+        await assert.rejects(
+          task.step('b', { result: z.null(), repeatable: true }, async () => null),
+          coded('FENCED'),
+        )
+      const cut = await tasks.begin({ of: 'ada' })
+      await cut.step('a', { result: z.null(), repeatable: true }, async () => null)
+      await cut.end({ ok: true })
+      const bucket = await ground.bucket()
+      const newest = (await newestJournal(bucket)).at(-1) ?? assert.fail('it has no journal')
+      await bucket.delete(newest.key)
+      await tasks.remove(cut.id, { ok: false })
+      assert.ok(!(await tasks.list()).some(({ id }) => id === cut.id))
+    })
+
     /** The entries of the newest journal, in order. */
     async function newestJournal(bucket: Bucket): Promise<Entry[]> {
       const entries: Entry[] = []

@@ -3,7 +3,13 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { addressesOf } from '../../../mesh/address.js'
 import { writeRevocations } from '../../../mesh/seal/revocation.js'
-import { approvalsName, DecideApproval, ListApprovals, RevokeGrant } from '../../../nodes/approvals/messages.js'
+import {
+  approvalsName,
+  DecideApproval,
+  ForgetTasks,
+  ListApprovals,
+  RevokeGrant,
+} from '../../../nodes/approvals/messages.js'
 import { AskApproval, approverName } from '../../../sandbox/approval.js'
 import { eventually } from '../../kit/eventually.js'
 import { once, openDesk, refuse, type Stand, soon } from './desk.js'
@@ -253,6 +259,27 @@ describe('a held action', () => {
     await transport.close()
   })
 
+  it('of a person who is erased is refused, and not kept; the authority alone says so', async () => {
+    const [erased, other] = [task(), task()]
+    const first = stand.ask({ task: erased, paths: ['/first'] })
+    const [asked] = await stand.shown()
+    await stand.decide(asked?.id ?? '', once, 'Grace')
+    assert.equal((await first).answer, 'allow')
+    const open = stand.ask({ task: erased, paths: ['/second'] })
+    const [still] = await stand.shown()
+    const kept = stand.ask({ task: other })
+    await stand.shown(2)
+    const forget = (node = stand.home) => node.ref(approvalsName).ask(ForgetTasks, { tasks: [erased] })
+    await assert.rejects(forget(stand.front), code('DENIED'))
+    assert.deepEqual((await forget()).sort(), [asked?.id, still?.id].sort())
+    assert.deepEqual(await open, { answer: 'refuse', by: 'nobody: whom its task is about was erased' })
+    const left = await stand.open('all')
+    assert.ok(!left.some((view) => view.task === erased))
+    const [question] = left.filter((view) => view.task === other)
+    await stand.decide(question?.id ?? '', once, 'Grace')
+    assert.equal((await kept).answer, 'allow')
+  })
+
   it('stands sealed on the broker', async () => {
     const own = task()
     const answer = stand.ask({ task: own, args: { path: 'CANARY-0815' } })
@@ -291,23 +318,31 @@ describe('questions outlive who keeps them', () => {
     const stand = await openDesk()
     try {
       const gone = new AbortController()
+      const { subjects } = stand.mesh.authority
       const dead = stand.ask({ signal: gone.signal })
       const [left] = await stand.shown()
+      stand.box.file('of grace', subjects.keyOf('grace'))
+      const about = stand.ask({ task: 'of grace', signal: gone.signal })
+      await stand.shown(2)
       const next = await stand.mesh.join('next', { roles: ['authority', 'supervisor', 'gateway'] })
       await stand.home.close()
       gone.abort()
-      await dead
+      await Promise.all([dead, about])
       await stand.serve(next, { takenUpWithinMs: 300 })
       const answer = stand.ask()
       const [again] = await eventually(async () => {
         const open = await stand.open()
-        assert.notEqual(open[0]?.id ?? left?.id, left?.id)
-        return open
+        const [other] = open.filter((view) => view.task === 't' && view.id !== left?.id)
+        return [other ?? assert.fail('it is not asked yet')]
       })
       await stand.decide(again?.id ?? '', once, 'Grace')
       assert.deepEqual(await answer, { answer: 'allow', by: 'Grace' })
       const [first] = (await stand.open('all')).filter(({ id }) => id === left?.id)
       assert.match(first?.verdict?.by ?? '', /whoever asked has given up/)
+      // What that process records of the question is about the same person, though nobody told it but the book.
+      subjects.erase('grace', Date.now())
+      const decided = (await stand.events('approval.decided')).filter(({ trace }) => trace === 'of grace')
+      assert.deepEqual(decided, [{ erased: true, trace: 'of grace' }])
     } finally {
       await stand.close()
     }

@@ -19,6 +19,7 @@ const refused = ({ status, error }: Ended, code: number, pattern: RegExp) => {
 describe('clawmesh up --gateway', () => {
   const machine = new Machine()
   let url: string
+  let task: string
   const workspace = join(machine.data, '..', 'workspace')
   before(async () => {
     mkdirSync(workspace)
@@ -67,6 +68,7 @@ describe('clawmesh up --gateway', () => {
     const { id } = z.object({ id: z.string() }).parse(JSON.parse(reply.text))
     const again = await ask(url, '/v1/tasks', { method: 'POST', key: service, body })
     assert.equal(JSON.parse(again.text).id, id, 'the same, while it is being done, is the same task')
+    task = id
     const following = await follow(url, `/v1/tasks/${id}/events`, service)
     const asking = await follow(url, `/v1/approvals/events?task=${id}`, approver)
     const asked = await eventually(() => asking.events[0] ?? assert.fail('nothing is asked yet'), 30_000)
@@ -77,6 +79,49 @@ describe('clawmesh up --gateway', () => {
     await following.ended
     const { data } = following.events.at(-1) ?? {}
     assert.deepEqual(Object(data).outcome, { ok: true, answer: '2 lines' })
+  })
+
+  it('has filed what a key asked for under its name, on every node that recorded something of it, until that is erased', async () => {
+    const schema = z.object({
+      node: z.string(),
+      kind: z.string(),
+      subject: z.string().optional(),
+      facts: z.looseObject({}),
+    })
+    const events = async () => {
+      const { stdout } = await machine.do('audit', 'query', '--json', '--trace', task)
+      const lines = stdout.split('\n').filter((line) => line.includes(task))
+      return lines.map((line) => schema.parse(JSON.parse(line))).filter(({ kind }) => kind !== 'model.used')
+    }
+    const before = await events()
+    const [subject] = before.map((event) => event.subject)
+    assert.ok(subject !== undefined)
+    assert.deepEqual(
+      before.filter((event) => event.subject !== subject),
+      [],
+    )
+    assert.deepEqual([...new Set(before.map(({ node }) => node))].sort(), ['home', 'operator'])
+    for (const kind of ['task.started', 'thought.answered', 'action.intended', 'approval.decided', 'action.ended'])
+      assert.ok(
+        before.some((event) => event.kind === kind),
+        kind,
+      )
+    assert.match(JSON.stringify(before), /secret\.txt/)
+    const auditor = await add('inspector', '--role', 'auditor')
+    const shown = async () => (await ask(url, `/v1/audit?trace=${task}&limit=1000`, { key: auditor })).text
+    assert.match(await shown(), /secret\.txt/)
+    assert.equal((await machine.do('audit', 'erase', 'robot', '--yes')).status, 0)
+    const after = await events()
+    assert.deepEqual(
+      after.map(({ kind, facts }) => [kind, facts]),
+      before.map(({ kind }) => [kind, { erased: true }]),
+    )
+    const seen = await eventually(async () => {
+      const text = await shown()
+      assert.ok(!text.includes('secret.txt'), 'the gateway still shows it')
+      return text
+    })
+    assert.match(seen, /"erased":true/)
   })
 
   it('says what is wrong with a key that is asked for', async () => {

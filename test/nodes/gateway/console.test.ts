@@ -24,7 +24,8 @@ async function enter(browser: Chromium, key: string): Promise<void> {
 const views = {
   mesh: "document.querySelector('.map .node') && document.querySelectorAll('.map .node').length === document.querySelectorAll('main tbody tr').length",
   tasks: "document.querySelector('.tree .done')?.textContent.includes('look around')",
-  debates: "document.querySelectorAll('.votes td.with').length === 2",
+  debates:
+    "document.querySelectorAll('.votes td.with').length === 2 && [...document.querySelectorAll('.debate h3')].some((h) => h.textContent === 'Erased')",
   approvals: "document.querySelector('main kbd')",
   policies: "document.querySelectorAll('.policy').length > 4 && !document.querySelector('.policy summary .bad')",
   costs: "document.querySelector('figure .bar')",
@@ -96,6 +97,10 @@ describe('the console', () => {
     )
     await front.note('debate.round', { round: 1, votes }, 'd', 'debate')
     await front.note('vote.decided', { answer: 'yes', reason: '2 of 3', tokens: 9 }, 'd', 'debate')
+    const { subjects } = stand.mesh.authority
+    front.file('of dora', subjects.keyOf('dora'))
+    await front.note('debate.opened', { question: 'PRIVATE', voters, topology: 'ring', vote: 'majority' }, 'of dora')
+    subjects.erase('dora', Date.now())
     const profile = temporaryFolder()
     const browser = await Chromium.open(profile)
     try {
