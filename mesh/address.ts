@@ -13,6 +13,16 @@ export interface Addresses {
   /** All inboxes, and those of the runs of one holder. */
   readonly inboxes: string
   inboxesOf(holder: string): string
+  /**
+   * Where a member hears one publisher of a room, and who that is by the subject. Only the member's own holder may listen there, and only the publisher's
+   * may write: each member has a subject of its own, since the broker could not keep others from listening to one that all of them share.
+   */
+  room(member: string, room: string, publisher: string): string
+  roomPublisher(subject: string): string | undefined
+  /** All that is said to one holder in any room; what one may say to anybody; and all of it. */
+  roomsOf(holder: string): string
+  roomsBy(holder: string): string
+  readonly rooms: string
   /** Where answers of the broker itself come to, for one of its users. */
   repliesTo(user: string): string
   /** The bucket of the directory, and its keys. */
@@ -56,6 +66,11 @@ export function addressesOf(mesh: string, secret: Uint8Array): Addresses {
     inbox: ({ id, certificate }) => `cm.${mesh}.in.${certificate.holder}.${id}`,
     inboxes: `cm.${mesh}.in.>`,
     inboxesOf: (holder) => `cm.${mesh}.in.${holder}.*`,
+    room: (member, room, publisher) => `cm.${mesh}.room.${member}.${room}.${publisher}`,
+    roomPublisher: (subject) => subject.split('.').at(-1),
+    roomsOf: (holder) => `cm.${mesh}.room.${holder}.*.*`,
+    roomsBy: (holder) => `cm.${mesh}.room.*.*.${holder}`,
+    rooms: `cm.${mesh}.room.*.*.*`,
     repliesTo: (user) => `_INBOX.${user}`,
     directory: `cm-${mesh}-directory`,
     nodeToken: (name) => hidden('node', name),

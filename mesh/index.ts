@@ -19,3 +19,6 @@ export { type Ability, abilityOf, allows, type Terms, type Use, type Wanted } fr
 export type { NodeInfo } from './directory.js'
 export { localMesh } from './local.js'
 export { type JoinOptions, joinMesh, MeshNode, type SpawnOptions } from './node.js'
+export type { Lost, Post, SubscribeOptions } from './room/history.js'
+export type { Room } from './room/room.js'
+export type { PublishOptions } from './room/speaker.js'

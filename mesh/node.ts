@@ -11,7 +11,7 @@ import type { Role } from '../policies/roles.js'
 import type { ActorDefinition } from './actor/actor.js'
 import { Cell, type SupervisedBy } from './actor/cell.js'
 import { ActorRef, type Caller } from './actor/ref.js'
-import { ActorDown, nodeActor, nodeActorName } from './actor/system.js'
+import { ActorDown, nodeActor, nodeActorName, roomsActor } from './actor/system.js'
 import { addressesOf } from './address.js'
 import { type Chain, memoryChain } from './audit/chain.js'
 import type { AuditEvent, EventKind } from './audit/event.js'
@@ -27,6 +27,9 @@ import { DeadLetters } from './dead/writer.js'
 import { type Advert, Directory, type NodeInfo } from './directory.js'
 import type { Letter } from './post/letter.js'
 import { Post } from './post/post.js'
+import { roomsActorName } from './room/messages.js'
+import type { Room } from './room/room.js'
+import { Rooms } from './room/rooms.js'
 import { type Certificate, readCertificate } from './seal/certificate.js'
 import type { Credentials } from './seal/credentials.js'
 import { beginIncarnation, type Incarnation, type Peer } from './seal/incarnation.js'
@@ -107,6 +110,8 @@ export class MeshNode {
   readonly self: Peer
   readonly directory: Directory
   readonly audit: AuditWriter
+  /** Of the mesh: what is signed with its other half was said by the authority. */
+  readonly rootKey: Uint8Array
   readonly now: () => number
   readonly #signing: SigningKey
   readonly #transport: Transport
@@ -116,6 +121,7 @@ export class MeshNode {
   readonly #refusals: Refusals
   readonly #grants: Grants
   readonly #dead: DeadLetters
+  readonly #rooms: Rooms
   readonly #filings: Filings
   readonly #sink: SpanSink | undefined
   readonly #spans: Spans | undefined
@@ -130,6 +136,7 @@ export class MeshNode {
     this.#signing = signing
     this.directory = directory
     this.audit = audit
+    this.rootKey = rootKey
     this.now = now
     this.#transport = transport
     this.#dead = dead
@@ -171,6 +178,19 @@ export class MeshNode {
       grants,
       filings,
       deadlines,
+      now,
+    })
+    this.#rooms = new Rooms({
+      transport,
+      addresses,
+      directory,
+      self,
+      signing,
+      ref: (actor) => this.ref(actor),
+      record: (facts) => void this.note('room.changed', facts).catch(() => undefined),
+      lost: ({ certificate }, frames) =>
+        void this.note('message.lost', { node: certificate.name, frames }).catch(() => undefined),
+      refuse: (error, peer) => this.#refusals.count(error.code, error.message, peer?.certificate.name),
       now,
     })
     this.#calls = spans ? new SpannedCalls(this.#outbound, spans) : this.#outbound
@@ -219,6 +239,7 @@ export class MeshNode {
     this.directory.onRevoked((holder, peer) => this.#revoked(holder, peer))
     await this.#post.start()
     await this.#start(nodeActor(this), nodeActorName(this.name), undefined, undefined)
+    await this.#start(roomsActor(this.#rooms), roomsActorName(this.name), undefined, undefined)
     await this.directory.start({ ...advert, since: this.now(), hosts: [...this.#hosts.keys()] })
     await this.note('node.joined', { roles: [...this.roles] })
   }
@@ -258,6 +279,16 @@ export class MeshNode {
     })
   }
 
+  /** Opens a room that this node holds, for these nodes and itself. See `room/room.ts`. */
+  openRoom(name: string, members: readonly string[] = []): Promise<Room> {
+    return this.#rooms.open(name, members)
+  }
+
+  /** A room that this node was let into, by its name and the node that holds it. Throws UNREACHABLE if it is not let in within the time. */
+  room(name: string, holder: string, withinMs = 2000): Promise<Room> {
+    return this.#rooms.find(name, holder, withinMs)
+  }
+
   async stop(actor: string): Promise<void> {
     this.#cells.get(actor)?.end()
     this.#cells.delete(actor)
@@ -295,6 +326,7 @@ export class MeshNode {
 
   /** Lets go of everything at once, for a node that never came up; what it wrote stands on its disk. */
   async abandon(): Promise<void> {
+    this.#rooms.close()
     this.#outbound.close()
     this.directory.leave()
     this.#post.stop()
@@ -307,6 +339,7 @@ export class MeshNode {
   async #leave(): Promise<void> {
     for (const cell of this.#cells.values())
       cell.end(new ClawmeshError('UNREACHABLE', `Node "${this.name}" is leaving the mesh.`))
+    this.#rooms.close()
     this.#outbound.close()
     this.#refusals.flush()
     await this.note('node.left', { sent: this.traffic.sent, received: this.traffic.received })
@@ -410,11 +443,13 @@ export class MeshNode {
     this.#outbound.disconnected(this.self)
     this.#inbound.disconnected(this.self)
     this.#post.renewAll()
+    this.#rooms.cutOff()
     if (!this.#closing) void this.note('node.lost', { name: this.name }).catch(() => undefined)
   }
 
   /** The authority writes it down for all. */
   #revoked(holder: string, peer: Peer | undefined): void {
+    if (peer) this.#rooms.lose(peer)
     if (!this.roles.includes('authority') || this.#closing) return
     void this.note('node.revoked', { holder, name: peer?.certificate.name ?? null }).catch(() => undefined)
   }
@@ -423,6 +458,7 @@ export class MeshNode {
     this.#outbound.lose(node.peer)
     this.#inbound.lose(node.peer)
     this.#post.lose(node.peer)
+    this.#rooms.lose(node.peer)
     if (!this.#closing && !left) void this.note('node.lost', { name: node.name }).catch(() => undefined)
   }
 }
@@ -430,4 +466,5 @@ export class MeshNode {
 const reportAgainMs = 200
 const buryWithinMs = 2000
 
-const nodeOf = (target: string) => (target.startsWith('node/') ? target.slice('node/'.length) : undefined)
+/** The node whose own actors answer to this name. */
+const nodeOf = (target: string) => /^(?:node|rooms)\/(.*)$/s.exec(target)?.[1]

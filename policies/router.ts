@@ -8,6 +8,7 @@
 import { posix } from 'node:path'
 import { parse } from 'yaml'
 import { z } from 'zod'
+import { complexities } from './complexity.js'
 import { ClawmeshError } from './errors.js'
 import { roles as allRoles, type Role } from './roles.js'
 import { atLeast, categories, labels, type Sensitivity } from './router-label.js'
@@ -92,6 +93,19 @@ const schema = z.strictObject({
       simple: z.array(orderedModel).default([]),
       moderate: z.array(orderedModel).default([]),
       hard: z.array(orderedModel).default([]),
+      /** Where the list for how hard a prompt looks is empty, the cheapest that is good enough is asked first. */
+      prices: z
+        .array(
+          z.strictObject({
+            model: orderedModel,
+            /** The hardest prompts for which it is good enough. */
+            upTo: z.enum(complexities),
+            /** Of one million tokens, all in one currency. */
+            input: z.number().nonnegative(),
+            output: z.number().nonnegative(),
+          }),
+        )
+        .default([]),
     })
     .prefault({}),
   rules: z.array(ruleSchema).min(1),
@@ -115,11 +129,14 @@ export function parseRouterRules(text: string, source = 'router rules'): RouterR
   const names = rules.rules.map((rule) => rule.name)
   const twice = names.find((each, index) => names.indexOf(each) !== index)
   if (twice !== undefined) throw invalid(source, 'rules', `has two rules named ${twice}`)
-  const { from, ...ordered } = rules.order
+  const { from, prices, ...ordered } = rules.order
+  const priced = prices.map((each) => each.model)
+  const pricedTwice = priced.find((each, index) => priced.indexOf(each) !== index)
+  if (pricedTwice !== undefined) throw invalid(source, 'order.prices', `has two prices for ${pricedTwice}`)
   if (from.hard <= from.moderate) throw invalid(source, 'order.from', 'must be higher for hard than for moderate')
-  const unknown = Object.values(ordered)
-    .flat()
-    .find((each) => each !== 'mesh' && !rules.elsewhere.includes(each))
+  const unknown = [...Object.values(ordered).flat(), ...priced].find(
+    (each) => each !== 'mesh' && !rules.elsewhere.includes(each),
+  )
   if (unknown !== undefined) throw invalid(source, 'order', `names the model ${unknown}, which elsewhere does not`)
   const stray = rules.rules.flatMap(({ models = [] }) => models).find((each) => !rules.elsewhere.includes(each))
   if (stray !== undefined) throw invalid(source, 'rules', `names the model ${stray}, which elsewhere does not`)

@@ -11,7 +11,7 @@ import { type Detector, type DetectorSettings, detectors } from './detect/detect
 import { type Kind, type KindInfo, kinds } from './detect/kind.js'
 import { type Found, read } from './detect/reading.js'
 import { mirrorsIn, rotationsIn } from './detect/turned.js'
-import { mayBeWorded } from './detect/worded.js'
+import { wordedIn } from './detect/worded.js'
 import { joinSensitivity, sensitivityOf } from './label.js'
 import type { Span, View } from './view/view.js'
 import { readViews } from './view/views.js'
@@ -70,7 +70,7 @@ export function classify(text: string, settings: ClassifySettings): Classificati
     for (const detector of all) if (!collected.isFull) collected.add(view, detector.find(reading, settings))
     return {
       isEnough: collected.isFull,
-      wordedDigits: mayBeWorded(reading),
+      wordedDigits: wordedIn(reading),
       spokenSigns: reading.words('spoken').length > 0,
       shortSecrets: reading.shortSecrets,
       // A person's own patterns find what no word announces.
@@ -79,11 +79,11 @@ export function classify(text: string, settings: ClassifySettings): Classificati
         : { mirrored: mirrorsIn(reading), rotated: rotationsIn(reading) }),
     }
   })
-  for (const { kind, span } of unread) collected.put({ kind, span, steps: [] })
-  if (collected.isFull) collected.put({ kind: 'unread', span: { start: 0, end: text.length }, steps: [] })
+  for (const { kind, span } of unread) collected.put(kind, undefined, span, [])
+  if (collected.isFull) collected.put('unread', undefined, { start: 0, end: text.length }, [])
   const findings = collected.findings.sort((a, b) => a.span.start - b.span.start || a.span.end - b.span.end)
   return {
-    ...joinSensitivity([{ label: settings.unmarked, categories: [] }, ...findings.map(sensitivityOf)]),
+    ...joinSensitivity([{ label: settings.unmarked, categories: [] }, ...collected.counted]),
     findings,
   }
 }
@@ -93,9 +93,15 @@ class Collection {
   readonly findings: Finding[] = []
   readonly #settings: ClassifySettings
   readonly #byKind = new Map<Kind, Span[]>()
+  /** What the kinds that were found count for; of many thousand finds there are few. */
+  readonly #counts = new Map<string, Sensitivity>()
 
   constructor(settings: ClassifySettings) {
     this.#settings = settings
+  }
+
+  get counted(): Iterable<Sensitivity> {
+    return this.#counts.values()
   }
 
   get isFull(): boolean {
@@ -109,25 +115,35 @@ class Collection {
       const steps = view.stepsAt(start)
       const isKnown =
         steps.length > 0 && this.#byKind.get(kind)?.some((other) => other.start < span.end && span.start < other.end)
-      if (!isKnown) this.put({ kind, span, steps, ...(of === undefined ? {} : { of }) })
+      if (!isKnown) this.put(kind, of, span, steps)
     }
   }
 
-  put(finding: Omit<Finding, 'label' | 'category'>): void {
-    this.findings.push(findingOf(finding, this.#settings))
-    const spans = this.#byKind.get(finding.kind)
-    if (spans) spans.push(finding.span)
-    else this.#byKind.set(finding.kind, [finding.span])
+  put(kind: Kind, of: string | undefined, span: Span, steps: readonly string[]): void {
+    const finding = findingOf(kind, of, span, steps, this.#settings)
+    this.findings.push(finding)
+    const name = of === undefined ? kind : `${kind} ${of}`
+    if (!this.#counts.has(name)) this.#counts.set(name, sensitivityOf(finding))
+    const spans = this.#byKind.get(kind)
+    if (spans) spans.push(span)
+    else this.#byKind.set(kind, [span])
   }
 }
 
-/** With what it counts for by the settings. */
-export function findingOf(found: Omit<Finding, 'label' | 'category'>, settings: ClassifySettings): Finding {
-  const own = found.of === undefined ? undefined : settings.named?.get(found.of)
-  const { label, category }: KindInfo = {
-    ...kinds[found.kind],
-    ...settings.kinds?.[found.kind],
-    ...(found.kind === 'custom' ? own : undefined),
-  }
-  return { ...found, label, ...(category === undefined ? {} : { category }) }
+/** With what it counts for by the settings. Written out, since a copy of an object costs more than the find itself. */
+export function findingOf(
+  kind: Kind,
+  of: string | undefined,
+  span: Span,
+  steps: readonly string[],
+  settings: ClassifySettings,
+): Finding {
+  const usual: KindInfo = kinds[kind]
+  const bySettings = settings.kinds?.[kind]
+  const byName = kind === 'custom' && of !== undefined ? settings.named?.get(of) : undefined
+  const label = byName?.label ?? bySettings?.label ?? usual.label
+  const category = byName?.category ?? bySettings?.category ?? usual.category
+  if (of === undefined)
+    return category === undefined ? { kind, label, span, steps } : { kind, label, category, span, steps }
+  return category === undefined ? { kind, of, label, span, steps } : { kind, of, label, category, span, steps }
 }

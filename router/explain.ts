@@ -1,5 +1,6 @@
 /** What the router would do with a text, and why. Nothing is recorded and nothing leaves. */
 import { ClawmeshError } from '../policies/errors.js'
+import { type Preference, preferenceOf } from '../policies/preference.js'
 import { decideRoute, type RouteDecision, type RouterRules } from '../policies/router.js'
 import type { Category, Label } from '../policies/router-label.js'
 import { classify, type Finding } from './classify.js'
@@ -23,6 +24,8 @@ export interface Explanation {
   readonly left: readonly ExplainedFinding[]
   /** Why names could not be looked for, so that nothing leaves. */
   readonly unnamed?: string
+  /** Whom `auto` would ask first, of those that may see it; nobody where all are blocked. */
+  readonly preference: Preference
 }
 
 export interface ExplainedFinding extends Omit<Finding, 'span'> {
@@ -37,6 +40,28 @@ export interface ExplainedFinding extends Omit<Finding, 'span'> {
 
 /** @param tagger what looks for names; where it cannot, nothing leaves and `unnamed` says why */
 export async function explain(text: string, rules: RouterRules, tagger: Tagger): Promise<Explanation> {
+  const explanation = await judged(text, rules, tagger)
+  return { ...explanation, preference: preferenceAmong(text, rules, explanation) }
+}
+
+/** As many tokens as an agent asks for unless it says otherwise. */
+const usualAnswer = 800
+
+function preferenceAmong(text: string, rules: RouterRules, { decision, leaves }: Judged): Preference {
+  const expected = { messages: [{ content: text }], tools: 0, maxTokens: usualAnswer }
+  const { models, costs, ...rest } = preferenceOf(rules.order, expected)
+  const may = (model: string): boolean =>
+    model === 'mesh' ? decision.effect !== 'block' : leaves !== undefined && decision.models.includes(model)
+  return {
+    ...rest,
+    models: models.filter(may),
+    costs: costs.filter((_, index) => may(models[index] ?? '')),
+  }
+}
+
+type Judged = Omit<Explanation, 'preference'>
+
+async function judged(text: string, rules: RouterRules, tagger: Tagger): Promise<Judged> {
   const settings = settingsOf(rules)
   const search: NameSearch = (texts) => namesIn(texts, tagger, rules.tagger.kinds as readonly TagKind[], settings)
   const whole = classify(text, settings)

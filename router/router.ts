@@ -22,7 +22,7 @@ import { CallPieces, type ModelCall } from './provider/call.js'
 import type { EndReason, ProviderUsage } from './provider/form.js'
 import { redact } from './pseudonym/redact.js'
 import { Restorer } from './pseudonym/restore.js'
-import { withoutNames } from './pseudonym/rounds.js'
+import { type NameSearch, remembering, withoutNames } from './pseudonym/rounds.js'
 import { lay, type ModelRequest, textsOf, turnsOf } from './request.js'
 import { RouterSession } from './session.js'
 import { settingsOf } from './settings.js'
@@ -85,11 +85,15 @@ export class Router {
   }
 
   /** Reads a request and decides. The session's label rises with it, and the decision is on record when this resolves. */
-  async judge(session: RouterSession, request: ModelRequest, asker: Asker): Promise<Judged> {
+  judge(session: RouterSession, request: ModelRequest, asker: Asker): Promise<Judged> {
+    return this.#judge(session, request, asker, this.#names)
+  }
+
+  async #judge(session: RouterSession, request: ModelRequest, asker: Asker, names: NameSearch): Promise<Judged> {
     const read = refuseOnFailure('read', () => readRequest(request, this.settings))
     const judged = this.#decide(session, read, asker)
     const { sensitivity, decision, texts, unnamed } = mayLeave(judged.decision)
-      ? await this.#withNames(session, request, judged, asker)
+      ? await this.#withNames(session, request, judged, asker, names)
       : judged
     await this.#audit.record({
       kind: 'route.decided',
@@ -112,11 +116,17 @@ export class Router {
   }
 
   /** What may leave is looked at for names too, and decided once more; where they cannot be looked for it stays. */
-  async #withNames(session: RouterSession, request: ModelRequest, judged: Judged, asker: Asker): Promise<Judged> {
+  async #withNames(
+    session: RouterSession,
+    request: ModelRequest,
+    judged: Judged,
+    asker: Asker,
+    names: NameSearch,
+  ): Promise<Judged> {
     try {
-      const names = await this.#names(textsOf(request))
-      const texts = judged.texts.map((findings, index) => [...findings, ...(names[index] ?? [])])
-      const found = joinSensitivity([judged.sensitivity, ...names.flat().map(sensitivityOf)])
+      const named = await names(textsOf(request))
+      const texts = judged.texts.map((findings, index) => [...findings, ...(named[index] ?? [])])
+      const found = joinSensitivity([judged.sensitivity, ...named.flat().map(sensitivityOf)])
       return this.#decide(session, { texts, sensitivity: found, split: judged.split }, asker)
     } catch (cause) {
       const { rule } = judged.decision
@@ -125,9 +135,8 @@ export class Router {
     }
   }
 
-  #names(texts: readonly string[]): ReturnType<typeof namesIn> {
-    return namesIn(texts, this.#tagger, this.rules.tagger.kinds as readonly TagKind[], this.settings)
-  }
+  readonly #names: NameSearch = (texts) =>
+    namesIn(texts, this.#tagger, this.rules.tagger.kinds as readonly TagKind[], this.settings)
 
   /**
    * The answer of a model elsewhere, with what was redacted put back in its text. The arguments of a call keep their pseudonyms: what a tool does with them
@@ -140,16 +149,16 @@ export class Router {
     destination: Destination,
     signal: AbortSignal = new AbortController().signal,
   ): AsyncGenerator<AnswerEvent> {
-    const judged = await this.judge(session, request, asker)
+    const names = remembering(this.#names)
+    const judged = await this.#judge(session, request, asker, names)
     const egress = this.#egress
     if (!egress) throw refused('no key store is open, so there is no way out')
     if (judged.unnamed) throw judged.unnamed
-    const redacted = await this.#redacted(request, judged, session)
+    const redacted = await this.#redacted(request, judged, session, names)
     const form = egress.formOf(destination.provider)
     const body = Buffer.from(JSON.stringify(form.body(destination.model, redacted)), 'utf8')
     const { sensitivity } = judged
     const { rules, settings } = this
-    const names = (texts: readonly string[]) => this.#names(texts)
     const clearing = { rules, settings, names, audit: this.#audit, sensitivity, destination, body, ...asker }
     const clearance = await clear(clearing).catch((cause: unknown) => {
       throw cause instanceof ClawmeshError ? cause : refused('it could not be cleared', cause)
@@ -180,12 +189,17 @@ export class Router {
     }
   }
 
-  async #redacted(request: ModelRequest, judged: Judged, session: RouterSession): Promise<ModelRequest> {
+  async #redacted(
+    request: ModelRequest,
+    judged: Judged,
+    session: RouterSession,
+    names: NameSearch,
+  ): Promise<ModelRequest> {
     const redacted = refuseOnFailure('redacted', () => redactRequest(request, judged, session))
     const texts = redacted.messages.map(({ content }) => content)
     // What was not changed has been looked at already.
     if (texts.every((text, index) => text === request.messages[index]?.content)) return redacted
-    const rid = await withoutNames(texts, judged.decision.redact, session.vault, (each) => this.#names(each))
+    const rid = await withoutNames(texts, judged.decision.redact, session.vault, names)
     return { ...redacted, messages: redacted.messages.map((each, at) => ({ ...each, content: rid[at] ?? '' })) }
   }
 }

@@ -6,6 +6,7 @@ import { ClawmeshError } from '../policies/errors.js'
 import { atLeast, type Category, type Label, type Sensitivity } from '../policies/router-label.js'
 import type { RouterAudit } from './audit.js'
 import { joinSensitivity } from './label.js'
+import { type SignedLowering, within } from './lowering.js'
 import { Vault } from './pseudonym/vault.js'
 
 export interface Lowering {
@@ -36,6 +37,17 @@ export class RouterSession {
   raise(by: Sensitivity): Sensitivity {
     this.#sensitivity = joinSensitivity([this.#sensitivity, by])
     return this.#sensitivity
+  }
+
+  /** By the word of a person that was signed, and recorded when it was given. False, and nothing comes down, where more has been seen than it is about. */
+  bringDown({ terms: { from, to } }: SignedLowering): boolean {
+    const { label, categories } = this.#sensitivity
+    if (!within(this.#sensitivity, from)) return false
+    this.#sensitivity = {
+      label: atLeast(label, to.label) ? to.label : label,
+      categories: categories.filter((category) => to.categories.includes(category)),
+    }
+    return true
   }
 
   /** Throws USAGE where nobody is named or nothing would come down; rejects, and lowers nothing, if it cannot be recorded. */

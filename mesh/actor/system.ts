@@ -1,6 +1,7 @@
-/** The actor that every node runs about itself: others ask it to start and stop actors there. */
+/** The actors that every node runs about itself: others ask it to start and stop actors there, and speak with it about rooms. */
 import { z } from 'zod'
 import type { MeshNode } from '../node.js'
+import type { Rooms } from '../room/rooms.js'
 import { type ActorDefinition, actor, on } from './actor.js'
 import { message, nothing } from './message.js'
 
@@ -29,6 +30,9 @@ export const ActorDown = message('node.actor-down', {
 })
 
 export const nodeActorName = (node: string) => `node/${node}`
+
+export const roomsActor = (rooms: Rooms): ActorDefinition =>
+  actor('rooms', () => rooms.handlers(), { args: z.unknown(), concurrency: 8 })
 
 export function nodeActor(node: MeshNode): ActorDefinition {
   return actor(

@@ -8,13 +8,14 @@ export interface Permissions {
 
 /**
  * Of every certified node. The user's name is its certificate's holder and its tag the key of its node's entry, so that the broker itself keeps one node
- * from listening to another's inbox, writing another's audit records or dead letters, or answering for another's lease.
+ * from listening to another's inbox or rooms, saying anything in a room, writing audit records or dead letters in its name, or answering for its lease.
  */
 export function memberPermissions(addresses: Addresses): Permissions {
   const bucket = addresses.directory
   return {
     publish: [
       addresses.inboxes,
+      addresses.roomsBy('{{name()}}'),
       addresses.audit('{{name()}}'),
       ...Array.from('0123456789abcdef', (digit) => addresses.dead('{{name()}}', digit)),
       addresses.enrolment,
@@ -24,7 +25,11 @@ export function memberPermissions(addresses: Addresses): Permissions {
       ...reading(bucket),
       '$JS.FC.>',
     ],
-    subscribe: [addresses.inboxesOf('{{name()}}'), `${addresses.repliesTo('{{name()}}')}.>`],
+    subscribe: [
+      addresses.inboxesOf('{{name()}}'),
+      addresses.roomsOf('{{name()}}'),
+      `${addresses.repliesTo('{{name()}}')}.>`,
+    ],
   }
 }
 
@@ -64,7 +69,7 @@ export function sitePermissions(addresses: Addresses): Permissions {
   const audit = addresses.audit('{{name()}}')
   return {
     publish: publish.filter((subject) => subject !== audit).map(ofAnybody),
-    subscribe: [addresses.inboxes, '_INBOX.>'],
+    subscribe: [addresses.inboxes, addresses.rooms, '_INBOX.>'],
   }
 }
 

@@ -7,7 +7,7 @@
  */
 import type { Addresses } from '../address.js'
 import { encode } from '../codec.js'
-import { Room } from '../post/room.js'
+import { Space } from '../post/space.js'
 import type { Credentials } from '../seal/credentials.js'
 import type { AppendLog } from '../transport/transport.js'
 import { type Lost, mostKeptBytes, writeDeadLetter } from './letter.js'
@@ -33,7 +33,7 @@ interface Waiting {
 export class DeadLetters {
   readonly #options: DeadLettersOptions
   readonly #waiting: Waiting[] = []
-  readonly #room = new Room(mostWaiting, mostWaitingBytes)
+  readonly #space = new Space(mostWaiting, mostWaitingBytes)
   #sending: Promise<void> | undefined
   #closed = false
   #wake: () => void = () => undefined
@@ -45,7 +45,7 @@ export class DeadLetters {
   /** False if there is no room for it. */
   keep(lost: Lost): boolean {
     const weight = Math.min(encode(lost.content).length, mostKeptBytes)
-    if (this.#closed || !this.#room.take(weight)) return false
+    if (this.#closed || !this.#space.take(weight)) return false
     this.#waiting.push({ lost, at: this.#options.now(), weight })
     this.#sending ??= this.#sendAll()
     return true
@@ -75,7 +75,7 @@ export class DeadLetters {
         pause = Math.min(2 * pause, lastAgainMs)
       }
       this.#waiting.shift()
-      this.#room.give(next.weight)
+      this.#space.give(next.weight)
     }
     this.#sending = undefined
   }

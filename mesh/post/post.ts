@@ -10,8 +10,8 @@ import { type Frame, readFrame } from '../seal/frame.js'
 import type { Incarnation, Peer } from '../seal/incarnation.js'
 import type { Subscription, Transport } from '../transport/transport.js'
 import { decodeLetters, encodeLetter, type Kind, type Letter } from './letter.js'
-import { Room } from './room.js'
 import { left, Sessions } from './sessions.js'
+import { Space } from './space.js'
 
 export interface PostOptions {
   transport: Transport
@@ -38,11 +38,12 @@ export class Post {
   readonly #sessions: Sessions
   /** Frames of nodes that the directory does not know yet, by their ids. */
   readonly #waiting = new Map<string, Frame[]>()
-  readonly #strangers = new Room(maxHeldLetters, maxHeldBytes)
+  readonly #strangers = new Space(maxHeldLetters, maxHeldBytes)
   /** Letters for the time when the connection is back: the client would lose them without a word. */
   readonly #unsent: { peer: Peer; deadline: number; letter: Uint8Array }[] = []
-  #unsentRoom = new Room(maxHeldLetters, maxHeldBytes)
+  #unsentSpace = new Space(maxHeldLetters, maxHeldBytes)
   #connected = true
+  #isStopped = false
   #subscription: Subscription | undefined
   /** Letters sent to and taken from others. */
   sent = 0
@@ -67,6 +68,7 @@ export class Post {
   }
 
   stop(): void {
+    this.#isStopped = true
     this.#subscription?.unsubscribe()
     for (const { peer, letter } of this.#unsent.splice(0)) this.#answerFor(peer, letter, left())
     this.#sessions.close()
@@ -92,7 +94,7 @@ export class Post {
     this.#connected = connected
     if (!isBack) return
     this.#sessions.renew()
-    this.#unsentRoom = new Room(maxHeldLetters, maxHeldBytes)
+    this.#unsentSpace = new Space(maxHeldLetters, maxHeldBytes)
     const now = this.#options.now()
     const late = new ClawmeshError('DEADLINE', 'The broker was away until its deadline had passed.')
     for (const { peer, deadline, letter } of this.#unsent.splice(0)) {
@@ -111,8 +113,10 @@ export class Post {
       })
       return
     }
+    // Work that ends after its node has left answers nobody; the transport is closed by then, and would throw where nobody catches it.
+    if (this.#isStopped) throw left()
     if (this.#connected) return this.#dispatch(peer, letter)
-    if (!this.#unsentRoom.take(letter.length)) {
+    if (!this.#unsentSpace.take(letter.length)) {
       throw new ClawmeshError('UNREACHABLE', 'The broker is away and too much waits for it already.', {
         hint: 'Try again when it is back.',
       })

@@ -16,7 +16,7 @@ import { hex, randomBytes, sameBytes, utf8 } from '../seal/keys.js'
 import { Initiator, Responder } from '../seal/noise.js'
 import { ReplayGuard } from '../seal/replay.js'
 import { Session } from '../seal/session.js'
-import { Room } from './room.js'
+import { Space } from './space.js'
 
 export interface SessionsOptions {
   self: Incarnation
@@ -76,7 +76,7 @@ export class Sessions {
   readonly #outboxes = new Map<string, Outbox>()
   readonly #byPeer = new Map<string, number[]>()
   readonly #hellos: ReplayGuard
-  readonly #room = new Room(maxWaitingLetters, maxWaitingBytes)
+  readonly #space = new Space(maxWaitingLetters, maxWaitingBytes)
   readonly #sweeper: NodeJS.Timeout
   readonly #elapsed: () => number
   /** Sessions with holes that may still be filled, and how many frames were said to be missing. */
@@ -92,7 +92,7 @@ export class Sessions {
 
   /** Throws UNREACHABLE if too much waits already. */
   send(peer: Peer, letter: Uint8Array): void {
-    if (!this.#room.take(letter.length)) {
+    if (!this.#space.take(letter.length)) {
       throw new ClawmeshError('UNREACHABLE', `Too much waits for node "${peer.certificate.name}" to answer.`, {
         hint: 'Send more slowly.',
       })
@@ -275,7 +275,7 @@ export class Sessions {
     }
     const letters = outbox.letters.splice(0, count)
     outbox.bytes -= bytes
-    for (const letter of letters) this.#room.give(letter.length)
+    for (const letter of letters) this.#space.give(letter.length)
     const [only] = letters
     return only && letters.length === 1 ? only : joined(letters, bytes)
   }

@@ -1,4 +1,4 @@
-/** Sealing under a key that many hold: XChaCha20-Poly1305 with a random nonce in front. For entries that stand, not for messages. */
+/** Sealing under a key that many hold: XChaCha20-Poly1305 with a random nonce in front. For entries that stand and for what is said in a room, not for letters. */
 import { ClawmeshError } from '../../policies/errors.js'
 import { randomBytes } from './keys.js'
 import { sodium } from './sodium.js'

@@ -56,6 +56,8 @@ export interface TaskInfo {
 export class Task {
   readonly id: string
   readonly facts: unknown
+  /** Milliseconds since 1970, by the clock of whoever began it. */
+  readonly begunAt: number
   /** It was begun before, and goes on. */
   readonly isResumed: boolean
   readonly #journal: Journal
@@ -63,12 +65,18 @@ export class Task {
 
   /** `records` are what the journal holds already. */
   constructor(journal: Journal, records: TaskRecord[]) {
-    const { id, facts } = describeTask(records)
+    const { id, facts, begunAt } = describeTask(records)
     this.id = id
     this.facts = facts
+    this.begunAt = begunAt
     this.isResumed = records.length > 1
     this.#journal = journal
     this.#steps = stepsOf(records)
+  }
+
+  /** Of the steps that are done, in the order in which they were begun. */
+  get results(): { step: string; result: unknown }[] {
+    return [...this.#steps].flatMap(([step, { state, result }]) => (state === 'done' ? [{ step, result }] : []))
   }
 
   /**

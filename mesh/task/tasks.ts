@@ -51,6 +51,15 @@ export class Tasks {
     return new Task(journal, [...records, resumed])
   }
 
+  /** As it stands, for whoever only looks: it is not taken over, and nothing can be recorded. Rejects with NOT_FOUND if there is none. */
+  async read(id: string): Promise<Pick<Task, 'id' | 'begunAt' | 'facts' | 'results'>> {
+    const place = this.#options.addresses.taskKey(id)
+    const journal = this.#journal(place)
+    const entries = (await this.#entries()).filter(({ key }) => placeOf(key) === place)
+    if (entries.length === 0) throw noTask(id)
+    return new Task(journal, readAll(journal, entries))
+  }
+
   /** What is known of each, oldest first. */
   async list(): Promise<TaskInfo[]> {
     return [...groupByPlace(await this.#entries())]

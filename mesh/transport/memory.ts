@@ -7,6 +7,8 @@ import type { Bucket, Entry, Receive, RemovableLog, Stored, Subscription, Transp
 
 export class MemoryBroker {
   readonly #subscribers = new Map<string, Set<Receive>>()
+  /** The same with tokens that stand for any one: few, and looked through one by one. */
+  readonly #patterns = new Map<string, Set<Receive>>()
   readonly #buckets = new Map<string, MemoryBucket>()
   readonly #logs = new Map<string, MemoryLog>()
 
@@ -37,7 +39,8 @@ export class MemoryBroker {
   }
 
   #subscribe(subject: string, receive: Receive): Subscription {
-    const group = this.#subscribers.get(subject) ?? keep(this.#subscribers, subject, new Set())
+    const groups = subject.split('.').includes('*') ? this.#patterns : this.#subscribers
+    const group = groups.get(subject) ?? keep(groups, subject, new Set())
     group.add(receive)
     return { unsubscribe: () => group.delete(receive) }
   }
@@ -45,6 +48,8 @@ export class MemoryBroker {
   #deliver(subject: string, bytes: Uint8Array): void {
     setImmediate(() => {
       for (const receive of this.#subscribers.get(subject) ?? []) receive(subject, bytes)
+      for (const [pattern, group] of this.#patterns)
+        if (matches(pattern, subject)) for (const receive of group) receive(subject, bytes)
     })
   }
 }
@@ -135,6 +140,11 @@ class MemoryLog implements RemovableLog {
       signal.addEventListener('abort', done)
     })
   }
+}
+
+function matches(pattern: string, subject: string): boolean {
+  const [wanted, found] = [pattern.split('.'), subject.split('.')]
+  return wanted.length === found.length && wanted.every((token, at) => token === '*' || token === found[at])
 }
 
 function keep<K, V>(map: Map<K, V>, key: K, value: V): V {

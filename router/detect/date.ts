@@ -1,3 +1,5 @@
+import type { NumberRun } from '../view/facts.js'
+import { isDigit } from './number.js'
 import { type Found, numberMatches, type Reading } from './reading.js'
 
 const names =
@@ -19,7 +21,7 @@ export function dates(reading: Reading): Found[] {
     const isBirth = reading.near('birth', start, start, 48)
     found.push({ kind: isBirth ? 'birth-date' : 'date', start, end: start + length })
   }
-  for (const { index, match: parts } of numberMatches(numeric, reading, 4)) {
+  for (const { index, match: parts } of numberMatches(numeric, reading, mayBeDate)) {
     const match = parts[0]
     const [year, month, day] =
       parts[1] !== undefined
@@ -35,6 +37,7 @@ export function dates(reading: Reading): Found[] {
   const months = reading.words('month')
   if (months.length === 0) return found
   for (const start of facts.digitRuns) {
+    if (!mayBeDay(text, start)) continue
     dayFirst.lastIndex = start
     const match = dayFirst.exec(text)
     if (match && isDay(match[1])) put(start, match[0].length)
@@ -45,6 +48,20 @@ export function dates(reading: Reading): Found[] {
     if (match && isDay(match[1])) put(start, match[0].length)
   }
   return found
+}
+
+/** Its parts are parted by dots, dashes or slashes. */
+const mayBeDate = ({ digits, signs }: NumberRun): boolean => digits >= 4 && signs !== 0
+
+const signAfterDay = new Set([...' .-'].map((sign) => sign.charCodeAt(0)))
+/** Of months, of `st`, `nd`, `rd`, `th`, and of `of`. */
+const letterAfterDay = new Set([...'jfmasondrt'].map((letter) => letter.charCodeAt(0)))
+
+/** One digit or two, and behind a sign or three a letter that a month could begin with. */
+function mayBeDay(text: string, start: number): boolean {
+  let at = start + (isDigit(text.charCodeAt(start + 1)) ? 2 : 1)
+  for (let left = 3; left > 0 && signAfterDay.has(text.charCodeAt(at)); left -= 1) at += 1
+  return letterAfterDay.has(text.charCodeAt(at) | 32)
 }
 
 const isDay = (day: string | undefined): boolean => Number(day) >= 1 && Number(day) <= 31

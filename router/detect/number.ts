@@ -1,9 +1,16 @@
 /** Numbers that carry their own proof: cards, bank accounts, identities. */
 import { getCountrySpecifications, ValidationErrorsIBAN, validateIBAN } from 'ibantools'
+import { dots, type NumberRun } from '../view/facts.js'
 import { type Found, numberMatches, type Reading } from './reading.js'
 
 const cardGroups =
   /(?<![\dA-Za-z]|\d[.,-]|[A-Z]{2}\d\d ?)(?:\d{4}[ .-]?\d{4}[ .-]?\d{4}[ .-]?\d{4}(?:[ .-]?\d{3})?|3[47]\d{2}[ .-]?\d{6}[ .-]?\d{5}|3[068]\d{2}[ .-]?\d{6}[ .-]?\d{4}|\d{13,19})(?![\dA-Za-z]|[.-]\d)/g
+
+export const atLeastDigits =
+  (least: number) =>
+  ({ digits }: NumberRun): boolean =>
+    digits >= least
+const mayBeCard = atLeastDigits(13)
 
 export function cards(reading: Reading): Found[] {
   const { lossy } = reading
@@ -11,7 +18,7 @@ export function cards(reading: Reading): Found[] {
   for (const {
     index,
     match: [match],
-  } of numberMatches(cardGroups, reading, 13)) {
+  } of numberMatches(cardGroups, reading, mayBeCard)) {
     const digits = match.replace(/\D/g, '')
     const end = index + match.length
     if (!isIssued(digits) || !luhn(digits)) continue
@@ -79,6 +86,7 @@ function placeOf(first: number, second: number): number {
 export const isCountry = (first: number, second: number): boolean =>
   first > 64 && second > 64 && first < 123 && second < 123 && countries[placeOf(first, second)] === 1
 
+/** Is there an account whose check digits stand there? */
 export const isIbanAt = (text: string, index: number): boolean => ibanAt(text, index) !== undefined
 
 /** The account whose check digits stand there, behind two letters and no more than a space. */
@@ -125,7 +133,7 @@ function passesIbanCheck(spelled: string): boolean {
 
 export const isDigit = (code: number): boolean => code >= 48 && code <= 57
 
-function isAlphanumeric(code: number): boolean {
+export function isAlphanumeric(code: number): boolean {
   const letter = code | 32
   return (letter >= 97 && letter <= 122) || (code >= 48 && code <= 57)
 }
@@ -142,6 +150,32 @@ const taxId = /(?<![\w.-])\d{2}[ ./]?\d{3}[ ./]?\d{3}[ ./]?\d{3}(?![\w]|[.-]\d)/
 const pensionNumber = /(?<![\w.-])\d{2}[ ]?\d{6}[ ]?[A-Z][ ]?\d{3}(?![\w])/g
 const swissNumber = /(?<![\w.-])756[. ]?\d{4}[. ]?\d{4}[. ]?\d{2}(?![\w])/g
 
+const mayBeTaxId = atLeastDigits(11)
+
+/** Nine digits in one, or three, two and four with a sign between, from either end. */
+function mayBeSocialSecurity({ start, end, digits }: NumberRun, text: string): boolean {
+  if (digits < 9) return false
+  let [before, last] = [0, 0]
+  for (let at = start; at < end; ) {
+    let next = at
+    while (next < end && isDigit(text.charCodeAt(next))) next += 1
+    const size = next - at
+    if (size === 9) return true
+    if (last === 2 && ((before === 3 && size === 4) || (before === 4 && size === 3))) return true
+    at = next
+    while (at < end && !isDigit(text.charCodeAt(at))) at += 1
+    ;[before, last] = at - next === 1 ? [last, size] : [0, 0]
+  }
+  return false
+}
+
+/** A cheap first look for isNumberOfPerson, from either end. */
+export const mayBeNumberOfPerson = (run: NumberRun, text: string): boolean =>
+  mayBeCard(run) || mayBeSocialSecurity(run, text)
+
+/** Four groups with dots between. */
+export const mayBeFourNumbers = ({ digits, signs }: NumberRun): boolean => digits >= 4 && (signs & dots) !== 0
+
 /** Is there a number that is a card's or a person's by its digits alone, whatever stands beside it? */
 export function isNumberOfPerson(text: string): boolean {
   for (const [match] of text.matchAll(cardGroups)) {
@@ -156,19 +190,19 @@ export function nationalIds(reading: Reading): Found[] {
   const found: Found[] = []
   const put = (index: number, length: number) => found.push({ kind: 'national-id', start: index, end: index + length })
   const isNamed = (index: number, length: number) => reading.near('nationalId', index, index + length, 60, 24)
-  for (const { index, match: parts } of numberMatches(socialSecurity, reading, 9)) {
+  for (const { index, match: parts } of numberMatches(socialSecurity, reading, mayBeSocialSecurity)) {
     const [match, area, separator, group, serial] = parts
     if (area === '000' || area === '666' || group === '00' || serial === '0000' || Number(area) >= 900) continue
     const named = isNamed(index, match.length)
     if (named || (separator === '-' && !reading.near('notPhone', index, index, 24))) put(index, match.length)
   }
-  for (const { index, match } of numberMatches(swissNumber, reading, 13))
+  for (const { index, match } of numberMatches(swissNumber, reading, mayBeCard))
     if (isSwissNumber(match[0].replace(/\D/g, ''))) put(index, match[0].length)
   // The others prove too little to count without a word for them.
   if (reading.words('nationalId').length === 0) return found
-  for (const { index, match } of numberMatches(taxId, reading, 11))
+  for (const { index, match } of numberMatches(taxId, reading, mayBeTaxId))
     if (isNamed(index, match[0].length) && isTaxId(match[0].replace(/\D/g, ''))) put(index, match[0].length)
-  for (const { index, match } of numberMatches(pensionNumber, reading, 11))
+  for (const { index, match } of numberMatches(pensionNumber, reading, mayBeTaxId))
     if (isNamed(index, match[0].length)) put(index, match[0].length)
   return found
 }

@@ -1,4 +1,5 @@
 import { type CountryCode, parsePhoneNumberFromString } from 'libphonenumber-js'
+import { atLeastDigits } from './number.js'
 import { type Found, numberMatches, type Reading } from './reading.js'
 
 const candidate =
@@ -15,7 +16,7 @@ export function phones(reading: Reading, regions: readonly string[]): Found[] {
   for (const {
     index,
     match: [match],
-  } of numberMatches(candidate, reading, 6)) {
+  } of numberMatches(candidate, reading, mayBePhone)) {
     const end = index + match.length
     if (dated.test(match)) continue
     const isInternational = /^(?:\(?\+|00)/.test(match)
@@ -26,6 +27,8 @@ export function phones(reading: Reading, regions: readonly string[]): Found[] {
   }
   return found
 }
+
+const mayBePhone = atLeastDigits(6)
 
 /** A date, a span of years, a social security number. */
 const dated = /^(?:\d{3}-\d{2}-\d{4}$|\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./]\d{2,4}|\d{4} ?- ?\d{4}$)/
@@ -44,10 +47,14 @@ function isLikely(reading: Reading, match: string, index: number): boolean {
 const isClosed = (match: string): boolean => match.split('(').length === match.split(')').length
 
 function isValid(match: string, isInternational: boolean, regions: readonly string[]): boolean {
-  const spelled = match.replace('(0)', '')
+  // The library reads digits alone twice as fast, and need not look for where a number begins.
+  const digits = match.replace('(0)', '').replace(/\D/g, '')
   if (isInternational) {
-    const number = parsePhoneNumberFromString(spelled.replace(/^00/, '+').replace(/^\(\+(\d+)\)/, '+$1'))
+    const number = parsePhoneNumberFromString(`+${digits.replace(/^00/, '')}`, { extract: false })
     return number?.isPossible() === true
   }
-  return regions.some((region) => parsePhoneNumberFromString(spelled, region as CountryCode)?.isValid() === true)
+  return regions.some(
+    (region) =>
+      parsePhoneNumberFromString(digits, { defaultCountry: region as CountryCode, extract: false })?.isValid() === true,
+  )
 }

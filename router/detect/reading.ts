@@ -49,13 +49,14 @@ interface Announcement extends GateWord {
 }
 
 const topicNames = Object.keys(topics) as Topic[]
+const placeOf = Object.fromEntries(topicNames.map((topic, place) => [topic, place])) as Record<Topic, number>
 
 const announcements: Announcement[] = [
   ...Object.entries(topics).flatMap(([topic, words]) =>
     words.map((word) => ({
       word,
       bound: topic === 'spoken' ? ('none' as const) : ('both' as const),
-      topic: topicNames.indexOf(topic as Topic),
+      topic: placeOf[topic as Topic],
     })),
   ),
   ...families.flatMap(({ announcedBy, bound, isShort = false }, family) =>
@@ -114,7 +115,7 @@ export function read({ text, lossy, stepsAt }: Omit<View, 'origin'>, facts: Fact
   for (const starts of found) starts?.sort((a, b) => a - b)
   mirroredWords.sort((a, b) => a - b)
   rotatedWords.sort((a, b) => a - b)
-  const words = (topic: Topic) => found[topicNames.indexOf(topic)] ?? none
+  const words = (topic: Topic) => found[placeOf[topic]] ?? none
   return {
     text,
     lossy,
@@ -176,20 +177,23 @@ export function* matches(pattern: RegExp, text: string): Generator<RegExpExecArr
 /** Before and behind a number, as far as patterns of numbers look. */
 const numberMargin = 20
 
-/** Every match of a global pattern that begins with a number of at least so many digits, a few signs before it aside. */
+/** Every match of a global pattern that begins with a number that may be one, a few signs before it aside. */
 export function* numberMatches(
   pattern: RegExp,
   { text, facts }: Reading,
-  least: number,
+  mayBe: (run: NumberRun, text: string) => boolean,
 ): Generator<{ readonly index: number; readonly match: RegExpExecArray }> {
   for (const run of facts.numbers) {
-    if (run.digits < least) continue
+    if (!mayBe(run, text)) continue
     const from = Math.max(0, run.start - numberMargin)
     const stretch = text.slice(from, run.end + numberMargin)
-    for (const match of matches(pattern, stretch)) {
+    pattern.lastIndex = 0
+    for (let match = pattern.exec(stretch); match; match = pattern.exec(stretch)) {
+      const { lastIndex } = pattern
       const index = from + match.index
       // What stands before it is another number's, and was cut.
       if (isWithin(index, run)) yield { index, match }
+      pattern.lastIndex = lastIndex
     }
   }
 }

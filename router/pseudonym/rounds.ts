@@ -8,6 +8,17 @@ const most = 4
 /** Looks for names in texts, each by itself; rejects where it cannot. */
 export type NameSearch = (texts: readonly string[]) => Promise<readonly (readonly Finding[])[]>
 
+/** The same search, asked once for each text: what was looked at is not looked at again while one question is on its way. */
+export function remembering(search: NameSearch): NameSearch {
+  const known = new Map<string, readonly Finding[]>()
+  return async (texts) => {
+    const asked = [...new Set(texts)].filter((text) => !known.has(text))
+    const found = asked.length > 0 ? await search(asked) : []
+    for (const [index, text] of asked.entries()) known.set(text, found[index] ?? [])
+    return texts.map((text) => known.get(text) ?? [])
+  }
+}
+
 /** @param texts with pseudonyms of the vault in them. What is still found after the last round is left for the clearance to refuse. */
 export async function withoutNames(
   texts: readonly string[],

@@ -3,6 +3,9 @@ import { readFileSync } from 'node:fs'
 import { gunzipSync } from 'node:zlib'
 
 const shortestPart = 4
+/** Answers that are kept, so that nobody fills the memory with words. */
+const mostKept = 16_384
+const longestKept = 64
 const endings = ['s', 'es', 'n', 'en', 'e', "'s"]
 /** Between the parts of a German word. */
 const links = ['', 's', 'es', 'n', 'en', 'e']
@@ -12,6 +15,7 @@ const heads =
 
 export class Dictionary {
   readonly #words: ReadonlySet<string>
+  readonly #composed = new Map<string, boolean>()
 
   constructor(words: Iterable<string>) {
     this.#words = new Set(words)
@@ -28,9 +32,16 @@ export class Dictionary {
     return endings.some((ending) => word.endsWith(ending) && this.#words.has(word.slice(0, -ending.length)))
   }
 
-  /** Is it put together of words, as German does? */
+  /** Is it put together of words, as German does? Asked more than once for each word of a text, and the same words stand in the next. */
   composes(word: string): boolean {
-    return word.length >= 2 * shortestPart && !heads.test(word) && this.#splits(word, 2)
+    if (word.length < 2 * shortestPart) return false
+    const known = this.#composed.get(word)
+    if (known !== undefined) return known
+    const composed = !heads.test(word) && this.#splits(word, 2)
+    if (word.length > longestKept) return composed
+    if (this.#composed.size >= mostKept) this.#composed.clear()
+    this.#composed.set(word, composed)
+    return composed
   }
 
   #splits(word: string, deepest: number): boolean {

@@ -39,7 +39,7 @@ export async function namesIn(
     views.flatMap((view) =>
       (tagged[next++] ?? []).flatMap(({ kind, start, end }) =>
         kinds.includes(kind)
-          ? [findingOf({ kind, span: view.origin(start, end), steps: view.stepsAt(start) }, settings)]
+          ? [findingOf(kind, undefined, view.origin(start, end), view.stepsAt(start), settings)]
           : [],
       ),
     ),

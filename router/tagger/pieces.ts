@@ -64,15 +64,17 @@ function kindOf(
   dictionary: Dictionary,
   threshold: number,
 ): Certainty {
-  const own = [...shares.subarray(index * columns, (index + 1) * columns)]
-  const [none = 1, ...each] = own
   const { text } = tokens[index] as Token
+  const none = shares[index * columns] as number
+  const isSeen = 1 - none >= threshold
+  // Most tokens are neither seen by the network nor strange to the dictionary.
+  if (!isSeen && !isStrange(text, dictionary)) return undefined
+  const each = [...shares.subarray(index * columns + 1, (index + 1) * columns)]
+  if (!isSeen)
+    return { each: each.map((share, kind) => (kind === 0 ? Math.max(share, threshold) : share)), weak: undefined }
   // A plain word in small letters is one, unless much speaks for the contrary.
   const isPlain = /^[a-z]+$/.test(text) && dictionary.has(text)
-  if (1 - none >= threshold) return { each, weak: isPlain ? 1 - none : undefined }
-  if (!isStrange(text, dictionary)) return undefined
-  // The network saw nothing; the dictionary does not know it either.
-  return { each: each.map((share, kind) => (kind === 0 ? Math.max(share, threshold) : share)), weak: undefined }
+  return { each, weak: isPlain ? 1 - none : undefined }
 }
 
 /** Capitalised and not in the dictionary. */

@@ -44,9 +44,12 @@ sixBits['_'.charCodeAt(0)] = 63
 const fourBits = new Int8Array(65536).fill(-1)
 for (const [index, character] of [...'0123456789abcdef'].entries()) fourBits[character.charCodeAt(0)] = index
 for (const [index, character] of [...'ABCDEF'].entries()) fourBits[character.charCodeAt(0)] = 10 + index
-const isBase32 = new Uint8Array(65536)
-for (const character of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz234567=')
-  isBase32[character.charCodeAt(0)] = 1
+const fiveBits = new Int8Array(65536).fill(-1)
+for (const [index, character] of [...'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'].entries()) {
+  fiveBits[character.charCodeAt(0)] = index
+  fiveBits[character.toLowerCase().charCodeAt(0)] = index
+}
+const padding = 61
 
 /** The units of a run in the order and spelling in which it is read. */
 export type UnitAt = (text: string, start: number, end: number, at: number) => number
@@ -59,15 +62,27 @@ export const plainUnit: UnitAt = (text, start, _, at) => text.charCodeAt(start +
 export function mayDecode(text: string, start: number, end: number, unitAt: UnitAt = plainUnit): boolean {
   const length = Math.min(end - start, sampleUnits)
   const base64 = new Sample()
+  const base32 = new Sample()
   const hex = new Sample()
   let isHex = true
-  let mayBe32 = true
+  let isBase32 = true
   let held = 0
   let bits = 0
+  let held32 = 0
+  let bits32 = 0
   let isPadded = false
   for (let at = 0; at < length; at += 1) {
     const unit = unitAt(text, start, end, at)
-    if (isBase32[unit] === 0) mayBe32 = false
+    const five = fiveBits[unit] as number
+    if (five < 0 && unit !== padding) isBase32 = false
+    if (isBase32 && five >= 0) {
+      held32 = ((held32 << 5) | five) & 0xfff
+      bits32 += 5
+      if (bits32 >= 8) {
+        bits32 -= 8
+        base32.add((held32 >> bits32) & 0xff)
+      }
+    }
     const half = fourBits[unit] as number
     // The x of `0x`, whose zero then shifts nothing by an odd number.
     if (half < 0 && !(at === 1 && (unit === 120 || unit === 88))) isHex = false
@@ -82,7 +97,16 @@ export function mayDecode(text: string, start: number, end: number, unitAt: Unit
       base64.add((held >> bits) & 0xff)
     }
   }
-  return mayBe32 || base64.mayBeText || (isHex && hex.mayBeText)
+  return (isBase32 && base32.mayBeText) || base64.mayBeText || (isHex && hex.mayBeText)
+}
+
+/** Nothing in it but small letters and signs? */
+export function isSmall(text: string, start: number, end: number): boolean {
+  for (let at = start; at < end; at += 1) {
+    const unit = text.charCodeAt(at)
+    if ((unit >= 65 && unit <= 90) || (unit >= 48 && unit <= 57)) return false
+  }
+  return true
 }
 
 /** First bytes of what may be text. Such as are surely none are counted; those that only may be none are not. */
@@ -116,7 +140,8 @@ class Sample {
 }
 
 function readText(bytes: Buffer, most: number, step: string): Decoded | Closed | undefined {
-  if (archives.some((mark) => mark.equals(bytes.subarray(0, mark.length)))) return { closed: 'opaque' }
+  if (archives.some((mark) => mark[0] === bytes[0] && mark.equals(bytes.subarray(0, mark.length))))
+    return { closed: 'opaque' }
   const plain = expand(bytes, most)
   if (plain === undefined || plain === 'too much') return plain && { closed: 'unread' }
   if (plain.length < 6) return undefined

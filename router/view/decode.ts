@@ -1,5 +1,5 @@
 /** Views of what a text encodes. Nothing here joins what stood apart: a finding in one of these views counts in full. */
-import { type Closed, type Decoded, decodeBlob } from './blob.js'
+import { type Closed, type Decoded, decodeBlob, isSmall } from './blob.js'
 import { rewrite, type View, ViewWriter } from './view.js'
 
 /** As far as detectors look around. */
@@ -113,9 +113,9 @@ export function decodedBlobs(view: View, runs: readonly (readonly [number, numbe
   const closed: Blobs['closed'] = []
   const steps = new Set<string>()
   for (const [start, end] of runs) {
-    const run = view.text.slice(start, end)
     // A word in small letters is a word.
-    if (run.length < shortRun && !/[A-Z0-9]/.test(run.slice(1))) continue
+    if (end - start < shortRun && isSmall(view.text, start + 1, end)) continue
+    const run = view.text.slice(start, end)
     const decoded = firstOf(run, most - writer.length)
     if (decoded && 'closed' in decoded) closed.push({ ...decoded, start, end })
     else if (decoded) {

@@ -3,6 +3,8 @@
  * it rules out is not looked for, so each answer may only err towards yes.
  */
 
+import { isApart, isPunctuation, isWord, mayBeHalfOfKey } from './split.js'
+
 export type Run = readonly [start: number, end: number]
 
 /** Digits with no more than a few characters between them, as a number is written. */
@@ -10,7 +12,13 @@ export interface NumberRun {
   readonly start: number
   readonly end: number
   readonly digits: number
+  /** What stands between its digits: `dots`, `dashes` and `slashes`, added up. */
+  readonly signs: number
 }
+
+export const dots = 1
+export const dashes = 2
+export const slashes = 4
 
 export interface Facts {
   /** Unbroken runs of the alphabets of Base64 and its kin, at least 12 long. */
@@ -19,7 +27,7 @@ export interface Facts {
   readonly dense: readonly Run[]
   /** The same, numbers too that are too short for one. */
   readonly denseOrNumber: readonly Run[]
-  /** Line breaks next to such a token, where it may be split. */
+  /** Line breaks next to such a token, where it may be split; not where one that is a number stands beside a word. */
   readonly breaks: readonly number[]
   readonly numbers: readonly NumberRun[]
   /** Where digits begin. */
@@ -43,10 +51,14 @@ const mixedFrom = 8
 const margin = 48
 /** The shortest number that is an identifier: that of social security. */
 const identifierFrom = 9
+/** What of a token may go on behind the break: nothing, more of a number, or anything. */
+const nothing = 0
+const numberPart = 1
+const anyPart = 2
 /** What may stand between two digits of one number, white space aside. */
 const mostBetween = 6
 const spacedFrom = 7
-const codesFrom = 6
+const codesFrom = 7
 const binaryFrom = 48
 
 const space = 1
@@ -83,13 +95,21 @@ export function factsOf(text: string): Facts {
   const blobs: Run[] = []
   const dense: [number, number][] = []
   const denseOrNumber: [number, number][] = []
-  const numbers: { start: number; end: number; digits: number }[] = []
+  const numbers: { start: number; end: number; digits: number; signs: number }[] = []
   const digitRuns: number[] = []
   const breaks: number[] = []
   let lineBreak = -1
   let tokensOfLine = 0
-  let number: { start: number; end: number; digits: number } | undefined
+  // Behind a number, until the next line says whether it may go on there.
+  let undecided = -1
+  let lastStart = 0
+  let lastEnd = 0
+  let lastIs = nothing
+  let tailStart = 0
+  let tailEnd = 0
+  let number: { start: number; end: number; digits: number; signs: number } | undefined
   let gap = 0
+  let gapSigns = 0
   let token = 0
   let tokenDigits = 0
   let hasAt = false
@@ -129,11 +149,13 @@ export function factsOf(text: string): Facts {
         if (number !== undefined && gap <= mostBetween) {
           number.end = end
           number.digits += size
+          number.signs |= gapSigns
         } else {
-          number = { start: index, end, digits: size }
+          number = { start: index, end, digits: size, signs: 0 }
           numbers.push(number)
         }
         gap = 0
+        gapSigns = 0
         tokenDigits += size
         bits = (shared & bit) !== 0 ? bits + size : size
         if (bits > mostBits) mostBits = bits
@@ -151,7 +173,7 @@ export function factsOf(text: string): Facts {
       continue
     }
     if (index > word) {
-      codes = isWordCode && index - word <= 4 ? codes + 1 : 0
+      codes = isWordCode && isCodeLength(text, word, index - word) ? codes + 1 : 0
       if (codes > mostCodes) mostCodes = codes
     }
     word = index + 1
@@ -165,22 +187,49 @@ export function factsOf(text: string): Facts {
       run = index + 1
     }
     if ((kind & space) !== 0) {
-      const least = tokenDigits === 0 ? longFrom : isPlainNumber ? blobFrom : mixedFrom
-      if (tokenDigits >= 2 || hasAt || index - token >= least) {
-        const end = Math.min(length, index + margin)
-        put(denseOrNumber, token - margin, end)
-        const isIdentifier = !isPlainNumber || hasAt || index - token >= blobFrom
-        const isLong = number !== undefined && number.digits >= identifierFrom
-        if (isIdentifier) put(dense, token - margin, end)
-        else if (isLong) put(dense, Math.min(token, number?.start ?? token) - margin, end)
-        if (isIdentifier || isLong) {
-          // The break before the line, for the first two words of it, and the one that ends it.
-          if (lineBreak >= 0 && tokensOfLine < 2 && breaks.at(-1) !== lineBreak) breaks.push(lineBreak)
-          if (unit === 10 || unit === 13) breaks.push(index)
+      const isBreak = unit === 10 || unit === 13
+      // Signs alone are no token: they quote a line, or stand between a name and its value.
+      const isToken = index > token && (tokenDigits > 0 || hasAt || !isPlainNumber)
+      if (isToken) {
+        const least = tokenDigits === 0 ? longFrom : isPlainNumber ? blobFrom : mixedFrom
+        const isNumber = isPlainNumber && !hasAt
+        let mayBePart = false
+        if (tokenDigits >= 2 || hasAt || index - token >= least || mayBeHalfOfKey(text, token, index)) {
+          const end = Math.min(length, index + margin)
+          put(denseOrNumber, token - margin, end)
+          const isIdentifier = !isPlainNumber || hasAt || index - token >= blobFrom
+          const isLong = number !== undefined && number.digits >= identifierFrom
+          if (isIdentifier) put(dense, token - margin, end)
+          else if (isLong) put(dense, Math.min(token, number?.start ?? token) - margin, end)
+          mayBePart = isIdentifier || isLong
         }
+        // The break before the line, for the first two tokens of it, and for a number in groups that it stands in.
+        const isAcross = number !== undefined && number.start < lineBreak && number.end > lineBreak
+        if (lineBreak >= 0 && (tokensOfLine < 2 || isAcross)) {
+          const begins = mayBePart && !isApart(text, tailStart, tailEnd, isNumber, tokensOfLine)
+          const goesOn = undecided >= 0 && !isWord(text, token, index)
+          if ((begins || goesOn) && breaks.at(-1) !== lineBreak) breaks.push(lineBreak)
+          undecided = -1
+        }
+        lastStart = token
+        lastEnd = index
+        lastIs = !mayBePart
+          ? nothing
+          : isNumber
+            ? numberPart
+            : hasAt || !isPunctuation(text, index - 1)
+              ? anyPart
+              : nothing
+        tokensOfLine += 1
       }
-      if (index > token) tokensOfLine += 1
-      if (unit === 10 || unit === 13) {
+      if (isBreak) {
+        // What ends the line, before an empty one too.
+        if (tokensOfLine > 0) {
+          tailStart = lastStart
+          tailEnd = lastEnd
+          undecided = lastIs === numberPart ? index : -1
+          if (lastIs === anyPart) breaks.push(index)
+        }
         lineBreak = index
         tokensOfLine = 0
       }
@@ -190,6 +239,9 @@ export function factsOf(text: string): Facts {
       isPlainNumber = true
     } else {
       gap += 1
+      if (unit === 46) gapSigns |= dots
+      else if (unit === 45) gapSigns |= dashes
+      else if (unit === 47) gapSigns |= slashes
       if (unit !== 44) bits = 0
       if (unit === 34 || unit === 39 || unit === 96) quotes += 1
       else if (unit === 37 || unit === 38 || unit === 92) mayEscape = true
@@ -222,6 +274,10 @@ export function factsOf(text: string): Facts {
     mayPart: quotes >= 2 || isBold,
   }
 }
+
+/** Two digits, or three of a decimal one; four with `0x` in front. */
+const isCodeLength = (text: string, start: number, length: number): boolean =>
+  length === 2 || length === 3 || (length === 4 && (text.charCodeAt(start + 1) | 32) === 120)
 
 /** Runs with so much around each, and with the whole of each run of an encoding that they reach into; in order and apart. */
 export function reachOf(runs: readonly Run[], reach: number, length: number, blobs: readonly Run[]): Run[] {

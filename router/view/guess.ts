@@ -11,7 +11,7 @@ import type { Seen } from './views.js'
 
 const margin = 64
 /** How much around a line break is read without it. */
-const breakReach = 160
+const breakReach = 128
 
 const spaced = /(?<![A-Za-z0-9])(?:[A-Za-z0-9@.:_+][ \t*_|./~,-]{1,3}){6,2000}[A-Za-z0-9](?![A-Za-z0-9])/g
 
@@ -99,12 +99,15 @@ const amongThemselves = new RegExp(`\\b(${oneWord})\\b(?:[\\s,.-]{1,8}(?=(?:${on
 const withNeighbours = new RegExp(`[ \\t]{0,4}\\b(${oneWord})\\b[ \\t]{0,4}`, 'gi')
 
 /** `four one one one`, `vier eins eins eins`; and with what stands beside them, `gho_U zero pZ`. */
-function numbered(view: View): View | undefined {
+function numbered(view: View, groups: readonly Run[]): View | undefined {
+  if (groups.length === 0) return undefined
+  // A pattern takes in what stands before its word.
+  const within = groups.map(([first, last]): Run => [Math.max(0, first - 4), last + 1])
   const digits = [amongThemselves, withNeighbours].map((pattern) =>
     rewrite(
       view,
       pattern,
-      { step: 'words', margin, lossy: true },
+      { step: 'words', margin, lossy: true, within },
       (match) => digitWords[match[1]?.toLowerCase() ?? ''],
     ),
   )
@@ -170,7 +173,7 @@ export function guessed(view: View, facts: Facts, has: Omit<Seen, 'isEnough'>): 
     mirrored(view, has.mirrored ?? dense),
     rotatedBack(view, has.rotated ?? dense),
     has.spokenSigns ? unspoken(view) : undefined,
-    has.wordedDigits ? numbered(view) : undefined,
+    numbered(view, has.wordedDigits),
   ]
   return together(views.filter((each) => each !== undefined))
 }

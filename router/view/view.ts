@@ -24,6 +24,9 @@ export function plainView(text: string): View {
   return { text, lossy: false, origin: (start, end) => ({ start, end }), stepsAt: () => [] }
 }
 
+const noStretches = new Int32Array(0)
+const firstStretches = 48
+
 /**
  * Writes the text of a view made from another, stretch by stretch. Copied stretches map unit by unit; what stands for something else maps to all of it.
  * Holds 12 bytes for each stretch, not for each character.
@@ -34,7 +37,7 @@ export class ViewWriter {
   #length = 0
   #count = 0
   /** Three numbers a stretch: where it begins here, where in the parent, and where it ends there, or -1 for a copy. */
-  #map = new Int32Array(48)
+  #map = noStretches
 
   constructor(parent: View) {
     this.#parent = parent
@@ -80,7 +83,7 @@ export class ViewWriter {
   #put(from: number, to: number): void {
     const at = this.#count * 3
     if (at === this.#map.length) {
-      const larger = new Int32Array(at * 2)
+      const larger = new Int32Array(Math.max(firstStretches, at * 2))
       larger.set(this.#map)
       this.#map = larger
     }
@@ -110,33 +113,39 @@ export interface Rewriting {
   /** What of the text around a match is kept, in units: of a long text only what was changed, and its surroundings, is worth reading again. */
   readonly margin: number
   readonly lossy?: boolean
+  /** Where matches may begin, in order and apart; anywhere unless said. */
+  readonly within?: readonly (readonly [start: number, end: number])[]
 }
 
 /** A view of the places that match, each match replaced; undefined where nothing matches, or every match stands for itself. */
 export function rewrite(
   parent: View,
   pattern: RegExp,
-  { step, margin, lossy = false }: Rewriting,
+  { step, margin, lossy = false, within = [[0, parent.text.length]] }: Rewriting,
   by: (match: RegExpExecArray) => string | undefined,
 ): View | undefined {
   const { text } = parent
   const writer = new ViewWriter(parent)
   let done = -1
-  pattern.lastIndex = 0
-  for (let match = pattern.exec(text); match; match = pattern.exec(text)) {
-    const end = match.index + match[0].length
-    if (end === match.index) pattern.lastIndex = end + 1
-    const replacement = by(match)
-    if (replacement === undefined) continue
-    if (done < 0) writer.copy(Math.max(0, match.index - margin), match.index)
-    else if (match.index - done <= 2 * margin) writer.copy(done, match.index)
+  const put = (replacement: string, index: number, end: number): void => {
+    if (done < 0) writer.copy(Math.max(0, index - margin), index)
+    else if (index - done <= 2 * margin) writer.copy(done, index)
     else {
       writer.copy(done, done + margin)
       writer.replace('\n', done + margin, done + margin)
-      writer.copy(match.index - margin, match.index)
+      writer.copy(index - margin, index)
     }
-    writer.replace(replacement, match.index, end)
+    writer.replace(replacement, index, end)
     done = end
+  }
+  for (const [from, to] of within) {
+    pattern.lastIndex = Math.max(from, done)
+    for (let match = pattern.exec(text); match && match.index < to; match = pattern.exec(text)) {
+      const end = match.index + match[0].length
+      if (end === match.index) pattern.lastIndex = end + 1
+      const replacement = by(match)
+      if (replacement !== undefined) put(replacement, match.index, end)
+    }
   }
   if (done < 0) return undefined
   writer.copy(done, Math.min(text.length, done + margin))

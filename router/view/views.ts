@@ -24,7 +24,7 @@ export interface Unread {
 /** For a reader that wants no guesses. */
 export const nothingSeen: Seen = {
   isEnough: false,
-  wordedDigits: false,
+  wordedDigits: [],
   spokenSigns: false,
   shortSecrets: false,
   mirrored: [],
@@ -35,7 +35,8 @@ export const nothingSeen: Seen = {
 export interface Seen {
   /** Whatever else there is would change nothing. */
   readonly isEnough: boolean
-  readonly wordedDigits: boolean
+  /** Where words for digits stand that could be a part of something. */
+  readonly wordedDigits: readonly Run[]
   readonly spokenSigns: boolean
   /** A word that announces a short secret stands in it, however it is turned. */
   readonly shortSecrets: boolean

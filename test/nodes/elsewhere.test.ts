@@ -37,6 +37,10 @@ import { ask, errorOf } from './gateway/stand.js'
 
 const rules = shipped
   .replace(/^elsewhere: \[\]$/m, 'elsewhere: [cloud/large]')
+  .replace(
+    /^order: \{\}$/m,
+    'order: { prices: [{ model: mesh, upTo: hard, input: 2, output: 2 }, { model: cloud/large, upTo: moderate, input: 1, output: 1 }] }',
+  )
   .replace(/^files: \[\]$/m, 'files: [{ path: board, label: RESTRICTED, categories: [FIN] }]')
 /** Stands in a file that nothing but its path makes sensitive. */
 const plan = 'we move the harbour works to Lisbon in April'
@@ -182,6 +186,15 @@ describe('a mesh with a provider elsewhere', () => {
       assert.notEqual(JSON.parse(kept.text).model, 'cloud/large')
       assert.deepEqual([cloud.sent.length, local.length], [1, 1])
       seesNothingOf('diabetes')
+    })
+
+    it('asks for `auto` the cheapest that is good enough for how hard it looks', async () => {
+      const { text } = await chat({
+        ...said('Prove it step by step, derive the bound and evaluate it.'),
+        model: 'auto',
+      })
+      assert.notEqual(JSON.parse(text).model, 'cloud/large')
+      assert.deepEqual([cloud.sent.length, local.length], [0, 1])
     })
 
     it('knows no model that the rules do not name, and lets no secret to a model of the mesh either', async () => {

@@ -3,7 +3,10 @@ import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { z } from 'zod'
 import { leaseMs } from '../../mesh/lease.js'
+import { openTasks } from '../../mesh/task/tasks.js'
+import { openLiveGround } from '../../nodes/authority/live.js'
 import { takeLock } from '../../nodes/lock.mjs'
 import { eventually } from '../kit/eventually.js'
 import { shipped as shippedRules } from '../router/kit.js'
@@ -66,6 +69,25 @@ describe('a mesh of two machines', () => {
     const { stdout: told } = await home.do('audit', 'query', '--kind', 'label')
     assert.match(told, /label\.lowered Anna Becker .*published/)
     assert.doesNotMatch(told, /at the same time/)
+  })
+
+  it('lowers what a task has seen in the same way, and says what it is now', async () => {
+    const ground = await openLiveGround(home.data)
+    assert.ok(ground)
+    const { transport, addresses, authority } = ground
+    const tasks = await openTasks({ transport, addresses, key: authority.tasksKey, by: 'test' })
+    const task = await tasks.begin({ agent: 'clerk', task: 'Sum up.' }, 'board-minutes')
+    const seen = { label: 'RESTRICTED', categories: ['FIN'] } as const
+    await task.step('thought 1', { result: z.unknown(), repeatable: true }, async () => ({ seen }))
+    await ground.close()
+    const lower = ['label', 'lower', '--task', 'board', '--to', 'INTERNAL', '--by', 'Anna Becker'] as const
+    refused(await guest.do(...lower, '--reason', 'published'), 3, /only who holds its keys/)
+    assert.equal((await home.do(...lower, '--reason', 'published')).status, 0)
+    const { stdout } = await home.do('label', 'show', '--task', 'board', '--json')
+    const { label, categories, refused: forged } = JSON.parse(stdout)
+    assert.deepEqual([label, categories, forged], ['INTERNAL', [], []])
+    const { stdout: told } = await home.do('audit', 'query', '--trace', 'board-minutes')
+    assert.match(told, /label\.lowered Anna Becker .*published/)
   })
 
   it('is seen the same from both', async () => {

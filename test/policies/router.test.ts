@@ -6,6 +6,7 @@ import { parse } from 'yaml'
 import { z } from 'zod'
 import { installation } from '../../mesh/installation.js'
 import { complexities, complexityOf, inOrder } from '../../policies/complexity.js'
+import { preferenceOf } from '../../policies/preference.js'
 import { decideRoute, effects, parseRouterRules, sensitivityOfFile } from '../../policies/router.js'
 import { categories, labels } from '../../policies/router-label.js'
 import { settingsOf } from '../../router/settings.js'
@@ -90,10 +91,56 @@ describe('router rules', () => {
       '    effect: allow\n    models: [cloud/other]',
     ],
     'that order a model which elsewhere does not name': ['order: {}', 'order: { hard: [cloud/other] }'],
+    'that price a model which elsewhere does not name': [
+      'order: {}',
+      'order: { prices: [{ model: cloud/other, upTo: hard, input: 1, output: 1 }] }',
+    ],
+    'that price a model twice': [
+      'order: {}',
+      'order: { prices: [{ model: mesh, upTo: hard, input: 1, output: 1 }, { model: mesh, upTo: hard, input: 2, output: 1 }] }',
+    ],
     'that are no YAML': ['rules:', 'rules: ['],
   }
   for (const [what, [from, to]] of Object.entries(refused))
     it(`${what} are refused`, () => assert.throws(() => changed(from, to), { code: 'POLICY_INVALID' }))
+
+  describe('with prices', () => {
+    const prices = `order:
+  hard: [frontier/large]
+  prices:
+    - { model: mesh, upTo: simple, input: 0, output: 0 }
+    - { model: frontier/wordy, upTo: hard, input: 0.1, output: 30 }
+    - { model: frontier/large, upTo: hard, input: 5, output: 15 }
+    - { model: frontier/small, upTo: moderate, input: 0.5, output: 2 }`
+    const { order } = parseRouterRules(
+      shipped
+        .replace(/^elsewhere: \[\]$/m, 'elsewhere: [frontier/small, frontier/large, frontier/wordy]')
+        .replace(/^order: \{\}$/m, prices),
+    )
+    const asked = (content: string, maxTokens = 800) =>
+      preferenceOf(order, { messages: [{ content }], tools: 0, maxTokens })
+
+    it('ask the cheapest first that is good enough, and none that is not', () => {
+      const { by, models, costs } = asked('Analyse this log.')
+      assert.deepEqual([by, models], ['price', ['frontier/small', 'frontier/large', 'frontier/wordy']])
+      assert.deepEqual(
+        costs,
+        costs.toSorted((a, b) => a - b),
+      )
+      assert.equal(asked('What is the capital of Portugal?').models[0], 'mesh')
+    })
+
+    it('reckon with how long the prompt and its answer are', () => {
+      const long = `Analyse this log. ${'x '.repeat(1500)}`
+      assert.equal(asked(long, 10).models[0], 'frontier/wordy')
+      assert.equal(asked(long, 800).models[0], 'frontier/small')
+    })
+
+    it('follow a list where there is one', () => {
+      const { complexity, by, models } = asked('Prove that it ends, step by step, and analyse its cost.')
+      assert.deepEqual([complexity, by, models], ['hard', 'list', ['frontier/large']])
+    })
+  })
 
   it('that name a kind which is none, or redact secrets, are refused', () => {
     assert.throws(() => settingsOf(changed('redact: [email,', 'redact: [mail,')), { code: 'POLICY_INVALID' })

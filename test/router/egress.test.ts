@@ -60,6 +60,21 @@ describe('the way out', () => {
     assert.ok(!JSON.stringify(stand.trail.events).includes('anna'))
   })
 
+  it('has no text looked at for names twice, and what is written into one looked at anew', async () => {
+    const looked: string[] = []
+    const tagger: Tagger = {
+      tag: (texts) => {
+        looked.push(...texts)
+        return stand.tagger.tag(texts)
+      },
+    }
+    const { egress, trail: audit } = stand
+    const router = new Router({ rules: rulesWithCloud, egress, audit, tagger })
+    await collected(router.ask(router.open(''), asking('Whom do I ask? anna@example.org is away.'), asker, destination))
+    assert.equal(new Set(looked).size, looked.length)
+    assert.deepEqual([looked[0]?.includes('anna@'), looked.some((text) => text.includes('[  '))], [true, true])
+  })
+
   it('takes no body without a clearance, and none with an object that looks like one', async () => {
     const body = Buffer.from('{}')
     const real = await clearing(body)

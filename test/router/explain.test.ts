@@ -24,6 +24,25 @@ describe('clawmesh route --explain', () => {
     assert.match(stdout, /^please answer \[EMAIL_1_[a-z]{6}\] soon\.$/m)
   })
 
+  it('says whom `auto` asks first and why, of those that may see it', async () => {
+    const prices = `order:
+  prices:
+    - { model: cloud/large, upTo: hard, input: 5, output: 15 }
+    - { model: mesh, upTo: hard, input: 0, output: 20 }`
+    const priced = file(
+      'priced.yaml',
+      shipped.replace(/^elsewhere: \[\]$/m, 'elsewhere: [cloud/large]').replace(/^order: \{\}$/m, prices),
+    )
+    const explained = async (text: string) =>
+      (await runCommand(['route', '--explain', file('asked.txt', text), '--rules', priced])).stdout
+    const why = 'the cheapest that is good enough for a simple prompt'
+    assert.match(
+      await explained('hello'),
+      new RegExp(`^Order +cloud/large \\(0\\.012\\), mesh \\(0\\.016\\): ${why}$`, 'm'),
+    )
+    assert.match(await explained('Patientennummer: 4711-2290'), new RegExp(`^Order +mesh \\(0\\.016\\): ${why}$`, 'm'))
+  })
+
   it('says that nothing leaves by the shipped rules', async () => {
     const { stdout } = await runCommand(['route', '--explain', file('hello.txt', 'hello')])
     assert.match(stdout, /^Leaves +nothing: the rules name no model elsewhere$/m)

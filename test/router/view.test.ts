@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { classify, longestText } from '../../router/classify.js'
+import { read } from '../../router/detect/reading.js'
+import { wordedIn } from '../../router/detect/worded.js'
 import { canonical } from '../../router/view/canonical.js'
+import { factsOf } from '../../router/view/facts.js'
 import { plainView } from '../../router/view/view.js'
 import { seededRandom, wholeBelow } from '../kit/random.js'
 import { hostileTexts, judgeHostile, megabyte } from './hostile.js'
@@ -46,6 +49,40 @@ describe('the canonical view', () => {
       const origin = view.origin(start, end)
       assert.ok(canonicalOf(text.slice(origin.start, origin.end)).text.includes(view.text.slice(start, end)))
     }
+  })
+})
+
+describe('what is read once more', () => {
+  const joined = (text: string): number => factsOf(text).breaks.length
+
+  it('is a break where something may go on, and not one between a number and a word, or two sentences', () => {
+    for (const text of [
+      'card 4111 1111\n1111 1111 ok',
+      'DE89 3704 0044\n0532 0130 00',
+      'key gho_A1b2C3\nD4e5F6',
+      'at anna@exam\nple.org',
+    ])
+      assert.ok(joined(text) > 0, text)
+    for (const text of [
+      'dates like 13-Jul-2011.\nPlan a trip',
+      'call 030 7627807\nWrite a letter',
+      'in three sentences.\nDer Drucker 10.0.0.1',
+      'version 1.15.36\r\n\r\nHow do I go on?',
+    ])
+      assert.equal(joined(text), 0, text)
+  })
+
+  it('is a break within a key that has no digit, in capitals or in both cases', () => {
+    for (const text of ['NRAK-JXCBOXNTTXK\nXYVFYDYXYWLJBNHR', 'hf_pTYAjeKSjWnHWRW\nQrdScJwJwVHiEXSLnZY'])
+      assert.ok(classify(`git clone fails with ${text}, why?`, testSettings).categories.includes('SECRET'), text)
+    assert.equal(joined('call someFunctionName\nhere'), 0)
+  })
+
+  it('is a word for a digit beside another, or beside what no prose has', () => {
+    const worded = (text: string) => wordedIn(read(plainView(text), factsOf(text))).length
+    for (const text of ['a three-day trip', 'give me five names, and much later two more of them'])
+      assert.equal(worded(text), 0)
+    for (const text of ['gho_U zero pZ', 'it is four one one one', '41 one 11']) assert.equal(worded(text), 1, text)
   })
 })
 

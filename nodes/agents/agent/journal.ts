@@ -6,6 +6,7 @@
  *    seen by then, so that it does not forget what it must not tell.
  * 2. An action that was begun and not recorded is in doubt, unless it is one of the sandbox: those have the same effect when they are done again.
  * 3. A question is a step that nobody but a person can end.
+ * 4. Of what it has seen a person's word takes something away, where the holder of the mesh's keys signed it (label.ts); anything else that says so is refused, on record.
  */
 import { z } from 'zod'
 import { type ToolCall, toolCallSchema } from '../../../inference/tool.js'
@@ -14,9 +15,11 @@ import type { Task } from '../../../mesh/task/task.js'
 import type { Tasks } from '../../../mesh/task/tasks.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { labels, sensitivitySchema } from '../../../policies/router-label.js'
+import { spelled } from '../../../policies/router-lowering.js'
 import type { RouterSession } from '../../../router/session.js'
 import type { Allowance } from './allowance.js'
 import { type AgentResult, agentResultSchema } from './event.js'
+import { type KeptLabel, labelKept } from './label.js'
 import type { Thought } from './loop.js'
 import type { Observation } from './observe.js'
 
@@ -59,18 +62,22 @@ export const unkept: RunJournal = {
 
 /** Begins a task or takes it up; the result of one that has ended. Throws USAGE where another task has this id. */
 export async function openRun(
+  node: MeshNode,
   tasks: Tasks,
   id: string,
   facts: z.output<typeof factsSchema>,
   session: RouterSession,
 ): Promise<RunJournal | AgentResult> {
   const known = (await tasks.list()).find((task) => task.id === id)
-  if (!known) return new KeptRun(await tasks.begin(facts, id), session)
+  if (!known) return new KeptRun(node, await tasks.begin(facts, id), session)
   const same = factsSchema.safeParse(known.facts).data
   if (same?.agent !== facts.agent || same.task !== facts.task)
     throw new ClawmeshError('USAGE', `Task ${id} is another one.`, { hint: 'Give a new task an id of its own.' })
   const ended = outcomeSchema.safeParse(known.outcome).data
-  return ended ? ended.result : new KeptRun(await tasks.resume(id), session)
+  if (ended) return ended.result
+  const run = new KeptRun(node, await tasks.resume(id), session)
+  await run.refuseForged()
+  return run
 }
 
 /** A person's word on what an interrupted run waits for. Give the task again, under its id, and the run goes on. Throws USAGE where it waits for nothing. */
@@ -109,12 +116,25 @@ class NoThought<T extends string> extends Error {
 }
 
 class KeptRun implements RunJournal {
+  readonly #node: MeshNode
   readonly #task: Task
   readonly #session: RouterSession
+  readonly #label: KeptLabel
 
-  constructor(task: Task, session: RouterSession) {
+  constructor(node: MeshNode, task: Task, session: RouterSession) {
+    this.#node = node
     this.#task = task
     this.#session = session
+    this.#label = labelKept(task, node.rootKey)
+  }
+
+  async refuseForged(): Promise<void> {
+    for (const { step, why } of this.#label.refused) await this.#refuse(step, why)
+  }
+
+  #refuse(step: string, why: string): Promise<void> {
+    const facts = { step, why, label: spelled(this.#session.sensitivity) }
+    return this.#node.audit.intend({ kind: 'label.refused', trace: this.#task.id, actor: this.#node.name, facts })
   }
 
   async thought<T extends string>(
@@ -173,6 +193,9 @@ class KeptRun implements RunJournal {
     })
     if (!isNew) allowance.setAside(kept.tokens)?.settle(kept.tokens)
     if (kept.seen) this.#session.raise(kept.seen)
+    for (const lowering of isNew ? [] : (this.#label.lowerings.get(name) ?? []))
+      if (!this.#session.bringDown(lowering))
+        await this.#refuse(name, 'more has been seen than what the person said it of')
     return schema.parse(kept)
   }
 

@@ -56,7 +56,7 @@ export async function workOn(node: MeshNode, able: Able, assignment: Assignment,
   setMaxListeners(0, context.signal)
   const allowance = new Allowance(budget.tokens)
   const session = await openSession(node, context.trace, assignment.seen)
-  const journal = await journalOf(able, { agent: name, task }, id, session)
+  const journal = await journalOf(node, able, { agent: name, task }, id, session)
   if ('by' in journal) return say({ type: 'ended', result: journal })
   const deadline = Math.min(context.deadline, node.now() + budget.ms)
   const work = { node, able, assignment, allowance, session, deadline, journal }
@@ -156,12 +156,13 @@ async function decided(work: Work, step: number, call: ToolCall): Promise<Observ
 
 /** Throws USAGE for an id or an interruption where nothing keeps runs. */
 async function journalOf(
+  node: MeshNode,
   { name, tasks, policy = {} }: Able,
   facts: { agent: string; task: string },
   id: string | undefined,
   session: RouterSession,
 ): Promise<RunJournal | AgentResult> {
-  if (tasks && id !== undefined) return openRun(tasks, id, facts, session)
+  if (tasks && id !== undefined) return openRun(node, tasks, id, facts, session)
   if (id === undefined && !Object.values(policy).includes('interrupt')) return unkept
   throw new ClawmeshError('USAGE', `The run of this task by ${name} cannot be kept.`, {
     hint: 'Make the agent with `tasks`, and give the task an id.',

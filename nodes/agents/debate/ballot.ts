@@ -1,6 +1,8 @@
-/** What a debate asks of its voters and its judge. Any actor that answers these can take part. */
+/** What a debate asks of its voters and its judge. Any actor that answers these can take part; `seat.ts` answers them in the room of the debate. */
 import { z } from 'zod'
+import { binary } from '../../../mesh/codec.js'
 import { message } from '../../../mesh/index.js'
+import { openerSchema } from './statement.js'
 
 export const voteSchema = z.object({
   voter: z.string(),
@@ -19,22 +21,30 @@ export const ballotSchema = z.object({
 })
 export type Ballot = z.output<typeof ballotSchema>
 
+/** In the words of the holder, or what opens it where it was said in the room. */
+const heardSchema = z.array(z.union([voteSchema, openerSchema]))
+
+/** The room of the debate, which the one who asks holds. */
+const room = z.string().optional()
+
 export const CastBallot = message('debate.vote', {
   request: z.object({
     question: z.string(),
     round: z.int().min(1),
     /** What this voter said in the round before, and what it hears of others. */
     own: voteSchema.optional(),
-    heard: z.array(voteSchema),
+    heard: heardSchema,
     seed: z.int().nonnegative().optional(),
+    room,
   }),
-  reply: ballotSchema,
+  /** With the key to what the voter said of it in the room. */
+  reply: ballotSchema.extend({ key: binary.optional() }),
   from: ['supervisor'],
   to: ['worker'],
 })
 
 export const JudgeDebate = message('debate.judge', {
-  request: z.object({ question: z.string(), votes: z.array(voteSchema), seed: z.int().nonnegative().optional() }),
+  request: z.object({ question: z.string(), votes: heardSchema, seed: z.int().nonnegative().optional(), room }),
   reply: ballotSchema,
   from: ['supervisor'],
   to: ['worker'],

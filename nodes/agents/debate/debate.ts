@@ -8,12 +8,14 @@
  * as long as its round lasts.
  */
 import { randomInt, randomUUID } from 'node:crypto'
+import type { z } from 'zod'
 import type { MeshNode } from '../../../mesh/index.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { actions, thoughts } from '../authority.js'
 import { type Ballot, CastBallot, JudgeDebate } from './ballot.js'
 import type { Bill } from './bill.js'
 import { type Course, type Order, type Outcome, openDebate, roundOf, type Step, step } from './course.js'
+import { Floor } from './floor.js'
 import { type DebateRules, type DebateSpec, debateRules } from './rules.js'
 import type { Vote } from './tally.js'
 import type { DebateEvent, Transcript } from './transcript.js'
@@ -59,6 +61,8 @@ export async function debate(node: MeshNode, spec: DebateSpec, options: DebateOp
 
 const attempts = 3
 
+type Cast = z.output<(typeof CastBallot)['reply']>
+
 type Ended = Course & { outcome: Outcome }
 
 class Held {
@@ -68,6 +72,7 @@ class Held {
   readonly #options: DebateOptions & { trace: string }
   readonly #seed: number
   readonly #first: Step
+  readonly #floor: Floor
   #course: Course
   #underWay = new AbortController()
   #timer: NodeJS.Timeout | undefined
@@ -81,6 +86,10 @@ class Held {
     this.#seed = rules.seed ?? randomInt(2 ** 32)
     this.#first = openDebate(rules)
     this.#course = this.#first.course
+    this.#floor = new Floor(node, [
+      ...rules.voters.map(({ name }) => name),
+      ...(rules.judge === undefined ? [] : [rules.judge]),
+    ])
   }
 
   async run(): Promise<Ended> {
@@ -98,6 +107,7 @@ class Held {
       signal?.removeEventListener('abort', onAbort)
       clearTimeout(this.#timer)
       this.#underWay.abort(calledOff)
+      this.#floor.close()
     }
   }
 
@@ -145,17 +155,32 @@ class Held {
     const call = { deadline: this.#node.now() + roundMs, signal, trace: this.#options.trace }
     for (let attempt = 1; ; attempt += 1) {
       try {
+        const isAgain = attempt > 1
         if (order.do === 'judge') {
-          const request = { question, votes: order.votes, seed: this.#seed }
+          const room = await this.#floor.enter(order.judge)
+          const votes = await this.#floor.hear(order.votes, order.judge, isAgain)
+          const request = { question, votes, seed: this.#seed, room }
           return await this.#node.ref(order.judge).ask(JudgeDebate, request, { ...call, entrust: thoughts })
         }
-        const { round, voter, heard, own } = order
-        const request = { question, round, heard, seed: this.#seedOf(voter, round), ...(own ? { own } : {}) }
-        return await this.#node.ref(voter).ask(CastBallot, request, { ...call, entrust: actions(1) })
+        const { round, voter, own } = order
+        const room = await this.#floor.enter(voter)
+        const heard = await this.#floor.hear(order.heard, voter, isAgain)
+        const request = { question, round, heard, seed: this.#seedOf(voter, round), room, ...(own ? { own } : {}) }
+        const ballot = await this.#node.ref(voter).ask(CastBallot, request, { ...call, entrust: actions(1) })
+        return await this.#confirmed(ballot, voter, round)
       } catch (error) {
+        // That the time is up is for the clock of the round to say, to all at once.
+        if (this.#node.now() >= call.deadline) await aborted(signal)
         if (signal.aborted || attempt === attempts || !ClawmeshError.from(error).retry) throw error
       }
     }
+  }
+
+  /** What counts is what the others can read, where the voter has said it to them. */
+  async #confirmed({ key, ...ballot }: Cast, voter: string, round: number): Promise<Ballot> {
+    const { answer, confidence, reason } = ballot
+    if (key && answer !== null) await this.#floor.confirm({ voter, answer, confidence, reason }, round, key)
+    return ballot
   }
 
   /** Another one for each voter and round, so that no two samples are the same. */
@@ -177,6 +202,12 @@ class Held {
     return this.#node.audit.record({ kind, trace: this.#options.trace, actor: 'debate', facts })
   }
 }
+
+const aborted = (signal: AbortSignal) =>
+  new Promise<void>((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
 
 const calledOff = new ClawmeshError('CANCELLED', 'The debate needs this answer no more.')
 

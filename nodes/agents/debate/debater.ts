@@ -7,15 +7,16 @@
  */
 import { z } from 'zod'
 import type { Answer, GenerateRequest } from '../../../inference/backend.js'
-import { actor, type Context, type MeshNode, on } from '../../../mesh/index.js'
+import { actor, type Context, type MeshNode } from '../../../mesh/index.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { act } from '../act.js'
 import { think, tokensOf } from '../model/model.js'
 import { openSession } from '../model/privacy.js'
 import { offeredTools } from '../tools.js'
-import { type Ballot, CastBallot, JudgeDebate } from './ballot.js'
+import type { Ballot } from './ballot.js'
 import { opinionOf } from './opinion.js'
 import { judgePrompt, phrased, readBallot, votePrompt } from './prompt.js'
+import { judges, type Question, votes } from './seat.js'
 
 export const debaterArgsSchema = z.object({
   /** The model that it thinks with; any of the mesh if left out. */
@@ -41,11 +42,11 @@ export const debater = (node: MeshNode, options: DebaterOptions = {}) =>
       const voter = { node, name: self.name, args, options }
       const vote = args.thinks === 'arithmetic' ? voteByArithmetic : voteInWords
       return [
-        on(CastBallot, (request, context) =>
-          recorded(node, self.name, request.round, context, vote({ ...voter, context }, request)),
+        votes(node, self.name, (question, context) =>
+          recorded(node, self.name, question.round, context, vote({ ...voter, context }, question)),
         ),
-        on(JudgeDebate, async ({ question, votes, seed }, context) => {
-          const answer = await ask({ ...voter, context }, { messages: judgePrompt(question, votes) }, seed)
+        judges(node, async ({ question, votes: cast, seed }, context) => {
+          const answer = await ask({ ...voter, context }, { messages: judgePrompt(question, cast) }, seed)
           return { ...readBallot(answer.text), tokens: tokensOf(answer.usage) }
         }),
       ]
@@ -60,7 +61,6 @@ interface Voter {
   options: DebaterOptions
   context: Context
 }
-type Question = z.output<(typeof CastBallot)['request']>
 
 async function voteInWords(voter: Voter, { question, own, heard, seed }: Question): Promise<Ballot> {
   const answer = await ask(voter, { messages: votePrompt(question, own, heard) }, seed)

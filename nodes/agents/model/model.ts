@@ -14,8 +14,9 @@ import { offerSchema } from '../../../inference/place.js'
 import { DescribeModel, Generate, inferenceName } from '../../../inference/service.js'
 import type { Advert } from '../../../mesh/directory.js'
 import type { CallOptions, Grant, MeshNode } from '../../../mesh/index.js'
-import { complexityOf, inOrder } from '../../../policies/complexity.js'
+import { inOrder } from '../../../policies/complexity.js'
 import { ClawmeshError } from '../../../policies/errors.js'
+import { preferenceOf } from '../../../policies/preference.js'
 import type { RouteDecision } from '../../../policies/router.js'
 import { choose, type Zone } from '../../../router/route.js'
 import type { RouterSession } from '../../../router/session.js'
@@ -77,9 +78,8 @@ export async function think(node: MeshNode, given: GenerateRequest, thinking: Th
   ])
   // Drawn here, so that whoever goes on draws as the first one would have.
   const seed = given.seed ?? (given.temperature > 0 ? Math.floor(Math.random() * 0x1_0000_0000) : undefined)
-  const { order: lists } = router.rules
-  const measured = { messages: given.messages, tools: given.tools?.length ?? 0 }
-  const order = model === auto ? lists[complexityOf(measured, lists.from)] : []
+  const expected = { messages: given.messages, tools: given.tools?.length ?? 0, maxTokens: given.maxTokens }
+  const order = model === auto ? preferenceOf(router.rules.order, expected).models : []
   let telling = new Telling(stop)
   let before: Candidate | undefined
   const failed = new Set<string>()

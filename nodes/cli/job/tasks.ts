@@ -139,12 +139,15 @@ async function withTasks(values: Values, use: (tasks: Tasks) => Promise<void>): 
   }
 }
 
-async function find(tasks: Tasks, id: string | undefined): Promise<TaskInfo> {
+const find = async (tasks: Tasks, id: string | undefined): Promise<TaskInfo> => only(await tasks.list(), id)
+
+/** The task whose id begins so. */
+export function only(tasks: readonly TaskInfo[], id: string | undefined): TaskInfo {
   if (id === undefined)
     throw new ClawmeshError('USAGE', 'Which task?', { hint: '`clawmesh tasks list` has their ids.' })
-  const found = (await tasks.list()).filter((task) => task.id.startsWith(id))
-  const [task, another] = found
-  if (task && !another) return task
+  const found = tasks.filter((task) => task.id.startsWith(id))
+  const [first, another] = found
+  if (first && !another) return first
   throw new ClawmeshError('USAGE', `${another ? 'More than one task begins' : 'No task begins'} with "${id}".`, {
     hint: '`clawmesh tasks list` has their ids.',
   })

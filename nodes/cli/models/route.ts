@@ -1,6 +1,7 @@
 /** `clawmesh route --explain FILE|-`: what is sensitive in a text, which rule decides, and what would leave. Nothing leaves. */
 import { readFileSync } from 'node:fs'
 import { ClawmeshError } from '../../../policies/errors.js'
+import type { Preference } from '../../../policies/preference.js'
 import type { ExplainedFinding, Explanation } from '../../../router/explain.js'
 import { readRouterRules } from '../../router-rules.js'
 import { taggerOf } from '../../tagger.js'
@@ -32,7 +33,7 @@ export const route: Command = {
   },
 }
 
-function page({ label, categories, findings, decision, leaves, left, unnamed }: Explanation): string {
+function page({ label, categories, findings, decision, leaves, left, unnamed, preference }: Explanation): string {
   const { effect, rule, models } = decision
   return [
     ...findings.map(row),
@@ -45,9 +46,23 @@ function page({ label, categories, findings, decision, leaves, left, unnamed }: 
     ...(leaves === undefined && left.length === 0 && unnamed === undefined
       ? [`Leaves    nothing${noModel(effect, models)}`]
       : []),
+    ...order(preference),
     ...(leaves === undefined ? [] : [`Leaves    to ${models.join(', ')}:`, '', printable(leaves)]),
     '',
   ].join('\n')
+}
+
+/** Why `auto` asks whom first, where the rules say anything of it. */
+function order({ complexity, models, by, costs }: Preference): string[] {
+  if (models.length === 0) return []
+  const why =
+    by === 'price'
+      ? `the cheapest that is good enough for a ${complexity} prompt`
+      : `the list for ${complexity} prompts`
+  const named = models.map((model, index) =>
+    by === 'price' ? `${model} (${Number((costs[index] ?? 0).toPrecision(2))})` : model,
+  )
+  return [`Order     ${named.join(', ')}: ${why}`]
 }
 
 const meaning = {

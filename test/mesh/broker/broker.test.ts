@@ -140,7 +140,9 @@ describe('what a member may do on the broker', () => {
   })
 
   it('is not to listen outside its subjects', async () => {
-    const others = [addresses.inboxes, addresses.inboxesOf('0'.repeat(32)), `${addresses.repliesTo('another')}.>`]
+    const another = '0'.repeat(32)
+    const others = [addresses.inboxes, addresses.inboxesOf(another), `${addresses.repliesTo('another')}.>`]
+    others.push(addresses.rooms, addresses.roomsOf(another), addresses.room(another, another, holder))
     const all = ['>', '*', '$SYS.>', '$JS.>', '$KV.>', '_INBOX.>', addresses.enrolment, addresses.auditSubjects]
     for (const subject of [...all, ...others]) assert.match(await refusal(member, subject), /permission/i, subject)
   })
@@ -152,6 +154,7 @@ describe('what a member may do on the broker', () => {
       `${kv}.${addresses.nodeKey('another')}`,
       `${kv}.${addresses.revokedKey}`,
       addresses.repliesTo('another'),
+      addresses.room('0'.repeat(32), '1'.repeat(32), '0'.repeat(32)),
     ]) {
       member.publish(subject, 'x')
       await member.flush()

@@ -4,15 +4,20 @@ import { afterEach, describe, it } from 'node:test'
 import { z } from 'zod'
 import { addressesOf } from '../../../../mesh/address.js'
 import type { MeshNode } from '../../../../mesh/index.js'
+import { signingKey } from '../../../../mesh/seal/keys.js'
 import { openTasks, type Tasks } from '../../../../mesh/task/tasks.js'
 import { type AgentOptions, agent, runTask } from '../../../../nodes/agents/agent/agent.js'
 import { answerInterruption } from '../../../../nodes/agents/agent/journal.js'
+import { lowerRun } from '../../../../nodes/agents/agent/label.js'
 import { ownTool } from '../../../../nodes/agents/agent/tool.js'
 import { serveModel } from '../../../../nodes/process/serve.js'
 import { ClawmeshError } from '../../../../policies/errors.js'
+import type { Sensitivity } from '../../../../policies/router-label.js'
+import { signLowering } from '../../../../router/lowering.js'
 import { auditEvents } from '../../../kit/events.js'
 import { memoryMesh, type TestMesh } from '../../../kit/mesh.js'
 import { call, type Rule, RuleBackend } from '../../../kit/rules.js'
+import { MemoryTrail } from '../../../router/kit.js'
 
 describe('a run that is kept', () => {
   const undo: (() => unknown)[] = []
@@ -76,6 +81,81 @@ describe('a run that is kept', () => {
     const first = await runTask(node.ref('clerk'), { task: 'Pay the bills.', id: 'bills', seen })
     assert.equal(first.by, 'interrupted')
     assert.deepEqual((await run(await again(interrupting))).seen, seen)
+  })
+
+  describe('whose label a person lowers', () => {
+    const seen = { label: 'RESTRICTED', categories: ['FIN'] } as const
+    const lowered = { label: 'INTERNAL', categories: [] } as const
+    const word = { to: lowered, person: 'Ada', reason: 'it was published' }
+    /** A run that has seen something and waits, and how a run goes that is taken up again, with what the trail says of labels by then. */
+    async function waiting() {
+      const { mesh, tasks, again } = await place()
+      const node = await again(interrupting)
+      await runTask(node.ref('clerk'), { task: 'Pay the bills.', id: 'bills', seen })
+      const takenUp = async (given?: Sensitivity) => {
+        const place = await again(interrupting)
+        const asked = { task: 'Pay the bills.', id: 'bills', ...(given ? { seen: given } : {}) }
+        const result = await runTask(place.ref('clerk'), asked)
+        await place.audit.flush(5000)
+        const told = (await auditEvents(mesh)).filter(({ kind }) => kind.startsWith('label.'))
+        return { seen: result.seen, told: told.map(({ kind, actor, facts }) => [kind, actor, facts['why']]) }
+      }
+      return { root: mesh.authority.root, tasks, node, takenUp }
+    }
+
+    it('has seen that much less from then on, and as much as it was on record', async () => {
+      const { root, tasks, node, takenUp } = await waiting()
+      assert.deepEqual(await lowerRun(node.audit, tasks, root, 'bills', word), seen)
+      const expected = { seen: lowered, told: [['label.lowered', 'Ada', undefined]] }
+      assert.deepEqual(await takenUp(), expected)
+      assert.deepEqual(await takenUp(seen), expected, 'what it was first given it has seen by then')
+      await assert.rejects(lowerRun(node.audit, tasks, root, 'bills', word), { code: 'USAGE', message: /not lower/ })
+    })
+
+    it('keeps it where more is seen than what the person said it of', async () => {
+      const { root, tasks, node, takenUp } = await waiting()
+      await lowerRun(node.audit, tasks, root, 'bills', word)
+      const more = await takenUp({ label: 'RESTRICTED', categories: ['PHI'] })
+      assert.deepEqual(more.seen, { label: 'RESTRICTED', categories: ['PHI', 'FIN'] })
+      assert.equal(more.told.filter(([kind]) => kind === 'label.refused').length, 1)
+    })
+
+    it('keeps it where nothing could be recorded', async () => {
+      const { root, tasks, takenUp } = await waiting()
+      const trail = new MemoryTrail()
+      trail.failing = 'intend'
+      await assert.rejects(lowerRun(trail, tasks, root, 'bills', word), /does not answer/)
+      assert.deepEqual((await takenUp()).seen, seen)
+    })
+
+    it('keeps it, on record, where an agent writes that it was lowered', async () => {
+      const { root, tasks, takenUp } = await waiting()
+      const forger = signingKey()
+      const about = { task: 'bills', after: 'thought 1', from: seen, ...word }
+      const task = await tasks.resume('bills')
+      const { begunAt } = task
+      const forged = [
+        { seen: lowered },
+        signLowering({ ...about, begunAt }, forger),
+        signLowering({ ...about, begunAt: begunAt - 1 }, root),
+        signLowering({ ...about, begunAt, task: 'another' }, root),
+        [signLowering({ ...about, begunAt }, forger)[0], signLowering({ ...about, begunAt: 1 }, root)[1]],
+      ]
+      for (const [index, wire] of forged.entries())
+        await task.step(`label lowered ${index}`, { result: z.unknown(), repeatable: true }, async () => wire)
+      const run = await takenUp()
+      assert.deepEqual(run.seen, seen)
+      assert.deepEqual(
+        run.told.map(([kind, , why]) => [kind, String(why).replace('What would lower the label of the task ', '')]),
+        [
+          ['label.refused', 'is none.'],
+          ['label.refused', 'was not signed by the holder of the keys of the mesh.'],
+          ['label.refused', 'is about another task.'],
+          ['label.refused', 'is about another task.'],
+          ['label.refused', 'was not signed by the holder of the keys of the mesh.'],
+        ],
+      )
+    })
   })
 
   it('waits for a person through restarts, and goes on by the answer without thinking or doing anything twice', async () => {

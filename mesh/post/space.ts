@@ -1,5 +1,5 @@
 /** How much may wait in one place: in letters and in bytes. */
-export class Room {
+export class Space {
   #letters: number
   #bytes: number
 
@@ -8,7 +8,7 @@ export class Room {
     this.#bytes = bytes
   }
 
-  /** False if there is no room. */
+  /** False if there is none left. */
   take(bytes: number): boolean {
     if (this.#letters < 1 || this.#bytes < bytes) return false
     this.#letters -= 1
