@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test'
 import type { Span } from '../../mesh/calls/spans.js'
 import { readConfig } from '../../nodes/config.js'
 import { openTraces } from '../../nodes/traces.js'
+import { eventually } from '../kit/eventually.js'
 import { type SpanCollector, spanCollector } from '../kit/span-collector.js'
 
 const span = (name: string): Span => ({
@@ -23,12 +24,12 @@ const span = (name: string): Span => ({
 describe('traces', () => {
   let collector: SpanCollector
   const said: string[] = []
-  const open = (url = collector.url) => {
+  const open = (url = collector.url, everyMs?: number) => {
     const { traces } = readConfig({
       OTEL_EXPORTER_OTLP_ENDPOINT: url,
       OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Bearer%20x, tenant = one',
     })
-    const sink = openTraces(traces, 'home', (text) => said.push(text))
+    const sink = openTraces(traces, 'home', (text) => said.push(text), everyMs)
     assert.ok(sink)
     return sink
   }
@@ -67,10 +68,49 @@ describe('traces', () => {
     assert.match(said[0] ?? '', /takes none: HTTP 503/)
   })
 
+  it('are not pressed on a collector that takes none: later and later, and not before it wants to be asked', async () => {
+    const everyMs = 20
+    const asking = await spanCollector()
+    try {
+      collector.answers.push(...Array<number>(9).fill(503))
+      asking.answers.push({ status: 429, retryAfter: '600' })
+      const sinks = [open(collector.url, everyMs), open(asking.url, everyMs)]
+      for (const sink of sinks) for (let number = 0; number < 512; number += 1) sink.take(span('x'))
+      await eventually(() => assert.equal(said.length, 2))
+      await eventually(() => {
+        for (const sink of sinks) sink.take(span('more'))
+        assert.ok(collector.times.length >= 4)
+      })
+      assert.equal(asking.times.length, 1)
+      const [first = 0, , , fourth = 0] = collector.times
+      assert.ok(fourth - first >= everyMs * (1 + 2 + 4) - 3, `asked again within ${fourth - first} ms`)
+      await Promise.all(sinks.map((sink) => sink.close()))
+    } finally {
+      asking.close()
+    }
+  })
+
+  it('hold up the end of a node for a second, with a collector that is slow or hangs', async () => {
+    const hanging = await spanCollector()
+    try {
+      collector.answers.push(...Array.from({ length: 8 }, () => ({ afterMs: 700 })))
+      hanging.answers.push({ afterMs: 60_000 }, { afterMs: 60_000 })
+      const sinks = [open(), open(hanging.url)]
+      for (const sink of sinks) for (let number = 0; number < 4096; number += 1) sink.take(span('x'))
+      await eventually(() => assert.ok(collector.times.length > 0 && hanging.times.length > 0))
+      const began = performance.now()
+      await Promise.all(sinks.map((sink) => sink.close()))
+      const took = performance.now() - began
+      assert.ok(took < 3000, `${took} ms`)
+    } finally {
+      hanging.close()
+    }
+  })
+
   it('wait in bounded number for a collector that is away', async () => {
     collector.close()
-    const sink = open()
-    for (let number = 0; number < 100_000; number += 1) sink.take(span('x'))
+    const [sink, same] = [open(), span('x')]
+    for (let number = 0; number < 100_000; number += 1) sink.take(same)
     await sink.close()
     assert.match(said[0] ?? '', /ECONNREFUSED/)
   })
