@@ -51,9 +51,9 @@ function compile() {
     .filter((path) => /(?<!\.d)\.ts$/.test(path))
     .every((path) => existsSync(join(dist, path.replace(/ts$/, 'js'))))
   if (isWhole && holds(compiled, look)) return
-  // The compiler writes what it can of a source with errors too: that is of no source that has been compiled.
+  // Of a source with errors the compiler writes something too, which must not be taken for compiled when an old source is put back.
   rmSync(compiled, { force: true })
-  // It makes nothing again that it remembers to have made.
+  // It makes nothing again that it remembers to have made, whether or not that is still there.
   if (!isWhole) rmSync(join(dist, '.tsbuildinfo'), { force: true })
   run('Compiled clawmesh', process.execPath, [join(modules, 'typescript', 'bin', 'tsc'), '-p', root])
   removeOrphans()
