@@ -19,12 +19,18 @@ export class Exchange {
   private readonly signal: AbortSignal | undefined
   private readonly total: NodeJS.Timeout
   private silence: NodeJS.Timeout | undefined
+  /** Rejects when there is nothing more to wait for. */
+  private readonly torn: Promise<never>
   private readonly cancel = (): void => this.controller.abort(cancelled())
 
   constructor(url: string, deadlines: Deadlines, signal?: AbortSignal) {
     this.url = url
     this.deadlines = deadlines
     this.signal = signal
+    this.torn = new Promise((_, reject) => {
+      this.controller.signal.addEventListener('abort', () => reject(this.controller.signal.reason), { once: true })
+    })
+    this.torn.catch(() => undefined)
     if (signal?.aborted) this.cancel()
     signal?.addEventListener('abort', this.cancel)
     this.total = setTimeout(() => this.controller.abort(this.late('did not finish', deadlines.total)), deadlines.total)
@@ -42,10 +48,15 @@ export class Exchange {
 
   async *body(response: Response): AsyncIterable<Uint8Array> {
     const reader = response.body?.getReader()
-    for (;;) {
-      const piece = reader && (await this.timed(() => reader.read()))
-      if (!piece || piece.done) return
-      yield piece.value
+    try {
+      for (;;) {
+        const piece = reader && (await this.timed(() => reader.read()))
+        if (!piece || piece.done) return
+        yield piece.value
+      }
+    } finally {
+      // fetch holds its own end of our signal weakly: collected, it would never hear of an abort.
+      reader?.cancel().catch(() => undefined)
     }
   }
 
@@ -72,7 +83,7 @@ export class Exchange {
     const { silence } = this.deadlines
     this.silence = setTimeout(() => this.controller.abort(this.late('said nothing', silence)), silence)
     try {
-      return await wait()
+      return await Promise.race([wait(), this.torn])
     } catch (thrown) {
       const { reason } = this.controller.signal
       if (reason instanceof ClawmeshError) throw reason

@@ -1,4 +1,4 @@
-/** Which commands there are, by their first word, in the order of the help. Each is loaded when it is asked for: most need little of the whole. */
+/** Which commands there are, by their first word. Each is loaded when it is asked for: most need little of the whole. */
 import { type Command, formerly } from './command.js'
 
 const families: Readonly<Record<string, () => Promise<Command[]>>> = {
@@ -98,6 +98,60 @@ const families: Readonly<Record<string, () => Promise<Command[]>>> = {
     return Object.entries(former).map(([name, command]) => formerly(name, command))
   },
 }
+
+/** What `help` shows: what a person wants, and the first words of the commands for it. One that has another name now is not among them. */
+export const chapters: readonly (readonly [string, Readonly<Record<string, string>>])[] = [
+  [
+    'Begin',
+    {
+      start: 'a mesh on this machine that does one job: yours, or the example',
+      up: 'a mesh that stays, for other machines to join',
+      invite: 'a string that lets one more machine in',
+      join: 'this machine into the mesh of that string',
+      service: 'up or join at every boot',
+      doctor: 'what is wrong here, and what to do about it',
+    },
+  ],
+  [
+    'Ask',
+    {
+      run: 'a request to the mesh that runs',
+      tasks: 'what was asked and how far it came; settle, cancel, forget',
+      debate: 'agents that answer, hear each other and decide',
+      research: 'an answer from files, with the evidence',
+      mcp: 'the mesh as an MCP server, on standard input and output',
+    },
+  ],
+  [
+    'Decide',
+    {
+      approve: 'held actions: allow, refuse, follow',
+      policy: 'what actions may do: explain, test, apply, roll back',
+      route: 'where the privacy router would let a text go, and why',
+      label: 'how sensitive a file or task is; lower it',
+      keys: 'who may use the gateway',
+      revoke: 'a node, cut off',
+      users: 'who is somebody to the mesh',
+      roles: 'what each role may do',
+      whoami: 'what this machine is',
+    },
+  ],
+  [
+    'See',
+    {
+      nodes: 'the machines, what they have and do; drain',
+      place: 'where a prompt would go now, and why',
+      models: 'models on this disk, and providers elsewhere',
+      costs: 'what the questions to models cost',
+      audit: 'the trail: verify, tail, query, export, prove, erase a person',
+      dead: 'messages that nobody took; replay, drop',
+    },
+  ],
+  [
+    'Set up',
+    { site: 'what a second site is started with', completion: 'commands and options completed by your shell' },
+  ],
+]
 
 export const firstWords: readonly string[] = Object.keys(families)
 

@@ -5,18 +5,18 @@ import { parseArgs } from 'node:util'
 import { installation } from '../../mesh/installation.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { type Command, parseConfig } from './command.js'
-import { allCommands, commandsOf, firstWords } from './commands.js'
+import { chapters, commandsOf, firstWords } from './commands.js'
 import { asTyped } from './failure.js'
 
 /** Resolves to the exit status. */
 export async function dispatch(args: string[]): Promise<number> {
   const [first = 'help'] = args
-  if (first === 'help' || first === '--help' || first === '-h') return print(asTyped(overview(await allCommands())))
+  if (first === 'help' || first === '--help' || first === '-h') return print(asTyped(contents()))
   if (first === '--version') return print(version())
   const family = await commandsOf(first)
   const command = family.find(({ name }) => args.slice(0, name.split(' ').length).join(' ') === name)
   if (!command) {
-    if (family.length > 0 && args.includes('--help')) return print(asTyped(overview(family)))
+    if (family.length > 0 && args.includes('--help')) return print(asTyped(listOf(family)))
     throw noCommand(args, family)
   }
   const rest = args.slice(command.name.split(' ').length)
@@ -75,18 +75,25 @@ function seeHelp({ name }: Command): string {
   return `See clawmesh ${name} --help.`
 }
 
-function overview(all: Command[]): string {
-  const shown = all.filter(({ old }) => !old)
-  const listed = shown.length > 0 ? shown : all
+/** The help itself; it needs none of the commands. */
+function contents(): string {
+  const width = Math.max(...chapters.flatMap(([, words]) => Object.keys(words).map(({ length }) => length)))
+  const lines = chapters.flatMap(([title, words]) => [
+    '',
+    title,
+    ...Object.entries(words).map(([word, what]) => `  ${word.padEnd(width)}  ${what}`),
+  ])
+  const more = '`clawmesh COMMAND --help` says more, and of several commands (tasks, policy, audit …) which there are.'
+  return ['clawmesh: a distributed, actor-based agent mesh', ...lines, '', more].join('\n')
+}
+
+/** Of the commands that begin with one word. */
+function listOf(family: Command[]): string {
+  const shown = family.filter(({ old }) => !old)
+  const listed = shown.length > 0 ? shown : family
   const width = Math.max(...listed.map(({ name }) => name.length))
   const lines = listed.map(({ name, help }) => `  ${name.padEnd(width)}  ${help}`)
-  return [
-    'clawmesh: a distributed, actor-based agent mesh',
-    '',
-    ...lines,
-    '',
-    '`clawmesh COMMAND --help` says more.',
-  ].join('\n')
+  return [...lines, '', '`clawmesh COMMAND --help` says more.'].join('\n')
 }
 
 function helpOf({ name, usage, help, options }: Command): string {

@@ -1,6 +1,8 @@
-/** Control characters, marks that turn writing around, and separators that a terminal or a log would take for a new line. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-const unprintable = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
+/**
+ * Control characters, marks that turn writing around or are not seen at all, and separators that a terminal or a log would take for a new line. Not the selectors of
+ * the form of a character before them.
+ */
+const unprintable = /(?!\n|\t|\ufe0e|\ufe0f)[\p{Cc}\p{Bidi_Control}\p{Default_Ignorable_Code_Point}\p{Zl}\p{Zp}]/gu
 
 /**
  * Text that others had a hand in (paths, file contents, a model's words), safe to show at a terminal: nothing in it can move the cursor, erase or

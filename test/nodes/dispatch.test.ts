@@ -5,7 +5,7 @@ import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { installation } from '../../mesh/installation.js'
-import { allCommands } from '../../nodes/cli/commands.js'
+import { allCommands, chapters } from '../../nodes/cli/commands.js'
 import { following } from '../../nodes/cli/completion.js'
 import { dispatch } from '../../nodes/cli/dispatch.js'
 import { ClawmeshError } from '../../policies/errors.js'
@@ -41,6 +41,12 @@ describe('every command', () => {
       rmSync(nowhere, { recursive: true, force: true })
       assert.equal(isMade, false, 'a data folder was made')
     })
+})
+
+it('is in the help once, by its first word, unless it has another name now', () => {
+  const shown = chapters.flatMap(([, words]) => Object.keys(words)).sort()
+  const wanted = new Set(commands.filter(({ old }) => !old).map(({ name }) => name.split(' ')[0] ?? ''))
+  assert.deepEqual(shown, [...wanted].sort())
 })
 
 it('ends with the status that its outcome has: 2 usage, 4 unavailable, in words and as JSON', async () => {

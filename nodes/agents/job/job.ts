@@ -2,20 +2,16 @@
  * The supervisor's side of a task: plan, hand the parts out, take lost ones back, let three agents vote, answer. What it decides is on the audit stream
  * before it acts on it, and each step is in the task's journal: a job that was cut off goes on with the first that is not.
  */
-import { createHash, randomUUID } from 'node:crypto'
-import { statSync } from 'node:fs'
-import { join } from 'node:path'
 import { z } from 'zod'
 import type { MeshNode } from '../../../mesh/index.js'
-import { leaseMs } from '../../../mesh/lease.js'
 import type { Task } from '../../../mesh/task/task.js'
-import type { Tasks } from '../../../mesh/task/tasks.js'
 import { ClawmeshError, type ErrorCode } from '../../../policies/errors.js'
 import { actions } from '../authority.js'
 import { wasKilled } from './killed.js'
 import { addUp, euros, type Ledger, readCheckedFile } from './ledger.js'
-import { listed, type Part, planRequest, planSchema } from './plan.js'
+import { type Part, planRequest, planSchema } from './plan.js'
 import { sayWhileWaiting } from './progress.js'
+import { letGo } from './take-up.js'
 import { inTurn } from './turn.js'
 import { type Ballot, majority, type Result } from './vote.js'
 import { ballotSchema, CastVote, type LedgerBallot, triesPerFile } from './voter.js'
@@ -63,79 +59,6 @@ const patienceMs = 10_000
 /** What a model calls when no other tool does what was asked. */
 const noTool = 'no_tool'
 
-/** What a task of this kind is about, as its journal keeps it. */
-export interface Asked {
-  request: string
-  workspace: string
-  /** Hash of what the answer depends on: each file's path, size and time of change, and the policy. */
-  basis: string
-  /** Whom it is about: the same for another person is another task. */
-  subject?: string | undefined
-}
-
-export function askedOf(request: string, workspace: string, files: () => string[], policy = ''): Asked {
-  const hash = createHash('sha256').update(policy)
-  for (const file of listed(files)) {
-    const { size, mtimeMs } = statSync(join(workspace, file), { throwIfNoEntry: false }) ?? { size: -1, mtimeMs: 0 }
-    hash.update(`\0${file}\0${size}\0${mtimeMs}`)
-  }
-  return { request, workspace, basis: hash.digest('hex') }
-}
-
-const ofAsked = z.object({
-  request: z.string(),
-  workspace: z.string(),
-  basis: z.string(),
-  subject: z.string().optional(),
-})
-
-/** The name that whoever does a task has in the mesh meanwhile: nobody goes on with one that somebody is doing. */
-const holderOf = (task: string) => `task/${task}`
-
-/** A run that died has its names for no longer than this. */
-const forgottenMs = leaseMs + 1000
-
-/**
- * Goes on with what was asked before and cut off; otherwise begins. What was begun on other files or under another policy is not gone on with, and what is
- * being done elsewhere is left alone. `runJob` is to follow: the task is this node's until then.
- */
-export async function takeUp(node: MeshNode, tasks: Tasks, asked: Asked, progress: Job['progress']): Promise<Task> {
-  for (const { id, state, facts, steps } of await tasks.list()) {
-    const before = ofAsked.safeParse(facts).data
-    const isCutOff = state === 'unfinished' || state === 'in doubt'
-    if (!isCutOff || before?.request !== asked.request || before.workspace !== asked.workspace) continue
-    if (before.subject !== asked.subject) continue
-    if (!(await hold(node, id))) {
-      progress(`the same is being done as task ${id} already: this is another`)
-      continue
-    }
-    if (before.basis === asked.basis) {
-      const done = steps.filter((step) => step.state === 'done').length
-      progress(`this was asked before and cut off: task ${id} goes on, ${done} of its steps are done`)
-      return tasks.resume(id)
-    }
-    progress(`task ${id} was cut off, and the files or the policy have changed since: it is begun anew`)
-    await (await tasks.resume(id)).end({ ok: false, answer: 'The files or the policy changed before it could go on.' })
-    await node.directory.release(holderOf(id))
-  }
-  const id = randomUUID()
-  await hold(node, id)
-  return tasks.begin({ ...asked }, id)
-}
-
-/** False if another node has it, and goes on having it. */
-async function hold({ directory, self }: MeshNode, task: string): Promise<boolean> {
-  const isFree = () => [undefined, self.id].includes(directory.locate(holderOf(task))?.id) || undefined
-  if (!(await directory.wait(isFree, forgottenMs))) return false
-  try {
-    await directory.claim(holderOf(task))
-    return true
-  } catch (error) {
-    if (isFree()) throw error
-    return false
-  }
-}
-
 /** The task ends with the job. If the job is cut off from outside, it goes on when the same is asked again; if a person stops it, it does not. */
 export async function runJob(node: MeshNode, task: Task, job: Job): Promise<JobResult> {
   try {
@@ -149,7 +72,7 @@ export async function runJob(node: MeshNode, task: Task, job: Job): Promise<JobR
       await task.end({ ok: false, answer: error.message }).catch(() => undefined)
     throw thrown
   } finally {
-    await node.directory.release(holderOf(task.id)).catch(() => undefined)
+    await letGo(node, task.id)
   }
 }
 

@@ -8,6 +8,9 @@ import { ClawmeshError } from '../../../policies/errors.js'
 
 /** In characters: what a worker takes in one sentence. */
 export const longestPart = 400
+/** The same, of one that lists files and becomes several parts. */
+const longestSentence = 2000
+const mostParts = 1000
 
 const partSchema = z.object({
   words: z.string(),
@@ -39,6 +42,9 @@ const nextQuestion = new RegExp(
   'gi',
 )
 
+/** A question that cannot stand alone: of what another one brings. */
+const backwards = /^[^,;.?!]*\b(?:that|those|this|it)\b/i
+
 /** What reads like the name of a file: it ends like one. */
 const fileName = /(?<![\w./-])[\w./-]*[\w-]\.[a-z]\w{0,4}(?![\w/])/gi
 /** Is text and no name. */
@@ -50,12 +56,13 @@ const between = '(?:\\s*,\\s*(?:and\\s+)?|\\s+and\\s+|\\s*&\\s*)(?:(?:in|of|from
 
 /** Throws USAGE for a request that says nothing to do, or too much at once. `files` are those of the workspace. */
 export function planRequest(request: string, files: () => string[]): Plan {
-  const parts = quoteNames(request, files)
+  const sentences = quoteNames(request, files)
     .split(sentence)
     .map((words) => words.trim())
     .filter((words) => words !== '')
-    .flatMap(questionsOf)
-    .flatMap((words) => partsOf(words, files))
+  if (sentences.length > mostParts) throw tooMuch()
+  for (const words of sentences) checkLength(words, longestSentence)
+  const parts = sentences.flatMap(questionsOf).flatMap((words) => partsOf(words, files))
   check(parts)
   return {
     collective: parts.filter(({ file }) => file !== undefined),
@@ -83,7 +90,10 @@ function questionsOf(words: string): string[] {
   const unquoted = words.replace(quotation, (text) => '.'.repeat(text.length))
   const questions: string[] = []
   let from = 0
-  for (const { index, 0: joint } of [...unquoted.matchAll(nextQuestion), { index: words.length, 0: '' }]) {
+  const joints = [...unquoted.matchAll(nextQuestion)].filter(
+    ({ index, 0: joint }) => !backwards.test(words.slice(index + joint.length)) || namesIn(words.slice(0, index))[0],
+  )
+  for (const { index, 0: joint } of [...joints, { index: words.length, 0: '' }]) {
     const question = words.slice(from, index).trimEnd().replace(/[,;]$/, '')
     const [file, ...others] = namesIn(questions.at(-1) ?? '')
     const isOfBefore =
@@ -110,8 +120,11 @@ function partsOf(words: string, files: () => string[]): Part[] {
   if (isOfAll && names.length === 0)
     return files().map((file) => ({ file, words: words.replace(everything, () => `in ${spoken(file)}`) }))
   if (!isOfAll && names.length < 2) return [{ words }]
-  const list = listOf(names)
-  if (!isOfAll && list.test(words)) return names.map((file) => ({ file, words: words.replace(list, () => file) }))
+  const list = isOfAll ? null : listOf(names).exec(words)
+  if (list) {
+    const [before, after] = [words.slice(0, list.index), words.slice(list.index + list[0].length)]
+    return names.map((file) => ({ file, words: `${before}${file}${after}` }))
+  }
   throw new ClawmeshError(
     'USAGE',
     `One sentence is about more than a tool can take: ${[...names, ...(isOfAll ? ['all files'] : [])].join(', ')}.`,
@@ -136,12 +149,20 @@ function check(parts: Part[]): void {
       hint: 'Say what to do, for example: how many lines has notes.txt',
     })
   }
-  const long = parts.find(({ words }) => words.length > longestPart)
-  if (long) {
-    throw new ClawmeshError(
-      'USAGE',
-      `A sentence of the request is too long: with its file name it has ${long.words.length} characters, at most ${longestPart} are taken.`,
-      { hint: 'Say it in several shorter sentences.' },
-    )
-  }
+  if (parts.length > mostParts) throw tooMuch()
+  for (const { words } of parts) checkLength(words, longestPart)
 }
+
+function checkLength({ length }: string, most: number): void {
+  if (length <= most) return
+  throw new ClawmeshError(
+    'USAGE',
+    `A sentence of the request is too long: with its file name it has ${length} characters, at most ${most} are taken.`,
+    { hint: 'Say it in several shorter sentences.' },
+  )
+}
+
+const tooMuch = () =>
+  new ClawmeshError('USAGE', `The request asks for more than ${mostParts} things at once.`, {
+    hint: 'Ask for them one after the other, or name a smaller folder.',
+  })

@@ -4,7 +4,8 @@ import type { Task } from '../../../mesh/task/task.js'
 import type { Tasks } from '../../../mesh/task/tasks.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import type { DataSubject } from '../../data-subject.js'
-import { askedOf, type JobResult, runJob, takeUp } from './job.js'
+import { type JobResult, runJob } from './job.js'
+import { askedOf, takeUp } from './take-up.js'
 
 export interface Requested {
   request: string

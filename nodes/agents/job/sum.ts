@@ -27,11 +27,28 @@ export function checkSum(request: string, { name, arguments: { expression } }: T
   })
 }
 
-/** What stands in the request and not in the expression; undefined if all does. */
+/** What stands in the request and not in the expression; undefined if all does. A sum that is the only one, and written whole, is to be the same. */
 export function missingOf(request: string, expression: string): string | undefined {
-  const written = plain(request)
-  const made = plain(expression)
-  return lacking(numbersOf(written), numbersOf(made)) ?? lacking(signsOf(written), signsOf(made))
+  const [written, made] = [plain(request), plain(expression)]
+  const missing = lacking(numbersOf(written), numbersOf(made)) ?? lacking(signsOf(written), signsOf(made))
+  if (missing !== undefined) return missing
+  const [whole, ...others] = [...written.matchAll(wholeSum)].map(([sum]) => sum)
+  const isAll = whole !== undefined && others.length === 0 && askedPlainly.test(written.replace(whole, ''))
+  return isAll && bare(whole) !== bare(made) ? `the order of ${whole.trim()}` : undefined
+}
+
+const sign = '[-+*/^×x·÷−–]|\\*\\*'
+const number = '[-−+(\\s]*\\d+(?:\\.\\d+)?[)\\s]*'
+const wholeSum = new RegExp(`${number}(?:(?:${sign})${number})+(?![\\w%])`, 'g')
+
+/** What may stand beside a sum without saying anything of it. */
+const askedPlainly =
+  /^(?:what(?:['’]?s| is| are)|how much (?:is|are)|calculate|compute|evaluate|work out|solve|please|tell me|the|value|result|of|[\s?.!,:=])*$/i
+
+/** Without spaces, and brackets around all of it. */
+function bare(sum: string): string {
+  const text = sum.replaceAll(/\s/g, '').replaceAll(/\*\*|[×x·÷−–]/g, (found) => signs[found] ?? found)
+  return /^\([^()]*\)$/.test(text) ? text.slice(1, -1) : text
 }
 
 /** 1,250,000 is one number. */

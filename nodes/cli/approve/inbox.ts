@@ -88,7 +88,6 @@ class Inbox {
 
   take(view: View): void {
     if (!view.verdict) {
-      if (!this.#open.has(view.id)) progress(headline(view))
       this.#open.set(view.id, view)
       void this.#next()
       return
@@ -106,6 +105,8 @@ class Inbox {
     const current = { id: view.id, closed: new AbortController() }
     this.#current = current
     try {
+      // Straight before the question: an answer is to what stands above it.
+      progress(headline(view))
       const decision = await askDecision(view, AbortSignal.any([this.#signal, current.closed.signal]))
       if (decision) {
         this.#open.delete(view.id)

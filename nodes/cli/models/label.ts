@@ -71,13 +71,7 @@ export const labelLower: Command = {
   takes: 'a path in the workspace',
   run: async (given, values) => {
     const wantedTask = taskOf(given, values)
-    const data = dataFolder(values)
-    // Whoever holds the mesh's own keys may change its rules; an approver elsewhere, or an agent, may not.
-    if (!existsSync(dataPaths(data).authority)) {
-      throw new ClawmeshError('DENIED', `There is no mesh in ${data}, and only who holds its keys lowers a label.`, {
-        hint: 'Type it on the machine of `clawmesh up` or `start`, or name the data folder with --data.',
-      })
-    }
+    const path = wantedTask === undefined ? required(given) : ''
     const to: Sensitivity = { label: wanted(values), categories: kept(values) }
     const reason = text(values, 'reason')?.trim() ?? ''
     const person = text(values, 'by')?.trim() ?? personHere()
@@ -86,8 +80,14 @@ export const labelLower: Command = {
         hint: labelLower.usage,
       })
     }
+    const data = dataFolder(values)
+    // Whoever holds the mesh's own keys may change its rules; an approver elsewhere, or an agent, may not.
+    if (!existsSync(dataPaths(data).authority)) {
+      throw new ClawmeshError('DENIED', `There is no mesh in ${data}, and only who holds its keys lowers a label.`, {
+        hint: 'Type it on the machine of `clawmesh up` or `start`, or name the data folder with --data.',
+      })
+    }
     if (wantedTask !== undefined) return lowerTask(values, wantedTask, { to, person, reason })
-    const path = required(given)
     const from = await changeRules(data, async (written) => {
       const lowered = lowerFile(written, path, to, `${person}: ${reason}`)
       const facts = { path, from: spelled(lowered.from), to: spelled(to), reason }

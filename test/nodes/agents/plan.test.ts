@@ -62,6 +62,7 @@ describe('a plan', () => {
       ['how many lines has a.txt and how big is b.txt', 'how many lines has a.txt', 'how big is b.txt'],
       ['List the files and count the lines of a.txt', 'List the files', 'count the lines of a.txt'],
       ['how many lines has a.txt, which files are there', 'how many lines has a.txt', 'which files are there'],
+      ['What is 2 + 3 and then what is that times 4', 'What is 2 + 3 and then what is that times 4'],
       ['of a.csv, what is the sum of price', 'of a.csv, what is the sum of price'],
       ['search for "salt and what is it" in a.txt', 'search for "salt and what is it" in a.txt'],
       ['search for search and list in a.txt', 'search for search and list in a.txt'],
@@ -70,6 +71,21 @@ describe('a plan', () => {
         planRequest(request, none).single.map(({ words }) => words),
         parts,
       )
+    }
+  })
+
+  it('is made, or refused, in no time, however a request of the gateway’s length is written', () => {
+    const names = Array.from({ length: 3000 }, (_, index) => `${index}.b`).join(', ')
+    const hostile = [names, `${names.slice(0, 1900)}. `.repeat(10), ' and'.repeat(4990), 'a. '.repeat(6667)]
+    for (const request of [
+      ...hostile,
+      'what is, '.repeat(2200),
+      '1 + '.repeat(5000),
+      `how many${' '.repeat(19_000)}x`,
+    ]) {
+      const began = performance.now()
+      assert.throws(() => planRequest(request.slice(0, 20_000), () => []), { code: 'USAGE' })
+      assert.ok(performance.now() - began < 1000, request.slice(0, 30))
     }
   })
 
@@ -160,7 +176,11 @@ describe('a sum that a model made of a request', () => {
       ['15% of 80', '80 * 15 / 100'],
       ['1,250 times 3', '1250 * 3'],
       ['half of (3 + 4) × 2', '(3 + 4) * 2 / 2'],
+      ['three and 18/12', '3 + 18 / 12'],
       ['what is 7 - -2', '7 - -2'],
+      ['what is (2+3) × 4?', '(2 + 3) * 4'],
+      ['add 10 to 2 * 3', '10 + 2 * 3'],
+      ['12% of 50', '12 * 50 / 100'],
       ['how much are twelve and 30.50', '12 + 30.5'],
     ] as const)
       checkSum(request, call(expression))
@@ -172,6 +192,12 @@ describe('a sum that a model made of a request', () => {
       ['what is 2+3, 4*5 and 6-1', '4 + 3'],
       ['what is 10/4', '10 * 4'],
       ['what is 5 + 5', '5'],
+      ['What is 7 - -3.', '7 - 3'],
+      ['what is 10 - 3', '3 - 10'],
+      ['what is (2+3)*4', '2 + 3 * 4'],
+      ['what is 2 + 3', '2 + 3 + 100'],
+      ['what is 3 + 4 * 2', '3 * 4 + 2'],
+      ['-5 + 3', '5 + 3'],
       ['what is 120 + 7', '12 + 7'],
     ] as const)
       assert.throws(() => checkSum(request, call(expression)), { code: 'MODEL_FAILED' }, request)

@@ -7,7 +7,7 @@ import { addressesOf } from '../../../mesh/address.js'
 import type { MeshNode } from '../../../mesh/index.js'
 import type { Task } from '../../../mesh/task/task.js'
 import { openTasks, type Tasks } from '../../../mesh/task/tasks.js'
-import { askedOf, takeUp } from '../../../nodes/agents/job/job.js'
+import { askedOf, takeUp } from '../../../nodes/agents/job/take-up.js'
 import { memoryMesh, type TestMesh, temporaryFolder } from '../../kit/mesh.js'
 
 describe('a request that was cut off', () => {
@@ -74,5 +74,25 @@ describe('a request that was cut off', () => {
     const waiting = take()
     await other.abandon()
     assert.equal((await waiting).id, first.id)
+  })
+
+  it('is another once that one has ended, also while its end is waited for', async () => {
+    const other = await mesh.join('other', { roles: ['supervisor'] })
+    const first = await take(asked(), other)
+    await node.directory.wait(() => node.directory.locate(`task/${first.id}`), 5000)
+    const waiting = take()
+    await first.end({ ok: true, answer: 'done' })
+    await other.directory.release(`task/${first.id}`)
+    assert.notEqual((await waiting).id, first.id)
+    assert.doesNotMatch(said.join(), /goes on/)
+  })
+
+  it('is kept from nobody by a worker that takes its name', async () => {
+    const worker = await mesh.join('worker', { roles: ['worker'] })
+    const first = await take()
+    await leave(first)
+    await worker.directory.claim(`task/${first.id}`)
+    await node.directory.wait(() => node.directory.locate(`task/${first.id}`), 5000)
+    assert.equal((await take()).id, first.id)
   })
 })

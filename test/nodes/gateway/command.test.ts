@@ -51,12 +51,16 @@ describe('clawmesh up --gateway', () => {
   })
 
   it('has written down whose keys there were, who was refused, and who asked, before what was answered, and never the prompt', async () => {
-    const { stdout } = await machine.do('audit', 'query', '--json')
-    const events = stdout.split('\n').filter((line) => /"(?:gateway|key)\./.test(line))
+    // Refusals are told once a second.
+    const events = await eventually(async () => {
+      const { stdout } = await machine.do('audit', 'query', '--json')
+      const lines = stdout.split('\n').filter((line) => /"(?:gateway|key)\./.test(line))
+      assert.ok(lines.some((line) => line.includes('"gateway.refused"') && line.includes('"UNAUTHENTIC"')))
+      return lines
+    })
     const kinds = events.map((line) => z.object({ kind: z.string() }).parse(JSON.parse(line)).kind)
     assert.deepEqual(kinds.slice(0, 3), ['key.added', 'gateway.asked', 'gateway.answered'])
     for (const event of events.slice(0, 2)) assert.match(event, /"laptop"/)
-    assert.ok(events.some((line) => line.includes('"gateway.refused"') && line.includes('"UNAUTHENTIC"')))
     assert.ok(!events.join('').includes('PRIVATE'))
   })
 

@@ -237,6 +237,8 @@ describe('the room of a debate', () => {
     const kinds = asked
       .filter(({ request }) => request.round === 2)
       .map(({ voter, request }) => [voter, request.heard.map((one) => ('key' in one ? 'key' : 'told'))])
+    // Each was asked once: nobody looked for what does not open.
+    assert.equal(kinds.length, 3)
     assert.deepEqual(Object.fromEntries(kinds), {
       'voter-ada': ['key', 'key'],
       'voter-bob': ['key', 'key'],

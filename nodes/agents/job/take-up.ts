@@ -1,0 +1,122 @@
+/**
+ * Which task a request is: one that was cut off goes on, whatever else was asked before; otherwise a new one begins. A task is done by one supervisor at a time: meanwhile it
+ * has a name in the mesh, and the journal itself is fenced.
+ */
+import { createHash, randomUUID } from 'node:crypto'
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
+import { z } from 'zod'
+import type { MeshNode } from '../../../mesh/index.js'
+import { leaseMs } from '../../../mesh/lease.js'
+import type { Task, TaskInfo } from '../../../mesh/task/task.js'
+import type { Tasks } from '../../../mesh/task/tasks.js'
+import { ClawmeshError } from '../../../policies/errors.js'
+import { listed } from './plan.js'
+
+/** What a task of this kind is about, as its journal keeps it. */
+export interface Asked {
+  request: string
+  workspace: string
+  /** Hash of what the answer depends on: each file's path, size and time of change, and the policy. */
+  basis: string
+  /** Whom it is about: the same for another person is another task. */
+  subject?: string | undefined
+}
+
+export function askedOf(request: string, workspace: string, files: () => string[], policy = ''): Asked {
+  const hash = createHash('sha256').update(policy)
+  for (const file of listed(files)) {
+    const { size, mtimeMs } = statSync(join(workspace, file), { throwIfNoEntry: false }) ?? { size: -1, mtimeMs: 0 }
+    hash.update(`\0${file}\0${size}\0${mtimeMs}`)
+  }
+  return { request, workspace, basis: hash.digest('hex') }
+}
+
+const ofAsked = z.object({
+  request: z.string(),
+  workspace: z.string(),
+  basis: z.string(),
+  subject: z.string().optional(),
+})
+
+/** A run that died has its names for no longer than this. */
+const forgottenMs = leaseMs + 1000
+
+/**
+ * Goes on with what was asked before and cut off; otherwise begins. What was begun on other files or under another policy is not gone on with, and what is
+ * being done elsewhere is left alone. `runJob` is to follow, and lets go of it.
+ */
+export async function takeUp(
+  node: MeshNode,
+  tasks: Tasks,
+  asked: Asked,
+  progress: (text: string) => void,
+): Promise<Task> {
+  const until = performance.now() + forgottenMs
+  for (const { id } of (await tasks.list()).filter((info) => isCutOff(info, asked))) {
+    if (!(await hold(node, id, until - performance.now()))) {
+      progress(`the same is being done as task ${id} already: this is another`)
+      continue
+    }
+    try {
+      const task = await goOn(tasks, id, asked, progress)
+      if (task) return task
+    } catch (error) {
+      await letGo(node, id)
+      throw error
+    }
+    await letGo(node, id)
+  }
+  const id = randomUUID()
+  await hold(node, id, 0)
+  return tasks.begin({ ...asked }, id)
+}
+
+/** Undefined where it is not to be gone on with, or has ended while its name was waited for. */
+async function goOn(
+  tasks: Tasks,
+  id: string,
+  asked: Asked,
+  progress: (text: string) => void,
+): Promise<Task | undefined> {
+  const info = (await tasks.list()).find((one) => one.id === id && isCutOff(one, asked))
+  if (!info) return undefined
+  if (ofAsked.parse(info.facts).basis === asked.basis) {
+    const done = info.steps.filter((step) => step.state === 'done').length
+    progress(`this was asked before and cut off: task ${id} goes on, ${done} of its steps are done`)
+    return tasks.resume(id)
+  }
+  progress(`task ${id} was cut off, and the files or the policy have changed since: it is begun anew`)
+  const task = await tasks.resume(id)
+  await task.end({ ok: false, answer: 'The files or the policy changed before it could go on.' })
+  return undefined
+}
+
+function isCutOff({ state, facts }: TaskInfo, asked: Asked): boolean {
+  const before = ofAsked.safeParse(facts).data
+  const isSame =
+    before?.request === asked.request && before.workspace === asked.workspace && before.subject === asked.subject
+  return isSame && (state === 'unfinished' || state === 'in doubt')
+}
+
+const nameOf = (task: string) => `task/${task}`
+
+/** False if another node that does tasks has it, and goes on having it. What others call themselves keeps nobody from a task. */
+async function hold({ directory, self }: MeshNode, task: string, withinMs: number): Promise<boolean> {
+  const isFree = () => {
+    const holder = directory.locate(nameOf(task))
+    return !holder || holder.id === self.id || !holder.certificate.roles.includes('supervisor') || undefined
+  }
+  if (!(await directory.wait(isFree, withinMs))) return false
+  try {
+    await directory.claim(nameOf(task))
+    return true
+  } catch (error) {
+    if (ClawmeshError.from(error).code !== 'DENIED') throw error
+    return isFree() ?? false
+  }
+}
+
+/** It is done, or somebody else may go on with it. */
+export const letGo = ({ directory }: MeshNode, task: string): Promise<void> =>
+  directory.release(nameOf(task)).catch(() => undefined)
