@@ -7,7 +7,15 @@ import type { TraceTarget } from './traces.js'
 
 type Environment = Record<string, string | undefined>
 
-export interface Config {
+/** How the command was typed: what its messages depend on. */
+export interface Typing {
+  /** Where a person typed an npm command; npm itself runs it in the folder of the package. */
+  typedIn: string | undefined
+  /** Show stack traces of errors that should not have happened. */
+  debug: boolean
+}
+
+export interface Config extends Typing {
   /** Where meshes keep their keys, streams and chains. */
   data: string
   cache: string
@@ -22,12 +30,8 @@ export interface Config {
   visibleGpus: string | undefined
   /** Servers of the DNS that the way out of sandboxes asks, as ADDRESS or ADDRESS:PORT; undefined: whatever this machine asks. */
   nameServers: readonly string[] | undefined
-  /** Where spans go, by the variables of OpenTelemetry; undefined: nowhere. */
-  traces: TraceTarget | undefined
-  /** Where a person typed an npm command; npm itself runs it in the folder of the package. */
-  typedIn: string | undefined
-  /** Show stack traces of errors that should not have happened. */
-  debug: boolean
+  /** Where spans go, by the variables of OpenTelemetry; undefined: nowhere. Only reading it throws USAGE: what opens no node needs none of them. */
+  readonly traces: TraceTarget | undefined
   /** The person's own folder, and where programs keep their settings in it. */
   home: string
   configHome: string
@@ -47,22 +51,34 @@ export function readConfig(environment: Environment = process.env): Config {
       ?.split(',')
       .map((server) => server.trim())
       .filter(Boolean),
-    traces: traceTarget(environment),
-    typedIn: environment['INIT_CWD'] || undefined,
-    debug: Boolean(environment['CLAWMESH_DEBUG']),
+    get traces() {
+      return traceTarget(environment)
+    },
+    ...readTyping(environment),
     home: home(environment),
     configHome: environment['XDG_CONFIG_HOME'] || join(home(environment), '.config'),
   }
 }
 
-/** What a service must be given to be the same as what was typed. The data folder is an argument of its command. */
+/** Never throws: a failure is told by it. */
+export const readTyping = (environment: Environment = process.env): Typing => ({
+  typedIn: environment['INIT_CWD'] || undefined,
+  debug: Boolean(environment['CLAWMESH_DEBUG']),
+})
+
+/** What a service must be given to be the same as what was typed. The data folder is an argument of its command. Others can read a unit: no secret is in it. */
 export const serviceEnvironment = (environment: Environment = process.env): Record<string, string> =>
   Object.fromEntries(
     carried.flatMap((name) => {
       const value = environment[name]
-      return value ? [[name, value]] : []
+      return value && !(collectors.includes(name) && mayHoldSecret.test(value)) ? [[name, value]] : []
     }),
   )
+
+const collectors = ['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT']
+
+/** Of an address: a query, a fragment, a user. */
+const mayHoldSecret = /[?#@]/
 
 const carried = [
   'CLAWMESH_CACHE',
@@ -72,25 +88,49 @@ const carried = [
   'CLAWMESH_OPENAI_URL',
   'CLAWMESH_MODEL_HUB',
   'CUDA_VISIBLE_DEVICES',
-  'OTEL_EXPORTER_OTLP_ENDPOINT',
-  'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
+  ...collectors,
   'OTEL_SERVICE_NAME',
   'OTEL_SDK_DISABLED',
 ]
 
 function traceTarget(environment: Environment): TraceTarget | undefined {
-  const base = environment['OTEL_EXPORTER_OTLP_ENDPOINT']
-  const url = environment['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'] || (base && `${base.replace(/\/$/, '')}/v1/traces`)
-  if (!url || environment['OTEL_SDK_DISABLED']?.toLowerCase() === 'true') return undefined
-  if (!URL.canParse(url) || !/^https?:/.test(url))
-    throw new ClawmeshError('USAGE', `"${url}" is no address for traces.`, {
-      hint: 'Set OTEL_EXPORTER_OTLP_ENDPOINT to the http(s) address of a collector, for example http://127.0.0.1:4318, or unset it.',
+  if (environment['OTEL_SDK_DISABLED']?.toLowerCase() === 'true') return undefined
+  const name = collectors.findLast((each) => environment[each])
+  if (name === undefined) return undefined
+  return {
+    url: collectorUrl(name, environment[name] ?? ''),
+    headers: collectorHeaders(environment['OTEL_EXPORTER_OTLP_HEADERS'] ?? ''),
+    service: environment['OTEL_SERVICE_NAME'] || 'clawmesh',
+  }
+}
+
+/** What is wrong is told without what was given: keys of collectors are in addresses and headers. */
+function collectorUrl(name: string, given: string): string {
+  const url = URL.canParse(given) ? new URL(given) : undefined
+  if (!url || !/^https?:$/.test(url.protocol))
+    throw new ClawmeshError('USAGE', `${name} is no address for traces.`, {
+      hint: `Set ${name} to the http(s) address of a collector, for example http://127.0.0.1:4318, or unset it.`,
     })
-  const headers = (environment['OTEL_EXPORTER_OTLP_HEADERS'] ?? '').split(',').flatMap((pair) => {
-    const [, name, value] = /^\s*([^=\s]+)\s*=\s*(.*?)\s*$/.exec(pair) ?? []
-    return name === undefined || value === undefined ? [] : [[name, decodeURIComponent(value)] as const]
-  })
-  return { url, headers: Object.fromEntries(headers), service: environment['OTEL_SERVICE_NAME'] || 'clawmesh' }
+  if (url.username !== '' || url.password !== '')
+    throw new ClawmeshError('USAGE', `${name} holds a user or a password.`, {
+      hint: 'Put it into OTEL_EXPORTER_OTLP_HEADERS, for example authorization=Basic%20…, and leave it out of the address.',
+    })
+  if (name === 'OTEL_EXPORTER_OTLP_ENDPOINT') url.pathname = `${url.pathname.replace(/\/$/, '')}/v1/traces`
+  return url.href
+}
+
+function collectorHeaders(given: string): Record<string, string> {
+  try {
+    const headers = given.split(',').flatMap((pair) => {
+      const [, name, value] = /^\s*([^=\s]+)\s*=\s*(.*?)\s*$/.exec(pair) ?? []
+      return name === undefined || value === undefined ? [] : [[name, decodeURIComponent(value)] as [string, string]]
+    })
+    return Object.fromEntries(new Headers(headers))
+  } catch {
+    throw new ClawmeshError('USAGE', 'OTEL_EXPORTER_OTLP_HEADERS holds what cannot be sent as headers.', {
+      hint: 'Write name=value,… with values percent-encoded: a space as %20, a percent as %25, and no line breaks.',
+    })
+  }
 }
 
 /** What can be fetched again: kept between runs and shared by all meshes of this user. */

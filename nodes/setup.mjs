@@ -2,13 +2,14 @@
 // dependencies, because nothing else exists yet when it runs. Safe to run twice at once: one waits for the other.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, lstatSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { takeLock } from './lock.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const modules = join(root, 'node_modules')
+const dist = join(root, 'dist')
 const stamp = join(modules, '.clawmesh-installed')
 const wanted = createHash('sha256')
   .update(readFileSync(join(root, 'package-lock.json')))
@@ -43,19 +44,27 @@ function installed() {
 
 /** The compiler takes seconds even to find that nothing is to be done; looking at names, sizes and times takes none. */
 function compile() {
-  const compiled = join(root, 'dist', '.clawmesh-compiled')
-  const sources = lookOfSources()
-  if (holds(compiled, sources)) return
+  const compiled = join(dist, '.clawmesh-compiled')
+  const sources = sourceFiles()
+  const look = lookOf(sources)
+  const isWhole = sources
+    .filter((path) => /(?<!\.d)\.ts$/.test(path))
+    .every((path) => existsSync(join(dist, path.replace(/ts$/, 'js'))))
+  if (isWhole && holds(compiled, look)) return
+  // Of a source with errors the compiler writes something too, which must not be taken for compiled when an old source is put back.
+  rmSync(compiled, { force: true })
+  // It makes nothing again that it remembers to have made, whether or not that is still there.
+  if (!isWhole) rmSync(join(dist, '.tsbuildinfo'), { force: true })
   run('Compiled clawmesh', process.execPath, [join(modules, 'typescript', 'bin', 'tsc'), '-p', root])
   removeOrphans()
-  writeFileSync(compiled, sources)
+  writeFileSync(compiled, look)
 }
 
-function lookOfSources() {
+function lookOf(sources) {
   const look = createHash('sha256')
     .update(wanted)
     .update(readFileSync(join(root, 'tsconfig.json')))
-  for (const path of filesBelow(root, '.ts')) {
+  for (const path of sources) {
     const { size, mtimeMs } = statSync(join(root, path))
     look.update(JSON.stringify([path, size, mtimeMs]))
   }
@@ -64,19 +73,35 @@ function lookOfSources() {
 
 /** What was compiled of a source that is gone would still be found by its name. */
 function removeOrphans() {
-  for (const path of filesBelow(join(root, 'dist'), '.js'))
-    if (!existsSync(join(root, path.replace(/js$/, 'ts')))) rmSync(join(root, 'dist', path))
+  if (!isFolder(dist)) return
+  for (const path of compiledFolders().flatMap((folder) => filesBelow(dist, folder, '.js')))
+    if (!existsSync(join(root, path.replace(/js$/, 'ts')))) rmSync(join(dist, path))
 }
 
-/** In the folders that are compiled, by their paths from `top` on. */
-function filesBelow(top, ending) {
-  const { include } = JSON.parse(readFileSync(join(root, 'tsconfig.json'), 'utf8'))
-  return include
-    .map((pattern) => pattern.split('/')[0])
-    .filter((folder) => existsSync(join(top, folder)))
-    .flatMap((folder) => readdirSync(join(top, folder), { recursive: true }).map((name) => join(folder, name)))
-    .filter((name) => name.endsWith(ending))
+/** With the plain JavaScript, some of which is compiled too. */
+function sourceFiles() {
+  return compiledFolders()
+    .flatMap((folder) => [...filesBelow(root, folder, '.ts'), ...filesBelow(root, folder, '.mjs')])
     .sort()
+}
+
+function compiledFolders() {
+  const { include } = JSON.parse(readFileSync(join(root, 'tsconfig.json'), 'utf8'))
+  return include.map((pattern) => pattern.split('/')[0])
+}
+
+/** By their paths from `top` on. What a link leads to is no part of the clone: it is neither looked at nor removed. */
+function filesBelow(top, folder, ending) {
+  if (!isFolder(join(top, folder))) return []
+  return readdirSync(join(top, folder), { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name)
+    if (entry.isDirectory()) return filesBelow(top, path, ending)
+    return entry.isFile() && path.endsWith(ending) ? [path] : []
+  })
+}
+
+function isFolder(path) {
+  return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
 }
 
 function holds(file, content) {

@@ -1,6 +1,6 @@
 /** How a command says that it failed: one message for people on stderr, one object for programs on stdout, an exit status for scripts. */
 import { ClawmeshError } from '../../policies/errors.js'
-import { readConfig } from '../config.js'
+import { readTyping } from '../config.js'
 import { printable } from './printable.js'
 
 export interface Failure {
@@ -24,7 +24,7 @@ function hintOf({ code, hint }: ClawmeshError): string {
 
 /** In a clone there is no program "clawmesh": commands are named as whoever typed this one through npm must type them. */
 export function asTyped(text: string): string {
-  return readConfig().typedIn === undefined
+  return readTyping().typedIn === undefined
     ? text
     : text.replace(/(`|See )clawmesh (?=[a-zC])/g, '$1npm run clawmesh -- ')
 }
@@ -33,6 +33,6 @@ export function asTyped(text: string): string {
 export function explain(thrown: unknown): number {
   const { code, message, hint } = failureOf(thrown)
   process.stderr.write(printable(`clawmesh: ${message}\n  ${hint}\n`))
-  if (code === 'INTERNAL' && readConfig().debug && thrown instanceof Error) process.stderr.write(`${thrown.stack}\n`)
+  if (code === 'INTERNAL' && readTyping().debug && thrown instanceof Error) process.stderr.write(`${thrown.stack}\n`)
   return ClawmeshError.from(thrown).exitStatus
 }

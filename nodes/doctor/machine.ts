@@ -87,12 +87,12 @@ const sandbox: Check = {
 const broker: Check = {
   name: 'nats-server',
   well: 'There is a nats-server that can be used.',
-  look: async ({ config }) => {
-    const { binary, failures } = await brokerAtHand({ ...config, named: config.natsServer })
+  look: async ({ config: { natsServer: named, searchPath, cache } }) => {
+    const { binary, failures } = await brokerAtHand({ named, searchPath, cache })
     const todo =
       'Install nats-server 2.9 or newer (Debian: apt install nats-server), or name one in CLAWMESH_NATS_SERVER.'
     if (!binary)
-      return failures.length > 0 || config.natsServer !== undefined
+      return failures.length > 0 || named !== undefined
         ? [fault(failures.join(' '), 'The broker of a mesh is a nats-server.', todo)]
         : [
             note(

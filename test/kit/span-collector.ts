@@ -36,6 +36,9 @@ export type CollectedSpan = z.output<
   typeof bodySchema
 >['resourceSpans'][number]['scopeSpans'][number]['spans'][number] & { node: string }
 
+/** A status, with what it asks for; or how long the collector keeps it to itself before it says 200. */
+export type CollectorAnswer = number | { status: number; retryAfter: string } | { afterMs: number }
+
 export interface SpanCollector {
   url: string
   readonly spans: CollectedSpan[]
@@ -43,21 +46,26 @@ export interface SpanCollector {
   readonly bodies: string[]
   readonly headers: Record<string, unknown>[]
   /** What the next requests are answered with; 200 when there is none left. */
-  readonly answers: number[]
+  readonly answers: CollectorAnswer[]
+  /** When the requests came, as `performance.now()` has it. */
+  readonly times: number[]
   close(): void
 }
 
 export async function spanCollector(): Promise<SpanCollector> {
-  const [spans, bodies, headers, answers]: [CollectedSpan[], string[], Record<string, unknown>[], number[]] = [
-    [],
-    [],
-    [],
-    [],
-  ]
+  const spans: CollectedSpan[] = []
+  const [bodies, times]: [string[], number[]] = [[], []]
+  const headers: Record<string, unknown>[] = []
+  const answers: CollectorAnswer[] = []
   const server = createServer(async (request, response) => {
+    times.push(performance.now())
     let body = ''
     for await (const piece of request.setEncoding('utf8')) body += piece
-    const status = request.url === '/v1/traces' ? (answers.shift() ?? 200) : 404
+    const answer = request.url === '/v1/traces' ? (answers.shift() ?? 200) : 404
+    const { status, retryAfter, afterMs } = {
+      ...{ status: 200, retryAfter: undefined, afterMs: 0 },
+      ...(typeof answer === 'number' ? { status: answer } : answer),
+    }
     bodies.push(body)
     headers.push(request.headers)
     if (status === 200)
@@ -65,7 +73,8 @@ export async function spanCollector(): Promise<SpanCollector> {
         const node = resource.attributes.find(({ key }) => key === 'service.instance.id')?.value.stringValue ?? ''
         spans.push(...scopeSpans.flatMap((scope) => scope.spans.map((span) => ({ ...span, node }))))
       }
-    response.writeHead(status).end('{}')
+    if (retryAfter !== undefined) response.setHeader('retry-after', retryAfter)
+    setTimeout(() => response.writeHead(status).end('{}'), afterMs).unref()
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
@@ -73,5 +82,5 @@ export async function spanCollector(): Promise<SpanCollector> {
     server.close()
     server.closeAllConnections()
   }
-  return { url: `http://127.0.0.1:${port}`, spans, bodies, headers, answers, close }
+  return { url: `http://127.0.0.1:${port}`, spans, bodies, headers, answers, times, close }
 }

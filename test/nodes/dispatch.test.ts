@@ -4,11 +4,12 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { installation } from '../../mesh/installation.js'
 import { allCommands, chapters } from '../../nodes/cli/commands.js'
 import { following } from '../../nodes/cli/completion.js'
 import { dispatch } from '../../nodes/cli/dispatch.js'
 import { ClawmeshError } from '../../policies/errors.js'
-import { runCommand } from '../kit/command.js'
+import { program, runCommand } from '../kit/command.js'
 import { temporaryFolder } from '../kit/mesh.js'
 
 const commands = await allCommands()
@@ -55,6 +56,12 @@ it('ends with the status that its outcome has: 2 usage, 4 unavailable, in words 
   ])
   assert.deepEqual([usage.status, unavailable.status], [2, 4])
   for (const { lastLine } of [usage, unavailable]) assert.equal(JSON.parse(lastLine).ok, false)
+})
+
+it('ends in words, and not in a stack of Node, where the folder that it was typed in cannot be entered', async () => {
+  const { status, stderr } = await runCommand(['--version'], { env: { INIT_CWD: program }, cwd: installation })
+  assert.equal(status, 1)
+  assert.match(stderr, /^clawmesh: ENOTDIR: .+\n {2}.+\n$/)
 })
 
 describe('completion', () => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { installation } from '../../mesh/installation.js'
@@ -11,6 +11,8 @@ import { eventually } from '../kit/eventually.js'
 import { temporaryFolder } from '../kit/mesh.js'
 
 const withinMs = 120_000
+/** A time that is restored to the same, whatever the file system keeps of it. */
+const long = new Date(1_700_000_000_000)
 
 describe('the setup', () => {
   let clone: string
@@ -32,7 +34,16 @@ describe('the setup', () => {
     writeFileSync(join(clone, 'package.json'), JSON.stringify(project))
     writeFileSync(
       join(clone, 'tsconfig.json'),
-      JSON.stringify({ compilerOptions: { rootDir: '.', outDir: 'dist', types: [] }, include: ['src/**/*.ts'] }),
+      JSON.stringify({
+        compilerOptions: {
+          rootDir: '.',
+          outDir: 'dist',
+          types: [],
+          incremental: true,
+          tsBuildInfoFile: 'dist/.tsbuildinfo',
+        },
+        include: ['src/**/*.ts'],
+      }),
     )
     mkdirSync(join(clone, 'src'))
     writeFileSync(join(clone, 'src', 'one.ts'), 'export const one: number = 1\n')
@@ -41,7 +52,7 @@ describe('the setup', () => {
   })
   after(() => rmSync(clone, { recursive: true, force: true }))
 
-  function setUp() {
+  function setUp(wantedStatus = 0) {
     const { ONNXRUNTIME_NODE_INSTALL: _, ...env } = process.env
     const child = spawn(process.execPath, [join(clone, 'nodes', 'setup.mjs')], {
       stdio: ['ignore', 'ignore', 'pipe'],
@@ -52,7 +63,7 @@ describe('the setup', () => {
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       said += text
     })
-    return { said: () => said, ended: once(child, 'exit').then(([status]) => assert.equal(status, 0, said)) }
+    return { said: () => said, ended: once(child, 'exit').then(([status]) => assert.equal(status, wantedStatus, said)) }
   }
 
   it('installs and compiles, and has onnxruntime fetch nothing, by the way that a newer npm passes on too', async () => {
@@ -68,11 +79,32 @@ describe('the setup', () => {
     await setUp().ended
     assert.equal(readFileSync(compiled, 'utf8'), 'left alone')
     writeFileSync(join(clone, 'src', 'one.ts'), 'export const one: number = 22\n')
+    utimesSync(join(clone, 'src', 'one.ts'), long, long)
     const orphan = join(clone, 'dist', 'src', 'gone.js')
     writeFileSync(orphan, '// of a source that is gone')
+    const outside = temporaryFolder()
+    writeFileSync(join(outside, 'own.js'), '// of somebody else')
+    symlinkSync(outside, join(clone, 'dist', 'src', 'link'))
     await setUp().ended
     assert.match(readFileSync(compiled, 'utf8'), /one = 22/)
     assert.equal(existsSync(orphan), false)
+    assert.ok(existsSync(join(outside, 'own.js')), 'a file behind a link was removed')
+    rmSync(outside, { recursive: true })
+  })
+
+  it('makes again what is missing, and what was left of a source that does not compile', async () => {
+    const [source, compiled] = [join(clone, 'src', 'one.ts'), join(clone, 'dist', 'src', 'one.js')]
+    rmSync(compiled)
+    await setUp().ended
+    assert.match(readFileSync(compiled, 'utf8'), /one = 22/)
+    const text = readFileSync(source)
+    writeFileSync(source, 'export const one: number = "wrong"\n')
+    await setUp(1).ended
+    assert.match(readFileSync(compiled, 'utf8'), /one = "wrong"/)
+    writeFileSync(source, text)
+    utimesSync(source, long, long)
+    await setUp().ended
+    assert.match(readFileSync(compiled, 'utf8'), /one = 22/)
   })
 
   it('waits for one that is at work, and not longer', async () => {
