@@ -203,14 +203,14 @@ export class Approvals {
     const answer = new Promise<ApprovalAnswer>((resolve) => {
       settle = resolve
     })
-    const timer = setTimeout(() => void this.#end(asking, late), Math.max(0, deadline - this.#now()))
+    const timer = setTimeout(() => void this.#end(asking, late), Math.max(0, deadline - this.#now())).unref()
     const asking: Asking = { ...kept, answer, settle, timer, isShown }
     this.#askings.set(id, asking)
     return asking
   }
 
   #awaitAsker(asking: Asking, withinMs: number): void {
-    asking.gone = setTimeout(() => void this.#end(asking, givenUp), withinMs)
+    asking.gone = setTimeout(() => void this.#end(asking, givenUp), withinMs).unref()
   }
 
   /** Answers what of a task has a standing answer, and shows people as much of the rest as they can take. */
