@@ -5,8 +5,10 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { z } from 'zod'
 import { viewSchema } from '../../../nodes/approvals/question.js'
+import { dispatch } from '../../../nodes/cli/dispatch.js'
+import { ClawmeshError } from '../../../policies/errors.js'
 import { eventually } from '../../kit/eventually.js'
-import { command, type Ended } from '../command.js'
+import type { Ended } from '../command.js'
 import { Machine } from '../machine.js'
 import { ask, errorOf, follow } from './stand.js'
 
@@ -15,6 +17,16 @@ const refused = ({ status, error }: Ended, code: number, pattern: RegExp) => {
   assert.match(error.join('\n'), pattern)
   assert.equal(error.length, 2, 'a message and a hint')
 }
+
+/** In this process: what is typed wrongly ends before anything is opened. */
+const misused = (words: string[], pattern: RegExp) =>
+  assert.rejects(dispatch(words), (error) => {
+    assert.ok(error instanceof ClawmeshError, String(error))
+    assert.equal(error.exitStatus, 2)
+    assert.match(error.message, pattern)
+    assert.notEqual(error.hint, '')
+    return true
+  })
 
 describe('clawmesh up --gateway', () => {
   const machine = new Machine()
@@ -130,21 +142,22 @@ describe('clawmesh up --gateway', () => {
 
   it('says what is wrong with a key that is asked for', async () => {
     await add('desk', '--role', 'viewer')
-    refused(await machine.do('gateway', 'key', 'add', 'desk', '--role', 'viewer'), 2, /a key named "desk" already/)
-    refused(await machine.do('gateway', 'key', 'add', 'x', '--role', 'root'), 2, /"root" is no role/)
-    refused(await machine.do('gateway', 'key', 'add', 'x'), 2, /no role/)
-    refused(await machine.do('gateway', 'key', 'add', '--role', 'viewer'), 2, /No key is named/)
-    refused(await machine.do('gateway', 'key', 'add', 'A B', '--role', 'viewer'), 2, /is no name/)
-    refused(await machine.do('gateway', 'key', 'remove', 'nobody'), 2, /no key named "nobody"/)
+    const key = (...words: string[]) => ['gateway', 'key', ...words, '--data', machine.data]
+    await misused(key('add', 'desk', '--role', 'viewer'), /a key named "desk" already/)
+    await misused(key('add', 'x', '--role', 'root'), /"root" is no role/)
+    await misused(key('add', 'x'), /no role/)
+    await misused(key('add', '--role', 'viewer'), /No key is named/)
+    await misused(key('add', 'A B', '--role', 'viewer'), /is no name/)
+    await misused(key('remove', 'nobody'), /no key named "nobody"/)
   })
 
   it('listens nowhere but on this machine', async () => {
     for (const where of ['0.0.0.0:8080', '192.168.1.5:8080', '[::]:8080', '127.evil.example:8080'])
-      refused(await command('up', '--gateway', where), 2, /without TLS/)
+      await misused(['up', '--gateway', where], /without TLS/)
     for (const where of ['http', '127.0.0.1', '99999', ':80'])
-      refused(await command('up', '--gateway', where), 2, /is no address/)
-    refused(await command('up', '--gateway', '0', '--gateway-listen', '0'), 2, /one gateway/)
-    refused(await command('up', '--gateway-listen', '0', '--gateway-key', 'x'), 2, /needs its key/)
+      await misused(['up', '--gateway', where], /is no address/)
+    await misused(['up', '--gateway', '0', '--gateway-listen', '0'], /one gateway/)
+    await misused(['up', '--gateway-listen', '0', '--gateway-key', 'x'], /needs its key/)
   })
 
   it('ends in good order', async () => {
