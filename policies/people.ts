@@ -80,7 +80,7 @@ export const ownPrefix = 'own:'
 
 let sets = 0
 
-/** Loaded when it is first wanted: 4 MB of WebAssembly, 50 to 100 ms. */
+/** Loaded when it is first wanted: 4 MB of WebAssembly, about 0.1 s. */
 export const openCedar = async (): Promise<Cedar> => (await import('@cedar-policy/cedar-wasm/nodejs')).default
 
 /** @throws ClawmeshError POLICY_INVALID, naming the source and what is wrong */
