@@ -1,16 +1,16 @@
 /** How soon the console is there, in a real browser on a real gateway: 200 machines, and a trail of 20,000 events, which the gateway has read once. And its size. */
-import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
+import type { Page } from 'playwright-core'
 import { addressesOf } from '../mesh/address.js'
 import { Directory } from '../mesh/directory.js'
 import { enrol } from '../mesh/seal/credentials.js'
 import { beginIncarnation } from '../mesh/seal/incarnation.js'
 import type { Bucket } from '../mesh/transport/transport.js'
 import { consoleFolder } from '../nodes/gateway/console.js'
-import { Chromium, chromium } from '../test/kit/chromium.js'
+import { chromium, openBrowser, openTab } from '../test/kit/chromium.js'
 import { eventually } from '../test/kit/eventually.js'
-import { temporaryFolder } from '../test/kit/mesh.js'
 import { ask, openStand, type Stand } from '../test/nodes/gateway/stand.js'
 import type { Report } from './figure.js'
 
@@ -25,7 +25,6 @@ export default async function bench(report: Report): Promise<void> {
   report({ metric: 'all files of the console, gzipped', value: size, unit: 'KB', aim: '≤ 250', ok: size <= 250 })
   if (!chromium) throw new Error('there is no Chromium on this machine')
   const stand = await openStand({ rate: { burst: 10_000, perSecond: 10_000 } })
-  const profile = temporaryFolder()
   let leave: (() => Promise<void>) | undefined
   try {
     const { front, keyOf, url } = stand
@@ -38,17 +37,15 @@ export default async function bench(report: Report): Promise<void> {
         Array.from({ length: 500 }, (_, at) => front.note('gateway.asked', { key: 'bench', n: n + at }, `t${at}`)),
       )
     await ask(url, '/v1/audit?limit=1', { key: keyOf.admin })
-    const browser = await Chromium.open(profile)
+    const browser = await openBrowser()
     try {
-      await browser.resize(1280)
-      await browser.visit(url)
-      await browser.holds("document.querySelector('input[type=password]')")
-      await browser.run(`sessionStorage.setItem('clawmesh-key', ${JSON.stringify(keyOf.admin)})`)
+      const { page } = await openTab(browser)
+      await page.goto(url)
+      await page.evaluate(`sessionStorage.setItem('clawmesh-key', ${JSON.stringify(keyOf.admin)})`)
       const views = { mesh: `.map .node:nth-of-type(${others})`, audit: '.audit tbody tr:nth-child(200)' }
       for (const [view, shown] of Object.entries(views)) {
         const times: { first: number; whole: number }[] = []
-        for (let round = 0; round < rounds; round += 1)
-          times.push(await paint(browser, `${url}/?${round}#${view}`, shown))
+        for (let round = 0; round < rounds; round += 1) times.push(await paint(page, `${url}/?${round}#${view}`, shown))
         for (const part of ['first', 'whole'] as const) {
           const value = median(times.map((each) => each[part]))
           const what = part === 'first' ? 'first contentful paint' : 'what it shows is there'
@@ -67,14 +64,13 @@ export default async function bench(report: Report): Promise<void> {
   } finally {
     await leave?.()
     await stand.close()
-    rmSync(profile, { recursive: true, force: true, maxRetries: 5 })
   }
 }
 
 /** Milliseconds from the navigation on, as the browser itself took them. */
-async function paint(browser: Chromium, url: string, shown: string): Promise<{ first: number; whole: number }> {
-  await browser.visit(url)
-  const read = await browser.run(`new Promise((resolve) => {
+async function paint(page: Page, url: string, shown: string): Promise<{ first: number; whole: number }> {
+  await page.goto(url)
+  const read = await page.evaluate(`new Promise((resolve) => {
     const look = () => {
       if (!document.querySelector(${JSON.stringify(shown)})) return requestAnimationFrame(look)
       requestAnimationFrame((at) => resolve([location.href, performance.getEntriesByName('first-contentful-paint')[0].startTime, at]))
