@@ -18,6 +18,7 @@ import { inOrder } from '../../../policies/complexity.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { preferenceOf } from '../../../policies/preference.js'
 import type { RouteDecision } from '../../../policies/router.js'
+import { weightOf } from '../../../router/request.js'
 import { choose, type Zone } from '../../../router/route.js'
 import type { RouterSession } from '../../../router/session.js'
 import { AskElsewhere, elsewhereName, holderOf } from '../../elsewhere.js'
@@ -78,8 +79,7 @@ export async function think(node: MeshNode, given: GenerateRequest, thinking: Th
   ])
   // Drawn here, so that whoever goes on draws as the first one would have.
   const seed = given.seed ?? (given.temperature > 0 ? Math.floor(Math.random() * 0x1_0000_0000) : undefined)
-  const expected = { messages: given.messages, tools: given.tools?.length ?? 0, maxTokens: given.maxTokens }
-  const order = model === auto ? preferenceOf(router.rules.order, expected).models : []
+  const order = model === auto ? preferenceOf(router.rules.order, weightOf(given)).models : []
   let telling = new Telling(stop)
   let before: Candidate | undefined
   const failed = new Set<string>()
