@@ -55,7 +55,7 @@ export const costs: Command = {
       )
       return 0
     }
-    const head = ['', 'requests', 'prompt', 'cached', 'output', 'seconds', currency, `frontier ${currency}`]
+    const head = ['', 'requests', 'prompt', 'cached', 'output', 'seconds', 'on GPUs', currency, `frontier ${currency}`]
     const rows = [...byModel, ...byActor.map((line) => ({ ...line, name: `by ${line.name}` })), { name: 'all', ...sum }]
     const lines = [
       ...(used.length === 0
@@ -89,6 +89,7 @@ const rowOf = (line: CostLine & { name: string }): string[] => [
   printable(line.name),
   ...[line.requests, line.promptTokens, line.cachedTokens, line.outputTokens].map(String),
   line.seconds.toFixed(1),
+  line.gpuSeconds.toFixed(1),
   line.cost.toFixed(4),
   line.frontier.toFixed(4),
 ]
