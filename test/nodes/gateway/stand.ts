@@ -21,7 +21,7 @@ import { serveModel } from '../../../nodes/process/serve.js'
 import { peopleRoles } from '../../../policies/people.js'
 import { markovModel } from '../../inference/markov.js'
 import { eventually } from '../../kit/eventually.js'
-import { natsMesh, type TestMesh, temporaryFolder } from '../../kit/mesh.js'
+import { type NatsMesh, natsMesh, temporaryFolder } from '../../kit/mesh.js'
 
 export const shipped = 'clawmesh-tiny'
 export const endless = 'markov'
@@ -148,7 +148,7 @@ export interface Stand {
   /** Holds actions. */
   readonly box: MeshNode
   readonly front: MeshNode
-  readonly mesh: TestMesh
+  readonly mesh: NatsMesh
   /** Another gateway over the same mesh. */
   open(limits: Partial<GatewayLimits>, tls?: GatewayTls): Promise<Gateway>
   close(): Promise<void>
