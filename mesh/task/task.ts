@@ -24,6 +24,8 @@ export const taskRecordSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('failed'), step: z.string(), failure: failureSchema }),
   /** A person has looked: as if it had never begun. */
   z.object({ type: z.literal('cleared'), step: z.string(), by: z.string() }),
+  /** A person has answered what the step asks. Takes nothing over: whoever does the task goes on. */
+  z.object({ type: z.literal('answered'), step: z.string(), result: z.unknown(), by: z.string() }),
   z.object({ type: z.literal('ended'), at: z.number(), outcome: z.unknown() }),
 ])
 export type TaskRecord = z.output<typeof taskRecordSchema>
@@ -130,7 +132,15 @@ export class Task {
   }
 
   #append(record: TaskRecord): Promise<void> {
-    return this.#journal.append(record)
+    return this.#journal.append(record, (content) => this.#takesIn(content))
+  }
+
+  /** A person's answer that came meanwhile. */
+  #takesIn(content: unknown): boolean {
+    const record = taskRecordSchema.safeParse(content).data
+    if (record?.type !== 'answered' || this.#steps.get(record.step)?.state !== 'in doubt') return false
+    this.#steps.set(record.step, { state: 'done', result: record.result })
+    return true
   }
 }
 
@@ -157,6 +167,7 @@ function stepsOf(records: TaskRecord[]): Map<string, StepState> {
   for (const record of records) {
     if (record.type === 'begun') steps.set(record.step, { state: record.repeatable ? 'cut off' : 'in doubt' })
     else if (record.type === 'done') steps.set(record.step, { state: 'done', result: record.result })
+    else if (record.type === 'answered') steps.set(record.step, { state: 'done', result: record.result })
     else if (record.type === 'failed') steps.set(record.step, { state: 'failed', failure: record.failure })
     else if (record.type === 'cleared') steps.delete(record.step)
   }
