@@ -111,6 +111,14 @@ export class Task {
     }
   }
 
+  /** Records as done what needs no intent, since it only came from outside: one record, and no step that could be cut off. A name is used once. */
+  async note(name: string, result: unknown): Promise<void> {
+    if (this.#steps.has(name)) throw new Error(`"${name}" of a task is recorded already: a name is used once`)
+    this.#steps.set(name, { state: 'running' })
+    await this.#append({ type: 'done', step: name, result })
+    this.#steps.set(name, { state: 'done', result })
+  }
+
   /** A person has found out what became of a step in doubt: `done` with this result, or to be done again. */
   async settle(name: string, verdict: { done: unknown } | 'again', by: string): Promise<void> {
     if (this.#steps.get(name)?.state !== 'in doubt') {
