@@ -8,6 +8,7 @@
  * as long as its round lasts. With `tasks` and an id it outlives its holder (kept.ts).
  */
 import { randomInt, randomUUID } from 'node:crypto'
+import { setMaxListeners } from 'node:events'
 import type { z } from 'zod'
 import type { MeshNode } from '../../../mesh/index.js'
 import type { Task } from '../../../mesh/task/task.js'
@@ -111,7 +112,7 @@ class Held {
   #course: Course
   /** Ends with the last event that is being recorded. */
   #keeping = Promise.resolve()
-  #underWay = new AbortController()
+  #underWay = manyHear()
   #timer: NodeJS.Timeout | undefined
   #ended: (course: Ended) => void = () => undefined
   #failed: (error: unknown) => void = () => undefined
@@ -192,7 +193,7 @@ class Held {
   #do(order: Order): void {
     if (order.do === 'cancel') {
       this.#underWay.abort(calledOff)
-      this.#underWay = new AbortController()
+      this.#underWay = manyHear()
       return
     }
     const { signal } = this.#underWay
@@ -257,6 +258,13 @@ class Held {
   #note(kind: 'debate.round' | 'debate.lost', facts: Record<string, unknown>): Promise<void> {
     return this.#node.audit.record({ kind, trace: this.#options.trace, actor: 'debate', facts })
   }
+}
+
+/** One abort ends the asks of all voters. */
+function manyHear(): AbortController {
+  const controller = new AbortController()
+  setMaxListeners(0, controller.signal)
+  return controller
 }
 
 const aborted = (signal: AbortSignal) =>
