@@ -14,7 +14,7 @@ import { enrol } from '../../mesh/seal/credentials.js'
 import { openTasks } from '../../mesh/task/tasks.js'
 import { connectNats } from '../../mesh/transport/nats.js'
 import { agent } from '../../nodes/agents/agent/agent.js'
-import { ownTool } from '../../nodes/agents/agent/tool.js'
+import { ownTool } from '../../nodes/agents/agent/own-tool.js'
 import { debate } from '../../nodes/agents/debate/debate.js'
 
 export const sum = {

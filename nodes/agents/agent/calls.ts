@@ -69,6 +69,7 @@ async function wordOn(
 
 function made(work: Work, place: Place, call: ToolCall): Promise<Observation> {
   const tool = work.able.tools.get(call.name)
-  const repeatable = tool?.kind === 'memory' || (tool?.kind === 'sandboxed' && tool.repeatable)
+  const repeatable =
+    tool?.kind === 'memory' || ((tool?.kind === 'sandboxed' || tool?.kind === 'function') && tool.repeatable)
   return work.journal.action(place, work.allowance, { call, repeatable }, () => observe(work, call))
 }
