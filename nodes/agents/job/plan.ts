@@ -62,7 +62,10 @@ export function planRequest(request: string, files: () => string[]): Plan {
     .filter((words) => words !== '')
   if (sentences.length > mostParts) throw tooMuch()
   for (const words of sentences) checkLength(words, longestSentence)
-  const parts = sentences.flatMap(questionsOf).flatMap((words) => partsOf(words, files))
+  const parts = sentences
+    .flatMap(questionsOf)
+    .flatMap(countsOf)
+    .flatMap((words) => partsOf(words, files))
   check(parts)
   return {
     collective: parts.filter(({ file }) => file !== undefined),
@@ -102,6 +105,18 @@ function questionsOf(words: string): string[] {
     from = index + joint.length
   }
   return questions
+}
+
+/** "lines and words": two counts in one question. */
+const twoCounts = /\b(lines|words)(?:\s*,)?(?:\s+and|\s*&)\s+(?:the\s+)?(lines|words)\b/i
+const counting = /^(?:\S+\s+)?(?:how many|count|(?:what is )?the number of)\b/i
+
+function countsOf(words: string): string[] {
+  const both = counting.test(words) ? twoCounts.exec(words.replace(quotation, (text) => '.'.repeat(text.length))) : null
+  const [all = '', first = '', second = ''] = both ?? []
+  if (!both || first.toLowerCase() === second.toLowerCase()) return [words]
+  const of = (what: string) => `${words.slice(0, both.index)}${what}${words.slice(both.index + all.length)}`
+  return [of(first), of(second)]
 }
 
 /** A workspace that is too large to be listed can still be asked about one file. */
