@@ -75,6 +75,22 @@ describe('a plan', () => {
     }
   })
 
+  it('takes names that do not read as one word for names in a list too', () => {
+    const files = () => ['übung.txt', 'notes.txt', 'a (b).txt']
+    const { collective, single } = planRequest('how many lines have übung.txt, notes.txt and a (b).txt', files)
+    assert.deepEqual(
+      collective.map(({ file }) => file),
+      ['übung.txt', 'notes.txt', 'a (b).txt'],
+    )
+    assert.equal(collective[0]?.words, 'how many lines have "übung.txt"')
+    assert.deepEqual(single, [])
+    assert.equal(
+      planRequest('find "notes.txt" in a.txt', files).single.length,
+      1,
+      'what is quoted without need is text',
+    )
+  })
+
   it('asks for lines and for words where a sentence asks for both', () => {
     const parts = (request: string) => planRequest(request, () => []).single.map(({ words }) => words)
     assert.deepEqual(parts('how many lines and words has a.txt?'), [
