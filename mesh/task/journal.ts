@@ -19,6 +19,8 @@ export type TakesIn = (content: unknown) => boolean
 const recordSchema = z.tuple([binary, z.unknown()])
 const start = new Uint8Array(32)
 
+/** NATS refuses more than 1 MiB by default. */
+const mostBytes = 900 * 1024
 /** How long a record waits for a broker that is away. */
 const writeWithinMs = 30_000
 const againMs = 100
@@ -53,7 +55,7 @@ export class Journal {
 
   /**
    * Resolves when the broker has it. Rejects with FENCED if somebody else has written on, unless `takesIn` says of each of his records that it may stand before this one,
-   * and with BROKER_UNAVAILABLE if nobody answers.
+   * with BROKER_UNAVAILABLE if nobody answers, and with MESSAGE_INVALID if it is too large.
    */
   append(content: unknown, takesIn: TakesIn = () => false): Promise<void> {
     const written = this.#writing.then(() => this.#write(content, takesIn))
@@ -80,7 +82,15 @@ export class Journal {
   }
 
   #seal(content: unknown): Uint8Array {
-    return sealWith(this.#key, encode([this.#head, content]), utf8(this.#next))
+    const value = sealWith(this.#key, encode([this.#head, content]), utf8(this.#next))
+    if (value.length <= mostBytes) return value
+    throw new ClawmeshError(
+      'MESSAGE_INVALID',
+      `A record of a task is ${value.length} bytes; the limit is ${mostBytes}.`,
+      {
+        hint: 'Keep what the task is about, or came to, in a file, and name that.',
+      },
+    )
   }
 
   /** What does not follow is of another journal than the one that is written here. */
