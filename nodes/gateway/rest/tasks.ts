@@ -68,6 +68,21 @@ export class TaskRuns {
       if ((await begun.catch(() => '')) === id) await Promise.race([ended, over])
   }
 
+  /** Says each step that is done, until the task has ended or the signal. It fails at nothing: nobody depends on it. */
+  async tell(
+    id: string,
+    say: (done: number, of: number | undefined, step: string) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    let done = 0
+    try {
+      for await (const { record } of this.#tasks.follow(id, -1, signal))
+        if (record.type === 'done') say(++done, undefined, record.step)
+    } catch (error) {
+      log.warn({ err: error, task: id }, 'how far a task is could not be told')
+    }
+  }
+
   async find(id: string): Promise<TaskInfo> {
     const task = (await this.#tasks.list()).find((one) => one.id === id)
     if (task) return task
