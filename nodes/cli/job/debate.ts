@@ -41,7 +41,7 @@ export const debateCommand: Command = {
     gate: {
       type: 'string',
       value: 'N',
-      help: 'ask so many first, and nobody else if they agree (default: 0, ask all)',
+      help: 'ask so many first, and nobody else if they agree; more than half are as right as a majority (default: 0, ask all)',
     },
     seconds: { type: 'string', value: 'N', help: 'how long a round may take (default: 60)' },
     budget: { type: 'string', value: 'N', help: 'the most tokens that the whole debate may take' },
