@@ -1,15 +1,39 @@
 /** `clawmesh tasks answer`, as the shipped command: a person at a terminal answers what the run of an agent in another process waits for. */
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { z } from 'zod'
+import type { GenerateEvent, GenerateRequest } from '../../../../inference/backend.js'
 import { openTasks } from '../../../../mesh/task/tasks.js'
 import { agent, runTask } from '../../../../nodes/agents/agent/agent.js'
+import type { AgentEvent } from '../../../../nodes/agents/agent/event.js'
 import { ownTool } from '../../../../nodes/agents/agent/own-tool.js'
 import { openLiveGround } from '../../../../nodes/authority/live.js'
 import { joinAsGuest } from '../../../../nodes/member/guest.js'
 import { serveModel } from '../../../../nodes/process/serve.js'
+import { ClawmeshError } from '../../../../policies/errors.js'
+import { eventually } from '../../../kit/eventually.js'
 import { call, RuleBackend } from '../../../kit/rules.js'
 import { Machine } from '../../machine.js'
+
+/** Asks for two payments at once; told to, it thinks for ever. */
+class PayingModel extends RuleBackend {
+  constructor() {
+    const pays = [call('pay', { euros: 1 }), call('pay', { euros: 2 })]
+    super(({ messages }) => (messages.length > 2 ? call('finish', { answer: 'paid' }) : pays))
+  }
+
+  override async *generate(request: GenerateRequest, signal?: AbortSignal): AsyncIterable<GenerateEvent> {
+    if (!request.messages.some(({ content }) => content === 'Think without end.')) {
+      yield* super.generate(request, signal)
+      return
+    }
+    for (let number = 0; !signal?.aborted; number += 1) {
+      yield { type: 'token', text: `${number} ` }
+      await setTimeout(5)
+    }
+  }
+}
 
 it('several questions of one run are shown and answered at a terminal, each by its name', async (t) => {
   const machine = new Machine()
@@ -29,9 +53,7 @@ it('several questions of one run are shown and answered at a terminal, each by i
     runs: 'in-process',
     run: ({ euros }) => paid.push(euros),
   })
-  const pays = [call('pay', { euros: 1 }), call('pay', { euros: 2 })]
-  const rule = new RuleBackend(({ messages }) => (messages.length > 2 ? call('finish', { answer: 'paid' }) : pays))
-  await serveModel(node, rule)
+  await serveModel(node, new PayingModel())
   const tasks = await openTasks({ transport, addresses, key: authority.tasksKey, by: node.name })
   const policy = { pay: 'interrupt' } as const
   const clerk = agent(node, { name: 'clerk', model: 'rules', instructions: 'Pay.', tools: [pay], policy, tasks })
@@ -54,4 +76,21 @@ it('several questions of one run are shown and answered at a terminal, each by i
   assert.deepEqual(paid, [2])
   const trail = await machine.do('audit', 'query', '--json', '--kind', 'approval.answered', '--trace', 'bills-7')
   assert.match(trail.stdout, /"actor":"Ada"/)
+
+  // What had come of an answer that was cancelled is told to whoever asks what was spent.
+  const stop = new AbortController()
+  let tokens = 0
+  const onEvent = ({ type }: AgentEvent) => {
+    if (type === 'token' && ++tokens === 3) stop.abort(new ClawmeshError('CANCELLED', 'enough'))
+  }
+  const asked = runTask(
+    ref,
+    { task: 'Think without end.', id: 'bills-8' },
+    { signal: stop.signal, trace: 'endless', onEvent },
+  )
+  await assert.rejects(asked, { code: 'CANCELLED' })
+  await eventually(async () => {
+    const { stdout } = await machine.do('costs', '--task', 'endless')
+    assert.match(stdout, /cancelled, at least [1-9]\d* tokens had come/)
+  })
 })
