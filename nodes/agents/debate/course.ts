@@ -8,6 +8,7 @@
  * 4. What is called off is charged its reserve. An event that nobody waits for any more changes nothing.
  */
 import { type Bill, charge, dropped, noBill, spent } from './bill.js'
+import { decision, firstDecision, givesWay } from './decision.js'
 import type { DebateRules } from './rules.js'
 import { agree, answerKey, tally, type Vote } from './tally.js'
 import { heardBy } from './topology.js'
@@ -247,30 +248,6 @@ function conclude(course: Course, why: string): Step {
     rounds: course.rounds.length,
   })
 }
-
-interface Decision {
-  answer: string
-  /** Votes for it. */
-  support: number
-}
-
-/** What a round comes to by itself; undefined without a quorum, or where nothing has more than half. */
-function decision(rules: DebateRules, votes: readonly Vote[]): Decision | undefined {
-  const isWeighted = rules.vote === 'weighted'
-  const { answer, support, weight, total } = tally(votes, isWeighted)
-  const half = isWeighted ? total / 2 : rules.voters.length / 2
-  return votes.length >= rules.quorum && answer !== undefined && weight > half ? { answer, support } : undefined
-}
-
-/** What the first votes came to, where that is to be respected. */
-const firstDecision = (rules: DebateRules, rounds: Course['rounds']): Decision | undefined =>
-  rules.overturn === 'more' && rules.vote !== 'judge' && rounds.length > 1
-    ? decision(rules, rounds[0] ?? [])
-    : undefined
-
-/** Independent votes are worth more than those of voters who have heard one another: it takes more of these to overturn them. */
-const givesWay = (now: Decision, first: Decision | undefined): boolean =>
-  first !== undefined && answerKey(now.answer) !== answerKey(first.answer) && now.support <= first.support
 
 function callJudge(before: Course): Step {
   const course = callOff(before)
