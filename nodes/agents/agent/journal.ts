@@ -138,8 +138,8 @@ export async function answerInterruption(
 const placed = ({ step, index }: Place, { name }: ToolCall) => `${step}${index === 0 ? '' : `.${index + 1}`}: ${name}`
 /** The step that asks a person whether a call may be made. */
 export const questionOf = (place: Place, call: ToolCall): string => `question ${placed(place, call)}`
-const isWaiting = ({ name, state }: { name: string; state: string }) =>
-  name.startsWith('question ') && state === 'in doubt'
+export const isQuestion = (step: string): boolean => step.startsWith('question ')
+const isWaiting = ({ name, state }: { name: string; state: string }) => isQuestion(name) && state === 'in doubt'
 
 /** What a thought ended in when it is none: it is not kept, as it may be another the next time. */
 class NoThought<T extends string> extends Error {
