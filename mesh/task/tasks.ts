@@ -64,7 +64,7 @@ export class Tasks {
     const place = this.#options.addresses.taskKey(id)
     for (;;) {
       const journal = this.#journal(place)
-      const entries = (await this.#entries()).filter(({ key }) => placeOf(key) === place)
+      const entries = await this.#entries(place)
       if (entries.length === 0) throw noTask(id)
       const { state, steps } = describeTask(readAll(journal, entries))
       if (state === 'ended' || steps.find(({ name }) => name === step)?.state !== 'in doubt')
