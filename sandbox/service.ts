@@ -11,6 +11,7 @@ import type { Profile } from '../policies/profile.js'
 import { accessSchema, askOnRecord } from './approval.js'
 import { governedEgress } from './egress/governed.js'
 import { type Resolve, resolver } from './egress/resolve.js'
+import { governedOpens } from './opens/governed.js'
 import { Pool } from './pool.js'
 import { type Files, runTool, type ToolOutcome } from './run.js'
 
@@ -80,7 +81,11 @@ export function sandboxService(node: MeshNode, options: SandboxServiceOptions) {
         // Every decision says what it was made under.
         const under = policy ? { policy: { ...policy } } : {}
         const action = { tool, args, workspace, trace, actor: name, signal, deadline, under }
-        const governed = { ...action, stillHolds: () => stillHolds('ran: it connects nowhere any more') }
+        const governed = {
+          ...action,
+          stillHolds: () =>
+            stillHolds('ran: it connects nowhere any more, and opens nothing that it was not started with'),
+        }
         const ended = (outcome: Record<string, unknown>) =>
           node.audit.record({ kind: 'action.ended', trace, actor: name, facts: { tool, args, outcome, ...under } })
         try {
@@ -93,6 +98,7 @@ export function sandboxService(node: MeshNode, options: SandboxServiceOptions) {
             pool,
             objection: (need, root) => grant && beyondGrant(grant, need, root),
             egress: network ? governedEgress(node, resolve, governed) : undefined,
+            opens: governedOpens(node, governed),
             ask: async ({ missing }) =>
               (await askOnRecord(node, { tool, args: { ...args }, missing: [...missing], workspace }, action)).answer,
             before: async ({ need, granted }) => {

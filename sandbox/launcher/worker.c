@@ -122,6 +122,10 @@ int work(void)
     namespaces_leave_root();
     report_is_heard();
     pass_send(prepared.child.socket, "go", NULL, 0);
+    if (spec->hand.door != NULL) {
+        hand_over(prepared.child, spec);
+        return 0;
+    }
     watch(prepared.child, prepared.streams, request);
     return 0;
 }

@@ -99,7 +99,7 @@ const networked =
   'network_policies: { a: { endpoints: [{ host: a.example.org, port: 1 }], binaries: [{ path: /bin/x }] } }'
 const waiting = encodeSpec(
   await plan(`${readOnly}\n${networked}`, workspace, { program: '/usr/bin/sleep', args: ['0.05'] }),
-  true,
+  { network: true },
 )
 const wrongOrders = [
   'allow 1 127.0.0.1 1',
