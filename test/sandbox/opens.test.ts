@@ -205,8 +205,8 @@ except OSError as e: print(e.errno)
     const { out, timedOut } = await run(
       { workspace },
       `cat "${beside}/letter"`,
-      { ask: () => new Promise((answer) => setTimeout(answer, 700, 'allow')) },
-      { policy: `${askAll}\nlimits: { wall_ms: 400 }` },
+      { ask: () => new Promise((answer) => setTimeout(answer, 1500, 'allow')) },
+      { policy: `${askAll}\nlimits: { wall_ms: 1200 }` },
     )
     assert.deepEqual([out, timedOut], ['dear', false])
   })
@@ -215,9 +215,12 @@ except OSError as e: print(e.errno)
     const { workspace, beside } = await stage()
     const { exitCode, told } = await run(
       { workspace },
-      `cat "${beside}/letter" & sleep 0.1; kill -9 $!; wait; cat "${beside}/letter"; exit 3`,
+      `cat "${beside}/letter" & until [ -e asked ]; do sleep 0.02; done; kill -9 $!; wait; cat "${beside}/letter"; exit 3`,
       {
-        ask: () => new Promise((answer) => setTimeout(answer, 300, 'allow')),
+        ask: async () => {
+          await writeFile(join(workspace, 'asked'), '')
+          return new Promise((answer) => setTimeout(answer, 300, 'allow'))
+        },
       },
     )
     assert.equal(exitCode, 3)
