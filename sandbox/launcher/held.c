@@ -76,12 +76,17 @@ static void take_connect(const struct seccomp_notif *call)
         held_answer(call->id, error);
 }
 
-/* False where there is none any more. */
+static bool one_waits(void)
+{
+    struct pollfd more = {.fd = listener, .events = POLLIN};
+    return poll(&more, 1, 0) == 1 && more.revents & POLLIN;
+}
+
+/* One that waits. False where its thread is gone again. */
 static bool take_call(const struct spec *spec)
 {
     struct seccomp_notif call = {0};
-    struct pollfd more = {.fd = listener, .events = POLLIN};
-    if (poll(&more, 1, 0) != 1 || !(more.revents & POLLIN) || ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &call) != 0)
+    if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &call) != 0)
         return false;
     if (call.data.nr != SYS_connect)
         opens_take(spec, &call);
@@ -111,8 +116,11 @@ void held_serve(const struct spec *spec, const struct pollfd events[HELD_EVENTS]
         network_serve(events + 1 + OPENS_EVENTS);
     while (parked_count > 0 && network_has_room() && !frame_waits())
         take_connect(&parked[--parked_count]);
-    for (int taken = 0; events[0].revents & POLLIN && taken < CALLS_AT_ONCE && may_take() && take_call(spec); taken++)
-        ;
+    /* Without a network there is little else to look at, and to look again is as quick as to ask for the next one. */
+    int most = spec->network ? CALLS_AT_ONCE : 1;
+    for (int taken = 0; events[0].revents & POLLIN && taken < most && may_take() && (taken == 0 || one_waits()); taken++)
+        if (!take_call(spec))
+            break;
     if (events[0].revents != 0 && !(events[0].revents & POLLIN)) {
         close(listener); /* nobody is left who could call */
         listener = -1;

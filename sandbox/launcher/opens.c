@@ -154,19 +154,41 @@ static bool find_root(pid_t thread)
     return root >= 0;
 }
 
-/* Where a path leads inside, by the kernel's own lookup and name. False, with errno, where it leads nowhere. */
-static bool look(const char *path, unsigned flags, char *real)
+static int open_inside(const char *path, uint64_t flags, uint64_t resolve)
 {
-    struct k_open_how how = {O_PATH | O_CLOEXEC | (flags & O_NOFOLLOW), 0, K_RESOLVE_IN_ROOT | K_RESOLVE_NO_MAGICLINKS};
+    struct k_open_how how = {O_PATH | O_CLOEXEC | flags, 0, K_RESOLVE_IN_ROOT | K_RESOLVE_NO_MAGICLINKS | resolve};
+    return (int)syscall(NR_openat2, root, path, &how, sizeof how);
+}
+
+/* No part of it is empty or a dot, so that without a link it is its own real path. */
+static bool is_plain(const char *path)
+{
+    return strstr(path, "//") == NULL && strstr(path, "/.") == NULL;
+}
+
+/* MISSING: there is nothing, and no link on the way to it; NOWHERE: there is nothing where it leads. */
+enum sight { FOUND, MISSING, NOWHERE, HIDDEN };
+
+/* Where a path leads inside, by the kernel's own lookup and name. */
+static enum sight look(const char *path, unsigned flags, char *real)
+{
     char link[64];
-    int place = (int)syscall(NR_openat2, root, path, &how, sizeof how);
+    bool plain = is_plain(path);
+    int place = plain ? open_inside(path, 0, K_RESOLVE_NO_SYMLINKS) : -1;
+    if (place >= 0) {
+        close(place);
+        strcpy(real, path);
+        return FOUND;
+    }
+    if (plain && errno == ENOENT)
+        return MISSING;
+    place = open_inside(path, flags & O_NOFOLLOW, 0);
     if (place < 0)
-        return false;
+        return errno == ENOENT ? NOWHERE : HIDDEN;
     snprintf(link, sizeof link, "/proc/self/fd/%d", place);
     bool found = read_link(link, real);
     close(place);
-    errno = found ? 0 : ENOENT;
-    return found;
+    return found ? FOUND : HIDDEN;
 }
 
 /* Whether there is anything there for us on the machine itself; what we may not look at may be. */
@@ -212,21 +234,23 @@ static bool is_settled(const struct spec *spec, const char *path, unsigned flags
 static bool is_open_question(const struct spec *spec, struct wanted *wanted)
 {
     char real[PATH_BYTES];
-    if (is_own(mount_of(spec, wanted->path)))
+    const struct mount *mount = mount_of(spec, wanted->path);
+    if (is_own(mount))
         return false;
-    if (look(wanted->path, wanted->flags, real)) {
+    enum sight sight = look(wanted->path, wanted->flags, real);
+    if (sight == FOUND) {
         strcpy(wanted->path, real);
         /* What exists is opened for reading, though it could have been made. */
         return !is_settled(spec, real, wanted->flags & ~(unsigned)O_CREAT);
     }
-    if (errno != ENOENT)
+    if (sight == HIDDEN)
         return false;
-    if (!(wanted->flags & O_CREAT))
-        return is_outside(wanted->path);
+    if (!(wanted->flags & O_CREAT)) /* what is missing in a mount is missing on the machine too: they are the same folder */
+        return !(sight == MISSING && mount != NULL) && is_outside(wanted->path);
     char *name = strrchr(wanted->path, '/');
     char folder[PATH_BYTES];
-    snprintf(folder, sizeof folder, "%.*s", (int)(name - wanted->path) + 1, wanted->path);
-    if (!look(folder, 0, real))
+    snprintf(folder, sizeof folder, "%.*s", name == wanted->path ? 1 : (int)(name - wanted->path), wanted->path);
+    if (look(folder, 0, real) != FOUND)
         return true;
     if (strlen(real) + strlen(name) >= PATH_BYTES)
         return false;
@@ -241,7 +265,8 @@ void opens_take(const struct spec *spec, const struct seccomp_notif *call)
     static struct wanted wanted;
     struct held_open *open = find(0);
     bool is_known = open != NULL && read_call(call, &wanted) && make_absolute(&wanted) && find_root(wanted.thread);
-    if (!is_known || !held_lasts(call->id) || !is_open_question(spec, &wanted)) {
+    /* Only where it lasts was it this thread's memory, and that matters only where somebody is asked. */
+    if (!is_known || !is_open_question(spec, &wanted) || !held_lasts(call->id)) {
         held_continue(call->id);
         return;
     }
