@@ -18,7 +18,7 @@ import type { Report } from './figure.js'
 const events = 12_000
 const rounds = 3
 const followers = 20
-const writes = 300
+const writes = 1000
 
 export default async function bench(report: Report): Promise<void> {
   const mesh = await natsMesh()

@@ -1,43 +1,59 @@
 /** The console: what is served to whom, that it loads nothing from elsewhere, and, where there is a Chromium, that it works. */
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { gzipSync } from 'node:zlib'
+import type { Browser, Locator, Page } from 'playwright-core'
 import { z } from 'zod'
 import { installation } from '../../../mesh/installation.js'
 import { consoleFolder } from '../../../nodes/gateway/console.js'
 import { askPerson } from '../../../sandbox/approval.js'
-import { Chromium, chromium } from '../../kit/chromium.js'
+import { chromium, openBrowser, openTab } from '../../kit/chromium.js'
 import { eventually } from '../../kit/eventually.js'
-import { temporaryFolder } from '../../kit/mesh.js'
 import { ask, openStand, type Stand, shipped } from './stand.js'
 
-async function enter(browser: Chromium, key: string): Promise<void> {
-  await browser.run(
-    `document.querySelector('input').value = ${JSON.stringify(key)}; document.querySelector('form').requestSubmit()`,
-  )
-  await browser.holds("document.querySelector('nav a[aria-current=page]')")
+async function enter(page: Page, url: string, key: string): Promise<void> {
+  await page.goto(url)
+  await page.locator('input[type=password]').fill(key)
+  await page.locator('form button').click()
+  await page.locator('nav a[aria-current=page]').waitFor()
 }
 
+/** How wide the page is laid out, whatever is seen of it. */
+const widthOf = (page: Page) => page.evaluate('document.documentElement.scrollWidth')
+
 /** Each view, and what it shows when it is there. */
-const views = {
-  mesh: "document.querySelector('.map .node') && document.querySelectorAll('.map .node').length === document.querySelectorAll('main tbody tr').length",
-  tasks: "document.querySelector('.tree .done')?.textContent.includes('look around')",
-  debates:
-    "document.querySelectorAll('.votes td.with').length === 2 && [...document.querySelectorAll('.debate h3')].some((h) => h.textContent === 'Erased')",
-  approvals: "document.querySelector('main kbd')",
-  policies: "document.querySelectorAll('.policy').length > 4 && !document.querySelector('.policy summary .bad')",
-  costs: "document.querySelector('figure .bar')",
-  audit: "document.querySelectorAll('.audit tbody tr').length > 5",
+const views: Record<string, (page: Page) => Locator[]> = {
+  mesh: (page) => [page.locator('.map .node'), page.locator('main tbody tr')],
+  tasks: (page) => [page.locator('.tree .done', { hasText: 'look around' })],
+  debates: (page) => [page.locator('.votes td.with').nth(1), page.locator('.debate h3', { hasText: /^Erased$/ })],
+  approvals: (page) => [page.locator('main kbd')],
+  policies: (page) => [page.locator('.policy').nth(4)],
+  costs: (page) => [page.locator('figure .bar')],
+  audit: (page) => [page.locator('.audit tbody tr').nth(5)],
+}
+
+async function see(page: Page, view: string): Promise<void> {
+  await page.evaluate(`location.hash = '#${view}'`)
+  for (const shown of views[view]?.(page) ?? []) await shown.first().waitFor({ state: 'attached' })
 }
 
 describe('the console', () => {
   let stand: Stand
+  let browser: Browser | undefined
   before(async () => {
     stand = await openStand()
+    if (chromium) browser = await openBrowser()
   })
-  after(() => stand?.close())
+  after(async () => {
+    await browser?.close()
+    await stand?.close()
+  })
+  const open = () => {
+    if (!browser) throw new Error('there is no Chromium here')
+    return openTab(browser)
+  }
 
   it('is served to anyone, under a policy that lets nothing in from elsewhere', async () => {
     const files = readdirSync(consoleFolder)
@@ -101,86 +117,69 @@ describe('the console', () => {
     front.file('of dora', subjects.keyOf('dora'))
     await front.note('debate.opened', { question: 'PRIVATE', voters, topology: 'ring', vote: 'majority' }, 'of dora')
     subjects.erase('dora', Date.now())
-    const profile = temporaryFolder()
-    const browser = await Chromium.open(profile)
-    try {
-      await browser.visit(url)
-      await browser.holds("document.querySelector('input[type=password]')")
-      await browser.run(readFileSync(join(installation, 'node_modules', 'axe-core', 'axe.min.js'), 'utf8'))
-      await enter(browser, keyOf.admin)
-      for (const [name, shown] of Object.entries(views)) {
-        await browser.run(`location.hash = '#${name}'`)
-        await browser.holds(`location.hash === '#${name}' && ${shown}`)
-        for (const [width, dark] of [
-          [360, false],
-          [1280, true],
-        ] as const) {
-          await browser.resize(width)
-          await browser.screenshot(dark)
-          const wide = Number(await browser.run('document.documentElement.scrollWidth'))
-          assert.ok(wide <= width, `${name} is ${wide} wide on ${width}`)
-          // The other colours are all that can make a difference.
-          const rules = dark ? '{ runOnly: ["color-contrast"] }' : '{}'
-          const faults = await browser.run(
-            `axe.run(${rules}).then(({ violations }) => violations.map(({ id, nodes }) => id + ': ' + nodes[0].html))`,
-          )
-          assert.deepEqual(faults, [], `${name}, ${width} wide, ${dark ? 'dark' : 'light'}`)
-        }
+    const { page, problems } = await open()
+    await enter(page, url, keyOf.admin)
+    await page.evaluate(readFileSync(join(installation, 'node_modules', 'axe-core', 'axe.min.js'), 'utf8'))
+    for (const name of Object.keys(views)) {
+      await see(page, name)
+      for (const [width, colorScheme] of [
+        [360, 'light'],
+        [1280, 'dark'],
+      ] as const) {
+        await page.setViewportSize({ width, height: 800 })
+        await page.emulateMedia({ colorScheme })
+        const wide = Number(await widthOf(page))
+        assert.ok(wide <= width, `${name} is ${wide} wide on ${width}`)
+        // The other colours are all that can make a difference.
+        const rules = colorScheme === 'dark' ? '{ runOnly: ["color-contrast"] }' : '{}'
+        const faults = await page.evaluate(
+          `axe.run(${rules}).then(({ violations }) => violations.map(({ id, nodes }) => id + ': ' + nodes[0].html))`,
+        )
+        assert.deepEqual(faults, [], `${name}, ${width} wide, ${colorScheme}`)
       }
-      assert.equal(await browser.run("document.querySelectorAll('main b').length"), 0, 'text stays text')
-      await browser.run("location.hash = '#mesh'")
-      await browser.holds(views.mesh)
-      await browser.run("document.querySelector('.node[tabindex=\\'0\\']').focus()")
-      const chosen = () => browser.run("document.querySelector('.details h3').textContent")
-      const first = await chosen()
-      await browser.press('ArrowRight')
-      assert.notEqual(await chosen(), first, 'the arrows choose another machine')
-      assert.deepEqual(await browser.problems(), [])
-    } finally {
-      await browser.close()
-      await eventually(() => rmSync(profile, { recursive: true, force: true }))
     }
+    assert.equal(await page.locator('main b').count(), 0, 'text stays text')
+    await see(page, 'policies')
+    assert.equal(await page.locator('.policy summary .bad').count(), 0, 'each preset holds its truth table')
+    await see(page, 'mesh')
+    await eventually(async () =>
+      assert.equal(await page.locator('.map .node').count(), await page.locator('main tbody tr').count()),
+    )
+    await page.locator('.node[tabindex="0"]').focus()
+    const chosen = () => page.locator('.details h3').textContent()
+    const first = await chosen()
+    await page.keyboard.press('ArrowRight')
+    assert.notEqual(await chosen(), first, 'the arrows choose another machine')
+    assert.deepEqual(problems, [])
+    await page.close()
   })
 
   it('lets an approver answer by keys, in a real browser, and shows no more than the role may see', {
     skip: chromium ? false : 'there is no Chromium here',
   }, async () => {
-    const profile = temporaryFolder()
-    const browser = await Chromium.open(profile)
-    try {
-      await browser.visit(stand.url)
-      await browser.holds("document.querySelector('input[type=password]')")
-      await enter(browser, stand.keyOf.approver)
-      assert.equal(
-        await browser.run("[...document.querySelectorAll('nav a')].map((a) => a.textContent).join()"),
-        'Mesh,Approvals,Policies',
-      )
-      await browser.run("location.hash = '#approvals'")
-      const { box } = stand
-      const missing = [{ kind: 'read' as const, path: '/<b>secret</b>' }]
-      const question = { node: box.name, tool: 'read_file', args: { path: '/<b>secret</b>' }, missing, workspace: '/w' }
-      const answer = askPerson(box, question, {
-        signal: new AbortController().signal,
-        trace: 't',
-        deadline: Date.now() + 30_000,
-      })
-      await browser.holds("document.querySelector('main li pre')?.textContent.includes('<b>secret</b>')")
-      assert.equal(await browser.run("document.querySelectorAll('main b').length"), 0, 'text stays text')
-      await browser.press('j')
-      await browser.press('a')
-      assert.deepEqual(await answer, { answer: 'allow', by: 'approver' })
-      await browser.holds("document.querySelectorAll('main li').length === 0")
-      assert.deepEqual(await browser.problems(), [])
-      for (const width of [360, 1280]) {
-        await browser.resize(width)
-        assert.ok(
-          Number(await browser.run('document.documentElement.scrollWidth')) <= width,
-          `it is wider than ${width}`,
-        )
-      }
-    } finally {
-      await browser.close()
-      await eventually(() => rmSync(profile, { recursive: true, force: true }))
+    const { page, problems } = await open()
+    await enter(page, stand.url, stand.keyOf.approver)
+    assert.deepEqual(await page.locator('nav a').allTextContents(), ['Mesh', 'Approvals', 'Policies'])
+    await see(page, 'approvals')
+    const { box } = stand
+    const missing = [{ kind: 'read' as const, path: '/<b>secret</b>' }]
+    const question = { node: box.name, tool: 'read_file', args: { path: '/<b>secret</b>' }, missing, workspace: '/w' }
+    const answer = askPerson(box, question, {
+      signal: new AbortController().signal,
+      trace: 't',
+      deadline: Date.now() + 30_000,
+    })
+    await page.locator('main li pre', { hasText: '<b>secret</b>' }).first().waitFor()
+    assert.equal(await page.locator('main b').count(), 0, 'text stays text')
+    await page.keyboard.press('j')
+    await page.keyboard.press('a')
+    assert.deepEqual(await answer, { answer: 'allow', by: 'approver' })
+    await page.locator('main li').first().waitFor({ state: 'detached' })
+    assert.deepEqual(problems, [])
+    for (const width of [360, 1280]) {
+      await page.setViewportSize({ width, height: 800 })
+      assert.ok(Number(await widthOf(page)) <= width, `it is wider than ${width}`)
     }
+    await page.close()
   })
 })

@@ -16,12 +16,12 @@ import { serveApprovals } from '../../../nodes/approvals/serve.js'
 import type { GatewayTls } from '../../../nodes/authority/gateway-tls.js'
 import { ApiKeys } from '../../../nodes/gateway/http/keys.js'
 import type { GatewayLimits } from '../../../nodes/gateway/http/limits.js'
-import { gatewayRoles } from '../../../nodes/gateway/route.js'
 import { type Gateway, openGateway } from '../../../nodes/gateway/server.js'
 import { serveModel } from '../../../nodes/process/serve.js'
+import { peopleRoles } from '../../../policies/people.js'
 import { markovModel } from '../../inference/markov.js'
 import { eventually } from '../../kit/eventually.js'
-import { natsMesh, type TestMesh, temporaryFolder } from '../../kit/mesh.js'
+import { type NatsMesh, natsMesh, temporaryFolder } from '../../kit/mesh.js'
 
 export const shipped = 'clawmesh-tiny'
 export const endless = 'markov'
@@ -143,12 +143,12 @@ export interface Stand {
   readonly endlessNode: MeshNode
   readonly keys: ApiKeys
   /** One of each role, by its name. */
-  readonly keyOf: Record<(typeof gatewayRoles)[number], string>
+  readonly keyOf: Record<(typeof peopleRoles)[number], string>
   readonly tasks: Tasks
   /** Holds actions. */
   readonly box: MeshNode
   readonly front: MeshNode
-  readonly mesh: TestMesh
+  readonly mesh: NatsMesh
   /** Another gateway over the same mesh. */
   open(limits: Partial<GatewayLimits>, tls?: GatewayTls): Promise<Gateway>
   close(): Promise<void>
@@ -192,7 +192,7 @@ export async function openStand(limits: Partial<GatewayLimits> = {}): Promise<St
     const tasks = await openTasks({ transport, addresses, key: authority.tasksKey, by: 'test' })
     const site = { tasks, workspace: undefined, trail: { log: records.log(addresses.auditStream), authority } }
     const keys = new ApiKeys(data)
-    const keyOf = Object.fromEntries(gatewayRoles.map((role) => [role, keys.add(role, role, Date.now())]))
+    const keyOf = Object.fromEntries(peopleRoles.map((role) => [role, keys.add(role, role, Date.now())]))
     const open = async (other: Partial<GatewayLimits>, tls?: GatewayTls) => {
       const gateway = await openGateway({ node, data, site, host: '127.0.0.1', port: 0, tls, limits: other })
       undo.push(() => gateway.close())
