@@ -37,6 +37,7 @@ struct wanted {
     int folder;
     unsigned flags, mode;
     char path[PATH_BYTES];
+    bool is_real; /* no link can be on it: a name in a folder, opened without following one */
 };
 
 static int64_t now_us(void)
@@ -127,8 +128,10 @@ static bool read_link(const char *link, char *target)
 static bool make_absolute(struct wanted *wanted)
 {
     char link[64], folder[PATH_BYTES];
+    wanted->is_real = false;
     if (wanted->path[0] == '/')
         return true;
+    wanted->is_real = wanted->flags & O_NOFOLLOW && strchr(wanted->path, '/') == NULL && wanted->path[0] != '.';
     if (wanted->folder == AT_FDCWD)
         snprintf(link, sizeof link, "/proc/%d/cwd", wanted->thread);
     else
@@ -230,15 +233,45 @@ static bool is_settled(const struct spec *spec, const char *path, unsigned flags
     return is_own(mount) || (mount != NULL && (mount->access == ACCESS_WRITE || !(flags & WRITES)));
 }
 
+/*
+ * Paths of what is only read, that were looked up and lead where they say: programs open the same ones over and over. No action changes
+ * what lies on them, and the kernel decides each open all the same.
+ */
+enum { KNOWN_PATHS = 256, KNOWN_BYTES = 256 };
+static char known[KNOWN_PATHS][KNOWN_BYTES];
+
+static char *place_of_known(const char *path)
+{
+    uint32_t hash = 2166136261u;
+    for (const char *at = path; *at != '\0'; at++)
+        hash = (hash ^ (unsigned char)*at) * 16777619u;
+    return known[hash % KNOWN_PATHS];
+}
+
+static bool is_known(const char *path, unsigned flags)
+{
+    return !(flags & WRITES) && strcmp(place_of_known(path), path) == 0;
+}
+
+static void make_known(const char *path, const struct mount *mount)
+{
+    if (strlen(path) < KNOWN_BYTES && mount != NULL && mount->access != ACCESS_WRITE)
+        strcpy(place_of_known(path), path);
+}
+
 /* Makes the path the real one where there is something inside; false where the client has nothing to decide. */
 static bool is_open_question(const struct spec *spec, struct wanted *wanted)
 {
     char real[PATH_BYTES];
     const struct mount *mount = mount_of(spec, wanted->path);
-    if (is_own(mount))
+    if (is_own(mount) || is_known(wanted->path, wanted->flags))
+        return false;
+    if (wanted->is_real && !(wanted->flags & O_CREAT) && is_settled(spec, wanted->path, wanted->flags))
         return false;
     enum sight sight = look(wanted->path, wanted->flags, real);
     if (sight == FOUND) {
+        if (strcmp(wanted->path, real) == 0)
+            make_known(real, mount);
         strcpy(wanted->path, real);
         /* What exists is opened for reading, though it could have been made. */
         return !is_settled(spec, real, wanted->flags & ~(unsigned)O_CREAT);
@@ -264,9 +297,9 @@ void opens_take(const struct spec *spec, const struct seccomp_notif *call)
 {
     static struct wanted wanted;
     struct held_open *open = find(0);
-    bool is_known = open != NULL && read_call(call, &wanted) && make_absolute(&wanted) && find_root(wanted.thread);
+    bool is_clear = open != NULL && read_call(call, &wanted) && make_absolute(&wanted) && find_root(wanted.thread);
     /* Only where it lasts was it this thread's memory, and that matters only where somebody is asked. */
-    if (!is_known || !is_open_question(spec, &wanted) || !held_lasts(call->id)) {
+    if (!is_clear || !is_open_question(spec, &wanted) || !held_lasts(call->id)) {
         held_continue(call->id);
         return;
     }
