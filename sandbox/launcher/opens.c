@@ -351,7 +351,7 @@ void opens_begin(const struct spec *spec)
 {
     door = door_open(spec->door);
     if (door < 0)
-        refuse(STAGE_HAND, "cannot open a door for files");
+        refuse(STAGE_DESCRIPTORS, "cannot open a door for files");
 }
 
 size_t opens_await(struct pollfd events[OPENS_EVENTS])

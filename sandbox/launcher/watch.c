@@ -189,8 +189,6 @@ void watch(struct child child, struct streams streams, const struct request *req
     int process = (int)syscall(NR_pidfd_open, child.pid, 0);
     if (process < 0)
         refuse(STAGE_WATCH, "cannot watch process 1");
-    if (request->spec.opens != HOLD_NONE)
-        opens_begin(&request->spec);
     enum ending ending = attend(process, child.socket, &streams, request, started);
     /* Process 1 itself may have been stopped from outside, and cannot say so. */
     siginfo_t stopped = {0};
