@@ -187,7 +187,8 @@ async function actionOf(
   if (!tool.program) return { action: await toolRuntime(tool), need }
   const { command, args: given } = tool.program(args)
   const { program, execute, need: wanted } = await findProgram(command)
-  const env = command === 'node' ? nodeEnvironment : {}
+  // A look at a repository takes no lock, so that nobody is asked for one.
+  const env = command === 'node' ? nodeEnvironment : { GIT_OPTIONAL_LOCKS: '0' }
   return { action: { program, args: given, execute, env }, need: { ...need, program: wanted } }
 }
 
