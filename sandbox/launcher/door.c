@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -40,7 +41,8 @@ int door_open(const char *name)
     struct sockaddr_un address;
     socklen_t length;
     int door = make(name, &address, &length);
-    if (door >= 0 && bind(door, (struct sockaddr *)&address, length) == 0 && listen(door, 64) == 0)
+    bool made = door >= 0 && fcntl(door, F_SETFL, O_NONBLOCK) == 0; /* whoever knocks may be gone again */
+    if (made && bind(door, (struct sockaddr *)&address, length) == 0 && listen(door, 64) == 0)
         return door;
     close(door);
     return -1;
