@@ -163,10 +163,15 @@ static int open_inside(const char *path, uint64_t flags, uint64_t resolve)
     return (int)syscall(NR_openat2, root, path, &how, sizeof how);
 }
 
-/* No part of it is empty or a dot, so that without a link it is its own real path. */
+/* No part of it is empty, '.' or '..', so that without a link it is its own real path. */
 static bool is_plain(const char *path)
 {
-    return strstr(path, "//") == NULL && strstr(path, "/.") == NULL;
+    for (const char *part = path; *part != '\0'; part += 1 + strcspn(part + 1, "/")) {
+        size_t length = strcspn(part + 1, "/");
+        if (length == 0 || (part[1] == '.' && (length == 1 || (length == 2 && part[2] == '.'))))
+            return false;
+    }
+    return true;
 }
 
 /* MISSING: there is nothing, and no link on the way to it; NOWHERE: there is nothing where it leads. */
@@ -234,8 +239,8 @@ static bool is_settled(const struct spec *spec, const char *path, unsigned flags
 }
 
 /*
- * Paths of what is only read, that were looked up and lead where they say: programs open the same ones over and over. No action changes
- * what lies on them, and the kernel decides each open all the same.
+ * Paths in what is only read that were looked up and lead into what is only read: programs open the same ones over and over. The kernel
+ * decides each open all the same.
  */
 enum { KNOWN_PATHS = 256, KNOWN_BYTES = 256 };
 static char known[KNOWN_PATHS][KNOWN_BYTES];
@@ -253,9 +258,15 @@ static bool is_known(const char *path, unsigned flags)
     return !(flags & WRITES) && strcmp(place_of_known(path), path) == 0;
 }
 
-static void make_known(const char *path, const struct mount *mount)
+static bool is_only_read(const struct mount *mount)
 {
-    if (strlen(path) < KNOWN_BYTES && mount != NULL && mount->access != ACCESS_WRITE)
+    return mount != NULL && mount->access != ACCESS_WRITE;
+}
+
+/* What lies in no mount lies in the root that is ours, which nothing changes. */
+static void make_known(const char *path, const struct mount *from, const struct mount *to)
+{
+    if (strlen(path) < KNOWN_BYTES && (from == NULL || is_only_read(from)) && is_only_read(to))
         strcpy(place_of_known(path), path);
 }
 
@@ -270,8 +281,7 @@ static bool is_open_question(const struct spec *spec, struct wanted *wanted)
         return false;
     enum sight sight = look(wanted->path, wanted->flags, real);
     if (sight == FOUND) {
-        if (strcmp(wanted->path, real) == 0)
-            make_known(real, mount);
+        make_known(wanted->path, mount, mount_of(spec, real));
         strcpy(wanted->path, real);
         /* What exists is opened for reading, though it could have been made. */
         return !is_settled(spec, real, wanted->flags & ~(unsigned)O_CREAT);
