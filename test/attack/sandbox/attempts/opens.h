@@ -60,7 +60,7 @@ __attribute__((unused)) static int goes_on(void)
 __attribute__((unused)) static int leaks(void *(*change)(void *), struct swap *swap, const char *path)
 {
     pthread_t other;
-    int leaked = 0;
+    int leaked = first_of(open(path, O_RDONLY)) == 's'; /* undisturbed: what is allowed is there to be had */
     if (pthread_create(&other, NULL, change, swap) != 0)
         return 0;
     while (!leaked && goes_on())
