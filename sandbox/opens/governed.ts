@@ -12,7 +12,8 @@ export function governedOpens(node: MeshNode, action: GovernedAction): OpensHook
     ask: async (access, ended) => {
       action.stillHolds?.()
       const signal = AbortSignal.any([action.signal, ended])
-      return (await askOnRecord(node, { tool, args, missing: [access], workspace }, { ...action, signal })).answer
+      const question = () => askOnRecord(node, { tool, args, missing: [access], workspace }, { ...action, signal })
+      return (await (action.aside ? action.aside(question) : question())).answer
     },
     intend: async (facts) => {
       action.stillHolds?.()

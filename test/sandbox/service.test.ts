@@ -1,14 +1,17 @@
 /** A sandbox node: its actions go to prepared workers, and these end with its actor. */
 import assert from 'node:assert/strict'
 import { readFile, writeFile } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { mock, test } from 'node:test'
+import { z } from 'zod'
 import type { AuditEvent } from '../../mesh/audit/event.js'
 import { actor, on } from '../../mesh/index.js'
 import { parseProfile } from '../../policies/profile.js'
 import { type ApprovalQuestion, AskApproval, approverName } from '../../sandbox/approval.js'
 import { RunAction, sandboxName, sandboxService } from '../../sandbox/service.js'
 import { auditEvents } from '../kit/events.js'
+import { eventually } from '../kit/eventually.js'
 import { memoryMesh } from '../kit/mesh.js'
 import { descendant, parentOf } from './descendant.js'
 import { newStage } from './stage.js'
@@ -32,6 +35,39 @@ test('a sandbox node launches by a pool, which ends with its actor', async () =>
       assert.ok(tries < 500, 'the daemon is still there')
       await new Promise((soon) => setTimeout(soon, 10))
     }
+  } finally {
+    await mesh.close()
+  }
+})
+
+test('actions that wait for a person keep no other action waiting', async () => {
+  const { workspace } = await newStage()
+  await writeFile(join(workspace, 'notes.txt'), 'one\ntwo\n')
+  const mesh = await memoryMesh()
+  try {
+    const node = await mesh.join('sandboxed', { roles: ['sandbox'] })
+    const profile = parseProfile('filesystem_policy: { read_only: [.] }\nask: [{ write: . }]')
+    await node.spawn(sandboxService(node, { workspace, profile }), { as: sandboxName('sandboxed') })
+    const desk = await mesh.join('desk', { roles: ['supervisor', 'gateway'] })
+    let asked = 0
+    const unanswering = on(AskApproval, (_, { signal }) => {
+      asked += 1
+      return new Promise((_answer, gone) => signal.addEventListener('abort', () => gone(signal.reason)))
+    })
+    await desk.spawn(actor('approver', () => [unanswering], { args: z.undefined(), concurrency: 100 }))
+    await node.directory.wait(() => node.directory.locate('approver'), 5000)
+    const run = (tool: string, args: Record<string, unknown>, signal?: AbortSignal) =>
+      desk.ref(sandboxName('sandboxed')).ask(RunAction, { tool, args }, signal ? { signal } : {})
+    const gone = new AbortController()
+    const many = 2 * availableParallelism() + 4
+    const held = Array.from({ length: many }, (_, index) =>
+      run('write_note', { path: `${index}.txt`, text: 'x' }, gone.signal).catch(() => undefined),
+    )
+    await eventually(() => assert.equal(asked, many))
+    const outcome = await run('count_lines', { path: 'notes.txt' })
+    assert.equal(outcome.status, 'done')
+    gone.abort()
+    await Promise.all(held)
   } finally {
     await mesh.close()
   }
