@@ -12,6 +12,7 @@ import type { Profile } from '../policies/profile.js'
 import { accessSchema, askOnRecord } from './approval.js'
 import { governedEgress } from './egress/governed.js'
 import { type Resolve, resolver } from './egress/resolve.js'
+import { governedOpens } from './opens/governed.js'
 import { Pool } from './pool.js'
 import { type Files, runTool, type ToolOutcome } from './run.js'
 import { type Turn, Turns } from './turns.js'
@@ -86,7 +87,11 @@ export function sandboxService(node: MeshNode, options: SandboxServiceOptions) {
         // Every decision says what it was made under.
         const under = policy ? { policy: { ...policy } } : {}
         const action = { tool, args, workspace, trace, actor: name, signal, deadline, under }
-        const governed = { ...action, stillHolds: () => stillHolds('ran: it connects nowhere any more') }
+        const governed = {
+          ...action,
+          stillHolds: () =>
+            stillHolds('ran: it connects nowhere any more, and opens nothing that it was not started with'),
+        }
         const ended = (outcome: Record<string, unknown>) =>
           node.audit.record({ kind: 'action.ended', trace, actor: name, facts: { tool, args, outcome, ...under } })
         let turn: Turn | undefined
@@ -101,6 +106,7 @@ export function sandboxService(node: MeshNode, options: SandboxServiceOptions) {
             pool,
             objection: (need, root) => grant && beyondGrant(grant, need, root),
             egress: network ? governedEgress(node, resolve, { ...governed, aside }) : undefined,
+            opens: governedOpens(node, { ...governed, aside }),
             ask: async ({ missing }) =>
               (await askOnRecord(node, { tool, args: { ...args }, missing: [...missing], workspace }, action)).answer,
             // From here on it takes up the machine. A person may have thought for minutes before.
