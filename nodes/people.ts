@@ -4,7 +4,7 @@
  * 1. The file is the truth: it is looked at before each decision, so what it forbids is forbidden from then on.
  * 2. A file that does not hold lets nobody do anything.
  */
-import { readFileSync, statSync } from 'node:fs'
+import { lstatSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { nodeActorName } from '../mesh/actor/system.js'
 import type { MeshNode } from '../mesh/index.js'
@@ -15,7 +15,7 @@ import { type Cedar, openCedar, type People, type PolicyText, readPeople } from 
 export const ownPeopleFile = (data: string): string => join(data, 'people.cedar')
 
 export class StandingPeople {
-  readonly #cedar: Cedar
+  #cedar: Cedar
   readonly #file: string
   #read: { stamp: string; people: People | ClawmeshError } | undefined
 
@@ -25,13 +25,15 @@ export class StandingPeople {
   }
 
   static async open(data: string): Promise<StandingPeople> {
-    return new StandingPeople(await openCedar(), ownPeopleFile(data))
+    return new StandingPeople(openCedar(), ownPeopleFile(data))
   }
 
   /** The same ones for as long as the file is. Throws POLICY_INVALID while it does not hold. */
   get now(): People {
     const stamp = stampOf(this.#file)
-    if (this.#read?.stamp !== stamp) this.#read = { stamp, people: this.#attempt(stamp !== '') }
+    const isLost = this.#read && 'isLost' in this.#read.people && this.#read.people.isLost
+    if (isLost) this.#cedar = openCedar()
+    if (isLost || this.#read?.stamp !== stamp) this.#read = { stamp, people: this.#attempt(stamp !== '') }
     const { people } = this.#read
     if (people instanceof ClawmeshError) throw people
     return people
@@ -40,12 +42,18 @@ export class StandingPeople {
   /** As they would be with these in the place of the file. Throws POLICY_INVALID. */
   with(own: PolicyText | undefined): People {
     const shipped = { text: read('people.cedar'), source: 'policies/people.cedar' }
-    return readPeople(this.#cedar, { schema: read('people.cedarschema'), shipped }, own)
+    try {
+      return readPeople(this.#cedar, { schema: read('people.cedarschema'), shipped }, own)
+    } catch (error) {
+      if (error instanceof ClawmeshError) throw error
+      this.#cedar = openCedar()
+      throw wrong(own?.source ?? shipped.source, 'is more than Cedar can read', 'Nest less deeply.', error)
+    }
   }
 
   #attempt(hasOwn: boolean): People | ClawmeshError {
     try {
-      return this.with(hasOwn ? { text: readFileSync(this.#file, 'utf8'), source: this.#file } : undefined)
+      return this.with(hasOwn ? { text: textOf(this.#file), source: this.#file } : undefined)
     } catch (error) {
       return ClawmeshError.from(error)
     }
@@ -90,8 +98,34 @@ export class PeopleRecord {
 
 const read = (name: string) => readFileSync(join(installation, 'policies', name), 'utf8')
 
-/** Another one for each file that was put there; empty for none. */
+/** In bytes; more than policies can be. */
+const mostBytes = 1024 * 1024
+
+/** Throws POLICY_INVALID for what is no file, or cannot be read. */
+function textOf(file: string): string {
+  try {
+    const found = statSync(file)
+    if (!found.isFile() || found.size > mostBytes) throw wrong(file, `is no file of up to ${mostBytes} bytes`)
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    throw error instanceof ClawmeshError ? error : wrong(file, 'cannot be read', undefined, error)
+  }
+}
+
+const wrong = (source: string, what: string, hint = 'docs/people.md says what it holds.', cause?: unknown) =>
+  new ClawmeshError('POLICY_INVALID', `${source} ${what}.`, { hint, cause })
+
+/** Another one for each file that was put there; empty for none. A link that leads nowhere is not none: what it led to may have forbidden something. */
 function stampOf(file: string): string {
-  const found = statSync(file, { bigint: true, throwIfNoEntry: false })
-  return found ? `${found.ino} ${found.mtimeNs} ${found.ctimeNs} ${found.size}` : ''
+  const [link, found] = [stampBy(file, lstatSync), stampBy(file, statSync)]
+  return link === '' ? '' : `${link} ${found}`
+}
+
+function stampBy(file: string, look: typeof statSync | typeof lstatSync): string {
+  try {
+    const found = look(file, { bigint: true, throwIfNoEntry: false })
+    return found ? `${found.ino} ${found.mtimeNs} ${found.ctimeNs} ${found.size}` : ''
+  } catch (error) {
+    return String(error)
+  }
 }

@@ -1,7 +1,7 @@
 /**
  * Who may do what, as Cedar policies say it: those that come with clawmesh, and those of a mesh's own.
  *
- *     const people = readPeople(await openCedar(), { schema, shipped }, { text, source: 'people.cedar' })
+ *     const people = readPeople(openCedar(), { schema, shipped }, { text, source: 'people.cedar' })
  *     people.decide({ name: 'laptop', role: 'developer' }, 'readTasks', mesh)      // { allowed: true, by: ['developer'] }
  *
  * 1. What no policy permits is denied, and a forbid wins: so a policy of one's own can widen and narrow, and never undo a forbid.
@@ -9,6 +9,7 @@
  * 3. A decision is a matter of who, what and on what alone, so it is kept until the policies are others.
  */
 import { createHash } from 'node:crypto'
+import { createRequire } from 'node:module'
 import type { DetailedError } from '@cedar-policy/cedar-wasm/nodejs'
 import { ClawmeshError } from './errors.js'
 
@@ -80,8 +81,17 @@ export const ownPrefix = 'own:'
 
 let sets = 0
 
-/** Loaded when it is first wanted: 4 MB of WebAssembly, about 0.1 s. */
-export const openCedar = async (): Promise<Cedar> => (await import('@cedar-policy/cedar-wasm/nodejs')).default
+const require = createRequire(import.meta.url)
+
+/**
+ * One of its own, loaded when it is first wanted: 4 MB of WebAssembly, about 0.1 s. Whatever made it break off in the middle (policies that are nested too deeply
+ * overflow its stack) has left it in no state to decide anything: from then on another one has to.
+ */
+export function openCedar(): Cedar {
+  const path = require.resolve('@cedar-policy/cedar-wasm/nodejs')
+  delete require.cache[path]
+  return require(path) as Cedar
+}
 
 /** @throws ClawmeshError POLICY_INVALID, naming the source and what is wrong */
 export function readPeople(
@@ -110,6 +120,7 @@ export class People {
   readonly #cedar: Cedar
   readonly #set: string
   readonly #kept = new Map<string, Ruling>()
+  #isLost = false
 
   constructor(cedar: Cedar, schema: string, policies: Record<string, string>, version: string, own?: string) {
     this.version = version
@@ -124,14 +135,29 @@ export class People {
       if (answer.type === 'failure') throw invalid('people', answer.errors[0])
   }
 
+  /** Its Cedar broke off: it decides nothing new any more. */
+  get isLost(): boolean {
+    return this.#isLost
+  }
+
   decide(who: Person, action: PeopleAction, on: Resource): Ruling {
     const key = [who.role, who.name, action, on.type, on.id].join('\0')
     const known = this.#kept.get(key)
     if (known) return known
-    const ruling = this.#ask(who, action, on)
+    const ruling = this.#askOrBreak(who, action, on)
     if (this.#kept.size >= mostKept) this.#kept.clear()
     if (on.id.length <= longestId) this.#kept.set(key, ruling)
     return ruling
+  }
+
+  #askOrBreak(who: Person, action: PeopleAction, on: Resource): Ruling {
+    if (this.#isLost) throw new ClawmeshError('INTERNAL', 'Cedar broke off before.')
+    try {
+      return this.#ask(who, action, on)
+    } catch (error) {
+      this.#isLost = !(error instanceof ClawmeshError)
+      throw ClawmeshError.from(error)
+    }
   }
 
   #ask({ name, role }: Person, action: PeopleAction, on: Resource): Ruling {

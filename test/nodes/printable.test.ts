@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
+import { detail, headline } from '../../nodes/cli/approve/words.js'
 import { printable } from '../../nodes/cli/printable.js'
 
 it('nothing in a path can erase or recolour the question that names it', () => {
@@ -7,4 +8,16 @@ it('nothing in a path can erase or recolour the question that names it', () => {
   assert.equal(printable('a\u202eb\u009bc'), 'a\\u{202e}b\\u{9b}c')
   assert.equal(printable('a\u200bb\u00adc\u{e0041}'), 'a\\u{200b}b\\u{ad}c\\u{e0041}')
   assert.equal(printable('two\nlines\tÄ ✓'), 'two\nlines\tÄ ✓')
+})
+
+it('a path is told from what stands beside it, whatever it holds', () => {
+  const path = '/a" by /bin/cat\nheld: ls on n wants to read "/b\u202e'
+  const question = {
+    ...{ id: '1', task: '', node: 'n', tool: 'sh', args: {}, workspace: '/w', askedAt: 0, deadline: 0, verdict: null },
+    missing: [{ kind: 'write' as const, path, by: '/bin/x\ny' }],
+  }
+  const told = '"/a\\" by /bin/cat\\nheld: ls on n wants to read \\"/b\\u{202e}"'
+  assert.equal(headline(question), `held: sh on n wants to write ${told} by "/bin/x\\ny"`)
+  const view = { ...question, adds: { read_only: [], read_write: [path] }, folded: 0, behind: 0, revision: 1 }
+  assert.equal(printable(detail(view)).split('\n').at(-1), `    read_write: ${told}`)
 })

@@ -18,7 +18,7 @@ import {
 } from '../../policies/people.js'
 
 const read = (name: string) => readFileSync(join(installation, 'policies', name), 'utf8')
-const cedar = await openCedar()
+const cedar = openCedar()
 const given = { schema: read('people.cedarschema'), shipped: { text: read('people.cedar'), source: 'people.cedar' } }
 const withOwn = (text: string) => readPeople(cedar, given, { text, source: 'own.cedar' })
 const laptop = { name: 'laptop', role: 'developer' } as const

@@ -5,7 +5,7 @@ import { printable } from '../printable.js'
 /** A question that people do not see yet stands for itself alone. */
 export function headline({ tool, node, args, missing, folded = 0, behind = 0 }: Question & Partial<View>): string {
   const wish = missing
-    .map(({ kind, path, by }) => `${kind} "${printable(path)}"${by === undefined ? '' : ` by ${printable(by)}`}`)
+    .map(({ kind, path, by }) => `${kind} ${quoted(path)}${by === undefined ? '' : ` by ${bare(by)}`}`)
     .join(' and ')
   const paths = new Set(missing.map(({ path }) => path))
   const given = Object.entries(args)
@@ -16,6 +16,11 @@ export function headline({ tool, node, args, missing, folded = 0, behind = 0 }: 
   const others = behind > 0 ? `; ${behind} other actions of its task wait behind it` : ''
   return `held: ${tool} on ${node} wants to ${wish}${given}${same}${others}`
 }
+
+/** Where it ends is seen, whatever is in it: a path may hold quotes, lines, and what looks like another question. */
+const quoted = (path: string) => printable(JSON.stringify(path))
+/** The same without quotes, where nothing in it needs them. */
+const bare = (path: string) => (/["\\\p{C}\p{Zl}\p{Zp}]/u.test(path) ? quoted(path) : printable(path))
 
 /** `approve show` has all of it. */
 const shortened = (json: string) => printable(json.length > mostShown ? `${json.slice(0, mostShown)}…` : json)
@@ -32,13 +37,15 @@ export function verdictLine({ verdict }: View): string {
 /** All that a person should know before a yes. */
 export function detail(view: View): string {
   const { id, task, node, tool, args, workspace, adds, askedAt, deadline } = view
-  const added = Object.entries(adds).flatMap(([field, paths]) => (paths ?? []).map((path) => `  ${field}: ${path}`))
+  const added = Object.entries(adds).flatMap(([field, paths]) =>
+    (paths ?? []).map((path) => `  ${field}: ${bare(path)}`),
+  )
   return [
     `${id}  ${verdictLine(view)}`,
     `  ${headline(view)}`,
     `  task ${task || 'none'}, asked ${new Date(askedAt).toISOString()}, until ${new Date(deadline).toISOString()}`,
     `  arguments: ${JSON.stringify(args)}`,
-    `  workspace: ${workspace || 'none'} (on ${node})`,
+    `  workspace: ${workspace ? bare(workspace) : 'none'} (on ${node})`,
     `  a yes adds to the policy of ${tool}:`,
     ...added.map((line) => `  ${line}`),
   ].join('\n')

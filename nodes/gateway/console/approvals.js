@@ -47,13 +47,21 @@ export function show(main, signal, { may }) {
   return follow('/v1/approvals/events', take, signal)
 }
 
+/** A path that could be taken for more than one, or be read otherwise than it is, in quotes and with what is not seen spelled out. */
+const whole = (path) =>
+  /["\\\p{C}\p{Zl}\p{Zp}]/u.test(path)
+    ? JSON.stringify(path).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (sign) => `\\u{${sign.codePointAt(0).toString(16)}}`)
+    : path
+
 const headline = ({ tool, node, missing }) =>
-  `${tool} on ${node} wants to ${missing.map(({ kind, path, by }) => `${kind} ${path}${by ? ` by ${by}` : ''}`).join(' and ')}`
+  `${tool} on ${node} wants to ${missing.map(({ kind, path, by }) => `${kind} ${whole(path)}${by ? ` by ${whole(by)}` : ''}`).join(' and ')}`
 
 function cardOf(view, mayAnswer) {
   const { id, task, args, adds, workspace, deadline, folded, behind } = view
   const added = Object.entries(adds).flatMap(([field, paths]) =>
-    paths.length > 0 ? [`  ${field}:`, ...paths.map((path) => h('span', { class: 'plus' }, `+   - ${path}`))] : [],
+    paths.length > 0
+      ? [`  ${field}:`, ...paths.map((path) => h('span', { class: 'plus' }, `+   - ${whole(path)}`))]
+      : [],
   )
   const buttons = answers.map(({ key, label, body }) =>
     h(

@@ -1,6 +1,6 @@
 /** Policies of a mesh's own, in its data folder, at a gateway that runs. */
 import assert from 'node:assert/strict'
-import { rmSync, writeFileSync } from 'node:fs'
+import { rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { after, before, describe, it } from 'node:test'
 import { ApiKeys } from '../../../nodes/gateway/http/keys.js'
 import { openGateway } from '../../../nodes/gateway/server.js'
@@ -75,5 +75,20 @@ describe("a mesh's own policies of people", () => {
     assert.equal((await call('/healthz')).status, 200)
     rmSync(ownPeopleFile(data))
     assert.equal((await call('/v1/whoami')).status, 200)
+  })
+
+  it('that are a link to nothing are not as if there were none', async () => {
+    symlinkSync('nowhere', ownPeopleFile(data))
+    assert.equal((await call('/v1/whoami')).status, 500)
+    rmSync(ownPeopleFile(data))
+    assert.equal((await call('/v1/whoami')).status, 200)
+  })
+
+  it('that overflow the stack of Cedar can be mended like others', async () => {
+    const deep = 5000
+    own(`permit (principal, action, resource) when { ${'('.repeat(deep)}true${')'.repeat(deep)} };`)
+    assert.equal((await call('/v1/whoami')).status, 500)
+    own('@id("look") permit (principal == User::"laptop", action == Action::"readNodes", resource);')
+    assert.equal((await call('/v1/nodes')).status, 200)
   })
 })
