@@ -34,6 +34,8 @@ export const auto = 'auto'
 export interface Thinking {
   /** The model that must be asked, or `auto`. Left out: any of the mesh, and one elsewhere only where the mesh has none. */
   model?: string | undefined
+  /** Of whatever `model` leaves open, these alone: those that the asker was let ask. A model that comes into the mesh meanwhile is none of them. */
+  among?: readonly string[] | undefined
   /** What the line of work has seen; rises with the request. */
   session: RouterSession
   /** Who asks, as the audit trail names it. */
@@ -72,7 +74,7 @@ const acceleratedSchema = z.object({ accelerators: z.array(z.unknown()).min(1) }
  * Throws DENIED or UNREACHABLE where no model may be asked, MODEL_FAILED for an answer that cannot be used, and what a model throws.
  */
 export async function think(node: MeshNode, given: GenerateRequest, thinking: Thinking): Promise<Answer> {
-  const { session, actor, deadline, signal, trace, model, noteAsked, stop, again = () => true } = thinking
+  const { session, actor, deadline, signal, trace, model, among, noteAsked, stop, again = () => true } = thinking
   const router = await routerOf(node)
   const [{ decision }] = await Promise.all([
     router.judge(session, given, { roles: node.roles, actor, trace }),
@@ -87,7 +89,8 @@ export async function think(node: MeshNode, given: GenerateRequest, thinking: Th
   for (;;) {
     const resume = telling.resume(before?.digest)
     try {
-      const chosen = chooseModel(node, decision, { model, order, before, failed, isBegun: resume !== undefined }, given)
+      const wish = { model, among, order, before, failed, isBegun: resume !== undefined }
+      const chosen = chooseModel(node, decision, wish, given)
       before = chosen
       // Only a model whose files are known answers alike for the same seed; others are asked as the caller asked.
       const known = chosen.digest !== undefined && seed !== undefined ? { seed } : {}
@@ -158,6 +161,8 @@ export interface Candidate {
 /** What a question asks for beside what the rules let it. */
 interface Wish {
   model: string | undefined
+  /** Those that the asker may ask. */
+  among: readonly string[] | undefined
   /** Whom the rules have asked first, by how hard the prompt looks. */
   order: readonly string[]
   /** Who was asked before, in vain or in part. */
@@ -216,10 +221,10 @@ async function askOnce(
 function chooseModel(
   node: MeshNode,
   decision: RouteDecision,
-  { model, order, before, failed, isBegun }: Wish,
+  { model, among, order, before, failed, isBegun }: Wish,
   request: GenerateRequest,
 ): Candidate {
-  const all = candidates(node)
+  const all = candidates(node).filter((each) => among === undefined || among.includes(each.model))
   // One elsewhere is asked by the holder of its key alone, whatever a node is called.
   const asked = permitted(all, decision, named(all, model)).filter(
     ({ zone, holder }) => zone === 'mesh' || holder !== undefined,

@@ -63,6 +63,7 @@ export async function complete(
   try {
     const answer = await think(node, question, {
       model,
+      ...(model === auto ? { among: known } : {}),
       session: await openSession(node, trace, asked.label),
       actor: 'gateway',
       noteAsked: () =>

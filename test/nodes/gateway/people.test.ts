@@ -2,13 +2,19 @@
 import assert from 'node:assert/strict'
 import { rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { after, before, describe, it } from 'node:test'
+import { shippedModelFolder } from '../../../inference/models.js'
+import { OnnxBackend } from '../../../inference/onnx/backend.js'
+import { Generate, inferenceName } from '../../../inference/service.js'
+import { actor, on } from '../../../mesh/index.js'
 import { ApiKeys } from '../../../nodes/gateway/http/keys.js'
 import { openGateway } from '../../../nodes/gateway/server.js'
 import { ownPeopleFile } from '../../../nodes/people.js'
+import { serveModel } from '../../../nodes/process/serve.js'
+import { ClawmeshError } from '../../../policies/errors.js'
 import { auditEvents } from '../../kit/events.js'
 import { eventually } from '../../kit/eventually.js'
 import { memoryMesh, type TestMesh, temporaryFolder } from '../../kit/mesh.js'
-import { ask, cloud, errorOf } from './stand.js'
+import { ask, cloud, errorOf, shipped } from './stand.js'
 
 describe("a mesh's own policies of people", () => {
   const data = temporaryFolder()
@@ -18,7 +24,7 @@ describe("a mesh's own policies of people", () => {
   const own = (text: string) => writeFileSync(ownPeopleFile(data), text)
   const open = async () => {
     const node = await mesh.join('front', { roles: ['supervisor', 'gateway'] })
-    return openGateway({ node, data, host: '127.0.0.1', port: 0 })
+    return openGateway({ node, data, host: '127.0.0.1', port: 0, limits: { answerMs: 3000 } })
   }
 
   before(async () => {
@@ -90,5 +96,39 @@ describe("a mesh's own policies of people", () => {
     assert.equal((await call('/v1/whoami')).status, 500)
     own('@id("look") permit (principal == User::"laptop", action == Action::"readNodes", resource);')
     assert.equal((await call('/v1/nodes')).status, 200)
+  })
+
+  it('keep `auto` from a model that came into the mesh after they let the question in', async () => {
+    own(`@id("not that") forbid (principal, action == Action::"askModel", resource == Model::"${shipped}");`)
+    const early = await mesh.join('early', { roles: ['inference'], advert: { model: 'early', zone: 'mesh' } })
+    let reached: () => void = () => undefined
+    const isReached = new Promise<void>((resolve) => {
+      reached = resolve
+    })
+    let lose: () => void = () => undefined
+    const isLost = new Promise<void>((resolve) => {
+      lose = resolve
+    })
+    // A node that is lost while it answers.
+    const failing = actor('inference', () => [
+      on(Generate, async function* () {
+        reached()
+        await isLost
+        yield* []
+        throw new ClawmeshError('UNREACHABLE', 'The node was lost.')
+      }),
+    ])
+    await early.spawn(failing, { as: inferenceName('early') })
+    await eventually(async () => assert.match((await call('/v1/models')).text, /early/))
+    const answer = call('/v1/chat/completions', { ...question, model: 'auto', max_tokens: 4 })
+    await isReached
+    const backend = await OnnxBackend.open({ folder: shippedModelFolder })
+    undo.push(() => backend.dispose())
+    await serveModel(await mesh.join('late', { roles: ['inference'] }), backend)
+    await eventually(async () => assert.match((await call('/v1/models')).text, new RegExp(shipped)))
+    lose()
+    const { status, text } = await answer
+    assert.ok(status >= 500, text)
+    assert.equal((await call('/v1/chat/completions', { ...question, model: 'auto' })).status, 403)
   })
 })
