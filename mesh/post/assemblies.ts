@@ -2,7 +2,7 @@
  * Large letters of others, put together again out of their pieces.
  *
  * 1. Pieces come in order. One that is missing ends the whole at once, and its sender is told.
- * 2. What is being put together is bounded, for each peer and in all: it is set aside with the first piece. What does not move for a while is given up.
+ * 2. What is being put together is bounded, for each peer and in all: it is set aside with the first piece, and no more than that is kept. What does not move for a while is given up.
  */
 import { ClawmeshError } from '../../policies/errors.js'
 import { decode } from '../codec.js'
@@ -57,10 +57,11 @@ export class Assemblies {
       isWhole(count) &&
       count > 1 &&
       count <= mostBodyBytes / pieceBytes &&
+      index < count &&
       carried.has(kind) &&
       piece instanceof Uint8Array &&
-      piece.length > 0 &&
-      piece.length <= pieceBytes
+      // All but the last are whole: none takes up more than it says.
+      (piece.length === pieceBytes || (index === count - 1 && piece.length > 0 && piece.length < pieceBytes))
     if (!isPiece) throw new ClawmeshError('MESSAGE_INVALID', 'A message arrived that is no piece of another.')
     const key = keyOf(peer, id)
     const known = this.#assemblies.get(key)
@@ -72,7 +73,7 @@ export class Assemblies {
       if (assembly) this.#forget(assembly)
       return this.#options.acknowledge(peer, id, null)
     }
-    assembly.pieces.push(piece)
+    assembly.pieces.push(alone(piece))
     assembly.at = performance.now()
     const isWholeNow = assembly.pieces.length === count
     if (isWholeNow || assembly.pieces.length % acknowledgeEvery === 0)
@@ -140,5 +141,7 @@ export class Assemblies {
   }
 }
 
+/** It is a view of all that came with it, which is as much as its sender likes: that must not be kept for its sake. */
+const alone = (piece: Uint8Array) => (piece.buffer.byteLength > 2 * piece.length ? new Uint8Array(piece) : piece)
 const keyOf = (peer: Peer, id: number) => `${peer.id} ${id}`
 const isWhole = (value: unknown): value is number => typeof value === 'number' && Number.isInteger(value) && value >= 0

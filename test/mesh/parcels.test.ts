@@ -1,6 +1,8 @@
 /** Large letters between two posts on a wire that loses what it is told to. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { encode } from '../../mesh/codec.js'
 import { Assemblies } from '../../mesh/post/assemblies.js'
 import { type Kind, type Letter, mostBodyBytes, packBody, pieceBytes } from '../../mesh/post/letter.js'
@@ -145,15 +147,32 @@ describe('large letters', () => {
     assert.deepEqual([left.failed, right.delivered], [[['tell', 'UNREACHABLE']], []])
   })
 
+  it('take up no more than is set aside for them, whatever comes along with each piece', () => {
+    const { left, right } = wire()
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc') as () => void
+    const count = 100
+    collect()
+    const before = process.memoryUsage().arrayBuffers
+    for (let index = 0; index < count; index += 1) {
+      const body = [1, index, count + 1, 'tell', new Uint8Array(new ArrayBuffer(4 * pieceBytes), 0, pieceBytes)]
+      right.assemblies.add({ peer: left.self, kind: 'piece', call: 0, deadline: Date.now() + 1000, body })
+    }
+    collect()
+    assert.ok(process.memoryUsage().arrayBuffers - before < 2 * count * pieceBytes)
+  })
+
   it('whose pieces are none are refused', () => {
     const { left, right } = wire()
-    const piece = new Uint8Array(10)
+    const piece = new Uint8Array(pieceBytes)
     for (const body of [
       null,
       [1, 0, 1, 'ask', piece],
       [1, 0, 257, 'ask', piece],
       [1, 0, 2, 'piece', piece],
       [1, 0, 2, 'ask', new Uint8Array(pieceBytes + 1)],
+      [1, 0, 2, 'ask', new Uint8Array(pieceBytes - 1)],
+      [1, 2, 2, 'ask', piece],
       [1, 0, 2, 'ask', 'text'],
       [1, 0.5, 2, 'ask', piece],
     ])
