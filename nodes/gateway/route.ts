@@ -33,6 +33,8 @@ import {
 export interface RouteSpec {
   /** What `policies/people.cedar` must let one do; nothing, for those that are open to anyone. */
   needs: PeopleAction | 'nothing'
+  /** Who may not do that, but this, is let in too: which of the two it takes, the body says, and the handler sees to it. */
+  or?: PeopleAction
   /** On what, by its id or name in the path; on the mesh as a whole if left out. */
   on?: Exclude<Resource['type'], 'Mesh'>
   says: string
@@ -115,8 +117,9 @@ export const routes = {
   },
   'POST /v1/tasks/:id/settle': {
     needs: 'settleTask',
+    or: 'answerApproval',
     on: 'Task',
-    says: 'Says what became of a step in doubt.',
+    says: 'Says what became of a step in doubt, or answers what the run of an agent asks: that takes the right to answer approvals.',
     params: byId,
     body: settleBodySchema,
     reply: taskSchema,
@@ -200,8 +203,11 @@ const namedSchema = z.union([
 
 /** Whether somebody may use a route: with what its path names or, where no `params` are given, in principle. */
 export function ruleOn(people: People, who: Person, route: Route, params?: unknown): Ruling {
-  const { needs, on } = specOf(route)
+  const { needs, or, on } = specOf(route)
   if (needs === 'nothing') return { allowed: true, by: [] }
   const resource = on === undefined || params === undefined ? mesh : { type: on, id: namedSchema.parse(params) }
-  return people.decide(who, needs, resource)
+  const ruling = people.decide(who, needs, resource)
+  if (ruling.allowed || or === undefined) return ruling
+  const other = people.decide(who, or, mesh)
+  return other.allowed ? other : ruling
 }

@@ -5,7 +5,7 @@ import { resolve } from 'node:path'
 import type { TaskInfo } from '../../../mesh/task/task.js'
 import { openTasks, type Tasks } from '../../../mesh/task/tasks.js'
 import { ClawmeshError } from '../../../policies/errors.js'
-import { answerInterruption, interruptions } from '../../agents/agent/journal.js'
+import { answerInterruption, interruptions, isQuestion } from '../../agents/agent/journal.js'
 import { notRunning, openLiveGround } from '../../authority/live.js'
 import { readConfig } from '../../config.js'
 import { dataPaths, openDataFolder } from '../../data-folder.js'
@@ -78,6 +78,10 @@ export const tasksSettle: Command = {
       const verdict = readVerdict(values)
       if (step === undefined)
         throw new ClawmeshError('USAGE', '--step is missing.', { hint: 'tasks show ID names them.' })
+      if (isQuestion(step) && verdict !== 'again')
+        throw new ClawmeshError('USAGE', `"${step}" is a question of a run, and answered in somebody's name.`, {
+          hint: `clawmesh tasks answer ${found} --as allow|refuse --question "${step}"`,
+        })
       const task = await tasks.resume(found)
       await task.settle(step, verdict, person)
       print(

@@ -6,16 +6,18 @@ import type { Tasks } from '../../../mesh/task/tasks.js'
 import { readDocument } from '../../../policies/document.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { explain } from '../../../policies/explain.js'
-import type { People } from '../../../policies/people.js'
+import { type People, whyRefused } from '../../../policies/people.js'
 import { runTable } from '../../../policies/table.js'
 import { presetNames } from '../../../sandbox/index.js'
 import { type PolicyFile, readPolicy } from '../../../sandbox/preset.js'
+import { isQuestion } from '../../agents/agent/journal.js'
 import { readPrices } from '../../agents/model/costs.js'
 import { approvalsName, DecideApproval, FollowApprovals, ListApprovals, RevokeGrant } from '../../approvals/messages.js'
 import type { DataSubject } from '../../data-subject.js'
 import type { Handlers } from '../call.js'
 import type { Guard } from '../http/guard.js'
 import type { Principal } from '../http/keys.js'
+import { Refusal } from '../http/refusal.js'
 import { lastNumber, lastSeen, Slots, sendEvents } from '../http/stream.js'
 import { type Route, routeNames, ruleOn } from '../route.js'
 import { costsOf } from './costs.js'
@@ -107,7 +109,9 @@ export function restOf({
       })
     },
     'POST /v1/tasks/:id/cancel': ({ params, request }) => here(runs).cancel(params.id, person(request)),
-    'POST /v1/tasks/:id/settle': ({ params, body, request }) => {
+    'POST /v1/tasks/:id/settle': async ({ params, body, request }) => {
+      await here(runs).find(params.id)
+      checkSettling(people(), guard.again(request), params.id, body.step)
       const verdict = body.as === 'again' ? 'again' : { done: body.result ?? null }
       return here(runs).settle(params.id, body.step, verdict, person(request))
     },
@@ -185,6 +189,16 @@ const whoami = ({ name, role }: Principal, people: People) => ({
 function principalOf({ principal }: FastifyRequest): Principal {
   if (principal) return principal
   throw new ClawmeshError('UNAUTHENTIC', 'Nobody has said who asks.')
+}
+
+/** To answer what the run of an agent asks is to answer a held action; whoever may say what became of a step need not be let do that. Throws 403. */
+function checkSettling(people: People, who: Principal, task: string, step: string): void {
+  const ruling = isQuestion(step)
+    ? people.decide(who, 'answerApproval', { type: 'Question', id: `${task}/${step}` })
+    : people.decide(who, 'settleTask', { type: 'Task', id: task })
+  if (ruling.allowed) return
+  const what = isQuestion(step) ? 'answer what a run asks' : 'say what became of a step'
+  throw new Refusal(403, 'DENIED', `A key with the role ${who.role} may not ${what}: ${whyRefused(ruling)}.`)
 }
 
 function here<T>(part: T | undefined): T {

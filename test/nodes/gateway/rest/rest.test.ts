@@ -218,14 +218,19 @@ describe('the REST API', () => {
         throw new ClawmeshError('UNREACHABLE', 'No person has answered yet.')
       })
     await assert.rejects(asks(), { code: 'UNREACHABLE' })
-    const send = (result: unknown) => {
-      const body = { step: question, as: 'done', result }
-      return call(`/v1/tasks/${task.id}/settle`, keyOf.operator, { method: 'POST', body })
+    const send = (result: unknown, key = keyOf.approver, step = question) => {
+      const body = { step, as: 'done', result }
+      return call(`/v1/tasks/${task.id}/settle`, key, { method: 'POST', body })
     }
+    // Who steers tasks does not answer for people, nor the other way round.
+    assert.deepEqual(
+      [(await send('allow', keyOf.operator)).status, (await send('x', keyOf.approver, 'mail')).status],
+      [403, 403],
+    )
     assert.equal(errorOf(await send({ answer: 'allow', by: 'Ada' })).code, 'MESSAGE_INVALID')
     assert.equal((await send('allow')).status, 200)
     await task.note('it goes on', null)
-    assert.deepEqual(await asks(), { answer: 'allow', by: 'operator' })
+    assert.deepEqual(await asks(), { answer: 'allow', by: 'approver' })
   })
 
   it('answers what was asked of the audit trail, and follows it from any event on', async () => {
