@@ -303,14 +303,30 @@ static bool is_open_question(const struct spec *spec, struct wanted *wanted)
     return !is_settled(spec, wanted->path, wanted->flags);
 }
 
+/* A file that is made for a program is as closed to others as one that it makes itself; where its mask cannot be read, to all others. */
+static unsigned masked(unsigned mode, pid_t thread)
+{
+    char line[LINE_BYTES];
+    unsigned mask = 077;
+    snprintf(line, sizeof line, "/proc/%d/status", thread);
+    FILE *status = fopen(line, "re");
+    while (status != NULL && fgets(line, sizeof line, status) != NULL && sscanf(line, "Umask: %o", &mask) != 1)
+        ;
+    if (status != NULL)
+        fclose(status);
+    return mode & ~mask;
+}
+
 void opens_take(const struct spec *spec, const struct seccomp_notif *call)
 {
     static struct wanted wanted;
     struct held_open *open = find(0);
     bool is_clear = open != NULL && read_call(call, &wanted) && make_absolute(&wanted) && find_root(wanted.thread);
+    bool is_told = is_clear && last_id < MOST_TOLD /* whoever asks so much wants to keep the client busy */ && is_open_question(spec, &wanted);
+    if (is_told && wanted.flags & O_CREAT)
+        wanted.mode = masked(wanted.mode, wanted.thread);
     /* Only where it lasts was it this thread's memory, and that matters only where somebody is asked. */
-    if (!is_clear || last_id >= MOST_TOLD /* whoever asks so much wants to keep the client busy */ || !is_open_question(spec, &wanted) ||
-        !held_lasts(call->id)) {
+    if (!is_told || !held_lasts(call->id)) {
         held_continue(call->id);
         return;
     }

@@ -193,7 +193,8 @@ import os, fcntl
 d = ${JSON.stringify(beside)}
 a = os.open(d + '/letter', os.O_WRONLY | os.O_APPEND)
 os.write(a, b'!')
-n = os.open(d + '/made', os.O_CREAT | os.O_RDWR | os.O_EXCL, 0o600)
+os.umask(0o137)
+n = os.open(d + '/made', os.O_CREAT | os.O_RDWR | os.O_EXCL, 0o677)
 os.lseek(a, 0, 0); os.write(a, b'?')
 folder = os.open('.', os.O_PATH)
 r = os.open('../beside/letter', os.O_RDONLY, dir_fd=folder)
@@ -209,7 +210,7 @@ except OSError as e: print(e.errno)
       {},
       { program: '/usr/bin/python3', args: ['-c', script], policy: `${askAll}\nlimits: { open_files: 64 }` },
     )
-    assert.equal(out, "b'dear!?' 0o600 1\n30\n2\n", err)
+    assert.equal(out, "b'dear!?' 0o640 1\n30\n2\n", err)
     assert.deepEqual(wishes, [`write ${beside}/letter`, `write ${beside}/made`, `read ${beside}/letter`])
   })
 

@@ -64,6 +64,9 @@ it('several questions of one run are shown and answered at a terminal, each by i
   assert.match(shown.stdout, /waits {5}question 1: pay {"euros":1}\n +waits {5}question 1\.2: pay {"euros":2}/)
   const unclear = await machine.do('tasks', 'answer', 'bills-7', '--as', 'allow')
   assert.equal(unclear.status, 2)
+  const forged = ['--step', 'question 1: pay', '--as', 'done', '--result', '{"answer":"allow","by":"Bob"}']
+  const settled = await machine.do('tasks', 'settle', 'bills-7', ...forged)
+  assert.deepEqual([settled.status, /tasks answer/.test(settled.error.join())], [2, true])
   assert.match(unclear.error.join(), /waits for 2 answers.*question 1\.2: pay/s)
   const second = await machine.do('tasks', 'answer', 'bills-7', '--as', 'allow', '--question', 'question 1.2: pay')
   assert.equal(second.status, 0, second.stderr)
