@@ -118,8 +118,9 @@ export function reaches({ task, action, until }: Grant, question: Question, now:
   return isSamePlace && action.tool === question.tool && question.missing.every((one) => isListed(one, action.missing))
 }
 
-const isListed = ({ kind, path }: Question['missing'][number], list: Question['missing']) =>
-  list.some((access) => access.kind === kind && access.path === path)
+/** What was answered of one program that ran is an answer to that program alone. */
+const isListed = ({ kind, path, by }: Question['missing'][number], list: Question['missing']) =>
+  list.some((access) => access.kind === kind && access.path === path && (access.by === undefined || access.by === by))
 
 /** Whether two askings are for the very same action of one task. */
 export const isSame = (one: Question, other: Question): boolean => keyOf(one) === keyOf(other)

@@ -120,6 +120,19 @@ describe('a held action', () => {
     assert.equal((await stand.events('approval.revoked')).at(-1)?.['by'], 'Eve')
   })
 
+  it('a yes to one program that runs is none to another, nor to an action that has not begun', async () => {
+    const own = task()
+    const first = stand.ask({ task: own, by: '/bin/cat' })
+    const [view] = await stand.shown()
+    await stand.decide(view?.id ?? '', { answer: 'allow', reach: 'session' }, 'Grace')
+    assert.equal((await first).answer, 'allow')
+    assert.equal((await stand.ask({ task: own, by: '/bin/cat' })).answer, 'allow')
+    const others = [stand.ask({ task: own, by: '/bin/curl' }), stand.ask({ task: own })]
+    for (const { id } of await stand.shown(2)) await stand.decide(id, refuse, 'Grace')
+    for (const answer of others) assert.equal((await answer).answer, 'refuse')
+    await stand.front.ref(approvalsName).ask(RevokeGrant, { id: view?.id ?? '', by: 'Grace' })
+  })
+
   it('of no task has no session: a yes for it is for once', async () => {
     for (const answered of ['first', 'second']) {
       const answer = stand.ask({ task: '' })

@@ -19,6 +19,7 @@ export interface Asked {
   tool?: string
   args?: Record<string, unknown>
   paths?: string[]
+  by?: string
   task?: string
   signal?: AbortSignal
 }
@@ -47,10 +48,11 @@ export class Stand {
     tool = 'read_file',
     args = { path: '../a' },
     paths = ['/a'],
+    by,
     task = 't',
     signal,
   }: Asked = {}): Promise<ApprovalAnswer> {
-    const missing = paths.map((path) => ({ kind: 'read' as const, path }))
+    const missing = paths.map((path) => ({ kind: 'read' as const, path, ...(by === undefined ? {} : { by }) }))
     const question = { node: node.name, tool, args, missing, workspace: '/work' }
     return askPerson(node, question, {
       signal: signal ?? new AbortController().signal,
