@@ -5,6 +5,7 @@ import { chatRequestSchema } from './openai/chat.js'
 import { embeddingRequestSchema } from './openai/embedding.js'
 import { textRequestSchema } from './openai/text.js'
 import {
+  agentsReplySchema,
   approvalEventsQuerySchema,
   approvalsQuerySchema,
   approvalsSchema,
@@ -64,6 +65,11 @@ export const routes = {
   },
   'GET /v1/whoami': { who: gatewayRoles, says: 'Whose key this is, and what it may use.', reply: whoamiSchema },
   'GET /v1/nodes': { who: watchers, says: 'The nodes of the mesh, with hardware and models.', reply: nodesReplySchema },
+  'GET /v1/agents': {
+    who: watchers,
+    says: 'Who works in the mesh now, on which node, and what each node can start.',
+    reply: agentsReplySchema,
+  },
   'GET /v1/models': {
     who: ['viewer', 'developer', 'operator', 'service', 'admin'],
     says: 'The models that the mesh serves, in the form of the OpenAI API.',

@@ -12,6 +12,7 @@ import { type PolicyFile, readPolicy } from '../../../sandbox/preset.js'
 import { readPrices } from '../../agents/model/costs.js'
 import { approvalsName, DecideApproval, FollowApprovals, ListApprovals, RevokeGrant } from '../../approvals/messages.js'
 import type { DataSubject } from '../../data-subject.js'
+import { rosterOf } from '../../roster.js'
 import type { Handlers } from '../call.js'
 import type { Guard } from '../http/guard.js'
 import type { Principal } from '../http/keys.js'
@@ -81,6 +82,7 @@ export function restOf({ node, guard, site, runs, aboutCaller, closing }: RestOp
   return {
     'GET /v1/whoami': ({ request }) => whoami(principalOf(request)),
     'GET /v1/nodes': () => nodesOf(node),
+    'GET /v1/agents': () => rosterOf(node.directory),
 
     'POST /v1/tasks': async ({ body, request, reply }) => {
       const id = await here(runs).begin(body.request, aboutCaller(request.principal?.name))

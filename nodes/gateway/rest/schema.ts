@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { auditEventSchema, eventKinds } from '../../../mesh/audit/event.js'
 import { taskRecordSchema } from '../../../mesh/task/task.js'
 import { grantSchema, viewSchema } from '../../approvals/question.js'
+import { rosterSchema } from '../../roster.js'
 
 const id = z.string().min(1).max(200)
 export const byId = z.strictObject({ id })
@@ -39,6 +40,8 @@ export const nodesReplySchema = z.object({
     }),
   ),
 })
+
+export const agentsReplySchema = rosterSchema
 
 /** About the workspace that `clawmesh up` offers. */
 export const taskBodySchema = z.strictObject({ request: z.string().min(1).max(20_000) })

@@ -90,6 +90,14 @@ describe('clawmesh up --gateway', () => {
     const asked = await eventually(() => asking.events[0] ?? assert.fail('nothing is asked yet'), 30_000)
     asking.close()
     const question = viewSchema.parse(asked.data)
+    const { agents, hosted } = JSON.parse((await machine.do('agents', '--json')).stdout)
+    const workers = agents.filter(({ name }: { name: string }) => /-worker-\d$/.test(name))
+    assert.deepEqual(
+      workers.map(({ node, kind }: { node: string; kind: string }) => [node, kind]),
+      Array.from({ length: 3 }, () => ['home', 'agent']),
+    )
+    assert.deepEqual(agents.find(({ name }: { name: string }) => name === `task/${id}`)?.kind, 'task')
+    assert.ok(hosted.some(({ definition }: { definition: string }) => definition === 'worker'))
     const decided = { method: 'POST', key: approver, body: { answer: 'allow' } }
     assert.equal((await ask(url, `/v1/approvals/${question.id}`, decided)).status, 200)
     await following.ended
