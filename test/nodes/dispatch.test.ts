@@ -43,6 +43,11 @@ describe('every command', () => {
     })
 })
 
+it('every command speaks JSON, but for the one whose output is a protocol of JSON', () => {
+  const silent = commands.filter(({ options }) => options['json']?.type !== 'boolean').map(({ name }) => name)
+  assert.deepEqual(silent, ['mcp'])
+})
+
 it('is in the help once, by its first word, unless it has another name now', () => {
   const shown = chapters.flatMap(([, words]) => Object.keys(words)).sort()
   const wanted = new Set(commands.filter(({ old }) => !old).map(({ name }) => name.split(' ')[0] ?? ''))

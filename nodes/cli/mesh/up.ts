@@ -73,6 +73,7 @@ export const up: Command = {
     },
     'gateway-key': { type: 'string', value: 'FILE', help: 'the key of that certificate, PEM' },
     ...offerOptions,
+    json: { type: 'boolean', help: 'print one JSON object when the mesh is up: its name, this node, its gateway' },
   },
   run: runUp,
 }
@@ -110,6 +111,13 @@ async function runUp(_: string | undefined, values: Values): Promise<number> {
       answering = answerAtTerminal(site.node)
       await introduceModels(site.node, progress)
       gateway = place && (await serve(site, folder, offer.workspace, place, listen.advertise))
+      if (values['json']) {
+        const { authority } = site.ground
+        const node = offer.name ?? machineName()
+        process.stdout.write(
+          `${JSON.stringify({ ok: true, mesh: authority.mesh, node, data: folder.path, gateway: gateway?.url ?? null })}\n`,
+        )
+      }
       progress('The mesh is up. To add a machine, type here: npm run clawmesh -- invite')
       if (listen.nats === undefined && isLoopback(listen.host))
         progress('Only this machine can join it; `up --listen 0.0.0.0` lets others in.')

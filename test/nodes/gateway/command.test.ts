@@ -36,7 +36,7 @@ describe('clawmesh up --gateway', () => {
   before(async () => {
     mkdirSync(workspace)
     writeFileSync(join(machine.data, '..', 'secret.txt'), 'a\nb\n')
-    const running = await machine.up('--name', 'home', '--gateway', '0', '--workspace', workspace)
+    const running = await machine.up('--name', 'home', '--gateway', '0', '--workspace', workspace, '--json')
     url = /The gateway listens at (http:\S+)\. /.exec(running.stderr())?.[1] ?? assert.fail(running.stderr())
   })
   after(() => machine.remove())
@@ -171,6 +171,8 @@ describe('clawmesh up --gateway', () => {
   it('ends in good order', async () => {
     const ended = await machine.stop()
     assert.equal(ended?.status, 0, ended?.stderr)
+    const { ok, node, gateway, data } = JSON.parse(ended?.stdout ?? '')
+    assert.deepEqual([ok, node, gateway, data], [true, 'home', url, machine.data])
     assert.deepEqual(ended?.left(), [])
   })
 
