@@ -162,8 +162,10 @@ describe('the console', () => {
     assert.deepEqual(await page.locator('nav a').allTextContents(), ['Mesh', 'Approvals', 'Policies'])
     await see(page, 'approvals')
     const { box } = stand
-    const missing = [{ kind: 'read' as const, path: '/<b>secret</b>' }]
-    const question = { node: box.name, tool: 'read_file', args: { path: '/<b>secret</b>' }, missing, workspace: '/w' }
+    // Shown as it is written, it would read as a picture.
+    const path = '/<b>secret</b>/\u202egpj.exe'
+    const missing = [{ kind: 'read' as const, path }]
+    const question = { node: box.name, tool: 'read_file', args: { path }, missing, workspace: '/w' }
     const answer = askPerson(box, question, {
       signal: new AbortController().signal,
       trace: 't',
@@ -171,6 +173,8 @@ describe('the console', () => {
     })
     await page.locator('main li pre', { hasText: '<b>secret</b>' }).first().waitFor()
     assert.equal(await page.locator('main b').count(), 0, 'text stays text')
+    const words = (await page.locator('main li').first().textContent()) ?? ''
+    assert.ok(words.includes('\\u{202e}gpj.exe') && !words.includes('\u202e'), words)
     await page.keyboard.press('j')
     await page.keyboard.press('a')
     assert.deepEqual(await answer, { answer: 'allow', by: 'approver' })
