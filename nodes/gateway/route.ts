@@ -20,6 +20,7 @@ import {
   explainQuerySchema,
   nodesReplySchema,
   policiesSchema,
+  policyVersionsSchema,
   rulingSchema,
   seenEventSchema,
   settleBodySchema,
@@ -176,6 +177,11 @@ export const routes = {
     who: gatewayRoles,
     says: 'The policies that come with clawmesh, each with its truth table.',
     reply: policiesSchema,
+  },
+  'GET /v1/policies/versions': {
+    who: watchers,
+    says: "The versions of the mesh's own policy: by whom, why, and what each node made of the newest.",
+    reply: policyVersionsSchema,
   },
   'GET /v1/policies/:name/explain': {
     who: gatewayRoles,

@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { isLoopback, keepListen, type Listen, leafPort, parseHostPort, recallListen } from '../../authority/address.js'
 import { openGatewayTls } from '../../authority/gateway-tls.js'
+import { PolicyBook } from '../../authority/policy-book.js'
 import { readConfig } from '../../config.js'
 import { type DataFolder, openDataFolder } from '../../data-folder.js'
 import type { Gateway } from '../../gateway/server.js'
@@ -145,7 +146,8 @@ async function serve(
 ): Promise<Gateway> {
   const { openGateway } = await import('../../gateway/server.js')
   const { records, addresses, authority } = ground
-  const site = { tasks, workspace, trail: { log: records.log(addresses.auditStream), authority } }
+  const policies = new PolicyBook(folder.authority, authority)
+  const site = { tasks, workspace, policies, trail: { log: records.log(addresses.auditStream), authority } }
   const others = advertise === undefined ? [] : [parseHostPort(advertise, '--advertise').host]
   const made =
     beyond && !given ? openGatewayTls(folder.authority, authority.mesh, { host, others, now: Date.now() }) : undefined

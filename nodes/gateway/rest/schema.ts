@@ -149,6 +149,35 @@ export const policiesSchema = z.object({
     }),
   ),
 })
+export const policyVersionsSchema = z.object({
+  /** The newest version that nodes are told of; null while there is none and they go by `ask-first`. */
+  inForce: z.int().nullable(),
+  /** Oldest first. Each was signed by the authority and names the one before it. */
+  versions: z.array(
+    z.object({
+      version: z.int(),
+      time: z.string(),
+      by: z.string(),
+      name: z.string(),
+      reason: z.string(),
+      text: z.string(),
+      /** SHA-256 of the signed version, hex. */
+      hash: z.string(),
+    }),
+  ),
+  /** What each node that runs actions goes by. */
+  nodes: z.array(
+    z.object({
+      name: z.string(),
+      policy: z.string(),
+      version: z.int().nullable(),
+      /** False for one whose person named a policy of its own. */
+      follows: z.boolean(),
+      /** How that differs from what is in force. */
+      drift: z.string().nullable(),
+    }),
+  ),
+})
 export const byNameSchema = z.strictObject({ name: z.string().regex(/^[a-z0-9-]{1,64}$/) })
 const realPath = z
   .string()

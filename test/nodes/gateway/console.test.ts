@@ -29,7 +29,7 @@ const views: Record<string, (page: Page) => Locator[]> = {
   tasks: (page) => [page.locator('.tree .done', { hasText: 'look around' })],
   debates: (page) => [page.locator('.votes td.with').nth(1), page.locator('.debate h3', { hasText: /^Erased$/ })],
   approvals: (page) => [page.locator('main kbd')],
-  policies: (page) => [page.locator('.policy').nth(4)],
+  policies: (page) => [page.locator('.policy').nth(4), page.locator('td strong', { hasText: '1 in force' })],
   costs: (page) => [page.locator('figure .bar')],
   audit: (page) => [page.locator('.audit tbody tr').nth(5)],
 }
@@ -117,6 +117,7 @@ describe('the console', () => {
     front.file('of dora', subjects.keyOf('dora'))
     await front.note('debate.opened', { question: 'PRIVATE', voters, topology: 'ring', vote: 'majority' }, 'of dora')
     subjects.erase('dora', Date.now())
+    await stand.publish(stand.policies.add({ name: 'strict', text: '{}', by: 'ada', reason: 'why' }, Date.now()))
     const { page, problems } = await open()
     await enter(page, url, keyOf.admin)
     await page.evaluate(readFileSync(join(installation, 'node_modules', 'axe-core', 'axe.min.js'), 'utf8'))

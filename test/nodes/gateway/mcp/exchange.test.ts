@@ -11,6 +11,7 @@ import { actor, type MeshNode, on } from '../../../../mesh/index.js'
 import { installation } from '../../../../mesh/installation.js'
 import { openTasks } from '../../../../mesh/task/tasks.js'
 import { worker } from '../../../../nodes/agents/job/worker.js'
+import { PolicyBook } from '../../../../nodes/authority/policy-book.js'
 import { ApiKeys } from '../../../../nodes/gateway/http/keys.js'
 import { type MeshTool, meshTools } from '../../../../nodes/gateway/mcp/mesh-tool.js'
 import { TaskRuns } from '../../../../nodes/gateway/rest/tasks.js'
@@ -59,7 +60,8 @@ describe('MCP at the gateway', () => {
     const addresses = addressesOf(authority.mesh, authority.meshKey)
     const transport = await mesh.connect()
     const tasks = await openTasks({ transport, addresses, key: authority.tasksKey, by: front.name })
-    const site = { tasks, workspace, trail: { log: transport.log(addresses.auditStream), authority } }
+    const policies = new PolicyBook(data, authority)
+    const site = { tasks, workspace, policies, trail: { log: transport.log(addresses.auditStream), authority } }
     tools = meshTools(front, new TaskRuns(front, tasks, workspace))
     const file = new ApiKeys(data)
     keys = Object.fromEntries(gatewayRoles.map((role) => [role, file.add(role, role, Date.now())]))

@@ -13,6 +13,7 @@ import {
   approvalsSchema,
   auditReplySchema,
   costsSchema,
+  policyVersionsSchema,
   seenEventSchema,
   taskSchema,
 } from '../../../../nodes/gateway/rest/schema.js'
@@ -249,6 +250,28 @@ describe('the REST API', () => {
       byTime.reduce((total, span) => total + span.requests, 0),
       sum.requests,
     )
+  })
+
+  it('has the versions of the policy of the mesh, and what each node made of the newest', async () => {
+    const { policies, publish, box, keyOf } = stand
+    const versions = () => read(policyVersionsSchema, '/v1/policies/versions', keyOf.viewer)
+    assert.deepEqual((await versions()).versions, [])
+    const edition = policies.add({ name: 'strict', text: '{}', by: 'ada', reason: 'an audit' }, Date.now())
+    await publish(edition)
+    await box.directory.describe({
+      policy: { name: 'ask-first', version: null, digest: 'x', follows: true, refused: null },
+    })
+    await eventually(async () => {
+      const { inForce, versions: all, nodes } = await versions()
+      assert.deepEqual(
+        all.map(({ version, by, name, reason, text }) => [version, by, name, reason, text]),
+        [[1, 'ada', 'strict', 'an audit', '{}']],
+      )
+      assert.equal(inForce, 1)
+      const [node] = nodes
+      assert.deepEqual([nodes.length, node?.name, node?.version], [1, 'box', null])
+      assert.notEqual(node?.drift, null)
+    })
   })
 
   it('explains a policy without a look at any disk', async () => {
