@@ -54,6 +54,26 @@ it('is in the help once, by its first word, unless it has another name now', () 
   assert.deepEqual(shown, [...wanted].sort())
 })
 
+it('says of a file or an address that it cannot use which one it is, and does nothing', async () => {
+  const folder = temporaryFolder()
+  const export_ = ['audit', 'export', '--data', nowhere, '--to']
+  const key = 'a'.repeat(64)
+  for (const words of [
+    [...export_, folder],
+    [...export_, '/dev/null'],
+    [...export_, join(folder, 'none', 'x')],
+    [...export_, 'http://'],
+    [...export_, 'http:host'],
+    [...export_, 'http://127.0.0.1:1/x', '--token-file', join(folder, 'none')],
+    [...export_, 'http://127.0.0.1:1/x', '--state', folder],
+    ['audit', 'verify', '--export', folder, '--root', key],
+    ['audit', 'verify', '--proof', folder, '--root', key],
+    ['costs', '--prices', folder],
+    ['costs', '--prices', join(folder, 'none')],
+  ])
+    await assert.rejects(dispatch(words), isUsage, words.join(' '))
+})
+
 it('ends with the status that its outcome has: 2 usage, 4 unavailable, in words and as JSON', async () => {
   const [usage, unavailable] = await Promise.all([
     runCommand(['whoami', '--data', nowhere, '--json']),

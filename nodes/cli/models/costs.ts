@@ -1,7 +1,7 @@
 /** `clawmesh costs`: what the questions to models cost, by the audit trail and a price table, and what they would have cost elsewhere. */
 import { costOf, frontierCostOf, type Priced } from '../../../policies/prices.js'
 import { type CostLine, sumOf, sumsBy } from '../../agents/model/cost-line.js'
-import { readPrices, usedSchema } from '../../agents/model/costs.js'
+import { usedSchema } from '../../agents/model/costs.js'
 import { consume } from '../../audit/consume.js'
 import { strictReader } from '../../audit/read.js'
 import { readConfig } from '../../config.js'
@@ -10,6 +10,7 @@ import { dataFolder, dataOption, jsonOption } from '../options.js'
 import { printable } from '../printable.js'
 import { stopWhenUnread } from '../stop.js'
 import { progress } from '../terminal.js'
+import { pricesOf } from './prices.js'
 
 interface Used extends Priced {
   readonly task: string
@@ -35,7 +36,7 @@ export const costs: Command = {
     json: jsonOption,
   },
   run: async (_, values) => {
-    const prices = readPrices(text(values, 'prices'))
+    const prices = pricesOf(values)
     const task = text(values, 'task')
     const { used, unreadable } = await readUsed(dataFolder(values), task)
     const priced = used.map((each) => ({ ...each, cost: costOf(prices, each), frontier: frontierCostOf(prices, each) }))
