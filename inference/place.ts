@@ -33,6 +33,8 @@ export const offerSchema = z.object({
   model: z.string(),
   /** 'sha256:…' over its files; left out where nobody says. */
   digest: z.string().optional(),
+  /** 'onnx', which computes on the CPU, 'openai:' and the kind of server, or 'triton:' and the dialect. */
+  backend: z.string().optional(),
   modalities: z.array(modalitySchema),
   /** Tokens of prompt and answer together; null: unknown. */
   context: z.int().positive().nullable(),

@@ -179,6 +179,7 @@ export class Shelf {
     return {
       model: info.name,
       ...(info.digest === null ? {} : { digest: info.digest }),
+      backend: info.backend,
       modalities: ['text'],
       context: info.context,
       slots: backend?.slots ?? stored?.slots ?? 1,

@@ -1,7 +1,8 @@
 /**
  * How hard a prompt looks, by what can be counted in it: nobody has read it. Pure.
  *
- *     complexityOf({ messages, tools: 2 }, { moderate: 2, hard: 5 })      // 'moderate'
+ *     const weight = weigh({ messages, tools: 2, maxTokens: 800 })         // { points: 3, characters: 1200, maxTokens: 800 }
+ *     complexityOf(weight, { moderate: 2, hard: 5 })                      // 'moderate'
  *     inOrder(['mesh', 'cloud/small'], candidates)                       // those of the mesh first, then cloud/small, then the rest as they stood
  */
 export const complexities = ['simple', 'moderate', 'hard'] as const
@@ -13,10 +14,22 @@ export interface ComplexityLimits {
   readonly hard: number
 }
 
-export interface Measured {
+export interface Weighed {
   readonly messages: readonly { readonly content: string }[]
   /** How many tools are offered. */
   readonly tools: number
+  /** Of the answer, at most. */
+  readonly maxTokens: number
+}
+
+/** What is counted of a question, and no word of it. */
+export interface Weight {
+  /** How hard it looks: two for each kind of demanding work, one for each 2,000 characters, for code, for a list of demands, for tools, and for a long talk. */
+  readonly points: number
+  /** Of all messages. */
+  readonly characters: number
+  /** Of the answer, at most. */
+  readonly maxTokens: number
 }
 
 const charactersOfPoint = 2000
@@ -31,23 +44,21 @@ const code = /```|^[^\S\n\r\u2028\u2029]*(?:import|def|class|function|const|SELE
 /** Characters of what is asked that are looked at: how hard it is shows in its beginning, and nobody has us read for long. */
 const charactersRead = 64 * 1024
 
-/** Two points for each kind of demanding work, one for each 2,000 characters, for code, for a list of demands, for tools, and for a long talk. */
-export function pointsOf({ messages, tools }: Measured): number {
-  const length = messages.reduce((sum, { content }) => sum + content.length, 0)
+export function weigh({ messages, tools, maxTokens }: Weighed): Weight {
+  const characters = messages.reduce((sum, { content }) => sum + content.length, 0)
   const asked = messages.at(-1)?.content.slice(0, charactersRead) ?? ''
   const words = new Set([...asked.matchAll(demanding)].map(([word]) => word.toLowerCase()))
-  return (
-    Math.min(mostForLength, Math.floor(length / charactersOfPoint)) +
+  const points =
+    Math.min(mostForLength, Math.floor(characters / charactersOfPoint)) +
     Math.min(mostForWords, 2 * words.size) +
     (code.test(asked) ? 1 : 0) +
     ((asked.match(listed)?.length ?? 0) >= 3 ? 1 : 0) +
     (tools > 0 ? 1 : 0) +
     (messages.length > 6 ? 1 : 0)
-  )
+  return { points, characters, maxTokens }
 }
 
-export function complexityOf(measured: Measured, { moderate, hard }: ComplexityLimits): Complexity {
-  const points = pointsOf(measured)
+export function complexityOf({ points }: Pick<Weight, 'points'>, { moderate, hard }: ComplexityLimits): Complexity {
   return points >= hard ? 'hard' : points >= moderate ? 'moderate' : 'simple'
 }
 

@@ -1,10 +1,10 @@
 /**
  * Whom `auto` asks first, of those that may see a prompt: by the list that the rules have for how hard it looks, or else the cheapest that is good enough. Pure.
  *
- *     preferenceOf(rules.order, { messages, tools: 0, maxTokens: 800 })
+ *     preferenceOf(rules.order, weigh({ messages, tools: 0, maxTokens: 800 }))
  *     // { complexity: 'moderate', models: ['frontier/small', 'frontier/large'], by: 'price', costs: [0.0012, 0.011] }
  */
-import { type Complexity, complexities, complexityOf, type Measured } from './complexity.js'
+import { type Complexity, complexities, complexityOf, type Weight } from './complexity.js'
 import type { RouterRules } from './router.js'
 
 export interface Preference {
@@ -17,27 +17,17 @@ export interface Preference {
   readonly costs: readonly number[]
 }
 
-export interface Expected extends Measured {
-  /** Of the answer, at most. */
-  readonly maxTokens: number
-}
-
 /** Nobody counts tokens before a model is chosen; English and German have about as many characters in one. */
 const charactersOfToken = 4
 
-export function preferenceOf(order: RouterRules['order'], expected: Expected): Preference {
-  const complexity = complexityOf(expected, order.from)
+export function preferenceOf(order: RouterRules['order'], weight: Weight): Preference {
+  const complexity = complexityOf(weight, order.from)
   const listed = order[complexity]
   if (listed.length > 0) return { complexity, models: listed, by: 'list', costs: [] }
   const least = complexities.indexOf(complexity)
-  const characters = expected.messages.reduce((sum, { content }) => sum + content.length, 0)
-  const promptTokens = Math.ceil(characters / charactersOfToken)
   const priced = order.prices
     .filter(({ upTo }) => complexities.indexOf(upTo) >= least)
-    .map(({ model, input, output }) => ({
-      model,
-      cost: (promptTokens * input + expected.maxTokens * output) / 1e6,
-    }))
+    .map((price) => ({ model: price.model, cost: mostCost(price, weight) }))
     // Where two cost the same, the rules' own order stays.
     .sort((a, b) => a.cost - b.cost)
   return {
@@ -46,4 +36,12 @@ export function preferenceOf(order: RouterRules['order'], expected: Expected): P
     by: priced.length > 0 ? 'price' : 'nothing',
     costs: priced.map(({ cost }) => cost),
   }
+}
+
+/** What a question costs at most by a price of the rules, in their currency. */
+export function mostCost(
+  { input, output }: RouterRules['order']['prices'][number],
+  { characters, maxTokens }: Weight,
+): number {
+  return (Math.ceil(characters / charactersOfToken) * input + maxTokens * output) / 1e6
 }

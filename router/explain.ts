@@ -1,4 +1,5 @@
 /** What the router would do with a text, and why. Nothing is recorded and nothing leaves. */
+import { weigh } from '../policies/complexity.js'
 import { ClawmeshError } from '../policies/errors.js'
 import { type Preference, preferenceOf } from '../policies/preference.js'
 import { decideRoute, type RouteDecision, type RouterRules } from '../policies/router.js'
@@ -48,8 +49,8 @@ export async function explain(text: string, rules: RouterRules, tagger: Tagger):
 const usualAnswer = 800
 
 function preferenceAmong(text: string, rules: RouterRules, { decision, leaves }: Judged): Preference {
-  const expected = { messages: [{ content: text }], tools: 0, maxTokens: usualAnswer }
-  const { models, costs, ...rest } = preferenceOf(rules.order, expected)
+  const weight = weigh({ messages: [{ content: text }], tools: 0, maxTokens: usualAnswer })
+  const { models, costs, ...rest } = preferenceOf(rules.order, weight)
   const may = (model: string): boolean =>
     model === 'mesh' ? decision.effect !== 'block' : leaves !== undefined && decision.models.includes(model)
   return {

@@ -1,4 +1,6 @@
 /** What a model is asked, and everything in it that is text. */
+import { type Weight, weigh } from '../policies/complexity.js'
+
 export interface ModelMessage {
   readonly role: 'system' | 'user' | 'assistant' | 'tool'
   readonly content: string
@@ -17,6 +19,9 @@ export interface ModelTool {
   /** A JSON schema. */
   readonly parameters?: Readonly<Record<string, unknown>>
 }
+
+export const weightOf = ({ messages, tools = [], maxTokens }: ModelRequest): Weight =>
+  weigh({ messages, tools: tools.length, maxTokens })
 
 /** Texts laid end to end, a line apart, so that what was split between them is found too. */
 export interface Laid {

@@ -23,7 +23,7 @@ import type { EndReason, ProviderUsage } from './provider/form.js'
 import { redact } from './pseudonym/redact.js'
 import { Restorer } from './pseudonym/restore.js'
 import { type NameSearch, remembering, withoutNames } from './pseudonym/rounds.js'
-import { lay, type ModelRequest, textsOf, turnsOf } from './request.js'
+import { lay, type ModelRequest, textsOf, turnsOf, weightOf } from './request.js'
 import { RouterSession } from './session.js'
 import { settingsOf } from './settings.js'
 import { namesIn } from './tagger/names.js'
@@ -104,6 +104,8 @@ export class Router {
         categories: sensitivity.categories,
         rule: decision.rule,
         effect: decision.effect,
+        roles: asker.roles,
+        ...weightOf(request),
       },
     })
     return { sensitivity, decision, texts, split: read.split, ...(unnamed && { unnamed }) }

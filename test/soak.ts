@@ -1,6 +1,7 @@
 /** `npm run soak -- NAME [COUNT] [SEED]`: long runs that wear at what the tests touch once. */
 import { soakErase } from './audit/erase-soak.js'
 import { soakConsumer } from './audit/kill-consumer.js'
+import { soakCrash } from './chaos/crash.js'
 import { soakKill } from './chaos/kill-soak.js'
 import { soakSignal } from './chaos/signal.js'
 import { soakTask } from './chaos/task.js'
@@ -28,6 +29,7 @@ const soaks: Record<string, Soak> = {
   twice: { run: soakTwice, usually: 3 },
   current: { run: soakCurrent, usually: 1 },
   task: { run: soakTask, usually: 20 },
+  crash: { run: soakCrash, usually: 100 },
   triton: { run: soakTriton, usually: 1 },
   hostile: { run: soakHostile, usually: 10 },
   agreement: { run: soakAgreement, usually: 20_000 },

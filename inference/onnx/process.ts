@@ -1,4 +1,4 @@
-import { type ChildProcess, fork } from 'node:child_process'
+import { type ChildProcess, type ForkOptions, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { ClawmeshError } from '../../policies/errors.js'
@@ -13,6 +13,8 @@ export interface ProcessOptions extends LoadOrder {
   env: Record<string, string>
   /** Most milliseconds to wait for the model to be loaded. */
   loadMs: number
+  /** What starts Node in its place, for a process that is to have less than we have. */
+  runner?: Pick<ForkOptions, 'execPath' | 'execArgv'> | undefined
 }
 
 interface Loading {
@@ -38,11 +40,12 @@ export class ModelProcess {
     this.told = resolve
   })
 
-  private constructor(env: Record<string, string>) {
+  private constructor({ env, runner }: Pick<ProcessOptions, 'env' | 'runner'>) {
     this.child = fork(fileURLToPath(new URL('./child.js', import.meta.url)), [], {
       serialization: 'advanced',
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       execArgv: [],
+      ...runner,
       env,
     })
     this.child.stdout?.resume()
@@ -56,8 +59,8 @@ export class ModelProcess {
   }
 
   /** Starts a process and loads the model. Throws MODEL_BROKEN, MODEL_FAILED. */
-  static async start({ env, loadMs, ...order }: ProcessOptions): Promise<Started> {
-    const process = new ModelProcess(env)
+  static async start({ env, loadMs, runner, ...order }: ProcessOptions): Promise<Started> {
+    const process = new ModelProcess({ env, runner })
     const timer = setTimeout(() => process.ended(`it did not load ${order.folder} within ${loadMs} ms`), loadMs)
     try {
       const { model, times } = await new Promise<FromChild & { type: 'loaded' }>((resolve, reject) => {

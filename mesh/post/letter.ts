@@ -9,7 +9,20 @@ import { ClawmeshError } from '../../policies/errors.js'
 import { decode, pack } from '../codec.js'
 import type { Peer } from '../seal/incarnation.js'
 
-export const kinds = ['tell', 'ask', 'open', 'reply', 'error', 'item', 'end', 'credit', 'cancel'] as const
+export const kinds = [
+  'tell',
+  'ask',
+  'open',
+  'reply',
+  'error',
+  'item',
+  'end',
+  'credit',
+  'cancel',
+  /** A part of one that is too large for a letter, and how many of those have come (parcels.ts). */
+  'piece',
+  'more',
+] as const
 export type Kind = (typeof kinds)[number]
 
 export interface Letter {
@@ -22,22 +35,29 @@ export interface Letter {
   readonly body: unknown
 }
 
-/** The largest letter; NATS refuses more than 1 MiB by default. */
-export const maxLetterBytes = 900 * 1024
+/** In bytes of msgpack. What is larger than a piece goes in pieces; NATS refuses more than 1 MiB by default. */
+export const pieceBytes = 256 * 1024
+export const mostBodyBytes = 64 * 1024 * 1024
 
 const lengthBytes = 4
 const headLength = lengthBytes + 13
 
-/** Throws MESSAGE_INVALID for a body that is too large. */
-export function encodeLetter(kind: Kind, call: number, deadline: number, body: unknown): Uint8Array {
+/** Throws MESSAGE_INVALID for a body that is too large for any letter. What it gives is a view of a buffer that the next call may write over. */
+export function packBody(body: unknown): Uint8Array {
   const packed = pack(body)
-  if (packed.length > maxLetterBytes) {
-    throw new ClawmeshError(
-      'MESSAGE_INVALID',
-      `A message of ${packed.length} bytes is too large; the limit is ${maxLetterBytes}.`,
-      { hint: 'Send it as a stream of smaller items.' },
-    )
-  }
+  if (packed.length <= mostBodyBytes) return packed
+  throw new ClawmeshError(
+    'MESSAGE_INVALID',
+    `A message of ${packed.length} bytes is too large; the limit is ${mostBodyBytes}.`,
+    { hint: 'Send it as a stream of smaller items.' },
+  )
+}
+
+export const encodeLetter = (kind: Kind, call: number, deadline: number, body: unknown): Uint8Array =>
+  writeLetter(kind, call, deadline, packBody(body))
+
+/** `packed`: its body. */
+export function writeLetter(kind: Kind, call: number, deadline: number, packed: Uint8Array): Uint8Array {
   const plain = new Uint8Array(headLength + packed.length)
   const view = new DataView(plain.buffer)
   view.setUint32(0, plain.length - lengthBytes, true)

@@ -9,7 +9,8 @@ import { clockToleranceMs } from '../seal/certificate.js'
 import { type Frame, readFrame } from '../seal/frame.js'
 import type { Incarnation, Peer } from '../seal/incarnation.js'
 import type { Subscription, Transport } from '../transport/transport.js'
-import { decodeLetters, encodeLetter, type Kind, type Letter } from './letter.js'
+import { decodeLetters, type Kind, type Letter, packBody, writeLetter } from './letter.js'
+import { Parcels } from './parcels.js'
 import { left, Sessions } from './sessions.js'
 import { Space } from './space.js'
 
@@ -36,6 +37,7 @@ const maxHeldBytes = 32 * 1024 * 1024
 export class Post {
   readonly #options: PostOptions
   readonly #sessions: Sessions
+  readonly #parcels: Parcels
   /** Frames of nodes that the directory does not know yet, by their ids. */
   readonly #waiting = new Map<string, Frame[]>()
   readonly #strangers = new Space(maxHeldLetters, maxHeldBytes)
@@ -60,6 +62,13 @@ export class Post {
       missing: options.missing,
       now,
     })
+    this.#parcels = new Parcels({
+      send: (peer, kind, call, deadline, body) =>
+        this.#sendOne(peer, deadline, writeLetter(kind, call, deadline, packBody(body))),
+      deliver: (letter) => options.deliver(letter),
+      failed: (letter, error) => this.#parcelFailed(letter, error),
+      now,
+    })
   }
 
   async start(): Promise<void> {
@@ -71,27 +80,32 @@ export class Post {
     this.#isStopped = true
     this.#subscription?.unsubscribe()
     for (const { peer, letter } of this.#unsent.splice(0)) this.#answerFor(peer, letter, left())
+    this.#parcels.close(left())
     this.#sessions.close()
   }
 
   /** The node is gone. */
   lose(peer: Peer): void {
     this.#sessions.lose(peer)
+    this.#parcels.lose(lost(), peer)
   }
 
   /** The node was cut off and is back: what it was sent meanwhile, it may never have got. */
   renew(peer: Peer): void {
     this.#sessions.renew(peer)
+    this.#parcels.lose(lost(), peer)
   }
 
   /** The others have forgotten us. */
   renewAll(): void {
     this.#sessions.renew()
+    this.#parcels.lose(lost())
   }
 
   connection(connected: boolean): void {
     const isBack = connected && !this.#connected
     this.#connected = connected
+    if (!connected) this.#parcels.lose(lost())
     if (!isBack) return
     this.#sessions.renew()
     this.#unsentSpace = new Space(maxHeldLetters, maxHeldBytes)
@@ -105,15 +119,22 @@ export class Post {
 
   send(peer: Peer, kind: Kind, call: number, deadline: number, body: unknown): void {
     const { self, deliver } = this.#options
-    const letter = encodeLetter(kind, call, deadline, body)
+    const packed = packBody(body)
     if (peer.id === self.id) {
       // To ourselves nothing needs sealing; decoding a copy keeps the two sides from sharing memory.
+      const letter = writeLetter(kind, call, deadline, packed)
       setImmediate(() => {
         for (const copy of decodeLetters(self, letter)) deliver(copy)
       })
       return
     }
     // Work that ends after its node has left answers nobody; the transport is closed by then, and would throw where nobody catches it.
+    if (this.#isStopped) throw left()
+    if (!this.#parcels.send(peer, kind, call, deadline, packed))
+      this.#sendOne(peer, deadline, writeLetter(kind, call, deadline, packed))
+  }
+
+  #sendOne(peer: Peer, deadline: number, letter: Uint8Array): void {
     if (this.#isStopped) throw left()
     if (this.#connected) return this.#dispatch(peer, letter)
     if (!this.#unsentSpace.take(letter.length)) {
@@ -168,7 +189,11 @@ export class Post {
         else refuse(error, peer)
       } else {
         this.received += 1
-        deliver(letter)
+        if (letter.kind === 'piece' || letter.kind === 'more') this.#parcels.take(letter)
+        else {
+          if (letter.kind === 'cancel') this.#parcels.abandon(letter)
+          deliver(letter)
+        }
       }
     }
   }
@@ -200,6 +225,22 @@ export class Post {
       })
   }
 
+  /** Who waits for an answer that was too much is told, here or there. */
+  #parcelFailed(letter: Letter, error: ClawmeshError): void {
+    const { deliver, undelivered, self } = this.#options
+    const { peer, kind, call, deadline } = letter
+    if (kind === 'ask' || kind === 'open')
+      return deliver({ peer, kind: 'error', call, deadline, body: errorBody(error) })
+    if (kind === 'tell') return undelivered(self, letter, error)
+    // An answer: nobody is there to be told if its peer was lost.
+    if (error.code === 'UNREACHABLE' || this.#isStopped) return
+    try {
+      this.send(peer, 'error', call, deadline, errorBody(error))
+    } catch {
+      // There is no way to the caller: its deadline tells it.
+    }
+  }
+
   /** Who waits for an answer that cannot come is told why; for what nobody waits it is a dead letter. */
   #answerFor(peer: Peer, letters: Uint8Array, error: ClawmeshError): void {
     const { deliver, undelivered, self } = this.#options
@@ -207,6 +248,7 @@ export class Post {
       const { kind, call, deadline } = letter
       if (kind === 'ask' || kind === 'open') deliver({ peer, kind: 'error', call, deadline, body: errorBody(error) })
       else if (kind === 'tell') undelivered(self, letter, error)
+      else if (kind === 'piece') this.#parcels.fail(letter, error)
     }
   }
 }
@@ -215,6 +257,9 @@ export class Post {
 export function errorBody({ code, message, hint, data }: ClawmeshError): unknown {
   return [code, message, hint, data]
 }
+
+const lost = () =>
+  new ClawmeshError('UNREACHABLE', 'A node was lost, or cut off, while a large message was on its way.')
 
 const weightOf = (frame: Frame) => (frame.type === 'letter' ? frame.sealed.length : frame.handshake.length)
 

@@ -15,6 +15,8 @@ import type { Bucket, Entry } from '../transport/transport.js'
 const recordSchema = z.tuple([binary, z.unknown()])
 const start = new Uint8Array(32)
 
+/** NATS refuses more than 1 MiB by default. */
+const mostBytes = 900 * 1024
 /** How long a record waits for a broker that is away. */
 const writeWithinMs = 30_000
 const againMs = 100
@@ -50,7 +52,10 @@ export class Journal {
     return records
   }
 
-  /** Resolves when the broker has it. Rejects with FENCED if somebody else has written on, and with BROKER_UNAVAILABLE if nobody answers. */
+  /**
+   * Resolves when the broker has it. Rejects with FENCED if somebody else has written on, with BROKER_UNAVAILABLE if nobody answers, and with MESSAGE_INVALID if it is
+   * too large.
+   */
   append(content: unknown): Promise<void> {
     const written = this.#writing.then(() => this.#write(content))
     this.#writing = written.catch(() => undefined)
@@ -60,6 +65,14 @@ export class Journal {
   async #write(content: unknown): Promise<void> {
     const key = this.#next
     const value = sealWith(this.#key, encode([this.#head, content]), utf8(key))
+    if (value.length > mostBytes)
+      throw new ClawmeshError(
+        'MESSAGE_INVALID',
+        `A record of a task is ${value.length} bytes; the limit is ${mostBytes}.`,
+        {
+          hint: 'Keep what the task is about, or came to, in a file, and name that.',
+        },
+      )
     for (const until = performance.now() + writeWithinMs; ; ) {
       try {
         const isOurs =

@@ -12,6 +12,7 @@
  */
 import { z } from 'zod'
 import { ClawmeshError, type ErrorCode, errorCodes } from '../../policies/errors.js'
+import { type Bodies, bodySchema } from './body.js'
 import type { Journal } from './journal.js'
 
 const failureSchema = z.object({ code: z.string(), message: z.string(), hint: z.string() })
@@ -20,7 +21,8 @@ export const taskRecordSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('task'), id: z.string(), at: z.number(), by: z.string(), facts: z.unknown() }),
   z.object({ type: z.literal('resumed'), at: z.number(), by: z.string() }),
   z.object({ type: z.literal('begun'), step: z.string(), repeatable: z.boolean() }),
-  z.object({ type: z.literal('done'), step: z.string(), result: z.unknown() }),
+  /** `body`: where a large result is kept, which is left out here. */
+  z.object({ type: z.literal('done'), step: z.string(), result: z.unknown(), body: bodySchema.optional() }),
   z.object({ type: z.literal('failed'), step: z.string(), failure: failureSchema }),
   /** A person has looked: as if it had never begun. */
   z.object({ type: z.literal('cleared'), step: z.string(), by: z.string() }),
@@ -61,16 +63,18 @@ export class Task {
   /** It was begun before, and goes on. */
   readonly isResumed: boolean
   readonly #journal: Journal
+  readonly #bodies: Bodies
   readonly #steps: Map<string, StepState>
 
-  /** `records` are what the journal holds already. */
-  constructor(journal: Journal, records: TaskRecord[]) {
+  /** `records` are what the journal holds already, with all that is kept beside it. */
+  constructor(journal: Journal, bodies: Bodies, records: TaskRecord[]) {
     const { id, facts, begunAt } = describeTask(records)
     this.id = id
     this.facts = facts
     this.begunAt = begunAt
     this.isResumed = records.length > 1
     this.#journal = journal
+    this.#bodies = bodies
     this.#steps = stepsOf(records)
   }
 
@@ -81,7 +85,7 @@ export class Task {
 
   /**
    * Does a step once, or gives what it gave when it was done. Its intent is recorded before it begins and its result before anyone sees it. A failure that may be
-   * gone the next time, or that comes from outside, is thrown and not recorded; any other is, and is thrown again on a replay. Rejects with
+   * gone the next time, or that comes from outside, is thrown and not recorded; any other is, and is thrown again on a replay. A result of more than 64 MiB is such a failure (MESSAGE_INVALID). Rejects with
    * IN_DOUBT, FENCED, or what `run` rejected with.
    */
   async step<T>(name: string, { result, repeatable }: StepOptions<T>, run: () => Promise<T>): Promise<T> {
@@ -95,7 +99,7 @@ export class Task {
     if (!known) await this.#append({ type: 'begun', step: name, repeatable })
     try {
       const value = await run()
-      await this.#append({ type: 'done', step: name, result: value })
+      await this.#done(name, value)
       Object.assign(state, { state: 'done', result: value })
       return value
     } catch (error) {
@@ -120,13 +124,24 @@ export class Task {
       await this.#append({ type: 'cleared', step: name, by })
       this.#steps.delete(name)
     } else {
-      await this.#append({ type: 'done', step: name, result: verdict.done })
+      await this.#done(name, verdict.done)
       this.#steps.set(name, { state: 'done', result: verdict.done })
     }
   }
 
   end(outcome: unknown, now = Date.now()): Promise<void> {
     return this.#append({ type: 'ended', at: now, outcome })
+  }
+
+  async #done(step: string, value: unknown): Promise<void> {
+    const kept = await this.#bodies.keep(value)
+    try {
+      await this.#append({ type: 'done', step, ...kept })
+    } catch (error) {
+      // No record will ever name it.
+      if ('body' in kept && ClawmeshError.from(error).code === 'FENCED') await this.#bodies.drop(kept.body)
+      throw error
+    }
   }
 
   #append(record: TaskRecord): Promise<void> {

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { Addresses } from '../address.js'
 import type { Bucket, Entry, Transport } from '../transport/transport.js'
+import { Bodies } from './body.js'
 import { Journal } from './journal.js'
 import { describeTask, Task, type TaskInfo, type TaskRecord, taskRecordSchema } from './task.js'
 
@@ -34,30 +35,30 @@ export class Tasks {
     const journal = this.#journal(this.#options.addresses.taskKey(id))
     const record: TaskRecord = { type: 'task', id, at: this.#now(), by: this.#options.by, facts }
     await journal.append(record)
-    return new Task(journal, [record])
+    return new Task(journal, this.#bodies(this.#options.addresses.taskKey(id)), [record])
   }
 
   /** Takes a task over: whoever did it before can record nothing more. Rejects with NOT_FOUND if there is none, and USAGE if it has ended. */
   async resume(id: string): Promise<Task> {
     const place = this.#options.addresses.taskKey(id)
     const journal = this.#journal(place)
-    const entries = (await this.#entries()).filter(({ key }) => placeOf(key) === place)
+    const entries = await this.#entries(place)
     if (entries.length === 0) throw noTask(id)
-    const records = readAll(journal, entries)
+    const records = await this.#whole(place, readAll(journal, entries))
     if (describeTask(records).state === 'ended')
       throw new ClawmeshError('USAGE', `Task ${id} has ended.`, { hint: `\`clawmesh tasks show ${id}\` says how.` })
     const resumed: TaskRecord = { type: 'resumed', at: this.#now(), by: this.#options.by }
     await journal.append(resumed)
-    return new Task(journal, [...records, resumed])
+    return new Task(journal, this.#bodies(place), [...records, resumed])
   }
 
   /** As it stands, for whoever only looks: it is not taken over, and nothing can be recorded. Rejects with NOT_FOUND if there is none. */
   async read(id: string): Promise<Pick<Task, 'id' | 'begunAt' | 'facts' | 'results'>> {
     const place = this.#options.addresses.taskKey(id)
     const journal = this.#journal(place)
-    const entries = (await this.#entries()).filter(({ key }) => placeOf(key) === place)
+    const entries = await this.#entries(place)
     if (entries.length === 0) throw noTask(id)
-    return new Task(journal, readAll(journal, entries))
+    return new Task(journal, this.#bodies(place), await this.#whole(place, readAll(journal, entries)))
   }
 
   /** What is known of each, oldest first. */
@@ -81,9 +82,9 @@ export class Tasks {
     const waiting = new Map<string, Entry>()
     let wake: () => void = () => undefined
     const watch = await this.#bucket.watch((entry) => {
-      if (placeOf(entry.key) === place && entry.value !== undefined) waiting.set(entry.key, entry)
+      if (entry.value !== undefined) waiting.set(entry.key, entry)
       wake()
-    })
+    }, `${place}.*`)
     const onAbort = () => wake()
     signal.addEventListener('abort', onAbort)
     try {
@@ -114,13 +115,14 @@ export class Tasks {
   /** Removes the journal of a task that has ended; rejects with USAGE for any other. What it did stays on the audit trail. */
   async forget(id: string): Promise<void> {
     const place = this.#options.addresses.taskKey(id)
-    const entries = (await this.#entries()).filter(({ key }) => placeOf(key) === place)
+    const entries = await this.#entries(place)
     if (!(await this.#hasEnded(place, entries)))
       throw new ClawmeshError('USAGE', `Task ${id} has not ended.`, {
         hint: `\`clawmesh tasks cancel ${id}\` ends it.`,
       })
     // From the end, so that what is left after a crash still reads as a journal.
     const newestFirst = entries.sort((a, b) => b.revision - a.revision)
+    await this.#bodies(place).forget()
     for (const { key } of newestFirst) await this.#bucket.delete(key)
   }
 
@@ -128,7 +130,7 @@ export class Tasks {
   async remove(id: string, outcome: unknown): Promise<void> {
     const place = this.#options.addresses.taskKey(id)
     for (;;) {
-      const entries = (await this.#entries()).filter(({ key }) => placeOf(key) === place)
+      const entries = await this.#entries(place)
       if (await this.#hasEnded(place, entries)) return this.forget(id)
       try {
         await (await this.resume(id)).end(outcome)
@@ -157,14 +159,28 @@ export class Tasks {
     }
   }
 
-  async #entries(): Promise<Entry[]> {
+  /** Of all journals, or of one. */
+  async #entries(place = '*'): Promise<Entry[]> {
     const entries = new Map<string, Entry>()
     const watch = await this.#bucket.watch((entry) => {
       if (entry.value === undefined) entries.delete(entry.key)
       else entries.set(entry.key, entry)
-    })
+    }, `${place}.*`)
     watch.unsubscribe()
     return [...entries.values()]
+  }
+
+  /** With the results that are kept beside the journal. */
+  #whole(place: string, records: TaskRecord[]): Promise<TaskRecord[]> {
+    const read = async (record: TaskRecord): Promise<TaskRecord> =>
+      record.type === 'done' && record.body
+        ? { type: 'done', step: record.step, result: await this.#bodies(place).read(record.body) }
+        : record
+    return Promise.all(records.map(read))
+  }
+
+  #bodies(place: string): Bodies {
+    return new Bodies(this.#bucket, place, this.#options.key)
   }
 
   #journal(place: string): Journal {

@@ -78,10 +78,13 @@ class MemoryBucket implements Bucket {
     this.#entries.delete(key)
   }
 
-  async watch(changed: (entry: Entry) => void): Promise<Subscription> {
-    for (const entry of this.#entries.values()) changed(entry)
-    this.#watchers.add(changed)
-    return { unsubscribe: () => this.#watchers.delete(changed) }
+  async watch(changed: (entry: Entry) => void, keys?: string): Promise<Subscription> {
+    const tell = (entry: Entry) => {
+      if (keys === undefined || matches(keys, entry.key)) changed(entry)
+    }
+    for (const entry of this.#entries.values()) tell(entry)
+    this.#watchers.add(tell)
+    return { unsubscribe: () => this.#watchers.delete(tell) }
   }
 
   #write(entry: Entry): number {

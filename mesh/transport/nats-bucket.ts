@@ -122,12 +122,12 @@ class NatsBucket implements Bucket {
    * watcher died. So it is begun anew after each reconnection, and when nothing more is heard of it, and all that the bucket holds comes again: `changed`
    * must bear to hear of an entry twice.
    */
-  async watch(changed: (entry: Entry) => void): Promise<Subscription> {
+  async watch(changed: (entry: Entry) => void, keys = '>'): Promise<Subscription> {
     let current: Watch | undefined
     let ended = false
     let isBeginning = false
     const begin = async () => {
-      const next = await this.#beginWatch(changed, () => void again())
+      const next = await this.#beginWatch(changed, keys, () => void again())
       current?.end()
       current = next
       if (ended) return next.end()
@@ -156,14 +156,14 @@ class NatsBucket implements Bucket {
   }
 
   /** The client's own watch would leave its consumer in the broker's store, and would notice its end after a minute. `lost` is called once, if it ends by itself. */
-  async #beginWatch(changed: (entry: Entry) => void, lost: () => void): Promise<Watch> {
+  async #beginWatch(changed: (entry: Entry) => void, keys: string, lost: () => void): Promise<Watch> {
     const deliver_subject = createInbox(this.#inbox)
     const idle_heartbeat = nanos(heartbeatMs)
     const { name, num_pending } = await this.#manager.consumers.add(this.#stream, {
       ack_policy: AckPolicy.None,
       deliver_policy: DeliverPolicy.LastPerSubject,
       deliver_subject,
-      filter_subject: `${this.#subjects}>`,
+      filter_subject: `${this.#subjects}${keys}`,
       flow_control: true,
       idle_heartbeat,
       inactive_threshold: nanos(forgetAfterMs),

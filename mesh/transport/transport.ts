@@ -37,8 +37,11 @@ export interface Bucket {
   get(key: string): Promise<Entry | undefined>
   /** Deletes whatever is there or, with a revision, only what is the key's latest one; otherwise does nothing. */
   delete(key: string, revision?: number): Promise<void>
-  /** Calls back for every key that exists, then for every change; resolves when the first part is done. */
-  watch(changed: (entry: Entry) => void): Promise<Subscription>
+  /**
+   * Calls back for every key that exists, then for every change; resolves when the first part is done. `keys`: of those that match alone, where `*` stands for one
+   * part between dots; left out, of all.
+   */
+  watch(changed: (entry: Entry) => void, keys?: string): Promise<Subscription>
 }
 
 export interface Stored {

@@ -72,7 +72,13 @@ const families: Readonly<Record<string, () => Promise<Command[]>>> = {
     return [modelsList, modelsPull, modelsVerify, modelsRemove, providerAdd, providerList, providerRemove]
   },
   costs: async () => [(await import('./models/costs.js')).costs],
-  route: async () => [(await import('./models/route.js')).route],
+  route: async () => {
+    const [{ routeCalibrate }, { route }] = await Promise.all([
+      import('./models/calibrate.js'),
+      import('./models/route.js'),
+    ])
+    return [routeCalibrate, route]
+  },
   label: async () => {
     const { labelShow, labelLower } = await import('./models/label.js')
     return [labelShow, labelLower]
@@ -128,7 +134,7 @@ export const chapters: readonly (readonly [string, Readonly<Record<string, strin
     {
       approve: 'held actions: allow, refuse, follow',
       policy: 'what actions may do: explain, test, apply, roll back',
-      route: 'where the privacy router would let a text go, and why',
+      route: 'where the privacy router would let a text go, and why; calibrate',
       label: 'how sensitive a file or task is; lower it',
       keys: 'who may use the gateway',
       revoke: 'a node, cut off',

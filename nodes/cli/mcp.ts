@@ -2,14 +2,15 @@
 import { resolve } from 'node:path'
 import { openTasks } from '../../mesh/task/tasks.js'
 import { ClawmeshError } from '../../policies/errors.js'
+import { type PeopleRole, peopleRoles } from '../../policies/people.js'
 import { notRunning, openLiveGround } from '../authority/live.js'
 import { accountName, dataSubject } from '../data-subject.js'
 import { usualLimits } from '../gateway/http/limits.js'
 import { meshTools } from '../gateway/mcp/mesh-tool.js'
 import { TaskRuns } from '../gateway/rest/tasks.js'
-import { type GatewayRole, gatewayRoles } from '../gateway/route.js'
 import { joinAsGuest } from '../member/guest.js'
 import { recallOffer } from '../member/offer.js'
+import { PeopleRecord, StandingPeople } from '../people.js'
 import { type Command, text, type Values } from './command.js'
 import { dataFolder, dataOption, subjectOption } from './options.js'
 import { stopOnSignal } from './stop.js'
@@ -23,7 +24,7 @@ export const mcp: Command = {
     role: {
       type: 'string',
       value: 'ROLE',
-      help: `what the client may do: ${gatewayRoles.join(', ')} (default: developer)`,
+      help: `what the client may do: ${peopleRoles.join(', ')} (default: developer)`,
     },
     workspace: {
       type: 'string',
@@ -54,10 +55,19 @@ async function serveMcpClient(_: string | undefined, values: Values): Promise<nu
         import('../gateway/mcp/server.js'),
         import('@modelcontextprotocol/server/stdio'),
       ])
+      const people = await StandingPeople.open(data)
+      await new PeopleRecord(node, people).settle()
       const { answerMs, body } = usualLimits
       const transport = new StdioServerTransport(process.stdin, process.stdout, { maxBufferSize: body })
       const subject = dataSubject(node, authority.subjects, text(values, 'subject') ?? accountName())
-      const served = { node, tools: meshTools(node, runs), principal: { name: 'stdio', role }, subject, answerMs }
+      const served = {
+        node,
+        tools: meshTools(node, runs),
+        principal: { name: 'stdio', role },
+        people: () => people.now,
+        subject,
+        answerMs,
+      }
       const handle = serveStdio(() => mcpServer({ ...served, closing: stop.signal }), { transport })
       progress(`serving the mesh to an MCP client, as ${role}`)
       await untilClosed(stop.signal)
@@ -80,8 +90,8 @@ function untilClosed(signal: AbortSignal): Promise<void> {
   })
 }
 
-function readRole(given: string): GatewayRole {
-  const role = gatewayRoles.find((name) => name === given)
+function readRole(given: string): PeopleRole {
+  const role = peopleRoles.find((name) => name === given)
   if (role) return role
-  throw new ClawmeshError('USAGE', `"${given}" is no role.`, { hint: `Give --role ${gatewayRoles.join(', ')}.` })
+  throw new ClawmeshError('USAGE', `"${given}" is no role.`, { hint: `Give --role ${peopleRoles.join(', ')}.` })
 }

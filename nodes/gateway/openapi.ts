@@ -1,7 +1,8 @@
 /** The OpenAPI document of the gateway, made of the very table and schemas that it runs by. Pure. */
 import { z } from 'zod'
+import { type People, peopleRoles, someone } from '../../policies/people.js'
 import { errorSchema } from './rest/schema.js'
-import { isOpen, type RouteSpec, routeNames, specOf } from './route.js'
+import { isOpen, type RouteSpec, routeNames, ruleOn, specOf } from './route.js'
 
 const schemaOf = (schema: z.ZodType, io: 'input' | 'output'): object => {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' })
@@ -10,12 +11,15 @@ const schemaOf = (schema: z.ZodType, io: 'input' | 'output'): object => {
 
 const json = (schema: object) => ({ content: { 'application/json': { schema } } })
 
-export function openApi(): object {
+/** `people`: who may use what. */
+export function openApi(people: People): object {
+  const whoMay = (name: (typeof routeNames)[number]) =>
+    isOpen(name) ? undefined : peopleRoles.filter((role) => ruleOn(people, someone(role), name).allowed)
   const paths: Record<string, Record<string, object>> = {}
   for (const name of routeNames) {
     const [method = '', url = ''] = name.split(' ')
     const path = url.replaceAll(/:(\w+)/g, '{$1}')
-    paths[path] = { ...paths[path], [method.toLowerCase()]: operation(name, specOf(name), isOpen(name)) }
+    paths[path] = { ...paths[path], [method.toLowerCase()]: operation(name, specOf(name), whoMay(name)) }
   }
   return {
     openapi: '3.1.0',
@@ -29,7 +33,12 @@ export function openApi(): object {
   }
 }
 
-function operation(name: string, { who, says, params, query, body, openai, reply, events }: RouteSpec, open: boolean) {
+/** `roles`: undefined for a route that is open to anyone. */
+function operation(
+  name: string,
+  { says, params, query, body, openai, reply, events }: RouteSpec,
+  roles: string[] | undefined,
+) {
   const parameters = [...parametersOf(params, 'path'), ...parametersOf(query, 'query')]
   const lastEventId = { name: 'Last-Event-ID', in: 'header', schema: { type: 'string' } }
   const asked = body ?? openai
@@ -39,8 +48,8 @@ function operation(name: string, { who, says, params, query, body, openai, reply
       .replaceAll(/[^a-z0-9]+/g, '_')
       .replace(/_$/, ''),
     summary: says,
-    description: who === 'anyone' ? 'Needs no key.' : `Roles: ${who.join(', ')}.`,
-    ...(open ? { security: [] } : { security: [{ key: [] }] }),
+    description: roles === undefined ? 'Needs no key.' : `Roles: ${roles.join(', ')}.`,
+    ...(roles === undefined ? { security: [] } : { security: [{ key: [] }] }),
     ...(parameters.length > 0 || events ? { parameters: events ? [...parameters, lastEventId] : parameters } : {}),
     ...(asked ? { requestBody: { required: true, ...json(schemaOf(asked, 'input')) } } : {}),
     responses: {

@@ -15,6 +15,7 @@ import type { MeshNode } from '../../mesh/index.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { GatewayTls } from '../authority/gateway-tls.js'
 import { dataSubject } from '../data-subject.js'
+import { PeopleRecord, StandingPeople } from '../people.js'
 import { type Call, callOf, type Handlers } from './call.js'
 import { sendConsole } from './console.js'
 import type { GatewayAddress } from './http/address.js'
@@ -74,15 +75,27 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
     node.audit.intend({ kind, trace: '', actor: nodeActorName(node.name), facts }),
   )
   const refusals = new Refusals((facts) => node.note('gateway.refused', facts), 'address')
-  const guard = guardOf(keys, new RateLimit(limits.rate), { answersTo: hostsOf(tls), scheme })
+  const standing = await StandingPeople.open(data)
+  // What does not hold now would let nobody in.
+  void standing.now
+  const people = () => {
+    try {
+      return standing.now
+    } catch (cause) {
+      // This server's own fault, and none of the caller's business.
+      throw new Error('the policies of people do not hold', { cause })
+    }
+  }
+  const peopleRecord = new PeopleRecord(node, standing)
+  const guard = guardOf(keys, people, new RateLimit(limits.rate), { answersTo: hostsOf(tls), scheme })
   server.decorateRequest('principal', undefined)
   server.addHook('onRequest', async (request, reply) => {
     measure(request, reply, metrics)
     try {
       request.principal = guard.admit(request)
-      // Keys may be changed while that is written down: who it is goes by the very keys that the trail has.
-      while (request.principal && !keyRecord.isSettled()) {
-        await keyRecord.settle()
+      // Keys and policies may be changed while that is written down: who it is, and what he may, goes by the very ones that the trail has.
+      while (request.principal && !(keyRecord.isSettled() && peopleRecord.isSettled())) {
+        await Promise.all([keyRecord.settle(), peopleRecord.settle()])
         request.principal = guard.again(request)
       }
     } catch (error) {
@@ -93,23 +106,23 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   const runs = site && new TaskRuns(node, site.tasks, site.workspace)
   const aboutCaller = (key: string | undefined) =>
     site && key !== undefined ? dataSubject(node, site.trail.authority.subjects, key) : undefined
-  const rest = restOf({ node, guard, site, runs, aboutCaller, closing: closing.signal })
+  const rest = restOf({ node, guard, people, site, runs, aboutCaller, closing: closing.signal })
   const tools = [...meshTools(node, site?.workspace === undefined ? undefined : runs), ...more]
-  const desk = { node, limits, metrics, aboutCaller, closing: closing.signal }
+  const desk = { node, limits, metrics, people, aboutCaller, closing: closing.signal }
   const handlers: Handlers = {
     ...rest,
     'GET /': ({ reply }) => sendConsole(reply, 'index.html'),
     'GET /console/:name': ({ params, reply }) => sendConsole(reply, params.name),
     'GET /healthz': () => ({ status: 'ok' }),
     'GET /readyz': () => readiness(node),
-    'GET /openapi.json': () => openApi(),
+    'GET /openapi.json': () => openApi(people()),
     'GET /metrics': ({ reply }) => reply.type('text/plain; version=0.0.4').send(metrics.text(node.nodes().length)),
     'GET /v1/models': () => modelsOf(node),
     'POST /v1/chat/completions': ({ request, reply }) => complete(desk, request, reply, parseChat),
     'POST /v1/completions': ({ request, reply }) => complete(desk, request, reply, parseText),
     'POST /v1/embeddings': ({ request, reply }) => answerEmbedding(desk, request, reply),
     'POST /mcp': ({ request, reply }) =>
-      answerMcp({ node, tools, limits, aboutCaller, closing: closing.signal }, request, reply),
+      answerMcp({ node, tools, people, limits, aboutCaller, closing: closing.signal }, request, reply),
   }
   refuseSessions(server)
   const underWay = new Set<Promise<unknown>>()
@@ -126,7 +139,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
     throw cannotListen(host, port, cause)
   })
   // What cannot be written down yet is tried again before the next request is let in.
-  await keyRecord.settle().catch(() => undefined)
+  await Promise.allSettled([keyRecord.settle(), peopleRecord.settle()])
   const { port: bound } = server.server.address() as AddressInfo
   return {
     url: `${scheme}://${host.includes(':') ? `[${host}]` : host}:${bound}`,

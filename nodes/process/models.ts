@@ -10,6 +10,7 @@ import { ModelStore } from '../../inference/store/store.js'
 import { readStored } from '../../inference/stored.js'
 import { isTritonUrl } from '../../inference/triton/address.js'
 import { ClawmeshError } from '../../policies/errors.js'
+import { offlineRunner } from '../../sandbox/offline.js'
 import { log } from '../log.js'
 import type { NodePlan } from './plan.js'
 
@@ -26,7 +27,7 @@ export async function readStoredModels({
   for (const { repository, folder } of found) {
     if (names && !names.includes(repository)) continue
     try {
-      models.push(await readStored(folder, repository))
+      models.push(await readStored(folder, repository, { runner: offlineRunner() }))
     } catch (thrown) {
       notes.push(`${repository} is not offered: ${ClawmeshError.from(thrown).message}`)
     }
@@ -52,7 +53,8 @@ export async function openModels({
     distrust === undefined ? [] : [`the model server at ${base} is not used: ${distrust}. ${nameIt}`],
   )
   const server = found.find(({ distrust }) => distrust === undefined)
-  if (!server) return { backend: await OnnxBackend.open({ folder: folder ?? shippedModelFolder }), notes }
+  if (!server)
+    return { backend: await OnnxBackend.open({ folder: folder ?? shippedModelFolder, runner: offlineRunner() }), notes }
   log.info({ base: server.base, kind: server.kind }, 'a model server was found on this machine')
   return { backend: await OpenAiBackend.open({ url: server.base, found: true }), notes }
 }

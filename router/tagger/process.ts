@@ -5,7 +5,7 @@
  * 2. One that dies, lies or is too slow is ended, and whatever it was asked is refused; the next question starts another.
  * 3. No more than `most` questions wait.
  */
-import { type ChildProcess, fork } from 'node:child_process'
+import { type ChildProcess, type ForkOptions, fork } from 'node:child_process'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { installation } from '../../mesh/installation.js'
@@ -23,6 +23,8 @@ export interface TaggerOptions {
   readonly answerMs: number
   /** Most questions that wait at once. */
   readonly most: number
+  /** What starts Node in its place, for a process that is to have less than we have. */
+  readonly runner?: Pick<ForkOptions, 'execPath' | 'execArgv'> | undefined
 }
 
 interface Question {
@@ -73,6 +75,7 @@ class Running {
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
       execArgv: [],
+      ...options.runner,
       env: {},
     })
     this.#child.on('message', (message) => this.#receive(message))

@@ -36,6 +36,9 @@ struct streams {
 /* pool.c */
 int pool(void); /* a worker for each who connects to ./socket, until the control descriptor ends */
 
+/* offline.c */
+int run_offline(char **arguments); /* returns only if it cannot */
+
 /* worker.c */
 int work(void); /* one action, for the client at the control descriptor */
 void close_from(unsigned first);

@@ -3,6 +3,7 @@
  *
  *     clawmesh-sandbox 3<>SOCKET               one action; spec.h says what is read there, report.h what is written
  *     clawmesh-sandbox --pool 3<>SOCKET        one for each connection of who started it to ./socket; the end of the descriptor ends the pool
+ *     clawmesh-sandbox --offline PROGRAM …     no action: a program of ours, without a network; offline.c
  *     clawmesh-sandbox --version               the Landlock ABI of this kernel, on standard output
  *
  * The end of the client, of whoever started this, of the worker and of the pool each end the action and all that it has started.
@@ -43,6 +44,8 @@ int main(int count, char **arguments)
 {
     if (count == 2 && strcmp(arguments[1], "--version") == 0)
         return printf("landlock %d\n", landlock_abi()) < 0;
+    if (count > 2 && strcmp(arguments[1], "--offline") == 0)
+        return run_offline(arguments + 2);
 
     /* The streams too have to be there: what is opened next must not take their numbers. */
     for (int descriptor = 0; descriptor <= CONTROL; descriptor++)

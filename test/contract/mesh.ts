@@ -17,6 +17,12 @@ const Count = message('test.count', { request: z.number(), item: z.number() })
 const Produced = message('test.produced', { request: nothing, reply: z.number() })
 const Secret = message('test.secret', { request: nothing, reply: z.string(), from: ['auditor'] })
 
+const Keep = message('test.keep', {
+  request: z.object({ number: z.number(), text: z.string() }),
+  reply: z.number(),
+})
+const Fetch = message('test.fetch', { request: z.number(), reply: z.string() })
+const Read = message('test.read', { request: z.number(), item: z.string() })
 const Vouch = message('test.vouch', { request: nothing, reply: z.boolean(), to: ['auditor'] })
 
 const accumulator = actor('accumulator', () => {
@@ -92,6 +98,29 @@ export function meshContract(name: string, create: MeshFactory): void {
       await there.spawn(accumulator, { as: 'ordered' })
       const answers = await Promise.all([1, 10, 100, 1000].map((amount) => here.ref('ordered').ask(Add, amount)))
       assert.deepEqual(answers, [1, 11, 111, 1111])
+    })
+
+    it('carries what is too large for one letter, in the order in which it was sent', async () => {
+      const seen: number[] = []
+      const library = actor('library', () => [
+        on(Keep, ({ number, text }) => {
+          seen.push(number)
+          return text.length
+        }),
+        on(Read, async function* (bytes) {
+          for (let n = 0; n < 3; n += 1) yield `${n}${'x'.repeat(n === 1 ? bytes : 1)}`
+        }),
+        on(Fetch, (bytes) => 'y'.repeat(bytes)),
+      ])
+      await there.spawn(library)
+      const ref = here.ref('library')
+      const sizes = [4_500_000, 10, 1_000_000, 300_000, 20]
+      const kept = await Promise.all(sizes.map((size, number) => ref.ask(Keep, { number, text: 'x'.repeat(size) })))
+      assert.deepEqual([kept, seen], [sizes, [0, 1, 2, 3, 4]])
+      assert.equal((await ref.ask(Fetch, 3_000_000)).length, 3_000_000)
+      const items: number[] = []
+      for await (const item of ref.stream(Read, 2_000_000)) items.push(item.length)
+      assert.deepEqual(items, [2, 2_000_001, 2])
     })
 
     it('carries an error with its code, hint and facts, and the actor lives on', async () => {

@@ -32,7 +32,7 @@ const forward = (bucket: Bucket): Bucket => ({
   swap: (key, value, revision) => bucket.swap(key, value, revision),
   get: (key) => bucket.get(key),
   delete: (key, revision) => bucket.delete(key, revision),
-  watch: (changed) => bucket.watch(changed),
+  watch: (changed, keys) => bucket.watch(changed, keys),
 })
 
 async function twoViews() {

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { ModelOffer } from '../../inference/place.js'
+import { candidates } from '../../nodes/agents/model/model.js'
 import { offersOf, placeAmong } from '../../nodes/process/placing.js'
 import { blocksOf, Sent } from '../../nodes/process/sent.js'
+import { memoryMesh } from '../kit/mesh.js'
 
 const offer = (decode: number, more: Partial<ModelOffer> = {}): ModelOffer => ({
   model: 'm',
@@ -73,5 +75,27 @@ describe('the node for a prompt', () => {
     assert.ok(new Set(Array.from({ length: 200 }, chosen)).size === 3)
     // What begins otherwise shares nothing.
     assert.deepEqual(sent.known('b', 'm', blocksOf(say(`x${'once upon a time '.repeat(200)}`))), [])
+  })
+})
+
+describe('what computes on a GPU', () => {
+  it('is a model of a node with one that does not say that it computes on the CPU', async () => {
+    const mesh = await memoryMesh()
+    try {
+      const hardware = { accelerators: [{ name: 'a GPU' }] }
+      const all = { served: 'openai:vllm', built: 'onnx', silent: undefined }
+      const offers = Object.entries(all).map(([model, backend]) => offer(50, { model, ...(backend && { backend }) }))
+      await mesh.join('gpu', { roles: ['inference'], advert: { zone: 'mesh', hardware, offers } })
+      await mesh.join('cpu', { roles: ['inference'], advert: { zone: 'mesh', offers } })
+      const asker = await mesh.join('asker', {})
+      const known = await asker.directory.wait(() => {
+        const found = candidates(asker)
+        return found.length === 6 ? found : undefined
+      }, 5000)
+      const onGpu = known?.filter(({ gpu }) => gpu).map(({ name, model }) => `${name} ${model}`)
+      assert.deepEqual(onGpu, ['gpu served'])
+    } finally {
+      await mesh.close()
+    }
   })
 })

@@ -98,6 +98,16 @@ describe('a provider that is added by command', () => {
     assert.match((await command('costs', '--data', data)).stdout, /^1 records of the trail are in no sum/m)
   })
 
+  it('has its own traffic to set the limits of hardness by', async () => {
+    const { questions, counts, now, proposed } = await inJson('route', 'calibrate', '--moderate', '0', '--hard', '0')
+    assert.ok(questions > 0 && counts.reduce((sum: number, count: number) => sum + count, 0) === questions)
+    assert.deepEqual(now.from, { moderate: 2, hard: 5 })
+    assert.deepEqual([proposed.from.moderate, proposed.moderate], [Math.max(1, counts.length), 0])
+    const { stdout } = await command('route', 'calibrate', '--data', data)
+    assert.match(stdout, /^ {2}from: \{ moderate: \d+, hard: \d+ \}$/m)
+    assert.equal((await command('route', 'calibrate', '--data', data, '--hard', '50')).status, 2)
+  })
+
   it('is forgotten when it is removed', async () => {
     assert.equal((await command('models', 'provider', 'remove', 'cloud', '--data', data)).status, 0)
     assert.deepEqual((await inJson('models', 'provider', 'list')).providers, [])

@@ -5,7 +5,7 @@ import { describe, it } from 'node:test'
 import { parse } from 'yaml'
 import { z } from 'zod'
 import { installation } from '../../mesh/installation.js'
-import { complexities, complexityOf, inOrder } from '../../policies/complexity.js'
+import { complexities, complexityOf, inOrder, weigh } from '../../policies/complexity.js'
 import { preferenceOf } from '../../policies/preference.js'
 import { decideRoute, effects, parseRouterRules, sensitivityOfFile } from '../../policies/router.js'
 import { categories, labels } from '../../policies/router-label.js'
@@ -50,7 +50,7 @@ describe('the shipped router rules', () => {
   ]
   for (const { asked, tools, expect, first } of order)
     it(`ask ${first} first where "${asked.slice(0, 30)}…" looks ${expect}`, () => {
-      const complexity = complexityOf({ messages: [{ content: asked }], tools }, ordered.from)
+      const complexity = complexityOf(weigh({ messages: [{ content: asked }], tools, maxTokens: 1 }), ordered.from)
       assert.equal(complexity, expect)
       assert.equal(inOrder(ordered[complexity], candidates)[0]?.model, first)
     })
@@ -60,10 +60,10 @@ describe('the shipped router rules', () => {
     for (const space of ['\n', '\r', '\r\n', '\u2028', ' \n', '\t'])
       for (const end of ['', '- a\n- b\n- c'])
         assert.equal(
-          complexityOf(
-            { messages: [{ content: `${space.repeat(30_000)}${end}` }], tools: 0 },
-            { moderate: 99, hard: 99 },
-          ),
+          complexityOf(weigh({ messages: [{ content: `${space.repeat(30_000)}${end}` }], tools: 0, maxTokens: 1 }), {
+            moderate: 99,
+            hard: 99,
+          }),
           'simple',
         )
     assert.ok(performance.now() - begun < 2000, 'twelve prompts of 30,000 lines are read in less than 2 s')
@@ -118,7 +118,7 @@ describe('router rules', () => {
         .replace(/^order: \{\}$/m, prices),
     )
     const asked = (content: string, maxTokens = 800) =>
-      preferenceOf(order, { messages: [{ content }], tools: 0, maxTokens })
+      preferenceOf(order, weigh({ messages: [{ content }], tools: 0, maxTokens }))
 
     it('ask the cheapest first that is good enough, and none that is not', () => {
       const { by, models, costs } = asked('Analyse this log.')

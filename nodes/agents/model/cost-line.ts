@@ -9,6 +9,8 @@ export interface CostLine {
   cachedTokens: number
   outputTokens: number
   seconds: number
+  /** Of them, those of models on accelerators. Answers side by side are not told apart: each counts whole. */
+  gpuSeconds: number
   /** As it was run. */
   cost: number
   /** Requests that the table has no price for: not in `cost`. */
@@ -18,7 +20,11 @@ export interface CostLine {
 }
 
 /** One request, with its prices where the table has them. */
-export type Cost = Priced & { readonly cost: number | undefined; readonly frontier: number | undefined }
+export type Cost = Priced & {
+  readonly gpu?: boolean | undefined
+  readonly cost: number | undefined
+  readonly frontier: number | undefined
+}
 
 /** A line for each name, in the order in which the names come. */
 export const sumsBy = <One extends Cost>(some: readonly One[], nameOf: (one: One) => string) =>
@@ -45,6 +51,7 @@ export function sumOf(some: readonly Cost[]): CostLine {
     cachedTokens: sum(({ usage }) => usage?.cachedTokens),
     outputTokens: sum(({ usage }) => usage?.outputTokens),
     seconds: sum(({ seconds }) => seconds),
+    gpuSeconds: sum(({ gpu, seconds }) => (gpu ? seconds : 0)),
     cost: sum(({ cost }) => cost),
     unpriced: some.filter(({ cost }) => cost === undefined).length,
     frontier: sum(({ frontier }) => frontier),

@@ -17,6 +17,8 @@ export interface Use {
   readonly usage: Usage | null
   /** From the question to the end of the answer, as the asker saw it: what a model of the mesh computed, it computed within them. */
   readonly seconds: number
+  /** The node of the model has an accelerator, and the model is not one that computes on the CPU. */
+  readonly gpu?: boolean | undefined
   /** Pieces of an answer that had come when it broke off or was cancelled: computed for nobody. A token each where the model streams by tokens. */
   readonly burned?: number | undefined
 }
@@ -30,6 +32,7 @@ export const usedSchema = z.object({
   usage: usageSchema.nullable(),
   seconds: z.number().nonnegative().max(1e9),
   burned: z.int().nonnegative().default(0),
+  gpu: z.boolean().default(false),
   /** The version of the price table of that time. */
   prices: z.string(),
 })
@@ -38,7 +41,7 @@ let version: string | undefined
 
 export function recordUse(
   node: MeshNode,
-  { trace, actor, model, zone, usage, seconds, burned = 0 }: Use,
+  { trace, actor, model, zone, usage, seconds, burned = 0, gpu = false }: Use,
 ): Promise<void> {
   version ??= readPrices().version
   const facts: z.input<typeof usedSchema> = {
@@ -48,6 +51,7 @@ export function recordUse(
     usage,
     seconds,
     burned,
+    gpu,
     prices: version,
   }
   return node.audit.record({ kind: 'model.used', trace, actor, facts })

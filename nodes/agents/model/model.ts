@@ -10,7 +10,7 @@
 import { setTimeout } from 'node:timers/promises'
 import { z } from 'zod'
 import type { Answer, GenerateEvent, GenerateRequest, ModelInfo, Usage } from '../../../inference/backend.js'
-import { offerSchema } from '../../../inference/place.js'
+import { type ModelOffer, offerSchema } from '../../../inference/place.js'
 import { DescribeModel, Generate, inferenceName } from '../../../inference/service.js'
 import type { Advert } from '../../../mesh/directory.js'
 import type { CallOptions, Grant, MeshNode } from '../../../mesh/index.js'
@@ -18,6 +18,7 @@ import { inOrder } from '../../../policies/complexity.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { preferenceOf } from '../../../policies/preference.js'
 import type { RouteDecision } from '../../../policies/router.js'
+import { weightOf } from '../../../router/request.js'
 import { choose, type Zone } from '../../../router/route.js'
 import type { RouterSession } from '../../../router/session.js'
 import { AskElsewhere, elsewhereName, holderOf } from '../../elsewhere.js'
@@ -61,7 +62,8 @@ export interface Thinking {
 }
 
 const againMs = 150
-const offeredSchema = z.array(offerSchema.pick({ model: true, digest: true, draining: true }))
+const offeredSchema = z.array(offerSchema.pick({ model: true, digest: true, backend: true, draining: true }))
+const acceleratedSchema = z.object({ accelerators: z.array(z.unknown()).min(1) })
 
 /**
  * The model's answer. Thinking changes nothing, so what was lost on the way (a process that died, a node that went) is asked again until the deadline: where the
@@ -78,8 +80,7 @@ export async function think(node: MeshNode, given: GenerateRequest, thinking: Th
   ])
   // Drawn here, so that whoever goes on draws as the first one would have.
   const seed = given.seed ?? (given.temperature > 0 ? Math.floor(Math.random() * 0x1_0000_0000) : undefined)
-  const expected = { messages: given.messages, tools: given.tools?.length ?? 0, maxTokens: given.maxTokens }
-  const order = model === auto ? preferenceOf(router.rules.order, expected).models : []
+  const order = model === auto ? preferenceOf(router.rules.order, weightOf(given)).models : []
   let telling = new Telling(stop)
   let before: Candidate | undefined
   const failed = new Set<string>()
@@ -150,6 +151,8 @@ export interface Candidate {
   holder?: string
   /** Of its files, where the node says. */
   digest?: string | undefined
+  /** It computes on an accelerator of its node. */
+  gpu?: boolean | undefined
 }
 
 /** What a question asks for beside what the rules let it. */
@@ -167,7 +170,7 @@ interface Wish {
 
 async function askOnce(
   node: MeshNode,
-  { name, model, zone, holder }: Candidate,
+  { name, model, zone, holder, gpu }: Candidate,
   request: GenerateRequest,
   telling: Telling,
   { session, actor, deadline, signal, trace, grant, noteAnswered, onRecording, onUse, onModel, onEvent }: Thinking,
@@ -197,7 +200,8 @@ async function askOnce(
   } finally {
     ended(hasBegun)
     const seconds = Math.max(0, node.now() - begun) / 1000
-    const used = { trace, actor, model, zone, usage: answer?.usage ?? null, seconds, burned: answer ? 0 : pieces }
+    const usage = answer?.usage ?? null
+    const used = { trace, actor, model, zone, usage, seconds, burned: answer ? 0 : pieces, gpu }
     // A model of the mesh that was never reached has cost nothing; of one elsewhere nobody knows.
     if (hasBegun || zone === 'elsewhere') {
       onUse?.(used)
@@ -287,7 +291,11 @@ export function candidates(node: MeshNode): Candidate[] {
   const here = node.nodes().flatMap(({ name, roles, draining, advert }): Candidate[] => {
     if (!roles.includes('inference') || draining) return []
     const zone = advert['zone'] === 'mesh' ? 'mesh' : 'elsewhere'
-    return modelsOf(advert).map(({ model, digest }) => ({ name, model, digest, zone }))
+    const hasGpu = hasAccelerator(advert)
+    return modelsOf(advert).map(({ model, digest, backend }) => ({
+      ...{ name, model, digest, zone },
+      gpu: hasGpu && backend !== undefined && backend !== 'onnx',
+    }))
   })
   const elsewhere = holderOf(node)
   const there = (elsewhere?.models ?? []).map(
@@ -296,8 +304,10 @@ export function candidates(node: MeshNode): Candidate[] {
   return [...here, ...there]
 }
 
+const hasAccelerator = ({ hardware }: Advert): boolean => acceleratedSchema.safeParse(hardware).success
+
 /** Of one that says nothing else of its models, only which the first is, there is no more to know. */
-function modelsOf({ model, offers }: Advert): { model: string; digest?: string | undefined }[] {
+function modelsOf({ model, offers }: Advert): Pick<ModelOffer, 'model' | 'digest' | 'backend'>[] {
   const offered = offeredSchema.safeParse(offers).data
   if (offered && offered.length > 0) return offered.filter(({ draining }) => draining === undefined)
   return typeof model === 'string' ? [{ model }] : []

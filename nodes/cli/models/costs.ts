@@ -2,8 +2,7 @@
 import { costOf, frontierCostOf, type Priced } from '../../../policies/prices.js'
 import { type CostLine, sumOf, sumsBy } from '../../agents/model/cost-line.js'
 import { usedSchema } from '../../agents/model/costs.js'
-import { consume } from '../../audit/consume.js'
-import { strictReader } from '../../audit/read.js'
+import { readFacts } from '../../audit/facts.js'
 import { readConfig } from '../../config.js'
 import { type Command, text } from '../command.js'
 import { dataFolder, dataOption, jsonOption } from '../options.js'
@@ -38,7 +37,11 @@ export const costs: Command = {
   run: async (_, values) => {
     const prices = pricesOf(values)
     const task = text(values, 'task')
-    const { used, unreadable } = await readUsed(dataFolder(values), task)
+    const { found, unreadable } = await readFacts({
+      ...{ config: readConfig(), path: dataFolder(values), progress, signal: stopWhenUnread() },
+      ...{ kind: 'model.used', schema: usedSchema, task },
+    })
+    const used: Used[] = found.map(({ facts, ...by }) => ({ ...facts, ...by }))
     const priced = used.map((each) => ({ ...each, cost: costOf(prices, each), frontier: frontierCostOf(prices, each) }))
     const { version, currency, source, frontier } = prices
     const versions = [...new Set(used.map((each) => each.prices))]
@@ -53,7 +56,7 @@ export const costs: Command = {
       )
       return 0
     }
-    const head = ['', 'requests', 'prompt', 'cached', 'output', 'seconds', currency, `frontier ${currency}`]
+    const head = ['', 'requests', 'prompt', 'cached', 'output', 'seconds', 'on GPUs', currency, `frontier ${currency}`]
     const rows = [...byModel, ...byActor.map((line) => ({ ...line, name: `by ${line.name}` })), { name: 'all', ...sum }]
     const lines = [
       ...(used.length === 0
@@ -83,38 +86,11 @@ export const costs: Command = {
   },
 }
 
-/** Verified as it is read: throws AUDIT_BROKEN where something of the trail does not hold. What a record says is its writer's word, and may be anything. */
-async function readUsed(path: string, task: string | undefined): Promise<{ used: Used[]; unreadable: number }> {
-  const used: Used[] = []
-  let unreadable = 0
-  await consume({
-    config: readConfig(),
-    path,
-    progress,
-    follow: false,
-    signal: stopWhenUnread(),
-    sink: ({ authority }) => ({
-      ...strictReader(authority.root.publicKey),
-      after: 0,
-      append: async (events) => {
-        for (const event of events) {
-          const { kind, trace, actor, facts } = event.open()
-          if (kind !== 'model.used' || (task !== undefined && trace !== task)) continue
-          const { data } = usedSchema.safeParse(facts)
-          if (data) used.push({ ...data, task: trace, actor, node: event.node })
-          else unreadable += 1
-        }
-      },
-      close: () => undefined,
-    }),
-  })
-  return { used, unreadable }
-}
-
 const rowOf = (line: CostLine & { name: string }): string[] => [
   printable(line.name),
   ...[line.requests, line.promptTokens, line.cachedTokens, line.outputTokens].map(String),
   line.seconds.toFixed(1),
+  line.gpuSeconds.toFixed(1),
   line.cost.toFixed(4),
   line.frontier.toFixed(4),
 ]

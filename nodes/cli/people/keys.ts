@@ -2,8 +2,8 @@
 
 import { existsSync } from 'node:fs'
 import { ClawmeshError } from '../../../policies/errors.js'
+import { type PeopleRole, peopleRoles } from '../../../policies/people.js'
 import { ApiKeys } from '../../gateway/http/keys.js'
-import { type GatewayRole, gatewayRoles } from '../../gateway/route.js'
 import { type Command, type Option, text, type Values } from '../command.js'
 import { readDuration } from '../duration.js'
 import { dataFolder, dataOption, jsonOption } from '../options.js'
@@ -16,7 +16,7 @@ const shared: Record<'data' | 'json', Option> = {
 
 export const keysAdd: Command = {
   name: 'keys add',
-  usage: `NAME --role ${gatewayRoles.join('|')} [--expires 30d]`,
+  usage: `NAME --role ${peopleRoles.join('|')} [--expires 30d]`,
   help: 'Makes an API key for the gateway and prints it, this once. A gateway that runs takes it at once.',
   options: {
     role: { type: 'string', value: 'ROLE', help: 'what the key is for: docs/gateway.md has the table' },
@@ -84,10 +84,10 @@ function required(name: string | undefined): string {
   })
 }
 
-function readRole(given: string | undefined): GatewayRole {
-  const role = gatewayRoles.find((name) => name === given)
+function readRole(given: string | undefined): PeopleRole {
+  const role = peopleRoles.find((name) => name === given)
   if (role) return role
   throw new ClawmeshError('USAGE', given === undefined ? 'The key has no role.' : `"${given}" is no role of a key.`, {
-    hint: `Give --role ${gatewayRoles.join(', ')}.`,
+    hint: `Give --role ${peopleRoles.join(', ')}.`,
   })
 }

@@ -1,16 +1,17 @@
 /** `clawmesh whoami`, `users` and `roles`: who this machine is to its mesh, who else is somebody to it, and what each role may do. */
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { openAuthority } from '../../../mesh/seal/authority.js'
 import { readCredentials } from '../../../mesh/seal/credentials.js'
 import { ClawmeshError } from '../../../policies/errors.js'
+import { type People, type Person, peopleRoles, someone } from '../../../policies/people.js'
 import { roles as nodeRoles, type Role } from '../../../policies/roles.js'
 import { Register } from '../../authority/register.js'
 import { readConfig } from '../../config.js'
 import { dataPaths, isRunning } from '../../data-folder.js'
 import { ApiKeys } from '../../gateway/http/keys.js'
-import { gatewayRoles, mayUse, routeNames, specOf } from '../../gateway/route.js'
+import { isOpen, routeNames, ruleOn } from '../../gateway/route.js'
 import { newestMember } from '../../member/onlooker.js'
 import { columns } from '../columns.js'
 import { type Command, text, type Values } from '../command.js'
@@ -98,30 +99,67 @@ export const usersCommand: Command = {
 
 export const rolesCommand: Command = {
   name: 'roles',
-  usage: '[ROLE] [--json]',
-  help: 'Says what each role is for: those of keys by the routes of the gateway, those of nodes by what they do in the mesh.',
-  options: { json: jsonOption },
+  usage: '[ROLE] [--key NAME] [--with FILE] [--json]',
+  help: 'Says what each role is for: those of keys by the routes of the gateway that they may use, those of nodes by what they do in the mesh.',
+  options: {
+    key: { type: 'string', value: 'NAME', help: 'what that key may, instead' },
+    with: {
+      type: 'string',
+      value: 'FILE',
+      help: 'as it would be with these Cedar policies in the place of people.cedar in the data folder (docs/people.md)',
+    },
+    data: dataOption,
+    json: jsonOption,
+  },
   takes: 'role',
   run: async (given, values) => {
-    const keys = gatewayRoles.map((role) => ({
-      role,
-      of: 'key',
-      may: routeNames.filter((route) => mayUse(role, route) && specOf(route).who !== 'anyone'),
-    }))
-    const nodes = nodeRoles.map((role) => ({ role, of: 'node', may: [meaning[role]] }))
+    const { people, source } = await peopleOf(values)
+    const named = text(values, 'key')
+    const whose = named === undefined ? peopleRoles.map(someone) : [keyNamed(dataFolder(values), named)]
+    const keys = whose.map((who) => ({ role: who.role, of: 'key', may: routesOf(people, who) }))
+    const nodes = named === undefined ? nodeRoles.map((role) => ({ role, of: 'node', may: [meaning[role]] })) : []
     const all = [...keys, ...nodes].filter(({ role }) => given === undefined || role === given)
     if (all.length === 0)
       throw new ClawmeshError('USAGE', `There is no role "${given}".`, {
-        hint: `Of keys: ${gatewayRoles.join(', ')}. Of nodes: ${nodeRoles.join(', ')}.`,
+        hint: `Of keys: ${peopleRoles.join(', ')}. Of nodes: ${nodeRoles.join(', ')}.`,
       })
-    if (values['json']) print(JSON.stringify({ ok: true, roles: all }))
-    else
+    if (values['json']) print(JSON.stringify({ ok: true, policies: people.version, roles: all }))
+    else {
       for (const { role, of, may } of all) {
-        print(`${role} (of a ${of})`)
+        print(named === undefined ? `${role} (of a ${of})` : `key ${named}, ${role}`)
         for (const what of may) print(`  ${what}`)
       }
+      if (people.own !== undefined) print(`with the policies of ${source}`)
+    }
     return 0
   },
+}
+
+const routesOf = (people: People, who: Person) =>
+  routeNames.filter((route) => !isOpen(route) && ruleOn(people, who, route).allowed)
+
+/** Loaded when it is wanted: it would be a part of every command's start. */
+async function peopleOf(values: Values): Promise<{ people: People; source: string }> {
+  const { ownPeopleFile, StandingPeople } = await import('../../people.js')
+  const data = dataFolder(values)
+  const standing = await StandingPeople.open(data)
+  const source = text(values, 'with')
+  if (source === undefined) return { people: standing.now, source: ownPeopleFile(data) }
+  try {
+    return { people: standing.with({ text: readFileSync(source, 'utf8'), source }), source }
+  } catch (cause) {
+    if (cause instanceof ClawmeshError) throw cause
+    throw new ClawmeshError('POLICY_INVALID', `${source} cannot be read: ${(cause as Error).message}.`, {
+      hint: 'Give --with the path of a file of Cedar policies.',
+      cause,
+    })
+  }
+}
+
+function keyNamed(data: string, name: string): Person {
+  const key = new ApiKeys(data).list().find((one) => one.name === name)
+  if (key) return key
+  throw new ClawmeshError('NOT_FOUND', `There is no key named "${name}".`, { hint: '`clawmesh users` lists them.' })
 }
 
 interface User {

@@ -33,10 +33,11 @@ function partsOf({ prices, since, sum, unreadable, byModel, byActor, byTime }) {
     count(one.cachedTokens),
     count(one.outputTokens),
     one.seconds.toFixed(1),
+    one.gpuSeconds.toFixed(1),
     money(one.cost),
     money(one.frontier),
   ]
-  const head = ['questions', 'prompt', 'cached', 'output', 'seconds', 'as run', 'at frontier rates']
+  const head = ['questions', 'prompt', 'cached', 'output', 'seconds', 'on GPUs', 'as run', 'at frontier rates']
   const compared = byModel.map(({ name, cost, frontier }) => ({
     name,
     values: [cost, frontier],

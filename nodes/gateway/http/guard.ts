@@ -1,6 +1,7 @@
 /** Who is let in: decided by the head of a request alone, before a byte of its body is read. */
 import type { FastifyRequest } from 'fastify'
-import { isOpen, mayUse, type Route, routeNames } from '../route.js'
+import { type People, whyRefused } from '../../../policies/people.js'
+import { isOpen, type Route, routeNames, ruleOn } from '../route.js'
 import type { ApiKeys, Principal } from './keys.js'
 import type { RateLimit } from './rate.js'
 import { Refusal } from './refusal.js'
@@ -8,8 +9,13 @@ import { Refusal } from './refusal.js'
 declare module 'fastify' {
   interface FastifyRequest {
     /** Whose key it has; undefined on routes that are open to anyone. */
-    principal: Principal | undefined
+    principal: Caller | undefined
   }
+}
+
+export interface Caller extends Principal {
+  /** The policies that let him in. */
+  readonly by: readonly string[]
 }
 
 export const routeOf = ({ method, routeOptions: { url } }: FastifyRequest): Route | undefined =>
@@ -17,21 +23,25 @@ export const routeOf = ({ method, routeOptions: { url } }: FastifyRequest): Rout
 
 export interface Guard {
   /** Says who asks, or throws why nobody is let in. What is no route is told only to those who have a key. */
-  admit(request: FastifyRequest): Principal | undefined
-  /** The same of a request that was let in before, for what takes long: its key may have been removed, or have ended. */
-  again(request: FastifyRequest): Principal
+  admit(request: FastifyRequest): Caller | undefined
+  /** The same of a request that was let in before, for what takes long: its key may have been removed, or have ended, or the policies may be others. */
+  again(request: FastifyRequest): Caller
 }
 
 /** `answersTo`: whether a Host header is one of ours; `scheme`: by which it is reached. */
 export function guardOf(
   keys: ApiKeys,
+  people: () => People,
   rates: RateLimit,
   { answersTo, scheme }: { answersTo: (host: string) => boolean; scheme: 'http' | 'https' },
 ): Guard {
-  const who = (request: FastifyRequest, route: Route | undefined): Principal => {
+  const who = (request: FastifyRequest, route: Route | undefined): Caller => {
     const principal = authenticate(keys, request.headers.authorization)
-    if (route === undefined || mayUse(principal.role, route)) return principal
-    throw new Refusal(403, 'DENIED', `A key with the role ${principal.role} may not use ${route}.`)
+    if (route === undefined) return { ...principal, by: [] }
+    const ruling = ruleOn(people(), principal, route, request.params)
+    if (ruling.allowed) return { ...principal, by: ruling.by }
+    const why = whyRefused(ruling)
+    throw new Refusal(403, 'DENIED', `A key with the role ${principal.role} may not use ${route}: ${why}.`)
   }
   const admit = (request: FastifyRequest) => {
     refuseOtherPages(request, answersTo, scheme)

@@ -12,12 +12,12 @@ import { z } from 'zod'
 import { writeWhole } from '../../../mesh/disk.js'
 import { digest, fromHex, hex, randomBytes, utf8 } from '../../../mesh/seal/keys.js'
 import { ClawmeshError } from '../../../policies/errors.js'
+import { type PeopleRole, peopleRoles } from '../../../policies/people.js'
 import { takeLock } from '../../lock.mjs'
-import { type GatewayRole, gatewayRoles } from '../route.js'
 
 const keySchema = z.object({
   name: z.string(),
-  role: z.enum(gatewayRoles),
+  role: z.enum(peopleRoles),
   /** SHA-256 of the key, hex. */
   hash: z.string().regex(/^[0-9a-f]{64}$/),
   /** Milliseconds since 1970; one without an end is good until it is removed. */
@@ -82,7 +82,7 @@ export class ApiKeys {
   }
 
   /** The new key: it is told this once and kept nowhere. */
-  add(name: string, role: GatewayRole, now: number, lifeMs?: number): string {
+  add(name: string, role: PeopleRole, now: number, lifeMs?: number): string {
     if (!nameForm.test(name))
       throw new ClawmeshError('USAGE', `"${name}" is no name for a key.`, {
         hint: 'Use up to 63 small letters, digits and hyphens.',

@@ -2,6 +2,7 @@
 import { createMcpHandler } from '@modelcontextprotocol/server'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { MeshNode } from '../../../mesh/index.js'
+import type { People } from '../../../policies/people.js'
 import type { DataSubject } from '../../data-subject.js'
 import type { GatewayLimits } from '../http/limits.js'
 import { Refusal } from '../http/refusal.js'
@@ -12,6 +13,7 @@ import { mcpServer } from './server.js'
 export interface McpDesk {
   node: MeshNode
   tools: readonly MeshTool[]
+  people: () => People
   limits: GatewayLimits
   /** Whom it is about what a key asks for; undefined where there is no authority. */
   aboutCaller: (key: string) => DataSubject | undefined
@@ -19,13 +21,13 @@ export interface McpDesk {
 }
 
 export async function answerMcp(desk: McpDesk, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
-  const { node, tools, limits, aboutCaller, closing } = desk
+  const { node, tools, people, limits, aboutCaller, closing } = desk
   const { principal, headers, body } = request
   if (!principal) throw new Refusal(401, 'DENIED', 'There is no key.')
   const signal = AbortSignal.any([closing, untilGone(reply)])
   const subject = aboutCaller(principal.name)
   const handler = createMcpHandler(() =>
-    mcpServer({ node, tools, principal, subject, answerMs: limits.answerMs, closing: signal }),
+    mcpServer({ node, tools, principal, people, subject, answerMs: limits.answerMs, closing: signal }),
   )
   const web = new Request(`http://${headers.host}/mcp`, { method: 'POST', headers: plain(headers), signal })
   const answer = await handler.fetch(web, { parsedBody: body }).catch((error: unknown) => {

@@ -1,21 +1,29 @@
-/** What an MCP client can have the mesh do: every tool, the roles of those who may use it, and what it does. */
+/** What an MCP client can have the mesh do: every tool, what one must be allowed to use it, and what it does. */
 import { z } from 'zod'
 import type { MeshNode } from '../../../mesh/index.js'
 import type { TaskInfo } from '../../../mesh/task/task.js'
 import { ClawmeshError } from '../../../policies/errors.js'
+import {
+  mesh,
+  type People,
+  type PeopleAction,
+  type Person,
+  type Resource,
+  type Ruling,
+} from '../../../policies/people.js'
 import type { ToolName } from '../../../sandbox/tools/actions.js'
 import { tools } from '../../../sandbox/tools/tools.js'
 import { act } from '../../agents/act.js'
 import type { DataSubject } from '../../data-subject.js'
 import type { TaskRuns } from '../rest/tasks.js'
 import { nodesOf } from '../rest/view.js'
-import { type GatewayRole, taskReaders, watchers, workers } from '../route.js'
 
 export interface MeshTool {
   readonly name: string
   readonly description: string
   readonly args: z.ZodObject
-  readonly roles: readonly GatewayRole[]
+  /** What `policies/people.cedar` must let one do. */
+  readonly needs: PeopleAction
   /** It changes nothing. */
   readonly readOnly: boolean
   /** Takes arguments that `args` has accepted. What it throws, the caller is told. */
@@ -40,6 +48,23 @@ export interface Result {
   readonly facts?: Record<string, unknown>
 }
 
+/** Whether somebody may use a tool: with these arguments or, where none are given, in principle. */
+export function ruleOnTool(
+  people: People,
+  who: Person,
+  { name, needs }: MeshTool,
+  args: Record<string, unknown> = {},
+): Ruling {
+  return people.decide(who, needs, resourceOf(name, needs, args))
+}
+
+const ofTask: readonly PeopleAction[] = ['readTasks', 'cancelTask']
+
+function resourceOf(name: string, needs: PeopleAction, { id }: Record<string, unknown>): Resource {
+  if (needs === 'useTool') return { type: 'Tool', id: name }
+  return ofTask.includes(needs) && typeof id === 'string' ? { type: 'Task', id } : mesh
+}
+
 interface Definition<A extends z.ZodObject> extends Omit<MeshTool, 'args' | 'run'> {
   args: A
   run(args: z.output<A>, use: Use): Promise<Result>
@@ -62,7 +87,7 @@ const sandboxedTools = (node: MeshNode): MeshTool[] =>
       name,
       description,
       args,
-      roles: workers,
+      needs: 'useTool',
       readOnly: name !== 'write_note',
       run: async (given, use) => {
         const outcome = await act(node, { name, arguments: given }, use)
@@ -77,7 +102,7 @@ const listNodes = (node: MeshNode) =>
     name: 'list_nodes',
     description: 'List the machines of the mesh, what each is for and which model it serves.',
     args: z.strictObject({}),
-    roles: watchers,
+    needs: 'readNodes',
     readOnly: true,
     run: async () => {
       const { nodes } = nodesOf(node)
@@ -98,7 +123,7 @@ const taskTools = (runs: TaskRuns): MeshTool[] => [
       request: z.string().min(1).max(4096),
       wait_seconds: z.int().min(0).max(240).default(45),
     }),
-    roles: workers,
+    needs: 'beginTask',
     readOnly: false,
     run: async ({ request, wait_seconds }, { subject }) => {
       const id = await runs.begin(request, subject)
@@ -110,7 +135,7 @@ const taskTools = (runs: TaskRuns): MeshTool[] => [
     name: 'list_tasks',
     description: 'List the newest tasks: what was asked, how far each came, how it ended.',
     args: z.strictObject({ most: z.int().min(1).max(100).default(20) }),
-    roles: taskReaders,
+    needs: 'readTasks',
     readOnly: true,
     run: async ({ most }) => {
       const newest = (await runs.list()).slice(-most).reverse()
@@ -122,7 +147,7 @@ const taskTools = (runs: TaskRuns): MeshTool[] => [
     name: 'show_task',
     description: 'Show one task: what was asked, each step, its outcome.',
     args: z.strictObject({ id }),
-    roles: taskReaders,
+    needs: 'readTasks',
     readOnly: true,
     run: async ({ id }) => shown(await runs.find(id)),
   }),
@@ -130,7 +155,7 @@ const taskTools = (runs: TaskRuns): MeshTool[] => [
     name: 'cancel_task',
     description: 'End a task: whoever does it now records nothing more.',
     args: z.strictObject({ id }),
-    roles: ['developer', 'operator', 'admin'],
+    needs: 'cancelTask',
     readOnly: false,
     run: async ({ id }, { by }) => {
       await runs.cancel(id, by)

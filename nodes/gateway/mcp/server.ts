@@ -7,16 +7,19 @@ import { type CallToolResult, ProtocolError, ProtocolErrorCode, Server, type Too
 import { z } from 'zod'
 import type { MeshNode } from '../../../mesh/index.js'
 import { ClawmeshError } from '../../../policies/errors.js'
+import { type People, whyRefused } from '../../../policies/people.js'
 import type { DataSubject } from '../../data-subject.js'
 import { log } from '../../log.js'
 import { productVersion } from '../../version.js'
 import type { Principal } from '../http/keys.js'
-import type { MeshTool } from './mesh-tool.js'
+import { type MeshTool, ruleOnTool } from './mesh-tool.js'
 
 export interface Serving {
   node: MeshNode
   tools: readonly MeshTool[]
   principal: Principal
+  /** The policies that say what he may, as they are now. */
+  people: () => People
   /** Whom it is about what he asks for. */
   subject: DataSubject | undefined
   /** Milliseconds that one use may take. */
@@ -30,22 +33,23 @@ const instructions =
   'Tools of a mesh of agents. Each runs in a sandbox of the mesh; one that the policy of its machine does not allow waits for a person, or is refused.'
 
 export function mcpServer(serving: Serving): Server {
-  const { tools, principal } = serving
+  const { tools, principal, people } = serving
   const server = new Server(
     { name: 'clawmesh', version: productVersion },
     { capabilities: { tools: {} }, instructions },
   )
-  const allowed = tools.filter(({ roles }) => roles.includes(principal.role))
-  server.setRequestHandler('tools/list', () => ({ tools: allowed.map(described) }))
+  const listed = () => tools.filter((tool) => ruleOnTool(people(), principal, tool).allowed)
+  server.setRequestHandler('tools/list', () => ({ tools: listed().map(described) }))
   server.setRequestHandler('tools/call', ({ params: { name, arguments: args = {} } }, { mcpReq }) => {
     const tool = tools.find((known) => known.name === name)
     if (!tool) throw new ProtocolError(ProtocolErrorCode.InvalidParams, `There is no tool ${name.slice(0, 128)}.`)
-    if (!tool.roles.includes(principal.role))
+    const ruling = ruleOnTool(people(), principal, tool, args)
+    if (!ruling.allowed)
       throw new ProtocolError(
         ProtocolErrorCode.InvalidParams,
-        `A key with the role ${principal.role} may not use ${name}.`,
+        `A key with the role ${principal.role} may not use ${name}: ${whyRefused(ruling)}.`,
       )
-    return use(serving, tool, args, mcpReq.signal)
+    return use(serving, tool, args, ruling.by, mcpReq.signal)
   })
   return server
 }
@@ -63,6 +67,7 @@ async function use(
   serving: Serving,
   tool: MeshTool,
   args: Record<string, unknown>,
+  by: readonly string[],
   gone: AbortSignal,
 ): Promise<CallToolResult> {
   const { node, principal, subject, answerMs, closing } = serving
@@ -70,7 +75,7 @@ async function use(
   subject?.file(trace)
   const note = (kind: 'gateway.asked' | 'gateway.answered', facts: Record<string, unknown>) =>
     node.note(kind, { key: principal.name, tool: tool.name, ...facts }, trace, 'mcp')
-  await note('gateway.asked', { role: principal.role, args })
+  await note('gateway.asked', { role: principal.role, policies: by, args })
   try {
     const given = tool.args.safeParse(args)
     if (!given.success) throw new ClawmeshError('MESSAGE_INVALID', z.prettifyError(given.error))

@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Answer, GenerateEvent } from '../../../inference/backend.js'
 import type { MeshNode } from '../../../mesh/index.js'
 import { ClawmeshError } from '../../../policies/errors.js'
+import { type People, whyRefused } from '../../../policies/people.js'
 import { auto, servedModels, think, tokensOf } from '../../agents/model/model.js'
 import { openSession } from '../../agents/model/privacy.js'
 import type { DataSubject } from '../../data-subject.js'
@@ -19,6 +20,8 @@ export interface Desk {
   node: MeshNode
   limits: GatewayLimits
   metrics: Metrics
+  /** The policies that say who may ask which model, as they are now. */
+  people: () => People
   /** Whom it is about what a key asks for; undefined where there is no authority. */
   aboutCaller: (key: string | undefined) => DataSubject | undefined
   /** The gateway is closing. */
@@ -38,6 +41,7 @@ export async function complete(
   const known = servedModels(node)
   if (model !== auto && !known.includes(model))
     throw new Refusal(404, 'NOT_FOUND', `The mesh serves no model "${model}". It serves ${known.join(', ')}.`)
+  const policies = checkModel(desk, request, model === auto ? [auto, ...known] : [model])
   const trace = randomUUID()
   desk.aboutCaller(request.principal?.name)?.file(trace)
   const head: AnswerHead = { id: `${asked.prefix}${trace}`, created: Math.floor(Date.now() / 1000), model }
@@ -63,6 +67,7 @@ export async function complete(
       noteAsked: () =>
         note('gateway.asked', {
           role: request.principal?.role,
+          policies,
           model,
           messages: question.messages.length,
           characters: question.messages.reduce((sum, { content }) => sum + content.length, 0),
@@ -108,6 +113,19 @@ export async function complete(
     stream?.end()
     await recording?.catch((error: unknown) => log.error({ err: error }, 'what an answer used could not be recorded'))
   }
+}
+
+/** Throws 403 unless each of these may be asked: whoever leaves the choice to the mesh must be allowed all that it can choose. Gives the policies that say so. */
+export function checkModel({ people }: Desk, { principal }: FastifyRequest, models: readonly string[]): string[] {
+  if (!principal) throw new Refusal(401, 'UNAUTHENTIC', 'There is no key.')
+  const by = new Set<string>()
+  for (const id of models) {
+    const ruling = people().decide(principal, 'askModel', { type: 'Model', id })
+    if (!ruling.allowed)
+      throw new Refusal(403, 'DENIED', `The key ${principal.name} may not ask the model ${id}: ${whyRefused(ruling)}.`)
+    for (const policy of ruling.by) by.add(policy)
+  }
+  return [...by]
 }
 
 const eventsOf = ({ text, calls, reason, usage }: Answer): GenerateEvent[] => [

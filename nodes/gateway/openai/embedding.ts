@@ -7,7 +7,7 @@ import { openSession } from '../../agents/model/privacy.js'
 import { Refusal, refusalOf } from '../http/refusal.js'
 import { parseBody } from './asked.js'
 import { metadataSchema } from './chat.js'
-import { type Desk, untilGone } from './completion.js'
+import { checkModel, type Desk, untilGone } from './completion.js'
 
 const text = z.string().min(1)
 export const embeddingRequestSchema = z.strictObject({
@@ -28,13 +28,14 @@ export async function answerEmbedding(desk: Desk, request: FastifyRequest, reply
     const others = able.length > 0 ? `These do: ${able.join(', ')}.` : 'None does. Start a node with `--model URL`.'
     throw new Refusal(404, 'NOT_FOUND', `No model "${model}" makes embeddings in this mesh. ${others}`)
   }
+  const policies = checkModel(desk, request, [model])
   const trace = randomUUID()
   desk.aboutCaller(request.principal?.name)?.file(trace)
   const note = (kind: 'gateway.asked' | 'gateway.answered', facts: Record<string, unknown>) =>
     node.note(kind, { key: request.principal?.name, ...facts }, trace, 'gateway')
   const signal = AbortSignal.any([desk.closing, untilGone(reply)])
   const characters = input.reduce((sum, { length }) => sum + length, 0)
-  const asked = { role: request.principal?.role, model, embeddings: input.length, characters }
+  const asked = { role: request.principal?.role, policies, model, embeddings: input.length, characters }
   try {
     const { vectors, promptTokens } = await embed(node, input, {
       model,

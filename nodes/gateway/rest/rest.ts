@@ -5,6 +5,7 @@ import type { Tasks } from '../../../mesh/task/tasks.js'
 import { readDocument } from '../../../policies/document.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { explain } from '../../../policies/explain.js'
+import type { People } from '../../../policies/people.js'
 import { presetNames } from '../../../sandbox/index.js'
 import { readPolicy } from '../../../sandbox/preset.js'
 import { readPrices } from '../../agents/model/costs.js'
@@ -16,7 +17,7 @@ import type { Handlers } from '../call.js'
 import type { Guard } from '../http/guard.js'
 import type { Principal } from '../http/keys.js'
 import { lastNumber, lastSeen, Slots, sendEvents } from '../http/stream.js'
-import { mayUse, type Route, routeNames } from '../route.js'
+import { type Route, routeNames, ruleOn } from '../route.js'
 import { costsOf } from './costs.js'
 import { presets, versionsOf } from './policies.js'
 import type { TaskRuns } from './tasks.js'
@@ -36,6 +37,7 @@ export interface Site {
 export interface RestOptions {
   node: MeshNode
   guard: Guard
+  people: () => People
   site: Site | undefined
   runs: TaskRuns | undefined
   /** Whom it is about what a key asks for; undefined where there is no authority. */
@@ -60,7 +62,15 @@ type RestRoute = Exclude<
 
 const followMs = 24 * 60 * 60 * 1000
 
-export function restOf({ node, guard, site, runs, aboutCaller, closing }: RestOptions): Pick<Handlers, RestRoute> {
+export function restOf({
+  node,
+  guard,
+  people,
+  site,
+  runs,
+  aboutCaller,
+  closing,
+}: RestOptions): Pick<Handlers, RestRoute> {
   const book = site?.policies
   const trail = site && new Trail(site.trail, closing)
   const approvals = node.ref(approvalsName)
@@ -83,7 +93,7 @@ export function restOf({ node, guard, site, runs, aboutCaller, closing }: RestOp
   const person = (request: FastifyRequest) => guard.again(request).name
 
   return {
-    'GET /v1/whoami': ({ request }) => whoami(principalOf(request)),
+    'GET /v1/whoami': ({ request }) => whoami(principalOf(request), people()),
     'GET /v1/nodes': () => nodesOf(node),
     'GET /v1/agents': () => rosterOf(node.directory),
 
@@ -158,10 +168,10 @@ export function restOf({ node, guard, site, runs, aboutCaller, closing }: RestOp
   }
 }
 
-const whoami = ({ name, role }: Principal) => ({
+const whoami = ({ name, role }: Principal, people: People) => ({
   name,
   role,
-  routes: routeNames.filter((route) => mayUse(role, route)),
+  routes: routeNames.filter((route) => ruleOn(people, { name, role }, route).allowed),
 })
 
 function principalOf({ principal }: FastifyRequest): Principal {

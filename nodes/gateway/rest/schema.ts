@@ -110,6 +110,8 @@ const costLineSchema = z.object({
   cachedTokens: z.number(),
   outputTokens: z.number(),
   seconds: z.number(),
+  /** Of them, those of models on accelerators; answers side by side count whole each. */
+  gpuSeconds: z.number(),
   /** As it was run, and at the frontier rates of the table. */
   cost: z.number(),
   frontier: z.number(),

@@ -3,7 +3,10 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { z } from 'zod'
 import { addressesOf } from '../../../mesh/address.js'
+import { encode } from '../../../mesh/codec.js'
 import { createAuthority } from '../../../mesh/seal/authority.js'
+import { enrol } from '../../../mesh/seal/credentials.js'
+import { mostBodyBytes, pieceBytes } from '../../../mesh/task/body.js'
 import { openTasks, type Tasks } from '../../../mesh/task/tasks.js'
 import { MemoryBroker } from '../../../mesh/transport/memory.js'
 import type { Bucket, Entry, Transport } from '../../../mesh/transport/transport.js'
@@ -32,9 +35,11 @@ const grounds: Record<string, () => Promise<Ground>> = {
   },
   NATS: async () => {
     const mesh = await natsMesh()
+    // With no more rights on the broker than a node has that supervises.
+    const supervisor = enrol(mesh.authority, { name: 'supervisor', roles: ['supervisor'] }, Date.now())
     return groundOn(
       mesh.authority,
-      () => mesh.connectAsAuthority(),
+      () => mesh.connect(supervisor),
       () => mesh.close(),
     )
   },
@@ -71,7 +76,7 @@ const tampered = (bucket: Bucket, swap: Bucket['swap']): Bucket => ({
   put: (key, value) => bucket.put(key, value),
   get: (key) => bucket.get(key),
   delete: (key) => bucket.delete(key),
-  watch: (changed) => bucket.watch(changed),
+  watch: (changed, keys) => bucket.watch(changed, keys),
   swap,
 })
 
@@ -203,9 +208,7 @@ for (const [name, openGround] of Object.entries(grounds)) {
       const task = await tasks.begin({ secret: 'canary' })
       for (const step of ['a', 'b', 'c']) await task.step(step, once, async () => 'canary')
       const bucket = await ground.bucket()
-      const entries: Entry[] = []
-      ;(await bucket.watch((entry) => entries.push(entry))).unsubscribe()
-      for (const { value } of entries) assert.ok(!Buffer.from(value ?? []).includes('canary'))
+      for (const { value } of await entriesOf(bucket)) assert.ok(!Buffer.from(value ?? []).includes('canary'))
       const mine = await newestJournal(bucket)
       const [, second, third] = mine
       assert.ok(second?.value && third?.value)
@@ -230,6 +233,50 @@ for (const [name, openGround] of Object.entries(grounds)) {
       assert.ok(!(await tasks.list()).some(({ id }) => id === task.id))
     })
 
+    it('keep a large result beside the journal, sealed in pieces, and give it back whole or not at all', async () => {
+      const large = { result: z.string(), repeatable: false }
+      const text = 'canary '.repeat(100_000)
+      const task = await tasks.begin({})
+      assert.equal(await task.step('read', large, async () => text), text)
+      const again = await (await ground.open('two')).resume(task.id)
+      assert.equal(await again.step('read', large, () => assert.fail('it was done twice')), text)
+      // Whoever was fenced off before its record was written leaves nothing behind.
+      const writing = await (await ground.open('three')).resume(task.id)
+      const late = writing.step('late', large, async () => {
+        await (await ground.open('four')).resume(task.id)
+        return text
+      })
+      await assert.rejects(late, coded('FENCED'))
+      const bucket = await ground.bucket()
+      const pieces = await entriesOf(bucket, 'body.*.*.*')
+      assert.equal(pieces.length, Math.ceil(encode(text).length / pieceBytes))
+      for (const { value = new Uint8Array() } of pieces)
+        assert.ok(value.length < 300_000 && !Buffer.from(value).includes('canary'))
+      const [first, second] = pieces.sort((a, b) => (a.key < b.key ? -1 : 1))
+      assert.ok(first?.value && second?.value)
+      for (const value of [second.value, first.value.map((byte, at) => (at === 99 ? byte ^ 1 : byte)), undefined]) {
+        await (value ? bucket.put(first.key, value) : bucket.delete(first.key))
+        await assert.rejects(tasks.resume(task.id), coded('UNAUTHENTIC'))
+      }
+      await bucket.put(first.key, first.value)
+      await (await tasks.resume(task.id)).end({ ok: true })
+      await tasks.forget(task.id)
+      assert.deepEqual(await entriesOf(bucket, 'body.*.*.*'), [])
+    })
+
+    it('record that a result was too large to be kept, rather than leave its step in doubt', async () => {
+      const task = await tasks.begin({})
+      const huge = async () => 'x'.repeat(mostBodyBytes + 1)
+      await assert.rejects(task.step('huge', once, huge), coded('MESSAGE_INVALID'))
+      const again = await (await ground.open('two')).resume(task.id)
+      await assert.rejects(
+        again.step('huge', once, () => assert.fail('it was done twice')),
+        coded('MESSAGE_INVALID'),
+      )
+      await assert.rejects(again.end('x'.repeat(1024 * 1024)), coded('MESSAGE_INVALID'))
+      await tasks.remove(task.id, {})
+    })
+
     it('is removed, whoever does it now, and also where a removal was cut short', async () => {
       const task = await tasks.begin({ of: 'ada' })
       await task.step('a', { result: z.null(), repeatable: true }, async () => null)
@@ -251,11 +298,16 @@ for (const [name, openGround] of Object.entries(grounds)) {
       assert.ok(!(await tasks.list()).some(({ id }) => id === cut.id))
     })
 
+    async function entriesOf(bucket: Bucket, keys?: string): Promise<Entry[]> {
+      const entries: Entry[] = []
+      ;(await bucket.watch((entry) => entries.push(entry), keys)).unsubscribe()
+      return entries.filter(({ value }) => value)
+    }
+
     /** The entries of the newest journal, in order. */
     async function newestJournal(bucket: Bucket): Promise<Entry[]> {
-      const entries: Entry[] = []
-      ;(await bucket.watch((entry) => entries.push(entry))).unsubscribe()
-      const newest = entries.filter(({ value }) => value).sort((a, b) => b.revision - a.revision)[0]
+      const entries = await entriesOf(bucket)
+      const newest = entries.sort((a, b) => b.revision - a.revision)[0]
       const place = newest?.key.split('.')[0] ?? ''
       return entries
         .filter(({ key }) => key.startsWith(`${place}.`))

@@ -6,11 +6,16 @@ import { after, before, describe, it } from 'node:test'
 import { actor } from '../../../mesh/index.js'
 import { installation } from '../../../mesh/installation.js'
 import { agentsReplySchema, nodesReplySchema } from '../../../nodes/gateway/rest/schema.js'
-import { gatewayRoles, isOpen, mayUse, type Route, routeNames } from '../../../nodes/gateway/route.js'
+import { isOpen, type Route, routeNames, ruleOn } from '../../../nodes/gateway/route.js'
+import { StandingPeople } from '../../../nodes/people.js'
+import { type PeopleRole, peopleRoles, someone } from '../../../policies/people.js'
 import { eventually } from '../../kit/eventually.js'
 import { ask, cloud, endless, errorOf, follow, openStand, type Reply, type Stand, shipped } from './stand.js'
 
 const day = 86_400_000
+/** Of a folder where nobody has written policies. */
+const { now: people } = await StandingPeople.open('nowhere')
+const mayUse = (role: PeopleRole, route: Route) => ruleOn(people, someone(role), route).allowed
 
 describe('who may do what at the gateway', () => {
   let stand: Stand
@@ -54,7 +59,7 @@ describe('who may do what at the gateway', () => {
   }
 
   for (const route of routeNames) {
-    for (const role of gatewayRoles) {
+    for (const role of peopleRoles) {
       it(`${route} ${mayUse(role, route) ? 'answers' : 'refuses'} ${role}`, async () => {
         const reply = await call(route, stand.keyOf[role])
         if (mayUse(role, route)) return assert.equal(reply.status, statusOf(route), reply.text)
@@ -85,7 +90,7 @@ describe('who may do what at the gateway', () => {
   it('is what the table of docs/gateway.md says', () => {
     const page = readFileSync(join(installation, 'docs', 'gateway.md'), 'utf8')
     for (const route of routeNames) {
-      const cells = gatewayRoles.map((role) => (mayUse(role, route) ? 'yes' : 'no')).join(' | ')
+      const cells = peopleRoles.map((role) => (mayUse(role, route) ? 'yes' : 'no')).join(' | ')
       const without = isOpen(route) ? 'yes' : 'no'
       assert.ok(
         page.includes(`| \`${route}\` | ${without} | ${cells} |`),

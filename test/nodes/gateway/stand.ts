@@ -18,9 +18,9 @@ import type { GatewayTls } from '../../../nodes/authority/gateway-tls.js'
 import { PolicyBook, publishPolicy } from '../../../nodes/authority/policy-book.js'
 import { ApiKeys } from '../../../nodes/gateway/http/keys.js'
 import type { GatewayLimits } from '../../../nodes/gateway/http/limits.js'
-import { gatewayRoles } from '../../../nodes/gateway/route.js'
 import { type Gateway, openGateway } from '../../../nodes/gateway/server.js'
 import { serveModel } from '../../../nodes/process/serve.js'
+import { peopleRoles } from '../../../policies/people.js'
 import { markovModel } from '../../inference/markov.js'
 import { eventually } from '../../kit/eventually.js'
 import { type NatsMesh, natsMesh, temporaryFolder } from '../../kit/mesh.js'
@@ -145,7 +145,7 @@ export interface Stand {
   readonly endlessNode: MeshNode
   readonly keys: ApiKeys
   /** One of each role, by its name. */
-  readonly keyOf: Record<(typeof gatewayRoles)[number], string>
+  readonly keyOf: Record<(typeof peopleRoles)[number], string>
   readonly tasks: Tasks
   readonly policies: PolicyBook
   /** Puts a version where the nodes see it. */
@@ -203,7 +203,7 @@ export async function openStand(limits: Partial<GatewayLimits> = {}): Promise<St
       trail: { log: records.log(addresses.auditStream), authority },
     }
     const keys = new ApiKeys(data)
-    const keyOf = Object.fromEntries(gatewayRoles.map((role) => [role, keys.add(role, role, Date.now())]))
+    const keyOf = Object.fromEntries(peopleRoles.map((role) => [role, keys.add(role, role, Date.now())]))
     const open = async (other: Partial<GatewayLimits>, tls?: GatewayTls) => {
       const gateway = await openGateway({ node, data, site, host: '127.0.0.1', port: 0, tls, limits: other })
       undo.push(() => gateway.close())

@@ -12,7 +12,6 @@ import { z } from 'zod'
 import { installation } from '../../../../mesh/installation.js'
 import { ApiKeys } from '../../../../nodes/gateway/http/keys.js'
 import { meshTool } from '../../../../nodes/gateway/mcp/mesh-tool.js'
-import { gatewayRoles } from '../../../../nodes/gateway/route.js'
 import { openGateway } from '../../../../nodes/gateway/server.js'
 import { ClawmeshError } from '../../../../policies/errors.js'
 import { memoryMesh, temporaryFolder } from '../../../kit/mesh.js'
@@ -60,7 +59,7 @@ const suitesOwn = [
     name: 'test_simple_text',
     description: 'For the suite.',
     args: z.object({}),
-    roles: gatewayRoles,
+    needs: 'useTool',
     readOnly: true,
     run: async () => ({ text: 'This is a simple text response for testing.' }),
   }),
@@ -74,7 +73,7 @@ const suitesOwn = [
         .meta({ id: 'address' })
         .optional(),
     }),
-    roles: gatewayRoles,
+    needs: 'useTool',
     readOnly: true,
     run: async () => ({ text: '' }),
   }),
@@ -82,7 +81,7 @@ const suitesOwn = [
     name: 'test_error_handling',
     description: 'For the suite.',
     args: z.object({}),
-    roles: gatewayRoles,
+    needs: 'useTool',
     readOnly: true,
     run: () => Promise.reject(new ClawmeshError('TASK_FAILED', 'This tool intentionally returns an error for testing')),
   }),

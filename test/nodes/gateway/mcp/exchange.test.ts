@@ -13,11 +13,12 @@ import { openTasks } from '../../../../mesh/task/tasks.js'
 import { worker } from '../../../../nodes/agents/job/worker.js'
 import { PolicyBook } from '../../../../nodes/authority/policy-book.js'
 import { ApiKeys } from '../../../../nodes/gateway/http/keys.js'
-import { type MeshTool, meshTools } from '../../../../nodes/gateway/mcp/mesh-tool.js'
+import { type MeshTool, meshTools, ruleOnTool } from '../../../../nodes/gateway/mcp/mesh-tool.js'
 import { TaskRuns } from '../../../../nodes/gateway/rest/tasks.js'
-import { type GatewayRole, gatewayRoles } from '../../../../nodes/gateway/route.js'
 import { type Gateway, openGateway } from '../../../../nodes/gateway/server.js'
+import { StandingPeople } from '../../../../nodes/people.js'
 import { serveModel, serveSandbox } from '../../../../nodes/process/serve.js'
+import { type People, type PeopleRole, peopleRoles, someone } from '../../../../policies/people.js'
 import { AskApproval } from '../../../../sandbox/approval.js'
 import { loadProfile } from '../../../../sandbox/preset.js'
 import { auditEvents } from '../../../kit/events.js'
@@ -63,8 +64,9 @@ describe('MCP at the gateway', () => {
     const policies = new PolicyBook(data, authority)
     const site = { tasks, workspace, policies, trail: { log: transport.log(addresses.auditStream), authority } }
     tools = meshTools(front, new TaskRuns(front, tasks, workspace))
+    people = (await StandingPeople.open(data)).now
     const file = new ApiKeys(data)
-    keys = Object.fromEntries(gatewayRoles.map((role) => [role, file.add(role, role, Date.now())]))
+    keys = Object.fromEntries(peopleRoles.map((role) => [role, file.add(role, role, Date.now())]))
     const limits = { rate: { burst: 1000, perSecond: 1000 } }
     gateway = await openGateway({ node: front, data, host: '127.0.0.1', port: 0, site, limits })
     undo.push(() => gateway.close())
@@ -73,16 +75,18 @@ describe('MCP at the gateway', () => {
     for (const step of undo.splice(0).reverse()) await step()
   })
 
-  async function client(role: GatewayRole, mode: 'legacy' | 'auto' = 'legacy'): Promise<Client> {
+  async function client(role: PeopleRole, mode: 'legacy' | 'auto' = 'legacy'): Promise<Client> {
     const connected = new Client({ name: 'test', version: '1' }, { versionNegotiation: { mode } })
     const requestInit = { headers: { authorization: `Bearer ${keys[role]}` } }
     await connected.connect(new StreamableHTTPClientTransport(new URL(`${gateway.url}/mcp`), { requestInit }))
     return connected
   }
-  const allowedFor = (role: GatewayRole) => tools.filter(({ roles }) => roles.includes(role)).map(({ name }) => name)
+  let people: People
+  const may = (role: PeopleRole, tool: MeshTool) => ruleOnTool(people, someone(role), tool).allowed
+  const allowedFor = (role: PeopleRole) => tools.filter((tool) => may(role, tool)).map(({ name }) => name)
   const wordsOf = ({ content }: { content: unknown }) => JSON.stringify(content)
 
-  for (const role of gatewayRoles) {
+  for (const role of peopleRoles) {
     it(`shows ${role} what that role may use, and refuses the rest`, async () => {
       const caller = await client(role)
       const listed = (await caller.listTools()).tools.map(({ name }) => name)
@@ -95,9 +99,10 @@ describe('MCP at the gateway', () => {
 
   it('is what the table of docs/mcp.md says', () => {
     const page = readFileSync(join(installation, 'docs', 'mcp.md'), 'utf8').split('\n')
-    for (const { name, roles } of tools) {
+    for (const tool of tools) {
+      const { name } = tool
       const line = page.find((text) => text.startsWith('| `') && text.includes(`\`${name}\``))
-      const cells = gatewayRoles.map((role) => (roles.includes(role) ? 'yes' : 'no')).join(' | ')
+      const cells = peopleRoles.map((role) => (may(role, tool) ? 'yes' : 'no')).join(' | ')
       assert.ok(line?.endsWith(`| ${cells} |`), `${name}: ${cells}`)
     }
   })

@@ -1,0 +1,85 @@
+/** Which process is killed at which moment of which step of a task: written down before it begins, read by the programs in which those moments come. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { childrenOf } from '../kit/children.js'
+import { eventually } from '../kit/eventually.js'
+
+export const victims = ['worker', 'supervisor', 'authority', 'broker'] as const
+export type Victim = (typeof victims)[number]
+
+/** Of one step, in order. The third and the fourth come in the worker, the others in the supervisor. */
+export const moments = [
+  'before it is begun',
+  'when it is begun',
+  'before its effect',
+  'after its effect',
+  'when it is answered',
+  'when it is done',
+] as const
+export type Moment = (typeof moments)[number]
+
+const planSchema = z.object({ victim: z.enum(victims), at: z.array(z.enum(moments)) })
+export type Plan = z.output<typeof planSchema>
+
+const comesBackMs = 60_000
+
+const planFile = (folder: string) => join(folder, 'plan.json')
+const pidFile = (folder: string, victim: Victim) => join(folder, `${victim}.pid`)
+
+export const writePlan = (folder: string, plan: Plan): void => writeFileSync(planFile(folder), JSON.stringify(plan))
+
+/** The process that is this now. */
+export const nameVictim = (folder: string, victim: Victim, pid: number): void =>
+  writeFileSync(pidFile(folder, victim), String(pid))
+
+const readPid = (folder: string, victim: Victim): number => Number(readFileSync(pidFile(folder, victim), 'utf8'))
+
+/** In the programs of the task: `at` is called at each moment, and kills once for each step, before it returns. */
+export class Doom {
+  readonly #folder: string
+  readonly #plan: Plan
+
+  constructor(folder: string) {
+    this.#folder = folder
+    this.#plan = planSchema.parse(JSON.parse(readFileSync(planFile(folder), 'utf8')))
+  }
+
+  get victim(): Victim {
+    return this.#plan.victim
+  }
+
+  async at(step: number, moment: Moment): Promise<void> {
+    if (this.#plan.at[step] !== moment) return
+    try {
+      writeFileSync(join(this.#folder, `killed-${step}`), moment, { flag: 'wx' })
+    } catch {
+      return
+    }
+    // One that was killed a step ago may not be there again.
+    await eventually(() => process.kill(this.#pid(), 'SIGKILL'), comesBackMs)
+  }
+
+  #pid(): number {
+    const { victim } = this.#plan
+    return victim === 'broker' ? brokerOf(readPid(this.#folder, 'authority')) : readPid(this.#folder, victim)
+  }
+}
+
+/** The nats-server below a process; throws if it has none. */
+function brokerOf(pid: number): number {
+  for (const below = childrenOf(pid); below.length > 0; ) {
+    const next = below.shift() ?? 0
+    if (read(`/proc/${next}/comm`) === 'nats-server\n') return next
+    below.push(...childrenOf(next))
+  }
+  throw new Error('no broker runs')
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
+}

@@ -1,0 +1,141 @@
+/** Large letters between two posts on a wire that loses what it is told to. */
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { encode } from '../../mesh/codec.js'
+import { type Kind, type Letter, mostBodyBytes, packBody, pieceBytes } from '../../mesh/post/letter.js'
+import { Parcels } from '../../mesh/post/parcels.js'
+import { createAuthority } from '../../mesh/seal/authority.js'
+import { enrol } from '../../mesh/seal/credentials.js'
+import { beginIncarnation, type Peer } from '../../mesh/seal/incarnation.js'
+import type { ClawmeshError } from '../../policies/errors.js'
+
+const authority = createAuthority()
+const runOf = (name: string): Peer => beginIncarnation(enrol(authority, { name, roles: ['worker'] }, Date.now()))
+
+/** Two ends; `loses` says of each letter whether the wire does. */
+function wire(loses: (letter: Letter) => boolean = () => false) {
+  const queue: (() => void)[] = []
+  const passed: Kind[] = []
+  const end = (self: Peer) => {
+    const delivered: Letter[] = []
+    const failed: [Kind, string][] = []
+    const parcels: Parcels = new Parcels({
+      send: (to, kind, call, deadline, body) => {
+        const letter = { peer: self, kind, call, deadline, body }
+        passed.push(kind)
+        if (loses(letter)) return
+        const other = to === left.self ? left : right
+        queue.push(() => {
+          if (kind === 'piece' || kind === 'more') other.parcels.take(letter)
+          else other.delivered.push(letter)
+        })
+      },
+      deliver: (letter) => delivered.push(letter),
+      failed: ({ kind }: Letter, { code }: ClawmeshError) => failed.push([kind, code]),
+      now: () => Date.now(),
+    })
+    return { self, parcels, delivered, failed }
+  }
+  const [left, right] = [end(runOf('left')), end(runOf('right'))]
+  const run = (most = Number.POSITIVE_INFINITY) => {
+    for (let n = 0; n < most && queue.length > 0; n += 1) queue.shift()?.()
+  }
+  const send = (kind: Kind, call: number, bytes: number) =>
+    left.parcels.send(right.self, kind, call, Date.now() + 10_000, encode('x'.repeat(bytes)))
+  return { left, right, run, send, passed, queue }
+}
+
+describe('large letters', () => {
+  it('have no more pieces on their way than their receiver has said it took', () => {
+    const { right, run, send, passed, queue } = wire()
+    assert.equal(send('ask', 1, 100), false)
+    assert.equal(send('ask', 1, 20 * pieceBytes), true)
+    assert.deepEqual([queue.length, passed.length], [16, 16])
+    for (let call = 2; call < 7; call += 1) send('reply', call, 20 * pieceBytes)
+    assert.equal(queue.length, 64)
+    run()
+    assert.deepEqual(
+      right.delivered.map(({ call, body }) => [call, String(body).length]).sort(([a = 0], [b = 0]) => a - b),
+      Array.from({ length: 6 }, (_, n) => [n + 1, 20 * pieceBytes]),
+    )
+    assert.equal(send('ask', 1, 100), false)
+  })
+
+  it('of which a piece is lost end at once, and what waits behind an ask goes on', () => {
+    const { left, right, run, send } = wire(
+      ({ kind, call, body }) => kind === 'piece' && call === 1 && (body as number[])[1] === 3,
+    )
+    send('ask', 1, 20 * pieceBytes)
+    send('tell', 0, 10)
+    run()
+    assert.deepEqual(left.failed, [['ask', 'MAILBOX_FULL']])
+    assert.deepEqual(
+      right.delivered.map(({ kind }) => kind),
+      ['tell'],
+    )
+  })
+
+  it('that are answers and get lost take what is behind them along', () => {
+    const { left, right, run, send } = wire(({ kind, body }) => kind === 'piece' && (body as number[])[1] === 1)
+    send('item', 7, 3 * pieceBytes)
+    send('end', 7, 1)
+    run()
+    assert.deepEqual([left.failed, right.delivered], [[['item', 'MAILBOX_FULL']], []])
+  })
+
+  it('are refused by a receiver that puts together as much as it may for one peer', () => {
+    const { left, right, run, send } = wire()
+    const first = [9, 0, 255, 'tell', new Uint8Array(pieceBytes)]
+    right.parcels.take({ peer: left.self, kind: 'piece', call: 0, deadline: Date.now() + 1000, body: first })
+    send('reply', 2, 3 * pieceBytes)
+    run()
+    assert.deepEqual([left.failed, right.delivered], [[['reply', 'MAILBOX_FULL']], []])
+  })
+
+  it('have a limit', () => {
+    assert.throws(() => packBody(new Uint8Array(mostBodyBytes)), /too large/)
+  })
+
+  it('of a call that was given up are neither sent nor put together on', () => {
+    const { left, right, run, send, passed } = wire()
+    send('ask', 1, 130 * pieceBytes)
+    run(4)
+    send('cancel', 1, 1)
+    right.parcels.abandon({ peer: left.self, kind: 'cancel', call: 1, deadline: 0, body: null })
+    const before = passed.filter((kind) => kind === 'piece').length
+    run()
+    assert.equal(passed.filter((kind) => kind === 'piece').length, before)
+    assert.deepEqual([right.delivered, left.failed], [[], []])
+    // Nothing is held for it any more.
+    send('ask', 2, 130 * pieceBytes)
+    run()
+    assert.equal(right.delivered.length, 1)
+  })
+
+  it('are given up by both when a peer is lost', () => {
+    const { left, right, run, send } = wire()
+    send('tell', 0, 20 * pieceBytes)
+    run(10)
+    left.parcels.lose(Object.assign(new Error('gone'), { code: 'UNREACHABLE' }) as ClawmeshError, right.self)
+    run()
+    assert.deepEqual([left.failed, right.delivered], [[['tell', 'UNREACHABLE']], []])
+  })
+
+  it('whose pieces are none are refused', () => {
+    const { left, right } = wire()
+    const piece = new Uint8Array(10)
+    for (const body of [
+      null,
+      [1, 0, 1, 'ask', piece],
+      [1, 0, 257, 'ask', piece],
+      [1, 0, 2, 'piece', piece],
+      [1, 0, 2, 'ask', new Uint8Array(pieceBytes + 1)],
+      [1, 0, 2, 'ask', 'text'],
+      [1, 0.5, 2, 'ask', piece],
+    ])
+      assert.throws(
+        () => right.parcels.take({ peer: left.self, kind: 'piece', call: 1, deadline: Date.now() + 1000, body }),
+        /no piece of another/,
+      )
+  })
+})
