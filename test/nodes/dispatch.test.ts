@@ -1,13 +1,14 @@
 /** The one table of commands: what is typed wrongly is a usage error of every command, and shells complete from it. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { existsSync, rmSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { installation } from '../../mesh/installation.js'
 import { allCommands, chapters } from '../../nodes/cli/commands.js'
 import { following } from '../../nodes/cli/completion.js'
 import { dispatch } from '../../nodes/cli/dispatch.js'
+import { pageOf } from '../../nodes/cli/page.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { program, runCommand } from '../kit/command.js'
 import { temporaryFolder } from '../kit/mesh.js'
@@ -46,6 +47,11 @@ describe('every command', () => {
 it('every command speaks JSON, but for the one whose output is a protocol of JSON', () => {
   const silent = commands.filter(({ options }) => options['json']?.type !== 'boolean').map(({ name }) => name)
   assert.deepEqual(silent, ['mcp'])
+})
+
+it('is on the page of all commands, which is made of the table', () => {
+  const page = readFileSync(join(installation, 'docs', 'commands.md'), 'utf8')
+  assert.ok(page === pageOf(commands), 'it is made anew by: clawmesh help commands > docs/commands.md')
 })
 
 it('is in the help once, by its first word, unless it has another name now', () => {
