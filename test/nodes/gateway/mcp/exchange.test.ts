@@ -141,6 +141,15 @@ describe('MCP at the gateway', () => {
     const wrong = await caller.callTool({ name: 'count_lines', arguments: { file: 'notes.txt' } })
     assert.equal(wrong.isError, true)
     assert.match(wordsOf(wrong), /path/)
+    const huge = await caller.callTool({ name: 'write_note', arguments: { path: 'a', text: 'x'.repeat(300_000) } })
+    assert.match(wordsOf(huge), /The arguments have 300\d+ characters, of 65536 at most/)
+    await eventually(async () => {
+      const told = (await auditEvents(mesh)).filter(({ facts }) => Number(facts['characters']) > 300_000)
+      assert.deepEqual(
+        told.map(({ kind, facts }) => [kind, facts['tool'], facts['args']]),
+        [['gateway.asked', 'write_note', undefined]],
+      )
+    })
     await assert.rejects(caller.callTool({ name: 'no_tool', arguments: {} }), /There is no tool no_tool/)
     await caller.close()
   })
