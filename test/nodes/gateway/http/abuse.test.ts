@@ -119,6 +119,13 @@ describe('a gateway that is abused', () => {
     assert.ok(sum(outcomes, (status) => status >= 400) > 250, JSON.stringify([...outcomes]))
   })
 
+  it('goes by none of two hosts, though the first be its own', async () => {
+    const { text } = await raw(stand.url, ({ host }) => [
+      `GET /v1/whoami HTTP/1.1\r\nhost: ${host}\r\nhost: evil.example\r\nauthorization: Bearer ${stand.keyOf.admin}\r\nconnection: close\r\n\r\n`,
+    ])
+    assert.match(text, /^HTTP\/1\.1 400 /)
+  })
+
   it('answers what is no HTTP too', async () => {
     for (const sent of [
       '\u0000\u0001\u0002\r\n\r\n',
