@@ -1,11 +1,22 @@
 import { z } from 'zod'
 import { ClawmeshError } from '../policies/errors.js'
-import type { Speed } from './place.js'
+import { type Modality, modalitySchema, type Speed } from './place.js'
 import { type ToolCall, toolCallSchema, toolSpecSchema } from './tool.js'
+
+export const imageTypes = ['image/png', 'image/jpeg', 'image/webp', 'image/gif'] as const
+
+export const imageSchema = z.object({
+  type: z.enum(imageTypes),
+  /** Base64. */
+  data: z.string().regex(/^[A-Za-z0-9+/]+={0,2}$/),
+})
+export type Image = z.infer<typeof imageSchema>
 
 export const chatMessageSchema = z.object({
   role: z.enum(['system', 'user', 'assistant', 'tool']),
   content: z.string(),
+  /** What a person shows with what they say; for models that take images. */
+  images: z.array(imageSchema).max(16).optional(),
 })
 export type ChatMessage = z.infer<typeof chatMessageSchema>
 
@@ -83,6 +94,8 @@ export const modelInfoSchema = z.object({
   /** Tokens of prompt and answer together; null: the server does not say. */
   context: z.int().positive().nullable(),
   parameters: z.int().positive().optional(),
+  /** Text alone, if left out. */
+  modalities: z.array(modalitySchema).optional(),
   /** Set when the model knows these tools and no other. */
   tools: z.array(z.string()).optional(),
   purpose: z.string(),
@@ -132,6 +145,11 @@ export function checkRequest(model: ModelInfo, request: GenerateRequest): Genera
     throw new ClawmeshError('MODEL_UNSUITED', `${model.name} does not know: ${unknown.join(', ')}.`, {
       hint: `It knows ${known?.join(', ')}. Offer only these, or use a larger model.`,
     })
+  const blind = modalitiesOf(parsed.data).find((each) => !(model.modalities ?? ['text']).includes(each))
+  if (blind)
+    throw new ClawmeshError('MODEL_UNSUITED', `${model.name} takes no ${blind}s.`, {
+      hint: 'Ask a model that does: `clawmesh nodes` shows what each takes.',
+    })
   const { resume } = parsed.data
   if (resume && resume.digest !== model.digest)
     throw new ClawmeshError('MODEL_UNSUITED', `${model.name} cannot go on with an answer of another model.`, {
@@ -139,6 +157,10 @@ export function checkRequest(model: ModelInfo, request: GenerateRequest): Genera
     })
   return parsed.data
 }
+
+/** What a model must take to be asked this. */
+export const modalitiesOf = ({ messages }: Pick<GenerateRequest, 'messages'>): Modality[] =>
+  messages.some(({ images }) => images?.length) ? ['text', 'image'] : ['text']
 
 /** Runs a generation to its end. */
 export async function collect(events: AsyncIterable<GenerateEvent>): Promise<Answer> {

@@ -34,9 +34,13 @@ const tokensThatTell = 16
 const readersShare = 0.2
 
 /** Four characters a token is the usual measure for English. */
+/** Models cut an image into tiles of 256 tokens or so, as many as its size asks for. */
+const tokensOfImage = 1024
+
 export function guessTokens({ messages, tools }: Pick<GenerateRequest, 'messages' | 'tools'>): number {
   const characters = messages.reduce((sum, { content }) => sum + content.length, 0)
-  return Math.ceil((characters + (tools ? JSON.stringify(tools).length : 0)) / 4)
+  const images = messages.reduce((sum, each) => sum + (each.images?.length ?? 0), 0)
+  return tokensOfImage * images + Math.ceil((characters + (tools ? JSON.stringify(tools).length : 0)) / 4)
 }
 
 /** A backend that knows what it has to do and how fast it is. What was begun is counted until it ends, however it ends. */

@@ -180,7 +180,7 @@ export class Shelf {
       model: info.name,
       ...(info.digest === null ? {} : { digest: info.digest }),
       backend: info.backend,
-      modalities: ['text'],
+      modalities: info.modalities ?? ['text'],
       context: info.context,
       slots: backend?.slots ?? stored?.slots ?? 1,
       ...(backend?.load ?? waiting),

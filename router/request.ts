@@ -4,6 +4,8 @@ import { type Weight, weigh } from '../policies/complexity.js'
 export interface ModelMessage {
   readonly role: 'system' | 'user' | 'assistant' | 'tool'
   readonly content: string
+  /** Nobody reads these here: what they show is not known. */
+  readonly images?: readonly unknown[] | undefined
 }
 
 export interface ModelRequest {

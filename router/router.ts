@@ -60,6 +60,8 @@ export interface Judged {
   readonly texts: readonly (readonly Finding[])[]
   /** What stands in no single text, but in several together: it cannot be redacted. */
   readonly split: readonly Finding[]
+  /** Images come with it, which nobody has read. */
+  readonly images: boolean
   /** Why names could not be looked for, where the rules would let it leave. */
   readonly unnamed?: ClawmeshError
 }
@@ -108,13 +110,14 @@ export class Router {
         ...weightOf(request),
       },
     })
-    return { sensitivity, decision, texts, split: read.split, ...(unnamed && { unnamed }) }
+    const { split, images } = read
+    return { sensitivity, decision, texts, split, images, ...(unnamed && { unnamed }) }
   }
 
   #decide(session: RouterSession, read: Read, asker: Asker): Judged {
     const sensitivity = session.raise(read.sensitivity)
     const byRules = decideRoute(this.rules, { ...sensitivity, roles: asker.roles })
-    return { ...read, sensitivity, decision: keepWhatIsSplit(byRules, read.split) }
+    return { ...read, sensitivity, decision: keepWhatIsUnseen(keepWhatIsSplit(byRules, read.split), read) }
   }
 
   /** What may leave is looked at for names too, and decided once more; where they cannot be looked for it stays. */
@@ -129,7 +132,7 @@ export class Router {
       const named = await names(textsOf(request))
       const texts = judged.texts.map((findings, index) => [...findings, ...(named[index] ?? [])])
       const found = joinSensitivity([judged.sensitivity, ...named.flat().map(sensitivityOf)])
-      return this.#decide(session, { texts, sensitivity: found, split: judged.split }, asker)
+      return this.#decide(session, { ...judged, texts, sensitivity: found }, asker)
     } catch (cause) {
       const { rule } = judged.decision
       const decision = { effect: 'local' as const, rule: `${rule} (names not looked for)`, redact: [], models: [] }
@@ -215,6 +218,7 @@ interface Read {
   readonly sensitivity: Sensitivity
   readonly texts: readonly (readonly Finding[])[]
   readonly split: readonly Finding[]
+  readonly images: boolean
 }
 
 /** Everything in the request at once: what is split between messages, names and values is found as well. */
@@ -236,8 +240,12 @@ export function readRequest(request: ModelRequest, settings: ClassifySettings): 
     else split.push(finding)
   }
   for (const [index, { findings }] of turns.entries()) split.push(...splitIn(findings, said[index] ?? ''))
-  return { sensitivity: joinSensitivity([whole, ...turns]), texts, split }
+  const images = request.messages.some((message) => (message.images?.length ?? 0) > 0)
+  return { sensitivity: joinSensitivity([whole, ...turns, ...(images ? [unseen] : [])]), texts, split, images }
 }
+
+/** What an image shows may be anything. */
+const unseen: Sensitivity = { label: 'RESTRICTED', categories: [] }
 
 /** Findings that reach over a break between messages, in what one speaker said. */
 const splitIn = (findings: readonly Finding[], said: string): Finding[] =>
@@ -250,6 +258,12 @@ function keepWhatIsSplit(decision: RouteDecision, split: readonly Finding[]): Ro
     ? { effect: 'local', rule: `${decision.rule} (split)`, redact: [], models: [] }
     : decision
 }
+
+/** Nor can what nobody has read, whatever rules say of its label. */
+const keepWhatIsUnseen = (decision: RouteDecision, { images }: Read): RouteDecision =>
+  images && mayLeave(decision)
+    ? { effect: 'local', rule: `${decision.rule} (images)`, redact: [], models: [] }
+    : decision
 
 /** Messages with pseudonyms; what stands in definitions of tools cannot be replaced, since their names would no longer be theirs. */
 function redactRequest(request: ModelRequest, { decision, texts }: Judged, { vault }: RouterSession): ModelRequest {

@@ -8,7 +8,9 @@ import {
   type GenerateRequest,
   type ModelInfo,
 } from '../backend.js'
+import { findKnown, readCatalogue } from '../catalogue.js'
 import { lastUserText } from '../constrain/span.js'
+import type { Modality } from '../place.js'
 import { checkCall } from '../tool.js'
 import { localBase } from './address.js'
 import { capped, readAnswer } from './answer.js'
@@ -50,7 +52,7 @@ export class OpenAiBackend implements Backend {
     if (found) await refuseStranger(localBase(url))
     const { base, kind, models } = await listServer(localBase(url), Math.min(5000, deadlines.silence))
     const listed = model === undefined ? models[0] : models.find(({ id }) => id === model || id === `${model}:latest`)
-    if (listed) return new OpenAiBackend(base, describe(listed, kind), { found, deadlines })
+    if (listed) return new OpenAiBackend(base, await describe(listed, kind), { found, deadlines })
     throw new ClawmeshError('MODEL_UNSUITED', `The model server at ${base} does not have ${model ?? 'any model'}.`, {
       hint: `It has: ${models.map(({ id }) => id).join(', ') || 'none'}.`,
     })
@@ -108,13 +110,18 @@ async function refuseStranger(base: string): Promise<void> {
   throw new ClawmeshError('DENIED', `The model server at ${base} gets no prompt: ${why}.`, { hint: nameIt })
 }
 
-function describe({ id, max_model_len, meta }: ListedModel, kind: ServerKind): ModelInfo {
+/** Few servers say whether a model takes images; of the Nemotron family the catalogue does. */
+async function describe(listed: ListedModel, kind: ServerKind): Promise<ModelInfo> {
+  const { id, max_model_len, meta, multimodal } = listed
+  const known = findKnown(await readCatalogue(), id)
+  const modalities: Modality[] | undefined = multimodal ? ['text', 'image'] : known?.modalities
   return {
     name: id,
     digest: null,
     backend: `openai:${kind}`,
     context: max_model_len ?? meta?.n_ctx ?? meta?.n_ctx_train ?? null,
     ...(meta?.n_params ? { parameters: meta.n_params } : {}),
+    ...(modalities ? { modalities } : {}),
     purpose: 'Served by a program of yours on this machine.',
     limits: 'Not stated by the server.',
   }

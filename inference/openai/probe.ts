@@ -54,7 +54,9 @@ export async function listServer(base: string, ms: number): Promise<FoundServer>
 
 function parseList(text: string): ListedModel[] {
   try {
-    return modelListSchema.parse(JSON.parse(text)).data
+    const { data, models = [] } = modelListSchema.parse(JSON.parse(text))
+    const seeing = models.filter(({ capabilities }) => capabilities?.includes('multimodal')).map(({ name }) => name)
+    return data.map((each) => (seeing.includes(each.id) ? { ...each, multimodal: true } : each))
   } catch (cause) {
     throw cause instanceof ClawmeshError ? cause : malformed('its list of models is not one', cause)
   }

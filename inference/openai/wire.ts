@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { GenerateRequest } from '../backend.js'
+import type { GenerateRequest, Image } from '../backend.js'
 
 /** What an OpenAI-compatible server sends, as far as it is read here. Servers add fields freely; those are dropped. */
 
@@ -20,8 +20,10 @@ export const modelListSchema = z.object({
         .nullish(),
     }),
   ),
+  /** llama.cpp once more, which says here alone whether it was started with a projector for images. */
+  models: z.array(z.object({ name: z.string(), capabilities: z.array(z.string()).optional() })).optional(),
 })
-export type ListedModel = z.infer<typeof modelListSchema>['data'][number]
+export type ListedModel = z.infer<typeof modelListSchema>['data'][number] & { readonly multimodal?: boolean }
 
 const toolCallDeltaSchema = z.object({
   /** Missing at some servers, which then send each call whole. */
@@ -59,7 +61,10 @@ export function completionBody(model: string, request: GenerateRequest): string 
   return JSON.stringify({
     model,
     // Without the ids of the calls that it answers, a tool's message is refused; its content is what matters.
-    messages: messages.map(({ role, content }) => ({ role: role === 'tool' ? 'user' : role, content })),
+    messages: messages.map(({ role, content, images }) => ({
+      role: role === 'tool' ? 'user' : role,
+      content: images?.length ? [{ type: 'text', text: content }, ...images.map(imagePart)] : content,
+    })),
     ...(tools
       ? { tools: tools.map((tool) => ({ type: 'function', function: plain(tool) })), tool_choice: 'auto' }
       : {}),
@@ -71,6 +76,8 @@ export function completionBody(model: string, request: GenerateRequest): string 
     stream_options: { include_usage: true },
   })
 }
+
+const imagePart = ({ type, data }: Image) => ({ type: 'image_url', image_url: { url: `data:${type};base64,${data}` } })
 
 const responseFormat = ({ name, schema }: NonNullable<GenerateRequest['json']>) =>
   schema ? { type: 'json_schema', json_schema: { name, schema, strict: true } } : { type: 'json_object' }

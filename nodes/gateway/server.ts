@@ -133,7 +133,8 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
       underWay.add(work)
       return work.finally(() => underWay.delete(work))
     }
-    server.route({ method, url, handler })
+    const bodyLimit = limits.body + (name === 'POST /v1/chat/completions' ? limits.images : 0)
+    server.route({ method, url, handler, bodyLimit })
   }
   await server.listen({ host, port }).catch((cause: unknown) => {
     throw cannotListen(host, port, cause)

@@ -1,6 +1,6 @@
 /** Which node a prompt goes to: from what the nodes say of their models, and what was sent to them from here, by `place`. */
 import { z } from 'zod'
-import type { GenerateRequest } from '../../inference/backend.js'
+import { type GenerateRequest, modalitiesOf } from '../../inference/backend.js'
 import { guessTokens } from '../../inference/metered.js'
 import { type Demand, type Offer, offerSchema, type Placement, place } from '../../inference/place.js'
 import type { NodeInfo } from '../../mesh/index.js'
@@ -42,7 +42,7 @@ const usualTokens = 32
 export function demandOf(request: Asked, zones: Demand['zones'], models?: readonly string[]): Demand {
   return {
     zones,
-    modalities: ['text'],
+    modalities: modalitiesOf(request),
     promptTokens: guessTokens(request),
     outputTokens: Math.min(request.maxTokens, usualTokens),
     ...(models ? { models } : {}),

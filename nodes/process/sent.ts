@@ -15,7 +15,14 @@ const mostBlocks = 512
 
 /** Digests of a prompt's blocks from its beginning, each over all before it. */
 export function blocksOf({ messages, tools }: Pick<GenerateRequest, 'messages' | 'tools'>): string[] {
-  const text = JSON.stringify([tools ?? [], ...messages.map(({ role, content }) => [role, content])])
+  const text = JSON.stringify([
+    tools ?? [],
+    ...messages.map(({ role, content, images }) => [
+      role,
+      content,
+      ...(images ?? []).map(({ data }) => digestOf(data)),
+    ]),
+  ])
   const blocks: string[] = []
   for (let end = blockCharacters; end <= text.length; end += blockCharacters)
     blocks.push(
@@ -26,6 +33,8 @@ export function blocksOf({ messages, tools }: Pick<GenerateRequest, 'messages' |
     )
   return blocks
 }
+
+const digestOf = (text: string): string => createHash('sha256').update(text).digest('base64url')
 
 export class Sent {
   readonly #under = new Map<string, number>()

@@ -152,6 +152,31 @@ describe('the way out', () => {
     assert.equal(stand.cloud.sent.length, 0)
   })
 
+  it('lets no image out, whatever the rules say of what nobody has read', async () => {
+    const open = {
+      ...rulesWithCloud,
+      rules: [...rulesWithCloud.rules.slice(0, -1), { name: 'all', when: {}, effect: 'allow' as const }],
+    }
+    const other = await openStand(open)
+    try {
+      const { messages, maxTokens } = asking('What is on this picture?')
+      const image = { type: 'image/png' as const, data: 'AAAA' }
+      const request = { messages: messages.map((message) => ({ ...message, images: [image] })), maxTokens }
+      const { decision, sensitivity } = await other.router.judge(other.router.open('t'), request, asker)
+      assert.deepEqual([decision.effect, sensitivity.label], ['local', 'RESTRICTED'])
+      await assert.rejects(collected(other.router.ask(other.router.open('t'), request, asker, destination)), {
+        code: 'DENIED',
+      })
+      assert.deepEqual(other.cloud.sent, [])
+      assert.equal(
+        (await other.router.judge(other.router.open('t'), { messages, maxTokens }, asker)).decision.effect,
+        'allow',
+      )
+    } finally {
+      await other.close()
+    }
+  })
+
   it('goes to no model that the rules do not name', async () => {
     const session = stand.router.open('task-1')
     await assert.rejects(

@@ -243,6 +243,11 @@ function soonest(node: MeshNode, able: readonly Candidate[], request: GenerateRe
   const { chosen, reasons } = placeAmong(nodes, request, { zones: ['mesh'], models, sent: sentBy(node) })
   const found = chosen && able.find(({ name, model }) => name === chosen.node && model === chosen.model)
   if (found) return found
+  const blind = reasons.filter((reason) => 'refused' in reason && reason.by === 'modality')
+  if (blind.length > 0 && blind.length === reasons.length)
+    throw new ClawmeshError('MODEL_UNSUITED', `None of ${models.join(', ')} takes images.`, {
+      hint: 'Ask a model that does: docs/models.md says how one is known by the mesh.',
+    })
   const unfit = reasons.flatMap((reason) => ('refused' in reason && reason.by === 'memory' ? [reason] : []))
   const others = able.filter(({ name, model }) => !unfit.some((each) => each.node === name && each.model === model))
   if (others.length > 0) return drawn(others)

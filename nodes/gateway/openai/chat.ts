@@ -1,6 +1,14 @@
 /** The chat completions of the OpenAI API, as the mesh understands them. What it cannot honour is refused, never ignored. */
 import { z } from 'zod'
-import type { Answer, ChatMessage, GenerateEvent, GenerateRequest } from '../../../inference/backend.js'
+import {
+  type Answer,
+  type ChatMessage,
+  type GenerateEvent,
+  type GenerateRequest,
+  type Image,
+  imageSchema,
+  imageTypes,
+} from '../../../inference/backend.js'
 import { type ToolCall, toolSpecSchema } from '../../../inference/tool.js'
 import { categories, labels } from '../../../policies/router-label.js'
 import { Refusal } from '../http/refusal.js'
@@ -9,6 +17,34 @@ import { formatOf, instructed, responseFormatSchema } from './response-format.js
 
 const defaultTokens = 1024
 const mostTokens = 131_072
+
+/** Of the data itself: nothing is fetched for a caller. */
+const imagePartSchema = z
+  .strictObject({
+    type: z.literal('image_url'),
+    image_url: z.strictObject({ url: z.string(), detail: z.enum(['auto', 'low', 'high']).optional() }),
+  })
+  .transform(({ image_url: { url } }, context): Image => {
+    const [, type = '', data = ''] = /^data:([a-z/]+);base64,([\s\S]*)$/.exec(url) ?? []
+    const image = imageSchema.safeParse({ type, data })
+    if (image.success) return image.data
+    const reason = `an image must be a data: URL in Base64, of ${imageTypes.join(', ')}`
+    context.addIssue({ code: 'custom', message: reason, path: ['image_url', 'url'] })
+    return z.NEVER
+  })
+const textPartSchema = z.strictObject({ type: z.literal('text'), text: z.string() })
+
+/** Of a person: parts too, so that it is said which of them cannot be used. */
+const shownSchema = z
+  .preprocess(
+    (content) => (typeof content === 'string' ? [{ type: 'text', text: content }] : content),
+    z.array(z.discriminatedUnion('type', [textPartSchema, imagePartSchema])),
+  )
+  .transform((parts) => {
+    const images = parts.flatMap((part) => ('text' in part ? [] : [part]))
+    const content = parts.map((part) => ('text' in part ? part.text : '')).join('')
+    return images.length > 0 ? { content, images } : { content }
+  })
 
 const textSchema = z.union([
   z.string(),
@@ -26,7 +62,7 @@ const pastCallSchema = z.object({
 const named = { name: z.string().optional() }
 const messageSchema = z.discriminatedUnion('role', [
   z.strictObject({ role: z.enum(['system', 'developer']), content: textSchema, ...named }),
-  z.strictObject({ role: z.literal('user'), content: textSchema, ...named }),
+  z.strictObject({ role: z.literal('user'), content: shownSchema, ...named }),
   z.strictObject({
     role: z.literal('assistant'),
     content: textSchema.nullish(),
@@ -138,6 +174,7 @@ function offeredTools({ tools = [], tool_choice: choice = 'auto' }: ChatRequest)
 
 /** The mesh's messages are text alone, so what the model called before stands there as it would write it. */
 function messageOf(message: ChatRequest['messages'][number]): ChatMessage {
+  if (message.role === 'user') return { role: 'user', ...message.content }
   if (message.role !== 'assistant')
     return { role: message.role === 'developer' ? 'system' : message.role, content: message.content }
   const calls = (message.tool_calls ?? []).map(

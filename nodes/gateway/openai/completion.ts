@@ -1,7 +1,7 @@
 /** One completion, from the question to its last byte. */
 import { randomUUID } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Answer, GenerateEvent } from '../../../inference/backend.js'
+import type { Answer, GenerateEvent, GenerateRequest } from '../../../inference/backend.js'
 import type { MeshNode } from '../../../mesh/index.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { type People, whyRefused } from '../../../policies/people.js'
@@ -37,6 +37,7 @@ export async function complete(
   const { node, limits, metrics } = desk
   const asked = parse(request.body)
   const { question, model, misfit } = asked
+  checkLength(request, question, limits.body)
   readiness(node)
   const known = servedModels(node)
   if (model !== auto && !known.includes(model))
@@ -71,6 +72,7 @@ export async function complete(
           model,
           messages: question.messages.length,
           characters: question.messages.reduce((sum, { content }) => sum + content.length, 0),
+          images: question.messages.reduce((sum, { images = [] }) => sum + images.length, 0),
           tools: question.tools?.map(({ name }) => name) ?? [],
           stream: stream !== undefined,
         }),
@@ -113,6 +115,18 @@ export async function complete(
     stream?.end()
     await recording?.catch((error: unknown) => log.error({ err: error }, 'what an answer used could not be recorded'))
   }
+}
+
+/** Images have room of their own: what else a body holds is no longer than that of any other request. Throws 413. */
+function checkLength({ body }: FastifyRequest, { messages }: GenerateRequest, most: number): void {
+  const shown = messages.flatMap(({ images = [] }) => images)
+  const length = JSON.stringify(body).length - shown.reduce((sum, { data }) => sum + data.length, 0)
+  if (length > most)
+    throw new Refusal(
+      413,
+      'MESSAGE_INVALID',
+      `The request is ${length} characters without its images; ${most} are taken.`,
+    )
 }
 
 /** Throws 403 unless each of these may be asked: whoever leaves the choice to the mesh must be allowed all that it can choose. Gives the policies that say so. */

@@ -8,14 +8,21 @@ import type { Stand } from '../stand.js'
 export const echo = 'echo'
 
 interface Asked {
-  messages: { role: string; content: string }[]
+  messages: { role: string; content: string | [{ text: string }] }[]
   tools?: { function: { name: string } }[]
   max_tokens: number
 }
 
+/** As llama.cpp says that a model takes images. */
+const capabilities = ['completion', 'multimodal']
+
 /** `call NAME ARGUMENTS` has it call a tool, anything else it says. */
 export async function joinEcho(stand: Stand): Promise<ModelServer> {
-  const server = await serve(JSON.stringify({ data: [{ id: echo }] }), answer, embed)
+  const server = await serve(
+    JSON.stringify({ data: [{ id: echo }], models: [{ name: echo, capabilities }] }),
+    answer,
+    embed,
+  )
   const backend = await OpenAiBackend.open({ url: server.url })
   const node = await stand.mesh.join('echo', { roles: ['inference'] })
   await serveModel(node, backend)
@@ -27,7 +34,8 @@ export async function joinEcho(stand: Stand): Promise<ModelServer> {
 
 function answer(response: Parameters<Parameters<typeof serve>[1]>[0], body: string): void {
   const { messages, max_tokens } = JSON.parse(body) as Asked
-  const said = messages.at(-1)?.content ?? ''
+  const last = messages.at(-1)?.content ?? ''
+  const said = typeof last === 'string' ? last : last[0].text
   const [, name, written] = /^call (\S+) (.*)$/s.exec(said) ?? []
   const words = said.split(/(?<= )/).slice(0, max_tokens)
   const reason = name ? 'tool_calls' : words.join('') === said ? 'stop' : 'length'

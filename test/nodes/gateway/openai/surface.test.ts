@@ -48,6 +48,55 @@ describe('the OpenAI API of the gateway, beside plain chat', () => {
     assert.match(told.messages[0]?.content ?? '', /must fit this JSON Schema: \{"type":"object"/)
   })
 
+  const pixel = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=='
+  const show = (model: string, url: string) =>
+    post('/v1/chat/completions', {
+      model,
+      messages: [
+        {
+          role: 'user',
+          content: [
+            { type: 'text', text: 'What is it?' },
+            { type: 'image_url', image_url: { url } },
+          ],
+        },
+      ],
+    })
+
+  it('shows an image to a model that takes images, as it came', async () => {
+    const url = `data:image/png;base64,${pixel}`
+    const reply = await show(echo, url)
+    assert.equal(reply.status, 200, reply.text)
+    const told = JSON.parse(server.asked.at(-1) ?? '') as { messages: { content: unknown }[] }
+    assert.deepEqual(told.messages[0]?.content, [
+      { type: 'text', text: 'What is it?' },
+      { type: 'image_url', image_url: { url } },
+    ])
+    // More than a body without images may be, and than a message in one piece.
+    const large = `data:image/jpeg;base64,${'A'.repeat(3 * 1024 * 1024)}`
+    assert.equal((await show(echo, large)).status, 200)
+    assert.ok(server.asked.at(-1)?.includes(large))
+  })
+
+  it('shows none to a model that takes none, fetches none, and takes nothing else for one', async () => {
+    const asked = server.asked.length
+    const blind = await show(shipped, `data:image/png;base64,${pixel}`)
+    assert.deepEqual([blind.status, errorOf(blind).code], [400, 'MODEL_UNSUITED'], blind.text)
+    for (const url of [
+      'http://127.0.0.1/x.png',
+      'data:text/html;base64,AAAA',
+      'data:image/png;base64,a b',
+      'file:///x',
+    ]) {
+      const reply = await show(echo, url)
+      assert.equal(reply.status, 400, url)
+      assert.match(errorOf(reply).message, /must be a data: URL/)
+    }
+    const long = await say('x'.repeat(1024 * 1024 + 1), {})
+    assert.equal(long.status, 413, 'text has no more room than before')
+    assert.equal(server.asked.length, asked)
+  })
+
   const unfit: [string, string, object, RegExp][] = [
     ['no JSON', 'Ada, 36', asSchema, /no JSON/],
     ['JSON in a fence', '```json\n{"name":"Ada","age":36}\n```', asSchema, /no JSON/],
