@@ -151,6 +151,12 @@ describe('the console', () => {
     const first = await chosen()
     await page.keyboard.press('ArrowRight')
     assert.notEqual(await chosen(), first, 'the arrows choose another machine')
+    await page.route('**/v1/audit/events*', async (route) => {
+      await front.audit.intend({ kind: 'vote.cast', trace: '', actor: 'test', facts: { between: true } })
+      await route.continue()
+    })
+    await see(page, 'audit')
+    await page.locator('.audit td.facts', { hasText: '"between":true' }).first().waitFor()
     assert.deepEqual(problems, [])
     await page.close()
   })
