@@ -26,7 +26,11 @@ const atOnce = 3
 const strategies: { name: string; rules: Partial<DebateSpec> & { agents: number } }[] = [
   { name: 'single', rules: { agents: 1, rounds: 1 } },
   { name: `majority of ${agents}`, rules: { agents, rounds: 1, early: false } },
-  { name: 'gated debate', rules: { agents, rounds, gate: 2, topology: 'ring', vote: 'weighted' } },
+  // So many that their agreement is a majority already.
+  {
+    name: 'gated debate',
+    rules: { agents, rounds, gate: Math.floor(agents / 2) + 1, topology: 'ring', vote: 'weighted' },
+  },
   { name: 'full debate', rules: { agents, rounds, topology: 'all', vote: 'weighted', early: false } },
 ]
 

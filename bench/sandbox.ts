@@ -1,8 +1,8 @@
 /**
- * What a sandboxed action costs: `/bin/true` from Node, by a prepared worker and by a launcher of its own, against Node's own spawn and
- * against bubblewrap with the same folders. An action is all that it takes: the look at the granted paths, the plan, the launch. And what
- * a held connect with a GET costs, against the same through a CONNECT proxy in Node; nothing is recorded of either. Files are not held while
- * an action runs, so there is no figure for that.
+ * What a sandboxed action costs: `/bin/true` from Node, by a prepared worker and by a launcher of its own, against Node's own spawn, against
+ * bubblewrap with the same folders and against sandbox-runtime. An action is all that it takes: the look at the granted paths, the plan, the
+ * launch. What it costs that opens are held (opens.ts). And what a held connect with a GET costs, against the same through a CONNECT proxy in
+ * Node; nothing is recorded of either.
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -17,6 +17,9 @@ import { installation } from '../mesh/installation.js'
 import { parseProfile } from '../policies/profile.js'
 import { Egress, findPlaces, grantedPaths, launch, Pool, planLaunch } from '../sandbox/index.js'
 import type { Report } from './figure.js'
+import { comparedOpens } from './sandbox/opens.js'
+import { findPeers } from './sandbox/packages.js'
+import { sandboxRuntime } from './sandbox/runtime.js'
 
 const rounds = 200
 const pauseMs = 10
@@ -24,6 +27,7 @@ const inFlight = 4
 const saturatedRounds = 3
 const saturatedActions = 200
 const connectRounds = 9
+const runtimeRounds = 25
 const connectsAtOnce = 200
 
 const profile = parseProfile('filesystem_policy: { read_only: [/usr, /bin, /lib, /lib64] }')
@@ -49,40 +53,73 @@ const bubble = ['--unshare-all', '--die-with-parent', ...folders, '--proc', '/pr
 const plain = () => spawned('/usr/bin/true', [])
 const bubbled = () => spawned('bwrap', [...bubble, '/usr/bin/true'])
 
+/** Where the peers are. */
+let peers: Record<string, string> = { PATH: '/usr/bin:/bin' }
+
 async function spawned(program: string, args: string[]): Promise<void> {
-  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], env: { PATH: '/usr/bin:/bin' } })
+  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], env: peers })
   child.stdin.end()
   const [status] = await once(child, 'close')
   if (status !== 0) throw new Error(`${program} ended with ${status}`)
 }
 
 export default async function bench(report: Report): Promise<void> {
-  const hasBubble = spawnSync('bwrap', [...bubble, '/usr/bin/true']).status === 0
-  if (!hasBubble)
-    process.stderr.write(
-      'No figure against bubblewrap: it is not installed (Debian: bubblewrap), or cannot run here.\n',
-    )
+  const found = await findPeers()
+  if (typeof found === 'string') process.stderr.write(`No figure against bubblewrap or sandbox-runtime: ${found}.\n`)
+  else peers = found
+  const hasBubble = spawnSync('bwrap', [...bubble, '/usr/bin/true'], { env: peers }).status === 0
+  if (!hasBubble && typeof found !== 'string')
+    process.stderr.write('No figure against bubblewrap: it cannot run here.\n')
   const ours = [pooled, oneShot]
-  const peers = [...ours, plain, ...(hasBubble ? [bubbled] : [])]
+  const all = [...ours, plain, ...(hasBubble ? [bubbled] : [])]
   const figure = (metric: string, value: number, unit: string, baseline: number, aim?: Aim) => {
     const ratio = value / baseline
     if (!Number.isFinite(ratio)) return
     report({ metric, value, unit, baseline, ratio, ...(aim && aimed(aim, ratio)) })
   }
 
-  const [fromPool = 0, single = 0, node = 0, theirs = 0] = await mediansOf(peers)
+  const [fromPool = 0, single = 0, node = 0, theirs = 0] = await mediansOf(all)
   figure('pooled action /bin/true, against Node spawn', fromPool, 'ms', node, { most: 1.1 })
   figure('pooled action /bin/true, against bubblewrap', fromPool, 'ms', theirs, { most: 0.35 })
   figure('one-shot action /bin/true, against Node spawn', single, 'ms', node)
   figure('one-shot action /bin/true, against bubblewrap', single, 'ms', theirs, { most: 0.75 })
 
-  const [pooledRate = 0, singleRate = 0, nodeRate = 0, bubbleRate = 0] = await saturated(peers)
+  const [pooledRate = 0, singleRate = 0, nodeRate = 0, bubbleRate = 0] = await saturated(all)
   figure('pooled actions, saturated, against Node spawn', pooledRate, '1/s', nodeRate)
   figure('pooled actions, saturated, against bubblewrap', pooledRate, '1/s', bubbleRate, { least: 2.5 })
   figure('one-shot actions, saturated, against bubblewrap', singleRate, '1/s', bubbleRate)
+  const runtime = hasBubble ? await againstRuntime() : undefined
+  if (runtime)
+    figure('pooled action /bin/true, against sandbox-runtime', runtime.ours, 'ms', runtime.theirs, { most: 0.06 })
+  for (const { metric, held, unheld, unit, most } of await comparedOpens(pool))
+    figure(metric, held, unit, unheld, { most })
   const { held, proxied } = await connecting()
   figure('connect + GET, held and joined, against a Node CONNECT proxy', held, 'µs', proxied, { most: 0.65 })
   pool.close()
+}
+
+/** Milliseconds of each, in turns. Its library is called from a Node as ours is from this one. */
+async function againstRuntime(): Promise<{ ours: number; theirs: number } | undefined> {
+  const runtime = await sandboxRuntime(peers)
+  if (typeof runtime === 'string') {
+    process.stderr.write(
+      `No figure against sandbox-runtime: it could not be installed, or cannot run here (${runtime}).\n`,
+    )
+    return undefined
+  }
+  const taken: { ours: number[]; theirs: number[] } = { ours: [], theirs: [] }
+  for (let round = -3; round < runtimeRounds; round += 1) {
+    await setTimeout(pauseMs)
+    const theirs = await runtime.once()
+    await setTimeout(pauseMs)
+    const begun = performance.now()
+    await pooled()
+    if (round < 0) continue
+    taken.ours.push(performance.now() - begun)
+    taken.theirs.push(theirs)
+  }
+  await runtime.close()
+  return { ours: median(taken.ours), theirs: median(taken.theirs) }
 }
 
 /** Medians in microseconds, in turns; both ways, what decides and the server are this process. */
@@ -127,9 +164,10 @@ limits: { wall_ms: 60000 }`)
   server.close()
   proxy.close()
   rmSync(folder, { recursive: true })
-  const median = (values: number[]) => values.sort((one, other) => one - other)[connectRounds >> 1] ?? 0
   return { held: median(taken.held), proxied: median(taken.proxied) }
 }
+
+const median = (values: number[]) => values.sort((one, other) => one - other)[values.length >> 1] ?? 0
 
 type Aim = { most: number } | { least: number }
 

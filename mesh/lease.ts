@@ -35,7 +35,8 @@ export class Lease {
 
   /**
    * The bucket took a beat that was sent at `since`. If it took others' meanwhile it stood open to them, and they have missed this node. Where the broker said that
-   * the bucket had no leader, everybody's first beats come in one rush when it has one: these are no proof. To err is to break work off that is asked for again.
+   * the bucket had no leader, everybody's first beats come in one rush when it has one: these are no proof, until a beat of this node was taken in time again. To err is to
+   * break work off that is asked for again.
    */
   renew(since: number, revision: number, nodes: number): void {
     const before = this.#held
@@ -44,7 +45,8 @@ export class Lease {
     const lapsed = before !== undefined && performance.now() - before.since > leaseMs
     const written = before ? revision - before.revision - 1 : 0
     const isProof = this.#sawNoLeader ? written > 2 * nodes : written >= writesOfOthers
-    this.#sawNoLeader = false
+    // One that was sent before the bucket had a leader, and is answered only now, does not end that time.
+    if (performance.now() - since < leaseMs) this.#sawNoLeader = false
     if (lapsed && isProof) {
       this.#lapses += 1
       for (const lapse of this.#lapseListeners) lapse()

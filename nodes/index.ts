@@ -63,9 +63,10 @@ export { AskApproval } from '../sandbox/approval.js'
 export { loadProfile } from '../sandbox/preset.js'
 export { type AgentOptions, agent, runTask } from './agents/agent/agent.js'
 export { type AgentEvent, type AgentResult, RunTask } from './agents/agent/event.js'
-export { answerInterruption } from './agents/agent/journal.js'
+export { answerInterruption, type Interruption, interruptions } from './agents/agent/journal.js'
 export { lowerRun } from './agents/agent/label.js'
-export { type AgentTool, delegate, handoff, ownTool } from './agents/agent/tool.js'
+export { ownTool } from './agents/agent/own-tool.js'
+export { type AgentTool, delegate, handoff } from './agents/agent/tool.js'
 export type { Part } from './agents/coordinate/assign.js'
 export {
   type Coordinated,

@@ -2,6 +2,7 @@
 import type { BrokerBinary } from '../mesh/broker/binary.js'
 import { brokersKept, startBrokers } from '../mesh/broker/brokers.js'
 import type { LeafListener } from '../mesh/broker/config.js'
+import { moveBrokers } from '../mesh/broker/move.js'
 import { ClawmeshError } from '../policies/errors.js'
 import { isLoopback, ownAddresses, recallListen } from './authority/address.js'
 import { type BrokerTls, openBrokerTls } from './authority/tls.js'
@@ -31,7 +32,7 @@ export interface ServersOptions {
   port: number
   /** Of all of them, where they were before; counted on from the first if left out. */
   ports?: readonly number[] | undefined
-  /** As many as the mesh was made with if left out, and one for a new one. */
+  /** As many as there are if left out, and one for a new mesh; from one to several, what is stored is carried over. */
   brokers?: number | undefined
   /** Servers that somebody else runs, instead of brokers of its own; where they were before if left out. */
   nats?: string[] | undefined
@@ -67,14 +68,10 @@ async function startOwn(options: ServersOptions, standing: Standing, count: numb
     isLoopback(host) && isLoopback(leaf?.host ?? host)
       ? undefined
       : await openBrokerTls(folder.authority, authority.mesh, Date.now(), addressesShown(options))
-  const brokers = await startBrokers({
+  const ours = {
     name: `clawmesh-${authority.mesh}`,
     folder: folder.broker,
-    host,
-    ports: portsFor(count, port, options.ports),
     claims: () => accounts.claims(register.revokedUsers()),
-    tls: tls?.files,
-    leaf,
     search: {
       named: config.natsServer,
       searchPath: config.searchPath,
@@ -83,6 +80,18 @@ async function startOwn(options: ServersOptions, standing: Standing, count: numb
       progress,
       ...(signal ? { signal } : {}),
     },
+  }
+  if (count > 1 && brokersKept(folder.broker) === 1) {
+    const administrators = [await accounts.administrator('mesh'), await accounts.administrator('audit')]
+    const aside = await moveBrokers({ ...ours, count, administrators, progress })
+    progress(`all of it is on ${count} brokers; the store of the one lies in ${aside}: remove it when all is well`)
+  }
+  const brokers = await startBrokers({
+    ...ours,
+    host,
+    ports: portsFor(count, port, options.ports),
+    tls: tls?.files,
+    leaf,
     onRestart: (reason) => progress(`${count === 1 ? 'the' : 'a'} broker is started again: ${reason}`),
     ...(onFailure ? { onFailure } : {}),
   })

@@ -4,8 +4,14 @@ import { setTimeout } from 'node:timers/promises'
 import { z } from 'zod'
 import { type MeshNode, message } from '../mesh/index.js'
 import { ClawmeshError } from '../policies/errors.js'
+import { answerWithinMs } from './patience.js'
 
-export const accessSchema = z.object({ kind: z.enum(['read', 'write', 'execute', 'connect']), path: z.string() })
+export const accessSchema = z.object({
+  kind: z.enum(['read', 'write', 'execute', 'connect']),
+  path: z.string(),
+  /** The program that waits for it, where the action has begun. */
+  by: z.string().optional(),
+})
 
 export const AskApproval = message('approval.ask', {
   request: z.object({
@@ -31,9 +37,6 @@ export type ApprovalAnswer = z.output<(typeof AskApproval)['reply']>
 
 /** The actor that brings questions to people. */
 export const approverName = 'approver'
-
-/** An unanswered question is a refusal. */
-export const answerWithinMs = 60_000
 
 /** So that an approver who gives up at the last moment is still the one to say so. */
 const deliveryMs = 5000

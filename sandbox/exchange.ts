@@ -5,12 +5,17 @@ import type { Egress } from './egress/egress.js'
 import { encodeOrder, type FrameKind, FrameReader, inputChunkBytes } from './frames.js'
 import { launcherProblem, spawnLauncher } from './launcher.js'
 import { removeIfEmpty } from './made.js'
+import type { Opens } from './opens/opens.js'
+import { answerWithinMs, mostQuestions } from './patience.js'
 import type { LaunchPlan } from './plan.js'
 import type { Pool } from './pool.js'
 import { type Facts, isLast, madeFiles, readReport } from './report.js'
 
 /** Past the deadline a worker has this long to end the action and to say so. */
 const overdueMs = 5000
+
+/** It does not count while a person is asked, which is so often at most. */
+const askedMs = mostQuestions * (answerWithinMs + overdueMs)
 
 /** Told to stop, it has this long. */
 const stopMs = 2000
@@ -59,11 +64,14 @@ export function exchange(
     take,
     signal,
     egress,
+    opens,
   }: {
     take: (kind: 'output' | 'errors', bytes: Buffer) => void
     signal: AbortSignal | undefined
     /** Only of an action whose spec says that it has a network. */
     egress: Egress | undefined
+    /** Only of an action whose spec says that its opens are held. */
+    opens: Opens | undefined
   },
 ): Exchange {
   const ending = { killed: false, late: false }
@@ -79,10 +87,13 @@ export function exchange(
   }
   signal?.addEventListener('abort', stop, { once: true })
   // The worker holds the deadline; one that is stopped itself cannot, and is ended with all that it watches.
-  const overdue = setTimeout(() => {
-    ending.late = true
-    kill()
-  }, plan.limits.wall_ms + overdueMs)
+  const overdue = setTimeout(
+    () => {
+      ending.late = true
+      kill()
+    },
+    plan.limits.wall_ms + overdueMs + (opens ? askedMs : 0),
+  )
   const report: string[] = []
   let fed: () => void = () => undefined
   const heard: Record<FrameKind, (bytes: Buffer) => void> = {
@@ -91,9 +102,11 @@ export function exchange(
     report: (bytes) => report.push(String(bytes)),
     network: (bytes) => egress?.heard(String(bytes)),
     names: (bytes) => egress?.asked(bytes),
+    open: (bytes) => opens?.heard(bytes),
     fed: () => fed(),
   }
   egress?.begin((order) => socket.writable && socket.write(order))
+  opens?.begin((order) => socket.writable && socket.write(order))
   const frames = new FrameReader()
   const told = new Promise<void>((settle, fail) => {
     socket.on('data', (piece: Buffer) => {
@@ -117,12 +130,13 @@ export function exchange(
     } finally {
       socket.destroy()
       egress?.end()
+      opens?.end()
       fed()
       clearTimeout(grace)
       clearTimeout(overdue)
       signal?.removeEventListener('abort', stop)
     }
-    await Promise.all(madeFiles(report, plan).map(removeIfEmpty))
+    await Promise.all(madeFiles(report, plan.mounts).map(removeIfEmpty))
     return { ...readReport(report, ending), killed: ending.killed }
   }
   const write = (bytes: Buffer) => new Promise<void>((done) => socket.write(bytes, () => done()))
@@ -136,7 +150,7 @@ export function exchange(
     }
   }
   socket.write(request)
-  return { stop, input: egress ? feed : write, ended: wholeReport() }
+  return { stop, input: egress || opens ? feed : write, ended: wholeReport() }
 }
 
 async function ownWorker(): Promise<Worker> {

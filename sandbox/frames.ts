@@ -3,8 +3,8 @@
  */
 import { ClawmeshError } from '../policies/errors.js'
 
-/** network, names: of an action's connections and of the names that it asks for. fed: its input was passed on, and more may be sent. */
-export type FrameKind = 'output' | 'errors' | 'report' | 'network' | 'names' | 'fed'
+/** network, names: of an action's connections and of the names that it asks for. open: of the opens that are held. fed: its input was passed on, and more may be sent. */
+export type FrameKind = 'output' | 'errors' | 'report' | 'network' | 'names' | 'open' | 'fed'
 
 export interface Frame {
   readonly kind: FrameKind
@@ -17,15 +17,16 @@ const kinds: ReadonlyMap<number, FrameKind> = new Map([
   [0x72, 'report'],
   [0x6e, 'network'],
   [0x71, 'names'],
+  [0x70, 'open'],
   [0x66, 'fed'],
 ])
 const headerBytes = 5
 const mostBytes = 65_536
 const mostInput = 64 * 1024 * 1024
 
-const orders = { input: 0x69, network: 0x76, names: 0x71 } as const
+const orders = { input: 0x69, network: 0x76, names: 0x71, open: 0x77 } as const
 
-/** What is said to an action with a network after its request. Of an input there are at most 64 KiB in one, and the next comes after it was fed. */
+/** What is said to an action with a network, or with opens that are held, after its request. Of an input there are at most 64 KiB in one, and the next comes after it was fed. */
 export function encodeOrder(kind: keyof typeof orders, body: Uint8Array): Buffer {
   const header = Buffer.alloc(headerBytes)
   header.writeUInt8(orders[kind], 0)

@@ -8,6 +8,7 @@
 import type { Egress } from './egress/egress.js'
 import { exchange, findWorker } from './exchange.js'
 import { encodeRequest } from './frames.js'
+import type { Opens } from './opens/opens.js'
 import type { LaunchPlan } from './plan.js'
 import type { Pool } from './pool.js'
 import { encodeSpec } from './spec.js'
@@ -37,6 +38,8 @@ export interface LaunchOptions {
   readonly stdin?: string | Buffer | undefined
   /** Decides on its connections, for this one action; without, it has no network, whatever the plan says. */
   readonly egress?: Egress | undefined
+  /** Decides on what it opens beyond the plan, for this one action; without, all of that fails. */
+  readonly opens?: Opens | undefined
 }
 
 /**
@@ -46,7 +49,8 @@ export interface LaunchOptions {
  */
 export async function launch(plan: LaunchPlan, options: LaunchOptions = {}): Promise<ActionOutcome> {
   const egress = plan.network ? options.egress : undefined
-  const request = encodeRequest(encodeSpec(plan, egress !== undefined), options.stdin)
+  const opens = options.opens?.holding && options.opens
+  const request = encodeRequest(encodeSpec(plan, { network: egress !== undefined, opens }), options.stdin)
   const worker = await findWorker(options)
   const output = new Output(plan.outputBytes, () => action.stop())
   const streams: Record<'output' | 'errors', Buffer[]> = { output: [], errors: [] }
@@ -54,6 +58,7 @@ export async function launch(plan: LaunchPlan, options: LaunchOptions = {}): Pro
     take: (kind, bytes) => streams[kind].push(output.take(bytes)),
     signal: options.signal,
     egress,
+    opens,
   })
   return {
     ...(await action.ended),

@@ -3,7 +3,7 @@
  * launcher opens the real path, refuses any link that has appeared on it since, and goes on by the descriptor alone. Inside the sandbox
  * the same links are made again, so that a program finds `/lib64` where it expects it.
  */
-import type { Stats } from 'node:fs'
+import { lstatSync, readlinkSync, type Stats } from 'node:fs'
 import { lstat, readlink } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { isKernels, isWithin } from '../policies/coverage.js'
@@ -33,14 +33,39 @@ const pathBytes = 4095
 const nameBytes = 255
 const tooLong = (text: string, bytes: number) => Buffer.byteLength(text) > bytes
 
+interface Disk {
+  lstat(path: string): Promise<Stats>
+  readlink(path: string): Promise<string>
+}
+
+const disk: Disk = { lstat, readlink }
+
+/**
+ * Of what a policy grants: these few paths are looked up for each action, and most of what that costs is the way to another thread. An agent does not choose
+ * them; where one may lead to a disk that does not answer, this process must not wait for it.
+ */
+const diskAtOnce: Disk = {
+  lstat: async (path) => lstatSync(path),
+  readlink: async (path) => readlinkSync(path),
+}
+
 /** What is at a path, looked at once: several paths by the same folder then see the same, and cost less. */
 class Looks {
+  readonly #disk: Disk
   #seen = new Map<string, Promise<Stats>>()
 
+  constructor(by = disk) {
+    this.#disk = by
+  }
+
   at(path: string): Promise<Stats> {
-    const seen = this.#seen.get(path) ?? lstat(path)
+    const seen = this.#seen.get(path) ?? this.#disk.lstat(path)
     this.#seen.set(path, seen)
     return seen
+  }
+
+  link(path: string): Promise<string> {
+    return this.#disk.readlink(path)
   }
 }
 
@@ -71,7 +96,7 @@ export async function findPlace(path: string, looks = new Looks()): Promise<Plac
     if (links.length === mostLinks) throw unusable(path, 'ELOOP')
     const leadsTo = resolve(
       real,
-      await readlink(at).catch((error: NodeJS.ErrnoException) => {
+      await looks.link(at).catch((error: NodeJS.ErrnoException) => {
         throw unusable(path, 'changing', error)
       }),
     )
@@ -93,7 +118,7 @@ export async function findPlaces(
   paths: readonly string[],
   writable: readonly string[] = [],
 ): Promise<Map<string, Place>> {
-  const looks = new Looks()
+  const looks = new Looks(diskAtOnce)
   const places = new Map(
     await Promise.all(
       paths.map(async (path) => [path, await findPlace(path, looks).catch(recode('POLICY_INVALID'))] as const),

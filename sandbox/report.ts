@@ -39,10 +39,10 @@ export function readReport(report: readonly string[], ended: { killed: boolean; 
 /** After this line there is nothing left of the action, and nothing more to be told. */
 export const isLast = (line: string): boolean => line.startsWith('usage ')
 
-/** The new files of the plan that were made, even where the launch then failed. */
-export function madeFiles(report: readonly string[], plan: LaunchPlan): MadeFile[] {
+/** The new files among the mounts that were made, even where the launch then failed. */
+export function madeFiles(report: readonly string[], mounts: LaunchPlan['mounts']): MadeFile[] {
   return report.map(wordsOf).flatMap(([word, index = '', device = '', inode = '']) => {
-    const mount = word === 'made' ? plan.mounts[Number(index)] : undefined
+    const mount = word === 'made' ? mounts[Number(index)] : undefined
     return mount ? [{ path: mount.source, device: BigInt(device), inode: BigInt(inode) }] : []
   })
 }
@@ -59,6 +59,11 @@ export function failure(stage: string, reason: string): ClawmeshError {
   if (stage === 'make')
     return new ClawmeshError('SANDBOX_FAILED', `A file could not be made, so nothing was run: ${reason}.`, {
       hint: 'See that its folder exists and may be written.',
+      data,
+    })
+  if (stage === 'hand')
+    return new ClawmeshError('SANDBOX_FAILED', `A file that was allowed could not be opened: ${reason}.`, {
+      hint: 'See whether it may be opened so by whoever runs this node.',
       data,
     })
   return new ClawmeshError(

@@ -14,6 +14,7 @@ import type { Profile } from '../policies/profile.js'
 import type { Egress } from './egress/egress.js'
 import { exchange, findWorker } from './exchange.js'
 import { encodeOpenRequest } from './frames.js'
+import type { Opens } from './opens/opens.js'
 import { findPlace, findPlaces } from './place.js'
 import { grantedPaths, type LaunchPlan, planLaunch } from './plan.js'
 import type { Pool } from './pool.js'
@@ -68,19 +69,21 @@ export async function planResident(resident: ResidentProgram): Promise<LaunchPla
 /** Throws SANDBOX_UNAVAILABLE where there is no launcher. */
 export async function startResident(
   plan: LaunchPlan,
-  options: { pool?: Pool; signal?: AbortSignal; egress?: Egress } = {},
+  options: { pool?: Pool; signal?: AbortSignal; egress?: Egress; opens?: Opens } = {},
 ): Promise<Resident> {
   const worker = await findWorker(options)
   const { socket } = worker
   const streams = { output: readable(socket), errors: readable(socket) }
   const egress = plan.network ? options.egress : undefined
-  const action = exchange(worker, plan, encodeOpenRequest(encodeSpec(plan, egress !== undefined)), {
+  const opens = options.opens?.holding && options.opens
+  const action = exchange(worker, plan, encodeOpenRequest(encodeSpec(plan, { network: egress !== undefined, opens })), {
     take: (kind, bytes) => {
       // Who reads slowly slows the program.
       if (!streams[kind].push(bytes)) socket.pause()
     },
     signal: options.signal,
     egress,
+    opens,
   })
   const input = new Writable({ write: (bytes, _, done) => void action.input(bytes).then(() => done()) })
   const ended = action.ended.then(howItEnded).finally(() => {

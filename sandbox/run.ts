@@ -13,6 +13,7 @@ import { ClawmeshError } from '../policies/errors.js'
 import type { Access, Profile } from '../policies/profile.js'
 import { Egress, type EgressHooks } from './egress/egress.js'
 import { type ActionOutcome, launch } from './launch.js'
+import { Opens, type OpensHooks } from './opens/opens.js'
 import { findPlace, findPlaces, type Place, recode } from './place.js'
 import { type Action, grantedPaths, planLaunch } from './plan.js'
 import type { Pool } from './pool.js'
@@ -77,6 +78,8 @@ export interface ToolCall {
   readonly before?: ((intent: Intent) => Promise<void>) | undefined
   /** What decides on its connections with the profile; left out, it has no network. */
   readonly egress?: EgressHooks | undefined
+  /** What decides on the files that a program opens beyond what it was started with; left out, all of that fails. */
+  readonly opens?: OpensHooks | undefined
 }
 
 /**
@@ -108,11 +111,23 @@ export async function runTool(call: ToolCall): Promise<ToolOutcome> {
   await call.before?.({ tool, args, need, granted: missing })
 
   for (const access of missing) places.set(access.path, approvedPlace(access, named.get(access.path)))
-  const plan = planLaunch(widen(profile, missing), workspace, runtime, places)
+  const widened = widen(profile, missing)
+  const plan = planLaunch(widened, workspace, runtime, places)
   const stdin = definition.program ? '' : JSON.stringify({ tool, args })
   const self = { program: runtime.program, names: [`tool:${tool}`] }
   const egress = call.egress && new Egress({ ...call.egress, profile, workspace, own: self })
-  const outcome = await launch(plan, { signal, pool: call.pool, egress, stdin })
+  // A tool of our own opens what it says that it opens, and nobody has to watch it.
+  const opens =
+    call.opens && definition.program
+      ? new Opens({
+          ...withinObjection(call, workspace),
+          profile: widened,
+          workspace,
+          mounts: plan.mounts,
+          pool: call.pool,
+        })
+      : undefined
+  const outcome = await launch(plan, { signal, pool: call.pool, egress, opens, stdin })
   return toToolOutcome(tool, outcome, missing, definition.program ? programAnswer : toolAnswer)
 }
 
@@ -172,8 +187,20 @@ async function actionOf(
   if (!tool.program) return { action: await toolRuntime(tool), need }
   const { command, args: given } = tool.program(args)
   const { program, execute, need: wanted } = await findProgram(command)
-  const env = command === 'node' ? nodeEnvironment : {}
+  // A look at a repository takes no lock, so that nobody is asked for one.
+  const env = command === 'node' ? nodeEnvironment : { GIT_OPTIONAL_LOCKS: '0' }
   return { action: { program, args: given, execute, env }, need: { ...need, program: wanted } }
+}
+
+/** Nobody is asked for what whoever asks may not have. */
+function withinObjection({ opens, objection }: ToolCall, workspace: string): OpensHooks {
+  const refuse = async () => 'refuse' as const
+  if (!opens) return { ask: refuse }
+  const isBeyond = ({ kind, path }: Access) => {
+    const of = (one: Access['kind']) => (kind === one ? [path] : [])
+    return objection?.({ read: of('read'), write: of('write') }, workspace) !== undefined
+  }
+  return { ...opens, ask: (access, signal) => (isBeyond(access) ? refuse() : opens.ask(access, signal)) }
 }
 
 /** A program that an agent wrote may open whatever the policy grants, not what it says that it is for; and what a person is asked for beside that. */

@@ -2,6 +2,7 @@
  * A sandbox node as an actor. Callers name a tool and its arguments; workspace and policy are the node's own, so no caller can loosen them. What is
  * intended is on the audit stream before it happens; what came of it is recorded after.
  */
+import { availableParallelism } from 'node:os'
 import { relative } from 'node:path'
 import { z } from 'zod'
 import { actor, allows, type Context, type Grant, type MeshNode, message, on } from '../mesh/index.js'
@@ -11,8 +12,10 @@ import type { Profile } from '../policies/profile.js'
 import { accessSchema, askOnRecord } from './approval.js'
 import { governedEgress } from './egress/governed.js'
 import { type Resolve, resolver } from './egress/resolve.js'
+import { governedOpens } from './opens/governed.js'
 import { Pool } from './pool.js'
 import { type Files, runTool, type ToolOutcome } from './run.js'
+import { type Turn, Turns } from './turns.js'
 
 const usageSchema = z.object({ wallMs: z.number(), cpuMs: z.number(), maxRssKb: z.number() })
 
@@ -53,7 +56,10 @@ export const RunAction = message('sandbox.run', {
 
 export const sandboxName = (node: string) => `sandbox/${node}`
 
-const actionsAtOnce = 4
+/** Two for each core: one that waits for the disk or for its own input leaves the core to another. */
+const runningAtOnce = Math.max(4, 2 * availableParallelism())
+/** With those that wait for a turn, or for a person. */
+const inHandAtOnce = 128
 
 export interface SandboxServiceOptions {
   workspace: string
@@ -70,6 +76,7 @@ export function sandboxService(node: MeshNode, options: SandboxServiceOptions) {
     'sandbox',
     ({ name, signal: stopped }) => {
       const pool = new Pool({ signal: stopped })
+      const turns = new Turns(runningAtOnce)
       const run = async (request: z.output<typeof RunAction.request>, context: Context): Promise<ActionOutcome> => {
         const { tool, args, network } = request
         const { signal, trace, deadline, grant } = context
@@ -80,9 +87,15 @@ export function sandboxService(node: MeshNode, options: SandboxServiceOptions) {
         // Every decision says what it was made under.
         const under = policy ? { policy: { ...policy } } : {}
         const action = { tool, args, workspace, trace, actor: name, signal, deadline, under }
-        const governed = { ...action, stillHolds: () => stillHolds('ran: it connects nowhere any more') }
+        const governed = {
+          ...action,
+          stillHolds: () =>
+            stillHolds('ran: it connects nowhere any more, and opens nothing that it was not started with'),
+        }
         const ended = (outcome: Record<string, unknown>) =>
           node.audit.record({ kind: 'action.ended', trace, actor: name, facts: { tool, args, outcome, ...under } })
+        let turn: Turn | undefined
+        const aside = <T>(wait: () => Promise<T>) => (turn ? turn.aside(wait) : wait())
         try {
           const outcome = await runTool({
             tool,
@@ -92,10 +105,13 @@ export function sandboxService(node: MeshNode, options: SandboxServiceOptions) {
             signal,
             pool,
             objection: (need, root) => grant && beyondGrant(grant, need, root),
-            egress: network ? governedEgress(node, resolve, governed) : undefined,
+            egress: network ? governedEgress(node, resolve, { ...governed, aside }) : undefined,
+            opens: governedOpens(node, { ...governed, aside }),
             ask: async ({ missing }) =>
               (await askOnRecord(node, { tool, args: { ...args }, missing: [...missing], workspace }, action)).answer,
+            // From here on it takes up the machine. A person may have thought for minutes before.
             before: async ({ need, granted }) => {
+              turn = await turns.take(signal)
               stillHolds('waited: nothing was run')
               const facts = { tool, args, need, granted, ...under }
               await node.audit.intend({ kind: 'action.intended', trace, actor: name, facts })
@@ -103,17 +119,20 @@ export function sandboxService(node: MeshNode, options: SandboxServiceOptions) {
               stillHolds('waited: nothing was run')
             },
           })
+          turn?.end()
           await ended(factsOf(outcome))
           return toWire(outcome)
         } catch (error) {
           const { code, message: reason } = ClawmeshError.from(error)
           await ended({ status: 'error', code, reason })
           throw error
+        } finally {
+          turn?.end()
         }
       }
       return [on(RunAction, run)]
     },
-    { args: z.undefined(), concurrency: actionsAtOnce },
+    { args: z.undefined(), concurrency: inHandAtOnce },
   )
 }
 

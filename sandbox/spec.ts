@@ -3,21 +3,44 @@
  * launcher/spec.h says the same from the other side.
  */
 import { ClawmeshError } from '../policies/errors.js'
-import type { LaunchPlan } from './plan.js'
+import type { Holding } from './opens/opens.js'
+import type { LaunchPlan, Mount } from './plan.js'
 
-/** @param network whether somebody decides on its connections; without, it has none */
-export function encodeSpec(plan: LaunchPlan, network = false): Buffer {
+export interface Governed {
+  /** Whether somebody decides on its connections; without, it has none. */
+  readonly network?: boolean
+  /** Which opens somebody decides on, and where the files come in; without, none is held. */
+  readonly opens?: { readonly holding: Holding; readonly door: string } | undefined
+}
+
+export function encodeSpec(plan: LaunchPlan, { network = false, opens }: Governed = {}): Buffer {
   const fields: string[][] = [
     ['program', plan.program],
     ['folder', plan.folder],
     ...plan.args.map((value) => ['argument', value]),
     ...Object.entries(plan.env).map(([name, value]) => ['variable', `${name}=${value}`]),
-    ...plan.mounts.map(({ access, kind, source, target }) => ['mount', access, kind, source, target]),
+    ...plan.mounts.map(mountField),
     ...plan.links.map(({ path, leadsTo }) => ['link', path, leadsTo]),
     ...Object.entries(plan.limits).map(([name, value]) => [name, String(value)]),
     ...(network ? [['network', 'governed']] : []),
+    ...(opens?.holding ? [['opens', opens.holding, opens.door]] : []),
     ['end'],
   ]
+  return encode(fields)
+}
+
+/** Of a worker that only opens one file. */
+export function encodeHand(
+  mount: Mount,
+  hand: { door: string; id: number; flags: number; mode: number; device: bigint; inode: bigint },
+): Buffer {
+  const { door, id, flags, mode, device, inode } = hand
+  return encode([mountField(mount), ['hand', door, ...[id, flags, mode, device, inode].map(String)], ['end']])
+}
+
+const mountField = ({ access, kind, source, target }: Mount) => ['mount', access, kind, source, target]
+
+function encode(fields: readonly string[][]): Buffer {
   const strings = fields.flat()
   if (strings.some((text) => text.includes('\0')))
     throw new ClawmeshError('SANDBOX_FAILED', 'An argument, path or variable of the action holds a NUL character.', {

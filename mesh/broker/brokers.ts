@@ -1,7 +1,7 @@
 /**
  * The brokers of a mesh: one, or several on this machine that keep every stream and bucket together, so that any one of them can die.
  *
- * 1. How many there are is settled when the mesh is made: each has a store of its own, and a store is never taken for that of another.
+ * 1. Each has a store of its own, and a store is never taken for that of another: from one to several, what is stored is carried over (move.ts).
  * 2. A broker that dies is started again at its port. Of several, one that cannot be kept running leaves the others to go on without it.
  */
 import { existsSync, readdirSync } from 'node:fs'

@@ -1,6 +1,6 @@
 /**
- * Debian's nats-server, fetched by apt and unpacked rather than installed: installing it starts a system service, and an ordinary user
- * cannot. apt checks the package against the archive's signature; its lists and cache are kept in a folder of ours.
+ * Packages of Debian's, the nats-server among them, fetched by apt and unpacked rather than installed: installing it starts a system service, and an ordinary
+ * user cannot. apt checks the package against the archive's signature; its lists and cache are kept in a folder of ours.
  */
 import { execFile } from 'node:child_process'
 import { mkdirSync, readdirSync } from 'node:fs'
@@ -12,8 +12,13 @@ const run = promisify(execFile)
 
 /** Downloads and unpacks into `folder`; resolves to the path of the binary. */
 export async function fetchDebianPackage(folder: string, { progress, signal }: BinarySearch): Promise<string> {
-  if (process.platform !== 'linux') throw new Error('this is not Debian')
   progress("Fetching Debian's nats-server package …")
+  return join(await unpackPackages(['nats-server'], folder, signal), 'usr', 'sbin', 'nats-server')
+}
+
+/** Downloads and unpacks these, and nothing that they depend on, into `folder`; resolves to where their root is. */
+export async function unpackPackages(names: readonly string[], folder: string, signal?: AbortSignal): Promise<string> {
+  if (process.platform !== 'linux') throw new Error('this is not Debian')
   const lists = join(folder, 'lists')
   mkdirSync(join(lists, 'partial'), { recursive: true })
   mkdirSync(join(folder, 'cache', 'archives', 'partial'), { recursive: true })
@@ -27,11 +32,12 @@ export async function fetchDebianPackage(folder: string, { progress, signal }: B
     ['Acquire::https::Timeout', '15'],
   ].flatMap(([name, value]) => ['-o', `${name}=${value}`])
   await apt([...own, '-q', 'update'], folder, signal)
-  await apt([...own, '-q', 'download', 'nats-server'], folder, signal)
-  const archive = readdirSync(folder).find((name) => name.endsWith('.deb'))
-  if (!archive) throw new Error('apt-get left no package')
-  await run('dpkg', ['-x', join(folder, archive), join(folder, 'root')])
-  return join(folder, 'root', 'usr', 'sbin', 'nats-server')
+  await apt([...own, '-q', 'download', ...names], folder, signal)
+  const archives = readdirSync(folder).filter((name) => name.endsWith('.deb'))
+  if (archives.length < names.length) throw new Error('apt-get left no package')
+  const root = join(folder, 'root')
+  for (const archive of archives) await run('dpkg', ['-x', join(folder, archive), root])
+  return root
 }
 
 /** Rejects with what apt itself says is wrong. */

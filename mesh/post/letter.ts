@@ -25,6 +25,9 @@ export const kinds = [
 ] as const
 export type Kind = (typeof kinds)[number]
 
+/** What begins something, and is no answer. */
+export const isRequest = (kind: Kind): boolean => kind === 'tell' || kind === 'ask' || kind === 'open'
+
 export interface Letter {
   readonly peer: Peer
   readonly kind: Kind
@@ -37,6 +40,8 @@ export interface Letter {
 
 /** In bytes of msgpack. What is larger than a piece goes in pieces; NATS refuses more than 1 MiB by default. */
 export const pieceBytes = 256 * 1024
+/** So many pieces of one letter are on their way at a time. */
+export const window = 16
 export const mostBodyBytes = 64 * 1024 * 1024
 
 const lengthBytes = 4

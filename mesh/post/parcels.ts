@@ -1,36 +1,30 @@
 /**
- * Letters that are too large for one: they go in pieces, each sealed as any letter is, and are put together again where they arrive.
+ * Letters that are too large for one: they go in pieces, each sealed as any letter is, and are put together again where they arrive (assemblies.ts).
  *
  * 1. So many pieces are on their way at a time, and the receiver says how many it has: a broker drops what a receiver does not take in time.
  * 2. What is asked or told after a large letter to the same peer waits behind it, and so does what is answered to the same call: their order stays.
- * 3. A piece that is missing ends the whole at once. Whoever waits for an answer is told, and what nobody waits for is a dead letter.
- * 4. What is being put together is bounded, for each peer and in all. What does not move for a while is given up, here and there.
+ * 3. What the receiver does not take, or does not say that it took, fails: whoever waits for an answer is told, and what nobody waits for is a dead letter.
  */
 import { ClawmeshError } from '../../policies/errors.js'
 import { decode } from '../codec.js'
 import type { Peer } from '../seal/incarnation.js'
-import { type Kind, type Letter, mostBodyBytes, pieceBytes } from './letter.js'
+import { idleMs } from './assemblies.js'
+import { isRequest, type Kind, type Letter, pieceBytes, window } from './letter.js'
 import { Space } from './space.js'
 
 export interface ParcelsOptions {
   /** One letter, as it is. Throws if there is no room for it. */
   send(peer: Peer, kind: Kind, call: number, deadline: number, body: unknown): void
-  deliver(letter: Letter): void
   /** A letter that was sent here and did not arrive. */
   failed(letter: Letter, error: ClawmeshError): void
   /** Milliseconds since 1970. */
   now(): number
 }
 
-/** Pieces, of one letter and in all. */
-const window = 16
+/** Pieces of all letters together. */
 const mostSent = 64
-const acknowledgeEvery = window / 2
-const idleMs = 10_000
 const sweepMs = 2000
-/** In all: what is on its way from here, and what is being put together. */
 const mostOnTheWay = { letters: 4096, bytes: 256 * 1024 * 1024 }
-const mostOfPeerBytes = mostBodyBytes
 
 /** What is asked of and told to one peer, or what answers one call: only the first is under way. */
 interface Line {
@@ -52,29 +46,11 @@ interface Parcel {
   at: number
 }
 
-interface Assembly {
-  readonly peer: Peer
-  readonly id: number
-  readonly kind: Kind
-  readonly call: number
-  readonly deadline: number
-  readonly count: number
-  readonly pieces: Uint8Array[]
-  /** When the last one came. */
-  at: number
-}
-
-const carried: ReadonlySet<unknown> = new Set<Kind>(['tell', 'ask', 'open', 'reply', 'error', 'item'])
-const answers: ReadonlySet<Kind> = new Set<Kind>(['reply', 'error', 'item', 'end'])
-
 export class Parcels {
   readonly #options: ParcelsOptions
   readonly #lines = new Map<string, Line>()
   readonly #parcels = new Map<number, Parcel>()
-  readonly #assemblies = new Map<string, Assembly>()
   readonly #leaving = new Space(mostOnTheWay.letters, mostOnTheWay.bytes)
-  readonly #coming = new Space(mostOnTheWay.letters, mostOnTheWay.bytes)
-  readonly #ofPeer = new Map<string, number>()
   /** Pieces on their way. */
   #sent = 0
   #number = 0
@@ -84,14 +60,14 @@ export class Parcels {
     this.#options = options
   }
 
-  /** False if it can go as it is, by itself. Throws MAILBOX_FULL if too much is on its way, and MESSAGE_INVALID if it is too large for this, too. */
+  /** False if it can go as it is, by itself. `packed` is its body. Throws MAILBOX_FULL if too much is on its way. */
   send(peer: Peer, kind: Kind, call: number, deadline: number, packed: Uint8Array): boolean {
     const isLarge = packed.length > pieceBytes
     if (!isLarge && this.#lines.size === 0) return false
     if (kind === 'cancel') this.#drop(peer, call)
     // They are about what went before, which may not wait for them.
     if (kind === 'cancel' || kind === 'credit') return false
-    const key = answers.has(kind) ? `${peer.id} ${call}` : peer.id
+    const key = isRequest(kind) ? peer.id : `${peer.id} ${call}`
     const known = this.#lines.get(key)
     if (!isLarge && !known) return false
     if (!this.#leaving.take(packed.length))
@@ -111,12 +87,6 @@ export class Parcels {
     return true
   }
 
-  /** A piece, or the word of how many have come. Throws MESSAGE_INVALID for what is neither. */
-  take(letter: Letter): void {
-    if (letter.kind === 'more') this.#acknowledged(letter)
-    else this.#add(letter)
-  }
-
   /** A piece that was to be sent will not reach its peer. */
   fail({ body }: Letter, error: ClawmeshError): void {
     const [id]: unknown[] = Array.isArray(body) ? body : []
@@ -124,17 +94,10 @@ export class Parcels {
     if (parcel) this.#end(parcel, error)
   }
 
-  /** A call that its caller has given up is not put together any more. */
-  abandon({ peer, call }: Letter): void {
-    for (const assembly of [...this.#assemblies.values()])
-      if (assembly.peer.id === peer.id && assembly.call === call && !answers.has(assembly.kind)) this.#forget(assembly)
-  }
-
-  /** What was on its way to a peer, or to all, may be lost, and what comes from there will not be whole. */
+  /** What was on its way to a peer, or to all, may be lost. */
   lose(error: ClawmeshError, peer?: Peer): void {
-    for (const assembly of [...this.#assemblies.values()])
-      if (!peer || assembly.peer.id === peer.id) this.#forget(assembly)
-    for (const parcel of [...this.#parcels.values()]) if (!peer || parcel.peer.id === peer.id) this.#end(parcel, error)
+    const lost = [...this.#parcels.values()].filter((parcel) => !peer || parcel.peer.id === peer.id)
+    this.#endAll(lost, error)
   }
 
   close(error: ClawmeshError): void {
@@ -168,8 +131,8 @@ export class Parcels {
     const { id, peer, kind, call, deadline, packed } = parcel
     const { send } = this.#options
     if (packed.length <= pieceBytes) {
-      this.#forgetParcel(parcel)
       send(peer, kind, call, deadline, decode(packed))
+      this.#forget(parcel)
       return true
     }
     const count = Math.ceil(packed.length / pieceBytes)
@@ -183,11 +146,12 @@ export class Parcels {
     return parcel.sent === count
   }
 
-  #acknowledged({ peer, body }: Letter): void {
+  /** A receiver says how many pieces it has. */
+  acknowledged({ peer, body }: Letter): void {
     const [id, taken]: unknown[] = Array.isArray(body) ? body : []
     const parcel = typeof id === 'number' ? this.#parcels.get(id) : undefined
     if (!parcel || parcel.peer.id !== peer.id) return
-    if (typeof taken !== 'number' || taken > parcel.sent)
+    if (typeof taken !== 'number' || !Number.isInteger(taken) || taken < 0 || taken > parcel.sent)
       return this.#end(
         parcel,
         new ClawmeshError('MAILBOX_FULL', `Node "${peer.certificate.name}" did not take a large message.`, {
@@ -197,109 +161,49 @@ export class Parcels {
     this.#sent -= Math.max(0, taken - parcel.taken)
     parcel.taken = Math.max(parcel.taken, taken)
     parcel.at = performance.now()
-    if (parcel.taken * pieceBytes >= parcel.packed.length) this.#forgetParcel(parcel)
+    if (parcel.taken * pieceBytes >= parcel.packed.length) this.#forget(parcel)
     this.#goOnWithAll()
   }
 
-  #forgetParcel(parcel: Parcel): void {
+  #forget(parcel: Parcel): void {
     if (!this.#parcels.delete(parcel.id)) return
     this.#leaving.give(parcel.packed.length)
     this.#sent -= parcel.sent - parcel.taken
   }
 
-  /** What comes behind an answer has no meaning without it. */
   #end(parcel: Parcel, error: ClawmeshError): void {
-    const { line, peer, kind, call, deadline, packed } = parcel
-    if (!this.#parcels.has(parcel.id)) return
-    const behind = answers.has(kind) ? line.waiting.filter((other) => other !== parcel) : []
-    const isFirst = line.waiting[0] === parcel
-    for (const gone of [parcel, ...behind]) {
-      this.#forgetParcel(gone)
-      const place = line.waiting.indexOf(gone)
-      if (place >= 0) line.waiting.splice(place, 1)
+    this.#endAll([parcel], error)
+  }
+
+  #endAll(parcels: readonly Parcel[], error: ClawmeshError): void {
+    const ended: Parcel[] = []
+    for (const parcel of parcels) {
+      if (!this.#parcels.has(parcel.id)) continue
+      ended.push(parcel)
+      const { waiting } = parcel.line
+      // What comes behind an answer has no meaning without it.
+      const gone = isRequest(parcel.kind) ? [parcel] : [parcel, ...waiting]
+      for (const one of gone) {
+        this.#forget(one)
+        const place = waiting.indexOf(one)
+        if (place >= 0) waiting.splice(place, 1)
+      }
+      if (waiting.length === 0) this.#close(parcel.line)
     }
-    if (line.waiting.length === 0) this.#close(line)
-    this.#options.failed({ peer, kind, call, deadline, body: decode(packed) }, error)
-    if (isFirst) this.#goOnWithAll()
+    for (const { peer, kind, call, deadline, packed } of ended)
+      this.#options.failed({ peer, kind, call, deadline, body: decode(packed) }, error)
+    this.#goOnWithAll()
   }
 
   /** Of a call that this node has given up. */
   #drop(peer: Peer, call: number): void {
     for (const parcel of [...this.#parcels.values()]) {
-      if (parcel.peer.id !== peer.id || parcel.call !== call || answers.has(parcel.kind)) continue
-      this.#forgetParcel(parcel)
+      if (parcel.peer.id !== peer.id || parcel.call !== call || !isRequest(parcel.kind)) continue
+      this.#forget(parcel)
       const { waiting } = parcel.line
       const place = waiting.indexOf(parcel)
       if (place >= 0) waiting.splice(place, 1)
       this.#goOn(parcel.line)
-    }
-  }
-
-  #add({ peer, call, deadline, body }: Letter): void {
-    const [id, index, count, kind, piece]: unknown[] = Array.isArray(body) ? body : []
-    const isPiece =
-      isWhole(id) &&
-      isWhole(index) &&
-      isWhole(count) &&
-      count > 1 &&
-      count <= mostBodyBytes / pieceBytes &&
-      carried.has(kind) &&
-      piece instanceof Uint8Array &&
-      piece.length > 0 &&
-      piece.length <= pieceBytes
-    if (!isPiece) throw new ClawmeshError('MESSAGE_INVALID', 'A message arrived that is no piece of another.')
-    const key = keyOf(peer, id)
-    const known = this.#assemblies.get(key)
-    const assembly =
-      known ?? (index === 0 ? this.#begin({ peer, id, kind: kind as Kind, call, deadline, count }) : undefined)
-    const isNext = assembly?.pieces.length === index && assembly.count === count
-    // What was given up before goes on for a moment: it is refused once more, and that is all.
-    if (!assembly || !isNext) {
-      if (assembly) this.#forget(assembly)
-      return this.#say(peer, id, null)
-    }
-    assembly.pieces.push(piece)
-    assembly.at = performance.now()
-    const isWholeNow = assembly.pieces.length === count
-    if (isWholeNow || assembly.pieces.length % acknowledgeEvery === 0) this.#say(peer, id, assembly.pieces.length)
-    if (!isWholeNow) return
-    this.#forget(assembly)
-    const whole = Buffer.concat(assembly.pieces)
-    this.#options.deliver({
-      peer,
-      kind: assembly.kind,
-      call: assembly.call,
-      deadline: assembly.deadline,
-      body: decode(whole),
-    })
-  }
-
-  #begin(begun: Omit<Assembly, 'pieces' | 'at'>): Assembly | undefined {
-    const bytes = begun.count * pieceBytes
-    const ofPeer = (this.#ofPeer.get(begun.peer.id) ?? 0) + bytes
-    if (ofPeer > mostOfPeerBytes || !this.#coming.take(bytes)) return undefined
-    this.#ofPeer.set(begun.peer.id, ofPeer)
-    const assembly = { ...begun, pieces: [], at: performance.now() }
-    this.#assemblies.set(keyOf(begun.peer, begun.id), assembly)
-    this.#sweeper ??= setInterval(() => this.#sweep(), sweepMs).unref()
-    return assembly
-  }
-
-  #forget({ peer, id, count }: Assembly): void {
-    if (!this.#assemblies.delete(keyOf(peer, id))) return
-    const bytes = count * pieceBytes
-    this.#coming.give(bytes)
-    const left = (this.#ofPeer.get(peer.id) ?? 0) - bytes
-    if (left > 0) this.#ofPeer.set(peer.id, left)
-    else this.#ofPeer.delete(peer.id)
-  }
-
-  /** `taken`: how many pieces have come; null: it is not taken. */
-  #say(peer: Peer, id: number, taken: number | null): void {
-    try {
-      this.#options.send(peer, 'more', 0, this.#options.now() + idleMs, [id, taken])
-    } catch {
-      // There is no way to the sender: it hears nothing, and gives up.
     }
   }
 
@@ -309,16 +213,8 @@ export class Parcels {
       const isStuck = parcel.sent > parcel.taken && performance.now() - parcel.at > 2 * idleMs
       if (isStuck || parcel.deadline < this.#options.now()) this.#end(parcel, late)
     }
-    for (const assembly of [...this.#assemblies.values()]) {
-      if (performance.now() - assembly.at < idleMs) continue
-      this.#forget(assembly)
-      this.#say(assembly.peer, assembly.id, null)
-    }
-    if (this.#parcels.size > 0 || this.#assemblies.size > 0) return
+    if (this.#parcels.size > 0) return
     clearInterval(this.#sweeper)
     this.#sweeper = undefined
   }
 }
-
-const keyOf = (peer: Peer, id: number) => `${peer.id} ${id}`
-const isWhole = (value: unknown): value is number => typeof value === 'number' && Number.isInteger(value) && value >= 0

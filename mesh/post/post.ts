@@ -9,6 +9,7 @@ import { clockToleranceMs } from '../seal/certificate.js'
 import { type Frame, readFrame } from '../seal/frame.js'
 import type { Incarnation, Peer } from '../seal/incarnation.js'
 import type { Subscription, Transport } from '../transport/transport.js'
+import { Assemblies, idleMs } from './assemblies.js'
 import { decodeLetters, type Kind, type Letter, packBody, writeLetter } from './letter.js'
 import { Parcels } from './parcels.js'
 import { left, Sessions } from './sessions.js'
@@ -38,6 +39,7 @@ export class Post {
   readonly #options: PostOptions
   readonly #sessions: Sessions
   readonly #parcels: Parcels
+  readonly #assemblies: Assemblies
   /** Frames of nodes that the directory does not know yet, by their ids. */
   readonly #waiting = new Map<string, Frame[]>()
   readonly #strangers = new Space(maxHeldLetters, maxHeldBytes)
@@ -65,9 +67,12 @@ export class Post {
     this.#parcels = new Parcels({
       send: (peer, kind, call, deadline, body) =>
         this.#sendOne(peer, deadline, writeLetter(kind, call, deadline, packBody(body))),
-      deliver: (letter) => options.deliver(letter),
       failed: (letter, error) => this.#parcelFailed(letter, error),
       now,
+    })
+    this.#assemblies = new Assemblies({
+      deliver: (letter) => options.deliver(letter),
+      acknowledge: (peer, id, taken) => this.#acknowledge(peer, id, taken),
     })
   }
 
@@ -81,31 +86,32 @@ export class Post {
     this.#subscription?.unsubscribe()
     for (const { peer, letter } of this.#unsent.splice(0)) this.#answerFor(peer, letter, left())
     this.#parcels.close(left())
+    this.#assemblies.close()
     this.#sessions.close()
   }
 
   /** The node is gone. */
   lose(peer: Peer): void {
     this.#sessions.lose(peer)
-    this.#parcels.lose(lost(), peer)
+    this.#loseLarge(peer)
   }
 
   /** The node was cut off and is back: what it was sent meanwhile, it may never have got. */
   renew(peer: Peer): void {
     this.#sessions.renew(peer)
-    this.#parcels.lose(lost(), peer)
+    this.#loseLarge(peer)
   }
 
   /** The others have forgotten us. */
   renewAll(): void {
     this.#sessions.renew()
-    this.#parcels.lose(lost())
+    this.#loseLarge()
   }
 
   connection(connected: boolean): void {
     const isBack = connected && !this.#connected
     this.#connected = connected
-    if (!connected) this.#parcels.lose(lost())
+    if (!connected) this.#loseLarge()
     if (!isBack) return
     this.#sessions.renew()
     this.#unsentSpace = new Space(maxHeldLetters, maxHeldBytes)
@@ -189,9 +195,10 @@ export class Post {
         else refuse(error, peer)
       } else {
         this.received += 1
-        if (letter.kind === 'piece' || letter.kind === 'more') this.#parcels.take(letter)
+        if (letter.kind === 'piece') this.#assemblies.add(letter)
+        else if (letter.kind === 'more') this.#parcels.acknowledged(letter)
         else {
-          if (letter.kind === 'cancel') this.#parcels.abandon(letter)
+          if (letter.kind === 'cancel') this.#assemblies.abandon(letter)
           deliver(letter)
         }
       }
@@ -223,6 +230,21 @@ export class Post {
           }
         }
       })
+  }
+
+  /** What was on its way from or to a peer, or all. */
+  #loseLarge(peer?: Peer): void {
+    this.#assemblies.lose(peer)
+    this.#parcels.lose(lost(), peer)
+  }
+
+  #acknowledge(peer: Peer, id: number, taken: number | null): void {
+    const deadline = this.#options.now() + idleMs
+    try {
+      this.#sendOne(peer, deadline, writeLetter('more', 0, deadline, packBody([id, taken])))
+    } catch {
+      // There is no way to the sender: it hears nothing, and gives up.
+    }
   }
 
   /** Who waits for an answer that was too much is told, here or there. */

@@ -16,6 +16,8 @@ import { hex, randomBytes, sameBytes, utf8 } from '../seal/keys.js'
 import { Initiator, Responder } from '../seal/noise.js'
 import { ReplayGuard } from '../seal/replay.js'
 import { Session } from '../seal/session.js'
+import { introduction, readIntroduction } from './introduction.js'
+import { Outbox } from './outbox.js'
 import { Space } from './space.js'
 
 export interface SessionsOptions {
@@ -42,18 +44,6 @@ const maxWaitingBytes = 32 * 1024 * 1024
 
 /** Of one peer; the oldest goes. An honest one has two or three at a time, and one that begins thousands must not fill our memory. */
 const maxSessionsOfPeer = 16
-
-/** More than this in one turn goes as several. The broker takes a megabyte; a letter alone may be larger than a batch. */
-const maxBatchBytes = 128 * 1024
-
-/** What there is to say to one peer, in order. */
-interface Outbox {
-  readonly peer: Peer
-  letters: Uint8Array[]
-  bytes: number
-  /** Sent at the end of this turn, if nothing keeps it. */
-  isDue: boolean
-}
 
 interface Handshake {
   readonly peer: Peer
@@ -98,9 +88,8 @@ export class Sessions {
       })
     }
     const outbox = this.#outboxFor(peer)
-    if (outbox.bytes > 0 && outbox.bytes + letter.length > maxBatchBytes) this.#flush(outbox)
-    outbox.letters.push(letter)
-    outbox.bytes += letter.length
+    if (outbox.isFullFor(letter.length)) this.#flush(outbox)
+    outbox.add(letter)
     if (outbox.isDue) return
     outbox.isDue = true
     process.nextTick(() => {
@@ -192,7 +181,7 @@ export class Sessions {
       'UNREACHABLE',
       `Node "${peer.certificate.name}" was lost before this was sent to it.`,
     )
-    while (outbox && outbox.letters.length > 0) this.#options.undeliverable(peer, this.#take(outbox), gone)
+    while (outbox && !outbox.isEmpty) this.#options.undeliverable(peer, outbox.take(), gone)
     this.#outboxes.delete(peer.id)
   }
 
@@ -200,7 +189,7 @@ export class Sessions {
   close(): void {
     clearInterval(this.#sweeper)
     for (const outbox of this.#outboxes.values())
-      while (outbox.letters.length > 0) this.#options.undeliverable(outbox.peer, this.#take(outbox), left())
+      while (!outbox.isEmpty) this.#options.undeliverable(outbox.peer, outbox.take(), left())
     for (const index of [...this.#handshakes.keys()]) this.#end(index)
     for (const session of this.#sessions.values()) session.end()
     this.#sessions.clear()
@@ -210,13 +199,13 @@ export class Sessions {
   #flush(outbox: Outbox): void {
     const { peer } = outbox
     const now = this.#elapsed()
-    while (outbox.letters.length > 0) {
+    while (!outbox.isEmpty) {
       const session = this.#current.get(peer.id)
       const isBeginning = this.#beginning.has(peer.id)
       if (session?.maySend(now) && (isBeginning || !session.isDue(now)))
-        this.#options.publish(peer, session.seal(this.#take(outbox)))
+        this.#options.publish(peer, session.seal(outbox.take()))
       else if (isBeginning) return
-      else this.#begin(peer, this.#take(outbox))
+      else this.#begin(peer, outbox.take())
     }
   }
 
@@ -260,24 +249,9 @@ export class Sessions {
   #outboxFor(peer: Peer): Outbox {
     const known = this.#outboxes.get(peer.id)
     if (known) return known
-    const outbox = { peer, letters: [], bytes: 0, isDue: false }
+    const outbox = new Outbox(peer, this.#space)
     this.#outboxes.set(peer.id, outbox)
     return outbox
-  }
-
-  /** As many letters as go into one batch, one behind the other. */
-  #take(outbox: Outbox): Uint8Array {
-    let [count, bytes] = [0, 0]
-    for (const letter of outbox.letters) {
-      if (count > 0 && bytes + letter.length > maxBatchBytes) break
-      count += 1
-      bytes += letter.length
-    }
-    const letters = outbox.letters.splice(0, count)
-    outbox.bytes -= bytes
-    for (const letter of letters) this.#space.give(letter.length)
-    const [only] = letters
-    return only && letters.length === 1 ? only : joined(letters, bytes)
   }
 
   #sweep(): void {
@@ -310,35 +284,6 @@ export class Sessions {
     const { addresses } = this.#options
     return utf8(`clawmesh 2\0${addresses.inbox(initiator)}\0${addresses.inbox(responder)}`)
   }
-}
-
-function joined(parts: readonly Uint8Array[], length: number): Uint8Array {
-  const whole = new Uint8Array(length)
-  let at = 0
-  for (const part of parts) {
-    whole.set(part, at)
-    at += part.length
-  }
-  return whole
-}
-
-const introductionLength = 12
-
-/** What both sides of a handshake say under its seal: their time, their index of the session, and then what they like. */
-export function introduction(time: number, index: number, rest: Uint8Array = new Uint8Array(0)): Uint8Array {
-  const bytes = new Uint8Array(introductionLength + rest.length)
-  const view = new DataView(bytes.buffer)
-  view.setFloat64(0, time, true)
-  view.setUint32(8, index, true)
-  bytes.set(rest, introductionLength)
-  return bytes
-}
-
-function readIntroduction(bytes: Uint8Array): { time: number; index: number; rest: Uint8Array } {
-  if (bytes.length < introductionLength)
-    throw new ClawmeshError('MESSAGE_INVALID', 'A handshake arrived that is too short.')
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  return { time: view.getFloat64(0, true), index: view.getUint32(8, true), rest: bytes.subarray(introductionLength) }
 }
 
 function checkClock(peer: Peer, time: number, now: number): void {

@@ -26,6 +26,8 @@ export const taskRecordSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('failed'), step: z.string(), failure: failureSchema }),
   /** A person has looked: as if it had never begun. */
   z.object({ type: z.literal('cleared'), step: z.string(), by: z.string() }),
+  /** A person has answered what the step asks. Takes nothing over: whoever does the task goes on. */
+  z.object({ type: z.literal('answered'), step: z.string(), result: z.unknown(), by: z.string() }),
   z.object({ type: z.literal('ended'), at: z.number(), outcome: z.unknown() }),
 ])
 export type TaskRecord = z.output<typeof taskRecordSchema>
@@ -113,6 +115,14 @@ export class Task {
     }
   }
 
+  /** Records as done what needs no intent, since it only came from outside: one record, and no step that could be cut off. A name is used once. */
+  async note(name: string, result: unknown): Promise<void> {
+    if (this.#steps.has(name)) throw new Error(`"${name}" of a task is recorded already: a name is used once`)
+    this.#steps.set(name, { state: 'running' })
+    await this.#done(name, result)
+    this.#steps.set(name, { state: 'done', result })
+  }
+
   /** A person has found out what became of a step in doubt: `done` with this result, or to be done again. */
   async settle(name: string, verdict: { done: unknown } | 'again', by: string): Promise<void> {
     if (this.#steps.get(name)?.state !== 'in doubt') {
@@ -145,7 +155,15 @@ export class Task {
   }
 
   #append(record: TaskRecord): Promise<void> {
-    return this.#journal.append(record)
+    return this.#journal.append(record, (content) => this.#takesIn(content))
+  }
+
+  /** A person's answer that came meanwhile. */
+  #takesIn(content: unknown): boolean {
+    const record = taskRecordSchema.safeParse(content).data
+    if (record?.type !== 'answered' || this.#steps.get(record.step)?.state !== 'in doubt') return false
+    this.#steps.set(record.step, { state: 'done', result: record.result })
+    return true
   }
 }
 
@@ -172,6 +190,7 @@ function stepsOf(records: TaskRecord[]): Map<string, StepState> {
   for (const record of records) {
     if (record.type === 'begun') steps.set(record.step, { state: record.repeatable ? 'cut off' : 'in doubt' })
     else if (record.type === 'done') steps.set(record.step, { state: 'done', result: record.result })
+    else if (record.type === 'answered') steps.set(record.step, { state: 'done', result: record.result })
     else if (record.type === 'failed') steps.set(record.step, { state: 'failed', failure: record.failure })
     else if (record.type === 'cleared') steps.delete(record.step)
   }

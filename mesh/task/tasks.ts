@@ -48,8 +48,36 @@ export class Tasks {
     if (describeTask(records).state === 'ended')
       throw new ClawmeshError('USAGE', `Task ${id} has ended.`, { hint: `\`clawmesh tasks show ${id}\` says how.` })
     const resumed: TaskRecord = { type: 'resumed', at: this.#now(), by: this.#options.by }
-    await journal.append(resumed)
+    await journal.append(resumed, (content) => {
+      const record = taskRecordSchema.safeParse(content).data
+      if (record?.type === 'answered') records.push(record)
+      return record?.type === 'answered'
+    })
     return new Task(journal, this.#bodies(place), [...records, resumed])
+  }
+
+  /**
+   * What a person answers to a step that waits for nobody else. The task is not taken over: whoever does it goes on, and sees the answer. Rejects with NOT_FOUND if there is
+   * none, and USAGE where that step waits for nothing, or for nothing any more.
+   */
+  async answer(id: string, step: string, result: unknown, by: string): Promise<void> {
+    const place = this.#options.addresses.taskKey(id)
+    for (;;) {
+      const journal = this.#journal(place)
+      const entries = await this.#entries(place)
+      if (entries.length === 0) throw noTask(id)
+      const { state, steps } = describeTask(readAll(journal, entries))
+      if (state === 'ended' || steps.find(({ name }) => name === step)?.state !== 'in doubt')
+        throw new ClawmeshError('USAGE', `Step "${step}" of task ${id} waits for no answer.`, {
+          hint: `\`clawmesh tasks show ${id}\` says how far it is.`,
+        })
+      try {
+        return await journal.append({ type: 'answered', step, result, by } satisfies TaskRecord)
+      } catch (error) {
+        // Somebody has written in the same moment: whether it still waits, the journal says.
+        if (ClawmeshError.from(error).code !== 'FENCED') throw error
+      }
+    }
   }
 
   /** As it stands, for whoever only looks: it is not taken over, and nothing can be recorded. Rejects with NOT_FOUND if there is none. */

@@ -9,7 +9,14 @@ const families: Readonly<Record<string, () => Promise<Command[]>>> = {
   run: async () => [(await import('./job/run.js')).run],
   tasks: async () => {
     const tasks = await import('./job/tasks.js')
-    return [tasks.tasksList, tasks.tasksShow, tasks.tasksSettle, tasks.tasksCancel, tasks.tasksForget]
+    return [
+      tasks.tasksList,
+      tasks.tasksShow,
+      tasks.tasksSettle,
+      tasks.tasksAnswer,
+      tasks.tasksCancel,
+      tasks.tasksForget,
+    ]
   },
   approve: async () => {
     const approve = await import('./approve/approve.js')

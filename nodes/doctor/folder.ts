@@ -12,6 +12,7 @@ import { PolicyBook } from '../authority/policy-book.js'
 import { dataPaths, isDataFolder, isRunning } from '../data-folder.js'
 import { ApiKeys } from '../gateway/http/keys.js'
 import { ofMesh, recallOffer } from '../member/offer.js'
+import { ownPeopleFile, StandingPeople } from '../people.js'
 import { readKept } from '../process/standing-policy.js'
 import { rulesOfMesh } from '../router-rules.js'
 import { chainFile } from '../trail.js'
@@ -266,7 +267,32 @@ const gatewayKeys: Check = {
   },
 }
 
-export const folderChecks: readonly Check[] = [rights, lock, authority, chains, checkpoints, policy, gatewayKeys]
+const people: Check = {
+  name: 'people',
+  well: 'The policies of who may do what hold.',
+  ofMesh: true,
+  look: async ({ data }) => {
+    if (!existsSync(ownPeopleFile(data))) return []
+    try {
+      void (await StandingPeople.open(data)).now
+      return []
+    } catch (error) {
+      const { message, hint } = ClawmeshError.from(error)
+      return [fault(message, 'The gateway lets nobody do anything, and does not start with them.', hint)]
+    }
+  },
+}
+
+export const folderChecks: readonly Check[] = [
+  rights,
+  lock,
+  authority,
+  chains,
+  checkpoints,
+  policy,
+  gatewayKeys,
+  people,
+]
 
 function secretsIn(data: string): string[] {
   const named = readdirSync(data, { withFileTypes: true }).filter(({ name }) => secretFiles.includes(name))

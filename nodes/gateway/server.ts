@@ -12,7 +12,6 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { nodeActorName } from '../../mesh/actor/system.js'
 import { Refusals } from '../../mesh/calls/refusals.js'
 import type { MeshNode } from '../../mesh/index.js'
-import { ClawmeshError } from '../../policies/errors.js'
 import type { GatewayTls } from '../authority/gateway-tls.js'
 import { dataSubject } from '../data-subject.js'
 import { PeopleRecord, StandingPeople } from '../people.js'
@@ -25,6 +24,7 @@ import { ApiKeys } from './http/keys.js'
 import { type GatewayLimits, usualLimits } from './http/limits.js'
 import { openListener } from './http/listener.js'
 import { Metrics } from './http/metrics.js'
+import { cannotListen } from './http/port.js'
 import { RateLimit } from './http/rate.js'
 import { Refusal } from './http/refusal.js'
 import { hostsOf } from './http/tls.js'
@@ -137,7 +137,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
     server.route({ method, url, handler, bodyLimit })
   }
   await server.listen({ host, port }).catch((cause: unknown) => {
-    throw cannotListen(host, port, cause)
+    throw cannotListen({ host, port }, cause)
   })
   // What cannot be written down yet is tried again before the next request is let in.
   await Promise.allSettled([keyRecord.settle(), peopleRecord.settle()])
@@ -152,14 +152,6 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
       await runs?.close()
     },
   }
-}
-
-function cannotListen(host: string, port: number, cause: unknown): ClawmeshError {
-  const why = cause instanceof Error ? cause.message : String(cause)
-  return new ClawmeshError('PORT_TAKEN', `The gateway cannot listen at ${host}:${port}: ${why}.`, {
-    hint: 'Give --gateway another port; 0 takes any that is free.',
-    cause,
-  })
 }
 
 /** Also of answers that are streamed or never sent. */

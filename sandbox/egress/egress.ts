@@ -16,6 +16,7 @@ import { ClawmeshError } from '../../policies/errors.js'
 import { type Connection, isAskable, isNamed, reach } from '../../policies/network.js'
 import type { Access, Profile } from '../../policies/profile.js'
 import { encodeOrder } from '../frames.js'
+import { mostQuestions } from '../patience.js'
 import { refusalOf } from './address.js'
 import { type Executed, executedBy } from './executed.js'
 import { Names } from './names.js'
@@ -55,7 +56,6 @@ interface Held extends Connection, Executed {
 
 const { EACCES, ETIMEDOUT, EHOSTUNREACH } = constants.errno
 const dialMs = 10_000
-const mostQuestions = 8
 const mostRefusals = 64
 const placeBytes = 6
 

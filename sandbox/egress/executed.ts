@@ -37,12 +37,12 @@ export async function executedBy(thread: number, most = mostPrograms): Promise<E
     const sha256 = await hashOf(file, path)
     if (!first.has(path) && first.size >= most)
       throw new ClawmeshError('DENIED', `${path} is one program more than the ${most} that are kept apart.`, {
-        hint: 'Start the node again, and see why so many programs connect.',
+        hint: 'Start the node again, and see why so many programs ask.',
       })
     const known = first.get(path) ?? sha256
     first.set(path, known)
     if (known === sha256) return { path, sha256 }
-    throw new ClawmeshError('DENIED', `${path} is not the program that it was when it first connected.`, {
+    throw new ClawmeshError('DENIED', `${path} is not the program that it was when it first asked.`, {
       hint: 'Start the node again if it was updated on purpose.',
     })
   } finally {
@@ -54,7 +54,7 @@ function opened(link: string): number {
   try {
     return openSync(link, 'r')
   } catch (cause) {
-    throw new ClawmeshError('DENIED', 'Which program wants to connect cannot be told.', { cause })
+    throw new ClawmeshError('DENIED', 'Which program wants this cannot be told.', { cause })
   }
 }
 
@@ -65,7 +65,7 @@ async function hashOf(file: number, path: string): Promise<string> {
   if (known) return known
   if (size > mostBytes)
     throw new ClawmeshError('DENIED', `${path} is larger than the ${mostBytes} bytes up to which a program is read.`, {
-      hint: 'Let a smaller program connect.',
+      hint: 'Let a smaller program do it.',
     })
   const hashed = contentHash(file, Number(size))
   if (read.size >= mostKept) read.clear()

@@ -10,6 +10,8 @@ export interface GovernedAction extends Holding {
   readonly workspace: string
   /** Throws where the policy that the action was begun under is no longer in force: it goes on, and connects nowhere any more. */
   stillHolds?(): void
+  /** Waits for a person; left out, as it is. */
+  aside?<T>(wait: () => Promise<T>): Promise<T>
 }
 
 export function governedEgress(node: MeshNode, resolve: Resolve, action: GovernedAction): EgressHooks {
@@ -20,7 +22,8 @@ export function governedEgress(node: MeshNode, resolve: Resolve, action: Governe
     resolve,
     ask: async (access) => {
       action.stillHolds?.()
-      return (await askOnRecord(node, { tool, args, missing: [access], workspace }, action)).answer
+      const question = () => askOnRecord(node, { tool, args, missing: [access], workspace }, action)
+      return (await (action.aside ? action.aside(question) : question())).answer
     },
     intend: async (facts) => {
       action.stillHolds?.()

@@ -19,7 +19,7 @@ static void __attribute__((noreturn)) become_action(struct spec *spec)
     /* The control descriptor goes with the rest, at exec: until then it can say what failed. */
     close_at_exec_from(CONTROL);
     int held = seccomp_restrict(spec);
-    if (spec->network && !pass_send(CONTROL, "held", &held, 1))
+    if (spec_is_governed(spec) && !pass_send(CONTROL, "held", &held, 1))
         _exit(STAGE_NETWORK);
     execve(spec->program, spec->arguments, spec->variables);
     refuse(STAGE_EXEC, "cannot execute %s", spec->program);
@@ -86,6 +86,8 @@ int run_process_one(struct child worker, struct streams streams, struct spec *sp
     await_go(spec);
     if (!trees_are_sent)
         root_open_outside(spec);
+    if (spec->hand.door != NULL)
+        return hand_open(spec);
     root_fill(spec);
     if (spec->network)
         loopback_open();

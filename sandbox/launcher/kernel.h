@@ -71,7 +71,7 @@ enum { K_CLOSE_RANGE_CLOEXEC = 4 };
 /* Held calls */
 #define K_SECCOMP_WAIT_KILLABLE (1UL << 5) /* once taken, a held call ends for a fatal signal only */
 #define K_SECCOMP_SET_FLAGS SECCOMP_IOW(4, uint64_t)
-enum { K_SECCOMP_SYNC_WAKE_UP = 1 };
+enum { K_SECCOMP_SYNC_WAKE_UP = 1, K_SECCOMP_CONTINUE = 1, K_SECCOMP_ADDFD_SEND = 2 /* and the call returns it */ };
 
 /* Landlock: rights by the ABI that brought them */
 #define K_LANDLOCK_FS_ABI1 ((1ULL << 13) - 1)

@@ -3,7 +3,9 @@
  *
  *   the pool         optional; starts a worker for each client, runs nothing                  pool.c
  *   └ a worker       outside; for one action only; opens what is granted, watches, relays       worker.c, source.c, watch.c
- *     │ └ network    what the action may reach, held and dialled for it                         network.c, relay.c, order.c, frame.c
+ *     │ └ held       calls of the action that wait for an answer                                held.c, order.c, frame.c
+ *     │   ├ network  what the action may reach, dialled for it                                  network.c, relay.c
+ *     │   └ opens    files beyond what is granted; another worker opens them                    opens.c, hand.c
  *     └ process 1    of six new namespaces; builds the root, then only reaps                    inside.c, namespaces.c, root.c, loopback.c,
  *       │                                                                                       privileges.c
  *       └ the action limits, Landlock, seccomp, then exec                                       limits.c, landlock.c, seccomp.c
@@ -89,7 +91,11 @@ void landlock_restrict(const struct spec *spec);
 int landlock_abi(void);
 
 /* seccomp.c */
-int seccomp_restrict(const struct spec *spec); /* with a network: the descriptor by which held calls are answered */
+int seccomp_restrict(const struct spec *spec); /* of a spec that is governed: the descriptor by which held calls are answered */
+
+/* hand.c */
+int hand_open(const struct spec *spec);                      /* inside: opens the one file, for the worker */
+void hand_over(struct child child, const struct spec *spec); /* outside: gives it to the worker that waits for it */
 
 /* watch.c */
 void watch(struct child child, struct streams streams, const struct request *request);

@@ -4,27 +4,26 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "frame.h"
+#include "held.h"
 #include "kernel.h"
 #include "layers.h"
 #include "relay.h"
 #include "report.h"
 
-enum { NAME_BYTES = 1232, PLACE_BYTES = 6, CALLS_AT_ONCE = 16, JOIN_SECONDS = 2, MOST_QUESTIONS = 20000 };
+enum { NAME_BYTES = 1232, PLACE_BYTES = 6, JOIN_SECONDS = 2, MOST_QUESTIONS = 20000 };
 
-static int calls = -1, names = -1; /* what seccomp holds; the questions for names */
+static int names = -1; /* the questions for names */
 
 /* Sockets of the action's network, each listening at the port that a connection was allowed for. */
 static struct {
@@ -54,41 +53,11 @@ static void say(const char *format, ...)
     frame_start(FRAME_NETWORK, (size_t)length, MSG_DONTWAIT);
 }
 
-bool network_is_set(void)
+void network_open(const int *sockets)
 {
-    return calls >= 0;
-}
-
-bool network_receive(int child)
-{
-    char line[LINE_BYTES];
-    int received[PASS_MOST];
-    size_t count;
-    if (!pass_receive(child, line, sizeof line, received, &count))
-        return false;
-    if (count == 1 + NETWORK_PORTS) {
-        names = received[0];
-        for (int i = 0; i < NETWORK_PORTS; i++)
-            doors[i].socket = received[1 + i];
-    } else if (count == 1) {
-        const uint64_t flags = K_SECCOMP_SYNC_WAKE_UP;
-        calls = received[0];
-        ioctl(calls, K_SECCOMP_SET_FLAGS, flags); /* faster where the kernel knows it */
-    } else
-        report("%s", line);
-    return true;
-}
-
-/* False where the call is gone: the thread was killed. */
-static bool answer(uint64_t call, int error)
-{
-    struct seccomp_notif_resp response = {.id = call, .error = -error};
-    return ioctl(calls, SECCOMP_IOCTL_NOTIF_SEND, &response) == 0;
-}
-
-static bool is_held(uint64_t call)
-{
-    return ioctl(calls, SECCOMP_IOCTL_NOTIF_ID_VALID, &call) == 0;
+    names = sockets[0];
+    for (int i = 0; i < NETWORK_PORTS; i++)
+        doors[i].socket = sockets[1 + i];
 }
 
 static pid_t process_of(pid_t thread)
@@ -174,7 +143,12 @@ static struct connection *find_free(void)
     return NULL;
 }
 
-static int take_call(const struct seccomp_notif *call)
+bool network_has_room(void)
+{
+    return find_free() != NULL;
+}
+
+int network_take(const struct seccomp_notif *call)
 {
     struct sockaddr_storage to = {0};
     struct sockaddr_in *plain = (struct sockaddr_in *)&to;
@@ -188,7 +162,7 @@ static int take_call(const struct seccomp_notif *call)
         return -socket;
     bool is_stream = option_of(socket, SO_TYPE) == SOCK_STREAM;
     int error = 0;
-    if (!is_held(call->id))
+    if (!held_lasts(call->id))
         error = EINTR;
     else if (!is_stream) /* to itself, or to whoever answers for names; there is nobody else in there */
         error = connect_inside(socket, (struct sockaddr *)&to, length);
@@ -201,7 +175,7 @@ static int take_call(const struct seccomp_notif *call)
         return error;
     }
     char address[INET_ADDRSTRLEN];
-    struct connection *connection = find_free(); /* there is one, or no call was taken */
+    struct connection *connection = find_free(); /* there is one, or no call was given to us */
     connection->state = HELD;
     connection->id = ++last_id;
     connection->call = call->id;
@@ -212,23 +186,13 @@ static int take_call(const struct seccomp_notif *call)
     return -1;
 }
 
-static void take_calls(void)
-{
-    struct seccomp_notif call = {0};
-    if (ioctl(calls, SECCOMP_IOCTL_NOTIF_RECV, &call) != 0)
-        return; /* its thread is gone again */
-    int error = take_call(&call);
-    if (error >= 0)
-        answer(call.id, error);
-}
-
 /* Back to where it was before: nothing was dialled, or there nobody answers. */
 static void drop(struct connection *connection, int error)
 {
     if (connection->state == DIALLING)
         close(connection->relay.outside);
     close(connection->socket);
-    answer(connection->call, error);
+    held_answer(connection->call, error);
     connection->state = FREE;
 }
 
@@ -297,7 +261,7 @@ static void finish_dial(struct connection *connection)
         say("failed %u %d", connection->id, error);
         return;
     }
-    error = is_held(connection->call) ? join(connection) : EINTR;
+    error = held_lasts(connection->call) ? join(connection) : EINTR;
     if (error != 0) {
         drop(connection, error);
         say("closed %u 0 0", connection->id);
@@ -305,7 +269,7 @@ static void finish_dial(struct connection *connection)
     }
     close(connection->socket);
     connection->state = OPEN;
-    answer(connection->call, 0);
+    held_answer(connection->call, 0);
     say("open %u", connection->id);
 }
 
@@ -319,7 +283,7 @@ static void dial(struct connection *connection, const char *address, unsigned po
         return;
     }
     const struct sockaddr *to = is_four ? (struct sockaddr *)&four : (struct sockaddr *)&six;
-    if (!is_held(connection->call)) {
+    if (!held_lasts(connection->call)) {
         drop(connection, EINTR); /* its thread was killed: nothing is dialled for nobody */
         return;
     }
@@ -379,11 +343,10 @@ void network_answer(const char *answer, size_t length)
 size_t network_await(struct pollfd events[NETWORK_EVENTS])
 {
     bool may_say = !frame_waits();
-    events[0] = (struct pollfd){.fd = may_say && find_free() != NULL ? calls : -1, .events = POLLIN};
-    events[1] = (struct pollfd){.fd = may_say ? names : -1, .events = POLLIN};
+    events[0] = (struct pollfd){.fd = may_say ? names : -1, .events = POLLIN};
     for (size_t i = 0; i < NETWORK_CONNECTIONS; i++) {
         const struct connection *connection = &connections[i];
-        struct pollfd *own = events + 2 + 3 * i;
+        struct pollfd *own = events + 1 + 3 * i;
         own[0] = (struct pollfd){.fd = may_say && connection->state == DIALLING ? connection->relay.outside : -1, .events = POLLOUT};
         own[1].fd = own[2].fd = -1;
         own[1].revents = own[2].revents = 0;
@@ -406,7 +369,7 @@ void network_serve(const struct pollfd events[NETWORK_EVENTS])
 {
     for (size_t i = 0; i < NETWORK_CONNECTIONS; i++) {
         struct connection *connection = &connections[i];
-        const struct pollfd *own = events + 2 + 3 * i;
+        const struct pollfd *own = events + 1 + 3 * i;
         if (connection->state == OPEN && !relay_pass(&connection->relay, own + 1))
             connection->state = OVER;
         if (connection->state == DIALLING && own[0].revents != 0 && own[0].fd == connection->relay.outside && !frame_waits())
@@ -414,17 +377,7 @@ void network_serve(const struct pollfd events[NETWORK_EVENTS])
         if (connection->state == OVER && !frame_waits())
             tell_end(connection, MSG_DONTWAIT);
     }
-    for (int taken = 0; events[0].revents & POLLIN && taken < CALLS_AT_ONCE && !frame_waits() && find_free() != NULL; taken++) {
-        struct pollfd more = {.fd = calls, .events = POLLIN};
-        if (poll(&more, 1, 0) != 1 || !(more.revents & POLLIN))
-            break;
-        take_calls();
-    }
-    if (events[0].revents != 0 && !(events[0].revents & POLLIN)) {
-        close(calls); /* nobody is left who could call */
-        calls = -1;
-    }
-    if (events[1].revents != 0 && !frame_waits())
+    if (events[0].revents != 0 && !frame_waits())
         take_question();
 }
 

@@ -17,14 +17,16 @@
 #ifndef CLAWMESH_NETWORK_H
 #define CLAWMESH_NETWORK_H
 
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { NETWORK_CONNECTIONS = 64, NETWORK_EVENTS = 2 + 3 * NETWORK_CONNECTIONS };
+enum { NETWORK_CONNECTIONS = 64, NETWORK_EVENTS = 1 + 3 * NETWORK_CONNECTIONS };
 
-bool network_receive(int child);                              /* a packet of process 1 or the action; false: they have ended */
-bool network_is_set(void);                                    /* all of it was received */
+void network_open(const int *sockets);                        /* of process 1: for names, then one for each port */
+bool network_has_room(void);                                  /* for one connection more */
+int network_take(const struct seccomp_notif *call);           /* a connect, while there is room: what it fails with now, or -1: it is held */
 size_t network_await(struct pollfd events[NETWORK_EVENTS]);   /* how many; while a frame waits, nothing new is taken */
 void network_serve(const struct pollfd events[NETWORK_EVENTS]);
 void network_order(char *words);                              /* of the client */

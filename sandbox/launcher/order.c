@@ -35,5 +35,5 @@ enum order order_take(char **body, size_t *length)
     bytes[have] = '\0';
     have = 0;
     char kind = bytes[0];
-    return kind == ORDER_INPUT || kind == ORDER_NETWORK || kind == ORDER_NAMES ? (enum order)kind : ORDER_END;
+    return kind == ORDER_INPUT || kind == ORDER_NETWORK || kind == ORDER_NAMES || kind == ORDER_OPEN ? (enum order)kind : ORDER_END;
 }

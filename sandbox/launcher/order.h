@@ -1,4 +1,4 @@
-/* What the client of an action with a network says after its request: frames of the same form as those to it. */
+/* What the client of an action with a network, or with opens that are held, says after its request: frames of the same form as those to it. */
 #ifndef CLAWMESH_ORDER_H
 #define CLAWMESH_ORDER_H
 
@@ -11,6 +11,7 @@ enum order {
     ORDER_INPUT = 'i',   /* more of an input that follows; the next one comes after FRAME_FED */
     ORDER_NETWORK = 'v', /* what was decided of a connection, in words */
     ORDER_NAMES = 'q',   /* where an answer goes to, and the answer */
+    ORDER_OPEN = 'w',    /* what was decided of an open, in words */
     ORDER_END = -1,      /* the client has ended, or says what is no frame */
 };
 

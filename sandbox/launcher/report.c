@@ -26,6 +26,7 @@ static const char *const stages[] = {
     [STAGE_MAKE - STAGE_SPEC] = "make",
     [STAGE_POOL - STAGE_SPEC] = "pool",
     [STAGE_NETWORK - STAGE_SPEC] = "network",
+    [STAGE_HAND - STAGE_SPEC] = "hand",
 };
 
 static bool to_worker, heard;

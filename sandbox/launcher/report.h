@@ -24,6 +24,7 @@ enum frame {
     FRAME_REPORT = 'r',
     FRAME_NETWORK = 'n', /* what became of a connection, in words: network.c has them */
     FRAME_NAMES = 'q',   /* where a question for a name came from, and the question */
+    FRAME_OPEN = 'p',    /* an open that is held, or was: opens.h has it */
     FRAME_FED = 'f',     /* the last of the input that follows was passed on; empty */
 };
 enum { FRAME_HEADER = 5, LINE_BYTES = 768 };
@@ -47,6 +48,7 @@ enum stage {
     STAGE_MAKE,    /* a file that a person allowed to be made cannot be */
     STAGE_POOL,
     STAGE_NETWORK,
+    STAGE_HAND, /* a file that was opened cannot be handed to who waits for it */
 };
 
 /* Writes one line. A packet of process 1 that nobody can take in is dropped: who is not reading is about to end it. */

@@ -6,6 +6,7 @@
  * Sockets: none can be made, connected or bound. A connected pair of Unix streams is allowed, since Node and others talk to their
  * children over one; datagram pairs are not, because they can send to any address. With a network there are TCP and UDP sockets of the
  * old Internet protocol, in a namespace that no packet leaves; a connect is held for whoever decides it, and never goes on by itself.
+ * An open that is held may go on by itself, since Landlock and the mounts deny whatever is not granted.
  * The filter is a binary tree over the intervals of allowed numbers, so that each call costs about seven comparisons.
  */
 #define _GNU_SOURCE
@@ -241,19 +242,37 @@ static void emit_network(void)
         emit_look(&network_looks[i]);
 }
 
-/* An open that creates is looked into for its mode; of one that does not, that register may hold anything. */
-static void emit_open(unsigned number, unsigned flags_argument)
+/*
+ * An open that creates is looked into for its mode; of one that does not, that register may hold anything. Then it is held if it is of the
+ * kind that is; not for a folder, nor for a mere place: neither is ever handed over.
+ */
+static void emit_open(unsigned number, unsigned flags_argument, enum holding holding)
 {
     const unsigned flags = (unsigned)offsetof(struct seccomp_data, args) + 8 * flags_argument;
-    const unsigned creates = O_CREAT | (O_TMPFILE & ~O_DIRECTORY);
-    emit(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 6);
+    const unsigned creates = O_CREAT | (O_TMPFILE & ~O_DIRECTORY), writes = O_WRONLY | O_RDWR | O_CREAT | O_TRUNC;
+    emit(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 10);
     emit_load(flags);
     emit(BPF_JMP | BPF_JSET | BPF_K, creates, 0, 2);
     emit_load(flags + 8);
-    emit(BPF_JMP | BPF_JSET | BPF_K, SET_ID, 1, 0);
+    emit(BPF_JMP | BPF_JSET | BPF_K, SET_ID, 5, 0);
+    emit_load(flags);
+    emit(BPF_JMP | BPF_JSET | BPF_K, O_PATH | O_DIRECTORY, 1, 0);
+    emit(BPF_JMP | (holding == HOLD_ALL ? BPF_JGE : BPF_JSET) | BPF_K, holding == HOLD_WRITES ? writes : 0, 1, 0);
     emit_return(SECCOMP_RET_ALLOW);
+    emit_return(SECCOMP_RET_USER_NOTIF);
     emit_return(DENIED(EPERM));
 }
+
+#ifdef SYS_creat
+static void emit_creat(void)
+{
+    emit(BPF_JMP | BPF_JEQ | BPF_K, SYS_creat, 0, 4);
+    emit_load((unsigned)offsetof(struct seccomp_data, args) + 8);
+    emit(BPF_JMP | BPF_JSET | BPF_K, SET_ID, 1, 0);
+    emit_return(SECCOMP_RET_USER_NOTIF);
+    emit_return(DENIED(EPERM));
+}
+#endif
 
 static int by_number(const void *one, const void *other)
 {
@@ -317,6 +336,10 @@ int seccomp_restrict(const struct spec *spec)
     emit(BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1);
     emit_return(SECCOMP_RET_KILL_PROCESS);
 #endif
+#ifdef SYS_creat
+    if (spec->opens != HOLD_NONE)
+        emit_creat();
+#endif
     for (unsigned i = 0; i < LOOKS; i++)
         emit_look(&looks[i]);
     emit_socketpair();
@@ -326,14 +349,14 @@ int seccomp_restrict(const struct spec *spec)
         emit(BPF_JMP | BPF_JEQ | BPF_K, SYS_setsockopt, 0, 1);
         emit_return(SECCOMP_RET_ALLOW);
     }
-    emit_open(SYS_openat, 2);
+    emit_open(SYS_openat, 2, spec->opens);
 #ifdef SYS_open
-    emit_open(SYS_open, 1);
+    emit_open(SYS_open, 1, spec->opens);
 #endif
     emit_tree(0, find_edges());
 
     struct sock_fprog program = {.len = (unsigned short)length, .filter = code};
-    unsigned long flags = spec->network ? SECCOMP_FILTER_FLAG_NEW_LISTENER | K_SECCOMP_WAIT_KILLABLE : 0;
+    unsigned long flags = spec_is_governed(spec) ? SECCOMP_FILTER_FLAG_NEW_LISTENER | K_SECCOMP_WAIT_KILLABLE : 0;
     long held = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
     if (held < 0)
         refuse(STAGE_SECCOMP, "cannot install the filter");

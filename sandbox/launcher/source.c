@@ -33,7 +33,7 @@ void source_make_new(struct spec *spec)
         struct stat made;
         if (mount->kind != KIND_NEW)
             continue;
-        int file = open_real(mount->source, O_CREAT | O_EXCL | O_WRONLY, 0666);
+        int file = open_real(mount->source, O_CREAT | O_EXCL | O_WRONLY, spec->hand.door != NULL ? spec->hand.mode & 0777 : 0666);
         if (file < 0 && (errno == ELOOP || errno == ENOTDIR || errno == EEXIST))
             refuse_changed(mount);
         if (file < 0 || fstat(file, &made) != 0)
@@ -75,7 +75,7 @@ int source_open(const struct mount *mount, struct stat *found)
         refuse(STAGE_MOUNTS, "%s is a device, or should be one", mount->source);
     if ((mount->kind == KIND_FOLDER) != S_ISDIR(found->st_mode))
         refuse_changed(mount);
-    if (mount->kind == KIND_NEW && (found->st_dev != mount->device || found->st_ino != mount->inode))
+    if (mount->inode != 0 && (found->st_dev != mount->device || found->st_ino != mount->inode))
         refuse_changed(mount);
     return source;
 }

@@ -90,7 +90,51 @@ static problem take_network(struct spec *spec, char **values)
     return strcmp(values[0], "governed") == 0 ? NULL : "unknown kind of network";
 }
 
-enum { MOST_VALUES = 4 };
+/* The name of an abstract socket: hard to guess, and nothing that means something elsewhere. */
+static bool plain_door(const char *door)
+{
+    size_t length = strlen(door);
+    return length >= 16 && length <= 64 && strspn(door, "0123456789abcdef") == length;
+}
+
+static problem take_opens(struct spec *spec, char **values)
+{
+    static const char *const holdings[] = {[HOLD_NONE] = "", [HOLD_WRITES] = "writes", [HOLD_ALL] = "all"};
+    size_t holding = place_of(values[0], holdings, sizeof holdings / sizeof *holdings);
+    if (holding == HOLD_NONE || holding == sizeof holdings / sizeof *holdings)
+        return "unknown kind of opens";
+    spec->opens = holding;
+    spec->door = values[1];
+    return plain_door(values[1]) ? NULL : "no name of a door";
+}
+
+static problem read_number(const char *digits, uint64_t *value)
+{
+    *value = 0;
+    for (const char *digit = digits; *digit != '\0'; digit++) {
+        if (*digit < '0' || *digit > '9' || digit - digits > 19)
+            return "not a number";
+        *value = *value * 10 + (uint64_t)(*digit - '0');
+    }
+    return digits[0] != '\0' ? NULL : "not a number";
+}
+
+static problem take_hand(struct spec *spec, char **values)
+{
+    uint64_t *const numbers[] = {&spec->hand.id, &spec->hand.flags, &spec->hand.mode, &spec->hand.device, &spec->hand.inode};
+    problem problem = plain_door(values[0]) ? NULL : "no name of a door";
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers && problem == NULL; i++)
+        problem = read_number(values[1 + i], numbers[i]);
+    spec->hand.door = values[0];
+    return problem;
+}
+
+bool spec_is_governed(const struct spec *spec)
+{
+    return spec->network || spec->opens != HOLD_NONE;
+}
+
+enum { MOST_VALUES = 6 };
 
 /* Every field, how many values it takes, and what takes them: a function, or the number's place in the struct. */
 static const struct field {
@@ -103,9 +147,11 @@ static const struct field {
     {"folder", 1, take_folder, 0},
     {"argument", 1, take_argument, 0},
     {"variable", 1, take_variable, 0},
-    {"mount", MOST_VALUES, take_mount, 0},
+    {"mount", 4, take_mount, 0},
     {"link", 2, take_link, 0},
     {"network", 1, take_network, 0},
+    {"opens", 2, take_opens, 0},
+    {"hand", MOST_VALUES, take_hand, 0},
     {"wall_ms", 1, NULL, offsetof(struct spec, wall_ms)},
     {"cpu_seconds", 1, NULL, offsetof(struct spec, cpu_seconds)},
     {"memory_bytes", 1, NULL, offsetof(struct spec, memory_bytes)},
@@ -118,14 +164,21 @@ enum { FIELDS = sizeof fields / sizeof *fields };
 
 static problem take_number(struct spec *spec, size_t place, const char *digits)
 {
-    uint64_t value = 0;
-    for (const char *digit = digits; *digit != '\0'; digit++) {
-        if (*digit < '0' || *digit > '9' || digit - digits > 15)
-            return "not a number";
-        value = value * 10 + (uint64_t)(*digit - '0');
-    }
-    *(uint64_t *)((char *)spec + place) = value;
-    return value > 0 ? NULL : "must be greater than zero";
+    uint64_t *value = (uint64_t *)((char *)spec + place);
+    if (strlen(digits) > 16 || read_number(digits, value) != NULL)
+        return "not a number";
+    return *value > 0 ? NULL : "must be greater than zero";
+}
+
+/* One file, and nothing that is meant for an action. */
+static void check_hand(struct spec *spec)
+{
+    struct mount *mount = spec->mounts;
+    bool is_one = spec->mount_count == 1 && (mount->access == ACCESS_READ || mount->access == ACCESS_WRITE) && mount->kind != KIND_FOLDER;
+    if (!is_one || spec->program != NULL || spec->network || spec->opens != HOLD_NONE)
+        refuse(STAGE_SPEC, "hand takes one file and no program");
+    mount->device = (dev_t)spec->hand.device;
+    mount->inode = (ino_t)spec->hand.inode;
 }
 
 /* The next string of the text, or NULL past its end. */
@@ -166,6 +219,10 @@ void spec_parse(struct spec *spec, char *text, size_t length)
     if (at != end)
         refuse(STAGE_SPEC, "goes on past its end");
 
+    if (spec->hand.door != NULL) {
+        check_hand(spec);
+        return;
+    }
     for (const struct field *field = fields; field < fields + FIELDS; field++)
         if (field->take == NULL && *(uint64_t *)((char *)spec + field->number) == 0)
             refuse(STAGE_SPEC, "%s is missing", field->key);

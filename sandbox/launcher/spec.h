@@ -6,7 +6,9 @@
  * `end`, which is the last. sandbox/spec.ts writes both. A key or value that is not understood refuses the launch.
  *
  * The length INPUT_FOLLOWS stands for an input that comes as it is written, until the client ends its side, which ends the action as ever.
- * Where the spec says `network`, whatever comes after the request comes in frames (order.h): an input that follows, and answers.
+ * Where the spec says `network` or `opens`, whatever comes after the request comes in frames (order.h): an input that follows, and answers.
+ *
+ * A spec that says `hand` runs nothing: its one mount is a file, which is opened and handed to the worker of an action that waits for it.
  */
 #ifndef CLAWMESH_SPEC_H
 #define CLAWMESH_SPEC_H
@@ -35,6 +37,9 @@ enum access {
     ACCESS_DEVICE,  /* one of the harmless device nodes, read and write; no spec can say this */
 };
 
+/* Which opens of the action are held and, unless they are granted, told to the client. */
+enum holding { HOLD_NONE, HOLD_WRITES, HOLD_ALL };
+
 /* What was there when it was decided on. Anything else there now refuses the launch. */
 enum kind {
     KIND_FILE,
@@ -47,7 +52,7 @@ struct mount {
     enum kind kind;
     const char *source, *target; /* absolute, without symbolic links, '.' or '..' */
     int tree;                    /* a detached copy of the source, once it is open */
-    dev_t device;                /* of a new file, once it is made */
+    dev_t device;                /* of a new file, once it is made; of one that is handed over, as it was when it was asked for */
     ino_t inode;
 };
 
@@ -63,6 +68,12 @@ struct spec {
     char *variables[SPEC_VARIABLES + 1];
     size_t mount_count, link_count, argument_count, variable_count;
     bool network; /* it may ask for connections; each is decided by the client */
+    enum holding opens;
+    const char *door; /* with opens: the name of the socket at which its worker takes what was opened for it */
+    struct {
+        const char *door; /* of the worker that waits; NULL: this spec is of an action */
+        uint64_t id, flags, mode, device, inode;
+    } hand;
     /* limits; none may be left out */
     uint64_t wall_ms, cpu_seconds, memory_bytes, file_bytes, tmp_bytes, open_files, processes;
 };
@@ -82,6 +93,9 @@ struct request *request_new(void);
 
 /* Reads and checks a request, or refuses. */
 void request_read(struct request *request, int descriptor);
+
+/* Some of its calls are held, and the client says more than its request. */
+bool spec_is_governed(const struct spec *spec);
 
 /* Checks a spec and takes it apart in place, or refuses. */
 void spec_parse(struct spec *spec, char *text, size_t length);

@@ -12,7 +12,9 @@
 #include "frame.h"
 #include "kernel.h"
 #include "layers.h"
+#include "held.h"
 #include "network.h"
+#include "opens.h"
 #include "order.h"
 #include "report.h"
 
@@ -79,9 +81,10 @@ static bool take_input(int stream, struct input *input)
     return true;
 }
 
+/* The time that somebody takes to answer for an open is not the action's. */
 static int milliseconds_left(int64_t started, const struct spec *spec)
 {
-    int64_t left = (int64_t)spec->wall_ms - (now_us() - started) / 1000;
+    int64_t left = (int64_t)spec->wall_ms - (now_us() - started - opens_waited_us()) / 1000;
     return left < 0 ? 0 : left > 1000000000 ? 1000000000 : (int)left;
 }
 
@@ -98,6 +101,9 @@ static bool take_orders(int stream, struct input *input)
             return true;
         case ORDER_NETWORK:
             network_order(body);
+            break;
+        case ORDER_OPEN:
+            opens_order(body);
             break;
         case ORDER_NAMES:
             network_answer(body, length);
@@ -116,11 +122,11 @@ static bool take_orders(int stream, struct input *input)
     }
 }
 
-static bool hear_client(int revents, int stream, struct input *input, bool network)
+static bool hear_client(int revents, int stream, struct input *input, bool governed)
 {
     if (revents == 0)
         return true;
-    if (network)
+    if (governed)
         return !(revents & ~(POLLIN | POLLRDHUP)) && take_orders(stream, input);
     return input->follows && revents == POLLIN && take_input(stream, input);
 }
@@ -128,23 +134,23 @@ static bool hear_client(int revents, int stream, struct input *input, bool netwo
 /* Relays until process 1 has ended, its time is over, or the client wants no more. */
 static enum ending attend(int process, int child, struct streams *streams, const struct request *request, int64_t started)
 {
-    enum { PROCESS, CLIENT, CHILD, OUTPUT, ERRORS, INPUT, NETWORK };
-    static struct pollfd events[NETWORK + NETWORK_EVENTS];
+    enum { PROCESS, CLIENT, CHILD, OUTPUT, ERRORS, INPUT, HELD };
+    static struct pollfd events[HELD + HELD_EVENTS];
     struct input input = {.bytes = request->input, .end = request->input_length, .follows = request->input_follows, .told = true};
-    bool network = request->spec.network, listening = network;
+    bool governed = spec_is_governed(&request->spec), listening = governed;
     fcntl(streams->input, F_SETFL, O_NONBLOCK);
     feed(&streams->input, &input);
     for (;;) {
         /* poll passes over a descriptor below zero */
         bool fed = input.start == input.end, waits = frame_waits();
-        short unless_full = !network && input.follows && !fed ? 0 : POLLIN;
+        short unless_full = !governed && input.follows && !fed ? 0 : POLLIN;
         events[PROCESS] = (struct pollfd){.fd = process, .events = POLLIN};
         events[CLIENT] = (struct pollfd){.fd = CONTROL, .events = unless_full | POLLRDHUP | (waits ? POLLOUT : 0)};
         events[CHILD] = (struct pollfd){.fd = listening ? child : -1, .events = POLLIN};
         events[OUTPUT] = (struct pollfd){.fd = waits ? -1 : streams->output, .events = POLLIN};
         events[ERRORS] = (struct pollfd){.fd = waits ? -1 : streams->errors, .events = POLLIN};
         events[INPUT] = (struct pollfd){.fd = fed ? -1 : streams->input, .events = POLLOUT};
-        size_t count = NETWORK + (network ? network_await(events + NETWORK) : 0);
+        size_t count = HELD + (governed ? held_await(&request->spec, events + HELD) : 0);
         int ready = poll(events, count, milliseconds_left(started, &request->spec));
         if (ready < 0 && errno == EINTR)
             continue;
@@ -153,12 +159,12 @@ static enum ending attend(int process, int child, struct streams *streams, const
         if (events[PROCESS].revents != 0)
             return ENDED;
         int client = events[CLIENT].revents & ~POLLOUT;
-        if (!hear_client(client, streams->input, &input, network))
+        if (!hear_client(client, streams->input, &input, governed))
             return CANCELLED;
         if (milliseconds_left(started, &request->spec) == 0)
             return TIMEOUT;
         if (events[CHILD].revents != 0)
-            listening = network_receive(child) && !network_is_set();
+            listening = held_receive(child) && !held_is_set();
         if (frame_waits())
             frame_send(MSG_DONTWAIT);
         else if (events[OUTPUT].revents != 0)
@@ -167,12 +173,12 @@ static enum ending attend(int process, int child, struct streams *streams, const
             relay(&streams->errors, FRAME_ERRORS, MSG_DONTWAIT);
         if (streams->input >= 0 && (events[INPUT].revents != 0 || client != 0))
             feed(&streams->input, &input);
-        if (network && input.follows && !input.told && input.start == input.end && !frame_waits()) {
+        if (governed && input.follows && !input.told && input.start == input.end && !frame_waits()) {
             input.told = true;
             frame_start(FRAME_FED, 0, MSG_DONTWAIT);
         }
-        if (network)
-            network_serve(events + NETWORK);
+        if (governed)
+            held_serve(&request->spec, events + HELD);
     }
 }
 

@@ -13,6 +13,7 @@
 
 #include "kernel.h"
 #include "layers.h"
+#include "opens.h"
 #include "report.h"
 
 static void make_streams(struct streams *ours, struct streams *actions)
@@ -120,8 +121,14 @@ int work(void)
     if (as_root)
         send_trees(prepared.child, spec);
     namespaces_leave_root();
+    if (spec->opens != HOLD_NONE)
+        opens_begin(spec);
     report_is_heard();
     pass_send(prepared.child.socket, "go", NULL, 0);
+    if (spec->hand.door != NULL) {
+        hand_over(prepared.child, spec);
+        return 0;
+    }
     watch(prepared.child, prepared.streams, request);
     return 0;
 }

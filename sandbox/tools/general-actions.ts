@@ -13,3 +13,5 @@ export const generalActions = {
   query_tables: queryTables,
   http_fetch: httpFetch,
 } as const
+
+export type GeneralActions = typeof generalActions

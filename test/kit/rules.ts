@@ -4,8 +4,8 @@ import { checkRequest } from '../../inference/backend.js'
 import type { ToolCall } from '../../inference/tool.js'
 
 export type Rule = (request: GenerateRequest, signal?: AbortSignal) => Said | Promise<Said>
-/** Text, a call, or nothing that can be used. */
-export type Said = string | ToolCall
+/** Text, a call or several, or nothing that can be used. */
+export type Said = string | ToolCall | ToolCall[]
 
 export class RuleBackend implements Backend {
   readonly model: ModelInfo
@@ -30,7 +30,7 @@ export class RuleBackend implements Backend {
     this.requests.push(checkRequest(this.model, request))
     const said = await this.#rule(request, signal)
     if (typeof said === 'string') for (const text of said.match(/\S+\s*/g) ?? []) yield { type: 'token', text }
-    else yield { type: 'call', call: said }
+    else for (const each of [said].flat()) yield { type: 'call', call: each }
     const outputTokens = Math.min(request.maxTokens, JSON.stringify(said).length)
     const usage = { promptTokens: this.#billed ?? 10, outputTokens: this.#billed === undefined ? outputTokens : 0 }
     yield { type: 'done', reason: typeof said === 'string' ? 'stop' : 'call', usage }

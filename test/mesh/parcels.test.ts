@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { encode } from '../../mesh/codec.js'
+import { Assemblies } from '../../mesh/post/assemblies.js'
 import { type Kind, type Letter, mostBodyBytes, packBody, pieceBytes } from '../../mesh/post/letter.js'
 import { Parcels } from '../../mesh/post/parcels.js'
 import { createAuthority } from '../../mesh/seal/authority.js'
@@ -19,22 +20,27 @@ function wire(loses: (letter: Letter) => boolean = () => false) {
   const end = (self: Peer) => {
     const delivered: Letter[] = []
     const failed: [Kind, string][] = []
-    const parcels: Parcels = new Parcels({
-      send: (to, kind, call, deadline, body) => {
-        const letter = { peer: self, kind, call, deadline, body }
-        passed.push(kind)
-        if (loses(letter)) return
-        const other = to === left.self ? left : right
-        queue.push(() => {
-          if (kind === 'piece' || kind === 'more') other.parcels.take(letter)
-          else other.delivered.push(letter)
-        })
-      },
-      deliver: (letter) => delivered.push(letter),
+    const put = (to: Peer, kind: Kind, call: number, deadline: number, body: unknown) => {
+      const letter = { peer: self, kind, call, deadline, body }
+      passed.push(kind)
+      if (loses(letter)) return
+      const other = to === left.self ? left : right
+      queue.push(() => {
+        if (kind === 'piece') other.assemblies.add(letter)
+        else if (kind === 'more') other.parcels.acknowledged(letter)
+        else other.delivered.push(letter)
+      })
+    }
+    const parcels = new Parcels({
+      send: put,
       failed: ({ kind }: Letter, { code }: ClawmeshError) => failed.push([kind, code]),
       now: () => Date.now(),
     })
-    return { self, parcels, delivered, failed }
+    const assemblies = new Assemblies({
+      deliver: (letter) => delivered.push(letter),
+      acknowledge: (to, id, taken) => put(to, 'more', 0, Date.now() + 1000, [id, taken]),
+    })
+    return { self, parcels, assemblies, delivered, failed }
   }
   const [left, right] = [end(runOf('left')), end(runOf('right'))]
   const run = (most = Number.POSITIVE_INFINITY) => {
@@ -86,10 +92,28 @@ describe('large letters', () => {
   it('are refused by a receiver that puts together as much as it may for one peer', () => {
     const { left, right, run, send } = wire()
     const first = [9, 0, 255, 'tell', new Uint8Array(pieceBytes)]
-    right.parcels.take({ peer: left.self, kind: 'piece', call: 0, deadline: Date.now() + 1000, body: first })
+    right.assemblies.add({ peer: left.self, kind: 'piece', call: 0, deadline: Date.now() + 1000, body: first })
     send('reply', 2, 3 * pieceBytes)
     run()
     assert.deepEqual([left.failed, right.delivered], [[['reply', 'MAILBOX_FULL']], []])
+  })
+
+  it('are not held up for others by a receiver that says what cannot be', () => {
+    const { left, right, run, send, queue } = wire()
+    let number = 0
+    for (const taken of [Number.NaN, 0.5, -1, 17, 'all']) {
+      send('reply', 1, 30 * pieceBytes)
+      number += 1
+      left.parcels.acknowledged({ peer: right.self, kind: 'more', call: 0, deadline: 0, body: [number, taken] })
+      run()
+    }
+    assert.deepEqual([left.failed.length, right.delivered.length, queue.length], [5, 0, 0])
+    send('reply', 2, 30 * pieceBytes)
+    run()
+    assert.deepEqual(
+      right.delivered.map(({ call }) => call),
+      [2],
+    )
   })
 
   it('have a limit', () => {
@@ -101,7 +125,7 @@ describe('large letters', () => {
     send('ask', 1, 130 * pieceBytes)
     run(4)
     send('cancel', 1, 1)
-    right.parcels.abandon({ peer: left.self, kind: 'cancel', call: 1, deadline: 0, body: null })
+    right.assemblies.abandon({ peer: left.self, kind: 'cancel', call: 1, deadline: 0, body: null })
     const before = passed.filter((kind) => kind === 'piece').length
     run()
     assert.equal(passed.filter((kind) => kind === 'piece').length, before)
@@ -134,7 +158,7 @@ describe('large letters', () => {
       [1, 0.5, 2, 'ask', piece],
     ])
       assert.throws(
-        () => right.parcels.take({ peer: left.self, kind: 'piece', call: 1, deadline: Date.now() + 1000, body }),
+        () => right.assemblies.add({ peer: left.self, kind: 'piece', call: 1, deadline: Date.now() + 1000, body }),
         /no piece of another/,
       )
   })

@@ -241,11 +241,16 @@ describe('a launch that is stopped from outside', () => {
 })
 
 describe('nothing is left', () => {
-  for (const victim of ['parent', 'launcher'] as const)
-    test(`when the ${victim} is killed with -9`, async () => {
-      const { workspace } = await newStage()
-      const mark = `sleep-${process.pid}-${victim}`
-      const parent = spawn(process.execPath, [join(import.meta.dirname, 'sleeping-action.js'), workspace, mark], {
+  const cases = [
+    ['parent', 'sleeping-action'],
+    ['launcher', 'sleeping-action'],
+    ['parent', 'waiting-action'],
+  ] as const
+  for (const [victim, fixture] of cases)
+    test(`of a ${fixture} when the ${victim} is killed with -9`, async () => {
+      const { workspace } = await newStage('/var/tmp')
+      const mark = `${fixture.slice(0, 5)}-${process.pid}-${victim}`
+      const parent = spawn(process.execPath, [join(import.meta.dirname, `${fixture}.js`), workspace, mark], {
         stdio: ['ignore', 'pipe', 'inherit'],
       })
       await started(parent)
@@ -278,7 +283,7 @@ async function processesNamed(mark: string): Promise<string[]> {
   for (const pid of await readdir('/proc')) {
     const command = /^\d+$/.test(pid) ? await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '') : ''
     // The fixture itself has the mark among its arguments too.
-    if (command.includes(mark) && !command.includes('sleeping-action')) found.push(pid)
+    if (command.includes(mark) && !command.includes('-action.js')) found.push(pid)
   }
   return found
 }

@@ -44,7 +44,7 @@ test('no request and no action makes the launcher take a wrong step', async (con
   assert.doesNotMatch(out + err, /Sanitizer|runtime error/)
   assert.match(
     out,
-    /^300 wrong requests: \d+ refused, the rest ran; 40 took wrong orders; 12 actions ran, \d with a network; one daemon\n$/,
+    /^300 wrong requests: \d+ refused, the rest ran; 40 took wrong orders; 12 actions ran, \d with a network, 4 with files that were asked for; one daemon\n$/,
   )
   context.diagnostic(out.trim())
 })

@@ -22,9 +22,10 @@ process.setMaxListeners(0)
 const pooled = process.env.CLAWMESH_TEST_POOLED === '1'
 export const pool = pooled ? new Pool() : undefined
 
-export async function newStage(): Promise<Stage> {
+/** @param above for what must not lie in /tmp, which is another one in each sandbox */
+export async function newStage(above = tmpdir()): Promise<Stage> {
   // Folders of clones may have spaces in their names.
-  const folder = await realpath(await mkdtemp(join(tmpdir(), 'clawmesh test ')))
+  const folder = await realpath(await mkdtemp(join(above, 'clawmesh test ')))
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
   const workspace = join(folder, 'workspace')
   const target = join(folder, 'target')

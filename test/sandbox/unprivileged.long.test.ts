@@ -67,6 +67,7 @@ test('launches, limits, tools and attempts hold for a plain user too', {
     'sandbox/launch',
     'sandbox/limits',
     'sandbox/run',
+    'sandbox/opens',
     'attack/sandbox/escape',
     'sandbox/pooled.long',
     'sandbox/pool',

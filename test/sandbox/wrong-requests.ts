@@ -1,10 +1,15 @@
 /** A program of its own, whose standard error is the daemon's too: sends a pool what no client would, and then what one would. */
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
+import { join } from 'node:path'
 import { parseProfile } from '../../policies/profile.js'
 import { Egress } from '../../sandbox/egress/egress.js'
 import { encodeOrder, encodeRequest, FrameReader } from '../../sandbox/frames.js'
+import { handOver } from '../../sandbox/opens/hand.js'
+import { Opens } from '../../sandbox/opens/opens.js'
+import { wantedFile } from '../../sandbox/opens/wanted.js'
 import { Pool } from '../../sandbox/pool.js'
 import { encodeSpec } from '../../sandbox/spec.js'
 import { newStage, plan, programs, shell } from './stage.js'
@@ -27,6 +32,8 @@ const words = [
   'argument',
   'wall_ms',
   'link',
+  'opens',
+  'hand',
   '',
   '/',
   '/..',
@@ -97,10 +104,10 @@ await Promise.all(
 /** Orders that no client would give to an action that waits for one. */
 const networked =
   'network_policies: { a: { endpoints: [{ host: a.example.org, port: 1 }], binaries: [{ path: /bin/x }] } }'
-const waiting = encodeSpec(
-  await plan(`${readOnly}\n${networked}`, workspace, { program: '/usr/bin/sleep', args: ['0.05'] }),
-  true,
-)
+const sleeping = await plan(`${readOnly}\n${networked}`, workspace, { program: '/usr/bin/sleep', args: ['0.05'] })
+/** Each has a door of its own. */
+const waiting = (round: number) =>
+  encodeSpec(sleeping, { network: true, opens: { holding: 'all', door: `${round}`.padStart(32, 'a') } })
 const wrongOrders = [
   'allow 1 127.0.0.1 1',
   'allow 4294967296 ::1 99999',
@@ -108,11 +115,16 @@ const wrongOrders = [
   'refuse 1 13',
   'refuse -1 -1',
   'allow',
+  'continue 1',
+  'continue 0',
+  'asked 1',
+  'asked 4294967295',
+  'refuse 1 99999',
   '',
   '\0',
 ]
 function order(): Buffer {
-  const whole = encodeOrder('network', Buffer.from(wrongOrders[upTo(wrongOrders.length)] ?? ''))
+  const whole = encodeOrder(upTo(2) ? 'network' : 'open', Buffer.from(wrongOrders[upTo(wrongOrders.length)] ?? ''))
   switch (upTo(5)) {
     case 0:
       return encodeOrder('names', Buffer.alloc(upTo(700), 7))
@@ -127,7 +139,7 @@ function order(): Buffer {
 }
 let ordered = 0
 for (let round = 0; round < 40; round += 1) {
-  const said = await send(Buffer.concat([encodeRequest(waiting), ...Array.from({ length: upTo(8) }, order)]))
+  const said = await send(Buffer.concat([encodeRequest(waiting(round)), ...Array.from({ length: upTo(8) }, order)]))
   assert.match(said, /^usage /m, said)
   ordered += 1
 }
@@ -139,11 +151,39 @@ for (let round = 0; round < 12; round += 1) {
   assert.deepEqual([out.length, err, exitCode], [round * 20_000, `${round}\n`, round])
 }
 const reached = await overNetwork()
+const opened = await beyondPolicy()
 assert.equal(await pool.pid(), daemon)
 process.stdout.write(
-  `${wrong} wrong requests: ${refused} refused, the rest ran; ${ordered} took wrong orders; 12 actions ran, ${reached} with a network; one daemon\n`,
+  `${wrong} wrong requests: ${refused} refused, the rest ran; ${ordered} took wrong orders; 12 actions ran, ${reached} with a network, ${opened} with files that were asked for; one daemon\n`,
 )
 pool.close()
+
+/** Actions that open what a person allows and what he does not, many at once; and requests for a file at a door where nobody is. */
+async function beyondPolicy(): Promise<number> {
+  const { folder, workspace: own } = await newStage('/var/tmp')
+  const letter = join(folder, 'letter')
+  await writeFile(letter, 'dear\n')
+  const policy = `${programs}\nask: [{ read: / }, { write: / }]`
+  const file = await wantedFile(letter, 0)
+  assert.ok(file)
+  await assert.rejects(handOver({ door: 'b'.repeat(32), id: 1, file, flags: 0, mode: 0 }, pool), /nobody waits for/)
+  let whole = 0
+  for (let round = 0; round < 4; round += 1) {
+    const { mounts } = await plan(policy, own, { program: '/bin/sh', args: [] })
+    const opens = new Opens({
+      profile: parseProfile(policy),
+      workspace: own,
+      mounts,
+      pool,
+      ask: async ({ path }) => (path === letter ? 'allow' : 'refuse'),
+    })
+    const script = `for i in 1 2 3 4; do cat ../letter & done; wait; echo x > ../made || true`
+    const { out, err } = await shell(policy, own, script, { pool, opens })
+    assert.equal(out, 'dear\n'.repeat(4), err)
+    whole += 1
+  }
+  return whole
+}
 
 /** Actions that connect: to what is allowed, to what is not, and to what is not there, many at once. */
 async function overNetwork(): Promise<number> {

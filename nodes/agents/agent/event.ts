@@ -38,7 +38,8 @@ export const agentEventSchema = z.discriminatedUnion('type', [
     type: z.literal('thought'),
     step: z.int(),
     text: z.string(),
-    call: callSchema.nullable(),
+    /** Tools that it wants to use, or the one that ends the task. */
+    calls: z.array(callSchema),
     tokens: z.int().nullable(),
   }),
   z.object({ type: z.literal('acting'), step: z.int(), call: callSchema }),

@@ -5,7 +5,7 @@
  * 1. A thought or an action is recorded with what it cost, so that a run costs the same however often it is cut off, and with how sensitive all is that the run had
  *    seen by then, so that it does not forget what it must not tell.
  * 2. An action that was begun and not recorded is in doubt, unless it is one of the sandbox: those have the same effect when they are done again.
- * 3. A question is a step that nobody but a person can end.
+ * 3. A question is a step that nobody but a person can end. Several of one thought wait side by side, and an answer takes nothing over: a run that is under way goes on by it.
  * 4. Of what it has seen a person's word takes something away, where the holder of the mesh's keys signed it (label.ts); anything else that says so is refused, on record.
  */
 import { z } from 'zod'
@@ -22,6 +22,7 @@ import { type AgentResult, agentResultSchema } from './event.js'
 import { type KeptLabel, labelKept } from './label.js'
 import type { Thought } from './loop.js'
 import type { Observation } from './observe.js'
+import { finishName } from './tool.js'
 
 const answerSchema = z.object({ answer: z.enum(['allow', 'refuse']), by: z.string() })
 export type PersonsAnswer = z.output<typeof answerSchema>
@@ -39,23 +40,29 @@ const keptSchema = z.looseObject({ tokens: z.int().default(0), seen: sensitivity
 const factsSchema = z.object({ agent: z.string(), task: z.string() })
 const outcomeSchema = z.object({ result: agentResultSchema })
 
+/** The place of a call in a run: the number of its thought, and which of the calls of that thought it is, from 0. */
+export interface Place {
+  step: number
+  index: number
+}
+
 export interface RunJournal {
   thought<T extends string>(step: number, allowance: Allowance, think: () => Promise<Thought | T>): Promise<Thought | T>
   action(
-    step: number,
+    place: Place,
     allowance: Allowance,
     done: { call: ToolCall; repeatable: boolean },
     act: () => Promise<Observation>,
   ): Promise<Observation>
   /** Undefined while no person has answered; `asked` is awaited before the question is first on record. */
-  answer(step: number, call: ToolCall, asked: () => Promise<void>): Promise<PersonsAnswer | undefined>
+  answer(place: Place, call: ToolCall, asked: () => Promise<void>): Promise<PersonsAnswer | undefined>
   end(result: AgentResult): Promise<void>
 }
 
 /** Of a run that nobody wants to go on with. */
 export const unkept: RunJournal = {
   thought: (_step, _allowance, think) => think(),
-  action: (_step, _allowance, _done, act) => act(),
+  action: (_place, _allowance, _done, act) => act(),
   answer: async () => undefined,
   end: async () => undefined,
 }
@@ -80,30 +87,59 @@ export async function openRun(
   return run
 }
 
-/** A person's word on what an interrupted run waits for. Give the task again, under its id, and the run goes on. Throws USAGE where it waits for nothing. */
+/** What a run waits for: whether it may make this call. */
+export interface Interruption {
+  /** As the journal names it. */
+  question: string
+  call: ToolCall
+}
+
+/** All that a run waits for, in the order in which it asked. Rejects with NOT_FOUND for a task that there is not. */
+export async function interruptions(tasks: Tasks, id: string): Promise<Interruption[]> {
+  const steps = (await tasks.list()).find((known) => known.id === id)?.steps ?? []
+  const { results } = await tasks.read(id)
+  return steps.filter(isWaiting).flatMap(({ name: question }) => {
+    const [, step, index = '1'] = /^question (\d+)(?:\.(\d+))?: /.exec(question) ?? []
+    const thought = thoughtSchema.safeParse(results.find((done) => done.step === `thought ${step}`)?.result).data
+    const call = thought?.calls.filter(({ name }) => name !== finishName)[Number(index) - 1]
+    return call ? [{ question, call }] : []
+  })
+}
+
+/**
+ * A person's word on what a run waits for; `question` says on which, where there are several. In any order, and whether the run is under way or not. Give the task again,
+ * under its id, and it goes on. Throws USAGE where it waits for nothing, or for several and none is named.
+ */
 export async function answerInterruption(
   node: MeshNode,
   tasks: Tasks,
-  { id, answer, by }: PersonsAnswer & { id: string },
+  { id, question, answer, by }: PersonsAnswer & { id: string; question?: string | undefined },
 ): Promise<void> {
-  const waiting = (await tasks.list()).find((known) => known.id === id)?.steps.find(isWaiting)
-  if (!waiting)
-    throw new ClawmeshError('USAGE', `Task ${id} waits for no answer.`, {
-      hint: '`clawmesh tasks show` says how far it is.',
+  const waiting = (await tasks.list()).find((known) => known.id === id)?.steps.filter(isWaiting) ?? []
+  const meant = question === undefined ? waiting : waiting.filter(({ name }) => name === question)
+  const [first, another] = meant
+  if (!first)
+    throw new ClawmeshError(
+      'USAGE',
+      `Task ${id} waits for no ${question === undefined ? 'answer' : `"${question}"`}.`,
+      {
+        hint: '`clawmesh tasks show` says how far it is.',
+      },
+    )
+  if (another)
+    throw new ClawmeshError('USAGE', `Task ${id} waits for ${meant.length} answers.`, {
+      hint: `Say which question is answered: ${meant.map(({ name }) => `"${name}"`).join(', ')}.`,
     })
-  const task = await tasks.resume(id)
-  await node.audit.intend({
-    kind: 'approval.answered',
-    trace: id,
-    actor: by,
-    facts: { step: waiting.name, answer, by },
-  })
-  await task.settle(waiting.name, { done: { answer, by } }, by)
+  const facts = { step: first.name, answer, by }
+  await node.audit.intend({ kind: 'approval.answered', trace: id, actor: by, facts })
+  await tasks.answer(id, first.name, { answer, by }, by)
 }
 
-const questionName = (step: number, { name }: ToolCall) => `question ${step}: ${name}`
-const isWaiting = ({ name, state }: { name: string; state: string }) =>
-  name.startsWith('question ') && state === 'in doubt'
+const placed = ({ step, index }: Place, { name }: ToolCall) => `${step}${index === 0 ? '' : `.${index + 1}`}: ${name}`
+/** The step that asks a person whether a call may be made. */
+export const questionOf = (place: Place, call: ToolCall): string => `question ${placed(place, call)}`
+export const isQuestion = (step: string): boolean => step.startsWith('question ')
+const isWaiting = ({ name, state }: { name: string; state: string }) => isQuestion(name) && state === 'in doubt'
 
 /** What a thought ended in when it is none: it is not kept, as it may be another the next time. */
 class NoThought<T extends string> extends Error {
@@ -155,21 +191,21 @@ class KeptRun implements RunJournal {
   }
 
   action(
-    step: number,
+    place: Place,
     allowance: Allowance,
-    { call: { name }, repeatable }: { call: ToolCall; repeatable: boolean },
+    { call, repeatable }: { call: ToolCall; repeatable: boolean },
     act: () => Promise<Observation>,
   ): Promise<Observation> {
-    return this.#charged(`action ${step}: ${name}`, observationSchema, repeatable, allowance, act)
+    return this.#charged(`action ${placed(place, call)}`, observationSchema, repeatable, allowance, act)
   }
 
-  async answer(step: number, call: ToolCall, asked: () => Promise<void>): Promise<PersonsAnswer | undefined> {
+  async answer(place: Place, call: ToolCall, asked: () => Promise<void>): Promise<PersonsAnswer | undefined> {
     const unanswered = async (): Promise<PersonsAnswer> => {
       await asked()
       throw new ClawmeshError('UNREACHABLE', 'No person has answered yet.')
     }
     try {
-      return await this.#task.step(questionName(step, call), { result: answerSchema, repeatable: false }, unanswered)
+      return await this.#task.step(questionOf(place, call), { result: answerSchema, repeatable: false }, unanswered)
     } catch (error) {
       const { code } = ClawmeshError.from(error)
       if (code === 'UNREACHABLE' || code === 'IN_DOUBT') return undefined

@@ -5,13 +5,15 @@ import { ClawmeshError } from '../../../policies/errors.js'
 import type { Label } from '../../../policies/router-label.js'
 import { askOnRecord } from '../../../sandbox/approval.js'
 import type { GeneralToolName } from '../../../sandbox/index.js'
+import type { ActionOutcome } from '../../../sandbox/service.js'
 import { act } from '../act.js'
 import { portion } from '../authority.js'
 import { callMcp, type McpTool } from '../mcp/tool.js'
 import { routerOf, sensitivityOfCall } from '../model/privacy.js'
 import { RunTask } from './event.js'
 import type { Work } from './loop.js'
-import type { Delegate, HeldTool, SandboxedTool } from './tool.js'
+import { givenBy } from './own-tool.js'
+import type { Delegate, FunctionTool, HeldTool, SandboxedTool } from './tool.js'
 
 export interface Observation {
   status: 'done' | 'refused' | 'denied' | 'failed'
@@ -49,6 +51,7 @@ function used(work: Work, tool: HeldTool, call: ToolCall): Promise<Observation> 
   if (tool.kind === 'memory')
     return callOwn(work, { runs: 'memory', call: (args) => tool.use(args, runOf(work)) }, call)
   if (tool.kind === 'delegate') return hand(work, tool, call)
+  if (tool.kind === 'function') return ofFunction(work, tool, call)
   return tool.kind === 'mcp' ? ofServer(work, tool, call) : inSandbox(work, tool, call)
 }
 
@@ -56,6 +59,27 @@ const toolDeadline = ({ node, able, deadline }: Work): number =>
   Math.min(deadline, node.now() + (able.toolMs ?? usualToolMs))
 
 async function inSandbox(work: Work, { reaches }: SandboxedTool, call: ToolCall): Promise<Observation> {
+  const outcome = await actOn(work, reaches, call)
+  const text = outcome.status === 'done' ? wordsOf(outcome.result) : outcome.reason
+  const said =
+    call.name === 'http_fetch' && outcome.status === 'done' ? { by: String(call.arguments['url']), label } : undefined
+  return { status: outcome.status, text, ...(said ? { said } : {}) }
+}
+
+/** A function of the agent's own, as a program in the sandbox. */
+async function ofFunction(work: Work, tool: FunctionTool, call: ToolCall): Promise<Observation> {
+  const node = 'node' satisfies GeneralToolName
+  const outcome = await actOn(work, true, { name: node, arguments: tool.program(call.arguments) })
+  if (outcome.status !== 'done') return { status: outcome.status, text: outcome.reason }
+  const given = givenBy(outcome.result)
+  if ('why' in given) return { status: 'failed', text: given.why }
+  return { status: 'done', text: typeof given.value === 'string' ? given.value : JSON.stringify(given.value) }
+}
+
+type Acted = ActionOutcome | { status: 'denied'; reason: string }
+
+/** `reaches`: it may use a network, where what the agent has seen may leave. */
+async function actOn(work: Work, reaches: boolean, call: ToolCall): Promise<Acted> {
   const { signal, trace, grant } = work.assignment.context
   const router = await routerOf(work.node)
   const brings = sensitivityOfCall(router.rules, call)
@@ -64,14 +88,10 @@ async function inSandbox(work: Work, { reaches }: SandboxedTool, call: ToolCall)
   if (stays !== undefined && call.name === ('http_fetch' satisfies GeneralToolName))
     return {
       status: 'denied',
-      text: `by the rule ${stays} nothing that this agent has seen leaves the mesh, and an address could carry it`,
+      reason: `by the rule ${stays} nothing that this agent has seen leaves the mesh, and an address could carry it`,
     }
   const network = stays === undefined
-  const outcome = await act(work.node, call, { signal, trace, grant, network, deadline: toolDeadline(work) })
-  const text = outcome.status === 'done' ? wordsOf(outcome.result) : outcome.reason
-  const said =
-    call.name === 'http_fetch' && outcome.status === 'done' ? { by: String(call.arguments['url']), label } : undefined
-  return { status: outcome.status, text, ...(said ? { said } : {}) }
+  return act(work.node, call, { signal, trace, grant, network, deadline: toolDeadline(work) })
 }
 
 /** Of what comes from a network: what is in it counts as well, once it is in a prompt. */

@@ -1,6 +1,6 @@
 /**
- * What an agent can do. A name of the closed set, or of a general tool, runs in a sandbox. A function of your own runs in the agent's process, with all that this process may do,
- * and only if you say so: `runs: 'in-process'`. Another agent takes a task with a part of this one's budget. A tool of an MCP server is called where that runs.
+ * What an agent can do. A name of the closed set, or of a general tool, runs in a sandbox, and so does a function of your own (own-tool.ts), unless you say that it runs in the
+ * agent's process, with all that this process may do. Another agent takes a task with a part of this one's budget. A tool of an MCP server is called where that runs.
  */
 import { z } from 'zod'
 import { type ToolSpec, toolSpecSchema } from '../../../inference/tool.js'
@@ -16,6 +16,16 @@ export interface OwnTool {
   readonly spec: ToolSpec
   /** Throws a ClawmeshError MESSAGE_INVALID for arguments that its schema does not take. */
   call(args: Record<string, unknown>, signal: AbortSignal): Promise<unknown>
+}
+
+/** A function that stands alone: a sandbox runs it as a program. */
+export interface FunctionTool {
+  readonly kind: 'function'
+  readonly spec: ToolSpec
+  /** Whether it may simply be called again where nobody knows what came of it. */
+  readonly repeatable: boolean
+  /** What the tool `node` is to be given. Throws a ClawmeshError MESSAGE_INVALID for arguments that its schema does not take. */
+  program(args: Record<string, unknown>): { code: string; reads?: string[]; writes?: string[] }
 }
 
 export interface Delegate {
@@ -44,34 +54,9 @@ export interface SandboxedTool {
 }
 
 /** Of any kind, as an agent has it. */
-export type HeldTool = SandboxedTool | OwnTool | Delegate | McpTool | MemoryTool
+export type HeldTool = SandboxedTool | FunctionTool | OwnTool | Delegate | McpTool | MemoryTool
 
-export type AgentTool = ToolName | GeneralToolName | OwnTool | Delegate | McpTool | MemoryTool
-
-export function ownTool<A extends z.ZodObject>(definition: {
-  name: string
-  description: string
-  args: A
-  /** It is not sandboxed. */
-  runs: 'in-process'
-  run: (args: z.output<A>, signal: AbortSignal) => unknown
-}): OwnTool {
-  const { name, description, args, runs, run } = definition
-  if (runs !== 'in-process') {
-    throw new ClawmeshError('USAGE', `The tool ${name} does not say where it runs.`, {
-      hint: "Functions of your own cannot be sandboxed yet: say runs: 'in-process' if it may do all that this process may.",
-    })
-  }
-  return {
-    kind: 'own',
-    spec: specOf(name, description, args),
-    call: async (given, signal) => {
-      const parsed = args.safeParse(given)
-      if (!parsed.success) throw new ClawmeshError('MESSAGE_INVALID', `${name}: ${z.prettifyError(parsed.error)}`)
-      return run(parsed.data, signal)
-    },
-  }
-}
+export type AgentTool = ToolName | GeneralToolName | FunctionTool | OwnTool | Delegate | McpTool | MemoryTool
 
 interface Delegation extends Pick<Portion, 'tools' | 'folders'> {
   name: string
@@ -155,7 +140,7 @@ export const finishName = 'finish'
 export const finishTool = (output: z.ZodType | undefined): ToolSpec =>
   specOf(finishName, 'Give the answer and end.', z.object({ answer: output ?? z.string() }))
 
-function specOf(name: string, description: string, args: z.ZodObject): ToolSpec {
+export function specOf(name: string, description: string, args: z.ZodObject): ToolSpec {
   const { $schema: _, ...parameters } = z.toJSONSchema(args, { io: 'input' })
   return toolSpecSchema.parse({ name, description, parameters })
 }

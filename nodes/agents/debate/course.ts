@@ -8,6 +8,7 @@
  * 4. What is called off is charged its reserve. An event that nobody waits for any more changes nothing.
  */
 import { type Bill, charge, dropped, noBill, spent } from './bill.js'
+import { decision, firstDecision, givesWay } from './decision.js'
 import type { DebateRules } from './rules.js'
 import { agree, answerKey, tally, type Vote } from './tally.js'
 import { heardBy } from './topology.js'
@@ -124,7 +125,8 @@ function goOn(course: Course): Step {
 function isDecided({ rules, rounds, pending, asked }: Course): boolean {
   const votes = rounds.at(-1) ?? []
   if (rules.vote === 'judge' || votes.length < rules.quorum) return false
-  const { support, weight, total } = tally(votes, rules.vote === 'weighted')
+  const { answer, support, weight, total } = tally(votes, rules.vote === 'weighted')
+  if (answer === undefined || givesWay({ answer, support }, firstDecision(rules, rounds))) return false
   const toCome = pending.length + rules.voters.length - asked.length
   return rules.vote === 'majority' ? support * 2 > rules.voters.length : weight * 2 > total + toCome
 }
@@ -180,35 +182,57 @@ function affords({ rules, bill }: Course, asks: number): boolean {
   return rules.budget === undefined || spent(bill, rules.reserve) + asks * rules.reserve <= rules.budget
 }
 
-function ask(course: Course, voters: string[]): Step {
-  const { rules, rounds, asked } = course
-  const before = rounds.at(-2) ?? []
+function ask(before: Course, voters: string[]): Step {
+  const course = { ...before, asked: [...before.asked, ...voters], pending: voters }
+  return { course, orders: ordersOf(course) }
+}
+
+/** What is under way: asked, and not answered. For whoever takes a debate up that another began. */
+export function ordersOf(course: Course): Order[] {
+  const { rules, rounds, pending } = course
+  if (course.judging)
+    return pending.map((judge) => ({ do: 'judge', round: roundOf(course), judge, votes: [...(counted(course) ?? [])] }))
+  const last = rounds.at(-2) ?? []
   const heard = heardBy(rules.topology, rules.voters.length)
-  const orders = voters.map((voter): Order => {
+  return pending.map((voter): Order => {
     const place = rules.voters.findIndex(({ name }) => name === voter)
     const others = (heard[place] ?? []).map((other) => rules.voters[other]?.name)
     return {
       do: 'ask',
       round: rounds.length,
       voter,
-      own: before.find((vote) => vote.voter === voter),
-      heard: before.filter((vote) => others.includes(vote.voter)).sort((a, b) => a.voter.localeCompare(b.voter)),
+      own: last.find((vote) => vote.voter === voter),
+      heard: last.filter((vote) => others.includes(vote.voter)).sort((a, b) => a.voter.localeCompare(b.voter)),
     }
   })
-  return { course: { ...course, asked: [...asked, ...voters], pending: voters }, orders }
 }
+
+/** The votes of the last round that had a quorum. */
+const counted = ({ rules, rounds }: Course): readonly Vote[] | undefined =>
+  rounds.findLast((round) => round.length >= rules.quorum)
 
 /** Counts the last round that had a quorum. `why` it ended before its time, or the empty string. */
 function conclude(course: Course, why: string): Step {
   const { rules } = course
-  const votes = course.rounds.findLast((round) => round.length >= rules.quorum)
+  const votes = counted(course)
   if (!votes) return end(course, undecided(course, why === '' ? 'no round had a quorum' : why))
-  if (rules.vote === 'judge' && !agree(votes)) return callJudge(course, [...votes])
+  if (rules.vote === 'judge' && !agree(votes)) return callJudge(course)
   const by = rules.vote === 'judge' ? 'majority' : rules.vote
   const { answer, support, weight, total } = tally(votes, by === 'weighted')
-  const half = by === 'weighted' ? total / 2 : rules.voters.length / 2
   const because = why === '' ? '' : `; ${why}`
-  if (answer === undefined || weight <= half) {
+  const now = decision(rules, votes)
+  const first = votes === course.rounds[0] ? undefined : firstDecision(rules, course.rounds)
+  if (first && (!now || givesWay(now, first)))
+    return end(course, {
+      status: 'decided',
+      answer: first.answer,
+      by,
+      reason: `${first.support} of ${rules.voters.length} first votes, and no more than that for another answer later${because}`,
+      support: first.support,
+      votes: course.rounds[0]?.length ?? 0,
+      rounds: course.rounds.length,
+    })
+  if (answer === undefined || !now) {
     const most =
       answer === undefined ? 'two answers are level' : `the most had ${support} of ${rules.voters.length} votes`
     return end(course, { ...undecided(course, `${most}${because}`), support, votes: votes.length })
@@ -225,12 +249,12 @@ function conclude(course: Course, why: string): Step {
   })
 }
 
-function callJudge(before: Course, votes: Vote[]): Step {
+function callJudge(before: Course): Step {
   const course = callOff(before)
   const { judge = '' } = course.rules
   if (!affords(course, 1)) return end(course, undecided(course, 'the budget does not cover the judge'))
   const judging = { ...course, judging: true, pending: [judge] }
-  return { course: judging, orders: [{ do: 'cancel' }, { do: 'judge', round: roundOf(judging), judge, votes }] }
+  return { course: judging, orders: [{ do: 'cancel' }, ...ordersOf(judging)] }
 }
 
 function judged(course: Course, event: Exclude<DebateEvent, { type: 'stopped' }>): Step {

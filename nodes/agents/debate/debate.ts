@@ -5,25 +5,37 @@
  *     outcome.status === 'decided' && outcome.answer   // '42'
  *
  * It ends, with an outcome, within the time of its rounds and its judge, whoever dies, stalls or answers nonsense. A voter that was lost is asked again,
- * as long as its round lasts.
+ * as long as its round lasts. With `tasks` and an id it outlives its holder (kept.ts).
  */
 import { randomInt, randomUUID } from 'node:crypto'
+import { setMaxListeners } from 'node:events'
 import type { z } from 'zod'
 import type { MeshNode } from '../../../mesh/index.js'
+import type { Task } from '../../../mesh/task/task.js'
+import type { Tasks } from '../../../mesh/task/tasks.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { actions, thoughts } from '../authority.js'
 import { type Ballot, CastBallot, JudgeDebate } from './ballot.js'
 import type { Bill } from './bill.js'
-import { type Course, type Order, type Outcome, openDebate, roundOf, type Step, step } from './course.js'
+import { type Course, type Order, type Outcome, ordersOf, replay, roundOf, type Step, step } from './course.js'
 import { Floor } from './floor.js'
+import { endKept, type KeptDebate, keepDebate, keepEvent } from './kept.js'
 import { type DebateRules, type DebateSpec, debateRules } from './rules.js'
 import type { Vote } from './tally.js'
 import type { DebateEvent, Transcript } from './transcript.js'
 
 export interface DebateOptions {
   signal?: AbortSignal
-  /** The task that it is held for. */
+  /** The task that it is held for; that of a debate that is kept is its id. */
   trace?: string
+  /**
+   * Keeps the debate under `id`: cut off by whatever, it is gone on with when it is held again under the same id by the same rules, on any node, and no vote that is there is asked
+   * for again. The time of the round that was under way begins anew. Once it has ended, the same id gives the same result. `signal` ends the holding, and not the debate.
+   */
+  tasks?: Tasks
+  id?: string
+  /** Whom a debate that is kept is about. */
+  subject?: string
   /** Sees each event as it is taken, with the course after it. */
   onEvent?: (event: DebateEvent, course: Course) => void
 }
@@ -37,12 +49,30 @@ export interface DebateResult {
   transcript: Transcript
 }
 
-/** Throws what `debateRules` throws, and AUDIT_UNAVAILABLE when its beginning cannot be recorded. All else is an outcome. */
+/**
+ * Throws what `debateRules` throws, and AUDIT_UNAVAILABLE when its beginning cannot be recorded; one that is kept throws USAGE where its id is that of another task, and FENCED or
+ * BROKER_UNAVAILABLE where it cannot be kept any more. All else is an outcome.
+ */
 export async function debate(node: MeshNode, spec: DebateSpec, options: DebateOptions = {}): Promise<DebateResult> {
   const rules = debateRules(spec)
-  const { trace = randomUUID() } = options
-  await node.audit.intend({ kind: 'debate.opened', trace, actor: 'debate', facts: { ...rules } })
-  const held = new Held(node, rules, { ...options, trace })
+  const seed = rules.seed ?? randomInt(2 ** 32)
+  const { id = randomUUID(), tasks } = options
+  const kept = tasks
+    ? await keepDebate(tasks, id, rules, { seed, subject: options.subject })
+    : { events: [], seed, task: undefined }
+  const { task, events } = kept
+  const before = replay({ rules, events })
+  if (tasks && !task) {
+    if (hasEnded(before)) return resultOf(before, events)
+    throw new ClawmeshError('USAGE', `Task ${id} was ended before the debate was.`, {
+      hint: 'Give a new debate an id of its own.',
+    })
+  }
+  const trace = tasks ? id : (options.trace ?? id)
+  if (task?.isResumed)
+    await node.audit.intend({ kind: 'task.resumed', trace, actor: 'debate', facts: { request: rules.question } })
+  else await node.audit.intend({ kind: 'debate.opened', trace, actor: 'debate', facts: { ...rules } })
+  const held = new Held(node, kept, before, { ...options, trace })
   const course = await node.work('debate', { task: trace, actor: 'debate' }, () => held.run())
   const { outcome } = course
   await node.audit.record({
@@ -51,13 +81,16 @@ export async function debate(node: MeshNode, spec: DebateSpec, options: DebateOp
     actor: 'debate',
     facts: { ...outcome, answer: outcome.answer ?? null, tokens: course.bill.tokens },
   })
-  return {
-    outcome,
-    votes: course.rounds.map((round) => [...round]),
-    bill: course.bill,
-    transcript: { rules, events: held.events },
-  }
+  if (task && !held.wasStopped) await endKept(task, outcome)
+  return resultOf(course, held.events)
 }
+
+const resultOf = (course: Ended, events: readonly DebateEvent[]): DebateResult => ({
+  outcome: course.outcome,
+  votes: course.rounds.map((round) => [...round]),
+  bill: course.bill,
+  transcript: { rules: course.rules, events: [...events] },
+})
 
 const attempts = 3
 
@@ -65,27 +98,35 @@ type Cast = z.output<(typeof CastBallot)['reply']>
 
 type Ended = Course & { outcome: Outcome }
 
+const hasEnded = (course: Course): course is Ended => course.outcome !== undefined
+
 class Held {
-  readonly events: DebateEvent[] = []
+  readonly events: DebateEvent[]
+  wasStopped = false
   readonly #node: MeshNode
   readonly #rules: DebateRules
   readonly #options: DebateOptions & { trace: string }
   readonly #seed: number
-  readonly #first: Step
   readonly #floor: Floor
+  readonly #task: Task | undefined
   #course: Course
-  #underWay = new AbortController()
+  /** Ends with the last event that is being recorded. */
+  #keeping = Promise.resolve()
+  #underWay = manyHear()
   #timer: NodeJS.Timeout | undefined
   #ended: (course: Ended) => void = () => undefined
   #failed: (error: unknown) => void = () => undefined
 
-  constructor(node: MeshNode, rules: DebateRules, options: DebateOptions & { trace: string }) {
+  /** `before`: how far it came. */
+  constructor(node: MeshNode, kept: KeptDebate, before: Course, options: DebateOptions & { trace: string }) {
+    const { rules } = before
     this.#node = node
     this.#rules = rules
     this.#options = options
-    this.#seed = rules.seed ?? randomInt(2 ** 32)
-    this.#first = openDebate(rules)
-    this.#course = this.#first.course
+    this.#seed = kept.seed
+    this.#task = kept.task
+    this.#course = before
+    this.events = [...kept.events]
     this.#floor = new Floor(node, [
       ...rules.voters.map(({ name }) => name),
       ...(rules.judge === undefined ? [] : [rules.judge]),
@@ -99,7 +140,7 @@ class Held {
       return await new Promise<Ended>((resolve, reject) => {
         this.#ended = resolve
         this.#failed = reject
-        this.#follow(this.#first)
+        this.#follow({ course: this.#course, orders: ordersOf(this.#course) })
         if (signal?.aborted) onAbort()
         else signal?.addEventListener('abort', onAbort, { once: true })
       })
@@ -113,6 +154,22 @@ class Held {
 
   #take(event: DebateEvent): void {
     if (this.#course.outcome) return
+    const task = this.#task
+    if (!task) return this.#taken(event)
+    if (event.type === 'stopped') {
+      this.wasStopped = true
+      return this.#taken(event)
+    }
+    this.#keeping = this.#keeping
+      .then(async () => {
+        if (this.#course.outcome) return
+        await keepEvent(task, this.events.length + 1, event)
+        if (!this.#course.outcome) this.#taken(event)
+      })
+      .catch((error: unknown) => this.#failed(error))
+  }
+
+  #taken(event: DebateEvent): void {
     this.events.push(event)
     const before = this.#course
     this.#follow(step(before, event))
@@ -136,7 +193,7 @@ class Held {
   #do(order: Order): void {
     if (order.do === 'cancel') {
       this.#underWay.abort(calledOff)
-      this.#underWay = new AbortController()
+      this.#underWay = manyHear()
       return
     }
     const { signal } = this.#underWay
@@ -201,6 +258,13 @@ class Held {
   #note(kind: 'debate.round' | 'debate.lost', facts: Record<string, unknown>): Promise<void> {
     return this.#node.audit.record({ kind, trace: this.#options.trace, actor: 'debate', facts })
   }
+}
+
+/** One abort ends the asks of all voters. */
+function manyHear(): AbortController {
+  const controller = new AbortController()
+  setMaxListeners(0, controller.signal)
+  return controller
 }
 
 const aborted = (signal: AbortSignal) =>

@@ -25,6 +25,8 @@ const debateRulesSchema = z.object({
   judge: z.string().optional(),
   /** So many voters are asked first, and if they all agree nobody else is. 0: everybody is asked at once. */
   gate: z.int().min(0).default(0),
+  /** What the first votes decided is overturned by more votes for another answer than it had; 'any': by whatever the last round decides. A judge is not bound. */
+  overturn: z.enum(['more', 'any']).default('more'),
   /** Ends as soon as the outcome stands, or nobody moves any more. false: every round is held to its end, whatever it costs. */
   early: z.boolean().default(true),
   /** With fewer votes than this a round says nothing; more than half of the voters unless said otherwise. */

@@ -78,7 +78,8 @@ export async function runJob(node: MeshNode, task: Task, job: Job): Promise<JobR
 
 const cutsOff = new Set<ErrorCode>(['CANCELLED', 'FENCED', 'IN_DOUBT', 'INTERNAL'])
 
-const wasWithdrawn = ({ reason }: AbortSignal): boolean =>
+/** By a person, with Ctrl-C: what was asked is not to go on. */
+export const wasWithdrawn = ({ reason }: AbortSignal): boolean =>
   reason instanceof ClawmeshError && reason.data['signal'] === 'SIGINT'
 
 async function work(node: MeshNode, task: Task, job: Job): Promise<JobResult> {

@@ -56,13 +56,17 @@ const between = '(?:\\s*,\\s*(?:and\\s+)?|\\s+and\\s+|\\s*&\\s*)(?:(?:in|of|from
 
 /** Throws USAGE for a request that says nothing to do, or too much at once. `files` are those of the workspace. */
 export function planRequest(request: string, files: () => string[]): Plan {
-  const sentences = quoteNames(request, files)
+  const odd = listed(files).filter((file) => spoken(file) !== file)
+  const sentences = quoteNames(request, odd)
     .split(sentence)
     .map((words) => words.trim())
     .filter((words) => words !== '')
   if (sentences.length > mostParts) throw tooMuch()
   for (const words of sentences) checkLength(words, longestSentence)
-  const parts = sentences.flatMap(questionsOf).flatMap((words) => partsOf(words, files))
+  const parts = sentences
+    .flatMap(questionsOf)
+    .flatMap(countsOf)
+    .flatMap((words) => partsOf(words, files, odd))
   check(parts)
   return {
     collective: parts.filter(({ file }) => file !== undefined),
@@ -78,9 +82,9 @@ function spoken(file: string): string {
 }
 
 /** Names of the workspace with spaces and the like, said without quotation marks: they get them, the longest first. */
-function quoteNames(request: string, files: () => string[]): string {
-  return listed(files)
-    .filter((file) => spoken(file) !== file && request.includes(file))
+function quoteNames(request: string, odd: readonly string[]): string {
+  return odd
+    .filter((file) => request.includes(file))
     .sort((a, b) => b.length - a.length)
     .reduce((text, file) => (text.includes(spoken(file)) ? text : text.replace(file, () => spoken(file))), request)
 }
@@ -104,6 +108,18 @@ function questionsOf(words: string): string[] {
   return questions
 }
 
+/** "lines and words": two counts in one question. */
+const twoCounts = /\b(lines|words)(?:\s*,)?(?:\s+and|\s*&)\s+(?:the\s+)?(lines|words)\b/i
+const counting = /^(?:\S+\s+)?(?:how many|count|(?:what is )?the number of)\b/i
+
+function countsOf(words: string): string[] {
+  const both = counting.test(words) ? twoCounts.exec(words.replace(quotation, (text) => '.'.repeat(text.length))) : null
+  const [all = '', first = '', second = ''] = both ?? []
+  if (!both || first.toLowerCase() === second.toLowerCase()) return [words]
+  const of = (what: string) => `${words.slice(0, both.index)}${what}${words.slice(both.index + all.length)}`
+  return [of(first), of(second)]
+}
+
 /** A workspace that is too large to be listed can still be asked about one file. */
 export function listed(files: () => string[]): string[] {
   try {
@@ -114,16 +130,19 @@ export function listed(files: () => string[]): string[] {
 }
 
 /** A tool takes one file. A sentence about several is put to each of them; one that relates them to one another cannot be done. */
-function partsOf(words: string, files: () => string[]): Part[] {
+function partsOf(words: string, files: () => string[], odd: readonly string[]): Part[] {
   const isOfAll = everything.test(words)
-  const names = namesIn(words)
+  const names = [...namesIn(words), ...odd.map(spoken).filter((name) => words.includes(name))].sort(
+    (a, b) => words.indexOf(a) - words.indexOf(b),
+  )
   if (isOfAll && names.length === 0)
     return files().map((file) => ({ file, words: words.replace(everything, () => `in ${spoken(file)}`) }))
   if (!isOfAll && names.length < 2) return [{ words }]
   const list = isOfAll ? null : listOf(names).exec(words)
   if (list) {
     const [before, after] = [words.slice(0, list.index), words.slice(list.index + list[0].length)]
-    return names.map((file) => ({ file, words: `${before}${file}${after}` }))
+    const fileOf = (name: string) => odd.find((file) => spoken(file) === name) ?? name
+    return names.map((name) => ({ file: fileOf(name), words: `${before}${name}${after}` }))
   }
   throw new ClawmeshError(
     'USAGE',
@@ -141,7 +160,7 @@ const namesIn = (words: string): string[] => [
 ]
 
 const listOf = (names: string[]): RegExp =>
-  new RegExp(`(?:both\\s+)?${names.map((name) => name.replaceAll('.', '\\.')).join(between)}`)
+  new RegExp(`(?:both\\s+)?${names.map((name) => name.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')).join(between)}`)
 
 function check(parts: Part[]): void {
   if (parts.length === 0) {

@@ -12,6 +12,7 @@ import { offeredTools } from '../tools.js'
 import { longestPart } from './plan.js'
 import { checkSum } from './sum.js'
 import { votes } from './voter.js'
+import { worded } from './wording.js'
 
 export const reportSchema = z.object({
   worker: z.string(),
@@ -63,9 +64,10 @@ export function worker(node: MeshNode) {
  * needs to find out once more.
  */
 async function chooseCall(node: MeshNode, actor: string, words: string, context: Context): Promise<ToolCall> {
+  const wording = worded(words)
   const messages = [
     { role: 'system' as const, content: instructions },
-    { role: 'user' as const, content: words },
+    { role: 'user' as const, content: wording.words },
   ]
   const { deadline, signal, trace, grant } = context
   const session = await openSession(node, trace)
@@ -79,7 +81,7 @@ async function chooseCall(node: MeshNode, actor: string, words: string, context:
     }
     try {
       const { calls } = await think(node, request, { session, actor, deadline, signal, trace, grant })
-      const [call] = calls
+      const call = calls[0] && wording.meant(calls[0])
       if (call) {
         checkSum(words, call)
         return call

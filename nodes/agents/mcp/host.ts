@@ -18,6 +18,8 @@ import { sandboxAvailability } from '../../../sandbox/availability.js'
 import { Egress } from '../../../sandbox/egress/egress.js'
 import { governedEgress } from '../../../sandbox/egress/governed.js'
 import { resolver } from '../../../sandbox/egress/resolve.js'
+import { governedOpens } from '../../../sandbox/opens/governed.js'
+import { Opens } from '../../../sandbox/opens/opens.js'
 import type { LaunchPlan } from '../../../sandbox/plan.js'
 import { planResident, startResident } from '../../../sandbox/resident.js'
 import { readConfig } from '../../config.js'
@@ -205,19 +207,23 @@ class Host {
     const { ResidentTransport } = await import('./transport.js')
     const plan = await planResident(server)
     await before()
-    const resident = await startResident(plan, { signal: this.#self.signal, egress: this.#egress(server, plan, trace) })
+    const resident = await startResident(plan, { signal: this.#self.signal, ...this.#held(server, plan, trace) })
     const ended = resident.ended.catch((error: unknown) => ClawmeshError.from(error).message)
     return { transport: new ResidentTransport(resident, plan.outputBytes), ended }
   }
 
-  /** What the server connects to is decided as for any action; it lives longer than the call that started it. */
-  #egress(server: Exclude<McpServer, { url: string }>, { program }: LaunchPlan, trace: string): Egress {
+  /** What the server connects to, and what it opens beyond its policy, is decided as for any action; it lives longer than the call that started it. */
+  #held(server: Exclude<McpServer, { url: string }>, { program, mounts }: LaunchPlan, trace: string) {
     const { name: tool, signal } = this.#self
     const { profile, workspace, args = [], command } = server
     const action = { tool, args: { args }, workspace, trace, actor: tool, signal, deadline: Number.POSITIVE_INFINITY }
     const names = [`tool:${tool}`, ...(command === 'node' ? ['tool:node'] : [])]
     const hooks = governedEgress(this.#node, resolver(readConfig().nameServers), action)
-    return new Egress({ ...hooks, profile, workspace, own: { program, names } })
+    const files = governedOpens(this.#node, action)
+    return {
+      egress: new Egress({ ...hooks, profile, workspace, own: { program, names } }),
+      opens: new Opens({ ...files, profile, workspace, mounts }),
+    }
   }
 
   #waiting({ deadline, signal }: Context, mostMs: number): { timeoutMs: number; signal: AbortSignal } {

@@ -4,7 +4,9 @@ import { printable } from '../printable.js'
 
 /** A question that people do not see yet stands for itself alone. */
 export function headline({ tool, node, args, missing, folded = 0, behind = 0 }: Question & Partial<View>): string {
-  const wish = missing.map(({ kind, path }) => `${kind} "${printable(path)}"`).join(' and ')
+  const wish = missing
+    .map(({ kind, path, by }) => `${kind} "${printable(path)}"${by === undefined ? '' : ` by ${printable(by)}`}`)
+    .join(' and ')
   const paths = new Set(missing.map(({ path }) => path))
   const given = Object.entries(args)
     .filter(([name, value]) => name !== 'path' && !paths.has(String(value)))

@@ -7,11 +7,14 @@ import { join, resolve } from 'node:path'
 import type { ModelInfo } from '../../../inference/backend.js'
 import { DescribeModel, inferenceName } from '../../../inference/service.js'
 import { supervise } from '../../../mesh/index.js'
+import type { Tasks } from '../../../mesh/task/tasks.js'
 import { ClawmeshError, outcomes } from '../../../policies/errors.js'
 import { readPolicy } from '../../../sandbox/preset.js'
 import { type DebateResult, debate } from '../../agents/debate/debate.js'
 import type { DebaterArgs } from '../../agents/debate/debater.js'
+import { cutOffDebate } from '../../agents/debate/kept.js'
 import { type DebateSpec, debateRules, type Topology } from '../../agents/debate/rules.js'
+import { wasWithdrawn } from '../../agents/job/job.js'
 import { readConfig } from '../../config.js'
 import { openDataFolder, openFreeDataFolder } from '../../data-folder.js'
 import { accountName, dataSubject } from '../../data-subject.js'
@@ -38,7 +41,7 @@ export const debateCommand: Command = {
     gate: {
       type: 'string',
       value: 'N',
-      help: 'ask so many first, and nobody else if they agree (default: 0, ask all)',
+      help: 'ask so many first, and nobody else if they agree; more than half are as right as a majority (default: 0, ask all)',
     },
     seconds: { type: 'string', value: 'N', help: 'how long a round may take (default: 60)' },
     budget: { type: 'string', value: 'N', help: 'the most tokens that the whole debate may take' },
@@ -109,13 +112,15 @@ async function runOn(site: Site, run: Run): Promise<number> {
 }
 
 async function hold(site: Site, { spec, names, subject, signal }: Run): Promise<DebateResult> {
-  const trace = randomUUID()
-  dataSubject(site.node, site.ground.authority.subjects, subject).file(trace)
   await introduceModels(site.node, progress)
   const model = await site.node.ref(inferenceName('model-1')).ask(DescribeModel, null, { signal })
   const thinks = model.tools?.includes('calculate') ? 'arithmetic' : 'conversation'
   if (thinks === 'arithmetic') sayWhatItCanDo(model, spec)
   const voters = spec.voters.map(({ name }) => ({ name, model: model.name }))
+  const cutOff = await cutOffDebate(site.tasks, debateRules({ ...spec, voters }), subject)
+  if (cutOff !== undefined) progress(`this was asked before and cut off: debate ${cutOff} goes on`)
+  const id = cutOff ?? randomUUID()
+  dataSubject(site.node, site.ground.authority.subjects, subject).file(id)
   const argsOf = (phrasing: number): DebaterArgs => ({ model: model.name, thinks, phrasing })
   const children = [...voters.map(({ name }) => name), ...(spec.judge === undefined ? [] : [spec.judge])]
   const supervisor = await supervise(site.node, {
@@ -135,7 +140,9 @@ async function hold(site: Site, { spec, names, subject, signal }: Run): Promise<
       { ...spec, voters },
       {
         signal,
-        trace,
+        tasks: site.tasks,
+        id,
+        subject,
         onEvent: (event) => {
           if (event.type === 'voted') progress(`round ${event.round}: ${event.voter} says ${event.answer}`)
           if (event.type === 'failed') progress(`round ${event.round}: ${event.voter} has no vote: ${event.reason}`)
@@ -145,6 +152,15 @@ async function hold(site: Site, { spec, names, subject, signal }: Run): Promise<
     )
   } finally {
     await supervisor.stop().catch(() => undefined)
+    if (wasWithdrawn(signal)) await withdraw(site.tasks, id)
+  }
+}
+
+async function withdraw(tasks: Tasks, id: string): Promise<void> {
+  try {
+    await (await tasks.resume(id)).end({ ok: false, answer: 'It was stopped by a person.' })
+  } catch {
+    // It had ended by itself, or not begun.
   }
 }
 

@@ -5,10 +5,13 @@ import { resolve } from 'node:path'
 import type { TaskInfo } from '../../../mesh/task/task.js'
 import { openTasks, type Tasks } from '../../../mesh/task/tasks.js'
 import { ClawmeshError } from '../../../policies/errors.js'
-import { openLiveGround } from '../../authority/live.js'
+import { answerInterruption, interruptions } from '../../agents/agent/journal.js'
+import { notRunning, openLiveGround } from '../../authority/live.js'
 import { readConfig } from '../../config.js'
 import { dataPaths, openDataFolder } from '../../data-folder.js'
 import { openGround } from '../../ground.js'
+import { personHere } from '../approve/inbox.js'
+import { asPerson } from '../approve/person.js'
 import { type Command, text, type Values } from '../command.js'
 import { readDuration } from '../duration.js'
 import { dataOption, jsonOption } from '../options.js'
@@ -43,9 +46,17 @@ export const tasksShow: Command = {
   run: (id, values) =>
     withTasks(values, async (tasks) => {
       const task = await find(tasks, id)
-      const steps = task.steps.map(({ name, state }) => `  ${state.padEnd(8)}  ${name}`)
+      const waiting = task.state === 'damaged' ? [] : await interruptions(tasks, task.id)
+      const steps = task.steps.map(({ name, state }) => {
+        const asks = waiting.find(({ question }) => question === name)
+        return asks ? `  waits     ${name} ${JSON.stringify(asks.call.arguments)}` : `  ${state.padEnd(8)}  ${name}`
+      })
       const outcome = task.outcome === undefined ? [] : [`  outcome: ${JSON.stringify(task.outcome)}`]
-      print(values, { task }, [line(task), `  asked: ${JSON.stringify(task.facts)}`, ...steps, ...outcome].join('\n'))
+      print(
+        values,
+        { task, waiting },
+        [line(task), `  asked: ${JSON.stringify(task.facts)}`, ...steps, ...outcome].join('\n'),
+      )
     }),
 }
 
@@ -75,6 +86,41 @@ export const tasksSettle: Command = {
         `Step "${step}" of task ${found} is settled. Ask for the same again, and the task goes on.`,
       )
     }),
+}
+
+export const tasksAnswer: Command = {
+  name: 'tasks answer',
+  usage: 'ID --as allow|refuse [--question NAME] [--by NAME]',
+  help: 'Answers what the run of an agent waits for: whether it may make a call. In any order where it asks several, whether it is under way or not. In your name and on record, where the mesh runs.',
+  options: {
+    ...common,
+    as: { type: 'string', value: 'allow|refuse', help: 'the answer' },
+    question: { type: 'string', value: 'NAME', help: 'which one, where it waits for several: tasks show names them' },
+    by: { type: 'string', value: 'NAME', help: 'who answers (default: your name on this machine)' },
+  },
+  takes: 'id of a task',
+  run: async (id, values) => {
+    const answer = text(values, 'as')
+    if (answer !== 'allow' && answer !== 'refuse')
+      throw new ClawmeshError('USAGE', '--as must be allow or refuse.', { hint: tasksAnswer.usage })
+    const by = text(values, 'by')?.trim() ?? personHere()
+    const path = resolve(text(values, 'data') ?? readConfig().data)
+    const ground = await openLiveGround(path)
+    if (!ground) throw notRunning(path)
+    try {
+      const { transport, addresses, authority } = ground
+      const tasks = await openTasks({ transport, addresses, key: authority.tasksKey, by })
+      const { id: found } = await find(tasks, id)
+      const question = text(values, 'question')
+      await asPerson(values, (node) => answerInterruption(node, tasks, { id: found, question, answer, by }))
+      const left = (await interruptions(tasks, found)).length
+      const then = left === 0 ? 'Give the task again under its id, and it goes on.' : `It waits for ${left} more.`
+      print(values, { id: found, left }, `Answered. ${then}`)
+      return 0
+    } finally {
+      await ground.close()
+    }
+  },
 }
 
 export const tasksCancel: Command = {

@@ -6,6 +6,7 @@ import { openGatewayTls } from '../../authority/gateway-tls.js'
 import { PolicyBook } from '../../authority/policy-book.js'
 import { readConfig } from '../../config.js'
 import { type DataFolder, openDataFolder } from '../../data-folder.js'
+import { checkFree } from '../../gateway/http/port.js'
 import type { Gateway } from '../../gateway/server.js'
 import { keepOffer, machineName, planOffer, recallOffer } from '../../member/offer.js'
 import { parseServers } from '../../outside.js'
@@ -91,6 +92,7 @@ async function runUp(_: string | undefined, values: Values): Promise<number> {
   try {
     const offer = recallOffer(folder.path, givenOffer(values))
     const { roles, plan } = await planOffer(offer, folder.path, planInference(offer, config))
+    if (place) await checkFree(place)
     const listen = listenAt(recallListen(folder.authority), values)
     const site = await startSite({
       config,

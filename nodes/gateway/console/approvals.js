@@ -48,7 +48,7 @@ export function show(main, signal, { may }) {
 }
 
 const headline = ({ tool, node, missing }) =>
-  `${tool} on ${node} wants to ${missing.map(({ kind, path }) => `${kind} ${path}`).join(' and ')}`
+  `${tool} on ${node} wants to ${missing.map(({ kind, path, by }) => `${kind} ${path}${by ? ` by ${by}` : ''}`).join(' and ')}`
 
 function cardOf(view, mayAnswer) {
   const { id, task, args, adds, workspace, deadline, folded, behind } = view

@@ -10,7 +10,9 @@ export function treeOf(records) {
   for (const record of records) {
     if (record.step === undefined) continue
     const { type, step, result, failure } = record
-    steps.set(step, { step, state: type, result: result ?? steps.get(step)?.result, why: failure?.message })
+    // What a person has answered is done as well.
+    const state = type === 'answered' ? 'done' : type
+    steps.set(step, { step, state, result: result ?? steps.get(step)?.result, why: failure?.message })
   }
   const plan = steps.get('plan')?.result
   const branches = new Map()

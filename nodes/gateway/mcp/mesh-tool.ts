@@ -39,6 +39,8 @@ export interface Use {
   readonly by: string
   /** Whom it is about. */
   readonly subject: DataSubject | undefined
+  /** Tells a caller who wants to know it how far it is; `of`: of how much in all, where that is known. */
+  readonly progress?: ((done: number, of: number | undefined, words: string) => void) | undefined
 }
 
 export interface Result {
@@ -125,9 +127,13 @@ const taskTools = (runs: TaskRuns): MeshTool[] => [
     }),
     needs: 'beginTask',
     readOnly: false,
-    run: async ({ request, wait_seconds }, { subject }) => {
+    run: async ({ request, wait_seconds }, { subject, signal, progress }) => {
       const id = await runs.begin(request, subject)
+      const over = new AbortController()
+      const told = progress && runs.tell(id, progress, AbortSignal.any([signal, over.signal]))
       await runs.ended(id, wait_seconds * 1000)
+      over.abort()
+      await told
       return shown(await runs.find(id))
     },
   }),

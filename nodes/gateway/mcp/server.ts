@@ -3,7 +3,14 @@
  * outcome after; what a tool then does in a sandbox is recorded there, under the same trace.
  */
 import { randomUUID } from 'node:crypto'
-import { type CallToolResult, ProtocolError, ProtocolErrorCode, Server, type Tool } from '@modelcontextprotocol/server'
+import {
+  type CallToolResult,
+  ProtocolError,
+  ProtocolErrorCode,
+  Server,
+  type ServerContext,
+  type Tool,
+} from '@modelcontextprotocol/server'
 import { z } from 'zod'
 import type { MeshNode } from '../../../mesh/index.js'
 import { ClawmeshError } from '../../../policies/errors.js'
@@ -12,7 +19,7 @@ import type { DataSubject } from '../../data-subject.js'
 import { log } from '../../log.js'
 import { productVersion } from '../../version.js'
 import type { Principal } from '../http/keys.js'
-import { type MeshTool, ruleOnTool } from './mesh-tool.js'
+import { type MeshTool, ruleOnTool, type Use } from './mesh-tool.js'
 
 export interface Serving {
   node: MeshNode
@@ -50,7 +57,7 @@ export function mcpServer(serving: Serving): Server {
         ProtocolErrorCode.InvalidParams,
         `A key with the role ${principal.role} may not use ${name}: ${whyRefused(ruling)}.`,
       )
-    return use(serving, tool, args, ruling.by, mcpReq.signal)
+    return use(serving, tool, args, ruling.by, mcpReq)
   })
   return server
 }
@@ -69,7 +76,7 @@ async function use(
   tool: MeshTool,
   args: Record<string, unknown>,
   by: readonly string[],
-  gone: AbortSignal,
+  request: Pick<ServerContext['mcpReq'], '_meta' | 'notify' | 'signal'>,
 ): Promise<CallToolResult> {
   const { node, principal, subject, answerMs, closing } = serving
   const trace = randomUUID()
@@ -84,13 +91,14 @@ async function use(
       throw new ClawmeshError('MESSAGE_INVALID', `The arguments have ${characters} characters, of ${longest} at most.`)
     const given = tool.args.safeParse(args)
     if (!given.success) throw new ClawmeshError('MESSAGE_INVALID', z.prettifyError(given.error))
-    const signal = AbortSignal.any([gone, closing])
+    const signal = AbortSignal.any([request.signal, closing])
     const { text, facts } = await tool.run(given.data, {
       signal,
       deadline: node.now() + answerMs,
       trace,
       by: principal.name,
       subject,
+      progress: progressOf(request),
     })
     await note('gateway.answered', { status: 'done' })
     return { content: [{ type: 'text', text: bounded(text, facts) }], ...structured(facts) }
@@ -101,6 +109,16 @@ async function use(
     if (code === 'INTERNAL') log.error({ err: error }, 'a tool of the mesh failed')
     const said = code === 'INTERNAL' ? 'The mesh failed. Its own log says why.' : `${message} ${hint}`.trim()
     return { content: [{ type: 'text', text: said }], isError: true }
+  }
+}
+
+/** Undefined where the caller did not ask for it. What cannot be told is not missed: the answer follows. */
+function progressOf({ _meta, notify }: Pick<ServerContext['mcpReq'], '_meta' | 'notify'>): Use['progress'] {
+  const progressToken = _meta?.progressToken
+  if (progressToken === undefined) return undefined
+  return (progress, total, message) => {
+    const params = { progressToken, progress, message, ...(total === undefined ? {} : { total }) }
+    void notify({ method: 'notifications/progress', params }).catch(() => undefined)
   }
 }
 

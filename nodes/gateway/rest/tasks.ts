@@ -5,6 +5,7 @@ import type { MeshNode } from '../../../mesh/index.js'
 import type { TaskInfo } from '../../../mesh/task/task.js'
 import type { Tasks } from '../../../mesh/task/tasks.js'
 import { ClawmeshError } from '../../../policies/errors.js'
+import { answerInterruption, isQuestion } from '../../agents/agent/journal.js'
 import { planRequest } from '../../agents/job/plan.js'
 import { doRequest } from '../../agents/job/request.js'
 import type { DataSubject } from '../../data-subject.js'
@@ -68,6 +69,21 @@ export class TaskRuns {
       if ((await begun.catch(() => '')) === id) await Promise.race([ended, over])
   }
 
+  /** Says each step that is done, until the task has ended or the signal. It fails at nothing: nobody depends on it. */
+  async tell(
+    id: string,
+    say: (done: number, of: number | undefined, step: string) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    let done = 0
+    try {
+      for await (const { record } of this.#tasks.follow(id, -1, signal))
+        if (record.type === 'done') say(++done, undefined, record.step)
+    } catch (error) {
+      log.warn({ err: error, task: id }, 'how far a task is could not be told')
+    }
+  }
+
   async find(id: string): Promise<TaskInfo> {
     const task = (await this.#tasks.list()).find((one) => one.id === id)
     if (task) return task
@@ -85,8 +101,10 @@ export class TaskRuns {
 
   async settle(id: string, step: string, verdict: { done: unknown } | 'again', by: string): Promise<TaskInfo> {
     await this.find(id)
-    const task = await this.#tasks.resume(id)
-    await task.settle(step, verdict, by)
+    if (isQuestion(step) && verdict !== 'again') {
+      const answer = answered(verdict.done)
+      await answerInterruption(this.#node, this.#tasks, { id, question: step, answer, by })
+    } else await (await this.#tasks.resume(id)).settle(step, verdict, by)
     return this.find(id)
   }
 
@@ -118,4 +136,12 @@ export class TaskRuns {
     )
     return { begun, stop, ended }
   }
+}
+
+/** In whose name, the key says, and nothing that is sent along. */
+function answered(result: unknown): 'allow' | 'refuse' {
+  if (result === 'allow' || result === 'refuse') return result
+  throw new ClawmeshError('MESSAGE_INVALID', 'A question of the run of an agent is answered by allow or refuse.', {
+    hint: 'Send {"step": "question 1: …", "as": "done", "result": "allow"}.',
+  })
 }

@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, readFile, stat } from 'node:fs/promises'
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { ClawmeshError } from '../../../policies/errors.js'
+import { parseProfile } from '../../../policies/profile.js'
 import { launch } from '../../../sandbox/launch.js'
+import { Opens } from '../../../sandbox/opens/opens.js'
+import { mostQuestions } from '../../../sandbox/patience.js'
+import type { LaunchPlan } from '../../../sandbox/plan.js'
 import { newStage, plan, pool } from '../../sandbox/stage.js'
 import { attemptNames, compileAttempts } from './attempts.js'
 import { openSites, type Sites } from './sites.js'
@@ -57,6 +61,39 @@ const kept: Record<string, string> = {
 /** Not even started: what is to be kept is not there to be held. */
 const refused = ['make-missing-read-only']
 
+/** Where nothing is the action's own: /tmp is another one in each sandbox. */
+const outsideOfTmp = '/var/tmp'
+
+/** Race with what a person allows. */
+const toWhatIsAllowed = ['open-racing-path', 'open-racing-link']
+
+/** Go by what nobody need be asked about. */
+const unaskedOf = ['open-place-first', 'open-proc-root']
+
+const askForAll = 'ask: [{ read: / }, { write: / }]\n'
+
+/** A person who lets `allowed` be read, and nothing else. */
+function opensFor(
+  plan: LaunchPlan,
+  policy: string,
+  workspace: string,
+  allowed: string,
+  asked: string[],
+  opened: unknown[],
+): Opens {
+  return new Opens({
+    profile: parseProfile(policy),
+    workspace,
+    mounts: plan.mounts,
+    pool,
+    record: (kind) => opened.push(kind === 'file.opened'),
+    ask: async ({ kind, path }) => {
+      asked.push(`${kind} ${path}`)
+      return kind === 'read' && path === allowed ? 'allow' : 'refuse'
+    },
+  })
+}
+
 describe('attempts to get out', { concurrency: 2 }, () => {
   let binary = ''
   let port = 0
@@ -84,7 +121,9 @@ describe('attempts to get out', { concurrency: 2 }, () => {
 
   for (const name of names)
     test(name, async (context) => {
-      const { folder, workspace, target } = await newStage()
+      const isOpen = name.startsWith('open-')
+      const above = isOpen ? outsideOfTmp : undefined
+      const { folder, workspace, target } = await newStage(above)
       const extra = await extraFor(name, folder, workspace)
 
       const skip = onlyInside[name] ?? (neverOutside.includes(name) && 'no packet of a test goes there')
@@ -93,7 +132,7 @@ describe('attempts to get out', { concurrency: 2 }, () => {
         context.diagnostic('not shown outside: this machine has no such thing, or not for this user')
       else assert.equal(await outside(name, target, workspace, extra), 0, 'gets through without the sandbox')
 
-      const fresh = await newStage()
+      const fresh = await newStage(above)
       const facts = async () => {
         const { mode, uid, mtimeMs, nlink } = await stat(fresh.target)
         return { text: await readFile(fresh.target, 'utf8'), mode, uid, mtimeMs, nlink }
@@ -101,7 +140,7 @@ describe('attempts to get out', { concurrency: 2 }, () => {
       const untouched = await facts()
       const again = await extraFor(name, fresh.folder, fresh.workspace)
       const isNetwork = name.startsWith('network-')
-      const profile = `${isNetwork ? sites.rule(binary) : ''}filesystem_policy: { include_workdir: true, read_only: [${kept[name] ?? ''}] }\nlimits: { wall_ms: 10000, memory_mb: 64 }`
+      const profile = `${isNetwork ? sites.rule(binary) : ''}${isOpen ? askForAll : ''}filesystem_policy: { include_workdir: true, read_only: [${kept[name] ?? ''}] }\nlimits: { wall_ms: 10000, memory_mb: 64 }`
       const action = { program: binary, args: [name, fresh.target, fresh.workspace, isNetwork ? sites.inside : again] }
       if (refused.includes(name)) {
         await assert.rejects(
@@ -113,12 +152,20 @@ describe('attempts to get out', { concurrency: 2 }, () => {
       }
       const opened: unknown[] = []
       const egress = isNetwork ? sites.egress(profile, fresh.workspace, binary, opened) : undefined
-      const outcome = await launch(await plan(profile, fresh.workspace, action), { pool, egress })
+      const decided = await plan(profile, fresh.workspace, action)
+      const asked: string[] = []
+      const opens = isOpen ? opensFor(decided, profile, fresh.workspace, again, asked, opened) : undefined
+      const outcome = await launch(decided, { pool, egress, opens })
       // Status 1 says that the attempt itself saw the refusal; 31 is SIGSYS, for calls that no program makes by accident.
       assert.ok(outcome.exitCode === 1 || outcome.signal === 31, `ended with ${outcome.exitCode} / ${outcome.signal}`)
       assert.deepEqual(await facts(), untouched)
+      if (isOpen) {
+        assert.equal(await readFile(again, 'utf8'), 'fine')
+        assert.ok((asked.length > 0 || unaskedOf.includes(name)) && asked.length <= mostQuestions, asked.join('\n'))
+      }
       // What was allowed was really to be had: the race was one.
-      if (name.startsWith('network-racing')) assert.ok(opened.includes(true), 'the way that is allowed was open')
+      if (name.startsWith('network-racing') || toWhatIsAllowed.includes(name))
+        assert.ok(opened.includes(true), 'the way that is allowed was open')
     })
 
   /** Not synchronously: what it reaches may be a server of this process. */
@@ -135,6 +182,11 @@ describe('attempts to get out', { concurrency: 2 }, () => {
 
   async function extraFor(name: string, folder: string, workspace: string): Promise<string> {
     if (name.startsWith('network-')) return sites.outside
+    if (name.startsWith('open-')) {
+      const open = join(folder, 'open')
+      await writeFile(open, 'fine')
+      return open
+    }
     if (name.startsWith('tcp') || name === 'udp-send') return String(port)
     if (name === 'kill-outside') return String(sentinel.pid)
     if (name === 'tmp-exec') return `clawmesh-attempt-${process.pid}`

@@ -6,6 +6,7 @@ import { installation } from '../../../mesh/installation.js'
 import { planRequest } from '../../../nodes/agents/job/plan.js'
 import { checkSum } from '../../../nodes/agents/job/sum.js'
 import { majority } from '../../../nodes/agents/job/vote.js'
+import { worded } from '../../../nodes/agents/job/wording.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 
 const files = () => ['a.csv', 'q3/b.json']
@@ -72,6 +73,36 @@ describe('a plan', () => {
         parts,
       )
     }
+  })
+
+  it('takes names that do not read as one word for names in a list too', () => {
+    const files = () => ['übung.txt', 'notes.txt', 'a (b).txt']
+    const { collective, single } = planRequest('how many lines have übung.txt, notes.txt and a (b).txt', files)
+    assert.deepEqual(
+      collective.map(({ file }) => file),
+      ['übung.txt', 'notes.txt', 'a (b).txt'],
+    )
+    assert.equal(collective[0]?.words, 'how many lines have "übung.txt"')
+    assert.deepEqual(single, [])
+    assert.equal(
+      planRequest('find "notes.txt" in a.txt', files).single.length,
+      1,
+      'what is quoted without need is text',
+    )
+  })
+
+  it('asks for lines and for words where a sentence asks for both', () => {
+    const parts = (request: string) => planRequest(request, () => []).single.map(({ words }) => words)
+    assert.deepEqual(parts('how many lines and words has a.txt?'), [
+      'how many lines has a.txt?',
+      'how many words has a.txt?',
+    ])
+    assert.deepEqual(parts('Please count the words & the lines of a.txt.'), [
+      'Please count the words of a.txt.',
+      'Please count the lines of a.txt.',
+    ])
+    for (const one of ['find lines and words in a.txt', 'how many lines of a.txt hold "lines and words"'])
+      assert.deepEqual(parts(one), [one])
   })
 
   it('is made, or refused, in no time, however a request of the gateway’s length is written', () => {
@@ -210,5 +241,28 @@ describe('a sum that a model made of a request', () => {
     const sums = lines.map((line) => JSON.parse(line)).filter(({ kind }) => kind === 'arithmetic-call')
     assert.ok(sums.length >= 200)
     for (const { request, call: asked } of sums) checkSum(request, asked)
+  })
+})
+
+describe('the wording of a part', () => {
+  it('tells a model of English letters a file by another name, and takes its call back to what was meant', () => {
+    for (const said of ['how many lines has übung.txt', 'how many lines has "übung.txt"']) {
+      const { words, meant } = worded(said)
+      assert.equal(words, 'how many lines has file1.txt')
+      const call = { name: 'count_lines', arguments: { path: 'file1.txt', count: 3 } }
+      assert.deepEqual(meant(call), { name: 'count_lines', arguments: { path: 'übung.txt', count: 3 } })
+    }
+    const two = worded('copy "Ärger im Büro.csv" of file1.txt, öl/größe.CSV and "Ärger im Büro.csv"')
+    assert.equal(two.words, 'copy file11.csv of file1.txt, file2.CSV and file11.csv')
+    assert.deepEqual(two.meant({ name: 'x', arguments: { a: 'file2.CSV', b: 'file11.csv' } }).arguments, {
+      a: 'öl/größe.CSV',
+      b: 'Ärger im Büro.csv',
+    })
+    for (const plain of ['read notes.txt', 'find "größe" in a.txt', 'what is 3.5 times 2'])
+      assert.equal(worded(plain).words, plain)
+  })
+
+  it('does not have the model search for "for"', () => {
+    assert.equal(worded('search for foo in a.txt').words, 'look for foo in a.txt')
   })
 })

@@ -1,6 +1,6 @@
 /** `clawmesh approve …` and `clawmesh run`, as the shipped commands: what no terminal is asked for, somebody else allows. */
 import assert from 'node:assert/strict'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { z } from 'zod'
@@ -13,11 +13,25 @@ const listSchema = z.object({
     z.object({
       id: z.string(),
       tool: z.string(),
-      adds: z.object({ read_only: z.array(z.string()) }),
+      adds: z.object({ read_only: z.array(z.string()), read_write: z.array(z.string()) }),
       task: z.string(),
     }),
   ),
 })
+
+/** Says what an MCP server has to say, and then writes where nothing lets it. */
+const serverThatWrites = `import { appendFile } from 'node:fs/promises'
+import { createInterface } from 'node:readline'
+for await (const line of createInterface({ input: process.stdin })) {
+  const { id, method, params } = JSON.parse(line)
+  const say = (result) => console.log(JSON.stringify({ jsonrpc: '2.0', id, result }))
+  if (method === 'initialize')
+    say({ protocolVersion: params.protocolVersion, capabilities: { tools: {} }, serverInfo: { name: 'log', version: '1' } })
+  if (method !== 'tools/list') continue
+  say({ tools: [] })
+  for (;;) await appendFile('log.txt', 'here').then(() => new Promise(() => {}), () => undefined)
+}
+`
 
 describe('clawmesh approve', () => {
   const machine = new Machine()
@@ -28,7 +42,18 @@ describe('clawmesh approve', () => {
     mkdirSync(workspace)
     writeFileSync(join(workspace, 'notes.txt'), 'one\n')
     writeFileSync(secret, 'a\nb\n')
-    await machine.up('--name', 'home', '--workspace', workspace)
+    const mcp = join(machine.data, '..', 'mcp.yaml')
+    const script = join(machine.data, '..', 'server.mjs')
+    writeFileSync(
+      join(machine.data, '..', 'asking.yaml'),
+      'filesystem_policy: { read_only: [.] }\nlimits: { wall_ms: 600000 }\nask: [{ write: . }]',
+    )
+    writeFileSync(
+      mcp,
+      'servers: { log: { command: node, args: [./server.mjs], code: [./server.mjs], sandbox: ./asking.yaml } }',
+    )
+    writeFileSync(script, serverThatWrites)
+    await machine.up('--name', 'home', '--workspace', workspace, '--mcp', mcp)
   })
   after(() => machine.remove())
 
@@ -40,6 +65,21 @@ describe('clawmesh approve', () => {
       return question
     }, 60_000)
   const ask = () => run(['run', 'read ../secret.txt', '--workspace', workspace, '--data', machine.data])
+
+  it('is for what a program opens while it runs too: the program waits, and goes on with the file', async () => {
+    const question = await held('--data', machine.data)
+    assert.deepEqual(
+      [question.tool, question.adds],
+      ['mcp/log', { read_only: [], read_write: [join(workspace, 'log.txt')] }],
+    )
+    const shown = await machine.do('approve', 'show', question.id)
+    assert.match(shown.stdout, /wants to write ".*log\.txt" by .*node/)
+    assert.equal((await machine.do('approve', 'allow', question.id)).status, 0)
+    await eventually(() => assert.equal(readFileSync(join(workspace, 'log.txt'), 'utf8'), 'here'))
+    const { stdout } = await machine.do('audit', 'query', '--json', '--kind', 'file')
+    const kinds = stdout.split('\n').flatMap((line) => /"kind":"([\w.]+)"/.exec(line)?.[1] ?? [])
+    assert.deepEqual(kinds, ['file.intended', 'file.opened'])
+  })
 
   it('shows what a run without a terminal is held for, and lets it go on', async () => {
     const running = ask()

@@ -176,12 +176,14 @@ describe('clawmesh up --gateway', () => {
     assert.deepEqual(ended?.left(), [])
   })
 
-  it('says that its port is taken', async () => {
+  it('says that its port is taken before it starts anything', async () => {
     const { port } = new URL(url)
     const { createServer } = await import('node:net')
     const other = createServer().listen(Number(port), '127.0.0.1')
     try {
-      refused(await machine.do('up', '--model', 'shipped', '--gateway', port), 4, /cannot listen at 127.0.0.1/)
+      const ended = await machine.do('up', '--model', 'shipped', '--gateway', port)
+      refused(ended, 4, /cannot listen at 127.0.0.1/)
+      assert.doesNotMatch(ended.stderr, /nats-server/, 'before anything is started')
     } finally {
       other.close()
     }

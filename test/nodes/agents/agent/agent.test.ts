@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, it } from 'node:test'
 import { z } from 'zod'
@@ -9,7 +9,8 @@ import { OnnxBackend } from '../../../../inference/onnx/backend.js'
 import { actor, localMesh, type MeshNode, on } from '../../../../mesh/index.js'
 import { type AgentOptions, agent, runTask } from '../../../../nodes/agents/agent/agent.js'
 import type { AgentEvent } from '../../../../nodes/agents/agent/event.js'
-import { delegate, handoff, ownTool, toolbox } from '../../../../nodes/agents/agent/tool.js'
+import { ownTool } from '../../../../nodes/agents/agent/own-tool.js'
+import { delegate, handoff, toolbox } from '../../../../nodes/agents/agent/tool.js'
 import { serveModel, serveSandbox } from '../../../../nodes/process/serve.js'
 import { ClawmeshError } from '../../../../policies/errors.js'
 import { AskApproval } from '../../../../sandbox/approval.js'
@@ -232,9 +233,71 @@ describe('an agent', () => {
     }
   })
 
-  it('is refused a function that does not say where it runs', () => {
-    const definition = { name: 'x', description: '', args: z.object({}), run: () => '' }
-    assert.throws(() => ownTool({ ...definition, runs: 'somewhere' as 'in-process' }), { code: 'USAGE' })
+  describe('with functions of its own in the sandbox', () => {
+    const args = z.object({ path: z.string() })
+    const outside = 'what this process knows'
+    const functions = [
+      ownTool({
+        name: 'total',
+        description: 'Adds up the numbers of a file.',
+        args,
+        run: async ({ path }) => {
+          const { readFileSync } = await import('node:fs')
+          process.stdout.write('adding up')
+          return {
+            sum: readFileSync(path, 'utf8')
+              .trim()
+              .split('\n')
+              .reduce((sum, line) => sum + Number(line), 0),
+          }
+        },
+      }),
+      ownTool({
+        name: 'write',
+        description: 'Writes where it may not.',
+        args,
+        async run({ path }) {
+          const { writeFileSync } = await import('node:fs')
+          writeFileSync(path, 'spoilt')
+        },
+      }),
+      ownTool({ name: 'peek', description: 'Looks around.', args, run: () => outside }),
+      ownTool({ name: 'echo', description: 'Says it again.', args, run: ({ path }) => path }),
+    ]
+    const hostile = '"); process.exit(3); (" \u2028 ` \\'
+    const calls = [
+      call('total', { path: 'numbers.txt' }),
+      call('write', { path: 'numbers.txt' }),
+      call('peek', { path: '' }),
+      call('echo', { path: hostile }),
+      call('echo', { path: 7 }),
+    ]
+
+    it('has what they give, and they have what the policy grants and nothing of its process', async () => {
+      const workspace = temporaryFolder()
+      undo.push(() => rmSync(workspace, { recursive: true }))
+      writeFileSync(join(workspace, 'numbers.txt'), '1\n2\n39\n')
+      const mesh = await meshWith(({ messages }) => {
+        const seen = messages.filter(({ role }) => role === 'tool').map(({ content }) => content)
+        return seen.length === 0 ? calls : call('finish', { answer: seen.join('\n') })
+      })
+      await serveSandbox(mesh, { workspace, profile: await loadProfile('read-only-research') })
+      const ref = await mesh.spawn(agent(mesh, { ...simple, tools: functions }))
+      const seen = (await runTask(ref, 'Use them.')).answer.split('\n')
+      assert.equal(seen[0], 'call 1, total: done: {"sum":42}')
+      assert.match(seen[1] ?? '', /^call 2, write: failed: E(ACCES|ROFS)/)
+      assert.equal(seen[2], 'call 3, peek: failed: outside is not defined')
+      assert.equal(seen[3], `call 4, echo: done: ${hostile}`)
+      assert.match(seen[4] ?? '', /^call 5, echo: failed: echo: .*string/)
+      assert.equal(readFileSync(join(workspace, 'numbers.txt'), 'utf8'), '1\n2\n39\n')
+    })
+
+    it('is refused one that cannot stand alone, or in a place that there is not', () => {
+      const definition = { name: 'x', description: '', args: z.object({}) }
+      assert.throws(() => ownTool({ ...definition, run: String.prototype.trim.bind('') }), { code: 'USAGE' })
+      const elsewhere = { ...definition, run: () => '', runs: 'somewhere' as 'sandbox' }
+      assert.throws(() => ownTool(elsewhere), { code: 'USAGE' })
+    })
   })
 
   describe('that delegates', () => {

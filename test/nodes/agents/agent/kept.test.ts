@@ -7,9 +7,9 @@ import type { MeshNode } from '../../../../mesh/index.js'
 import { signingKey } from '../../../../mesh/seal/keys.js'
 import { openTasks, type Tasks } from '../../../../mesh/task/tasks.js'
 import { type AgentOptions, agent, runTask } from '../../../../nodes/agents/agent/agent.js'
-import { answerInterruption } from '../../../../nodes/agents/agent/journal.js'
+import { answerInterruption, interruptions } from '../../../../nodes/agents/agent/journal.js'
 import { lowerRun } from '../../../../nodes/agents/agent/label.js'
-import { ownTool } from '../../../../nodes/agents/agent/tool.js'
+import { ownTool } from '../../../../nodes/agents/agent/own-tool.js'
 import { serveModel } from '../../../../nodes/process/serve.js'
 import { ClawmeshError } from '../../../../policies/errors.js'
 import type { Sensitivity } from '../../../../policies/router-label.js'
@@ -51,7 +51,7 @@ describe('a run that is kept', () => {
     /** The agent on a node of its own; the node before is gone, as after a crash. */
     again(options?: Partial<AgentOptions>): Promise<MeshNode>
   }
-  async function place(): Promise<Place> {
+  async function place(rule: Rule = paying): Promise<Place> {
     paid.length = 0
     pays = () => 'paid'
     const mesh = await memoryMesh()
@@ -59,7 +59,7 @@ describe('a run that is kept', () => {
     const { authority } = mesh
     const addresses = addressesOf(authority.mesh, authority.meshKey)
     const tasks = await openTasks({ transport: await mesh.connect(), addresses, key: authority.tasksKey, by: 'test' })
-    const model = new RuleBackend(paying)
+    const model = new RuleBackend(rule)
     await serveModel(await mesh.join('model', { roles: ['inference'] }), model)
     let node: MeshNode | undefined
     let number = 0
@@ -197,6 +197,82 @@ describe('a run that is kept', () => {
     for (const id of ['two', 'three', 'one']) assert.equal((await run(node, id)).by, 'interrupted')
     assert.deepEqual(paid, [1, 1, 1])
     await assert.rejects(answerInterruption(node, tasks, { id: 'four', answer: 'allow', by: 'Ada' }), { code: 'USAGE' })
+  })
+
+  describe('that asks for three calls at once, two of which a person has to allow', () => {
+    const at = (number: number) => `question 1${number === 1 ? '' : `.${number}`}: pay`
+    /** Looks once and pays twice, in one thought. */
+    const three: Rule = ({ messages }) => {
+      const seen = messages.filter(({ role }) => role === 'tool').map(({ content }) => content)
+      if (seen.length > 0) return call('finish', { answer: seen.join('; ') })
+      return [call('pay', { euros: 1 }), call('look'), call('pay', { euros: 3 })]
+    }
+    const looked: string[] = []
+    let looks: () => unknown = () => undefined
+    const look = ownTool({
+      name: 'look',
+      description: 'Looks.',
+      args: z.object({}),
+      runs: 'in-process',
+      run: async () => {
+        looked.push('look')
+        await looks()
+        return 'two bills'
+      },
+    })
+    const options = { ...interrupting, tools: [pay, look] }
+    async function threeAtOnce() {
+      looked.length = 0
+      looks = () => undefined
+      const there = await place(three)
+      return { ...there, restarted: () => there.again(options) }
+    }
+    const answers = (tasks: Tasks, node: MeshNode) => (number: number, answer: 'allow' | 'refuse') =>
+      answerInterruption(node, tasks, { id: 'bills', question: at(number), answer, by: 'Ada' })
+
+    for (const order of [[1, 3] as const, [3, 1] as const])
+      it(`goes on by the answers in the order ${order.join(', ')}, through restarts, and does each once`, async () => {
+        const { mesh, tasks, model, restarted } = await threeAtOnce()
+        let node = await restarted()
+        assert.equal((await run(node)).by, 'interrupted')
+        assert.deepEqual([looked, paid], [['look'], []], 'what needs no answer is not kept waiting')
+        assert.deepEqual(await interruptions(tasks, 'bills'), [
+          { question: at(1), call: call('pay', { euros: 1 }) },
+          { question: at(3), call: call('pay', { euros: 3 }) },
+        ])
+        await assert.rejects(answerInterruption(node, tasks, { id: 'bills', answer: 'allow', by: 'Ada' }), {
+          code: 'USAGE',
+          message: /waits for 2 answers/,
+        })
+        node = await restarted()
+        const [first, second] = order
+        await answers(tasks, node)(first, 'allow')
+        const half = await run(node)
+        assert.deepEqual([half.by, paid], ['interrupted', [first]])
+        node = await restarted()
+        await answers(tasks, node)(second, 'refuse')
+        await assert.rejects(answers(tasks, node)(first, 'refuse'), { code: 'USAGE' }, 'an answer stands')
+        node = await restarted()
+        const said = [1, 3].map((euros) => (euros === first ? 'done: paid' : 'refused: pay was not allowed, by Ada'))
+        const last = `call 1, pay: ${said[0]}; call 2, look: done: two bills; call 3, pay: ${said[1]}`
+        assert.equal((await run(node)).answer, last)
+        assert.deepEqual([looked, paid, model.requests.length], [['look'], [first], 2])
+        await node.audit.flush(5000)
+        const held = (await auditEvents(mesh)).filter(({ kind }) => kind === 'action.held')
+        assert.deepEqual(
+          held.map(({ facts }) => facts['question']),
+          [at(1), at(3)],
+          'each is asked once',
+        )
+      })
+
+    it('takes an answer while it is under way, and is not cut off by it', async () => {
+      const { tasks, restarted } = await threeAtOnce()
+      const node = await restarted()
+      looks = () => Promise.all([1, 3].map((number) => answers(tasks, node)(number, 'allow')))
+      assert.equal((await run(node)).by, 'answer')
+      assert.deepEqual([looked, paid], [['look'], [1, 3]])
+    })
   })
 
   it('that was cut off in the middle of an action is in doubt, and goes on by the word of a person', async () => {

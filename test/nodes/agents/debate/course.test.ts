@@ -97,6 +97,25 @@ describe('the course of a debate', () => {
     assert.match(outcome?.reason ?? '', /2 of 4/)
   })
 
+  it('lets more votes than the first answer had overturn it, and no fewer: those of later rounds have heard one another', () => {
+    const five = { voters: voters(5), rounds: 3 }
+    const turned = ['xxxyy', 'yxyyx', 'yxyyx']
+    for (const vote of ['majority', 'weighted'] as const) {
+      const kept = play({ ...five, vote }, turned)
+      assert.deepEqual([kept.outcome?.answer, kept.outcome?.support, kept.outcome?.status], ['x', 3, 'decided'], vote)
+      assert.match(kept.outcome?.reason ?? '', /3 of 5 first votes, and no more/)
+      assert.equal(play({ ...five, vote, overturn: 'any' }, turned).outcome?.answer, 'y')
+    }
+    const more = play(five, ['xxxyy', 'yyyxy', 'yyyxy'])
+    assert.deepEqual([more.outcome?.answer, more.outcome?.support], ['y', 4])
+    assert.equal(play(five, ['xxxyy', 'xyzxy', 'xyzxy']).outcome?.answer, 'x', 'nor does a round without a majority')
+    assert.equal(play(five, ['xxyyz', 'yyyxx', 'yyyxx']).outcome?.answer, 'y', 'where the first votes decided nothing')
+    const waits = play({ ...five, rounds: 2 }, ['xxxyy', 'yyy'])
+    assert.equal(waits.outcome, undefined, 'a fourth vote may still overturn it')
+    const judged = play({ ...five, rounds: 1, vote: 'judge', judge: 'j' }, ['xxxyy'], 'y')
+    assert.equal(judged.outcome?.answer, 'y', 'a judge is not bound')
+  })
+
   it('weighs confidence where that is the rule', () => {
     assert.equal(play({ vote: 'majority', rounds: 1 }, ['xxz']).outcome?.answer, 'x')
     assert.equal(play({ vote: 'weighted', rounds: 1 }, ['xxz']).outcome?.answer, 'z')
@@ -175,6 +194,7 @@ describe('the course of a debate', () => {
         rounds: 1 + wholeBelow(random, 4),
         vote: pick(['majority', 'weighted', 'judge'] as const),
         judge: 'j',
+        overturn: pick(['more', 'any'] as const),
         gate: pick([0, 2] as const),
         budget: pick([undefined, 60, 200]) ?? 10_000,
         reserve: 12,

@@ -156,7 +156,15 @@ describe('MCP at the gateway', () => {
 
   it('has a request done as a task, which can be looked at', async () => {
     const caller = await client('developer')
-    const done = await caller.callTool({ name: 'run_task', arguments: { request: 'how many lines has notes.txt' } })
+    const steps: [number, string | undefined][] = []
+    const done = await caller.callTool(
+      { name: 'run_task', arguments: { request: 'how many lines has notes.txt' } },
+      { onprogress: ({ progress, message }) => steps.push([progress, message]) },
+    )
+    assert.deepEqual(steps, [
+      [1, 'plan'],
+      [2, 'part 1'],
+    ])
     const { id, state, answer } = done.structuredContent as Record<string, string>
     assert.deepEqual([state, answer], ['done', '3 lines'], wordsOf(done))
     const shown = await caller.callTool({ name: 'show_task', arguments: { id } })

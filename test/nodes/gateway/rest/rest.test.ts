@@ -18,6 +18,7 @@ import {
   taskSchema,
 } from '../../../../nodes/gateway/rest/schema.js'
 import { StandingPeople } from '../../../../nodes/people.js'
+import { ClawmeshError } from '../../../../policies/errors.js'
 import { askPerson } from '../../../../sandbox/approval.js'
 import { eventually } from '../../../kit/eventually.js'
 import { fuzzRoutes } from '../fuzz.js'
@@ -205,6 +206,26 @@ describe('the REST API', () => {
     assert.deepEqual([again.status, errorOf(again).code], [400, 'USAGE'])
     const cancelled = await read(taskSchema, `${path}/cancel`, keyOf.developer, { method: 'POST', body: {} })
     assert.deepEqual([cancelled.state, Object(cancelled.outcome).answer], ['ended', 'cancelled by developer'])
+  })
+
+  it('answers what the run of an agent asks, in the name of the key alone, and takes the task from nobody', async () => {
+    const { tasks, keyOf } = stand
+    const task = await tasks.begin({ request: 'pay' })
+    const question = 'question 1: pay'
+    const answer = z.object({ answer: z.string(), by: z.string() })
+    const asks = () =>
+      task.step(question, { result: answer, repeatable: false }, async () => {
+        throw new ClawmeshError('UNREACHABLE', 'No person has answered yet.')
+      })
+    await assert.rejects(asks(), { code: 'UNREACHABLE' })
+    const send = (result: unknown) => {
+      const body = { step: question, as: 'done', result }
+      return call(`/v1/tasks/${task.id}/settle`, keyOf.operator, { method: 'POST', body })
+    }
+    assert.equal(errorOf(await send({ answer: 'allow', by: 'Ada' })).code, 'MESSAGE_INVALID')
+    assert.equal((await send('allow')).status, 200)
+    await task.note('it goes on', null)
+    assert.deepEqual(await asks(), { answer: 'allow', by: 'operator' })
   })
 
   it('answers what was asked of the audit trail, and follows it from any event on', async () => {

@@ -1,0 +1,200 @@
+/**
+ * The files that one action opens beyond what it was granted. Such an open is held in its sandbox until it is decided here; what a person allows is opened by
+ * another worker, and only the open file is given to the action.
+ *
+ *     const opens = new Opens({ profile, workspace, mounts: plan.mounts, pool, ask, intend, record })
+ *     await launch(plan, { opens })
+ *
+ * What holds:
+ *   1. Nothing is opened that a person did not allow by its real path, and nothing before its intent is recorded.
+ *   2. Whatever nobody is asked about goes on as if it had not been held: the kernel denies all that is not granted.
+ *   3. The same question is asked once in an action, and there are few of them.
+ */
+import { randomBytes } from 'node:crypto'
+import { constants } from 'node:os'
+import { grantOf, isKernels, isWithin, scopeOf } from '../../policies/coverage.js'
+import { ClawmeshError } from '../../policies/errors.js'
+import type { Access, Profile } from '../../policies/profile.js'
+import { executedBy } from '../egress/executed.js'
+import { encodeOrder } from '../frames.js'
+import { mostQuestions } from '../patience.js'
+import type { Mount } from '../plan.js'
+import type { Pool } from '../pool.js'
+import { handOver } from './hand.js'
+import { type WantedFile, wantedFile } from './wanted.js'
+
+export interface FileFacts {
+  readonly access: 'read' | 'write'
+  readonly path: string
+  /** What was executed. */
+  readonly program: string
+  readonly [fact: string]: unknown
+}
+
+export interface OpensHooks {
+  /** Asks a person; `by` is the program. Withdrawn by the signal where the action ends first. */
+  readonly ask: (missing: Access & { readonly by: string }, signal: AbortSignal) => Promise<'allow' | 'refuse'>
+  /** Awaited before each open; if it throws, nothing is opened. */
+  readonly intend?: ((facts: FileFacts) => Promise<void>) | undefined
+  /** What came of it. Of the same refusals the first is told at once, and the number of the others at the end. */
+  readonly record?: ((kind: 'file.opened' | 'file.refused', facts: FileFacts) => void) | undefined
+}
+
+export interface OpensOptions extends OpensHooks {
+  /** What the action was started under. */
+  readonly profile: Profile
+  readonly workspace: string
+  readonly mounts: readonly Mount[]
+  /** Where the workers that open files come from. */
+  readonly pool?: Pool | undefined
+}
+
+/** Which opens of an action are to be held; undefined for none. */
+export type Holding = 'writes' | 'all' | undefined
+
+export function holdingOf({ ask }: Profile): Holding {
+  if (ask.some(({ kind }) => kind === 'read')) return 'all'
+  return ask.some(({ kind }) => kind === 'write') ? 'writes' : undefined
+}
+
+const mostRefusals = 64
+
+/**
+ * What the loader and the C library of nearly every program look for when it starts, and do without. Nobody is asked whether they may be read; a policy can
+ * grant them.
+ */
+const unasked = [
+  '/etc/ld.so.cache',
+  '/etc/ld.so.preload',
+  '/etc/localtime',
+  '/etc/nsswitch.conf',
+  '/etc/passwd',
+  '/etc/group',
+  '/etc/host.conf',
+  '/etc/hosts',
+  '/etc/resolv.conf',
+  '/etc/gai.conf',
+  '/etc/ssl/openssl.cnf',
+  '/etc/pki/tls/openssl.cnf',
+  '/etc/locale.alias',
+  '/usr/lib/locale',
+  '/usr/share/locale',
+  '/usr/share/zoneinfo',
+]
+
+const { EACCES } = constants.errno
+
+export class Opens {
+  /** The name under which the action's worker takes files. */
+  readonly door = randomBytes(16).toString('hex')
+  readonly #options: OpensOptions
+  readonly #answers = new Map<string, Promise<'allow' | 'refuse'>>()
+  /** Intended, and not yet known to be with the action. */
+  readonly #handed = new Map<number, FileFacts>()
+  readonly #refusals = new Map<string, { facts: FileFacts; count: number }>()
+  readonly #ended = new AbortController()
+  #send: (order: Buffer) => void = () => undefined
+
+  constructor(options: OpensOptions) {
+    this.#options = options
+  }
+
+  get holding(): Holding {
+    return holdingOf(this.#options.profile)
+  }
+
+  /** Once, with the way to the worker. */
+  begin(send: (order: Buffer) => void): void {
+    this.#send = send
+  }
+
+  /** What the worker says of an open. */
+  heard(bytes: Buffer): void {
+    const text = bytes.toString()
+    const [, id = '', thread, flags, mode, path = ''] = /^open (\d+) (\d+) (\d+) (\d+) (.*)$/s.exec(text) ?? []
+    const [, given, error] = /^given (\d+) (\d+)$/.exec(text) ?? []
+    if (given !== undefined) this.#given(Number(given), Number(error))
+    // Whoever is asked has to see the name that it is.
+    else if (!Buffer.from(text).equals(bytes)) this.#tell(`continue ${Number(text.split(' ')[1])}`)
+    else if (id !== '') void this.#decide(Number(id), Number(thread), Number(flags), Number(mode), path)
+  }
+
+  /** Nothing of the action is left. */
+  end(): void {
+    this.#ended.abort()
+    for (const facts of this.#handed.values())
+      this.#options.record?.('file.refused', { ...facts, reason: 'the action had ended by then' })
+    this.#handed.clear()
+    for (const { facts, count } of this.#refusals.values())
+      if (count > 1) this.#options.record?.('file.refused', { ...facts, again: count - 1 })
+  }
+
+  async #decide(id: number, thread: number, flags: number, mode: number, path: string): Promise<void> {
+    const file = await wantedFile(path, flags).catch(() => undefined)
+    if (!file || !this.#isAskable(file)) return this.#tell(`continue ${id}`)
+    let facts: FileFacts = { access: file.access, path: file.path, program: '' }
+    try {
+      const { path: program, sha256 } = await executedBy(thread)
+      facts = { ...facts, program }
+      if (!(await this.#isAllowed(id, file, program)))
+        return this.#refuse(id, { ...facts, reason: 'nobody allowed it' })
+      if (this.#ended.signal.aborted) return
+      await this.#options.intend?.({ ...facts, sha256, kind: file.kind })
+      if (this.#ended.signal.aborted) return this.#refuse(id, { ...facts, reason: 'the action had ended by then' })
+      this.#handed.set(id, facts)
+      await handOver({ door: this.door, id, file, flags, mode }, this.#options.pool)
+    } catch (error) {
+      this.#handed.delete(id)
+      this.#refuse(id, { ...facts, reason: ClawmeshError.from(error).message })
+    }
+  }
+
+  #isAskable({ access, path }: WantedFile): boolean {
+    const { profile, workspace, mounts } = this.#options
+    const isMounted = mounts.some(({ target }) => isWithin(path, target))
+    // The action's own /tmp is not the machine's.
+    if (isKernels(path) || (isWithin(path, '/tmp') && !isMounted && !isWithin(path, workspace))) return false
+    if (access === 'read' && unasked.some((each) => isWithin(path, each))) return false
+    if (grantOf(profile, path, workspace).includes(access)) return false
+    return scopeOf(profile, { kind: access, path }, workspace) !== undefined
+  }
+
+  async #isAllowed(id: number, { access, path }: WantedFile, by: string): Promise<boolean> {
+    const key = `${access} ${path}`
+    const known = this.#answers.get(key)
+    if (!known && this.#answers.size >= mostQuestions) return false
+    this.#tell(`asked ${id}`)
+    const answer = known ?? this.#options.ask({ kind: access, path, by }, this.#ended.signal)
+    this.#answers.set(key, answer)
+    return (await answer) === 'allow'
+  }
+
+  #given(id: number, error: number): void {
+    const facts = this.#handed.get(id)
+    this.#handed.delete(id)
+    if (!facts) return
+    if (error === 0) this.#options.record?.('file.opened', facts)
+    else this.#refused({ ...facts, reason: 'whoever wanted it could not take it', error })
+  }
+
+  #refuse(id: number, facts: FileFacts): void {
+    this.#tell(`refuse ${id} ${EACCES}`)
+    this.#refused(facts)
+  }
+
+  #refused(facts: FileFacts): void {
+    const key = JSON.stringify(facts)
+    const known = this.#refusals.get(key) ?? this.#refusals.get('')
+    if (known) known.count += 1
+    else {
+      const isMany = this.#refusals.size >= mostRefusals
+      const first = isMany ? { ...facts, path: '', reason: 'there were too many others to name' } : facts
+      this.#refusals.set(isMany ? '' : key, { facts: first, count: 1 })
+      this.#options.record?.('file.refused', first)
+    }
+  }
+
+  #tell(words: string): void {
+    if (!this.#ended.signal.aborted) this.#send(encodeOrder('open', Buffer.from(words)))
+  }
+}

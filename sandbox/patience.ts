@@ -1,0 +1,7 @@
+/** How long people are waited for, and how often one action may ask them. */
+
+/** An unanswered question is a refusal. */
+export const answerWithinMs = 60_000
+
+/** Of a program that runs: of each kind, files and connections. */
+export const mostQuestions = 8

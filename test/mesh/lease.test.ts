@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { Lease } from '../../mesh/lease.js'
+
+describe('a lease of which a beat was taken 8 s ago', () => {
+  const nodes = 4
+  /** Beats, as [how many milliseconds ago it was sent, the revision that it got]; resolves to how often it lapsed. */
+  function lapses(beats: [number, number][], isLeaderless: boolean): number {
+    const lease = new Lease()
+    let count = 0
+    lease.onLapse(() => {
+      count += 1
+    })
+    for (const [at, [ago, revision]] of beats.entries()) {
+      if (at === 1 && isLeaderless) lease.leaderless()
+      lease.renew(performance.now() - ago, revision, nodes)
+    }
+    return count
+  }
+  const first: [number, number] = [8000, 10]
+
+  it('has lapsed where the bucket took the beats of others meanwhile', () => {
+    assert.equal(lapses([first, [0, 14]], false), 1)
+  })
+
+  it('has not where the bucket had no leader, and everybody comes in one rush', () => {
+    assert.equal(lapses([first, [0, 16]], true), 0)
+  })
+
+  it('has not where a beat of before is answered in that rush, and then one of now', () => {
+    assert.equal(lapses([first, [7000, 14], [0, 18]], true), 0)
+  })
+
+  it('has where the bucket had no leader, and then took the beats of the others for long', () => {
+    assert.equal(lapses([first, [0, 10 + 1 + 2 * nodes + 1]], true), 1)
+  })
+})

@@ -1,0 +1,267 @@
+/** Files that a running program opens beyond what it was granted: plain programs, people who answer, the machine's own disk. */
+import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { mkdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, test } from 'node:test'
+import { parseProfile } from '../../policies/profile.js'
+import { launch } from '../../sandbox/launch.js'
+import { type FileFacts, Opens, type OpensHooks } from '../../sandbox/opens/opens.js'
+import { findPlaces } from '../../sandbox/place.js'
+import { grantedPaths, planLaunch } from '../../sandbox/plan.js'
+import { newStage, pool } from './stage.js'
+
+interface Told {
+  readonly kind: string
+  readonly facts: FileFacts
+}
+
+type Asked = Parameters<OpensHooks['ask']>[0]
+
+/** A workspace that is read only, and beside it what no policy grants. */
+async function stage() {
+  const { folder, workspace } = await newStage('/var/tmp')
+  const beside = join(folder, 'beside')
+  await mkdir(beside)
+  await writeFile(join(beside, 'letter'), 'dear')
+  await writeFile(join(workspace, 'notes'), 'mine')
+  return { workspace, beside }
+}
+
+const askAll = 'ask: [{ read: / }, { write: / }]'
+
+async function run(
+  { workspace }: { workspace: string },
+  script: string,
+  hooks: Partial<OpensHooks> = {},
+  { policy = askAll, program = '/bin/sh', args = ['-c', script], stdin = '' } = {},
+) {
+  const profile = parseProfile(`filesystem_policy: { read_only: [., /usr, /bin, /lib, /lib64] }\n${policy}`)
+  const action = { program, args }
+  const told: Told[] = []
+  const asked: Asked[] = []
+  const places = await findPlaces(grantedPaths(profile, workspace, action))
+  const plan = planLaunch(profile, workspace, action, places)
+  const { ask = async () => 'allow' as const, ...others } = hooks
+  const opens = new Opens({
+    profile,
+    workspace,
+    mounts: plan.mounts,
+    pool,
+    intend: async (facts) => void told.push({ kind: 'file.intended', facts }),
+    record: (kind, facts) => void told.push({ kind, facts }),
+    ...others,
+    ask: (access, signal) => {
+      asked.push(access)
+      return ask(access, signal)
+    },
+  })
+  const outcome = await launch(plan, { pool, opens, stdin })
+  const wishes = asked.map(({ kind, path }) => `${kind} ${path}`)
+  return { ...outcome, out: outcome.stdout.toString(), err: outcome.stderr.toString(), told, asked, wishes }
+}
+
+describe('a file that a running program opens', { concurrency: 2 }, () => {
+  test('is asked for by its real path, with the program, and the program goes on with it', async () => {
+    const { workspace, beside } = await stage()
+    const { out, err, asked, told } = await run({ workspace }, `cat "${beside}/../beside/letter"`)
+    assert.equal(out, 'dear', err)
+    assert.deepEqual(
+      asked.map(({ kind, path }) => [kind, path]),
+      [['read', join(beside, 'letter')]],
+    )
+    assert.match(asked[0]?.by ?? '', /cat|coreutils|busybox/)
+    assert.deepEqual(
+      told.map(({ kind, facts: { access, path } }) => [kind, access, path]),
+      [
+        ['file.intended', 'read', join(beside, 'letter')],
+        ['file.opened', 'read', join(beside, 'letter')],
+      ],
+    )
+  })
+
+  test('is written and made where a person allows it', async () => {
+    const { workspace, beside } = await stage()
+    const { wishes, err } = await run(
+      { workspace },
+      `echo new > "${beside}/made"; echo more >> "${beside}/made"; cd "${workspace}"; echo changed > notes`,
+    )
+    assert.deepEqual(wishes, [`write ${beside}/made`, `write ${workspace}/notes`], err)
+    assert.equal(await readFile(join(beside, 'made'), 'utf8'), 'new\nmore\n')
+    assert.equal(await readFile(join(workspace, 'notes'), 'utf8'), 'changed\n')
+  })
+
+  test('that is not there is not asked for, nor is what the policy does not let be asked for', async () => {
+    const { workspace, beside } = await stage()
+    const { wishes, out } = await run(
+      { workspace },
+      `cat "${beside}/none" "${beside}/letter" /etc/ld.so.cache "/proc/self/root${beside}/letter" "${beside}" 2>&1; echo x 2>&1 > "${beside}/none/made"; echo x > /tmp/mine && cat /tmp/mine`,
+      {},
+      { policy: 'ask: [{ write: . }, { read: /etc }]' },
+    )
+    assert.deepEqual(wishes, [])
+    assert.equal(out.match(/No such file/g)?.length, 5, out)
+    assert.match(out, /x\n$/)
+  })
+
+  test('is not looked at for reading where writing alone may be asked for', async () => {
+    const { workspace, beside } = await stage()
+    const { wishes, out } = await run(
+      { workspace },
+      `cat notes "${beside}/letter" 2>/dev/null; echo x > notes`,
+      {},
+      { policy: 'ask: [{ write: . }]' },
+    )
+    assert.deepEqual([wishes, out], [[`write ${workspace}/notes`], 'mine'])
+  })
+
+  test('fails where nobody allows it; the same is asked once, and few questions in all', async () => {
+    const { workspace, beside } = await stage()
+    const { wishes, err, told } = await run(
+      { workspace },
+      `cat "${beside}/letter"; cat "${beside}/letter"; for i in 1 2 3 4 5 6 7 8 9 10; do echo x > "${beside}/$i"; done`,
+      { ask: async () => 'refuse' },
+    )
+    assert.equal(wishes.length, 8)
+    assert.equal(err.match(/Permission denied/g)?.length, 12, err)
+    assert.deepEqual(
+      told
+        .map(({ kind, facts }) => [kind, facts.path.replace(beside, ''), facts['again']])
+        .filter(([, , again]) => again),
+      [['file.refused', '/letter', 1]],
+    )
+    assert.equal(told.filter(({ kind }) => kind !== 'file.refused').length, 0)
+  })
+
+  test('is not opened before its intent is recorded', async () => {
+    const { workspace, beside } = await stage()
+    const { exitCode } = await run({ workspace }, `echo x > "${beside}/made"`, {
+      intend: () => Promise.reject(new Error('the audit stream is down')),
+    })
+    assert.notEqual(exitCode, 0)
+    await assert.rejects(stat(join(beside, 'made')))
+  })
+
+  test('is the very file that was asked about: whatever takes its path meanwhile is not opened', async () => {
+    for (const swap of [
+      // A link to another file.
+      async (letter: string) => {
+        await rm(letter)
+        await symlink(join(letter, '..', 'other'), letter)
+      },
+      // Another file.
+      (letter: string) => rename(join(letter, '..', 'other'), letter),
+      // A link on the way.
+      async (letter: string) => {
+        const beside = join(letter, '..')
+        await rename(beside, `${beside}.moved`)
+        await symlink(`${beside}.moved`, beside)
+      },
+    ]) {
+      const { workspace, beside } = await stage()
+      await writeFile(join(beside, 'other'), 'secret')
+      const { out, told } = await run({ workspace }, `cat "${beside}/letter"`, {
+        ask: async ({ path }) => {
+          await swap(path)
+          return 'allow'
+        },
+      })
+      assert.equal(out, '')
+      assert.match(String(told.at(-1)?.facts['reason']), /is not what it was when it was decided on/)
+    }
+  })
+
+  test('that was not there is made at its path only if nothing has come there since', async () => {
+    const { workspace, beside } = await stage()
+    const { out, told } = await run({ workspace }, `echo x > "${beside}/made"`, {
+      ask: async ({ path }) => {
+        await writeFile(path, 'theirs')
+        return 'allow'
+      },
+    })
+    assert.equal(out, '')
+    assert.equal(told.at(-1)?.kind, 'file.refused')
+    assert.equal(await readFile(join(beside, 'made'), 'utf8'), 'theirs')
+  })
+
+  test('is as it was asked for: flags and mode, closed at exec where it should be', {
+    skip: !existsSync('/usr/bin/python3') && 'there is no Python here',
+  }, async () => {
+    const { workspace, beside } = await stage()
+    const script = `
+import os, fcntl
+d = ${JSON.stringify(beside)}
+a = os.open(d + '/letter', os.O_WRONLY | os.O_APPEND)
+os.write(a, b'!')
+n = os.open(d + '/made', os.O_CREAT | os.O_RDWR | os.O_EXCL, 0o600)
+os.lseek(a, 0, 0); os.write(a, b'?')
+folder = os.open('.', os.O_PATH)
+r = os.open('../beside/letter', os.O_RDONLY, dir_fd=folder)
+print(os.read(r, 99), oct(os.fstat(n).st_mode & 0o777), fcntl.fcntl(n, fcntl.F_GETFD))
+try: os.fchmod(r, 0o666)
+except OSError as e: print(e.errno)
+try: os.open(d + '/made', os.O_CREAT | os.O_RDWR | os.O_EXCL)
+except OSError as e: print(e.errno)
+`
+    const { out, err, wishes } = await run(
+      { workspace },
+      '',
+      {},
+      { program: '/usr/bin/python3', args: ['-c', script], policy: `${askAll}\nlimits: { open_files: 64 }` },
+    )
+    assert.equal(out, "b'dear!?' 0o600 1\n30\n2\n", err)
+    assert.deepEqual(wishes, [`write ${beside}/letter`, `write ${beside}/made`, `read ${beside}/letter`])
+  })
+
+  test('costs the action no time while a person thinks', async () => {
+    const { workspace, beside } = await stage()
+    const { out, timedOut } = await run(
+      { workspace },
+      `cat "${beside}/letter"`,
+      { ask: () => new Promise((answer) => setTimeout(answer, 1500, 'allow')) },
+      { policy: `${askAll}\nlimits: { wall_ms: 1200 }` },
+    )
+    assert.deepEqual([out, timedOut], ['dear', false])
+  })
+
+  test('whose program is killed while it waits is given to nobody', async () => {
+    const { workspace, beside } = await stage()
+    await writeFile(join(beside, 'other'), 'later')
+    let allow: (answer: 'allow') => void = () => undefined
+    const script = `cat "${beside}/letter" & until [ -e asked ]; do sleep 0.02; done; kill -9 $!; wait; cat "${beside}/other"; exit 3`
+    const { exitCode, out, told } = await run({ workspace }, script, {
+      ask: async ({ path }) => {
+        // Nobody asks for the other before the first is gone.
+        if (path === join(beside, 'other')) {
+          allow('allow')
+          return 'allow'
+        }
+        await writeFile(join(workspace, 'asked'), '')
+        return new Promise((answer) => {
+          allow = answer
+        })
+      },
+    })
+    assert.deepEqual([exitCode, out], [3, 'later'])
+    const came = told.filter(({ kind }) => kind !== 'file.intended')
+    assert.deepEqual(came.map(({ kind, facts }) => [kind, facts.path.replace(beside, '')]).sort(), [
+      ['file.opened', '/other'],
+      ['file.refused', '/letter'],
+    ])
+  })
+
+  test('of an action that has ended is not asked for any more', async () => {
+    const { workspace, beside } = await stage()
+    let isWithdrawn = false
+    const { exitCode, told } = await run({ workspace }, `cat "${beside}/letter" & sleep 0.1; exit 3`, {
+      ask: (_, ended) =>
+        new Promise((answer) =>
+          ended.addEventListener('abort', () => {
+            isWithdrawn = true
+            answer('allow')
+          }),
+        ),
+    })
+    assert.deepEqual([exitCode, isWithdrawn, told], [3, true, []])
+  })
+})
