@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 import { jetstreamManager } from '@nats-io/jetstream'
 import { addressesOf } from '../../mesh/address.js'
@@ -232,6 +233,31 @@ describe('on a data folder', () => {
     await running.site.node.audit.flush(5000)
     assert.equal((await audit('export', '--to', to)).status, 0)
     assert.deepEqual(compare(idsIn(to), await wanted()), [])
+  })
+
+  it('to a disk that is full ends with status 4 and what to do, and goes on where it was when there is room', {
+    skip: process.platform === 'linux' ? false : 'mounts of its own are for Linux',
+  }, async () => {
+    running = await beginSite(data)
+    for (let n = 0; n < 60; n += 1) await running.site.node.note('thought.asked', { n, words: 'x'.repeat(2000) })
+    await running.site.node.audit.flush(5000)
+    const disk = join(data, 'disk')
+    mkdirSync(disk)
+    const file = join(disk, 'events.jsonl')
+    const script = `mount -t tmpfs -o size=64k tmpfs "$0" || exit 90; "$@"; [ $? = 4 ] || exit 91
+      mount -o remount,size=64m "$0" || exit 92; "$@" || exit 93; cat "${file}"`
+    const args = [disk, process.execPath, program, 'audit', 'export', '--to', file, '--data', data]
+    const own = process.getuid?.() === 0 ? '-m' : '-Urm'
+    const { NODE_TEST_CONTEXT: _, ...env } = process.env
+    const child = spawn('unshare', [own, 'sh', '-c', script, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+    const [written, said, [status]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
+    assert.equal(status, 0, said)
+    assert.match(said, /No space is left on the disk/)
+    const copy = join(data, 'exports', 'from-full.jsonl')
+    writeFileSync(copy, written)
+    assert.deepEqual(compare(idsIn(copy), await wanted()), [])
+    rmSync(copy)
+    await end()
   })
 
   it('follows one mesh after another, each event once, until it is told to end', async () => {

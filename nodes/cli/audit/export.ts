@@ -1,6 +1,4 @@
 /** `clawmesh audit export`: brings audit events to a file, each once, or to a collector, each at least once. */
-
-import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { digest, hex, utf8 } from '../../../mesh/seal/keys.js'
 import { ClawmeshError } from '../../../policies/errors.js'
@@ -12,6 +10,7 @@ import type { AuditSource } from '../../audit/source.js'
 import { readConfig } from '../../config.js'
 import { takeLock } from '../../lock.mjs'
 import { type Command, text, type Values } from '../command.js'
+import { checkWritable, readAddress, readNamed } from '../named-file.js'
 import { dataFolder, dataOption } from '../options.js'
 import { stopWhenUnread } from '../stop.js'
 import { progress } from '../terminal.js'
@@ -72,7 +71,7 @@ function toFile(path: string, format: Format, values: Values): MakeSink {
   if (kept !== undefined && !/^[1-9]\d{0,5}$/.test(kept))
     throw new ClawmeshError('USAGE', `"${kept}" is no number of files.`, { hint: 'Give --keep 1 or more.' })
   const keep = kept === undefined ? undefined : Number(kept)
-  checkFolder(path)
+  checkWritable(path, '--to')
   return ({ authority }) => {
     const release = lock(`${path}.lock`)
     const { mesh, root } = authority
@@ -81,20 +80,13 @@ function toFile(path: string, format: Format, values: Values): MakeSink {
   }
 }
 
-function checkFolder(file: string): void {
-  if (!existsSync(dirname(file)))
-    throw new ClawmeshError('USAGE', `There is no folder ${dirname(file)} to write to.`, {
-      hint: 'Make it first, or name another one.',
-    })
-}
-
 function toCollector(to: string, format: Format, values: Values, path: string, signal: AbortSignal): MakeSink {
-  const url = new URL(to)
+  const url = readAddress(to, '--to')
   const tokenFile = text(values, 'token-file')
-  const token = tokenFile === undefined ? undefined : readFileSync(tokenFile, 'utf8').trim()
+  const token = tokenFile === undefined ? undefined : readNamed(tokenFile, '--token-file').trim()
   const name = `collector-${hex(digest(utf8(to))).slice(0, 16)}.json`
   const stateFile = resolve(text(values, 'state') ?? join(path, name))
-  checkFolder(stateFile)
+  checkWritable(stateFile, '--state')
   return ({ authority }) => {
     const release = lock(`${stateFile}.lock`)
     const collector = new Collector({
