@@ -29,6 +29,13 @@ import { seededRandom, wholeBelow } from '../kit/random.js'
 import { compare, idsIn, idsOn, shortened } from './exported.js'
 import { beginSite, type RunningSite, runSite } from './site.js'
 
+/** Of an export. */
+interface Line {
+  id: string
+  sequence: number
+  time: string
+}
+
 const broken = (what: RegExp) => (error: unknown) =>
   error instanceof ClawmeshError && error.code === 'AUDIT_BROKEN' && what.test(error.message)
 
@@ -315,6 +322,45 @@ describe('on a data folder', () => {
     }
     writeFileSync(to, text)
     assert.match((await check('abc')).stderr, /"abc" is no root key/)
+  })
+
+  it('begins with the time or the stream message that is asked for, whole from there on, and goes on by itself', async () => {
+    const rest = (...from: string[]) => audit('export', '--to', part, '--from', ...from)
+    const part = join(data, 'exports', 'part.jsonl')
+    const linesOf = (file: string) =>
+      readFileSync(file, 'utf8')
+        .trim()
+        .split('\n')
+        .slice(1)
+        .map((line) => JSON.parse(line) as Line)
+    assert.equal((await audit('export', '--to', to)).status, 0)
+    const all: Line[] = linesOf(to)
+    const middle = all[Math.floor(all.length / 2)]
+    assert.ok(middle)
+    for (const from of [middle.time, String(middle.sequence)]) {
+      rmSync(part, { force: true })
+      const { status, stderr } = await rest(from)
+      assert.equal(status, 0, stderr)
+      // A record is given out whole: its events are proven together.
+      const first: Line | undefined = all.find(({ time, sequence }) =>
+        from === middle.time ? time >= from : sequence >= middle.sequence,
+      )
+      assert.ok(first)
+      assert.deepEqual(
+        linesOf(part),
+        all.filter(({ sequence }) => sequence >= first.sequence),
+        from,
+      )
+    }
+    const written = readFileSync(part)
+    assert.equal((await rest('0')).status, 0)
+    assert.ok(readFileSync(part).equals(written), 'what was begun goes on where it was')
+    const key = (await audit('key')).stdout.trim()
+    const verify = ['audit', 'verify', '--export', part, '--root', key]
+    assert.equal((await runCommand(verify)).status, 1, 'it is not the whole trail')
+    assert.equal((await runCommand([...verify, '--partial'])).status, 0)
+    assert.equal((await rest('soon')).status, 2)
+    rmSync(part)
   })
 
   it('lets one export at a time write to a file', async () => {
