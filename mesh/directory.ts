@@ -175,6 +175,14 @@ export class Directory {
     return node && this.#isAlive(node) ? node.peer : undefined
   }
 
+  /** Every actor whose node is alive, by its name. */
+  actors(): { name: string; node: string }[] {
+    return this.#names.actors().flatMap((name) => {
+      const owner = this.locate(name)
+      return owner ? [{ name, node: owner.certificate.name }] : []
+    })
+  }
+
   /** Resolves with what `find` finds, looking again after each change, or with undefined when `withinMs` have passed. */
   async wait<T>(find: () => T | undefined, withinMs: number): Promise<T | undefined> {
     const found = find()

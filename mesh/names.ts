@@ -19,6 +19,11 @@ export class Names {
     return this.#entries.get(actor)?.owner
   }
 
+  /** All names that somebody has. */
+  actors(): string[] {
+    return [...this.#entries.keys()]
+  }
+
   /** False for what is known already, or was before what is known. */
   take(actor: string, entry: NameEntry): boolean {
     const known = this.#entries.get(actor)

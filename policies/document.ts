@@ -16,12 +16,13 @@ export interface Document {
   readonly lineOf: (field: readonly PropertyKey[]) => number
 }
 
-/** A policy is a page or two; what is larger is something else. */
-const mostCharacters = 1024 * 1024
+/** A policy is a page or two; what is larger is something else. Each version of one goes through the broker and stands in the trail, which take no more than 1 MB at a time. */
+const mostCharacters = 128 * 1024
 
 /** @throws ClawmeshError POLICY_INVALID naming source, line and reason */
 export function readDocument(text: string, source: string): Document {
-  if (text.length > mostCharacters) throw invalid(source, 1, '', 'is longer than any policy: at most 1 MiB is read')
+  if (text.length > mostCharacters)
+    throw invalid(source, 1, '', 'is longer than any policy: at most 128 Ki characters are read')
   const lines = new LineCounter()
   try {
     const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true })

@@ -10,6 +10,7 @@ import { soakTriton } from './inference/triton/soak.js'
 import { soakCluster } from './mesh/broker/cluster-soak.js'
 import { soakCurrent } from './mesh/current-soak.js'
 import { soakMcp } from './nodes/agents/mcp/conformance.js'
+import { soakGateway } from './nodes/gateway/fuzz.js'
 import { soakClients } from './nodes/gateway/openai/clients.js'
 import { soakSites } from './nodes/sites-soak.js'
 import { soakHostile } from './router/hostile.js'
@@ -34,6 +35,7 @@ const soaks: Record<string, Soak> = {
   agreement: { run: soakAgreement, usually: 20_000 },
   sandbox: { run: soakLaunch, usually: 20_000 },
   mcp: { run: soakMcp, usually: 1 },
+  gateway: { run: soakGateway, usually: 10_000 },
   clients: { run: soakClients, usually: 1 },
   sites: { run: soakSites, usually: 1 },
   cluster: { run: soakCluster, usually: 12 },

@@ -7,6 +7,8 @@
  * 3. Events that come together, or while the disk is busy, are one record: sealed, signed, written and synced once, before any of it is sent on.
  * 4. One batch is under way at a time, so the stream holds a chain in its order. A batch that was not acknowledged is sent again, unchanged, under an
  *    id that only its producer can make; the stream keeps it once. What a run left unsent the next run sends.
+ * 5. No event is larger than a message of the stream takes, since all that follows would wait behind it for ever: one that happened is cut, one that was intended
+ *    is refused.
  */
 import { createHmac } from 'node:crypto'
 import { ClawmeshError } from '../../policies/errors.js'
@@ -18,6 +20,7 @@ import type { Chain } from './chain.js'
 import { type AuditEvent, packEvent } from './event.js'
 import type { Filings } from './filing.js'
 import { Group } from './group.js'
+import { cutToSize, mostEventBytes, tooLarge } from './oversize.js'
 import { isSignedBy, readRecord } from './record.js'
 import { Sealer } from './sealer.js'
 
@@ -89,7 +92,7 @@ export class AuditWriter {
 
   async intend(event: AuditEvent): Promise<void> {
     const fence = this.#options.fence?.()
-    const group = this.#gather(event)
+    const group = this.#gather(event, true)
     await group.onDisk
     if (!(await group.intended(acknowledgeWithinMs))) {
       throw new ClawmeshError(
@@ -116,10 +119,14 @@ export class AuditWriter {
     this.#options.chain.close()
   }
 
-  #gather(event: AuditEvent): Group {
-    const { now, filings } = this.#options
+  #gather(event: AuditEvent, isIntent = false): Group {
+    const { now } = this.#options
     const time = now()
-    const packed = packEvent(time, event, filings?.seal(time, event))
+    let packed = this.#pack(time, event)
+    if (packed.length > mostEventBytes) {
+      if (isIntent) throw tooLarge(event, packed.length)
+      packed = this.#pack(time, cutToSize(event))
+    }
     let group = this.#gathering.at(-1)
     if (!group?.hasRoomFor(packed)) {
       group = new Group()
@@ -129,6 +136,10 @@ export class AuditWriter {
     group.add(packed)
     this.#writing ??= this.#writeAll()
     return group
+  }
+
+  #pack(time: number, event: AuditEvent): Uint8Array {
+    return packEvent(time, event, this.#options.filings?.seal(time, event))
   }
 
   async #writeAll(): Promise<void> {

@@ -30,6 +30,9 @@ const bodySchema = z
     text,
   }))
 
+/** Where the reason stands in it. */
+const reasonAt = 7
+
 const wireSchema = z.tuple([binary, binary])
 
 export interface EditionBody {
@@ -54,9 +57,19 @@ export interface Edition extends EditionBody {
   readonly hash: string
 }
 
+/** Throws USAGE for what nobody could read back: a name or a reason that is too long. */
 export function writeEdition(mesh: string, edition: EditionBody, root: SigningKey): Edition {
   const { version, previous, time, by, name, reason, text } = edition
-  const body = encode([1, mesh, version, previous, time, by, name, reason, text])
+  const content = [1, mesh, version, previous, time, by, name, reason, text]
+  const checked = bodySchema.safeParse(content)
+  if (!checked.success) {
+    const [issue] = checked.error.issues
+    const what = issue?.path[0] === reasonAt ? 'reason' : 'policy'
+    throw new ClawmeshError('USAGE', `The ${what} of version ${version} cannot be written down: ${issue?.message}.`, {
+      hint: 'A reason has up to 1,024 characters, a name up to 256.',
+    })
+  }
+  const body = encode(content)
   const wire = encode([body, sign('policy', body, root)])
   return { ...edition, wire, hash: hex(digest(wire)) }
 }

@@ -8,7 +8,7 @@ import type { TrailReader } from '../../mesh/audit/reader.js'
 import { writeWhole } from '../../mesh/disk.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { Format } from './format.js'
-import { openingSchema } from './opening.js'
+import { openingSchema, type Place } from './opening.js'
 import { eventId, strictReader, type TrailEvent } from './read.js'
 
 export interface CollectorOptions {
@@ -19,6 +19,8 @@ export interface CollectorOptions {
   rootKey: Uint8Array
   /** Where it is written down how far the collector has acknowledged. */
   stateFile: string
+  /** Where one begins that has acknowledged nothing yet; left out: with the first event of the trail. */
+  from?: Place | undefined
   /** Breaks off waiting for a collector that does not answer. */
   signal: AbortSignal
   /** How long a collector may fail before it is given up; left out: for ever. */
@@ -50,8 +52,9 @@ export class Collector {
         hint: 'Choose another file with --state.',
       })
     }
-    reader.resume(state?.heads ?? [])
-    this.#after = state?.after ?? 0
+    const begun = state ?? options.from
+    reader.resume(begun?.heads ?? [])
+    this.#after = begun?.after ?? 0
   }
 
   get after(): number {

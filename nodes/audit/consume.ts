@@ -17,7 +17,7 @@ export interface Sink {
 
 export interface ConsumeOptions extends SourceOptions {
   /** Made when the mesh is known; closed at the end. */
-  sink: (source: AuditSource) => Sink
+  sink: (source: AuditSource) => Sink | Promise<Sink>
   /** Goes on until the signal with what comes, over the end and the beginning of meshes. */
   follow: boolean
   signal: AbortSignal
@@ -32,7 +32,7 @@ export async function consume(options: ConsumeOptions): Promise<number> {
   let sink: Sink | undefined
   try {
     for (let source: AuditSource | undefined = await openSource(options); source; ) {
-      sink ??= options.sink(source)
+      sink ??= await options.sink(source)
       taken += await drain(source, sink, options)
       source = follow ? await nextSource(options) : undefined
     }

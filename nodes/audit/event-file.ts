@@ -27,7 +27,7 @@ import { readRecord } from '../../mesh/audit/record.js'
 import { writeWhole } from '../../mesh/disk.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { Format } from './format.js'
-import type { Opening } from './opening.js'
+import type { Opening, Place } from './opening.js'
 import { eventIds, strictReader, type TrailEvent } from './read.js'
 
 export interface EventFileOptions {
@@ -39,6 +39,8 @@ export interface EventFileOptions {
   rotateBytes: number
   /** How many of those stay; all if left out. */
   keep?: number | undefined
+  /** Where a file begins that is not there yet; left out: with the first event of the trail. */
+  from?: Place | undefined
 }
 
 /** How often what was written is forced to the disk. After a power cut the rest is read from the stream again. */
@@ -70,7 +72,8 @@ export class EventFile {
       })
     }
     if (read) checkEventFile(read, strict)
-    this.#after = read?.after ?? 0
+    else this.reader.resume(options.from?.heads ?? [])
+    this.#after = read?.after ?? options.from?.after ?? 0
     if (newest !== path) this.#begin()
     this.#file = openSync(path, 'r+')
     if (newest === path && read) ftruncateSync(this.#file, read.end)

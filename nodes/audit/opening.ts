@@ -17,3 +17,4 @@ export const openingSchema = z.object({
   ),
 })
 export type Opening = z.output<typeof openingSchema>
+export type Place = Pick<Opening, 'after' | 'heads'>

@@ -8,6 +8,7 @@ import { hex } from '../../mesh/seal/keys.js'
 import { cut } from '../../mesh/transport/nats-log.js'
 import type { AppendLog, Stored } from '../../mesh/transport/transport.js'
 import { ClawmeshError } from '../../policies/errors.js'
+import type { Place } from './opening.js'
 
 export interface TrailEvent {
   /** The stream message that it stands in. */
@@ -159,4 +160,36 @@ function missing(expected: number, { sequence }: Stored): ClawmeshError {
       hint: 'The stream allows no deletes, so its store was damaged or changed. Run `clawmesh audit verify`.',
     },
   )
+}
+
+/** Where reading begins for who wants no event before some stream message, or some time. */
+export interface From {
+  readonly sequence: number
+  /** Milliseconds since 1970. */
+  readonly since: number
+}
+
+export const isFrom = ({ sequence, since }: From, event: TrailEvent): boolean =>
+  event.sequence >= sequence && event.open().time >= since
+
+/** The place right before the first message with such an event, found by reading and verifying all that comes before it; the end of the trail where there is none yet. */
+export async function placeBefore(
+  { log, authority }: Pick<ReadOptions, 'log' | 'authority'>,
+  from: From,
+): Promise<Place> {
+  // One message at a time, so that the reader's state is that of every place.
+  const single: AppendLog = {
+    append: (...args) => log.append(...args),
+    last: () => log.last(),
+    read: async function* () {},
+    follow: (next) => log.read(next),
+  }
+  const { reader, throwIfFaulty } = strictReader(authority.root.publicKey)
+  const follow = new AbortController().signal
+  let place: Place = { after: 0, heads: reader.state() }
+  for await (const events of readTrail({ log: single, authority, reader, after: 0, throwIfFaulty, follow })) {
+    if (events.some((event) => isFrom(from, event))) return place
+    place = { after: events.at(-1)?.sequence ?? place.after, heads: reader.state() }
+  }
+  return place
 }

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import type { Addresses } from '../../mesh/address.js'
 import { writeWhole } from '../../mesh/disk.js'
 import type { Authority } from '../../mesh/seal/authority.js'
-import { sealWith } from '../../mesh/seal/box.js'
+import { openWith, sealWith } from '../../mesh/seal/box.js'
 import { type Edition, readEdition, writeEdition } from '../../mesh/seal/edition.js'
 import { utf8 } from '../../mesh/seal/keys.js'
 import type { Transport } from '../../mesh/transport/transport.js'
@@ -82,12 +82,29 @@ export class PolicyBook {
 
 const form = /^\d{6}\.edition$/
 
-/** Where every node sees it, sealed for members. */
+/**
+ * Puts it where every node sees it, sealed for members. A later version that is there already, of somebody who was quicker or of before a restore, stays: whoever comes new
+ * must not be given an older one.
+ */
 export async function publishPolicy(
   edition: Edition,
   { authority, transport, addresses }: { authority: Authority; transport: Transport; addresses: Addresses },
 ): Promise<void> {
   const bucket = await transport.bucket(addresses.directory)
   const key = addresses.policyKey
-  await bucket.put(key, sealWith(authority.meshKey, edition.wire, utf8(key)))
+  const sealed = sealWith(authority.meshKey, edition.wire, utf8(key))
+  for (;;) {
+    const entry = await bucket.get(key)
+    if (entry?.value && versionIn(entry.value, key, authority) > edition.version) return
+    if ((await bucket.swap(key, sealed, entry?.revision ?? 0)) !== undefined) return
+  }
+}
+
+/** 0 for what the authority did not sign: any member can write there. */
+function versionIn(value: Uint8Array, key: string, { mesh, meshKey, root }: Authority): number {
+  try {
+    return readEdition(openWith(meshKey, value, utf8(key)), mesh, root.publicKey).version
+  } catch {
+    return 0
+  }
 }

@@ -39,6 +39,7 @@ const families: Readonly<Record<string, () => Promise<Command[]>>> = {
     // The longer names first: the short one is a command of its own.
     return [nodesDrain, nodesUndrain, nodes]
   },
+  agents: async () => [(await import('./mesh/agents.js')).agents],
   place: async () => [(await import('./models/place.js')).place],
   revoke: async () => [(await import('./mesh/revoke.js')).revoke],
   doctor: async () => [(await import('./mesh/doctor.js')).doctor],
@@ -153,6 +154,7 @@ export const chapters: readonly (readonly [string, Readonly<Record<string, strin
     'See',
     {
       nodes: 'the machines, what they have and do; drain',
+      agents: 'who works in it now, where, and what each machine can start',
       place: 'where a prompt would go now, and why',
       models: 'models on this disk, and providers elsewhere',
       costs: 'what the questions to models cost',

@@ -1,24 +1,26 @@
 /** `clawmesh completion SHELL`: what a shell needs to complete commands and options, made of the table that help and dispatch read. */
 import { ClawmeshError } from '../../policies/errors.js'
 import type { Command, Option } from './command.js'
+import { jsonOption } from './options.js'
 
 const shells = ['bash', 'zsh', 'fish'] as const
 
 /** @param everyCommand the table, which holds this command too */
 export const completionOf = (everyCommand: () => Promise<Command[]>): Command => ({
   name: 'completion',
-  usage: shells.join('|'),
+  usage: `${shells.join('|')} [--json]`,
   help: 'Prints what makes a shell complete clawmesh: eval "$(clawmesh completion bash)" in its start file.',
-  options: {},
+  options: { json: jsonOption },
   takes: 'shell',
-  run: async (given, _values) => {
+  run: async (given, values) => {
     const shell = shells.find((name) => name === given)
     if (!shell)
       throw new ClawmeshError('USAGE', given === undefined ? 'Which shell?' : `"${given}" is no shell that is known.`, {
         hint: `clawmesh completion ${shells.join('|')}`,
       })
     const commands = (await everyCommand()).filter(({ old }) => !old)
-    process.stdout.write(shell === 'fish' ? fishOf(commands) : bashOf(commands, shell === 'zsh'))
+    const script = shell === 'fish' ? fishOf(commands) : bashOf(commands, shell === 'zsh')
+    process.stdout.write(values['json'] ? `${JSON.stringify({ ok: true, shell, script })}\n` : script)
     return 0
   },
 })

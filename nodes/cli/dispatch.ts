@@ -5,12 +5,14 @@ import { parseArgs } from 'node:util'
 import { installation } from '../../mesh/installation.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { type Command, parseConfig } from './command.js'
-import { chapters, commandsOf, firstWords } from './commands.js'
+import { allCommands, chapters, commandsOf, firstWords } from './commands.js'
 import { asTyped } from './failure.js'
+import { pageOf } from './page.js'
 
 /** Resolves to the exit status. */
 export async function dispatch(args: string[]): Promise<number> {
   const [first = 'help'] = args
+  if (first === 'help' && args[1] === 'commands') return print(pageOf(await allCommands()).trimEnd())
   if (first === 'help' || first === '--help' || first === '-h') return print(asTyped(contents()))
   if (first === '--version') return print(version())
   const family = await commandsOf(first)

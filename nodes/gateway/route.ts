@@ -6,6 +6,7 @@ import { chatRequestSchema } from './openai/chat.js'
 import { embeddingRequestSchema } from './openai/embedding.js'
 import { textRequestSchema } from './openai/text.js'
 import {
+  agentsReplySchema,
   approvalEventsQuerySchema,
   approvalsQuerySchema,
   approvalsSchema,
@@ -20,6 +21,7 @@ import {
   explainQuerySchema,
   nodesReplySchema,
   policiesSchema,
+  policyVersionsSchema,
   rulingSchema,
   seenEventSchema,
   settleBodySchema,
@@ -63,6 +65,11 @@ export const routes = {
     needs: 'readNodes',
     says: 'The nodes of the mesh, with hardware and models.',
     reply: nodesReplySchema,
+  },
+  'GET /v1/agents': {
+    needs: 'readNodes',
+    says: 'Who works in the mesh now, on which node, and what each node can start.',
+    reply: agentsReplySchema,
   },
   'GET /v1/models': {
     needs: 'readModels',
@@ -178,6 +185,11 @@ export const routes = {
     needs: 'readPolicies',
     says: 'The policies that come with clawmesh, each with its truth table.',
     reply: policiesSchema,
+  },
+  'GET /v1/policies/versions': {
+    needs: 'readPolicies',
+    says: "The versions of the mesh's own policy: by whom, why, and what each node made of the newest.",
+    reply: policyVersionsSchema,
   },
   'GET /v1/policies/:name/explain': {
     needs: 'readPolicies',

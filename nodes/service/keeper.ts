@@ -5,6 +5,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { Scope, ServicePlan } from './plan.js'
 import { labelOf, logOf, plistOf } from './plist.js'
@@ -28,8 +29,8 @@ export interface ServiceKeeper {
   /** Writes the file, and has the service started now and with each start of the machine. What should be known of that, in words. */
   install(plan: ServicePlan): string[]
   state(name: string): ServiceState
-  /** Shows what it said on this process's own output; resolves to the exit status. */
-  logs(name: string, lines: number, follow: boolean): Promise<number>
+  /** Calls back with each line that it said; resolves to the exit status. */
+  logs(name: string, lines: number, follow: boolean, say: (line: string) => void): Promise<number>
   uninstall(name: string): void
 }
 
@@ -87,8 +88,10 @@ function systemd({ scope, configHome, account }: KeeperGround): ServiceKeeper {
         restarts: Number(value['NRestarts'] ?? 0),
       }
     },
-    logs: (name, lines, follow) =>
-      shown('journalctl', [...own, '--unit', name, '--lines', String(lines), '--no-pager', ...(follow ? ['-f'] : [])]),
+    logs: (name, lines, follow, say) => {
+      const what = [...own, '--unit', name, '--lines', String(lines), '--no-pager', ...(follow ? ['-f'] : [])]
+      return shown('journalctl', what, say)
+    },
     uninstall: (name) => {
       systemctl('disable', '--now', name)
       rmSync(fileOf(name), { force: true })
@@ -132,10 +135,10 @@ function launchd({ scope, home, uid }: KeeperGround): ServiceKeeper {
         restarts: null,
       }
     },
-    logs: (name, lines, follow) => {
+    logs: (name, lines, follow, say) => {
       const [, data = ''] =
         /<string>--data<\/string>\s*<string>([^<]*)<\/string>/.exec(readFileSync(fileOf(name), 'utf8')) ?? []
-      return shown('tail', ['-n', String(lines), ...(follow ? ['-F'] : []), logOf(data)])
+      return shown('tail', ['-n', String(lines), ...(follow ? ['-F'] : []), logOf(data)], say)
     },
     uninstall: (name) => {
       unload(name)
@@ -167,14 +170,15 @@ function told(program: string, args: string[]): string {
   })
 }
 
-function shown(program: string, args: string[]): Promise<number> {
+function shown(program: string, args: string[], say: (line: string) => void): Promise<number> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { stdio: ['ignore', 'inherit', 'inherit'] })
+    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+    createInterface({ input: child.stdout }).on('line', say)
     // Ctrl-C reaches it as it reaches us: it ends, and so do we.
     process.on('SIGINT', () => undefined)
     child.once('error', (cause) =>
       reject(new ClawmeshError('UNREACHABLE', `${program} cannot be run: ${cause.message}.`, { cause })),
     )
-    child.once('exit', (status) => resolve(status === null ? 0 : status))
+    child.once('close', (status) => resolve(status === null ? 0 : status))
   })
 }

@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 import { jetstreamManager } from '@nats-io/jetstream'
 import { addressesOf } from '../../mesh/address.js'
@@ -27,6 +28,13 @@ import { natsMesh, temporaryFolder } from '../kit/mesh.js'
 import { seededRandom, wholeBelow } from '../kit/random.js'
 import { compare, idsIn, idsOn, shortened } from './exported.js'
 import { beginSite, type RunningSite, runSite } from './site.js'
+
+/** Of an export. */
+interface Line {
+  id: string
+  sequence: number
+  time: string
+}
 
 const broken = (what: RegExp) => (error: unknown) =>
   error instanceof ClawmeshError && error.code === 'AUDIT_BROKEN' && what.test(error.message)
@@ -234,6 +242,31 @@ describe('on a data folder', () => {
     assert.deepEqual(compare(idsIn(to), await wanted()), [])
   })
 
+  it('to a disk that is full ends with status 4 and what to do, and goes on where it was when there is room', {
+    skip: process.platform === 'linux' ? false : 'mounts of its own are for Linux',
+  }, async () => {
+    running = await beginSite(data)
+    for (let n = 0; n < 60; n += 1) await running.site.node.note('thought.asked', { n, words: 'x'.repeat(2000) })
+    await running.site.node.audit.flush(5000)
+    const disk = join(data, 'disk')
+    mkdirSync(disk)
+    const file = join(disk, 'events.jsonl')
+    const script = `mount -t tmpfs -o size=64k tmpfs "$0" || exit 90; "$@"; [ $? = 4 ] || exit 91
+      mount -o remount,size=64m "$0" || exit 92; "$@" || exit 93; cat "${file}"`
+    const args = [disk, process.execPath, program, 'audit', 'export', '--to', file, '--data', data]
+    const own = process.getuid?.() === 0 ? '-m' : '-Urm'
+    const { NODE_TEST_CONTEXT: _, ...env } = process.env
+    const child = spawn('unshare', [own, 'sh', '-c', script, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+    const [written, said, [status]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
+    assert.equal(status, 0, said)
+    assert.match(said, /No space is left on the disk/)
+    const copy = join(data, 'exports', 'from-full.jsonl')
+    writeFileSync(copy, written)
+    assert.deepEqual(compare(idsIn(copy), await wanted()), [])
+    rmSync(copy)
+    await end()
+  })
+
   it('follows one mesh after another, each event once, until it is told to end', async () => {
     const file = join(data, 'exports', 'followed.jsonl')
     const args = [program, 'audit', 'export', '--follow', '--to', file, '--data', data]
@@ -289,6 +322,45 @@ describe('on a data folder', () => {
     }
     writeFileSync(to, text)
     assert.match((await check('abc')).stderr, /"abc" is no root key/)
+  })
+
+  it('begins with the time or the stream message that is asked for, whole from there on, and goes on by itself', async () => {
+    const rest = (...from: string[]) => audit('export', '--to', part, '--from', ...from)
+    const part = join(data, 'exports', 'part.jsonl')
+    const linesOf = (file: string) =>
+      readFileSync(file, 'utf8')
+        .trim()
+        .split('\n')
+        .slice(1)
+        .map((line) => JSON.parse(line) as Line)
+    assert.equal((await audit('export', '--to', to)).status, 0)
+    const all: Line[] = linesOf(to)
+    const middle = all[Math.floor(all.length / 2)]
+    assert.ok(middle)
+    for (const from of [middle.time, String(middle.sequence)]) {
+      rmSync(part, { force: true })
+      const { status, stderr } = await rest(from)
+      assert.equal(status, 0, stderr)
+      // A record is given out whole: its events are proven together.
+      const first: Line | undefined = all.find(({ time, sequence }) =>
+        from === middle.time ? time >= from : sequence >= middle.sequence,
+      )
+      assert.ok(first)
+      assert.deepEqual(
+        linesOf(part),
+        all.filter(({ sequence }) => sequence >= first.sequence),
+        from,
+      )
+    }
+    const written = readFileSync(part)
+    assert.equal((await rest('0')).status, 0)
+    assert.ok(readFileSync(part).equals(written), 'what was begun goes on where it was')
+    const key = (await audit('key')).stdout.trim()
+    const verify = ['audit', 'verify', '--export', part, '--root', key]
+    assert.equal((await runCommand(verify)).status, 1, 'it is not the whole trail')
+    assert.equal((await runCommand([...verify, '--partial'])).status, 0)
+    assert.equal((await rest('soon')).status, 2)
+    rmSync(part)
   })
 
   it('lets one export at a time write to a file', async () => {

@@ -12,10 +12,11 @@ import { AuditWriter } from '../../mesh/audit/writer.js'
 import { decode, encode } from '../../mesh/codec.js'
 import { type Authority, createAuthority } from '../../mesh/seal/authority.js'
 import { enrol } from '../../mesh/seal/credentials.js'
-import { hex } from '../../mesh/seal/keys.js'
+import { digest, hex } from '../../mesh/seal/keys.js'
 import { MemoryBroker } from '../../mesh/transport/memory.js'
 import type { Stored, Transport } from '../../mesh/transport/transport.js'
 import { ClawmeshError } from '../../policies/errors.js'
+import { auditEvents } from '../kit/events.js'
 import { eventually } from '../kit/eventually.js'
 import { natsMesh, temporaryFolder } from '../kit/mesh.js'
 import { all, eventOf, makeTrail } from './trail.js'
@@ -204,6 +205,34 @@ describe('the audit writer', () => {
 })
 
 describe('the audit stream on NATS', () => {
+  it('is not stopped by what is larger than it takes: what happened is cut, what was intended is refused', async () => {
+    const mesh = await natsMesh()
+    const node = await mesh.join('writer')
+    const { subjects } = mesh.authority
+    node.file('of ada', subjects.keyOf('ada'))
+    const huge = { words: 'x'.repeat(2_000_000), many: new Array(300_000).fill(0.1), n: 1 }
+    await node.note('thought.asked', huge, 'of ada')
+    await node.note('thought.asked', huge, 'x'.repeat(2_000_000))
+    await assert.rejects(node.audit.intend({ ...eventOf(1), facts: huge }), { code: 'MESSAGE_INVALID' })
+    await node.audit.intend(eventOf(2))
+    const operator = await mesh.connectAsAuditor()
+    const events = await auditEvents(mesh, operator)
+    const cut = events.filter(({ facts }) => 'cut' in facts)
+    assert.deepEqual(
+      cut.map(({ facts: { n, words, cut } }) => [n, words, Object(cut).bytes > 2_000_000]),
+      [
+        [1, undefined, true],
+        [1, undefined, true],
+      ],
+    )
+    assert.equal(Object(cut[0]?.facts['cut']).sha256, hex(digest(encode(huge))))
+    const { kind, facts } = eventOf(2)
+    assert.deepEqual([events.at(-1)?.kind, events.at(-1)?.facts], [kind, facts])
+    assert.equal(events.filter((event) => event.kind === kind).length, 3, 'what was refused is not there')
+    await operator.close()
+    await mesh.close()
+  })
+
   it('cannot be read, edited, purged or removed by a member', async () => {
     const mesh = await natsMesh()
     const node = await mesh.join('writer')

@@ -1,13 +1,14 @@
 /** The one table of commands: what is typed wrongly is a usage error of every command, and shells complete from it. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { existsSync, rmSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { installation } from '../../mesh/installation.js'
 import { allCommands, chapters } from '../../nodes/cli/commands.js'
 import { following } from '../../nodes/cli/completion.js'
 import { dispatch } from '../../nodes/cli/dispatch.js'
+import { pageOf } from '../../nodes/cli/page.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { program, runCommand } from '../kit/command.js'
 import { temporaryFolder } from '../kit/mesh.js'
@@ -43,10 +44,40 @@ describe('every command', () => {
     })
 })
 
+it('every command speaks JSON, but for the one whose output is a protocol of JSON', () => {
+  const silent = commands.filter(({ options }) => options['json']?.type !== 'boolean').map(({ name }) => name)
+  assert.deepEqual(silent, ['mcp'])
+})
+
+it('is on the page of all commands, which is made of the table', () => {
+  const page = readFileSync(join(installation, 'docs', 'commands.md'), 'utf8')
+  assert.ok(page === pageOf(commands), 'it is made anew by: clawmesh help commands > docs/commands.md')
+})
+
 it('is in the help once, by its first word, unless it has another name now', () => {
   const shown = chapters.flatMap(([, words]) => Object.keys(words)).sort()
   const wanted = new Set(commands.filter(({ old }) => !old).map(({ name }) => name.split(' ')[0] ?? ''))
   assert.deepEqual(shown, [...wanted].sort())
+})
+
+it('says of a file or an address that it cannot use which one it is, and does nothing', async () => {
+  const folder = temporaryFolder()
+  const export_ = ['audit', 'export', '--data', nowhere, '--to']
+  const key = 'a'.repeat(64)
+  for (const words of [
+    [...export_, folder],
+    [...export_, '/dev/null'],
+    [...export_, join(folder, 'none', 'x')],
+    [...export_, 'http://'],
+    [...export_, 'http:host'],
+    [...export_, 'http://127.0.0.1:1/x', '--token-file', join(folder, 'none')],
+    [...export_, 'http://127.0.0.1:1/x', '--state', folder],
+    ['audit', 'verify', '--export', folder, '--root', key],
+    ['audit', 'verify', '--proof', folder, '--root', key],
+    ['costs', '--prices', folder],
+    ['costs', '--prices', join(folder, 'none')],
+  ])
+    await assert.rejects(dispatch(words), isUsage, words.join(' '))
 })
 
 it('ends with the status that its outcome has: 2 usage, 4 unavailable, in words and as JSON', async () => {

@@ -350,6 +350,7 @@ describe('a mesh with a provider elsewhere', () => {
           usage: { promptTokens: 900, cachedTokens: 700, outputTokens: 12 },
           seconds: 0,
           burned: 0,
+          gpu: false,
           prices: 'example-1',
         },
       )

@@ -1,6 +1,5 @@
 /** `clawmesh audit export`: brings audit events to a file, each once, or to a collector, each at least once. */
-
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { digest, hex, utf8 } from '../../../mesh/seal/keys.js'
 import { ClawmeshError } from '../../../policies/errors.js'
@@ -8,19 +7,23 @@ import { Collector } from '../../audit/collector.js'
 import { consume, type Sink } from '../../audit/consume.js'
 import { EventFile } from '../../audit/event-file.js'
 import { type Format, formatNamed } from '../../audit/format.js'
+import type { Place } from '../../audit/opening.js'
+import { type From, placeBefore } from '../../audit/read.js'
 import type { AuditSource } from '../../audit/source.js'
 import { readConfig } from '../../config.js'
 import { takeLock } from '../../lock.mjs'
 import { type Command, text, type Values } from '../command.js'
+import { checkWritable, readAddress, readNamed } from '../named-file.js'
 import { dataFolder, dataOption } from '../options.js'
 import { stopWhenUnread } from '../stop.js'
 import { progress } from '../terminal.js'
+import { fromOf, fromOption } from './from.js'
 
 const megabyte = 1024 * 1024
 
 export const auditExport: Command = {
   name: 'audit export',
-  usage: '--to FILE|URL [--format jsonl|ocsf] [--follow] [--data DIR]',
+  usage: '--to FILE|URL [--from TIME|SEQ] [--format jsonl|ocsf] [--follow] [--data DIR]',
   help: 'Brings the audit events to a file, or to an HTTP collector in the form of Splunk HEC. Started again, it goes on where it was.',
   options: {
     to: {
@@ -33,6 +36,7 @@ export const auditExport: Command = {
       value: 'jsonl|ocsf',
       help: 'one JSON object an event, plain or as OCSF 1.8.0 (default: jsonl)',
     },
+    from: { ...fromOption, help: `${fromOption.help}, where nothing was exported there yet` },
     follow: { type: 'boolean', help: 'go on with what comes, until Ctrl-C' },
     data: dataOption,
     rotate: { type: 'string', value: 'MB', help: 'begin a new file when this one is larger (default: 100)' },
@@ -50,9 +54,10 @@ export const auditExport: Command = {
     const format = formatNamed(text(values, 'format') ?? 'jsonl')
     const path = dataFolder(values)
     const signal = stopWhenUnread()
+    const from = fromOf(values, Date.now())
     const make = /^https?:/.test(to)
-      ? toCollector(to, format, values, path, signal)
-      : toFile(resolve(to), format, values)
+      ? toCollector(to, format, values, path, signal, from)
+      : toFile(resolve(to), format, values, from)
     const follow = values['follow'] === true
     const events = await consume({ config: readConfig(), path, progress, follow, signal, sink: make })
     if (values['json']) process.stdout.write(`${JSON.stringify({ ok: true, events, to })}\n`)
@@ -61,9 +66,13 @@ export const auditExport: Command = {
   },
 }
 
-type MakeSink = (source: AuditSource) => Sink
+type MakeSink = (source: AuditSource) => Promise<Sink>
 
-function toFile(path: string, format: Format, values: Values): MakeSink {
+/** Looked for only where nothing is there that goes on by itself. */
+const placeFor = async (source: AuditSource, from: From | undefined, file: string): Promise<Place | undefined> =>
+  from === undefined || existsSync(file) ? undefined : placeBefore(source, from)
+
+function toFile(path: string, format: Format, values: Values, from: From | undefined): MakeSink {
   const given = text(values, 'rotate')
   const rotateBytes = Number(given ?? 100) * megabyte
   if (!(rotateBytes > 0))
@@ -72,32 +81,35 @@ function toFile(path: string, format: Format, values: Values): MakeSink {
   if (kept !== undefined && !/^[1-9]\d{0,5}$/.test(kept))
     throw new ClawmeshError('USAGE', `"${kept}" is no number of files.`, { hint: 'Give --keep 1 or more.' })
   const keep = kept === undefined ? undefined : Number(kept)
-  checkFolder(path)
-  return ({ authority }) => {
+  checkWritable(path, '--to')
+  return async (source) => {
     const release = lock(`${path}.lock`)
-    const { mesh, root } = authority
-    const file = new EventFile({ path, format, mesh, rootKey: root.publicKey, rotateBytes, keep })
+    const { mesh, root } = source.authority
+    const place = await placeFor(source, from, path)
+    const file = new EventFile({ path, format, mesh, rootKey: root.publicKey, rotateBytes, keep, from: place })
     return closingToo(file, release)
   }
 }
 
-function checkFolder(file: string): void {
-  if (!existsSync(dirname(file)))
-    throw new ClawmeshError('USAGE', `There is no folder ${dirname(file)} to write to.`, {
-      hint: 'Make it first, or name another one.',
-    })
-}
-
-function toCollector(to: string, format: Format, values: Values, path: string, signal: AbortSignal): MakeSink {
-  const url = new URL(to)
+function toCollector(
+  to: string,
+  format: Format,
+  values: Values,
+  path: string,
+  signal: AbortSignal,
+  from: From | undefined,
+): MakeSink {
+  const url = readAddress(to, '--to')
   const tokenFile = text(values, 'token-file')
-  const token = tokenFile === undefined ? undefined : readFileSync(tokenFile, 'utf8').trim()
+  const token = tokenFile === undefined ? undefined : readNamed(tokenFile, '--token-file').trim()
   const name = `collector-${hex(digest(utf8(to))).slice(0, 16)}.json`
   const stateFile = resolve(text(values, 'state') ?? join(path, name))
-  checkFolder(stateFile)
-  return ({ authority }) => {
+  checkWritable(stateFile, '--state')
+  return async (source) => {
     const release = lock(`${stateFile}.lock`)
+    const { authority } = source
     const collector = new Collector({
+      from: await placeFor(source, from, stateFile),
       url,
       token,
       format,

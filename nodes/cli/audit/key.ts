@@ -6,19 +6,20 @@ import { hex } from '../../../mesh/seal/keys.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { dataPaths } from '../../data-folder.js'
 import type { Command } from '../command.js'
-import { dataFolder } from '../options.js'
+import { dataFolder, dataOption, jsonOption } from '../options.js'
 
 export const auditKey: Command = {
   name: 'audit key',
-  usage: '[--data DIR]',
+  usage: '[--json] [--data DIR]',
   help: "Prints the root's public key: what `clawmesh audit verify --export` needs.",
-  options: { data: { type: 'string', value: 'DIR', help: 'the data folder of the mesh' } },
+  options: { data: dataOption, json: jsonOption },
   run: async (_, values) => {
     const path = dataFolder(values)
     const { authority } = dataPaths(path)
     if (!existsSync(authority))
       throw new ClawmeshError('USAGE', `There is no mesh in ${path}.`, { hint: 'Name its data folder with --data.' })
-    process.stdout.write(`${hex(openAuthority(authority, Date.now()).root.publicKey)}\n`)
+    const root = hex(openAuthority(authority, Date.now()).root.publicKey)
+    process.stdout.write(values['json'] ? `${JSON.stringify({ ok: true, root })}\n` : `${root}\n`)
     return 0
   },
 }

@@ -14,7 +14,7 @@ import { progress } from '../terminal.js'
 
 export const auditProve: Command = {
   name: 'audit prove',
-  usage: 'EVENT [--to FILE] [--disclose]',
+  usage: 'EVENT [--to FILE] [--disclose] [--json]',
   help: 'Proves that an event stood in the trail when the authority vouched for it, to whoever has the root key of `audit key`: `audit verify --proof` checks it.',
   options: {
     to: { type: 'string', value: 'FILE', help: 'where the proof goes (default: standard output)' },
@@ -23,6 +23,7 @@ export const auditProve: Command = {
       help: 'give the key of its record away too: the events in it, and no others, can then be read',
     },
     data: dataOption,
+    json: jsonOption,
   },
   takes: 'event',
   run: async (given, values) => {
@@ -59,9 +60,11 @@ export const auditProve: Command = {
         })
       const written = `${JSON.stringify(proof)}\n`
       const to = text(values, 'to')
-      if (to === undefined) process.stdout.write(written)
+      const isJson = values['json'] === true
+      if (to === undefined) process.stdout.write(isJson ? `${JSON.stringify({ ok: true, proof })}\n` : written)
       else {
         writeFileSync(to, written, { mode: 0o600 })
+        if (isJson) process.stdout.write(`${JSON.stringify({ ok: true, to })}\n`)
         progress(
           `${to} shows it. Whoever checks it needs the key that \`clawmesh audit key\` prints, from you and not from the file.`,
         )

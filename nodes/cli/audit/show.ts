@@ -13,14 +13,11 @@ import { dataFolder, dataOption } from '../options.js'
 import { printable } from '../printable.js'
 import { stopWhenUnread } from '../stop.js'
 import { progress } from '../terminal.js'
+import { fromOf, fromOption, timeOf } from './from.js'
 
 const options: Command['options'] = {
   data: dataOption,
-  from: {
-    type: 'string',
-    value: 'TIME|SEQ',
-    help: 'from a time (2026-01-31T12:00Z), an age (15m, 2h, 3d) or a stream message on',
-  },
+  from: fromOption,
   kind: { type: 'string', value: 'KIND', help: 'only this kind (action.held), or all that begin so (action)' },
   json: { type: 'boolean', help: 'one JSON object a line' },
 }
@@ -144,12 +141,9 @@ function keysOf(name: string, { subjects }: Authority): ReadonlySet<string> {
 }
 
 function filterOf(values: Values, now: number): Filter {
-  const from = text(values, 'from')
-  const isSequence = from !== undefined && /^\d+$/.test(from)
   const until = text(values, 'until')
   return {
-    sequence: isSequence ? Number(from) : 0,
-    since: from === undefined || isSequence ? Number.NEGATIVE_INFINITY : timeOf(from, now),
+    ...(fromOf(values, now) ?? { sequence: 0, since: Number.NEGATIVE_INFINITY }),
     until: until === undefined ? Number.POSITIVE_INFINITY : timeOf(until, now),
     kinds: kindsOf(text(values, 'kind')),
     trace: text(values, 'trace'),
@@ -157,17 +151,6 @@ function filterOf(values: Values, now: number): Filter {
     subject: text(values, 'subject'),
     keys: new Set(),
   }
-}
-
-const unitMs: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
-
-function timeOf(given: string, now: number): number {
-  const [, count, unit = ''] = /^(\d+)([smhd])$/.exec(given) ?? []
-  const time = count === undefined ? Date.parse(given) : now - Number(count) * (unitMs[unit] ?? 0)
-  if (!Number.isNaN(time)) return time
-  throw new ClawmeshError('USAGE', `"${given}" is no time.`, {
-    hint: 'For example 2026-01-31T12:00Z, or 15m, 2h, 3d ago.',
-  })
 }
 
 function kindsOf(given: string | undefined): Set<EventKind> {

@@ -11,6 +11,7 @@ import { openSource } from '../../audit/source.js'
 import { readConfig } from '../../config.js'
 import { type AuditTrail, inspectTrail } from '../../trail.js'
 import { type Command, text, type Values } from '../command.js'
+import { checkPlain } from '../named-file.js'
 import { dataFolder, dataOption } from '../options.js'
 import { printable } from '../printable.js'
 import { progress } from '../terminal.js'
@@ -65,7 +66,7 @@ export const auditVerify: Command = {
       const counts = { records: records.length, events, producers, checkpointed, unsent: waiting }
       process.stdout.write(`${JSON.stringify({ ok, ...counts, faults, unerased })}\n`)
     } else {
-      for (const { place, what } of faults) process.stdout.write(`${place}: ${what}\n`)
+      for (const { place, what } of faults) process.stdout.write(`${printable(`${place}: ${what}`)}\n`)
       const state = ok
         ? 'The audit trail is whole'
         : `The audit trail is broken in ${faults.length} place${faults.length > 1 ? 's' : ''}`
@@ -107,6 +108,7 @@ function verifyExport(path: string, values: Values): { files: number; events: nu
     throw new ClawmeshError('USAGE', `There is no export at ${path}.`, {
       hint: 'Name the file that was given to --to.',
     })
+  for (const file of files) checkPlain(file, '--export')
   return { files: files.length, events: checkExport(files, format, rootKey, values['partial'] === true) }
 }
 

@@ -7,7 +7,6 @@ import { parseDocument } from 'yaml'
 import { supervise } from '../../../mesh/index.js'
 import { ClawmeshError, outcomes } from '../../../policies/errors.js'
 import { readPolicy } from '../../../sandbox/preset.js'
-import { readPrices } from '../../agents/model/costs.js'
 import type { ResearchBill } from '../../agents/research/bill.js'
 import { isUrl } from '../../agents/research/reader.js'
 import { type ResearchResult, research } from '../../agents/research/research.js'
@@ -19,6 +18,7 @@ import type { AuditTrail } from '../../trail.js'
 import { checkApart, checkWorkspace, listFiles } from '../../workspace.js'
 import { type Command, text, texts, type Values, whole } from '../command.js'
 import { explain } from '../failure.js'
+import { pricesOf } from '../models/prices.js'
 import { modelOption, subjectOption } from '../options.js'
 import { printable } from '../printable.js'
 import { stopOnSignal } from '../stop.js'
@@ -63,7 +63,7 @@ async function startResearch(question: string | undefined, values: Values): Prom
   const { files, urls, ...given } = sourcesOf(texts(values, 'sources'))
   const nodes = whole(values, 'nodes', 1, mostNodes) ?? 3
   const seconds = whole(values, 'seconds', 1, 86_400) ?? 1800
-  const prices = readPrices(text(values, 'prices'))
+  const prices = pricesOf(values)
   const config = readConfig()
   const policy = await readPolicy('read-only-research')
   const data = text(values, 'data')

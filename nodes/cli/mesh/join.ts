@@ -36,6 +36,7 @@ export const join: Command = {
       help: 'NATS servers by which this machine reaches the mesh, instead of those that the invitation names: those of its site, or outside ones',
     },
     ...offerOptions,
+    json: { type: 'boolean', help: 'print one JSON object when this machine has joined: its name, its roles' },
   },
   takes: 'invitation',
   run: runJoin,
@@ -86,6 +87,7 @@ async function runJoin(given: string | undefined, values: Values): Promise<numbe
       onReport: sayReports(begun),
     })
     try {
+      if (values['json']) process.stdout.write(`${JSON.stringify({ ok: true, node: name, roles: granted, data })}\n`)
       progress(
         `Joined as "${name}": ${granted.join(', ')}. After a reboot, \`clawmesh join${named === undefined ? '' : ` --data ${named}`}\` with no string is enough.`,
       )

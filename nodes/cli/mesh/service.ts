@@ -38,7 +38,7 @@ const shared: Record<'service' | 'scope' | 'json', Option> = {
   json: jsonOption,
 }
 
-const { data: _, ...ofUp } = up.options
+const { data: _, json: __, ...ofUp } = up.options
 
 export const serviceInstall: Command = {
   name: 'service install',
@@ -56,7 +56,10 @@ export const serviceInstall: Command = {
     const plan = servicePlan(given, values)
     const keeper = keeperOf(values)
     if (values['dry-run']) {
-      process.stdout.write(keeper.textOf(plan))
+      const unit = keeper.textOf(plan)
+      if (values['json'])
+        print({ ok: true, name: plan.name, file: keeper.fileOf(plan.name), command: plan.command, unit })
+      else process.stdout.write(unit)
       return 0
     }
     if (isRunning(plan.data) && !existsSync(keeper.fileOf(plan.name)))
@@ -97,19 +100,25 @@ export const serviceStatus: Command = {
 
 export const serviceLogs: Command = {
   name: 'service logs',
-  usage: '[--service NAME] [--lines N] [--follow]',
+  usage: '[--service NAME] [--lines N] [--follow] [--json]',
   help: 'Shows what the service said last.',
   options: {
     lines: { type: 'string', value: 'N', help: 'how many lines (default: 100)' },
     follow: { type: 'boolean', help: 'go on with what it says from now on' },
     service: shared.service,
     scope: shared.scope,
+    json: { type: 'boolean', help: 'each line as one JSON object' },
   },
   run: async (_given, values) => {
     const lines = whole(values, 'lines', 0, 999_999) ?? 100
     const keeper = keeperOf(values)
-    return keeper.logs(installed(keeper, values), lines, values['follow'] === true)
+    return keeper.logs(installed(keeper, values), lines, values['follow'] === true, sayLine(values))
   },
+}
+
+/** What a service says is its own words and those of whom it heard. */
+const sayLine = (values: Values) => (line: string) => {
+  process.stdout.write(values['json'] ? `${JSON.stringify({ line })}\n` : `${printable(line)}\n`)
 }
 
 export const serviceUninstall: Command = {
@@ -176,7 +185,9 @@ function optionsFor(command: ServiceCommand, values: Values): string[] {
     // A preset is a name, unless a file of that name lies here.
     if (file !== undefined && (value === 'FILE' || (name === 'policy' && existsSync(file)))) given[name] = resolve(file)
   }
-  const taken = Object.keys(command === 'up' ? ofUp : joinCommand.options).filter((name) => name !== 'data')
+  const taken = Object.keys(command === 'up' ? ofUp : joinCommand.options).filter(
+    (name) => name !== 'data' && name !== 'json',
+  )
   const foreign = Object.keys(ofUp).find((name) => given[name] !== undefined && !taken.includes(name))
   if (foreign !== undefined)
     throw new ClawmeshError('USAGE', `--${foreign} is not for \`clawmesh ${command}\`.`, {

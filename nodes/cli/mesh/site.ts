@@ -11,13 +11,13 @@ import { ClawmeshError } from '../../../policies/errors.js'
 import { leafPort, parseHostPort } from '../../authority/address.js'
 import { Register } from '../../authority/register.js'
 import { type Command, text, type Values } from '../command.js'
-import { dataFolder, dataOption } from '../options.js'
+import { dataFolder, dataOption, jsonOption } from '../options.js'
 import { progress } from '../terminal.js'
 import { reachableOf } from './invite.js'
 
 export const site: Command = {
   name: 'site',
-  usage: 'DIR --hub HOST[:PORT]',
+  usage: 'DIR --hub HOST[:PORT] [--json]',
   help: 'Writes into DIR what a nats-server of a second site is started with, so that machines there join by it. It holds secrets: whoever has it can listen to the sealed traffic.',
   options: {
     hub: {
@@ -26,6 +26,7 @@ export const site: Command = {
       help: `where that site finds this mesh: what \`up --leaf\` listens at (default port: ${leafPort})`,
     },
     data: dataOption,
+    json: jsonOption,
   },
   takes: 'folder',
   run: runSite,
@@ -58,6 +59,7 @@ async function runSite(folder: string | undefined, values: Values): Promise<numb
   })
   const file = join(where, 'site.conf')
   writeWhole(file, siteConfiguration(operator, tokens, remotes))
+  if (values['json']) process.stdout.write(`${JSON.stringify({ ok: true, folder: where, file })}\n`)
   progress(`Take ${where} to the site, to the same place, and run there: nats-server -c ${file}`)
   progress('On each machine of the site: npm run clawmesh -- join --nats nats://ITS-ADDRESS:4222 INVITATION')
   return 0

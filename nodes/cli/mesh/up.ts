@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { isLoopback, keepListen, type Listen, leafPort, parseHostPort, recallListen } from '../../authority/address.js'
 import { openGatewayTls } from '../../authority/gateway-tls.js'
+import { PolicyBook } from '../../authority/policy-book.js'
 import { readConfig } from '../../config.js'
 import { type DataFolder, openDataFolder } from '../../data-folder.js'
 import { checkFree } from '../../gateway/http/port.js'
@@ -74,6 +75,7 @@ export const up: Command = {
     },
     'gateway-key': { type: 'string', value: 'FILE', help: 'the key of that certificate, PEM' },
     ...offerOptions,
+    json: { type: 'boolean', help: 'print one JSON object when the mesh is up: its name, this node, its gateway' },
   },
   run: runUp,
 }
@@ -112,6 +114,13 @@ async function runUp(_: string | undefined, values: Values): Promise<number> {
       answering = answerAtTerminal(site.node)
       await introduceModels(site.node, progress)
       gateway = place && (await serve(site, folder, offer.workspace, place, listen.advertise))
+      if (values['json']) {
+        const { authority } = site.ground
+        const node = offer.name ?? machineName()
+        process.stdout.write(
+          `${JSON.stringify({ ok: true, mesh: authority.mesh, node, data: folder.path, gateway: gateway?.url ?? null })}\n`,
+        )
+      }
       progress('The mesh is up. To add a machine, type here: npm run clawmesh -- invite')
       if (listen.nats === undefined && isLoopback(listen.host))
         progress('Only this machine can join it; `up --listen 0.0.0.0` lets others in.')
@@ -139,7 +148,8 @@ async function serve(
 ): Promise<Gateway> {
   const { openGateway } = await import('../../gateway/server.js')
   const { records, addresses, authority } = ground
-  const site = { tasks, workspace, trail: { log: records.log(addresses.auditStream), authority } }
+  const policies = new PolicyBook(folder.authority, authority)
+  const site = { tasks, workspace, policies, trail: { log: records.log(addresses.auditStream), authority } }
   const others = advertise === undefined ? [] : [parseHostPort(advertise, '--advertise').host]
   const made =
     beyond && !given ? openGatewayTls(folder.authority, authority.mesh, { host, others, now: Date.now() }) : undefined

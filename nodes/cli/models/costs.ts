@@ -1,7 +1,7 @@
 /** `clawmesh costs`: what the questions to models cost, by the audit trail and a price table, and what they would have cost elsewhere. */
 import { costOf, frontierCostOf, type Priced } from '../../../policies/prices.js'
 import { type CostLine, sumOf, sumsBy } from '../../agents/model/cost-line.js'
-import { readPrices, usedSchema } from '../../agents/model/costs.js'
+import { usedSchema } from '../../agents/model/costs.js'
 import { readFacts } from '../../audit/facts.js'
 import { readConfig } from '../../config.js'
 import { type Command, text } from '../command.js'
@@ -9,6 +9,7 @@ import { dataFolder, dataOption, jsonOption } from '../options.js'
 import { printable } from '../printable.js'
 import { stopWhenUnread } from '../stop.js'
 import { progress } from '../terminal.js'
+import { pricesOf } from './prices.js'
 
 interface Used extends Priced {
   readonly task: string
@@ -34,7 +35,7 @@ export const costs: Command = {
     json: jsonOption,
   },
   run: async (_, values) => {
-    const prices = readPrices(text(values, 'prices'))
+    const prices = pricesOf(values)
     const task = text(values, 'task')
     const { found, unreadable } = await readFacts({
       ...{ config: readConfig(), path: dataFolder(values), progress, signal: stopWhenUnread() },

@@ -59,9 +59,7 @@ const headline = ({ tool, node, missing }) =>
 function cardOf(view, mayAnswer) {
   const { id, task, args, adds, workspace, deadline, folded, behind } = view
   const added = Object.entries(adds).flatMap(([field, paths]) =>
-    paths.length > 0
-      ? [`  ${field}:`, ...paths.map((path) => h('span', { class: 'plus' }, `+   - ${whole(path)}`))]
-      : [],
+    paths.length > 0 ? [`${field}:`, ...paths.map((path) => h('span', { class: 'plus' }, `+ - ${whole(path)}`))] : [],
   )
   const buttons = answers.map(({ key, label, body }) =>
     h(
@@ -89,7 +87,7 @@ function cardOf(view, mayAnswer) {
     h(
       'pre',
       {},
-      ['filesystem_policy:', ...added].flatMap((line, index) => (index === 0 ? [line] : ['\n', line])),
+      added.flatMap((line, index) => (index === 0 ? [line] : ['\n', line])),
     ),
     mayAnswer ? h('div', { class: 'actions' }, buttons) : null,
   )

@@ -26,6 +26,8 @@ export async function show(main, signal) {
     const found = await call(`/v1/audit?${new URLSearchParams([...filter, ['limit', '200']])}`)
     rows.replaceChildren(...found.events.toReversed().map(rowOf))
     more.textContent = `✓ ${found.events.length} events, each verified as it was read${found.more ? '; there are older ones' : ''}`
+    // From the newest that is shown on: what came meanwhile is not missed.
+    const last = found.events.at(-1)?.id
     follow(
       `/v1/audit/events?${query}`,
       (event) => {
@@ -33,6 +35,7 @@ export async function show(main, signal) {
         while (rows.children.length > rowsMost) rows.lastElementChild.remove()
       },
       stop,
+      { last },
     ).catch((error) => say(error.message))
   }
   const submit = (event) => {

@@ -13,9 +13,17 @@ function make(element, properties = {}, children = []) {
     else if (value === true) element.setAttribute(name, '')
     else if (value !== false && value !== undefined && value !== null) element.setAttribute(name, String(value))
   }
-  element.append(...children.flat(2).filter((child) => child !== null && child !== undefined))
+  element.append(...children.flat(2).flatMap((child) => (child === null || child === undefined ? [] : [shown(child)])))
   return element
 }
+
+/** What turns writing around, is not seen at all, or moves what follows: as at the terminal, a path that holds it must not read as another one. */
+const unprintable = /(?!\n|\t|\ufe0e|\ufe0f)[\p{Cc}\p{Bidi_Control}\p{Default_Ignorable_Code_Point}\p{Zl}\p{Zp}]/gu
+
+const shown = (child) =>
+  child instanceof Node
+    ? child
+    : String(child).replace(unprintable, (character) => `\\u{${character.codePointAt(0).toString(16)}}`)
 
 /** Terms and what they are; those without a value are left out. */
 export const terms = (entries) =>
@@ -33,7 +41,7 @@ export const at = (time) => {
 }
 
 export function say(text) {
-  document.getElementById('status').textContent = text
+  document.getElementById('status').textContent = shown(text)
 }
 
 /** Rows under a head; a cell may be an element. `label` says what the table is of. */

@@ -40,10 +40,9 @@ const againMs = 1000
 
 /**
  * Calls back for each event of a stream, and goes on after the last one where a connection breaks. Resolves when the stream has ended for good or the signal
- * comes; rejects with what the gateway refuses.
+ * comes; rejects with what the gateway refuses. `last`: the id of an event after which it begins.
  */
-export async function follow(path, take, signal, { untilEnd = false } = {}) {
-  let last
+export async function follow(path, take, signal, { untilEnd = false, last } = {}) {
   while (!signal.aborted) {
     try {
       const response = await ask(path, { signal, ...(last ? { headers: { 'last-event-id': last } } : {}) })

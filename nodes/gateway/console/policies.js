@@ -1,14 +1,19 @@
 /** Policies: what each says, what it is meant to answer, and what it answers to an access of yours. */
-import { h, say } from './element.js'
+import { at, h, say, tableOf } from './element.js'
 import { call } from './gateway.js'
 
 export const route = 'GET /v1/policies'
 export const title = 'Policies'
 
-export async function show(main) {
-  const { policies } = await call('/v1/policies')
+export async function show(main, _signal, { may }) {
+  const [{ policies }, own] = await Promise.all([
+    call('/v1/policies'),
+    may('GET /v1/policies/versions') ? call('/v1/policies/versions').catch(() => undefined) : undefined,
+  ])
   main.append(
     h('h2', {}, title),
+    ...(own ? inForceOf(own) : []),
+    h('h3', {}, 'Presets'),
     h(
       'p',
       { class: 'soft' },
@@ -33,6 +38,30 @@ export async function show(main) {
       ),
     ),
   )
+}
+
+/** The newest version first, and what each node goes by. */
+function inForceOf({ inForce, versions, nodes }) {
+  const state = inForce === null ? 'No version yet: nodes that were given no policy go by ask-first.' : ''
+  const rows = versions
+    .toReversed()
+    .map(({ version, time, by, name, reason, text }) => [
+      version === inForce ? h('strong', {}, `${version} in force`) : version,
+      at(time),
+      by,
+      h('details', {}, h('summary', {}, name), h('pre', {}, text)),
+      reason,
+    ])
+  const states = nodes.map(({ name, policy, version, drift }) => [
+    name,
+    version === null ? policy : `${policy} v${version}`,
+    drift === null ? h('span', { class: 'good' }, 'as in force') : h('span', { class: 'bad' }, drift),
+  ])
+  return [
+    h('h3', {}, 'Of this mesh'),
+    state ? h('p', { class: 'soft' }, state) : tableOf('Versions', ['version', 'since', 'by', 'name', 'why'], rows),
+    states.length > 0 ? tableOf('Nodes', ['node', 'goes by', 'state'], states) : null,
+  ].filter(Boolean)
 }
 
 const badge = (answer) => h('span', { class: `badge ${answer}` }, answer)

@@ -59,8 +59,15 @@ export function guardOf(
 }
 
 /** A page in a browser of this machine may not talk to the gateway: neither one of another origin, nor one whose name was pointed here. */
-function refuseOtherPages({ headers }: FastifyRequest, answersTo: (host: string) => boolean, scheme: string): void {
+function refuseOtherPages(
+  { headers, raw }: FastifyRequest,
+  answersTo: (host: string) => boolean,
+  scheme: string,
+): void {
   const { host = '', origin, 'sec-fetch-site': site = 'none' } = headers
+  // Of two, somebody on the way may have gone by the other one.
+  const hosts = raw.rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'host')
+  if (hosts.length > 1) throw new Refusal(400, 'MESSAGE_INVALID', 'The request cannot be used: it names two hosts.')
   if (!answersTo(host))
     throw new Refusal(
       403,

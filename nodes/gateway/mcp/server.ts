@@ -35,6 +35,7 @@ export interface Serving {
   closing: AbortSignal
 }
 
+/** Characters of what is asked with and of what is answered: what is asked stands on the trail. */
 const longest = 65_536
 const instructions =
   'Tools of a mesh of agents. Each runs in a sandbox of the mesh; one that the policy of its machine does not allow waits for a person, or is refused.'
@@ -82,8 +83,12 @@ async function use(
   subject?.file(trace)
   const note = (kind: 'gateway.asked' | 'gateway.answered', facts: Record<string, unknown>) =>
     node.note(kind, { key: principal.name, tool: tool.name, ...facts }, trace, 'mcp')
-  await note('gateway.asked', { role: principal.role, policies: by, args })
+  const characters = JSON.stringify(args).length
+  const asked = characters > longest ? { characters } : { args }
+  await note('gateway.asked', { role: principal.role, policies: by, ...asked })
   try {
+    if (characters > longest)
+      throw new ClawmeshError('MESSAGE_INVALID', `The arguments have ${characters} characters, of ${longest} at most.`)
     const given = tool.args.safeParse(args)
     if (!given.success) throw new ClawmeshError('MESSAGE_INVALID', z.prettifyError(given.error))
     const signal = AbortSignal.any([request.signal, closing])

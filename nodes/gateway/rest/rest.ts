@@ -1,5 +1,4 @@
 /** What the routes of the REST API do: each asks the mesh, none decides anything by itself. */
-import { readFile } from 'node:fs/promises'
 import type { FastifyRequest } from 'fastify'
 import type { MeshNode } from '../../../mesh/index.js'
 import type { Tasks } from '../../../mesh/task/tasks.js'
@@ -7,13 +6,14 @@ import { readDocument } from '../../../policies/document.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { explain } from '../../../policies/explain.js'
 import { type People, whyRefused } from '../../../policies/people.js'
-import { runTable } from '../../../policies/table.js'
 import { presetNames } from '../../../sandbox/index.js'
-import { type PolicyFile, readPolicy } from '../../../sandbox/preset.js'
+import { readPolicy } from '../../../sandbox/preset.js'
 import { isQuestion } from '../../agents/agent/journal.js'
 import { readPrices } from '../../agents/model/costs.js'
 import { approvalsName, DecideApproval, FollowApprovals, ListApprovals, RevokeGrant } from '../../approvals/messages.js'
+import type { PolicyBook } from '../../authority/policy-book.js'
 import type { DataSubject } from '../../data-subject.js'
+import { rosterOf } from '../../roster.js'
 import type { Handlers } from '../call.js'
 import type { Guard } from '../http/guard.js'
 import type { Principal } from '../http/keys.js'
@@ -21,6 +21,7 @@ import { Refusal } from '../http/refusal.js'
 import { lastNumber, lastSeen, Slots, sendEvents } from '../http/stream.js'
 import { type Route, routeNames, ruleOn } from '../route.js'
 import { costsOf } from './costs.js'
+import { presets, versionsOf } from './policies.js'
 import type { TaskRuns } from './tasks.js'
 import { Trail, type TrailSource } from './trail.js'
 import { nodesOf } from './view.js'
@@ -29,6 +30,8 @@ import { nodesOf } from './view.js'
 export interface Site {
   tasks: Tasks
   trail: TrailSource
+  /** The versions of the mesh's policy. */
+  policies: PolicyBook
   /** The folder that requests are about, if the mesh offers one. */
   workspace: string | undefined
 }
@@ -70,6 +73,7 @@ export function restOf({
   aboutCaller,
   closing,
 }: RestOptions): Pick<Handlers, RestRoute> {
+  const book = site?.policies
   const trail = site && new Trail(site.trail, closing)
   const approvals = node.ref(approvalsName)
   const slots = new Slots()
@@ -93,6 +97,7 @@ export function restOf({
   return {
     'GET /v1/whoami': ({ request }) => whoami(principalOf(request), people()),
     'GET /v1/nodes': () => nodesOf(node),
+    'GET /v1/agents': () => rosterOf(node.directory),
 
     'POST /v1/tasks': async ({ body, request, reply }) => {
       const id = await here(runs).begin(body.request, aboutCaller(request.principal?.name))
@@ -153,11 +158,8 @@ export function restOf({
       return costsOf(events, since, readPrices())
     },
 
-    'GET /v1/policies': async () => {
-      const names = await presetNames()
-      const policies = await Promise.all(names.map((name) => readPolicy(name)))
-      return { policies: await Promise.all(policies.map(withTable)) }
-    },
+    'GET /v1/policies': presets,
+    'GET /v1/policies/versions': () => versionsOf(here(book), node),
     'GET /v1/policies/:name/explain': async ({ params, query: { kind, path, workspace } }) => {
       const names = await presetNames()
       const name = found(
@@ -167,16 +169,6 @@ export function restOf({
       const { text } = await readPolicy(name)
       return explain(readDocument(text, name), { kind, path }, workspace)
     },
-  }
-}
-
-async function withTable({ name, text, path }: PolicyFile) {
-  const table = await readFile(path.replace(/\.yaml$/, '.test.yaml'), 'utf8')
-  const rows = runTable(readDocument(text, name), readDocument(table, `${name}.test.yaml`))
-  return {
-    name,
-    text,
-    table: rows.map(({ access, expected, answer, because }) => ({ ...access, expected, answer, because })),
   }
 }
 

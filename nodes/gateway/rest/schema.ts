@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { auditEventSchema, eventKinds } from '../../../mesh/audit/event.js'
 import { taskRecordSchema } from '../../../mesh/task/task.js'
 import { grantSchema, viewSchema } from '../../approvals/question.js'
+import { rosterSchema } from '../../roster.js'
 
 const id = z.string().min(1).max(200)
 export const byId = z.strictObject({ id })
@@ -39,6 +40,8 @@ export const nodesReplySchema = z.object({
     }),
   ),
 })
+
+export const agentsReplySchema = rosterSchema
 
 /** About the workspace that `clawmesh up` offers. */
 export const taskBodySchema = z.strictObject({ request: z.string().min(1).max(20_000) })
@@ -145,6 +148,35 @@ export const policiesSchema = z.object({
           because: z.string(),
         }),
       ),
+    }),
+  ),
+})
+export const policyVersionsSchema = z.object({
+  /** The newest version that nodes are told of; null while there is none and they go by `ask-first`. */
+  inForce: z.int().nullable(),
+  /** Oldest first. Each was signed by the authority and names the one before it. */
+  versions: z.array(
+    z.object({
+      version: z.int(),
+      time: z.string(),
+      by: z.string(),
+      name: z.string(),
+      reason: z.string(),
+      text: z.string(),
+      /** SHA-256 of the signed version, hex. */
+      hash: z.string(),
+    }),
+  ),
+  /** What each node that runs actions goes by. */
+  nodes: z.array(
+    z.object({
+      name: z.string(),
+      policy: z.string(),
+      version: z.int().nullable(),
+      /** False for one whose person named a policy of its own. */
+      follows: z.boolean(),
+      /** How that differs from what is in force. */
+      drift: z.string().nullable(),
     }),
   ),
 })

@@ -36,7 +36,7 @@ describe('clawmesh up --gateway', () => {
   before(async () => {
     mkdirSync(workspace)
     writeFileSync(join(machine.data, '..', 'secret.txt'), 'a\nb\n')
-    const running = await machine.up('--name', 'home', '--gateway', '0', '--workspace', workspace)
+    const running = await machine.up('--name', 'home', '--gateway', '0', '--workspace', workspace, '--json')
     url = /The gateway listens at (http:\S+)\. /.exec(running.stderr())?.[1] ?? assert.fail(running.stderr())
   })
   after(() => machine.remove())
@@ -90,6 +90,14 @@ describe('clawmesh up --gateway', () => {
     const asked = await eventually(() => asking.events[0] ?? assert.fail('nothing is asked yet'), 30_000)
     asking.close()
     const question = viewSchema.parse(asked.data)
+    const { agents, hosted } = JSON.parse((await machine.do('agents', '--json')).stdout)
+    const workers = agents.filter(({ name }: { name: string }) => /-worker-\d$/.test(name))
+    assert.deepEqual(
+      workers.map(({ node, kind }: { node: string; kind: string }) => [node, kind]),
+      Array.from({ length: 3 }, () => ['home', 'agent']),
+    )
+    assert.deepEqual(agents.find(({ name }: { name: string }) => name === `task/${id}`)?.kind, 'task')
+    assert.ok(hosted.some(({ definition }: { definition: string }) => definition === 'worker'))
     const decided = { method: 'POST', key: approver, body: { answer: 'allow' } }
     assert.equal((await ask(url, `/v1/approvals/${question.id}`, decided)).status, 200)
     await following.ended
@@ -163,6 +171,8 @@ describe('clawmesh up --gateway', () => {
   it('ends in good order', async () => {
     const ended = await machine.stop()
     assert.equal(ended?.status, 0, ended?.stderr)
+    const { ok, node, gateway, data } = JSON.parse(ended?.stdout ?? '')
+    assert.deepEqual([ok, node, gateway, data], [true, 'home', url, machine.data])
     assert.deepEqual(ended?.left(), [])
   })
 

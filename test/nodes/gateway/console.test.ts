@@ -29,7 +29,7 @@ const views: Record<string, (page: Page) => Locator[]> = {
   tasks: (page) => [page.locator('.tree .done', { hasText: 'look around' })],
   debates: (page) => [page.locator('.votes td.with').nth(1), page.locator('.debate h3', { hasText: /^Erased$/ })],
   approvals: (page) => [page.locator('main kbd')],
-  policies: (page) => [page.locator('.policy').nth(4)],
+  policies: (page) => [page.locator('.policy').nth(4), page.locator('td strong', { hasText: '1 in force' })],
   costs: (page) => [page.locator('figure .bar')],
   audit: (page) => [page.locator('.audit tbody tr').nth(5)],
 }
@@ -117,6 +117,7 @@ describe('the console', () => {
     front.file('of dora', subjects.keyOf('dora'))
     await front.note('debate.opened', { question: 'PRIVATE', voters, topology: 'ring', vote: 'majority' }, 'of dora')
     subjects.erase('dora', Date.now())
+    await stand.publish(stand.policies.add({ name: 'strict', text: '{}', by: 'ada', reason: 'why' }, Date.now()))
     const { page, problems } = await open()
     await enter(page, url, keyOf.admin)
     await page.evaluate(readFileSync(join(installation, 'node_modules', 'axe-core', 'axe.min.js'), 'utf8'))
@@ -150,6 +151,12 @@ describe('the console', () => {
     const first = await chosen()
     await page.keyboard.press('ArrowRight')
     assert.notEqual(await chosen(), first, 'the arrows choose another machine')
+    await page.route('**/v1/audit/events*', async (route) => {
+      await front.audit.intend({ kind: 'vote.cast', trace: '', actor: 'test', facts: { between: true } })
+      await route.continue()
+    })
+    await see(page, 'audit')
+    await page.locator('.audit td.facts', { hasText: '"between":true' }).first().waitFor()
     assert.deepEqual(problems, [])
     await page.close()
   })
@@ -162,8 +169,10 @@ describe('the console', () => {
     assert.deepEqual(await page.locator('nav a').allTextContents(), ['Mesh', 'Approvals', 'Policies'])
     await see(page, 'approvals')
     const { box } = stand
-    const missing = [{ kind: 'read' as const, path: '/<b>secret</b>' }]
-    const question = { node: box.name, tool: 'read_file', args: { path: '/<b>secret</b>' }, missing, workspace: '/w' }
+    // Shown as it is written, it would read as a picture.
+    const path = '/<b>secret</b>/\u202egpj.exe'
+    const missing = [{ kind: 'read' as const, path }]
+    const question = { node: box.name, tool: 'read_file', args: { path }, missing, workspace: '/w' }
     const answer = askPerson(box, question, {
       signal: new AbortController().signal,
       trace: 't',
@@ -171,6 +180,8 @@ describe('the console', () => {
     })
     await page.locator('main li pre', { hasText: '<b>secret</b>' }).first().waitFor()
     assert.equal(await page.locator('main b').count(), 0, 'text stays text')
+    const words = (await page.locator('main li').first().textContent()) ?? ''
+    assert.ok(words.includes('\\u{202e}gpj.exe') && !words.includes('\u202e'), words)
     await page.keyboard.press('j')
     await page.keyboard.press('a')
     assert.deepEqual(await answer, { answer: 'allow', by: 'approver' })

@@ -3,11 +3,13 @@ import assert from 'node:assert/strict'
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { actor } from '../../../mesh/index.js'
 import { installation } from '../../../mesh/installation.js'
-import { nodesReplySchema } from '../../../nodes/gateway/rest/schema.js'
+import { agentsReplySchema, nodesReplySchema } from '../../../nodes/gateway/rest/schema.js'
 import { isOpen, type Route, routeNames, ruleOn } from '../../../nodes/gateway/route.js'
 import { StandingPeople } from '../../../nodes/people.js'
 import { type PeopleRole, peopleRoles, someone } from '../../../policies/people.js'
+import { eventually } from '../../kit/eventually.js'
 import { ask, cloud, endless, errorOf, follow, openStand, type Reply, type Stand, shipped } from './stand.js'
 
 const day = 86_400_000
@@ -129,6 +131,23 @@ describe('who may do what at the gateway', () => {
     assert.equal(await with_({ host: 'evil.example', origin: 'http://evil.example' }), 403)
     assert.equal(await with_({ host: '127.0.0.1.evil.example' }, '/healthz'), 403)
     assert.equal(await with_({ host: 'localhost:1' }), 200)
+  })
+
+  it('shows who works in the mesh, for as long as they do', async () => {
+    const named = async (name: string) => {
+      const { text } = await call('GET /v1/agents', stand.keyOf.viewer)
+      return agentsReplySchema.parse(JSON.parse(text)).agents.find((agent) => agent.name === name)
+    }
+    await stand.box.spawn(
+      actor('clerk', () => []),
+      { as: 'clerk-1' },
+    )
+    await eventually(async () =>
+      assert.deepEqual(await named('clerk-1'), { name: 'clerk-1', node: 'box', kind: 'agent' }),
+    )
+    assert.equal((await named('approvals'))?.kind, 'service')
+    await stand.box.stop('clerk-1')
+    await eventually(async () => assert.equal(await named('clerk-1'), undefined))
   })
 
   it('shows the mesh as it is', async () => {

@@ -10,10 +10,12 @@ import { OnnxBackend } from '../../../inference/onnx/backend.js'
 import { addressesOf } from '../../../mesh/address.js'
 import { openChain } from '../../../mesh/audit/chain.js'
 import type { MeshNode } from '../../../mesh/index.js'
+import type { Edition } from '../../../mesh/seal/edition.js'
 import { openTasks, type Tasks } from '../../../mesh/task/tasks.js'
 import { approvalsName } from '../../../nodes/approvals/messages.js'
 import { serveApprovals } from '../../../nodes/approvals/serve.js'
 import type { GatewayTls } from '../../../nodes/authority/gateway-tls.js'
+import { PolicyBook, publishPolicy } from '../../../nodes/authority/policy-book.js'
 import { ApiKeys } from '../../../nodes/gateway/http/keys.js'
 import type { GatewayLimits } from '../../../nodes/gateway/http/limits.js'
 import { type Gateway, openGateway } from '../../../nodes/gateway/server.js'
@@ -145,6 +147,9 @@ export interface Stand {
   /** One of each role, by its name. */
   readonly keyOf: Record<(typeof peopleRoles)[number], string>
   readonly tasks: Tasks
+  readonly policies: PolicyBook
+  /** Puts a version where the nodes see it. */
+  publish(edition: Edition): Promise<void>
   /** Holds actions. */
   readonly box: MeshNode
   readonly front: MeshNode
@@ -190,7 +195,13 @@ export async function openStand(limits: Partial<GatewayLimits> = {}): Promise<St
     })
     const box = await mesh.join('box', { roles: ['sandbox'] })
     const tasks = await openTasks({ transport, addresses, key: authority.tasksKey, by: 'test' })
-    const site = { tasks, workspace: undefined, trail: { log: records.log(addresses.auditStream), authority } }
+    const policies = new PolicyBook(data, authority)
+    const site = {
+      tasks,
+      workspace: undefined,
+      policies,
+      trail: { log: records.log(addresses.auditStream), authority },
+    }
     const keys = new ApiKeys(data)
     const keyOf = Object.fromEntries(peopleRoles.map((role) => [role, keys.add(role, role, Date.now())]))
     const open = async (other: Partial<GatewayLimits>, tls?: GatewayTls) => {
@@ -205,7 +216,9 @@ export async function openStand(limits: Partial<GatewayLimits> = {}): Promise<St
       for (const one of [node, box])
         if (!one.directory.locate(approvalsName)) throw new Error('the desk is not there yet')
     })
-    return { url, tiny, endlessNode, keys, keyOf: keyOf as Stand['keyOf'], tasks, box, front: node, mesh, open, close }
+    const publish = (edition: Edition) => publishPolicy(edition, { authority, transport, addresses })
+    const parts = { url, tiny, endlessNode, keys, keyOf: keyOf as Stand['keyOf'], tasks, policies, publish }
+    return { ...parts, box, front: node, mesh, open, close }
   } catch (error) {
     await close()
     throw error

@@ -73,6 +73,17 @@ describe('clawmesh policy', () => {
     assert.equal(status, 3)
   })
 
+  it('has no version that nobody could read back', () => {
+    const kept = join(folder, 'kept')
+    const book = new PolicyBook(kept, openAuthority(kept, Date.now()))
+    const add = (more: object) => book.add({ name: 'none', text: '{}', by: 'ada', reason: '', ...more }, Date.now())
+    for (const long of [{ reason: 'x'.repeat(1025) }, { name: 'x'.repeat(257) }])
+      assert.throws(() => add(long), { code: 'USAGE' })
+    assert.throws(() => add({ text: `#${'x'.repeat(200_000)}\n{}` }), { code: 'POLICY_INVALID' })
+    assert.equal(add({ reason: 'x'.repeat(1024) }).version, 1)
+    assert.equal(book.editions().length, 1)
+  })
+
   it('goes above what nodes are seen to have, where the folder was restored from before that', () => {
     const restored = join(folder, 'restored')
     const book = new PolicyBook(restored, openAuthority(restored, Date.now()))

@@ -7,7 +7,9 @@ import { after, before, describe, it } from 'node:test'
 import { addressesOf } from '../../../mesh/address.js'
 import { actor, type MeshNode, on } from '../../../mesh/index.js'
 import { type Authority, createAuthority } from '../../../mesh/seal/authority.js'
+import { sealWith } from '../../../mesh/seal/box.js'
 import { writeEdition } from '../../../mesh/seal/edition.js'
+import { utf8 } from '../../../mesh/seal/keys.js'
 import type { Transport } from '../../../mesh/transport/transport.js'
 import { publishPolicy } from '../../../nodes/authority/policy-book.js'
 import { driftOf, policyAdvertSchema, StandingPolicy } from '../../../nodes/process/standing-policy.js'
@@ -67,8 +69,13 @@ describe('the policy of a mesh', () => {
     return new StandingPolicy({ name: 'reading', text: reading, follows, file, mesh: id, rootKey: root.publicKey })
   }
 
-  /** Puts a text in force as this version, as the authority or somebody else. */
-  async function publish(version: number, text: string, authority: Authority = mesh.authority): Promise<void> {
+  /** Puts a text in force as this version, as the authority or somebody else; `over`: over whatever is there, as any member can. */
+  async function publish(
+    version: number,
+    text: string,
+    authority: Authority = mesh.authority,
+    over = false,
+  ): Promise<void> {
     const { mesh: id, meshKey } = mesh.authority
     const edition = writeEdition(
       id,
@@ -76,7 +83,9 @@ describe('the policy of a mesh', () => {
       authority.root,
     )
     const addresses = addressesOf(id, meshKey)
-    await publishPolicy(edition, { authority: mesh.authority, transport, addresses })
+    if (!over) return publishPolicy(edition, { authority: mesh.authority, transport, addresses })
+    const bucket = await transport.bucket(addresses.directory)
+    await bucket.put(addresses.policyKey, sealWith(meshKey, edition.wire, utf8(addresses.policyKey)))
   }
 
   const said = (node: MeshNode) => policyAdvertSchema.parse(asker.directory.node(node.name)?.advert['policy'])
@@ -127,11 +136,24 @@ describe('the policy of a mesh', () => {
   it('is not talked out of a version by an older one, nor by anybody but the authority', async () => {
     await publish(4, nothing)
     await taken(4)
-    await publish(2, reading)
-    await publish(9, reading, createAuthority())
+    await publish(2, reading, mesh.authority, true)
+    await publish(9, reading, createAuthority(), true)
     await publish(5, asking)
     await taken(5)
     assert.equal(asker.directory.policy?.version, 5)
+  })
+
+  it('is the newest for who comes new, also where two were applied at once and the older one was told last', async () => {
+    const addresses = addressesOf(mesh.authority.mesh, mesh.authority.meshKey)
+    const bucket = await transport.bucket(addresses.directory)
+    const { revision } = (await bucket.get(addresses.policyKey)) ?? {}
+    await publish(4, nothing)
+    assert.equal((await bucket.get(addresses.policyKey))?.revision, revision)
+    await bucket.put(addresses.policyKey, utf8('what some member put there'))
+    await publish(5, asking)
+    const late = await mesh.join('late', { roles: ['sandbox'] })
+    await eventually(() => assert.equal(late.directory.policy?.version, 5))
+    await late.close()
   })
 
   it('runs nothing that a person allowed under a policy that is no longer in force', async () => {

@@ -11,6 +11,7 @@ import { actor, type MeshNode, on } from '../../../../mesh/index.js'
 import { installation } from '../../../../mesh/installation.js'
 import { openTasks } from '../../../../mesh/task/tasks.js'
 import { worker } from '../../../../nodes/agents/job/worker.js'
+import { PolicyBook } from '../../../../nodes/authority/policy-book.js'
 import { ApiKeys } from '../../../../nodes/gateway/http/keys.js'
 import { type MeshTool, meshTools, ruleOnTool } from '../../../../nodes/gateway/mcp/mesh-tool.js'
 import { TaskRuns } from '../../../../nodes/gateway/rest/tasks.js'
@@ -60,7 +61,8 @@ describe('MCP at the gateway', () => {
     const addresses = addressesOf(authority.mesh, authority.meshKey)
     const transport = await mesh.connect()
     const tasks = await openTasks({ transport, addresses, key: authority.tasksKey, by: front.name })
-    const site = { tasks, workspace, trail: { log: transport.log(addresses.auditStream), authority } }
+    const policies = new PolicyBook(data, authority)
+    const site = { tasks, workspace, policies, trail: { log: transport.log(addresses.auditStream), authority } }
     tools = meshTools(front, new TaskRuns(front, tasks, workspace))
     people = (await StandingPeople.open(data)).now
     const file = new ApiKeys(data)
@@ -139,6 +141,15 @@ describe('MCP at the gateway', () => {
     const wrong = await caller.callTool({ name: 'count_lines', arguments: { file: 'notes.txt' } })
     assert.equal(wrong.isError, true)
     assert.match(wordsOf(wrong), /path/)
+    const huge = await caller.callTool({ name: 'write_note', arguments: { path: 'a', text: 'x'.repeat(300_000) } })
+    assert.match(wordsOf(huge), /The arguments have 300\d+ characters, of 65536 at most/)
+    await eventually(async () => {
+      const told = (await auditEvents(mesh)).filter(({ facts }) => Number(facts['characters']) > 300_000)
+      assert.deepEqual(
+        told.map(({ kind, facts }) => [kind, facts['tool'], facts['args']]),
+        [['gateway.asked', 'write_note', undefined]],
+      )
+    })
     await assert.rejects(caller.callTool({ name: 'no_tool', arguments: {} }), /There is no tool no_tool/)
     await caller.close()
   })
