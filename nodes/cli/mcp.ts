@@ -1,5 +1,6 @@
 /** `clawmesh mcp`: the mesh that runs here as an MCP server on standard input and output, for programs that start their servers themselves. */
 import { resolve } from 'node:path'
+import { Refusals } from '../../mesh/calls/refusals.js'
 import { openTasks } from '../../mesh/task/tasks.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { type PeopleRole, peopleRoles } from '../../policies/people.js'
@@ -58,10 +59,12 @@ async function serveMcpClient(_: string | undefined, values: Values): Promise<nu
       const people = await StandingPeople.open(data)
       await new PeopleRecord(node, people).settle()
       const { answerMs, body } = usualLimits
+      const refusals = new Refusals((facts) => node.note('gateway.refused', facts), 'address')
       const transport = new StdioServerTransport(process.stdin, process.stdout, { maxBufferSize: body })
       const subject = dataSubject(node, authority.subjects, text(values, 'subject') ?? accountName())
       const served = {
         node,
+        refused: (why: string) => refusals.count('DENIED', why, undefined),
         tools: meshTools(node, runs),
         principal: { name: 'stdio', role },
         people: () => people.now,
@@ -72,6 +75,7 @@ async function serveMcpClient(_: string | undefined, values: Values): Promise<nu
       progress(`serving the mesh to an MCP client, as ${role}`)
       await untilClosed(stop.signal)
       await handle.close()
+      refusals.flush()
     } finally {
       await runs?.close()
       await end()

@@ -26,7 +26,7 @@ import { openListener } from './http/listener.js'
 import { Metrics } from './http/metrics.js'
 import { cannotListen } from './http/port.js'
 import { RateLimit } from './http/rate.js'
-import { Refusal } from './http/refusal.js'
+import { Forbidden, Refusal } from './http/refusal.js'
 import { hostsOf } from './http/tls.js'
 import { answerMcp, refuseSessions } from './mcp/exchange.js'
 import { type MeshTool, meshTools } from './mcp/mesh-tool.js'
@@ -109,6 +109,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   const rest = restOf({ node, guard, people, site, runs, aboutCaller, closing: closing.signal })
   const tools = [...meshTools(node, site?.workspace === undefined ? undefined : runs), ...more]
   const desk = { node, limits, metrics, people, aboutCaller, closing: closing.signal }
+  const refused = (why: string, address: string) => refusals.count('DENIED', why, address)
   const handlers: Handlers = {
     ...rest,
     'GET /': ({ reply }) => sendConsole(reply, 'index.html'),
@@ -122,7 +123,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
     'POST /v1/completions': ({ request, reply }) => complete(desk, request, reply, parseText),
     'POST /v1/embeddings': ({ request, reply }) => answerEmbedding(desk, request, reply),
     'POST /mcp': ({ request, reply }) =>
-      answerMcp({ node, tools, people, limits, aboutCaller, closing: closing.signal }, request, reply),
+      answerMcp({ node, tools, people, refused, limits, aboutCaller, closing: closing.signal }, request, reply),
   }
   refuseSessions(server)
   const underWay = new Set<Promise<unknown>>()
@@ -131,6 +132,9 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
     const handler = (request: FastifyRequest, reply: FastifyReply) => {
       const work = Promise.resolve().then(() => (handlers[name] as Handle)(callOf(name, request, reply)))
       underWay.add(work)
+      work.catch((error: unknown) => {
+        if (error instanceof Forbidden) refused(error.message, request.ip)
+      })
       return work.finally(() => underWay.delete(work))
     }
     const bodyLimit = limits.body + (name === 'POST /v1/chat/completions' ? limits.images : 0)

@@ -21,6 +21,13 @@ export class Refusal extends Error {
   }
 }
 
+/** What the policies of people forbid, and only the body of a request tells. */
+export class Forbidden extends Refusal {
+  constructor(message: string) {
+    super(403, 'DENIED', message)
+  }
+}
+
 /** What the mesh says, where it is not this server's own fault. */
 const statuses: Partial<Record<ErrorCode, number>> = {
   MESSAGE_INVALID: 400,

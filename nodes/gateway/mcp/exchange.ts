@@ -14,6 +14,8 @@ export interface McpDesk {
   node: MeshNode
   tools: readonly MeshTool[]
   people: () => People
+  /** Is told what somebody was refused, and from which address. */
+  refused: (why: string, address: string) => void
   limits: GatewayLimits
   /** Whom it is about what a key asks for; undefined where there is no authority. */
   aboutCaller: (key: string) => DataSubject | undefined
@@ -22,12 +24,13 @@ export interface McpDesk {
 
 export async function answerMcp(desk: McpDesk, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
   const { node, tools, people, limits, aboutCaller, closing } = desk
+  const refused = (why: string) => desk.refused(why, request.ip)
   const { principal, headers, body } = request
   if (!principal) throw new Refusal(401, 'DENIED', 'There is no key.')
   const signal = AbortSignal.any([closing, untilGone(reply)])
   const subject = aboutCaller(principal.name)
   const handler = createMcpHandler(() =>
-    mcpServer({ node, tools, principal, people, subject, answerMs: limits.answerMs, closing: signal }),
+    mcpServer({ node, tools, principal, people, refused, subject, answerMs: limits.answerMs, closing: signal }),
   )
   const web = new Request(`http://${headers.host}/mcp`, { method: 'POST', headers: plain(headers), signal })
   const answer = await handler.fetch(web, { parsedBody: body }).catch((error: unknown) => {

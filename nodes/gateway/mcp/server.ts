@@ -27,6 +27,8 @@ export interface Serving {
   principal: Principal
   /** The policies that say what he may, as they are now. */
   people: () => People
+  /** Is told what he was refused, and why. */
+  refused: (why: string) => void
   /** Whom it is about what he asks for. */
   subject: DataSubject | undefined
   /** Milliseconds that one use may take. */
@@ -41,7 +43,7 @@ const instructions =
   'Tools of a mesh of agents. Each runs in a sandbox of the mesh; one that the policy of its machine does not allow waits for a person, or is refused.'
 
 export function mcpServer(serving: Serving): Server {
-  const { tools, principal, people } = serving
+  const { tools, principal, people, refused } = serving
   const server = new Server(
     { name: 'clawmesh', version: productVersion },
     { capabilities: { tools: {} }, instructions },
@@ -52,11 +54,11 @@ export function mcpServer(serving: Serving): Server {
     const tool = tools.find((known) => known.name === name)
     if (!tool) throw new ProtocolError(ProtocolErrorCode.InvalidParams, `There is no tool ${name.slice(0, 128)}.`)
     const ruling = ruleOnTool(people(), principal, tool, args)
-    if (!ruling.allowed)
-      throw new ProtocolError(
-        ProtocolErrorCode.InvalidParams,
-        `A key with the role ${principal.role} may not use ${name}: ${whyRefused(ruling)}.`,
-      )
+    if (!ruling.allowed) {
+      const why = `A key with the role ${principal.role} may not use ${name}: ${whyRefused(ruling)}.`
+      refused(why)
+      throw new ProtocolError(ProtocolErrorCode.InvalidParams, why)
+    }
     return use(serving, tool, args, ruling.by, mcpReq)
   })
   return server

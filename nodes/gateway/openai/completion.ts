@@ -12,7 +12,7 @@ import { log } from '../../log.js'
 import { EventStream } from '../http/event-stream.js'
 import type { GatewayLimits } from '../http/limits.js'
 import type { Metrics } from '../http/metrics.js'
-import { Refusal, refusalOf } from '../http/refusal.js'
+import { Forbidden, Refusal, refusalOf } from '../http/refusal.js'
 import { readiness } from '../rest/view.js'
 import type { AnswerHead, Asked } from './asked.js'
 
@@ -137,7 +137,7 @@ export function checkModel({ people }: Desk, { principal }: FastifyRequest, mode
   for (const id of models) {
     const ruling = people().decide(principal, 'askModel', { type: 'Model', id })
     if (!ruling.allowed)
-      throw new Refusal(403, 'DENIED', `The key ${principal.name} may not ask the model ${id}: ${whyRefused(ruling)}.`)
+      throw new Forbidden(`The key ${principal.name} may not ask the model ${id}: ${whyRefused(ruling)}.`)
     for (const policy of ruling.by) by.add(policy)
   }
   return [...by]

@@ -17,7 +17,7 @@ import { rosterOf } from '../../roster.js'
 import type { Handlers } from '../call.js'
 import type { Guard } from '../http/guard.js'
 import type { Principal } from '../http/keys.js'
-import { Refusal } from '../http/refusal.js'
+import { Forbidden } from '../http/refusal.js'
 import { lastNumber, lastSeen, Slots, sendEvents } from '../http/stream.js'
 import { type Route, routeNames, ruleOn } from '../route.js'
 import { costsOf } from './costs.js'
@@ -190,7 +190,7 @@ function checkSettling(people: People, who: Principal, task: string, step: strin
     : people.decide(who, 'settleTask', { type: 'Task', id: task })
   if (ruling.allowed) return
   const what = isQuestion(step) ? 'answer what a run asks' : 'say what became of a step'
-  throw new Refusal(403, 'DENIED', `A key with the role ${who.role} may not ${what}: ${whyRefused(ruling)}.`)
+  throw new Forbidden(`A key with the role ${who.role} may not ${what}: ${whyRefused(ruling)}.`)
 }
 
 function here<T>(part: T | undefined): T {

@@ -69,9 +69,14 @@ describe("a mesh's own policies of people", () => {
     assert.deepEqual([/read_file/.test(listed.text), /write_note/.test(listed.text)], [true, false], listed.text)
     assert.match((await call('/v1/tasks/7')).text, /forbidden by own:mine/)
     assert.notEqual((await call('/v1/tasks/8')).status, 403)
+    await call('/mcp', { jsonrpc: '2.0', id: 2, method: 'tools/call', params: { name: 'write_note', arguments: {} } })
     await eventually(async () => {
       const refused = (await auditEvents(mesh)).filter(({ kind }) => kind === 'gateway.refused')
-      assert.ok(refused.some(({ facts }) => String(facts['reason']).includes('own:mine')))
+      for (const policy of ['own:mine', 'own:home', 'own:dry'])
+        assert.ok(
+          refused.some(({ facts }) => String(facts['reason']).includes(policy)),
+          policy,
+        )
     })
   })
 
