@@ -57,7 +57,8 @@ async function serveMcpClient(_: string | undefined, values: Values): Promise<nu
         import('@modelcontextprotocol/server/stdio'),
       ])
       const people = await StandingPeople.open(data)
-      await new PeopleRecord(node, people).settle()
+      const record = new PeopleRecord(node, people)
+      await record.settle()
       const { answerMs, body } = usualLimits
       const refusals = new Refusals((facts) => node.note('gateway.refused', facts), 'address')
       const transport = new StdioServerTransport(process.stdin, process.stdout, { maxBufferSize: body })
@@ -68,6 +69,7 @@ async function serveMcpClient(_: string | undefined, values: Values): Promise<nu
         tools: meshTools(node, runs),
         principal: { name: 'stdio', role },
         people: () => people.now,
+        settled: () => record.settle(),
         subject,
         answerMs,
       }

@@ -130,7 +130,12 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   for (const name of routeNames) {
     const [method = '', url = ''] = name.split(' ')
     const handler = (request: FastifyRequest, reply: FastifyReply) => {
-      const work = Promise.resolve().then(() => (handlers[name] as Handle)(callOf(name, request, reply)))
+      // Its body may have been long in coming, and other policies decide on what it names.
+      const settle = async () => {
+        // What does not hold is nothing that the caller should hear of.
+        if (request.principal && people() && !peopleRecord.isSettled()) await peopleRecord.settle()
+      }
+      const work = settle().then(() => (handlers[name] as Handle)(callOf(name, request, reply)))
       underWay.add(work)
       work.catch((error: unknown) => {
         if (error instanceof Forbidden) refused(error.message, request.ip)

@@ -54,6 +54,10 @@ describe('clawmesh mcp', () => {
     assert.deepEqual(names, ['list_nodes', 'list_tasks', 'show_task'])
     const { structuredContent } = await caller.callTool({ name: 'list_tasks', arguments: {} })
     assert.match(JSON.stringify(structuredContent), /"request":"how many lines has notes.txt","state":"done"/)
+    const own = join(machine.data, 'people.cedar')
+    writeFileSync(own, '@id("none") forbid (principal == User::"stdio", action == Action::"readTasks", resource);')
+    await assert.rejects(caller.callTool({ name: 'list_tasks', arguments: {} }), /forbidden by own:none/)
+    rmSync(own)
     await caller.close()
   })
 
@@ -61,6 +65,11 @@ describe('clawmesh mcp', () => {
     const { stdout } = await machine.do('audit', 'query', '--json')
     const events = stdout.split('\n').filter((line) => line.includes('"gateway.asked"') && line.includes('"stdio"'))
     assert.equal(events.length, 3, stdout)
+    for (const kind of ['policy.loaded', 'gateway.refused'])
+      assert.ok(
+        stdout.split('\n').some((line) => line.includes(`"${kind}"`) && line.includes('own:none')),
+        kind,
+      )
     const names = await machine.names()
     assert.ok(!names.some((name) => name.startsWith('runner')), names.join())
   })

@@ -27,6 +27,8 @@ export interface Serving {
   principal: Principal
   /** The policies that say what he may, as they are now. */
   people: () => People
+  /** Awaited before they decide on the use of a tool: the trail has them first. */
+  settled?: () => Promise<void>
   /** Is told what he was refused, and why. */
   refused: (why: string) => void
   /** Whom it is about what he asks for. */
@@ -50,7 +52,8 @@ export function mcpServer(serving: Serving): Server {
   )
   const listed = () => tools.filter((tool) => ruleOnTool(people(), principal, tool).allowed)
   server.setRequestHandler('tools/list', () => ({ tools: listed().map(described) }))
-  server.setRequestHandler('tools/call', ({ params: { name, arguments: args = {} } }, { mcpReq }) => {
+  server.setRequestHandler('tools/call', async ({ params: { name, arguments: args = {} } }, { mcpReq }) => {
+    await serving.settled?.()
     const tool = tools.find((known) => known.name === name)
     if (!tool) throw new ProtocolError(ProtocolErrorCode.InvalidParams, `There is no tool ${name.slice(0, 128)}.`)
     const ruling = ruleOnTool(people(), principal, tool, args)
