@@ -5,7 +5,7 @@ static char greeting_now(int socket)
 {
     struct pollfd event = {.fd = socket, .events = POLLIN};
     char byte = 0;
-    return poll(&event, 1, 100) == 1 && recv(socket, &byte, 1, 0) == 1 ? byte : 0;
+    return poll(&event, 1, 1000) == 1 && recv(socket, &byte, 1, 0) == 1 ? byte : 0;
 }
 
 static int attempt(const char *target, const char *workspace, const char *extra)

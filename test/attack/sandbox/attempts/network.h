@@ -34,7 +34,7 @@ __attribute__((unused)) static char greeting(int socket)
 {
     struct pollfd event = {.fd = socket, .events = POLLIN};
     char byte = 0;
-    return poll(&event, 1, 300) == 1 && recv(socket, &byte, 1, 0) == 1 ? byte : 0;
+    return poll(&event, 1, 3000) == 1 && recv(socket, &byte, 1, 0) == 1 ? byte : 0;
 }
 
 __attribute__((unused)) static int tcp(void)
