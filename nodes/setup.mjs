@@ -30,7 +30,7 @@ const noCuda = { ONNXRUNTIME_NODE_INSTALL: process.env.ONNXRUNTIME_NODE_INSTALL 
 
 lockSetup(join(root, '.setup.lock'))
 if (!installed()) {
-  say('Installing dependencies (about 450 MB on disk, once) …')
+  say('Installing dependencies (about 600 MB on disk, once) …')
   // `npm ci` runs our install script too, which compiles the sandbox launcher.
   run('Installed the dependencies', 'npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], noCuda)
   writeFileSync(stamp, wanted)

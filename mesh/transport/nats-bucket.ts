@@ -9,7 +9,13 @@ import {
   StorageType,
 } from '@nats-io/jetstream'
 import { type KV, Kvm } from '@nats-io/kv'
-import { ClosedConnectionError, createInbox, type NatsConnection, nanos } from '@nats-io/transport-node'
+import {
+  ClosedConnectionError,
+  createInbox,
+  type NatsConnection,
+  nanos,
+  PermissionViolationError,
+} from '@nats-io/transport-node'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { Bucket, Entry, Subscription } from './transport.js'
 
@@ -281,8 +287,14 @@ const isLeaderless = (error: unknown) =>
   (error instanceof Error && error.name === 'JetStreamNotEnabled') ||
   (error instanceof JetStreamApiError && error.status === unavailable)
 
+/** What is not allowed now is not allowed in a moment either: rights come with the connection. */
+const isForbidden = (error: unknown) =>
+  error instanceof PermissionViolationError ||
+  (error instanceof Error && error.cause instanceof PermissionViolationError)
+
 const isFinal = (error: unknown) =>
   error instanceof ClosedConnectionError ||
+  isForbidden(error) ||
   (error instanceof JetStreamApiError && error.status !== unavailable && error.code !== noPeers)
 
 export function unreachable(cause: unknown): ClawmeshError {

@@ -6,6 +6,7 @@ import { z } from 'zod'
 import type { MeshNode } from '../../../mesh/index.js'
 import type { Task } from '../../../mesh/task/task.js'
 import { ClawmeshError, type ErrorCode } from '../../../policies/errors.js'
+import type { ToolOutcome } from '../../../sandbox/run.js'
 import { actions } from '../authority.js'
 import { wasKilled } from './killed.js'
 import { addUp, euros, type Ledger, readCheckedFile } from './ledger.js'
@@ -259,9 +260,24 @@ function ledgerAnswer({ totalCents, entries, faulty }: Ledger, isBorneOut: boole
   return `${euros(totalCents)} in ${entries - faulty.length} valid entries; ${faulty.length} of ${entries} entries are faulty.`
 }
 
+const mostShown = 40
+const mostOfLine = 400
+const matchesSchema = z.array(z.object({ line: z.int(), text: z.string() }))
+
+/** What a person asked to see, not only how much there is of it: a text, the lines that were found; of what is long the beginning. */
+function shownOf({ summary, text, matches }: Extract<ToolOutcome, { status: 'done' }>['result']): string {
+  const found = matchesSchema.safeParse(matches).data ?? []
+  const lines =
+    typeof text === 'string' ? text.replace(/\n$/, '').split('\n') : found.map((each) => `${each.line}: ${each.text}`)
+  if (lines.length === 0 || text === '') return summary
+  const shown = lines.slice(0, mostShown).map((line) => line.slice(0, mostOfLine))
+  const more = lines.length > mostShown ? [`… ${lines.length - mostShown} more lines`] : []
+  return [summary, ...shown, ...more].join('\n')
+}
+
 export function answerOf({ report, error }: Done): string {
   if (!report) return `failed: ${error.message}`
   const { outcome } = report
-  if (outcome.status === 'done') return outcome.result.summary
+  if (outcome.status === 'done') return shownOf(outcome.result)
   return `${outcome.status} on ${report.node}: ${outcome.reason}`
 }

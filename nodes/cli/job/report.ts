@@ -113,7 +113,7 @@ function ledgerLines({ ledger, vote, parts, answer }: JobResult): string[] {
 /** The words, the call that the model made of them, and what came of it: a misunderstanding must be plain to see. */
 function partLines(done: Done): string[] {
   const { part, report } = done
-  const call = report ? `${report.call.name} ${JSON.stringify(report.call.arguments)}` : 'no call'
+  const call = report ? `${report.call.name} ${JSON.stringify(report.call.arguments)}  on ${report.node}` : 'no call'
   return [
     part.words,
     `  ${call}`,

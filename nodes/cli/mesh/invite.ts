@@ -36,7 +36,9 @@ async function runInvite(_: string | undefined, values: Values): Promise<number>
   }
   const reachable = reachableOf(data)
   const invitation = issueInvitation(join(data, 'authority'), reachable, wish, Date.now())
-  const command = `npm run clawmesh -- join ${invitation}`
+  // A machine of a person who approves offers nothing, and does nothing else.
+  const isApprover = wish.roles.length === 1 && wish.roles[0] === 'approver'
+  const command = `npm run clawmesh -- ${isApprover ? 'approve follow --join' : 'join'} ${invitation}`
   if (values['json']) {
     process.stdout.write(`${JSON.stringify({ ok: true, invitation, command, servers: reachable.servers })}\n`)
     return 0

@@ -114,7 +114,7 @@ export const policyRollback: Command = {
         'USAGE',
         given === undefined ? 'There is no version to go back to.' : `There is no version ${given}.`,
         {
-          hint: 'See `clawmesh policy history`.',
+          hint: 'See `clawmesh policy history`; `clawmesh policy apply ask-first` puts the usual policy in force.',
         },
       )
     const reason = text(values, 'reason') ?? `back to version ${before.version}`

@@ -18,7 +18,7 @@ export function show(main, signal, { may }) {
   const list = h('ul', { class: 'cards' })
   const none = h('p', { class: 'soft' }, 'Nothing is held.')
   const help = [['j', 'k'], ...answers.map(({ key }) => [key])].map((keys) => keys.map((one) => h('kbd', {}, one)))
-  const does = ['move', ...answers.map(({ label }) => label.toLowerCase())]
+  const does = ['choose one, then:', ...answers.map(({ label }) => label.toLowerCase())]
   const keys = help.flatMap((one, index) => [...one, ` ${does[index]}  `])
   main.append(h('h2', {}, title), h('p', { class: 'soft' }, keys), none, list)
   const cards = new Map()
