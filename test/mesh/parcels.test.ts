@@ -11,6 +11,7 @@ import { createAuthority } from '../../mesh/seal/authority.js'
 import { enrol } from '../../mesh/seal/credentials.js'
 import { beginIncarnation, type Peer } from '../../mesh/seal/incarnation.js'
 import type { ClawmeshError } from '../../policies/errors.js'
+import { eventually } from '../kit/eventually.js'
 
 const authority = createAuthority()
 const runOf = (name: string): Peer => beginIncarnation(enrol(authority, { name, roles: ['worker'] }, Date.now()))
@@ -147,7 +148,7 @@ describe('large letters', () => {
     assert.deepEqual([left.failed, right.delivered], [[['tell', 'UNREACHABLE']], []])
   })
 
-  it('take up no more than is set aside for them, whatever comes along with each piece', () => {
+  it('take up no more than is set aside for them, whatever comes along with each piece', async () => {
     const { left, right } = wire()
     setFlagsFromString('--expose-gc')
     const collect = runInNewContext('gc') as () => void
@@ -156,10 +157,13 @@ describe('large letters', () => {
     const before = process.memoryUsage().arrayBuffers
     for (let index = 0; index < count; index += 1) {
       const body = [1, index, count + 1, 'tell', new Uint8Array(new ArrayBuffer(4 * pieceBytes), 0, pieceBytes)]
-      right.assemblies.add({ peer: left.self, kind: 'piece', call: 0, deadline: Date.now() + 1000, body })
+      right.assemblies.add({ peer: left.self, kind: 'piece', call: 0, deadline: Date.now() + 60_000, body })
     }
-    collect()
-    assert.ok(process.memoryUsage().arrayBuffers - before < 2 * count * pieceBytes)
+    // Some versions of Node give memory back a moment after it was collected; what is not finished would be kept for longer than this.
+    await eventually(() => {
+      collect()
+      assert.ok(process.memoryUsage().arrayBuffers - before < 2 * count * pieceBytes)
+    }, 5000)
   })
 
   it('whose pieces are none are refused', () => {
