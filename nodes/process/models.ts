@@ -53,11 +53,18 @@ export async function openModels({
     distrust === undefined ? [] : [`the model server at ${base} is not used: ${distrust}. ${nameIt}`],
   )
   const server = found.find(({ distrust }) => distrust === undefined)
-  if (!server)
-    return { backend: await OnnxBackend.open({ folder: folder ?? shippedModelFolder, runner: offlineRunner() }), notes }
+  if (!server) {
+    const runner = offlineRunner()
+    // A second barrier, so the model is served all the same; but nobody is to take it for one that is there.
+    if (!runner) notes.push(networked)
+    return { backend: await OnnxBackend.open({ folder: folder ?? shippedModelFolder, runner }), notes }
+  }
   log.info({ base: server.base, kind: server.kind }, 'a model server was found on this machine')
   return { backend: await OpenAiBackend.open({ url: server.base, found: true }), notes }
 }
+
+const networked =
+  'the process of the model is not kept from the network here: that takes the sandbox launcher and user namespaces. `clawmesh doctor` says what is missing'
 
 async function openNamed(url: string): Promise<Backend> {
   if (!isTritonUrl(url)) return OpenAiBackend.open({ url })
