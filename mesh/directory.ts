@@ -232,8 +232,9 @@ export class Directory {
   }
 
   /** A node is gone: `left`, because it said so, or lost. */
-  onLost(listener: (node: NodeInfo, left: boolean) => void): void {
+  onLost(listener: (node: NodeInfo, left: boolean) => void): () => void {
     this.#lostListeners.add(listener)
+    return () => this.#lostListeners.delete(listener)
   }
 
   /** A node was cut off from the broker and is back. */

@@ -289,7 +289,10 @@ export class MeshNode {
     return this.#rooms.find(name, holder, withinMs)
   }
 
-  async stop(actor: string): Promise<void> {
+  /** `of`: only if it was started for this supervisor and, where that is said, in this run. */
+  async stop(actor: string, of?: { name: string; run?: number | undefined }): Promise<void> {
+    const supervisor = this.#cells.get(actor)?.supervisor
+    if (of && (supervisor?.name !== of.name || (of.run ?? supervisor.run) !== supervisor.run)) return
     this.#cells.get(actor)?.end()
     this.#cells.delete(actor)
     await this.directory.release(actor)
@@ -362,7 +365,12 @@ export class MeshNode {
   ): Promise<ActorRef> {
     const cell = new Cell(definition, name, supervisor)
     const ref = this.ref(name)
-    await cell.start(ref, args)
+    let failed: Error | undefined
+    await cell.start(ref, args, (error) => {
+      failed ??= error
+      void this.#crashed(cell, error)
+    })
+    if (failed) throw failed
     // A supervisor whose first order was answered in vain gives it again: one actor under one name.
     this.#cells.get(name)?.end()
     this.#cells.set(name, cell)

@@ -48,6 +48,7 @@ export {
   type SuperviseOptions,
   type Supervisor,
   supervise,
+  supervisor,
   type Wanted,
 } from '../mesh/index.js'
 export type { LocalMeshOptions } from '../mesh/local.js'

@@ -53,6 +53,8 @@ export interface Self {
   readonly ref: ActorRef
   /** Aborted when the actor stops or crashes. */
   readonly signal: AbortSignal
+  /** Ends the actor as a bug in a handler would: whoever supervises it starts it afresh. */
+  crash(error: Error): void
 }
 
 export interface Handler {

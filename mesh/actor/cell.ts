@@ -39,8 +39,8 @@ export class Cell {
     return this.#ending.signal
   }
 
-  async start(ref: ActorRef, args: unknown): Promise<void> {
-    const self: Self = { name: this.name, ref, signal: this.#ending.signal }
+  async start(ref: ActorRef, args: unknown, crash: Self['crash']): Promise<void> {
+    const self: Self = { name: this.name, ref, signal: this.#ending.signal, crash }
     const handlers = await this.definition.start(
       self,
       parse(this.definition.args, args, `the arguments of actor "${this.definition.name}"`),

@@ -16,8 +16,9 @@ export const StartActor = message('node.start-actor', {
   from: ['authority', 'supervisor'],
 })
 
+/** `of`: only if it was started for this supervisor and, where that is said, in this run: what a later one has started is none of an earlier one's. */
 export const StopActor = message('node.stop-actor', {
-  request: z.object({ name: z.string() }),
+  request: z.object({ name: z.string(), of: z.object({ name: z.string(), run: z.number().optional() }).optional() }),
   reply: nothing,
   from: ['authority', 'supervisor'],
 })
@@ -42,8 +43,8 @@ export function nodeActor(node: MeshNode): ActorDefinition {
         await node.spawnHosted(definition, { as, args, supervisor })
         return null
       }),
-      on(StopActor, async ({ name }) => {
-        await node.stop(name)
+      on(StopActor, async ({ name, of }) => {
+        await node.stop(name, of)
         return null
       }),
     ],

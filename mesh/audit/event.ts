@@ -17,6 +17,7 @@ export const eventKinds = [
   'dead.dropped',
   'actor.crashed',
   'actor.restarted',
+  'actor.abandoned',
   'policy.loaded',
   'policy.refused',
   'model.loaded',

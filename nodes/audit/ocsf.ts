@@ -52,6 +52,7 @@ export const ocsfActivities: Record<EventKind, Activity> = {
   'node.drained': other(lifecycle, 'Drained', 'Informational'),
   'actor.crashed': other(lifecycle, 'Crash', 'Medium'),
   'actor.restarted': known(lifecycle, 5, 'Restart', 'Low'),
+  'actor.abandoned': other(lifecycle, 'Abandoned', 'Medium'),
   'policy.loaded': other(lifecycle, 'Policy Loaded'),
   'policy.refused': other(lifecycle, 'Policy Refused', 'Medium'),
   'model.loaded': other(lifecycle, 'Model Loaded'),
