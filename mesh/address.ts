@@ -44,6 +44,8 @@ export interface Addresses {
   /** The bucket of what agents remember, and where the memory of one begins. */
   readonly memory: string
   readonly memoryKey: (of: string) => string
+  /** The bucket of messages that are kept until they are taken. */
+  readonly mail: string
   /** The audit stream and the subject on which one producer appends. */
   readonly auditStream: string
   readonly auditSubjects: string
@@ -85,6 +87,7 @@ export function addressesOf(mesh: string, secret: Uint8Array): Addresses {
     approvals: `cm-${mesh}-approvals`,
     memory: `cm-${mesh}-memory`,
     memoryKey: (of) => `memory-${hidden('memory', of)}`,
+    mail: `cm-${mesh}-mail`,
     auditStream: `cm-${mesh}-audit`,
     auditSubjects: `cm-audit.${mesh}.*`,
     audit: (producer) => `cm-audit.${mesh}.${producer}`,

@@ -183,8 +183,8 @@ export class Directory {
     })
   }
 
-  /** Resolves with what `find` finds, looking again after each change, or with undefined when `withinMs` have passed. */
-  async wait<T>(find: () => T | undefined, withinMs: number): Promise<T | undefined> {
+  /** Resolves with what `find` finds, looking again after each change, or with undefined when `withinMs` have passed or `signal` says enough. */
+  async wait<T>(find: () => T | undefined, withinMs: number, signal?: AbortSignal): Promise<T | undefined> {
     const found = find()
     if (found !== undefined || withinMs <= 0) return found
     return new Promise((resolve) => {
@@ -193,9 +193,12 @@ export class Directory {
         if (now === undefined && !isLast) return
         clearTimeout(timer)
         this.#changed.delete(onChange)
+        signal?.removeEventListener('abort', onAbort)
         resolve(now)
       }
       const onChange = () => look(false)
+      const onAbort = () => look(true)
+      signal?.addEventListener('abort', onAbort)
       const timer = setTimeout(() => look(true), withinMs)
       this.#changed.add(onChange)
     })

@@ -9,7 +9,15 @@
  *     console.log(await ref.ask(Greet, 'Ada'))
  *     await mesh.close()
  */
-export { type ActorDefinition, actor, type CallOptions, type Context, on, type Self } from './actor/actor.js'
+export {
+  type ActorDefinition,
+  actor,
+  type CallOptions,
+  type Context,
+  type MailOptions,
+  on,
+  type Self,
+} from './actor/actor.js'
 export { type Message, message, nothing, type StreamMessage } from './actor/message.js'
 export { ActorRef } from './actor/ref.js'
 export type { Child, SuperviseOptions, Supervisor } from './actor/supervision.js'
@@ -19,6 +27,7 @@ export type { Grant } from './capability/grant.js'
 export { type Ability, abilityOf, allows, type Terms, type Use, type Wanted } from './capability/terms.js'
 export type { NodeInfo } from './directory.js'
 export { localMesh } from './local.js'
+export { serveMail } from './mail/serve.js'
 export { type JoinOptions, joinMesh, MeshNode, type SpawnOptions } from './node.js'
 export type { Lost, Post, SubscribeOptions } from './room/history.js'
 export type { Room } from './room/room.js'

@@ -2,6 +2,8 @@
 
 import { roles } from '../policies/roles.js'
 import type { ActorDefinition } from './actor/actor.js'
+import { addressesOf } from './address.js'
+import { serveMail } from './mail/serve.js'
 import { joinMesh, type MeshNode } from './node.js'
 import { type Authority, createAuthority } from './seal/authority.js'
 import { enrol } from './seal/credentials.js'
@@ -22,5 +24,11 @@ export async function localMesh({
 }: LocalMeshOptions = {}): Promise<MeshNode> {
   const { authority, broker } = existing ?? { authority: createAuthority(), broker: new MemoryBroker() }
   const credentials = enrol(authority, { name, roles: [...roles] }, Date.now())
-  return joinMesh({ credentials, transport: broker.connect(), hosts })
+  const transport = broker.connect()
+  const node = await joinMesh({ credentials, transport, hosts })
+  // Who joins another one finds its office there.
+  if (existing) return node
+  const bucket = await transport.bucket(addressesOf(authority.mesh, authority.meshKey).mail)
+  await serveMail(node, { bucket, secret: authority.tasksKey })
+  return node
 }

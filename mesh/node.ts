@@ -6,9 +6,10 @@
  *     await ref.ask(Increment, 1)
  */
 
-import { ClawmeshError } from '../policies/errors.js'
+import type { Principal } from '../policies/decide.js'
+import { ClawmeshError, type ErrorCode } from '../policies/errors.js'
 import type { Role } from '../policies/roles.js'
-import type { ActorDefinition } from './actor/actor.js'
+import type { ActorDefinition, CallOptions } from './actor/actor.js'
 import { Cell, type SupervisedBy } from './actor/cell.js'
 import { ActorRef, type Caller } from './actor/ref.js'
 import { ActorDown, nodeActor, nodeActorName, roomsActor } from './actor/system.js'
@@ -23,8 +24,10 @@ import { Outbound } from './calls/outbound.js'
 import { Refusals } from './calls/refusals.js'
 import { SpannedCalls, type SpanSink, Spans } from './calls/spans.js'
 import { Grants } from './capability/grants.js'
+import type { Lost } from './dead/letter.js'
 import { DeadLetters } from './dead/writer.js'
 import { type Advert, Directory, type NodeInfo } from './directory.js'
+import type { Mail } from './mail/mail.js'
 import type { Letter } from './post/letter.js'
 import { Post } from './post/post.js'
 import { roomsActorName } from './room/messages.js'
@@ -170,7 +173,7 @@ export class MeshNode {
     const send: Post['send'] = (peer, kind, call, deadline, body) => this.#post.send(peer, kind, call, deadline, body)
     this.#outbound = new Outbound({
       find: (target) => this.find(target),
-      await: (target, withinMs) => directory.wait(() => this.find(target), withinMs),
+      await: (target, withinMs, signal) => directory.wait(() => this.find(target), withinMs, signal),
       send,
       notAsked: ({ certificate }) =>
         this.#refusals.count('UNAUTHENTIC', 'An answer arrived from a node that was not asked.', certificate.name),
@@ -200,6 +203,7 @@ export class MeshNode {
       refused: (error, peer) => this.#refusals.count(error.code, error.message, peer.certificate.name),
       undelivered: (letter, error, known) => this.#undelivered(letter.peer, letter, error, known),
       crashed: (cell, error) => void this.#crashed(cell, error),
+      senderOfMail: (carrier, certificate) => this.#senderOfMail(carrier, certificate),
       grants,
       filings,
       deadlines,
@@ -296,6 +300,17 @@ export class MeshNode {
     this.#cells.get(actor)?.end()
     this.#cells.delete(actor)
     await this.directory.release(actor)
+  }
+
+  /** For the office that keeps mail: hands it over in its sender's name. Others take that from a node of the authority alone. */
+  deliver(mail: Mail, options: CallOptions): Promise<void> {
+    return this.#outbound.deliver(mail, options)
+  }
+
+  /** Resolves to whether the stream of dead letters has it. */
+  bury(lost: Lost & { code: ErrorCode }): Promise<boolean> {
+    this.#refusals.count(lost.code, lost.reason, lost.from.name)
+    return this.#dead.bury(lost)
   }
 
   /** Writes an event of this node down. */
@@ -413,6 +428,16 @@ export class MeshNode {
         await new Promise((resolve) => setTimeout(resolve, reportAgainMs))
       }
     }
+  }
+
+  #senderOfMail(carrier: Peer, wire: Uint8Array): Principal {
+    const { name, roles } = carrier.certificate
+    if (!roles.includes('authority'))
+      throw new ClawmeshError('DENIED', `Node "${name}" may not deliver what others have sent.`)
+    const { holder, ...sender } = readCertificate(wire, this.rootKey)
+    if (this.directory.isRevoked(holder))
+      throw new ClawmeshError('DENIED', `The certificate of node "${sender.name}", which sent this, was revoked.`)
+    return { node: sender.name, roles: sender.roles }
   }
 
   /** What is not kept is said to be lost: of one or the other the trail speaks in any case. */

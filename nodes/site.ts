@@ -5,6 +5,7 @@
 import { openChain } from '../mesh/audit/chain.js'
 import { checkpointMark } from '../mesh/audit/checkpoint.js'
 import { joinMesh, type MeshNode } from '../mesh/index.js'
+import { serveMail } from '../mesh/mail/serve.js'
 import { writeRevocations } from '../mesh/seal/revocation.js'
 import { openTasks, type Tasks } from '../mesh/task/tasks.js'
 import { connectNats } from '../mesh/transport/nats.js'
@@ -122,6 +123,7 @@ export async function startSite(options: SiteOptions): Promise<Site> {
     const { transport, addresses, authority } = ground
     const bucket = await transport.bucket(addresses.approvals)
     await serveApprovals(node, { bucket, secret: authority.tasksKey, unattended: options.unattended })
+    await serveMail(node, { bucket: await transport.bucket(addresses.mail), secret: authority.tasksKey })
     const tasks = await openTasks({ transport, addresses, key: authority.tasksKey, by: supervisingNode })
     return new Site({ node, kept, tasks, ground, folder, desk })
   } catch (error) {

@@ -3,6 +3,7 @@ import { soakErase } from './audit/erase-soak.js'
 import { soakConsumer } from './audit/kill-consumer.js'
 import { soakCrash } from './chaos/crash.js'
 import { soakKill } from './chaos/kill-soak.js'
+import { soakMail } from './chaos/mail.js'
 import { soakSignal } from './chaos/signal.js'
 import { soakTask } from './chaos/task.js'
 import { soakTwice } from './chaos/twice.js'
@@ -29,6 +30,7 @@ const soaks: Record<string, Soak> = {
   twice: { run: soakTwice, usually: 3 },
   current: { run: soakCurrent, usually: 1 },
   task: { run: soakTask, usually: 20 },
+  mail: { run: soakMail, usually: 10 },
   crash: { run: soakCrash, usually: 100 },
   triton: { run: soakTriton, usually: 1 },
   hostile: { run: soakHostile, usually: 10 },

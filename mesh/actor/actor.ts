@@ -34,6 +34,17 @@ export interface CallOptions {
   entrust?: Wanted | undefined
 }
 
+export interface MailOptions {
+  /** Names the message among all that this node sends to that actor: sent again, after a crash, it is the same message. By chance if left out. */
+  key?: string
+  /** How long it may wait to be taken before it is a dead letter: 24 hours unless told, 30 days at most. */
+  keepMs?: number
+  /** For how long to try to have it kept; 10 s unless told. */
+  timeoutMs?: number
+  signal?: AbortSignal
+  trace?: string
+}
+
 /** What a handler knows of the message at hand. Passed on as it is, or by its parts: a spread copy has not all of them, since some are made when they are first looked at. */
 export interface Context {
   readonly sender: Principal
@@ -43,6 +54,8 @@ export interface Context {
   readonly trace: string
   /** What the sender let this actor do for it, or showed to be let in. */
   readonly grant: Grant | undefined
+  /** Of a message that was mailed: its id, the same each time it comes. A handler that notes it with its effect has the effect once. */
+  readonly mailed: string | undefined
   /** What the work has cost under a grant that limits it, in tokens; what nobody bills has cost what was set aside. */
   bill(tokens: number): void
 }

@@ -2,7 +2,8 @@
  * The second half of the receive order, again one function: decide → record → mailbox. Then the handler runs, and its answer, stream or failure
  * goes back to the caller.
  */
-import { decideSender } from '../../policies/decide.js'
+import { z } from 'zod'
+import { decideSender, type Principal } from '../../policies/decide.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { Role } from '../../policies/roles.js'
 import { parse } from '../actor/actor.js'
@@ -10,6 +11,7 @@ import type { Cell } from '../actor/cell.js'
 import { isStream } from '../actor/message.js'
 import type { Filings } from '../audit/filing.js'
 import type { Grants } from '../capability/grants.js'
+import { binary } from '../codec.js'
 import type { Kind, Letter } from '../post/letter.js'
 import { errorBody } from '../post/post.js'
 import { type Peer, principalOf } from '../seal/incarnation.js'
@@ -25,6 +27,8 @@ export interface InboundOptions {
   /** A message that nobody waits for was not handled, or not to the end. */
   undelivered(letter: Letter, error: ClawmeshError, known: { begun: boolean; to?: readonly Role[] | 'members' }): void
   crashed(cell: Cell, error: unknown): void
+  /** Who sent what is delivered by another node. Throws where that one may not deliver anything, or the sender may not send any more. */
+  senderOfMail(carrier: Peer, certificate: Uint8Array): Principal
   grants: Grants
   filings: Filings
   deadlines: Deadlines
@@ -66,7 +70,7 @@ export class Inbound {
   #admit(letter: Letter): void {
     const { body } = letter
     if (!isRequest(body)) return this.#fail(letter, new ClawmeshError('MESSAGE_INVALID', 'The request cannot be read.'))
-    const [target, name, trace, content, window, shown, wire, about] = body
+    const [target, name, trace, content, window, shown, wire, about, mailed] = body
     const cell = this.#options.cell(target)
     if (!cell) {
       return this.#fail(letter, moved(target))
@@ -76,7 +80,17 @@ export class Inbound {
     if (!handler || isStream(handler.message) !== expected) {
       return this.#fail(letter, new ClawmeshError('UNKNOWN_MESSAGE', `Actor "${target}" does not answer ${name}.`))
     }
-    const sender = principalOf(letter.peer)
+    let sender = principalOf(letter.peer)
+    let id: string | undefined
+    if (mailed !== undefined) {
+      try {
+        const [certificate, named] = parse(mailedSchema, mailed, 'what says who sent it')
+        sender = this.#options.senderOfMail(letter.peer, certificate)
+        id = named
+      } catch (error) {
+        return this.#fail(letter, ClawmeshError.from(error), 'refused')
+      }
+    }
     const { from, granted } = handler.message
     const hasGrant = shown !== undefined && shown !== null
     const decision = decideSender(sender, name, from, { granted: granted?.roles, hasGrant })
@@ -84,11 +98,13 @@ export class Inbound {
       return this.#fail(letter, new ClawmeshError('DENIED', decision.reason))
     }
     const request = new Request(letter, cell, handler, sender, trace, content, Number(window) || 0)
+    request.mailed = id
     request.cameInTime = letter.deadline > this.#options.now()
-    if (about !== undefined || hasGrant) {
+    const isFiled = about !== undefined && about !== null
+    if (isFiled || hasGrant) {
       try {
         // First: the use of a grant is recorded of the task, too.
-        if (about !== undefined) this.#options.filings.learn(trace, readKey(about))
+        if (isFiled) this.#options.filings.learn(trace, readKey(about))
         if (hasGrant) this.#checkGrant(request, shown)
       } catch (error) {
         return this.#fail(letter, this.#whatEnded(letter, ClawmeshError.from(error)), 'refused')
@@ -248,9 +264,11 @@ export class Inbound {
 
 /**
  * `[actor, message, trace, content]`, for a stream how many items may be sent unasked, a grant where one is shown or given, the span of the caller where
- * spans are taken, and the key of the person whom the task is about where it is filed under one.
+ * spans are taken, the key of the person whom the task is about where it is filed under one, and of mail the certificate of its sender and its id.
  */
-type RequestBody = [string, string, string, unknown, unknown?, unknown?, unknown?, unknown?]
+type RequestBody = [string, string, string, unknown, unknown?, unknown?, unknown?, unknown?, unknown?]
+
+const mailedSchema = z.tuple([binary, z.string()])
 
 function readKey(about: unknown): Uint8Array {
   if (about instanceof Uint8Array) return about

@@ -1,12 +1,16 @@
 /** Calls that this node's actors make: one number and one map entry a call, whatever comes back. */
+import { randomUUID } from 'node:crypto'
+import { setTimeout } from 'node:timers/promises'
 import { z } from 'zod'
 import { decideReceiver } from '../../policies/decide.js'
 import { ClawmeshError, type ErrorCode, errorCodes } from '../../policies/errors.js'
-import { type CallOptions, parse } from '../actor/actor.js'
-import type { Message, StreamMessage } from '../actor/message.js'
+import { type CallOptions, type MailOptions, parse } from '../actor/actor.js'
+import { type Message, message, type StreamMessage } from '../actor/message.js'
 import type { Caller } from '../actor/ref.js'
 import type { Filings } from '../audit/filing.js'
 import type { Grants } from '../capability/grants.js'
+import type { Mail } from '../mail/mail.js'
+import { KeepMail, officeName } from '../mail/messages.js'
 import type { Kind, Letter } from '../post/letter.js'
 import { type Peer, principalOf } from '../seal/incarnation.js'
 import { Arrivals } from './arrivals.js'
@@ -23,11 +27,15 @@ const appearanceMs = 6000
 
 const lookAgainMs = 50
 
+/** How long mail may wait to be taken. */
+const keptMs = 24 * 3_600_000
+const mailAgainMs = 200
+
 export interface OutboundOptions {
   /** Where an actor runs, as far as is known now. */
   find(target: string): Peer | undefined
   /** The same, after waiting for it to appear. */
-  await(target: string, withinMs: number): Promise<Peer | undefined>
+  await(target: string, withinMs: number, signal: AbortSignal | undefined): Promise<Peer | undefined>
   send(peer: Peer, kind: Kind, call: number, deadline: number, body: unknown): void
   /** A node answers a call that was made to another one. */
   notAsked(peer: Peer): void
@@ -83,6 +91,38 @@ export class Outbound implements Caller {
     const deadline = this.#deadline(options)
     const peer = await this.#locate(target, message, deadline, options.signal)
     this.#options.send(peer, 'tell', 0, deadline, this.#body(peer, target, message, request, deadline, options))
+  }
+
+  async mail(target: string, message: Message, request: unknown, options: MailOptions): Promise<void> {
+    const { key = randomUUID(), keepMs = keptMs, timeoutMs = defaultTimeoutMs, trace = '', signal } = options
+    const about = this.#options.filings.of(trace)?.wire
+    const { name, to } = message
+    const mail = { actor: target, message: name, content: request, key, keepMs, to, ...(about ? { about } : {}) }
+    // Under one key it is one message, however often it is sent: it may be kept though nobody says so.
+    for (const deadline = this.#deadline({ timeoutMs }); ; ) {
+      try {
+        await this.ask(officeName, KeepMail, mail, { deadline, trace, ...(signal ? { signal } : {}) })
+        return
+      } catch (error) {
+        const failure = ClawmeshError.from(error)
+        const isLost = failure.retry && failure.code !== 'MAILBOX_FULL' && failure.code !== 'DISK_FULL'
+        if (!isLost || this.#options.now() + mailAgainMs > deadline) throw failure
+        await setTimeout(mailAgainMs)
+      }
+    }
+  }
+
+  /** Hands over what was kept. Resolves when its handler has answered; rejects as `ask` does. */
+  async deliver(mail: Mail, options: CallOptions): Promise<void> {
+    const { actor, message: name, to, trace, content, from, id, about } = mail
+    const deadline = this.#deadline(options)
+    const definition = message(name, { request: z.unknown(), reply: z.unknown(), ...(to === 'members' ? {} : { to }) })
+    await this.#whereverItIs(actor, definition, deadline, options.signal, (peer) => {
+      const wire = [actor, name, trace, content, null, null, null, about ?? null, [from, id]]
+      return new Promise<void>((resolve, reject) => {
+        this.#open(peer, 'ask', wire, deadline, options.signal, { receive: () => resolve(), fail: reject })
+      })
+    })
   }
 
   async *stream(
@@ -235,7 +275,7 @@ export class Outbound implements Caller {
         const hasMoved = error instanceof ClawmeshError && error.code === 'ACTOR_MOVED'
         if (!hasMoved) throw error
         if (this.#options.now() + lookAgainMs > until) throw unreachable(target)
-        await new Promise((resolve) => setTimeout(resolve, lookAgainMs))
+        await setTimeout(lookAgainMs)
       }
     }
   }
@@ -251,7 +291,8 @@ export class Outbound implements Caller {
     if (signal?.aborted) throw cancelled(signal)
     const left = deadline - this.#options.now()
     if (left <= 0) throw new ClawmeshError('DEADLINE', `There was no time left to call "${target}".`)
-    const peer = this.#options.find(target) ?? (await this.#options.await(target, Math.min(left, appearanceMs)))
+    const wait = () => this.#options.await(target, Math.min(left, appearanceMs), signal)
+    const peer = this.#options.find(target) ?? (await wait())
     if (signal?.aborted) throw cancelled(signal)
     if (!peer) throw unreachable(target)
     const decision = decideReceiver(principalOf(peer), message.name, message.to)
@@ -263,6 +304,7 @@ export class Outbound implements Caller {
 function unreachable(target: string): ClawmeshError {
   return new ClawmeshError('UNREACHABLE', `No node in the mesh runs an actor named "${target}".`, {
     hint: 'If its node was lost, its supervisor starts it elsewhere; try again in a moment.',
+    data: { nowhere: true },
   })
 }
 

@@ -21,6 +21,7 @@ export class Request implements Context, Work, Expiring {
   /** Its handler was called. */
   begun = false
   grant: Grant | undefined
+  mailed: string | undefined
   /** Of the grant, by this request. */
   taken: Taken | undefined
   span: OpenSpan | undefined

@@ -5,7 +5,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { createHash, randomBytes } from 'node:crypto'
 import { ClawmeshError, type ErrorCode } from '../../policies/errors.js'
-import type { CallOptions } from '../actor/actor.js'
+import type { CallOptions, MailOptions } from '../actor/actor.js'
 import type { Message, StreamMessage } from '../actor/message.js'
 import type { Caller } from '../actor/ref.js'
 
@@ -109,6 +109,10 @@ export class SpannedCalls implements Caller {
 
   ask(target: string, message: Message, request: unknown, options: CallOptions): Promise<unknown> {
     return this.#spans.of(call(target, message, options), () => this.#calls.ask(target, message, request, options))
+  }
+
+  mail(target: string, message: Message, request: unknown, options: MailOptions): Promise<void> {
+    return this.#spans.of(call(target, message, options), () => this.#calls.mail(target, message, request, options))
   }
 
   tell(target: string, message: Message, request: unknown, options: CallOptions): Promise<void> {

@@ -28,6 +28,8 @@ interface Waiting {
   lost: Lost
   at: number
   weight: number
+  /** Told whether the stream has it. */
+  told: ((isStored: boolean) => void) | undefined
 }
 
 export class DeadLetters {
@@ -42,11 +44,18 @@ export class DeadLetters {
     this.#options = options
   }
 
+  /** Resolves to whether the stream has it. */
+  bury(lost: Lost): Promise<boolean> {
+    return new Promise((resolve) => {
+      if (!this.keep(lost, resolve)) resolve(false)
+    })
+  }
+
   /** False if there is no room for it. */
-  keep(lost: Lost): boolean {
+  keep(lost: Lost, told?: (isStored: boolean) => void): boolean {
     const weight = Math.min(encode(lost.content).length, mostKeptBytes)
     if (this.#closed || !this.#space.take(weight)) return false
-    this.#waiting.push({ lost, at: this.#options.now(), weight })
+    this.#waiting.push({ lost, at: this.#options.now(), weight, told })
     this.#sending ??= this.#sendAll()
     return true
   }
@@ -62,6 +71,7 @@ export class DeadLetters {
     this.#closed = true
     this.#wake()
     await this.#sending
+    for (const { told } of this.#waiting) told?.(false)
   }
 
   async #sendAll(): Promise<void> {
@@ -76,6 +86,7 @@ export class DeadLetters {
       }
       this.#waiting.shift()
       this.#space.give(next.weight)
+      next.told?.(true)
     }
     this.#sending = undefined
   }

@@ -173,8 +173,9 @@ export class NatsTransport implements Transport {
 
   /** Makes the buckets of a mesh and the stream of its dead letters if they are not there, each on that many brokers. Only the authority may. */
   async provideBuckets(addresses: Addresses, replicas = 1): Promise<void> {
-    const { directory, tasks, approvals, memory, deadStream, deadSubjects } = addresses
-    for (const bucket of [directory, tasks, approvals, memory]) await provideBucket(this.#connection, bucket, replicas)
+    const { directory, tasks, approvals, memory, mail, deadStream, deadSubjects } = addresses
+    for (const bucket of [directory, tasks, approvals, memory, mail])
+      await provideBucket(this.#connection, bucket, replicas)
     await provideBounded(this.#connection, deadStream, deadSubjects, deadLimits, replicas)
   }
 

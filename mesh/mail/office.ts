@@ -1,0 +1,275 @@
+/**
+ * Keeps mail and delivers it, on a node of the authority.
+ *
+ * 1. What is acknowledged is on the broker's disk: a death of the sender, of this process, of the broker or of whoever takes it loses nothing.
+ * 2. One message of an actor's mail is under way at a time, in the order in which they came. It is done when its handler has answered, or is a dead letter: when its handler refused it, when it
+ *    crashed its actor again and again, or when its time is over. Anything else (no such actor now, a lost node, a full mailbox, a failure that may be gone the next time) is waited out.
+ * 3. So it is delivered at least once, each time under the same id. That it was taken is on disk before the next one goes.
+ * 4. The same message of the same sender under the same key is acknowledged and not delivered again, until the deadline of the first.
+ * 5. It is bounded by actor, by sender and in all, and a full one says so to the sender.
+ */
+import { setTimeout } from 'node:timers/promises'
+import { ClawmeshError, type ErrorCode } from '../../policies/errors.js'
+import type { Context } from '../actor/actor.js'
+import { encode } from '../codec.js'
+import type { MeshNode } from '../node.js'
+import { Space } from '../post/space.js'
+import { type Certificate, readCertificate } from '../seal/certificate.js'
+import { digestOf, type Mail, mailId, mailLimits, mostMailBytes } from './mail.js'
+import type { KeptRequest } from './messages.js'
+import type { Place, Places } from './places.js'
+
+/** A handler has so long for one message. */
+const attemptMs = 60_000
+const firstPauseMs = 100
+const longestPauseMs = 5000
+/** A message that has crashed its actor so often does not come again. */
+const crashesAllowed = 4
+
+/** One message, from its acceptance until its deadline is over. */
+interface Kept {
+  readonly id: string
+  readonly what: string
+  readonly until: number
+  readonly place: Place
+  /** Resolves when the broker has it. */
+  readonly stored: Promise<void>
+  isTaken: boolean
+}
+
+interface Waiting {
+  readonly kept: Kept
+  readonly mail: Mail
+  /** Who sent it. */
+  readonly holder: string
+  readonly bytes: number
+}
+
+export class Office {
+  readonly #node: MeshNode
+  readonly #places: Places
+  readonly #kept = new Map<string, Kept>()
+  readonly #boxes = new Map<string, Waiting[]>()
+  readonly #senders = new Map<string, Space>()
+  readonly #space = new Space(mailLimits.messages, mailLimits.bytes)
+  readonly #closing = new AbortController()
+
+  constructor(node: MeshNode, places: Places) {
+    this.#node = node
+    this.#places = places
+  }
+
+  /** Takes up what an earlier process left. */
+  async begin(): Promise<void> {
+    const { standing, unreadable } = await this.#places.read()
+    for (const { place, standing: found } of standing) {
+      const { id, what } = found.state === 'taken' ? found : found.mail
+      const until = found.state === 'taken' ? found.until : found.mail.deadline
+      const kept = { id, what, until, place, stored: Promise.resolve(), isTaken: found.state === 'taken' }
+      this.#kept.set(id, kept)
+      if (found.state === 'waiting') this.#takeUp(kept, found.mail)
+    }
+    const reason = 'What stands among the mail was not written by the office of this mesh, or changed.'
+    if (unreadable > 0)
+      await this.#node.note('message.denied', { code: 'UNAUTHENTIC', reason, node: null, count: unreadable })
+  }
+
+  #takeUp(kept: Kept, mail: Mail): void {
+    const { holder } = readCertificate(mail.from, this.#node.rootKey)
+    const bytes = weightOf(mail.content)
+    this.#senderOf(holder).take(bytes)
+    this.#space.take(bytes)
+    this.#enter({ kept, mail, holder, bytes })
+  }
+
+  close(): void {
+    this.#closing.abort(new ClawmeshError('UNREACHABLE', 'The office that keeps the mail is closing.'))
+  }
+
+  /** Resolves when it is stored. Rejects with MAILBOX_FULL, MESSAGE_INVALID, DISK_FULL, UNREACHABLE. */
+  async keep(request: KeptRequest, context: Context): Promise<void> {
+    const from = this.#certificateOf(context)
+    const { actor, message, content, to, about } = request
+    const id = mailId(from.holder, actor, request.key)
+    const what = digestOf(message, content)
+    const known = this.#known(id)
+    if (known) {
+      if (known.what === what) return known.stored
+      throw new ClawmeshError(
+        'MESSAGE_INVALID',
+        `Under the key "${request.key}" something else was sent to "${actor}".`,
+        {
+          hint: 'Give each message a key of its own.',
+        },
+      )
+    }
+    const bytes = weightOf(content)
+    if (bytes > mostMailBytes)
+      throw new ClawmeshError('MESSAGE_INVALID', `The message is ${bytes} bytes; ${mostMailBytes} can be kept.`, {
+        hint: 'Write it to a file and send where that is.',
+        data: { bytes, most: mostMailBytes },
+      })
+    const deadline = Math.floor(this.#node.now() + request.keepMs)
+    const place = this.#room(actor, from.holder, bytes)
+    const mail = { from: from.wire, actor, message, trace: context.trace, content, deadline, to, about, id, what }
+    const stored = this.#places.write(place, { state: 'waiting', mail }, this.#closing.signal)
+    const kept: Kept = { id, what, until: deadline, place, isTaken: false, stored }
+    this.#kept.set(id, kept)
+    stored.catch(() => this.#forget(id, kept))
+    this.#enter({ kept, mail, holder: from.holder, bytes })
+    return stored
+  }
+
+  #known(id: string): Kept | undefined {
+    const kept = this.#kept.get(id)
+    if (!kept?.isTaken || kept.until > this.#node.now()) return kept
+    this.#forget(id, kept)
+    return undefined
+  }
+
+  /** The sender as certified: his roles are those that it is delivered with. */
+  #certificateOf({ sender }: Context): Certificate {
+    const { self, directory } = this.#node
+    const peer = sender.node === self.certificate.name ? self : directory.node(sender.node)?.peer
+    if (peer) return peer.certificate
+    throw new ClawmeshError('UNREACHABLE', `Node "${sender.node}" is not in the mesh any more.`)
+  }
+
+  /** Throws MAILBOX_FULL where one of the bounds is reached. */
+  #room(actor: string, holder: string, bytes: number): Place {
+    const full = (what: string) =>
+      new ClawmeshError('MAILBOX_FULL', `${what}: no more mail is kept for now.`, { hint: 'Send more slowly.' })
+    if ((this.#boxes.get(actor)?.length ?? 0) >= mailLimits.perActor)
+      throw full(`${mailLimits.perActor} messages wait for actor "${actor}"`)
+    const sender = this.#senderOf(holder)
+    if (!sender.take(bytes)) throw full('Too much waits of what this node has sent')
+    if (this.#space.take(bytes)) {
+      const place = this.#place()
+      if (place) return place
+      this.#space.give(bytes)
+    }
+    sender.give(bytes)
+    throw full('Too much waits in all')
+  }
+
+  #place(): Place | undefined {
+    const now = this.#node.now()
+    for (const [id, kept] of this.#kept) {
+      if (!kept.isTaken || kept.until > now) break
+      this.#forget(id, kept)
+    }
+    const place = this.#places.take()
+    if (place) return place
+    for (const [id, kept] of this.#kept) {
+      if (!kept.isTaken) continue
+      this.#forget(id, kept)
+      return this.#places.take()
+    }
+    return undefined
+  }
+
+  #forget(id: string, { place }: Kept): void {
+    this.#kept.delete(id)
+    this.#places.give(place)
+  }
+
+  #senderOf(holder: string): Space {
+    const known = this.#senders.get(holder)
+    if (known) return known
+    const space = new Space(mailLimits.perSender.messages, mailLimits.perSender.bytes)
+    this.#senders.set(holder, space)
+    return space
+  }
+
+  #enter(waiting: Waiting): void {
+    const { actor } = waiting.mail
+    const box = this.#boxes.get(actor)
+    if (box) box.push(waiting)
+    else {
+      this.#boxes.set(actor, [waiting])
+      void this.#work(actor).catch((error: unknown) => this.#end(ClawmeshError.from(error)))
+    }
+  }
+
+  async #work(actor: string): Promise<void> {
+    const box = this.#boxes.get(actor) ?? []
+    for (let next = box[0]; next; next = box[0]) {
+      const isStored = await next.kept.stored.then(
+        () => true,
+        () => false,
+      )
+      if (isStored) await this.#see(next)
+      box.shift()
+      this.#space.give(next.bytes)
+      this.#senderOf(next.holder).give(next.bytes)
+    }
+    this.#boxes.delete(actor)
+  }
+
+  /** Until it is taken or dead, and that is on disk. Rejects when the office ends. */
+  async #see({ kept, mail }: Waiting): Promise<void> {
+    const { signal } = this.#closing
+    let crashes = 0
+    let begun = false
+    for (let pause = firstPauseMs; ; pause = Math.min(2 * pause, longestPauseMs)) {
+      signal.throwIfAborted()
+      const failure = await this.#attempt(mail)
+      if (!failure) break
+      signal.throwIfAborted()
+      begun ||= !neverBegun.has(failure.code) && failure.data['nowhere'] !== true
+      if (failure.code === 'ACTOR_CRASHED') crashes += 1
+      const isOver = mail.deadline <= this.#node.now()
+      const isFinal = (!failure.retry && failure.code !== 'CANCELLED') || crashes >= crashesAllowed
+      if (isFinal || isOver) {
+        await this.#bury(mail, isFinal ? failure : late(mail, failure), begun)
+        break
+      }
+      await setTimeout(Math.min(pause, mail.deadline - this.#node.now()), undefined, { signal, ref: false })
+    }
+    const { id, what, until } = kept
+    await this.#places.write(kept.place, { state: 'taken', id, what, until }, signal)
+    kept.isTaken = true
+  }
+
+  /** Why it was not taken, if it was not. */
+  async #attempt(mail: Mail): Promise<ClawmeshError | undefined> {
+    try {
+      if (mail.deadline <= this.#node.now()) return late(mail, undefined, { nowhere: true })
+      const deadline = Math.min(mail.deadline, this.#node.now() + attemptMs)
+      await this.#node.deliver(mail, { deadline, signal: this.#closing.signal })
+      return undefined
+    } catch (error) {
+      return ClawmeshError.from(error)
+    }
+  }
+
+  /** Resolves when the stream of dead letters has it. */
+  async #bury(mail: Mail, { code, message: reason }: ClawmeshError, begun: boolean): Promise<void> {
+    const { actor, message, trace, deadline, to, content } = mail
+    const from = readCertificate(mail.from, this.#node.rootKey)
+    const lost = { code, reason, begun, from, actor, message, trace, deadline, to, content }
+    while (!(await this.#node.bury(lost)))
+      await setTimeout(longestPauseMs, undefined, { signal: this.#closing.signal, ref: false })
+  }
+
+  /** Another process has taken over, or this one closes. What is on disk is the next one's. */
+  #end(error: ClawmeshError): void {
+    if (this.#closing.signal.aborted) return
+    const facts = { code: error.code, reason: error.message, node: this.#node.name, count: 1 }
+    void this.#node.note('message.denied', facts).catch(() => undefined)
+    this.close()
+  }
+}
+
+/** What is refused with these was not begun. */
+const neverBegun = new Set<ErrorCode>(['DENIED', 'UNKNOWN_MESSAGE', 'MESSAGE_INVALID', 'MAILBOX_FULL', 'ACTOR_MOVED'])
+
+/** `data`: that nothing was begun, where that is known. */
+const late = ({ actor, message, deadline }: Mail, last?: ClawmeshError, data = {}) =>
+  new ClawmeshError(
+    'DEADLINE',
+    `Actor "${actor}" did not take ${message} until ${new Date(deadline).toISOString()}${last ? `; the last time: ${last.message}` : '.'}`,
+    { data },
+  )
+
+const weightOf = (content: unknown): number => encode(content).length

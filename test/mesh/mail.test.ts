@@ -1,0 +1,189 @@
+/** Messages that are kept until they are taken. On a real broker, but for what is about numbers alone. */
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { z } from 'zod'
+import { addressesOf } from '../../mesh/address.js'
+import { DeadStream } from '../../mesh/dead/stream.js'
+import { actor, localMesh, type MeshNode, message, nothing, on, serveMail } from '../../mesh/index.js'
+import { mailLimits } from '../../mesh/mail/mail.js'
+import { writeRevocations } from '../../mesh/seal/revocation.js'
+import type { Transport } from '../../mesh/transport/transport.js'
+import { ClawmeshError, type ErrorCode } from '../../policies/errors.js'
+import { eventually } from '../kit/eventually.js'
+import { type NatsMesh, natsMesh } from '../kit/mesh.js'
+
+const Note = message('test.note', { request: z.string(), reply: nothing })
+const Order = message('test.order', { request: z.string(), reply: nothing, from: ['authority'] })
+const Vouch = message('test.vouch', { request: z.string(), reply: nothing, to: ['auditor'] })
+
+const code = (wanted: ErrorCode) => (error: unknown) => error instanceof ClawmeshError && error.code === wanted
+
+interface Came {
+  text: string
+  from: string
+  id: string | undefined
+}
+
+/** Crashes, fails and refuses, a first or any number of times, as the text says. */
+const clerk = (came: Came[]) =>
+  actor('clerk', () => [
+    on(Note, (text, { sender, mailed }) => {
+      const isFirst = !came.some((earlier) => earlier.text === text)
+      came.push({ text, from: `${sender.node}: ${sender.roles.join(' ')}`, id: mailed })
+      if (text === 'crash' || (isFirst && text === 'crash once')) throw new TypeError('a bug')
+      if (isFirst && text === 'busy once') throw new ClawmeshError('MODEL_BUSY', 'Not now.')
+      if (text === 'refuse') throw new ClawmeshError('USAGE', 'Never.')
+      return null
+    }),
+    on(Order, () => assert.fail('an order of nobody who may give one')),
+    on(Vouch, () => null),
+  ])
+
+describe('mail', () => {
+  let mesh: NatsMesh
+  let office: MeshNode
+  let sender: MeshNode
+  let host: MeshNode
+  let authority: Transport
+  let dead: DeadStream
+  const addresses = () => addressesOf(mesh.authority.mesh, mesh.authority.meshKey)
+  const openOffice = async () => {
+    const node = await mesh.join('office', { roles: ['authority'] })
+    await serveMail(node, { bucket: await authority.bucket(addresses().mail), secret: mesh.authority.tasksKey })
+    return node
+  }
+  const letterSaying = (content: string) =>
+    eventually(async () => {
+      const found = (await dead.list()).kept.find(({ letter: { request } }) => request?.content === content)
+      assert.ok(found, `no dead letter says ${content}`)
+      return found.letter
+    })
+
+  before(async () => {
+    mesh = await natsMesh()
+    authority = await mesh.connectAsAuthority()
+    dead = new DeadStream(authority.log(addresses().deadStream), mesh.authority)
+    office = await openOffice()
+    sender = await mesh.join('sender', { roles: ['worker'] })
+    host = await mesh.join('host', { roles: ['worker'] })
+  })
+  after(async () => {
+    await authority.close()
+    await mesh.close()
+  })
+
+  it('waits, sealed, for an actor that is nowhere yet, through the end of its sender and of the office, and comes in order', async () => {
+    const passing = await mesh.join('passing', { roles: ['gateway'] })
+    for (const text of ['first', 'second', 'third']) await passing.ref('late').mail(Note, text)
+    await passing.close()
+    await office.close()
+    const found: string[] = []
+    const watch = await (await authority.bucket(addresses().mail)).watch(({ value }) => {
+      found.push(Buffer.from(value ?? []).toString('latin1'))
+    })
+    watch.unsubscribe()
+    assert.equal(found.length, 3)
+    assert.ok(!found.some((value) => /first|second|third|late|test\.note/.test(value)))
+    const member = await mesh.connect()
+    await assert.rejects(async () => (await member.bucket(addresses().mail)).get('place.0'), code('BROKER_UNAVAILABLE'))
+    await member.close()
+    const came: Came[] = []
+    await host.spawn(clerk(came), { as: 'late' })
+    office = await openOffice()
+    await eventually(() => assert.equal(came.length, 3))
+    assert.deepEqual(
+      came.map(({ text, from }) => [text, from]),
+      ['first', 'second', 'third'].map((text) => [text, 'passing: gateway']),
+    )
+    assert.equal(new Set(came.map(({ id }) => id)).size, 3)
+  })
+
+  it('is one message under one key, however often it is sent, also to the next office; another under the same is refused', async () => {
+    const came: Came[] = []
+    await host.spawn(clerk(came), { as: 'keyed' })
+    const ref = sender.ref('keyed')
+    await Promise.all([ref.mail(Note, 'one', { key: 'a' }), ref.mail(Note, 'one', { key: 'a' })])
+    await eventually(() => assert.equal(came.length, 1))
+    await office.close()
+    office = await openOffice()
+    await ref.mail(Note, 'one', { key: 'a' })
+    await assert.rejects(ref.mail(Note, 'two', { key: 'a' }), code('MESSAGE_INVALID'))
+    await ref.mail(Note, 'three', { key: 'b' })
+    await eventually(() => assert.equal(came.at(-1)?.text, 'three'))
+    assert.equal(came.length, 2)
+  })
+
+  it('comes again, under the same id, after a crash and after a failure that passes; what is refused or crashes for ever is a dead letter', async () => {
+    const came: Came[] = []
+    const raise = () => host.spawn(clerk(came), { as: 'moody' })
+    await raise()
+    const guard = setInterval(() => void raise().catch(() => undefined), 20)
+    for (const text of ['crash once', 'busy once', 'refuse', 'crash', 'last'])
+      await sender.ref('moody').mail(Note, text, { trace: 'task-1' })
+    await eventually(() => assert.equal(came.at(-1)?.text, 'last'))
+    clearInterval(guard)
+    const times = (text: string) => came.filter((one) => one.text === text)
+    assert.deepEqual(
+      ['crash once', 'busy once', 'refuse', 'crash', 'last'].map((text) => times(text).length),
+      [2, 2, 1, 4, 1],
+    )
+    assert.equal(times('crash once')[0]?.id, times('crash once')[1]?.id)
+    const refused = await letterSaying('refuse')
+    assert.deepEqual(
+      [refused.code, refused.begun, refused.sender.name, refused.writer.name, refused.trace],
+      ['USAGE', true, 'sender', 'office', 'task-1'],
+    )
+    assert.equal((await letterSaying('crash')).code, 'ACTOR_CRASHED')
+  })
+
+  it('has the rights of its sender, not of who delivers it, and of a sender that was revoked none', async () => {
+    const came: Came[] = []
+    await host.spawn(clerk(came), { as: 'guarded' })
+    await sender.ref('guarded').mail(Order, 'as if')
+    assert.deepEqual([(await letterSaying('as if')).code, (await letterSaying('as if')).begun], ['DENIED', false])
+    await sender.ref('guarded').mail(Vouch, 'for nobody')
+    assert.equal((await letterSaying('for nobody')).code, 'DENIED')
+    const leaver = await mesh.join('leaver', { roles: ['worker'] })
+    await leaver.ref('guest').mail(Note, 'from a leaver')
+    const { holder } = leaver.self.certificate
+    const directory = await authority.bucket(addresses().directory)
+    await directory.put(addresses().revokedKey, writeRevocations(mesh.authority.mesh, [holder], mesh.authority.root))
+    await eventually(() => assert.ok(host.directory.isRevoked(holder)))
+    await host.spawn(clerk(came), { as: 'guest' })
+    assert.equal((await letterSaying('from a leaver')).code, 'DENIED')
+    assert.deepEqual(came, [])
+  })
+
+  it('is delivered by a node of the authority alone', async () => {
+    await host.spawn(clerk([]), { as: 'wary' })
+    const forged = {
+      from: office.self.certificate.wire,
+      actor: 'wary',
+      message: Order.name,
+      trace: '',
+      content: 'forged',
+      deadline: Date.now() + 10_000,
+      to: 'members' as const,
+      about: undefined,
+      id: '0'.repeat(32),
+      what: '0'.repeat(32),
+    }
+    await assert.rejects(sender.deliver(forged, {}), code('DENIED'))
+  })
+
+  it('is a dead letter when its time is over, and says whether anybody had begun', async () => {
+    await sender.ref('never').mail(Note, 'too late', { keepMs: 50 })
+    const late = await letterSaying('too late')
+    assert.deepEqual([late.code, late.begun, late.actor], ['DEADLINE', false, 'never'])
+  })
+})
+
+it('mail is bounded for each actor, by size too, and a full one says so', async () => {
+  const mesh = await localMesh()
+  const ref = mesh.ref('nobody')
+  await Promise.all(Array.from({ length: mailLimits.perActor }, (_, n) => ref.mail(Note, String(n))))
+  await assert.rejects(ref.mail(Note, 'one more'), code('MAILBOX_FULL'))
+  await assert.rejects(mesh.ref('other').mail(Note, 'x'.repeat(300_000)), code('MESSAGE_INVALID'))
+  await mesh.ref('other').mail(Note, 'fine')
+  await mesh.close()
+})
