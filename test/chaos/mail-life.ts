@@ -3,10 +3,11 @@
  *
  *     node mail-life.js FOLDER BROKER_URL office|sender|taker COUNT MOMENTS
  *
- * A sender ends with 0 when all is acknowledged.
+ * With 0 moments it lives on. A sender ends with 0 when all is acknowledged.
  */
 import { appendFileSync, closeSync, existsSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { z } from 'zod'
 import { addressesOf } from '../../mesh/address.js'
 import { actor, joinMesh, type MeshNode, message, nothing, on, serveMail } from '../../mesh/index.js'
@@ -59,6 +60,9 @@ const mortal = (real: Bucket, moment: () => void): Bucket => ({
   delete: (key) => real.delete(key),
   watch: (changed, keys) => real.watch(changed, keys),
   swap: async (key, value, revision) => {
+    moment()
+    // Long enough for an answer that did not wait for the broker to be out.
+    await setTimeout(5)
     moment()
     const written = await real.swap(key, value, revision)
     moment()

@@ -28,8 +28,15 @@ const parties = { office: 'authority', sender: 'worker', taker: 'worker' } as co
 const brokerLivesMs = 7000
 const standstillMs = 120_000
 
-/** A life ends after up to `moments` moments. */
-export async function mailThroughDeaths(seed: number, count: number, moments: number): Promise<Mailed> {
+interface Deaths {
+  /** A life ends after up to so many moments. */
+  moments: number
+  /** How many of each party. */
+  most: number
+  ofBroker: boolean
+}
+
+export async function mailThroughDeaths(seed: number, count: number, deaths: Deaths): Promise<Mailed> {
   const random = seededRandom(seed)
   const mesh = await natsMesh(undefined, (folder) => openAuthority(join(folder, 'authority'), Date.now()))
   const { folder, authority, accounts, broker } = mesh
@@ -46,7 +53,8 @@ export async function mailThroughDeaths(seed: number, count: number, moments: nu
   const keepAlive = async (party: string) => {
     while (!isOver) {
       lives[party] = (lives[party] ?? 0) + 1
-      const args = [life, folder, broker.url, party, String(count), String(1 + wholeBelow(random, moments))]
+      const moments = lives[party] > deaths.most ? 0 : 1 + wholeBelow(random, deaths.moments)
+      const args = [life, folder, broker.url, party, String(count), String(moments)]
       const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] })
       running.set(party, child)
       const status = await new Promise<number | null>((resolve) => child.once('close', resolve))
@@ -69,7 +77,7 @@ export async function mailThroughDeaths(seed: number, count: number, moments: nu
         break
       }
       // The first death comes when there is something to lose.
-      if (seen.effects > 0 && now - brokerBorn > brokerLivesMs) {
+      if (deaths.ofBroker && seen.effects > 0 && now - brokerBorn > brokerLivesMs) {
         brokerBorn = now
         brokerDeaths += 1
         process.kill(broker.pid, 'SIGKILL')
@@ -112,7 +120,11 @@ export async function soakMail(count: number, seed: number): Promise<boolean> {
   let clean = true
   for (let number = seed; number < seed + count; number += 1) {
     for (const moments of [8, 60]) {
-      const { lives, brokerDeaths, repeats, faults } = await mailThroughDeaths(number, 60, moments)
+      const { lives, brokerDeaths, repeats, faults } = await mailThroughDeaths(number, 60, {
+        moments,
+        most: 1000,
+        ofBroker: true,
+      })
       clean &&= faults.length === 0
       process.stdout.write(
         `seed ${number}: lives ${JSON.stringify(lives)}, ${brokerDeaths} deaths of the broker, ${repeats} repeats: ${faults.join('; ') || 'clean'}\n`,
