@@ -27,3 +27,11 @@ export const KeepMail = message('mail.keep', {
   to: ['authority'],
 })
 export type KeptRequest = z.output<typeof KeepMail.request>
+
+/** Nothing of these tasks is kept any longer, and what is under way of them is called off. Answered with how many messages that were. */
+export const ForgetMail = message('mail.forget', {
+  request: z.object({ tasks: z.array(z.string()) }),
+  reply: z.int().nonnegative(),
+  from: ['authority'],
+  to: ['authority'],
+})

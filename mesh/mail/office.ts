@@ -43,6 +43,11 @@ interface Waiting {
   /** Who sent it. */
   readonly holder: string
   readonly bytes: number
+  /** Calls it off: nobody is to have it any more. */
+  readonly forgotten: AbortController
+  /** Resolves when it waits no more. */
+  readonly over: Promise<void>
+  readonly isOver: () => void
 }
 
 export class Office {
@@ -72,6 +77,25 @@ export class Office {
     const reason = 'What stands among the mail was not written by the office of this mesh, or changed.'
     if (unreadable > 0)
       await this.#node.note('message.denied', { code: 'UNAUTHENTIC', reason, node: null, count: unreadable })
+  }
+
+  /** Removes what waits of these tasks from the disk; resolves to how many messages that were. */
+  async forget(tasks: ReadonlySet<string>): Promise<number> {
+    const found = [...this.#boxes.values()].flat().filter(({ mail }) => tasks.has(mail.trace))
+    for (const { forgotten } of found) forgotten.abort()
+    // One that is not the first of its box would wait for those before it.
+    for (const waiting of found) if (this.#boxes.get(waiting.mail.actor)?.[0] !== waiting) await this.#takeOut(waiting)
+    await Promise.all(found.map(({ over }) => over))
+    return found.length
+  }
+
+  /** From the middle of its box. */
+  async #takeOut(waiting: Waiting): Promise<void> {
+    const box = this.#boxes.get(waiting.mail.actor)
+    const at = box?.indexOf(waiting) ?? -1
+    if (at <= 0) return
+    box?.splice(at, 1)
+    await this.#close(waiting)
   }
 
   #takeUp(kept: Kept, mail: Mail): void {
@@ -181,7 +205,10 @@ export class Office {
     return space
   }
 
-  #enter(waiting: Waiting): void {
+  #enter(parts: Pick<Waiting, 'kept' | 'mail' | 'holder' | 'bytes'>): void {
+    let isOver: () => void = () => undefined
+    const over = new Promise<void>((resolve) => (isOver = resolve))
+    const waiting: Waiting = { ...parts, forgotten: new AbortController(), over, isOver }
     const { actor } = waiting.mail
     const box = this.#boxes.get(actor)
     if (box) box.push(waiting)
@@ -199,44 +226,47 @@ export class Office {
         () => false,
       )
       if (isStored) await this.#see(next)
+      // It is taken from the box before it is closed: who forgets it finds it in the one or waits for the other.
       box.shift()
-      this.#space.give(next.bytes)
-      this.#senderOf(next.holder).give(next.bytes)
+      await this.#close(next, isStored)
     }
     this.#boxes.delete(actor)
   }
 
-  /** Until it is taken or dead, and that is on disk. Rejects when the office ends. */
-  async #see({ kept, mail }: Waiting): Promise<void> {
-    const { signal } = this.#closing
+  /** Until it is taken, dead or forgotten. Rejects when the office ends. */
+  async #see({ mail, forgotten }: Waiting): Promise<void> {
+    const signal = AbortSignal.any([this.#closing.signal, forgotten.signal])
     let crashes = 0
     let begun = false
-    for (let pause = firstPauseMs; ; pause = Math.min(2 * pause, longestPauseMs)) {
-      signal.throwIfAborted()
-      const failure = await this.#attempt(mail)
-      if (!failure) break
-      signal.throwIfAborted()
+    for (let pause = firstPauseMs; !forgotten.signal.aborted; pause = Math.min(2 * pause, longestPauseMs)) {
+      const failure = await this.#attempt(mail, signal)
+      if (!failure || forgotten.signal.aborted) return
+      this.#closing.signal.throwIfAborted()
       begun ||= !neverBegun.has(failure.code) && failure.data['nowhere'] !== true
       if (failure.code === 'ACTOR_CRASHED') crashes += 1
-      const isOver = mail.deadline <= this.#node.now()
+      const isLate = mail.deadline <= this.#node.now()
       const isFinal = (!failure.retry && failure.code !== 'CANCELLED') || crashes >= crashesAllowed
-      if (isFinal || isOver) {
-        await this.#bury(mail, isFinal ? failure : late(mail, failure), begun)
-        break
-      }
-      await setTimeout(Math.min(pause, mail.deadline - this.#node.now()), undefined, { signal, ref: false })
+      if (isFinal || isLate) return this.#bury(mail, isFinal ? failure : late(mail, failure), begun)
+      await rest(Math.min(pause, mail.deadline - this.#node.now()), signal)
     }
+  }
+
+  /** Nothing but its id and a digest is left on disk. */
+  async #close({ kept, holder, bytes, isOver }: Waiting, isStored = true): Promise<void> {
     const { id, what, until } = kept
-    await this.#places.write(kept.place, { state: 'taken', id, what, until }, signal)
+    if (isStored) await this.#places.write(kept.place, { state: 'taken', id, what, until }, this.#closing.signal)
     kept.isTaken = true
+    this.#space.give(bytes)
+    this.#senderOf(holder).give(bytes)
+    isOver()
   }
 
   /** Why it was not taken, if it was not. */
-  async #attempt(mail: Mail): Promise<ClawmeshError | undefined> {
+  async #attempt(mail: Mail, signal: AbortSignal): Promise<ClawmeshError | undefined> {
     try {
       if (mail.deadline <= this.#node.now()) return late(mail, undefined, { nowhere: true })
       const deadline = Math.min(mail.deadline, this.#node.now() + attemptMs)
-      await this.#node.deliver(mail, { deadline, signal: this.#closing.signal })
+      await this.#node.deliver(mail, { deadline, signal })
       return undefined
     } catch (error) {
       return ClawmeshError.from(error)
@@ -248,8 +278,10 @@ export class Office {
     const { actor, message, trace, deadline, to, content } = mail
     const from = readCertificate(mail.from, this.#node.rootKey)
     const lost = { code, reason, begun, from, actor, message, trace, deadline, to, content }
-    while (!(await this.#node.bury(lost)))
-      await setTimeout(longestPauseMs, undefined, { signal: this.#closing.signal, ref: false })
+    while (!(await this.#node.bury(lost))) {
+      this.#closing.signal.throwIfAborted()
+      await rest(longestPauseMs, this.#closing.signal)
+    }
   }
 
   /** Another process has taken over, or this one closes. What is on disk is the next one's. */
@@ -263,6 +295,10 @@ export class Office {
 
 /** What is refused with these was not begun. */
 const neverBegun = new Set<ErrorCode>(['DENIED', 'UNKNOWN_MESSAGE', 'MESSAGE_INVALID', 'MAILBOX_FULL', 'ACTOR_MOVED'])
+
+/** For so long, or until the signal. */
+const rest = (ms: number, signal: AbortSignal) =>
+  setTimeout(ms, undefined, { signal, ref: false }).catch(() => undefined)
 
 /** `data`: that nothing was begun, where that is known. */
 const late = ({ actor, message, deadline }: Mail, last?: ClawmeshError, data = {}) =>

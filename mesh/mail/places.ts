@@ -57,11 +57,10 @@ export class Places {
     this.#free.push(place)
   }
 
-  /** Resolves when the broker has it. Rejects with FENCED if another office has written there, DISK_FULL, or what `signal` says. */
+  /** Resolves when the broker has it. Rejects with FENCED if another office has written there, with DISK_FULL, and with what `signal` says when it would have to try again. */
   async write(place: Place, standing: Standing, signal: AbortSignal): Promise<void> {
     const value = sealStanding(standing, place.key, this.#key)
     for (;;) {
-      signal.throwIfAborted()
       try {
         const revision =
           (await this.#bucket.swap(place.key, value, place.revision)) ?? (await this.#isThere(place, value))
@@ -70,7 +69,8 @@ export class Places {
       } catch (error) {
         const failure = ClawmeshError.from(error)
         if (!failure.retry || failure.code === 'DISK_FULL') throw failure
-        await setTimeout(againMs, undefined, { signal, ref: false })
+        await setTimeout(againMs, undefined, { ref: false })
+        signal.throwIfAborted()
       }
     }
   }

@@ -10,6 +10,8 @@ import { Opener } from '../../mesh/audit/opener.js'
 import { type Fault, TrailReader } from '../../mesh/audit/reader.js'
 import { DeadStream } from '../../mesh/dead/stream.js'
 import type { ActorRef, MeshNode } from '../../mesh/index.js'
+import { ForgetMail, officeName } from '../../mesh/mail/messages.js'
+import { forgetMail } from '../../mesh/mail/serve.js'
 import { openTasks } from '../../mesh/task/tasks.js'
 import type { AppendLog } from '../../mesh/transport/transport.js'
 import { ClawmeshError } from '../../policies/errors.js'
@@ -43,6 +45,8 @@ export interface Erasure {
   tasks: string[]
   questions: string[]
   letters: string[]
+  /** How many messages that were kept for an actor. */
+  mail: number
   /** In words: what of those tasks is still kept, and where. */
   left: string[]
 }
@@ -71,11 +75,12 @@ export async function eraseSubject(name: string, options: ErasureOptions): Promi
   await node.audit.intend({ kind: 'subject.erased', trace: '', actor: by, facts })
   for (const { id } of about) await tasks.remove(id, { ok: false, answer: 'Whom it is about was erased.' })
   const questions = await (desk ? askDesk(desk, traces) : forgetQuestions(traces, options))
+  const mail = await (desk ? askOffice(node, traces) : forgetKept(traces, options))
   const letters = await dropLetters(traces, options)
   authority.subjects.erase(name, node.now())
   const damaged = known.filter(({ state }) => state === 'damaged').length
   const left = [...(damaged > 0 ? [damagedLeft(damaged)] : []), ...alwaysLeft]
-  return { keys, events, tasks: about.map(({ id }) => id), questions, letters, left }
+  return { keys, events, tasks: about.map(({ id }) => id), questions, letters, mail, left }
 }
 
 /** A trail that is broken elsewhere is no reason to keep a person's content: `audit verify` says that it is. */
@@ -115,6 +120,18 @@ async function askDesk(desk: ActorRef, traces: ReadonlySet<string>): Promise<str
   const [all, ids]: [string[], string[]] = [[...traces], []]
   while (all.length > 0) ids.push(...(await desk.ask(ForgetTasks, { tasks: all.splice(0, tasksAtOnce) })))
   return ids
+}
+
+async function askOffice(node: MeshNode, traces: ReadonlySet<string>): Promise<number> {
+  const all = [...traces]
+  let count = 0
+  while (all.length > 0) count += await node.ref(officeName).ask(ForgetMail, { tasks: all.splice(0, tasksAtOnce) })
+  return count
+}
+
+async function forgetKept(traces: ReadonlySet<string>, { ground }: ErasureOptions): Promise<number> {
+  const { transport, addresses, authority } = ground
+  return forgetMail({ bucket: await transport.bucket(addresses.mail), secret: authority.tasksKey }, traces)
 }
 
 /** Of a mesh that does not run. */

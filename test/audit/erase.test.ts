@@ -3,8 +3,12 @@ import assert from 'node:assert/strict'
 import { cpSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, it } from 'node:test'
+import { z } from 'zod'
 import type { DatedEvent } from '../../mesh/audit/event.js'
 import { checkProof, proofSchema } from '../../mesh/audit/proof.js'
+import { message, nothing } from '../../mesh/index.js'
+import { mailKey } from '../../mesh/mail/mail.js'
+import { Places } from '../../mesh/mail/places.js'
 import { eventId, readTrail, strictReader, type TrailEvent } from '../../nodes/audit/read.js'
 import { openLiveSource } from '../../nodes/audit/source.js'
 import { auditErase } from '../../nodes/cli/audit/erase.js'
@@ -26,9 +30,12 @@ async function begin({ node, tasks, ground }: Site, name: string, request: strin
   subject.file(task.id)
   await node.audit.intend({ kind: 'task.started', trace: task.id, actor: 'supervisor', facts: { request } })
   const used = { model: 'm', seconds: 1 }
+  await node.ref('nobody').mail(Note, request, { trace: task.id })
   await node.audit.intend({ kind: 'model.used', trace: task.id, actor: 'supervisor', facts: used })
   return task.id
 }
+
+const Note = message('test.note', { request: z.string(), reply: nothing })
 
 async function eventsOf(): Promise<TrailEvent[]> {
   const { authority, log, close } = (await openLiveSource(data)) ?? assert.fail('it does not run')
@@ -37,6 +44,14 @@ async function eventsOf(): Promise<TrailEvent[]> {
     all.push(...events)
   await close()
   return all
+}
+
+/** What mail says that nobody has taken. */
+async function waiting({ ground: { transport, addresses, authority } }: Site): Promise<unknown[]> {
+  const places = new Places(await transport.bucket(addresses.mail), mailKey(authority.tasksKey))
+  return (await places.read()).standing.flatMap(({ standing }) =>
+    standing.state === 'waiting' ? [standing.mail.content] : [],
+  )
 }
 
 const factsOf = (events: TrailEvent[], trace: string): DatedEvent['facts'][] =>
@@ -64,6 +79,7 @@ it('a person is erased from a mesh that runs, and another from one that does not
     await assert.rejects(auditErase.run('ada', { data }), { code: 'USAGE' })
     assert.deepEqual(factsOf(await eventsOf(), ada), [{ request: 'PRIVATE of ada' }, used])
     const keys = site.ground.authority.subjects.idsOf('ada')
+    assert.equal((await waiting(site)).length, 2)
     assert.equal(await auditErase.run('ada', { data, yes: true, by: 'dpo' }), 0)
 
     // A reader that had opened it before no longer shows it, once it has looked again.
@@ -82,6 +98,7 @@ it('a person is erased from a mesh that runs, and another from one that does not
     const record = said.find(({ kind }) => kind === 'subject.erased')
     assert.deepEqual([record?.actor, record?.facts['keys']], ['dpo', keys])
     assert.ok(!JSON.stringify(record).includes('ada'))
+    assert.deepEqual(await waiting(site), ['PRIVATE of bob'])
     assert.deepEqual(
       (await site.tasks.list()).map((task) => task.id),
       [bob],
@@ -100,8 +117,8 @@ it('a person is erased from a mesh that runs, and another from one that does not
   cpSync(keys, copy, { recursive: true })
   const ended = await runCommand(['audit', 'erase', 'bob', '--yes', '--json', '--data', data])
   assert.equal(ended.status, 0, ended.stderr)
-  const { events, tasks } = JSON.parse(ended.lastLine)
-  assert.deepEqual([events, tasks], [1, [bob]])
+  const { events, tasks, mail } = JSON.parse(ended.lastLine)
+  assert.deepEqual([events, tasks, mail], [1, [bob], 1])
   const shown = await runCommand(['audit', 'query', '--kind', 'task.started', '--data', data])
   assert.match(shown.stdout, new RegExp(`task.started supervisor ${bob} erased\n`))
   assert.match(shown.stdout, /ada is back/)

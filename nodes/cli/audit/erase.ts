@@ -124,11 +124,11 @@ async function inMesh<T>(data: string, use: (place: Place) => Promise<T>): Promi
   }
 }
 
-function told(name: string, { keys, events, tasks, questions, letters, left }: Erasure): string {
+function told(name: string, { keys, events, tasks, questions, letters, mail, left }: Erasure): string {
   const counted = (count: number, one: string) => `${count} ${one}${count === 1 ? '' : 's'}`
   return [
     `"${name}" is erased: ${counted(events, 'event')} of the trail can be read by nobody any more. Their place, kind and time stay, and so does the chain.`,
-    `Removed: ${counted(tasks.length, 'task')}, ${counted(questions.length, 'question')}, ${counted(letters.length, 'dead letter')}.`,
+    `Removed: ${counted(tasks.length, 'task')}, ${counted(questions.length, 'question')}, ${counted(letters.length, 'dead letter')}, ${counted(mail, 'message')} that nobody had taken.`,
     `Key${keys.length === 1 ? '' : 's'}: ${keys.join(', ')}`,
     'Out of reach:',
     ...left.map((each) => `  ${each}`),
