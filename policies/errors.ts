@@ -45,6 +45,7 @@ export const errorCodes = {
   RESTARTS_EXHAUSTED: { outcome: 'failed', retry: false },
   // tasks
   TASK_FAILED: { outcome: 'failed', retry: false },
+  BUDGET_SPENT: { outcome: 'failed', retry: false },
   IN_DOUBT: { outcome: 'failed', retry: false },
   FENCED: { outcome: 'failed', retry: false },
   // audit

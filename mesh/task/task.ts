@@ -13,12 +13,24 @@
 import { z } from 'zod'
 import { ClawmeshError, type ErrorCode, errorCodes } from '../../policies/errors.js'
 import { type Bodies, bodySchema } from './body.js'
+import { type Amounts, amountsSchema, Budget, type BudgetState, budgetRecords } from './budget.js'
 import type { Journal } from './journal.js'
 
 const failureSchema = z.object({ code: z.string(), message: z.string(), hint: z.string() })
 
 export const taskRecordSchema = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('task'), id: z.string(), at: z.number(), by: z.string(), facts: z.unknown() }),
+  z.object({
+    type: z.literal('task'),
+    id: z.string(),
+    at: z.number(),
+    by: z.string(),
+    facts: z.unknown(),
+    /** What it may use; whatever it takes, if left out. */
+    budget: amountsSchema.optional(),
+    /** The task whose budget it is a part of. */
+    parent: z.string().optional(),
+  }),
+  ...budgetRecords,
   z.object({ type: z.literal('resumed'), at: z.number(), by: z.string() }),
   z.object({ type: z.literal('begun'), step: z.string(), repeatable: z.boolean() }),
   /** `body`: where a large result is kept, which is left out here. */
@@ -55,6 +67,14 @@ export interface TaskInfo {
   readonly state: 'unfinished' | 'in doubt' | 'ended' | 'damaged'
   readonly steps: { name: string; state: StepState['state'] }[]
   readonly outcome: unknown
+  /** Undefined: it has none. */
+  readonly budget: BudgetState | undefined
+}
+
+/** What is set aside for a call. To be settled once, with what it used; null where nobody says, and that is all of it. */
+export interface Reservation {
+  readonly amounts: Amounts
+  settle(bill: Amounts | null): Promise<void>
 }
 
 export class Task {
@@ -67,9 +87,12 @@ export class Task {
   readonly #journal: Journal
   readonly #bodies: Bodies
   readonly #steps: Map<string, StepState>
+  readonly #budget: Budget | undefined
+  /** Its budget was set aside there. */
+  readonly #parent: Task | undefined
 
   /** `records` are what the journal holds already, with all that is kept beside it. */
-  constructor(journal: Journal, bodies: Bodies, records: TaskRecord[]) {
+  constructor(journal: Journal, bodies: Bodies, records: TaskRecord[], parent?: Task) {
     const { id, facts, begunAt } = describeTask(records)
     this.id = id
     this.facts = facts
@@ -78,6 +101,54 @@ export class Task {
     this.#journal = journal
     this.#bodies = bodies
     this.#steps = stepsOf(records)
+    this.#budget = budgetOf(records)
+    this.#parent = parent
+  }
+
+  /** Undefined: it has none. */
+  get budget(): BudgetState | undefined {
+    return this.#budget?.state
+  }
+
+  /**
+   * Sets aside what a call may use at most; on record when it resolves, and to be made before the call. Rejects with BUDGET_SPENT if less is left of something. `child`: the task
+   * that it is the budget of. Where the task has no budget, nothing is recorded.
+   */
+  async reserve(purpose: string, amounts: Amounts, child?: string): Promise<Reservation> {
+    const budget = this.#budget
+    if (!budget) return { amounts, settle: async () => undefined }
+    const lacking = budget.lacks(amounts)
+    if (lacking) throw spent(this.id, purpose, lacking, amounts, budget.state)
+    const number = budget.nextNumber
+    const reserved = {
+      type: 'reserved',
+      number,
+      purpose,
+      amounts,
+      at: Date.now(),
+      ...(child ? { child } : {}),
+    } as const
+    // Before it is on record, so that two at once never take the same.
+    budget.take(reserved)
+    await this.#append(reserved)
+    return { amounts, settle: (bill) => this.#bill(number, bill ?? amounts) }
+  }
+
+  /** What a child has used, and what it did not use comes back. Nothing, if that is on record already. */
+  async settleChild(child: string, bill: Amounts): Promise<void> {
+    const reserved = this.#budget?.ofChild(child)
+    if (reserved) await this.#bill(reserved.number, bill)
+  }
+
+  /** The tasks whose budget is set aside here. */
+  get children(): string[] {
+    return this.#budget?.children.flatMap(({ child }) => child ?? []) ?? []
+  }
+
+  async #bill(number: number, amounts: Amounts): Promise<void> {
+    const billed = { type: 'billed', number, amounts } as const
+    await this.#append(billed)
+    this.#budget?.take(billed)
   }
 
   /** Of the steps that are done, in the order in which they were begun. */
@@ -139,8 +210,9 @@ export class Task {
     }
   }
 
-  end(outcome: unknown, now = Date.now()): Promise<void> {
-    return this.#append({ type: 'ended', at: now, outcome })
+  async end(outcome: unknown, now = Date.now()): Promise<void> {
+    await this.#append({ type: 'ended', at: now, outcome })
+    await this.#parent?.settleChild(this.id, this.budget?.spent ?? {})
   }
 
   async #done(step: string, value: unknown): Promise<void> {
@@ -182,7 +254,20 @@ export function describeTask(records: TaskRecord[]): TaskInfo {
     state: ended ? 'ended' : isInDoubt ? 'in doubt' : 'unfinished',
     steps,
     outcome: ended?.type === 'ended' ? ended.outcome : undefined,
+    budget: budgetOf(records)?.state,
   }
+}
+
+function budgetOf(records: TaskRecord[]): Budget | undefined {
+  const [first] = records
+  if (first?.type !== 'task' || !first.budget) return undefined
+  const budget = new Budget(first.budget)
+  for (const record of records) {
+    if (record.type === 'reserved' || record.type === 'billed') budget.take(record)
+    // A task that has ended has no call under way either.
+    else if (record.type === 'resumed' || record.type === 'ended') budget.resumed(record.at)
+  }
+  return budget
 }
 
 function stepsOf(records: TaskRecord[]): Map<string, StepState> {
@@ -203,6 +288,15 @@ const isFinal = ({ code, retry }: ClawmeshError) => !retry && code !== 'CANCELLE
 function revive({ code, message, hint }: z.output<typeof failureSchema>): ClawmeshError {
   return new ClawmeshError(code in errorCodes ? (code as ErrorCode) : 'INTERNAL', message, { hint })
 }
+
+const words = { tokens: 'tokens', money: 'money', ms: 'time (ms)' } as const
+
+const spent = (id: string, purpose: string, lacking: keyof Amounts, wanted: Amounts, { left }: BudgetState) =>
+  new ClawmeshError(
+    'BUDGET_SPENT',
+    `Task ${id} has ${left[lacking]} of its ${words[lacking]} left; ${purpose} may take ${wanted[lacking]}.`,
+    { hint: 'Begin another task with a larger budget.', data: { task: id, lacking, left: left[lacking] ?? 0 } },
+  )
 
 const inDoubt = (id: string, step: string) =>
   new ClawmeshError('IN_DOUBT', `Step "${step}" of task ${id} was begun, and whether it was done is not known.`, {

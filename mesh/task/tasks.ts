@@ -4,6 +4,7 @@ import { ClawmeshError } from '../../policies/errors.js'
 import type { Addresses } from '../address.js'
 import type { Bucket, Entry, Transport } from '../transport/transport.js'
 import { Bodies } from './body.js'
+import type { Amounts } from './budget.js'
 import { Journal } from './journal.js'
 import { describeTask, Task, type TaskInfo, type TaskRecord, taskRecordSchema } from './task.js'
 
@@ -30,16 +31,32 @@ export class Tasks {
     this.#options = options
   }
 
-  /** `facts` are what the task needs to be done, in plain values. */
-  async begin(facts: unknown, id: string = randomUUID()): Promise<Task> {
+  /**
+   * `facts` are what the task needs to be done, in plain values. `budget` is what it may use; where it has a parent, that is set aside there first, and what the parent limits and
+   * it does not is all that the parent has left. Rejects with BUDGET_SPENT if the parent has less.
+   */
+  async begin(
+    facts: unknown,
+    id: string = randomUUID(),
+    { budget, parent }: { budget?: Amounts | undefined; parent?: Task | undefined } = {},
+  ): Promise<Task> {
     const journal = this.#journal(this.#options.addresses.taskKey(id))
-    const record: TaskRecord = { type: 'task', id, at: this.#now(), by: this.#options.by, facts }
+    const limit = parent?.budget ? { ...parent.budget.left, ...budget } : budget
+    if (parent && limit) await parent.reserve(`task ${id}`, limit, id)
+    const record: TaskRecord = {
+      ...{ type: 'task', id, at: this.#now(), by: this.#options.by, facts },
+      ...(limit ? { budget: limit } : {}),
+      ...(parent ? { parent: parent.id } : {}),
+    }
     await journal.append(record)
-    return new Task(journal, this.#bodies(this.#options.addresses.taskKey(id)), [record])
+    return new Task(journal, this.#bodies(this.#options.addresses.taskKey(id)), [record], parent)
   }
 
-  /** Takes a task over: whoever did it before can record nothing more. Rejects with NOT_FOUND if there is none, and USAGE if it has ended. */
-  async resume(id: string): Promise<Task> {
+  /**
+   * Takes a task over: whoever did it before can record nothing more. `parent`, where its budget is a part of that one's: what it did not use comes back when it ends. Rejects with
+   * NOT_FOUND if there is none, and USAGE if it has ended.
+   */
+  async resume(id: string, parent?: Task): Promise<Task> {
     const place = this.#options.addresses.taskKey(id)
     const journal = this.#journal(place)
     const entries = await this.#entries(place)
@@ -53,7 +70,18 @@ export class Tasks {
       if (record?.type === 'answered') records.push(record)
       return record?.type === 'answered'
     })
-    return new Task(journal, this.#bodies(place), [...records, resumed])
+    const task = new Task(journal, this.#bodies(place), [...records, resumed], parent)
+    for (const child of task.children) await this.#settle(task, child)
+    return task
+  }
+
+  /** Of a child that ended, or never began, when nobody was there to say so. */
+  async #settle(parent: Task, child: string): Promise<void> {
+    const place = this.#options.addresses.taskKey(child)
+    const entries = await this.#entries(place)
+    const { state, budget } =
+      entries.length > 0 ? this.#describe(place, entries) : { state: 'ended', budget: undefined }
+    if (state === 'ended') await parent.settleChild(child, budget?.spent ?? {})
   }
 
   /**
@@ -81,7 +109,7 @@ export class Tasks {
   }
 
   /** As it stands, for whoever only looks: it is not taken over, and nothing can be recorded. Rejects with NOT_FOUND if there is none. */
-  async read(id: string): Promise<Pick<Task, 'id' | 'begunAt' | 'facts' | 'results'>> {
+  async read(id: string): Promise<Pick<Task, 'id' | 'begunAt' | 'facts' | 'results' | 'budget'>> {
     const place = this.#options.addresses.taskKey(id)
     const journal = this.#journal(place)
     const entries = await this.#entries(place)
@@ -183,7 +211,16 @@ export class Tasks {
       return describeTask(readAll(this.#journal(place), entries))
     } catch (error) {
       const { message } = ClawmeshError.from(error)
-      return { id: place, begunAt: 0, by: '', facts: undefined, state: 'damaged', steps: [], outcome: message }
+      return {
+        id: place,
+        begunAt: 0,
+        by: '',
+        facts: undefined,
+        state: 'damaged',
+        steps: [],
+        outcome: message,
+        budget: undefined,
+      }
     }
   }
 

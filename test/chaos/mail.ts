@@ -120,7 +120,7 @@ export async function soakMail(count: number, seed: number): Promise<boolean> {
   let clean = true
   for (let number = seed; number < seed + count; number += 1) {
     for (const moments of [8, 60]) {
-      const { lives, brokerDeaths, repeats, faults } = await mailThroughDeaths(number, 60, {
+      const { lives, brokerDeaths, repeats, faults } = await mailThroughDeaths(number, 24, {
         moments,
         most: 1000,
         ofBroker: true,

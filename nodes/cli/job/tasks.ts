@@ -40,7 +40,7 @@ export const tasksList: Command = {
 export const tasksShow: Command = {
   name: 'tasks show',
   usage: 'ID [--json]',
-  help: 'Shows one task: what was asked, each step and its state, the outcome.',
+  help: 'Shows one task: what was asked, each step and its state, the outcome, and of its budget what is spent, set aside and left.',
   options: common,
   takes: 'id of a task',
   run: (id, values) =>
@@ -55,7 +55,7 @@ export const tasksShow: Command = {
       print(
         values,
         { task, waiting },
-        [line(task), `  asked: ${JSON.stringify(task.facts)}`, ...steps, ...outcome].join('\n'),
+        [line(task), `  asked: ${JSON.stringify(task.facts)}`, ...budgetLines(task), ...steps, ...outcome].join('\n'),
       )
     }),
 }
@@ -220,6 +220,22 @@ function readVerdict(values: Values): { done: unknown } | 'again' {
 const line = ({ id, begunAt, state, steps, facts, outcome }: TaskInfo): string => {
   const done = steps.filter((step) => step.state === 'done').length
   return `${id}  ${new Date(begunAt).toISOString()}  ${endOf(state, outcome).padEnd(10)}  ${done} of ${steps.length} steps done  ${requestOf(facts)}`
+}
+
+/** A line for what is limited. */
+export function budgetLines({ budget }: Pick<TaskInfo, 'budget'>): string[] {
+  if (!budget) return []
+  const { limit, spent, reserved, left } = budget
+  const of = (what: 'tokens' | 'money' | 'ms', words: (amount: number) => string): string[] => {
+    if (limit[what] === undefined) return []
+    const [used, aside, rest] = [spent, reserved, left].map((amounts) => words(amounts[what] ?? 0))
+    return [`  budget    ${words(limit[what])}: ${used} spent, ${aside} set aside, ${rest} left`]
+  }
+  return [
+    ...of('tokens', (amount) => `${amount} tokens`),
+    ...of('money', (amount) => `${amount.toFixed(4)} of the price table's currency`),
+    ...of('ms', (amount) => `${(amount / 1000).toFixed(1)} s`),
+  ]
 }
 
 /** As people say it: whether it ended well. */

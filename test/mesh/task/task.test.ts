@@ -298,6 +298,62 @@ for (const [name, openGround] of Object.entries(grounds)) {
       assert.ok(!(await tasks.list()).some(({ id }) => id === cut.id))
     })
 
+    it('hold a budget through a crash: what was set aside for a call that was cut off is spent, and of time no more than passed', async () => {
+      const task = await tasks.begin({}, undefined, { budget: { tokens: 1000, money: 1, ms: 60_000 } })
+      const first = await task.reserve('thought 1', { tokens: 300, money: 0.5, ms: 50_000 })
+      await first.settle({ tokens: 100, money: 0.25, ms: 2000 })
+      await (await task.reserve('thought 2', { tokens: 200 })).settle(null)
+      assert.deepEqual(task.budget?.left, { tokens: 700, money: 0.75, ms: 58_000 })
+      await task.reserve('thought 3', { tokens: 500, money: 0.5, ms: 50_000 })
+      assert.deepEqual(task.budget?.left, { tokens: 200, money: 0.25, ms: 8000 })
+      await assert.rejects(task.reserve('thought 4', { tokens: 201 }), coded('BUDGET_SPENT'))
+      await assert.rejects(task.reserve('thought 4', { money: 0.3 }), coded('BUDGET_SPENT'))
+      await task.reserve('thought 4', { tokens: 200 })
+      const again = await (await ground.open('two')).resume(task.id)
+      const { spent, reserved, left } = again.budget ?? assert.fail('it has none')
+      assert.deepEqual([spent.tokens, spent.money, reserved], [1000, 0.75, {}])
+      assert.ok((left.ms ?? 0) > 50_000 && (left.ms ?? 0) <= 58_000, String(left.ms))
+      await assert.rejects(again.reserve('thought 5', { tokens: 1 }), coded('BUDGET_SPENT'))
+      assert.deepEqual((await tasks.list()).find(({ id }) => id === task.id)?.budget, again.budget)
+    })
+
+    it('never give two calls of one moment more than there is', async () => {
+      const task = await tasks.begin({}, undefined, { budget: { tokens: 100 } })
+      const calls = await Promise.allSettled([1, 2, 3].map((n) => task.reserve(`call ${n}`, { tokens: 40 })))
+      assert.deepEqual(
+        calls.map(({ status }) => status),
+        ['fulfilled', 'fulfilled', 'rejected'],
+      )
+    })
+
+    it('carve the budget of a child from that of its parent, and give back what it did not use, also after the death of both', async () => {
+      const parent = await tasks.begin({}, undefined, { budget: { tokens: 1000, ms: 1000 } })
+      await assert.rejects(tasks.begin({}, undefined, { budget: { tokens: 1001 }, parent }), coded('BUDGET_SPENT'))
+      const child = await tasks.begin({}, undefined, { budget: { tokens: 400 }, parent })
+      assert.deepEqual(
+        [parent.budget?.left, child.budget?.left],
+        [
+          { tokens: 600, ms: 0 },
+          { tokens: 400, ms: 1000 },
+        ],
+      )
+      await assert.rejects(child.reserve('thought', { tokens: 401 }), coded('BUDGET_SPENT'))
+      await (await child.reserve('thought', { tokens: 300 })).settle({ tokens: 150 })
+      const other = await ground.open('two')
+      const parentAgain = await other.resume(parent.id)
+      assert.equal(parentAgain.budget?.left.tokens, 600)
+      const childAgain = await other.resume(child.id, parentAgain)
+      await (await childAgain.reserve('thought', { tokens: 50 })).settle({ tokens: 50 })
+      await childAgain.end({ ok: true })
+      assert.deepEqual(parentAgain.budget?.left, { tokens: 800, ms: 1000 })
+      // One that ended when nobody was there to tell its parent.
+      const orphan = await other.begin({}, undefined, { budget: { tokens: 500 }, parent: parentAgain })
+      await (await orphan.reserve('thought', { tokens: 100 })).settle(null)
+      const third = await ground.open('three')
+      await (await third.resume(orphan.id)).end({ ok: true })
+      assert.equal((await third.resume(parent.id)).budget?.left.tokens, 700)
+    })
+
     async function entriesOf(bucket: Bucket, keys?: string): Promise<Entry[]> {
       const entries: Entry[] = []
       ;(await bucket.watch((entry) => entries.push(entry), keys)).unsubscribe()
