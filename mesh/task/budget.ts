@@ -32,6 +32,16 @@ export const budgetRecords = [
   z.object({ type: z.literal('billed'), number: z.int().nonnegative(), amounts: amountsSchema }),
 ] as const
 
+/** Of what is not limited, nothing is said to be left. */
+export const budgetStateSchema = z.object({
+  limit: amountsSchema,
+  spent: amountsSchema,
+  /** For what is under way. */
+  reserved: amountsSchema,
+  left: amountsSchema,
+})
+export type BudgetState = Readonly<z.output<typeof budgetStateSchema>>
+
 export type BudgetRecord = z.output<(typeof budgetRecords)[number]>
 
 export interface Reserved {
@@ -40,15 +50,6 @@ export interface Reserved {
   readonly amounts: Amounts
   readonly at: number
   readonly child: string | undefined
-}
-
-/** What is known of a budget. Of what is not limited, nothing is said to be left. */
-export interface BudgetState {
-  readonly limit: Amounts
-  readonly spent: Amounts
-  /** For what is under way. */
-  readonly reserved: Amounts
-  readonly left: Amounts
 }
 
 export class Budget {

@@ -10,8 +10,10 @@ export class Allowance {
   #spent = 0
   #aside = 0
 
-  constructor(limit: number) {
+  /** `spent`: before, by a run that goes on. */
+  constructor(limit: number, spent = 0) {
     this.limit = limit
+    this.#spent = spent
   }
 
   get spent(): number {

@@ -71,5 +71,15 @@ function made(work: Work, place: Place, call: ToolCall): Promise<Observation> {
   const tool = work.able.tools.get(call.name)
   const repeatable =
     tool?.kind === 'memory' || ((tool?.kind === 'sandboxed' || tool?.kind === 'function') && tool.repeatable)
-  return work.journal.action(place, work.allowance, { call, repeatable }, () => observe(work, call))
+  return work.journal.action(place, work.allowance, { call, repeatable }, async () => {
+    // What is handed on is set aside with what it may take of tokens.
+    if (tool?.kind === 'delegate') return observe(work, call)
+    const most = { tokens: 0, ms: Math.max(0, work.deadline - work.node.now()) }
+    const bill = await work.journal.reserve(`action ${place.step}: ${call.name}`, most)
+    try {
+      return await observe(work, call)
+    } finally {
+      await bill(0)
+    }
+  })
 }

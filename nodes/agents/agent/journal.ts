@@ -2,8 +2,8 @@
  * The state of an agent's run, kept as the journal of a task: what it thought, what it did, what it waits for. A run that was cut off, or that waits for a person,
  * goes on when the same task is given again under the same id: it thinks nothing twice, and does nothing twice.
  *
- * 1. A thought or an action is recorded with what it cost, so that a run costs the same however often it is cut off, and with how sensitive all is that the run had
- *    seen by then, so that it does not forget what it must not tell.
+ * 1. What a thought or an action may cost is set aside in the journal before it is begun, and its bill follows: a run that was cut off goes on with what is left, and what was cut off in it has cost
+ *    all that was set aside. Its record says how sensitive all is that the run had seen by then, so that it does not forget what it must not tell.
  * 2. An action that was begun and not recorded is in doubt, unless it is one of the sandbox: those have the same effect when they are done again.
  * 3. A question is a step that nobody but a person can end. Several of one thought wait side by side, and an answer takes nothing over: a run that is under way goes on by it.
  * 4. Of what it has seen a person's word takes something away, where the holder of the mesh's keys signed it (label.ts); anything else that says so is refused, on record.
@@ -18,7 +18,7 @@ import { labels, sensitivitySchema } from '../../../policies/router-label.js'
 import { spelled } from '../../../policies/router-lowering.js'
 import type { RouterSession } from '../../../router/session.js'
 import type { Allowance } from './allowance.js'
-import { type AgentResult, agentResultSchema } from './event.js'
+import { type AgentResult, agentResultSchema, type Budget } from './event.js'
 import { type KeptLabel, labelKept } from './label.js'
 import type { Thought } from './loop.js'
 import type { Observation } from './observe.js'
@@ -46,7 +46,15 @@ export interface Place {
   index: number
 }
 
+/** What a call has cost; no tokens: nobody said, and that is all that was set aside for it. */
+export type Bill = (tokens: number | null) => Promise<void>
+
 export interface RunJournal {
+  /** In this and all lives before. */
+  readonly spent: { tokens: number; ms: number }
+  readonly left: { tokens: number; ms: number }
+  /** Sets aside what a call may use, on record before it is made. Time is billed as it passed. */
+  reserve(purpose: string, most: { tokens: number; ms: number }): Promise<Bill>
   thought<T extends string>(step: number, allowance: Allowance, think: () => Promise<Thought | T>): Promise<Thought | T>
   action(
     place: Place,
@@ -61,6 +69,9 @@ export interface RunJournal {
 
 /** Of a run that nobody wants to go on with. */
 export const unkept: RunJournal = {
+  spent: { tokens: 0, ms: 0 },
+  left: { tokens: Number.POSITIVE_INFINITY, ms: Number.POSITIVE_INFINITY },
+  reserve: async () => async () => undefined,
   thought: (_step, _allowance, think) => think(),
   action: (_place, _allowance, _done, act) => act(),
   answer: async () => undefined,
@@ -74,9 +85,10 @@ export async function openRun(
   id: string,
   facts: z.output<typeof factsSchema>,
   session: RouterSession,
+  { tokens, ms }: Pick<Budget, 'tokens' | 'ms'>,
 ): Promise<RunJournal | AgentResult> {
   const known = (await tasks.list()).find((task) => task.id === id)
-  if (!known) return new KeptRun(node, await tasks.begin(facts, id), session)
+  if (!known) return new KeptRun(node, await tasks.begin(facts, id, { budget: { tokens, ms } }), session)
   const same = factsSchema.safeParse(known.facts).data
   if (same?.agent !== facts.agent || same.task !== facts.task)
     throw new ClawmeshError('USAGE', `Task ${id} is another one.`, { hint: 'Give a new task an id of its own.' })
@@ -152,6 +164,8 @@ class NoThought<T extends string> extends Error {
 }
 
 class KeptRun implements RunJournal {
+  readonly spent: RunJournal['spent']
+  readonly left: RunJournal['left']
   readonly #node: MeshNode
   readonly #task: Task
   readonly #session: RouterSession
@@ -162,6 +176,15 @@ class KeptRun implements RunJournal {
     this.#task = task
     this.#session = session
     this.#label = labelKept(task, node.rootKey)
+    const { spent, left } = task.budget ?? { spent: {}, left: {} }
+    this.spent = { ...unkept.spent, ...spent }
+    this.left = { ...unkept.left, ...left }
+  }
+
+  async reserve(purpose: string, most: { tokens: number; ms: number }): Promise<Bill> {
+    const since = this.#node.now()
+    const { settle } = await this.#task.reserve(purpose, most)
+    return (tokens) => settle({ tokens: tokens ?? most.tokens, ms: Math.max(0, this.#node.now() - since) })
   }
 
   async refuseForged(): Promise<void> {
@@ -227,7 +250,8 @@ class KeptRun implements RunJournal {
       isNew = true
       return { ...(await run()), tokens: allowance.spent - before, seen: this.#session.sensitivity }
     })
-    if (!isNew) allowance.setAside(kept.tokens)?.settle(kept.tokens)
+    // Of one that began with a budget in its journal, that says what it has cost.
+    if (!isNew && !this.#task.budget) allowance.setAside(kept.tokens)?.settle(kept.tokens)
     if (kept.seen) this.#session.raise(kept.seen)
     for (const lowering of isNew ? [] : (this.#label.lowerings.get(name) ?? []))
       if (!this.#session.bringDown(lowering))

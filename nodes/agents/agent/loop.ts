@@ -57,11 +57,13 @@ const leastAnswer = 16
 export async function workOn(node: MeshNode, able: Able, assignment: Assignment, id?: string): Promise<void> {
   const { task, path, name, budget, context, say } = assignment
   setMaxListeners(0, context.signal)
-  const allowance = new Allowance(budget.tokens)
   const session = await openSession(node, context.trace, assignment.seen)
-  const journal = await journalOf(node, able, { agent: name, task }, id, session)
+  const journal = await journalOf(node, able, { agent: name, task }, id, session, budget)
   if ('by' in journal) return say({ type: 'ended', result: journal })
-  const deadline = Math.min(context.deadline, node.now() + budget.ms)
+  // Given again with more, it has no more than it began with.
+  const { spent, left } = journal
+  const allowance = new Allowance(Math.min(budget.tokens, spent.tokens + left.tokens), spent.tokens)
+  const deadline = Math.min(context.deadline, node.now() + Math.max(0, Math.min(budget.ms - spent.ms, left.ms)))
   const work = { node, able, assignment, allowance, session, deadline, journal }
   const note = (kind: 'task.started' | 'task.ended', facts: Record<string, unknown>) =>
     node.audit.record({ kind, trace: context.trace, actor: name, facts })
@@ -146,8 +148,9 @@ async function journalOf(
   facts: { agent: string; task: string },
   id: string | undefined,
   session: RouterSession,
+  budget: Budget,
 ): Promise<RunJournal | AgentResult> {
-  if (tasks && id !== undefined) return openRun(node, tasks, id, facts, session)
+  if (tasks && id !== undefined) return openRun(node, tasks, id, facts, session, budget)
   if (id === undefined && !Object.values(policy).includes('interrupt')) return unkept
   throw new ClawmeshError('USAGE', `The run of this task by ${name} cannot be kept.`, {
     hint: 'Make the agent with `tasks`, and give the task an id.',
@@ -187,7 +190,7 @@ export type Thought = Pick<Answer, 'text' | 'calls'>
 
 /** 'unusable' has been paid for all the same. */
 async function thinkOnce(
-  { node, able, assignment, allowance, session, deadline }: Work,
+  { node, able, assignment, allowance, session, deadline, journal }: Work,
   messages: ChatMessage[],
   tools: ToolSpec[],
   model: ModelInfo,
@@ -200,6 +203,9 @@ async function thinkOnce(
   const maxTokens = Math.min(able.maxTokens ?? 800, allowance.left - most)
   const reservation = maxTokens < leastAnswer ? undefined : allowance.setAside(most + maxTokens)
   if (!reservation) return 'tokens'
+  const left = deadline - node.now()
+  if (left <= 0) return 'time'
+  const bill = await journal.reserve(`thought ${step}`, { tokens: reservation.tokens, ms: left })
   const record = { trace: context.trace, actor: name }
   await node.audit.record({ kind: 'thought.asked', ...record, facts: { step, words: messages.at(-1)?.content ?? '' } })
   const request = { messages, ...(tools.length > 0 ? { tools } : {}), maxTokens, temperature: able.temperature ?? 0 }
@@ -217,12 +223,14 @@ async function thinkOnce(
     })
     const tokens = tokensOf(answer.usage)
     reservation.settle(tokens)
+    await bill(tokens)
     const thought = { step, text: answer.text, calls: answer.calls, tokens }
     await node.audit.record({ kind: 'thought.answered', ...record, facts: thought })
     say({ type: 'thought', ...thought })
     return answer
   } catch (error) {
     reservation.settle(null)
+    await bill(null)
     const { code, message } = ClawmeshError.from(error)
     await node.audit.record({ kind: 'thought.answered', ...record, facts: { step, code, reason: message } })
     if (code === 'DEADLINE') return 'time'

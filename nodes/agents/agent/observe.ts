@@ -194,6 +194,8 @@ async function hand(work: Work, delegate: Delegate, call: ToolCall): Promise<Obs
   if (!reservation || reservation.tokens === 0) return { status: 'denied', text: 'no tokens are left to give it' }
   const record = { trace, actor: assignment.name }
   const facts = { tool: call.name, args: call.arguments, agent, hands, tokens: reservation.tokens }
+  const most = { tokens: reservation.tokens, ms: Math.max(0, deadline - node.now()) }
+  const booked = await work.journal.reserve(`task for ${agent}`, most)
   let bill: number | null = null
   try {
     await node.audit.intend({ kind: 'action.intended', ...record, facts })
@@ -214,5 +216,6 @@ async function hand(work: Work, delegate: Delegate, call: ToolCall): Promise<Obs
     return { status: 'failed', text: `${agent} ended without a result` }
   } finally {
     reservation.settle(bill)
+    await booked(bill)
   }
 }

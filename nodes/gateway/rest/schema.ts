@@ -1,6 +1,7 @@
 /** What the REST API takes and gives: types, checks and the OpenAPI document are made of these. */
 import { z } from 'zod'
 import { auditEventSchema, eventKinds } from '../../../mesh/audit/event.js'
+import { budgetStateSchema } from '../../../mesh/task/budget.js'
 import { taskRecordSchema } from '../../../mesh/task/task.js'
 import { grantSchema, viewSchema } from '../../approvals/question.js'
 import { rosterSchema } from '../../roster.js'
@@ -53,6 +54,8 @@ export const taskSchema = z.object({
   state: z.enum(['unfinished', 'in doubt', 'ended', 'damaged']),
   steps: z.array(z.object({ name: z.string(), state: z.string() })),
   outcome: z.unknown().optional(),
+  /** Of a task that has one. */
+  budget: budgetStateSchema.optional(),
 })
 export const tasksSchema = z.object({ tasks: z.array(taskSchema) })
 export const begunSchema = z.object({ id: z.string() })

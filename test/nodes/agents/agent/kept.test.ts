@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { addressesOf } from '../../../../mesh/address.js'
 import type { MeshNode } from '../../../../mesh/index.js'
 import { signingKey } from '../../../../mesh/seal/keys.js'
+import type { Reservation, Task } from '../../../../mesh/task/task.js'
 import { openTasks, type Tasks } from '../../../../mesh/task/tasks.js'
 import { type AgentOptions, agent, runTask } from '../../../../nodes/agents/agent/agent.js'
 import { answerInterruption, interruptions } from '../../../../nodes/agents/agent/journal.js'
@@ -15,9 +16,21 @@ import { ClawmeshError } from '../../../../policies/errors.js'
 import type { Sensitivity } from '../../../../policies/router-label.js'
 import { signLowering } from '../../../../router/lowering.js'
 import { auditEvents } from '../../../kit/events.js'
+import { eventually } from '../../../kit/eventually.js'
 import { memoryMesh, type TestMesh } from '../../../kit/mesh.js'
 import { call, type Rule, RuleBackend } from '../../../kit/rules.js'
 import { MemoryTrail } from '../../../router/kit.js'
+
+/** A task of which nothing more is settled once its process is dead: whoever wants to waits for `over`. */
+function dying(task: Task, isDead: () => boolean, over: Promise<void>): Task {
+  const reserve = task.reserve.bind(task)
+  return Object.assign(task, {
+    reserve: async (...what: Parameters<Task['reserve']>): Promise<Reservation> => {
+      const { amounts, settle } = await reserve(...what)
+      return { amounts, settle: (bill) => (isDead() ? over : settle(bill)) }
+    },
+  })
+}
 
 describe('a run that is kept', () => {
   const undo: (() => unknown)[] = []
@@ -316,6 +329,37 @@ describe('a run that is kept', () => {
     }
     const pieces = await run(await again(interrupting))
     assert.deepEqual([pieces.answer, pieces.tokens, pieces.steps], [whole.answer, whole.tokens, whole.steps])
+  })
+
+  it('has paid for a thought that was cut off all that was set aside for it, and ends when too little is left', async () => {
+    let thoughts = 0
+    const { tasks, again } = await place((request, signal) => {
+      thoughts += 1
+      if (thoughts === 1) return paying(request)
+      return new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)))
+    })
+    // The process of the agent dies while it thinks: of its last thought it writes nothing more.
+    let isDead = false
+    let bury: () => void = () => undefined
+    const over = new Promise<void>((resolve) => (bury = resolve))
+    const mortal: Tasks = Object.assign(Object.create(Object.getPrototypeOf(tasks)) as Tasks, {
+      list: () => tasks.list(),
+      begin: async (...given: Parameters<Tasks['begin']>) => dying(await tasks.begin(...given), () => isDead, over),
+    })
+    const budget = { tokens: 1600, ms: 60_000, steps: 9 }
+    const cut = run(await again({ tasks: mortal, budget }))
+    cut.catch(() => undefined)
+    await eventually(() => assert.equal(thoughts, 2))
+    const state = async () =>
+      (await tasks.list()).find(({ id }) => id === 'bills')?.budget ?? assert.fail('it has none')
+    const { spent, reserved } = await state()
+    const [before, aside] = [spent.tokens ?? 0, reserved.tokens ?? 0]
+    assert.ok(before > 0 && aside > 100, JSON.stringify({ spent, reserved }))
+    isDead = true
+    const result = await run(await again({ budget }))
+    assert.deepEqual([result.by, result.tokens, thoughts], ['tokens', before + aside, 2])
+    assert.equal((await state()).spent.tokens, before + aside)
+    bury()
   })
 
   it('needs something that keeps it', async () => {
