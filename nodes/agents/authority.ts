@@ -32,9 +32,13 @@ export function portion(given: Grant | undefined, { tools, folders, tokens }: Po
   return { may }
 }
 
-/** For one who chooses a tool of the closed set by a model: so many actions, wherever in the workspace. */
-export const actions = (times: number): Wanted => ({
-  may: { ...whole, act: { on: offeredTools.map(({ name }) => name), times } },
+/** For one who chooses a tool of the closed set by a model: so many actions, wherever in the workspace, and so many tokens for the choice where they are limited. */
+export const actions = (times: number, tokens?: number): Wanted => ({
+  may: {
+    ...whole,
+    act: { on: offeredTools.map(({ name }) => name), times },
+    ...(tokens === undefined ? {} : { think: { ...everything, tokens } }),
+  },
 })
 
 /** For one who is asked what it thinks. */

@@ -12,6 +12,7 @@ import { wasKilled } from './killed.js'
 import { addUp, euros, type Ledger, readCheckedFile } from './ledger.js'
 import { type Part, planRequest, planSchema } from './plan.js'
 import { sayWhileWaiting } from './progress.js'
+import { Purse } from './purse.js'
 import { letGo } from './take-up.js'
 import { inTurn } from './turn.js'
 import { type Ballot, majority, type Result } from './vote.js'
@@ -93,13 +94,14 @@ async function work(node: MeshNode, task: Task, job: Job): Promise<JobResult> {
     return planned
   })
   const parts = [...plan.collective, ...plan.single]
-  const done = await doParts(node, task, job, parts)
+  const purse = new Purse(task)
+  const done = await doParts(node, task, job, parts, purse)
   const checked = done.flatMap(({ part, report }) =>
     report && part.file !== undefined ? (readCheckedFile(part.file, report) ?? []) : [],
   )
   const isLedger = plan.collective.length > 0 && checked.length === plan.collective.length
   const ledger = isLedger ? addUp(checked) : undefined
-  const vote = ledger ? await holdVote(node, task, job, ledger) : undefined
+  const vote = ledger ? await holdVote(node, task, job, ledger, purse) : undefined
   if (vote) await note('vote.decided', { total: vote.total, faulty: vote.faulty })
   job.signal.throwIfAborted()
   const result = conclude(task.id, done, ledger, vote)
@@ -107,11 +109,11 @@ async function work(node: MeshNode, task: Task, job: Job): Promise<JobResult> {
   return result
 }
 
-function doParts(node: MeshNode, task: Task, job: Job, parts: Part[]): Promise<Done[]> {
+function doParts(node: MeshNode, task: Task, job: Job, parts: Part[], purse: Purse): Promise<Done[]> {
   job.progress(`${parts.length} part${parts.length > 1 ? 's' : ''} for ${job.workers.length} workers`)
   let ended = 0
   const work = inTurn(parts, job.workers.length * partsAtOnce, async (part, index) => {
-    const done = await recorded(task, job, part, index, () => doPart(node, task.id, job, part, index))
+    const done = await recorded(task, job, part, index, () => doPart(node, task.id, job, part, index, purse))
     ended += 1
     return done
   })
@@ -133,18 +135,24 @@ async function recorded(task: Task, job: Job, part: Part, index: number, run: ()
 }
 
 /** One that was lost with its worker is given to the next. */
-async function doPart(node: MeshNode, task: string, job: Job, part: Part, index: number): Promise<Report> {
+async function doPart(
+  node: MeshNode,
+  task: string,
+  job: Job,
+  part: Part,
+  index: number,
+  purse: Purse,
+): Promise<Report> {
   let last = new ClawmeshError('INTERNAL', 'It was not tried.')
   for (let attempt = 0; attempt < attempts; attempt += 1) {
     const worker = job.workers[(index + attempt) % job.workers.length] ?? ''
+    const taken = await purse.take(`part ${index + 1}`)
+    let bill: number | null = null
     try {
-      const report = await node
-        .ref(worker)
-        .ask(
-          DoPart,
-          { words: part.words },
-          { timeoutMs: partTimeoutMs, trace: task, signal: job.signal, entrust: actions(1) },
-        )
+      const entrust = actions(1, taken.tokens)
+      const call = { timeoutMs: partTimeoutMs, trace: task, signal: job.signal, entrust }
+      const report = await node.ref(worker).ask(DoPart, { words: part.words }, call)
+      bill = report.tokens
       const { outcome } = report
       if (outcome.status !== 'failed' || outcome.signal === null) return report
       last = new ClawmeshError('SANDBOX_FAILED', outcome.reason, { hint: 'Ask again.' })
@@ -152,6 +160,8 @@ async function doPart(node: MeshNode, task: string, job: Job, part: Part, index:
       last = ClawmeshError.from(error)
       if (job.signal.aborted || !(last.retry || wasKilled(last))) throw last
       job.progress(`"${part.words}" is given to another worker: ${last.message}`)
+    } finally {
+      await taken.settle(bill)
     }
   }
   const { code, message, hint } = last
@@ -161,14 +171,14 @@ async function doPart(node: MeshNode, task: string, job: Job, part: Part, index:
 /** Null: this voter cannot vote. */
 const choiceSchema = z.object({ choice: ballotSchema.nullable() })
 
-async function holdVote(node: MeshNode, task: Task, job: Job, ledger: Ledger): Promise<LedgerVote> {
+async function holdVote(node: MeshNode, task: Task, job: Job, ledger: Ledger, purse: Purse): Promise<LedgerVote> {
   const files = ledger.files.map(({ file }) => file)
   job.progress(`${job.workers.length} agents vote on ${files.length} files`)
   let voted = 0
   const voting = Promise.all(
     job.workers.map(async (voter, phrasing): Promise<Ballot<LedgerBallot>> => {
       const { choice } = await task.step(`vote of ${voter}`, { result: choiceSchema, repeatable: true }, async () => ({
-        choice: await castVote(node, task.id, job, { voter, files, phrasing }),
+        choice: await castVote(node, task.id, job, { voter, files, phrasing }, purse),
       }))
       voted += 1
       return { voter, choice: choice ?? undefined }
@@ -196,17 +206,24 @@ async function castVote(
   task: string,
   job: Job,
   { voter, files, phrasing }: Invitation,
+  purse: Purse,
 ): Promise<LedgerBallot | null> {
   for (let attempt = 0; attempt < attempts; attempt += 1) {
+    const taken = await purse.take(`vote of ${voter}`, files.length)
+    let bill: number | null = null
     try {
-      const entrust = actions(files.length * triesPerFile)
+      const entrust = actions(files.length * triesPerFile, taken.tokens)
       const call = { timeoutMs: voteTimeoutMs, trace: task, signal: job.signal, entrust }
-      return await node.ref(voter).ask(CastVote, { files, phrasing }, call)
+      const { tokens, ...ballot } = await node.ref(voter).ask(CastVote, { files, phrasing }, call)
+      bill = tokens
+      return ballot
     } catch (error) {
       const failure = ClawmeshError.from(error)
       job.signal.throwIfAborted()
       job.progress(`${voter} has not voted: ${failure.message}`)
       if (!failure.retry) return null
+    } finally {
+      await taken.settle(bill)
     }
   }
   return null

@@ -1,5 +1,6 @@
 /** A request to a mesh that runs: workers on the machines that can act, a task that is taken up or begun, and the job until its end. */
 import { type MeshNode, supervise } from '../../../mesh/index.js'
+import type { Amounts } from '../../../mesh/task/budget.js'
 import type { Task } from '../../../mesh/task/task.js'
 import type { Tasks } from '../../../mesh/task/tasks.js'
 import { ClawmeshError } from '../../../policies/errors.js'
@@ -17,6 +18,8 @@ export interface Requested {
   prefix: string
   /** Whom it is about; left out: nobody. */
   subject?: DataSubject | undefined
+  /** What its task may use, if it begins. */
+  budget?: Amounts | undefined
   /** Called when it stands in the journal, before anything of it is done. */
   onTask?: (task: Task) => void
 }
@@ -28,10 +31,10 @@ const lookMs = 3000
 
 /** Rejects with UNREACHABLE if no node takes work, and with what `takeUp` and `runJob` reject with. */
 export async function doRequest(node: MeshNode, tasks: Tasks, requested: Requested): Promise<JobResult> {
-  const { request, workspace, files, signal, progress, prefix, subject, onTask } = requested
+  const { request, workspace, files, signal, progress, prefix, subject, budget, onTask } = requested
   const places = await workPlaces(node)
   const asked = { ...askedOf(request, workspace, files), subject: subject?.name }
-  const task = await takeUp(node, tasks, asked, progress)
+  const task = await takeUp(node, tasks, asked, progress, budget)
   subject?.file(task.id)
   onTask?.(task)
   const count = Math.min(workersAtMost, Math.max(workersAtLeast, places.length))

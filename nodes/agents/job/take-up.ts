@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import type { MeshNode } from '../../../mesh/index.js'
 import { leaseMs } from '../../../mesh/lease.js'
+import type { Amounts } from '../../../mesh/task/budget.js'
 import type { Task, TaskInfo } from '../../../mesh/task/task.js'
 import type { Tasks } from '../../../mesh/task/tasks.js'
 import { ClawmeshError } from '../../../policies/errors.js'
@@ -44,13 +45,14 @@ const forgottenMs = leaseMs + 1000
 
 /**
  * Goes on with what was asked before and cut off; otherwise begins. What was begun on other files or under another policy is not gone on with, and what is
- * being done elsewhere is left alone. `runJob` is to follow, and lets go of it.
+ * being done elsewhere is left alone. `runJob` is to follow, and lets go of it. `budget` is that of one that begins; one that goes on keeps its own.
  */
 export async function takeUp(
   node: MeshNode,
   tasks: Tasks,
   asked: Asked,
   progress: (text: string) => void,
+  budget?: Amounts,
 ): Promise<Task> {
   const until = performance.now() + forgottenMs
   for (const { id } of (await tasks.list()).filter((info) => isCutOff(info, asked))) {
@@ -69,7 +71,7 @@ export async function takeUp(
   }
   const id = randomUUID()
   await hold(node, id, 0)
-  return tasks.begin({ ...asked }, id)
+  return tasks.begin({ ...asked }, id, { budget })
 }
 
 /** Undefined where it is not to be gone on with, or has ended while its name was waited for. */

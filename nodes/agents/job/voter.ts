@@ -18,7 +18,8 @@ export type LedgerBallot = z.output<typeof ballotSchema>
 
 export const CastVote = message('worker.vote', {
   request: z.object({ files: z.array(z.string()), phrasing: z.number().int().nonnegative() }),
-  reply: ballotSchema,
+  /** With what it took, in tokens; null where nobody counted them. */
+  reply: ballotSchema.extend({ tokens: z.int().nonnegative().nullable().default(null) }),
   from: ['supervisor'],
   to: ['worker'],
 })
@@ -35,11 +36,20 @@ const filesAtOnce = 2
 export function votes(node: MeshNode, doPart: (words: string, context: Context) => Promise<Report>) {
   return on(CastVote, async ({ files, phrasing }, context) => {
     const ask = phrasings[phrasing % phrasings.length] ?? String
-    const checked = await inTurn(files, filesAtOnce, (file) => check(file, ask(file), doPart, context))
+    let tokens: number | null = 0
+    const counting = async (words: string, of: Context) => {
+      const report = await doPart(words, of).catch((error: unknown) => {
+        tokens = null
+        throw error
+      })
+      tokens = tokens === null || report.tokens === null ? null : tokens + report.tokens
+      return report
+    }
+    const checked = await inTurn(files, filesAtOnce, (file) => check(file, ask(file), counting, context))
     const { totalCents, entries, faulty } = addUp(checked)
     const ballot = { totalCents, entries, faulty }
     await node.audit.record({ kind: 'vote.cast', trace: context.trace, actor: `voter on ${node.name}`, facts: ballot })
-    return ballot
+    return { ...ballot, tokens }
   })
 }
 

@@ -6,7 +6,7 @@ import { actor, type Context, type MeshNode, message, on } from '../../../mesh/i
 import { ClawmeshError } from '../../../policies/errors.js'
 import { actionOutcomeSchema } from '../../../sandbox/service.js'
 import { act } from '../act.js'
-import { think } from '../model/model.js'
+import { type Thinking, think, tokensOf } from '../model/model.js'
 import { openSession } from '../model/privacy.js'
 import { offeredTools } from '../tools.js'
 import { longestPart } from './plan.js'
@@ -19,6 +19,8 @@ export const reportSchema = z.object({
   node: z.string(),
   call: toolCallSchema,
   outcome: actionOutcomeSchema,
+  /** That the choice of the call took; null where nobody counted them. */
+  tokens: z.int().nonnegative().nullable().default(null),
 })
 export type Report = z.output<typeof reportSchema>
 
@@ -47,10 +49,10 @@ export function worker(node: MeshNode) {
       const doPart = async (words: string, context: Context): Promise<Report> => {
         const recordAs = { trace: context.trace, actor: self.name }
         await node.audit.record({ kind: 'thought.asked', ...recordAs, facts: { words } })
-        const call = await chooseCall(node, self.name, words, context)
+        const { call, tokens } = await chooseCall(node, self.name, words, context)
         await node.audit.record({ kind: 'thought.answered', ...recordAs, facts: { words, call } })
         const outcome = await act(node, call, context)
-        return { worker: self.name, node: node.name, call, outcome }
+        return { worker: self.name, node: node.name, call, outcome, tokens }
       }
       return [on(DoPart, ({ words }, context) => doPart(words, context)), votes(node, doPart)]
     },
@@ -63,7 +65,12 @@ export function worker(node: MeshNode) {
  * answer that cannot be used would come out the same again: the next ones are drawn more freely, and after a few the model is not up to it, which nobody
  * needs to find out once more.
  */
-async function chooseCall(node: MeshNode, actor: string, words: string, context: Context): Promise<ToolCall> {
+async function chooseCall(
+  node: MeshNode,
+  actor: string,
+  words: string,
+  context: Context,
+): Promise<{ call: ToolCall; tokens: number | null }> {
   const wording = worded(words)
   const messages = [
     { role: 'system' as const, content: instructions },
@@ -72,6 +79,11 @@ async function chooseCall(node: MeshNode, actor: string, words: string, context:
   const { deadline, signal, trace, grant } = context
   const session = await openSession(node, trace)
   let unusable = 0
+  let tokens: number | null = 0
+  const onUse: Thinking['onUse'] = ({ usage }) => {
+    const used = tokensOf(usage)
+    tokens = tokens === null || used === null ? null : tokens + used
+  }
   for (let failures = 0; ; ) {
     const request = {
       messages,
@@ -80,11 +92,11 @@ async function chooseCall(node: MeshNode, actor: string, words: string, context:
       ...(unusable === 0 ? { temperature: 0 } : { temperature: freely, seed: unusable }),
     }
     try {
-      const { calls } = await think(node, request, { session, actor, deadline, signal, trace, grant })
+      const { calls } = await think(node, request, { session, actor, deadline, signal, trace, grant, onUse })
       const call = calls[0] && wording.meant(calls[0])
       if (call) {
         checkSum(words, call)
-        return call
+        return { call, tokens }
       }
       throw new ClawmeshError('MODEL_FAILED', 'The model answered without choosing a tool.', {
         data: { unusable: true },

@@ -2,6 +2,7 @@
 
 import { realpathSync } from 'node:fs'
 import { resolve } from 'node:path'
+import type { Amounts } from '../../../mesh/task/budget.js'
 import { openTasks } from '../../../mesh/task/tasks.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { planRequest } from '../../agents/job/plan.js'
@@ -22,13 +23,18 @@ import { printAnswer } from './report.js'
 
 export const run: Command = {
   name: 'run',
-  usage: '"REQUEST" [--workspace DIR] [--json]',
+  usage: '"REQUEST" [--workspace DIR] [--tokens N] [--json]',
   help: 'Has the mesh that runs here do a request, on all machines that joined it. Actions that need a yes are asked for here if this is a terminal, and wherever approvers are (docs/approvals.md).',
   options: {
     workspace: {
       type: 'string',
       value: 'DIR',
       help: "the folder that the request is about (default, and the only one where it has one: that of `clawmesh up`); each sandbox node works on its own folder's files",
+    },
+    tokens: {
+      type: 'string',
+      value: 'N',
+      help: 'most tokens that its task may use of models (default: as many as it takes). A part or a vote sets aside what it may take at most before it is begun',
     },
     data: dataOption,
     subject: subjectOption,
@@ -58,6 +64,7 @@ async function runRequest(request: string | undefined, values: Values): Promise<
         hint: 'Leave --workspace out, or start the mesh with that one: `clawmesh up --workspace DIR`.',
       })
     const files = () => listFiles(workspace)
+    const budget = readBudget(text(values, 'tokens'))
     planRequest(request, files)
     const stop = stopOnSignal()
     const { node, end } = await joinAsGuest(ground, data, ['supervisor', 'gateway'])
@@ -67,7 +74,7 @@ async function runRequest(request: string | undefined, values: Values): Promise<
       passNotesOn(node, progress)
       let answering: Answering | undefined
       const subject = dataSubject(node, authority.subjects, text(values, 'subject') ?? accountName())
-      const asked = { request, workspace, files, signal: stop.signal, progress, subject }
+      const asked = { request, workspace, files, signal: stop.signal, progress, subject, budget }
       const result = await doRequest(node, tasks, {
         ...asked,
         prefix: node.name,
@@ -87,4 +94,12 @@ async function runRequest(request: string | undefined, values: Values): Promise<
   } finally {
     await ground.close()
   }
+}
+
+function readBudget(tokens: string | undefined): Amounts | undefined {
+  if (tokens === undefined) return undefined
+  if (/^[1-9]\d{0,11}$/.test(tokens)) return { tokens: Number(tokens) }
+  throw new ClawmeshError('USAGE', `--tokens "${tokens}" is no number of tokens.`, {
+    hint: 'For example --tokens 50000.',
+  })
 }
