@@ -15,7 +15,7 @@ import { digest, hex, utf8 } from '../seal/keys.js'
 /** In bytes of msgpack. */
 export const mostMailBytes = 256 * 1024
 export const mailLimits = {
-  /** Waiting for one actor. */
+  /** Of one sender for one actor. */
   perActor: 1000,
   /** Of one sender. */
   perSender: { messages: 4096, bytes: 16 * 1024 * 1024 },

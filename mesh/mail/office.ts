@@ -2,11 +2,11 @@
  * Keeps mail and delivers it, on a node of the authority.
  *
  * 1. What is acknowledged is on the broker's disk: a death of the sender, of this process, of the broker or of whoever takes it loses nothing.
- * 2. One message of an actor's mail is under way at a time, in the order in which they came. It is done when its handler has answered, or is a dead letter: when its handler refused it, when it
+ * 2. Of what one sender has sent to one actor, one message is under way at a time, in the order in which they came; no sender's mail waits for another's. It is done when its handler has answered, or is a dead letter: when its handler refused it, when it
  *    crashed its actor again and again, or when its time is over. Anything else (no such actor now, a lost node, a full mailbox, a failure that may be gone the next time) is waited out.
  * 3. So it is delivered at least once, each time under the same id. That it was taken is on disk before the next one goes.
  * 4. The same message of the same sender under the same key is acknowledged and not delivered again, until the deadline of the first.
- * 5. It is bounded by actor, by sender and in all, and a full one says so to the sender.
+ * 5. It is bounded for each sender and actor, for each sender and in all, and a full one says so to the sender.
  */
 import { setTimeout } from 'node:timers/promises'
 import { ClawmeshError, type ErrorCode } from '../../policies/errors.js'
@@ -54,6 +54,7 @@ export class Office {
   readonly #node: MeshNode
   readonly #places: Places
   readonly #kept = new Map<string, Kept>()
+  /** By sender and actor. */
   readonly #boxes = new Map<string, Waiting[]>()
   readonly #senders = new Map<string, Space>()
   readonly #space = new Space(mailLimits.messages, mailLimits.bytes)
@@ -84,14 +85,14 @@ export class Office {
     const found = [...this.#boxes.values()].flat().filter(({ mail }) => tasks.has(mail.trace))
     for (const { forgotten } of found) forgotten.abort()
     // One that is not the first of its box would wait for those before it.
-    for (const waiting of found) if (this.#boxes.get(waiting.mail.actor)?.[0] !== waiting) await this.#takeOut(waiting)
+    for (const waiting of found) if (this.#boxes.get(boxOf(waiting))?.[0] !== waiting) await this.#takeOut(waiting)
     await Promise.all(found.map(({ over }) => over))
     return found.length
   }
 
   /** From the middle of its box. */
   async #takeOut(waiting: Waiting): Promise<void> {
-    const box = this.#boxes.get(waiting.mail.actor)
+    const box = this.#boxes.get(boxOf(waiting))
     const at = box?.indexOf(waiting) ?? -1
     if (at <= 0) return
     box?.splice(at, 1)
@@ -163,8 +164,8 @@ export class Office {
   #room(actor: string, holder: string, bytes: number): Place {
     const full = (what: string) =>
       new ClawmeshError('MAILBOX_FULL', `${what}: no more mail is kept for now.`, { hint: 'Send more slowly.' })
-    if ((this.#boxes.get(actor)?.length ?? 0) >= mailLimits.perActor)
-      throw full(`${mailLimits.perActor} messages wait for actor "${actor}"`)
+    if ((this.#boxes.get(boxOf({ holder, mail: { actor } }))?.length ?? 0) >= mailLimits.perActor)
+      throw full(`${mailLimits.perActor} messages of this node wait for actor "${actor}"`)
     const sender = this.#senderOf(holder)
     if (!sender.take(bytes)) throw full('Too much waits of what this node has sent')
     if (this.#space.take(bytes)) {
@@ -209,17 +210,17 @@ export class Office {
     let isOver: () => void = () => undefined
     const over = new Promise<void>((resolve) => (isOver = resolve))
     const waiting: Waiting = { ...parts, forgotten: new AbortController(), over, isOver }
-    const { actor } = waiting.mail
-    const box = this.#boxes.get(actor)
+    const key = boxOf(waiting)
+    const box = this.#boxes.get(key)
     if (box) box.push(waiting)
     else {
-      this.#boxes.set(actor, [waiting])
-      void this.#work(actor).catch((error: unknown) => this.#end(ClawmeshError.from(error)))
+      this.#boxes.set(key, [waiting])
+      void this.#work(key).catch((error: unknown) => this.#end(ClawmeshError.from(error)))
     }
   }
 
-  async #work(actor: string): Promise<void> {
-    const box = this.#boxes.get(actor) ?? []
+  async #work(key: string): Promise<void> {
+    const box = this.#boxes.get(key) ?? []
     for (let next = box[0]; next; next = box[0]) {
       const isStored = await next.kept.stored.then(
         () => true,
@@ -230,7 +231,7 @@ export class Office {
       box.shift()
       await this.#close(next, isStored)
     }
-    this.#boxes.delete(actor)
+    this.#boxes.delete(key)
   }
 
   /** Until it is taken, dead or forgotten. Rejects when the office ends. */
@@ -307,5 +308,7 @@ const late = ({ actor, message, deadline }: Mail, last?: ClawmeshError, data = {
     `Actor "${actor}" did not take ${message} until ${new Date(deadline).toISOString()}${last ? `; the last time: ${last.message}` : '.'}`,
     { data },
   )
+
+const boxOf = ({ holder, mail }: { holder: string; mail: Pick<Mail, 'actor'> }): string => `${holder} ${mail.actor}`
 
 const weightOf = (content: unknown): number => encode(content).length

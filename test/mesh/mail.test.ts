@@ -17,6 +17,8 @@ const Note = message('test.note', { request: z.string(), reply: nothing })
 const Order = message('test.order', { request: z.string(), reply: nothing, from: ['authority'] })
 const Vouch = message('test.vouch', { request: z.string(), reply: nothing, to: ['auditor'] })
 
+const Stuck = message('test.stuck', { request: z.string(), reply: nothing })
+
 const code = (wanted: ErrorCode) => (error: unknown) => error instanceof ClawmeshError && error.code === wanted
 
 interface Came {
@@ -38,6 +40,9 @@ const clerk = (came: Came[]) =>
     }),
     on(Order, () => assert.fail('an order of nobody who may give one')),
     on(Vouch, () => null),
+    on(Stuck, () => {
+      throw new ClawmeshError('MODEL_BUSY', 'Not now, nor later.')
+    }),
   ])
 
 describe('mail', () => {
@@ -155,6 +160,20 @@ describe('mail', () => {
     await host.spawn(clerk(came), { as: 'guest' })
     assert.equal((await letterSaying('from a leaver')).code, 'DENIED')
     assert.deepEqual(came, [])
+  })
+
+  it('of one sender does not wait for that of another', async () => {
+    const came: Came[] = []
+    await host.spawn(clerk(came), { as: 'shared' })
+    const other = await mesh.join('other', { roles: ['worker'] })
+    await sender.ref('shared').mail(Stuck, 'never done')
+    await other.ref('shared').mail(Note, 'done')
+    await eventually(() =>
+      assert.deepEqual(
+        came.map(({ text }) => text),
+        ['done'],
+      ),
+    )
   })
 
   it('is delivered by a node of the authority alone', async () => {
