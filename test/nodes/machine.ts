@@ -6,7 +6,8 @@ import { eventually } from '../kit/eventually.js'
 import { temporaryFolder } from '../kit/mesh.js'
 import { command, type Ended, type Running, run } from './command.js'
 
-const upWithinMs = 40_000
+/** Three brokers may take two rounds to choose a leader, twice. */
+const upWithinMs = 120_000
 
 export const nodesSchema = z.object({
   nodes: z.array(
