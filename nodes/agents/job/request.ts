@@ -55,8 +55,8 @@ export async function doRequest(node: MeshNode, tasks: Tasks, requested: Request
   }
 }
 
-/** Nodes that can act for a worker, those first. */
-async function workPlaces(node: MeshNode): Promise<string[]> {
+/** Nodes that can act for a worker, or where there are none those that can work. Rejects with UNREACHABLE if there are none either. */
+export async function workPlaces(node: MeshNode): Promise<string[]> {
   const able = () => node.nodes().filter(({ roles, draining }) => roles.includes('worker') && !draining)
   await node.directory.wait(() => able()[0], lookMs)
   const acts = able().filter(({ advert }) => advert['sandbox'] === true)
