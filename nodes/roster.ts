@@ -1,6 +1,7 @@
 /** Who works in the mesh: each actor that has a name there, the node that it runs on, and what each node can start. As the directory has it; members write that, so it is their word. */
 import { z } from 'zod'
 import type { Directory } from '../mesh/directory.js'
+import { officeName } from '../mesh/mail/messages.js'
 import { approverName } from '../sandbox/approval.js'
 import { approvalsName } from './approvals/messages.js'
 
@@ -9,7 +10,7 @@ export const rosterSchema = z.object({
     z.object({
       name: z.string(),
       node: z.string(),
-      /** `agent`: does somebody's work. `task`: holds a task's name while it is done. `service`: what a node is always there for: its sandbox, its models, the desk for approvals. */
+      /** `agent`: does somebody's work. `task`: holds a task's name while it is done. `service`: what a node is always there for: its sandbox, its models, the desk for approvals, the office that keeps mail. */
       kind: z.enum(['agent', 'task', 'service']),
     }),
   ),
@@ -38,5 +39,5 @@ export function rosterOf(directory: Pick<Directory, 'actors' | 'nodes'>): Roster
 function kindOf(name: string, node: string): Roster['agents'][number]['kind'] {
   if (name.startsWith('task/')) return 'task'
   const isOfNode = name.endsWith(`/${node}`) || name.startsWith('mcp/')
-  return isOfNode || name === approverName || name === approvalsName ? 'service' : 'agent'
+  return isOfNode || name === approverName || name === approvalsName || name === officeName ? 'service' : 'agent'
 }

@@ -96,7 +96,11 @@ export class Office {
     const at = box?.indexOf(waiting) ?? -1
     if (at <= 0) return
     box?.splice(at, 1)
-    await this.#close(waiting)
+    const isStored = await waiting.kept.stored.then(
+      () => true,
+      () => false,
+    )
+    await this.#close(waiting, isStored)
   }
 
   #takeUp(kept: Kept, mail: Mail): void {
