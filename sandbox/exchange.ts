@@ -102,6 +102,7 @@ export function exchange(
     report: (bytes) => report.push(String(bytes)),
     network: (bytes) => egress?.heard(String(bytes)),
     names: (bytes) => egress?.asked(bytes),
+    hello: (bytes) => egress?.shown(bytes),
     open: (bytes) => opens?.heard(bytes),
     fed: () => fed(),
   }

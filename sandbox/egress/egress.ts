@@ -8,7 +8,8 @@
  * What holds:
  *   1. Nothing is dialled before its intent is recorded, and nothing that the policy does not allow, a person included.
  *   2. A name is resolved once, after the decision; each of its addresses is checked, and the one that was checked is dialled.
- *   3. Questions and refusals that are the same are one, and so is their record.
+ *   3. What a program says by TLS goes out once it was seen to ask for the name that was decided on.
+ *   4. Questions and refusals that are the same are one, and so is their record.
  */
 import { constants } from 'node:os'
 import { answerToConnect, scopeOf } from '../../policies/coverage.js'
@@ -19,6 +20,7 @@ import { encodeOrder } from '../frames.js'
 import { mostQuestions } from '../patience.js'
 import { refusalOf } from './address.js'
 import { type Executed, executedBy } from './executed.js'
+import { objectionTo, readHello } from './hello.js'
 import { Names } from './names.js'
 import type { Resolve } from './resolve.js'
 
@@ -52,12 +54,21 @@ interface Held extends Connection, Executed {
   dialled: string
   isOpen: boolean
   since: number
+  /** How often what it says first was shown. */
+  looks: number
+  /** It was seen to ask for its name by TLS. */
+  tls: boolean
 }
 
 const { EACCES, ETIMEDOUT, EHOSTUNREACH } = constants.errno
 const dialMs = 10_000
 const mostRefusals = 64
 const placeBytes = 6
+const idBytes = 4
+/** A program that says its first words in more pieces wants something else. */
+const mostLooks = 32
+/** Where TLS is spoken, and nothing else. */
+const tlsPorts: readonly number[] = [443]
 
 export class Egress {
   readonly #options: EgressOptions
@@ -94,6 +105,29 @@ export class Egress {
     else if (word === 'failed') this.#next(id, Number(first))
     else if (word === 'open') this.#opened(id)
     else if (word === 'closed') this.#closed(id, Number(first), Number(second))
+  }
+
+  /** What a program says first on a connection, where that begins as TLS does or has to. Until it is answered here, nothing of it goes out. */
+  shown(bytes: Buffer): void {
+    const id = bytes.readUInt32LE(0)
+    const held = this.#held.get(id)
+    if (!held) return this.#tell(`cut ${id}`)
+    const { host, port, path: program, dialled: address } = held
+    const hello = readHello(bytes.subarray(idBytes))
+    held.looks += 1
+    if (hello.kind === 'more' && held.looks < mostLooks) return this.#tell(`more ${id}`)
+    const reason =
+      hello.kind === 'more'
+        ? 'its first message comes in too many pieces'
+        : hello.kind === 'none'
+          ? `what it says there is not to be understood: ${hello.why}`
+          : objectionTo(hello, host)
+    if (reason === undefined && hello.kind === 'hello') {
+      held.tls = true
+      return this.#tell(`pass ${id} ${hello.length}`)
+    }
+    this.#tell(`cut ${id}`)
+    this.#refused({ host, port, program, address, reason })
   }
 
   /** Nothing of the action is left. */
@@ -139,6 +173,8 @@ export class Egress {
         dialled: '',
         isOpen: false,
         since: performance.now(),
+        looks: 0,
+        tls: false,
       })
       this.#next(id, EHOSTUNREACH)
     } catch (error) {
@@ -194,7 +230,7 @@ export class Egress {
     intent.then(
       () => {
         if (this.#ended) return
-        this.#tell(`allow ${id} ${address} ${port}`)
+        this.#tell(`allow ${id} ${address} ${port}${tlsPorts.includes(port) ? ' tls' : ''}`)
         this.#timers.set(id, setTimeout(() => this.#giveUp(id), dialMs).unref())
       },
       (error) => this.#refuse(id, EACCES, { host, port, program, reason: ClawmeshError.from(error).message }),
@@ -219,9 +255,9 @@ export class Egress {
     const held = this.#held.get(id)
     if (!held) return
     this.#held.delete(id)
-    const { host, port, path: program, dialled: address, isOpen } = held
+    const { host, port, path: program, dialled: address, isOpen: opened, tls } = held
     const ms = Math.round(performance.now() - held.since)
-    this.#options.record?.('network.ended', { host, port, program, address, sent, received, ms, opened: isOpen })
+    this.#options.record?.('network.ended', { host, port, program, address, sent, received, ms, opened, tls })
   }
 
   #refuse(id: number, error: number, facts: NetworkFacts): void {
