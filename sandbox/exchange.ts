@@ -103,6 +103,7 @@ export function exchange(
     network: (bytes) => egress?.heard(String(bytes)),
     names: (bytes) => egress?.asked(bytes),
     hello: (bytes) => egress?.shown(bytes),
+    image: (bytes) => egress?.began(bytes),
     open: (bytes) => opens?.heard(bytes),
     fed: () => fed(),
   }

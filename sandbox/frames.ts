@@ -3,8 +3,8 @@
  */
 import { ClawmeshError } from '../policies/errors.js'
 
-/** network, names: of an action's connections and of the names that it asks for. hello: what it says first on one. open: of the opens that are held. fed: its input was passed on, and more may be sent. */
-export type FrameKind = 'output' | 'errors' | 'report' | 'network' | 'names' | 'hello' | 'open' | 'fed'
+/** network, names: of an action's connections and of the names that it asks for. hello: what it says first on one. image: what a process of it began as. open: of the opens that are held. fed: its input was passed on, and more may be sent. */
+export type FrameKind = 'output' | 'errors' | 'report' | 'network' | 'names' | 'hello' | 'image' | 'open' | 'fed'
 
 export interface Frame {
   readonly kind: FrameKind
@@ -18,6 +18,7 @@ const kinds: ReadonlyMap<number, FrameKind> = new Map([
   [0x6e, 'network'],
   [0x71, 'names'],
   [0x68, 'hello'],
+  [0x73, 'image'],
   [0x70, 'open'],
   [0x66, 'fed'],
 ])

@@ -68,7 +68,14 @@ const deviceLinks: readonly Link[] = [
   { path: '/dev/stderr', leadsTo: '/proc/self/fd/2' },
 ]
 
-const plainEnvironment = { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: '/tmp', TMPDIR: '/tmp', LANG: 'C.UTF-8' }
+const plainEnvironment = {
+  PATH: '/usr/local/bin:/usr/bin:/bin',
+  HOME: '/tmp',
+  TMPDIR: '/tmp',
+  LANG: 'C.UTF-8',
+  // The action's /tmp is its home: what it puts there is not to be a part of each Python program that it starts.
+  PYTHONNOUSERSITE: '1',
+}
 
 /** Every path of the host that the plan will name, for findPlaces. */
 export function grantedPaths(profile: Profile, workspace: string, action: Action): string[] {

@@ -114,7 +114,13 @@ export async function runTool(call: ToolCall): Promise<ToolOutcome> {
   const widened = widen(profile, missing)
   const plan = planLaunch(widened, workspace, runtime, places)
   const stdin = definition.program ? '' : JSON.stringify({ tool, args })
-  const self = { program: runtime.program, names: [`tool:${tool}`] }
+  const self = {
+    program: plan.program,
+    args: runtime.args,
+    env: runtime.env,
+    names: [`tool:${tool}`],
+    runsWhatItIsGiven: definition.program !== undefined,
+  }
   const egress = call.egress && new Egress({ ...call.egress, profile, workspace, own: self })
   // A tool of our own opens what it says that it opens, and nobody has to watch it.
   const opens =

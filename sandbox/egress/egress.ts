@@ -19,8 +19,9 @@ import type { Access, Profile } from '../../policies/profile.js'
 import { encodeOrder } from '../frames.js'
 import { mostQuestions } from '../patience.js'
 import { refusalOf } from './address.js'
-import { type Executed, executedBy } from './executed.js'
 import { objectionTo, readHello } from './hello.js'
+import { type Identity, identityOf, type Own } from './identity.js'
+import { Images } from './images.js'
 import { Names } from './names.js'
 import type { Resolve } from './resolve.js'
 
@@ -29,6 +30,8 @@ export interface NetworkFacts {
   readonly port: number
   /** What was executed; empty where that cannot be told. */
   readonly program: string
+  /** What it runs, where it is an interpreter and that is known. */
+  readonly script?: string | undefined
   readonly [fact: string]: unknown
 }
 
@@ -45,11 +48,13 @@ export interface EgressHooks {
 export interface EgressOptions extends EgressHooks {
   readonly profile: Profile
   readonly workspace: string
-  /** The program of the action itself, and the names by which a policy knows it beside its path. */
-  readonly own: { readonly program: string; readonly names: readonly string[] }
+  readonly own: Own
 }
 
-interface Held extends Connection, Executed {
+interface Held {
+  readonly host: string
+  readonly port: number
+  readonly who: Identity
   addresses: readonly string[]
   dialled: string
   isOpen: boolean
@@ -73,6 +78,7 @@ const tlsPorts: readonly number[] = [443]
 export class Egress {
   readonly #options: EgressOptions
   readonly #names = new Names()
+  readonly #images = new Images()
   readonly #held = new Map<number, Held>()
   readonly #timers = new Map<number, NodeJS.Timeout>()
   readonly #pinned = new Map<string, Promise<readonly string[]>>()
@@ -96,12 +102,17 @@ export class Egress {
     if (reply) this.#send(encodeOrder('names', Buffer.concat([question.subarray(0, placeBytes), reply])))
   }
 
+  /** What a process of the action began as. */
+  began(bytes: Buffer): void {
+    this.#images.told(bytes)
+  }
+
   /** What the worker says of a connection. */
   heard(words: string): void {
     const [word, text = '', ...rest] = words.split(' ')
     const id = Number(text)
-    const [first = '', second = '', third = ''] = rest
-    if (word === 'connect') void this.#decide(id, Number(first), second, Number(third))
+    const [first = '', second = '', third = '', image = ''] = rest
+    if (word === 'connect') void this.#decide(id, Number(first), second, Number(third), image)
     else if (word === 'failed') this.#next(id, Number(first))
     else if (word === 'open') this.#opened(id)
     else if (word === 'closed') this.#closed(id, Number(first), Number(second))
@@ -112,7 +123,6 @@ export class Egress {
     const id = bytes.readUInt32LE(0)
     const held = this.#held.get(id)
     if (!held) return this.#tell(`cut ${id}`)
-    const { host, port, path: program, dialled: address } = held
     const hello = readHello(bytes.subarray(idBytes))
     held.looks += 1
     if (hello.kind === 'more' && held.looks < mostLooks) return this.#tell(`more ${id}`)
@@ -121,13 +131,13 @@ export class Egress {
         ? 'its first message comes in too many pieces'
         : hello.kind === 'none'
           ? `what it says there is not to be understood: ${hello.why}`
-          : objectionTo(hello, host)
+          : objectionTo(hello, held.host)
     if (reason === undefined && hello.kind === 'hello') {
       held.tls = true
       return this.#tell(`pass ${id} ${hello.length}`)
     }
     this.#tell(`cut ${id}`)
-    this.#refused({ host, port, program, address, reason })
+    this.#refused({ ...factsOf(held), address: held.dialled, reason })
   }
 
   /** Nothing of the action is left. */
@@ -148,27 +158,29 @@ export class Egress {
     return false
   }
 
-  async #decide(id: number, thread: number, address: string, port: number): Promise<void> {
+  async #decide(id: number, thread: number, address: string, port: number, image: string): Promise<void> {
     const wanted = { host: this.#names.hostOf(address) ?? address, port }
-    let program = ''
+    let facts: NetworkFacts = { ...wanted, program: '' }
     try {
-      const executed = await executedBy(thread)
-      program = executed.path
-      const { own } = this.#options
-      const names = program === own.program ? [program, ...own.names] : [program]
-      const connection = { ...wanted, programs: names }
-      const allowed = await this.#allowed(connection)
-      if (!allowed) return this.#refuse(id, EACCES, { ...wanted, program, reason: 'no policy allows it' })
+      const { own, profile, workspace } = this.#options
+      const who = await identityOf(thread, this.#images.of(image), own, profile, workspace)
+      facts = factsOf({ ...wanted, who })
+      if (who.loaders.length > 0)
+        return this.#refuse(id, EACCES, { ...facts, reason: `${who.loaders[0]} may have made it another program` })
+      const allowed = await this.#allowed(
+        { ...wanted, programs: who.names, sha256: who.sha256, script: who.script },
+        who,
+      )
+      if (!allowed) return this.#refuse(id, EACCES, { ...facts, reason: 'no policy allows it' })
       const addresses = await this.#addressesOf(wanted.host)
-      if (addresses.length === 0)
-        return this.#refuse(id, EHOSTUNREACH, { ...wanted, program, reason: 'its name leads nowhere' })
+      if (addresses.length === 0) return this.#refuse(id, EHOSTUNREACH, { ...facts, reason: 'its name leads nowhere' })
       for (const each of addresses) {
         const refusal = refusalOf(each, allowed.ips)
-        if (refusal) return this.#refuse(id, EACCES, { ...wanted, program, address: each, reason: refusal })
+        if (refusal) return this.#refuse(id, EACCES, { ...facts, address: each, reason: refusal })
       }
       this.#held.set(id, {
-        ...connection,
-        ...executed,
+        ...wanted,
+        who,
         addresses,
         dialled: '',
         isOpen: false,
@@ -178,17 +190,17 @@ export class Egress {
       })
       this.#next(id, EHOSTUNREACH)
     } catch (error) {
-      this.#refuse(id, EACCES, { ...wanted, program, reason: ClawmeshError.from(error).message })
+      this.#refuse(id, EACCES, { ...facts, reason: ClawmeshError.from(error).message })
     }
   }
 
   /** With the addresses that it is bound to; undefined for a no. */
-  async #allowed(connection: Connection): Promise<{ ips: readonly string[] } | undefined> {
+  async #allowed(connection: Connection, who: Identity): Promise<{ ips: readonly string[] } | undefined> {
     const { profile, workspace, ask } = this.#options
     const reached = reach(profile.network, connection)
     if (reached) return { ips: reached.endpoint.allowedIps }
-    const { host, port, programs = [] } = connection
-    const missing = { kind: 'connect' as const, path: `${host}:${port} by ${programs[0]}` }
+    const { host, port } = connection
+    const missing = { kind: 'connect' as const, path: `${host}:${port} by ${who.line}` }
     if (!ask || answerToConnect(profile, missing.path, workspace) !== 'ask' || !scopeOf(profile, missing, workspace))
       return undefined
     const known = this.#answers.get(missing.path)
@@ -210,30 +222,24 @@ export class Egress {
     if (!held || this.#ended) return
     clearTimeout(this.#timers.get(id))
     const [address, ...others] = held.addresses
-    const { host, port, path: program, sha256 } = held
+    const { port, who } = held
+    const facts = factsOf(held)
     if (address === undefined) {
       this.#held.delete(id)
       this.#tell(`refuse ${id} ${error}`)
-      this.#options.record?.('network.ended', {
-        host,
-        port,
-        program,
-        address: held.dialled,
-        error,
-        sent: 0,
-        received: 0,
-      })
+      this.#options.record?.('network.ended', { ...facts, address: held.dialled, error, sent: 0, received: 0 })
       return
     }
     this.#held.set(id, { ...held, addresses: others, dialled: address })
-    const intent = this.#options.intend?.({ host, port, program, sha256, address }) ?? Promise.resolve()
+    const intent =
+      this.#options.intend?.({ ...facts, sha256: who.sha256, ...scriptHash(who), address }) ?? Promise.resolve()
     intent.then(
       () => {
         if (this.#ended) return
         this.#tell(`allow ${id} ${address} ${port}${tlsPorts.includes(port) ? ' tls' : ''}`)
         this.#timers.set(id, setTimeout(() => this.#giveUp(id), dialMs).unref())
       },
-      (error) => this.#refuse(id, EACCES, { host, port, program, reason: ClawmeshError.from(error).message }),
+      (error) => this.#refuse(id, EACCES, { ...facts, reason: ClawmeshError.from(error).message }),
     )
   }
 
@@ -255,9 +261,9 @@ export class Egress {
     const held = this.#held.get(id)
     if (!held) return
     this.#held.delete(id)
-    const { host, port, path: program, dialled: address, isOpen: opened, tls } = held
+    const { dialled: address, isOpen: opened, tls } = held
     const ms = Math.round(performance.now() - held.since)
-    this.#options.record?.('network.ended', { host, port, program, address, sent, received, ms, opened, tls })
+    this.#options.record?.('network.ended', { ...factsOf(held), address, sent, received, ms, opened, tls })
   }
 
   #refuse(id: number, error: number, facts: NetworkFacts): void {
@@ -282,6 +288,15 @@ export class Egress {
     if (!this.#ended) this.#send(encodeOrder('network', Buffer.from(words)))
   }
 }
+
+const factsOf = ({ host, port, who: { program, script } }: Pick<Held, 'host' | 'port' | 'who'>): NetworkFacts => ({
+  host,
+  port,
+  program,
+  ...(script && { script: script.path }),
+})
+
+const scriptHash = ({ script }: Identity) => (script ? { scriptSha256: script.sha256 } : {})
 
 /** An entry that names a port is about that port; any other is about all. */
 const portOf = (entry: string): number => Number(/:(\d+)$/.exec(entry)?.[1] ?? 1)

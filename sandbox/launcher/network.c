@@ -16,6 +16,7 @@
 
 #include "frame.h"
 #include "held.h"
+#include "image.h"
 #include "kernel.h"
 #include "layers.h"
 #include "relay.h"
@@ -185,7 +186,8 @@ int network_take(const struct seccomp_notif *call)
     connection->socket = socket;
     connection->to = *plain;
     inet_ntop(AF_INET, &plain->sin_addr, address, sizeof address);
-    say("connect %u %d %s %u", connection->id, (int)call->pid, address, ntohs(plain->sin_port));
+    say("connect %u %d %s %u %llx", connection->id, (int)call->pid, address, ntohs(plain->sin_port),
+        (unsigned long long)image_of((pid_t)call->pid));
     return -1;
 }
 

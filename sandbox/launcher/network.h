@@ -2,7 +2,8 @@
  * The worker's part in a network. A connect of the action is held by seccomp and told to the client; what the client allows, to which
  * address, the worker dials, and only then joins to the action's socket. What is said of a connection, in words:
  *
- *     connect ID PID ADDRESS PORT    held; PID is the thread that called, which stays in the call until it is answered
+ *     connect ID PID ADDRESS PORT IMAGE
+ *                                    held; PID is the thread that called, which stays in the call until it is answered; IMAGE: image.h, in hex
  *     failed ID ERRNO                it was allowed, and there nobody answers: it is held again
  *     open ID                        the call has succeeded
  *     closed ID SENT RECEIVED        bytes; also of one that the action left before it was open

@@ -236,6 +236,8 @@ static void emit_network(void)
 {
     emit(BPF_JMP | BPF_JEQ | BPF_K, SYS_connect, 0, 1);
     emit_return(SECCOMP_RET_USER_NOTIF);
+    emit(BPF_JMP | BPF_JEQ | BPF_K, SYS_set_tid_address, 0, 1); /* image.h */
+    emit_return(SECCOMP_RET_USER_NOTIF);
     emit_socket();
     emit_setsockopt();
     for (unsigned i = 0; i < NETWORK_LOOKS; i++)

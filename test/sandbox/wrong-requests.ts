@@ -192,7 +192,7 @@ async function overNetwork(): Promise<number> {
   const { port } = server.address() as AddressInfo
   const policy = `${programs}
 network_policies:
-  here: { endpoints: [{ host: 127.0.0.1, ports: [${port}, 1], allowed_ips: [127.0.0.1] }], binaries: [{ path: "/usr/bin/perl*" }] }`
+  here: { endpoints: [{ host: 127.0.0.1, ports: [${port}, 1], allowed_ips: [127.0.0.1] }], binaries: [{ path: "/usr/bin/perl*", script: "*" }] }`
   const script = `use IO::Socket::INET; for my $p (${port}, 1, 2, ${port}) { my $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => $p) or next; print $s "hello"; my $n = 0; while (my $got = sysread($s, my $piece, 65536)) { $n += $got } print "$n\\n" }`
   const resolve = async (host: string) => [host]
   let whole = 0

@@ -1,0 +1,108 @@
+#define _GNU_SOURCE
+#include "image.h"
+
+#include <elf.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "frame.h"
+#include "held.h"
+
+enum { IMAGES = 4096, ADDRESS_BYTES = 8, FOLDER_BYTES = 4096, LINE_MOST = 40 << 10, NAMES_MOST = 16 << 10, ENVIRONMENT_MOST = 128 << 10 };
+
+static uint64_t seen[IMAGES];
+static size_t seen_count;
+
+/* What fits; -1 where there is more, or nothing to be read. */
+static ssize_t read_whole(pid_t thread, const char *name, char *to, size_t most)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/%s", thread, name);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    size_t have = 0;
+    ssize_t got = -1;
+    while (file >= 0 && have < most && (got = read(file, to + have, most - have)) > 0)
+        have += (size_t)got;
+    if (file >= 0)
+        close(file);
+    return got == 0 ? (ssize_t)have : -1;
+}
+
+uint64_t image_of(pid_t thread)
+{
+    unsigned long vector[128];
+    ssize_t length = read_whole(thread, "auxv", (char *)vector, sizeof vector);
+    for (size_t i = 0; length > 0 && i + 1 < (size_t)length / sizeof *vector; i += 2)
+        if (vector[i] == AT_RANDOM)
+            return vector[i + 1];
+    return 0;
+}
+
+static bool is_new(uint64_t image)
+{
+    for (size_t i = 0; i < seen_count; i++)
+        if (seen[i] == image)
+            return false;
+    if (image == 0 || seen_count == IMAGES)
+        return false;
+    seen[seen_count++] = image;
+    return true;
+}
+
+/* The names of the variables that have a value, each closed by a NUL; -1 where there are too many. */
+static ssize_t read_names(pid_t thread, char *to, size_t most)
+{
+    static char environment[ENVIRONMENT_MOST];
+    ssize_t length = read_whole(thread, "environ", environment, sizeof environment);
+    size_t have = 0;
+    if (length < 0)
+        return -1;
+    for (const char *at = environment, *end = environment + length; at < end;) {
+        size_t entry = strnlen(at, (size_t)(end - at)), name = 0;
+        while (name < entry && at[name] != '=')
+            name++;
+        if (name + 1 < entry) {
+            if (have + name + 1 > most)
+                return -1;
+            memcpy(to + have, at, name);
+            to[have + name] = '\0';
+            have += name + 1;
+        }
+        at += entry + 1;
+    }
+    return (ssize_t)have;
+}
+
+/* The address, a length, the folder that it began in and its command line of that length together, and the names. */
+static void tell(pid_t thread, uint64_t image, uint64_t call)
+{
+    char path[64], *room = frame_room(), *at = room + ADDRESS_BYTES + 4;
+    snprintf(path, sizeof path, "/proc/%d/cwd", thread);
+    ssize_t folder = readlink(path, at, FOLDER_BYTES);
+    if (folder <= 0 || folder == FOLDER_BYTES)
+        return;
+    at[folder++] = '\0';
+    ssize_t line = read_whole(thread, "cmdline", at + folder, LINE_MOST);
+    if (line < 0)
+        return;
+    ssize_t names = read_names(thread, at + folder + line, NAMES_MOST);
+    if (names < 0 || !held_lasts(call))
+        return;
+    for (int i = 0; i < ADDRESS_BYTES; i++)
+        room[i] = (char)(image >> 8 * i & 0xff);
+    for (int i = 0; i < 4; i++)
+        room[ADDRESS_BYTES + i] = (char)((folder + line) >> 8 * i & 0xff);
+    frame_start(FRAME_IMAGE, ADDRESS_BYTES + 4 + (size_t)(folder + line + names), MSG_DONTWAIT);
+}
+
+void image_take(const struct seccomp_notif *call)
+{
+    uint64_t image = image_of((pid_t)call->pid);
+    if (is_new(image))
+        tell((pid_t)call->pid, image, call->id);
+    held_continue(call->id);
+}
