@@ -20,13 +20,16 @@ const shell = await realpath('/bin/sh')
 /** In a sandbox /tmp is the action's own, and so nothing in it is a script that counts. */
 const outsideOfTmp = '/var/tmp'
 
+/** The call that every C library makes once when a program begins. */
+const setTidAddress = process.arch === 'x64' ? 218 : 96
+
 /** Writes over its own command line, as the system then shows it, and begins again as far as it can. */
 const lie = (script: string) => `import ctypes, os, sys
 def lie():
     fields = open('/proc/self/stat').read().rsplit(')', 1)[1].split()
     start, end = int(fields[45]), int(fields[46])
     ctypes.memmove(start, b'python3\\0-I\\0${script}\\0'.ljust(end - start, b'\\0'), end - start)
-    ctypes.CDLL(None).syscall(218, ctypes.byref(ctypes.c_int()))
+    ctypes.CDLL(None).syscall(${setTidAddress}, ctypes.byref(ctypes.c_int()))
     shown = open('/proc/self/cmdline').read()
     assert shown.startswith('python3\\0-I\\0${script}\\0'), shown
     exec(open('${script}').read())
