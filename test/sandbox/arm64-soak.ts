@@ -72,9 +72,7 @@ function compile({ program, flags, env }: Compiler, args: readonly string[], wha
   })
   const isGood = status === 0
   const untold = [...(stderr ?? '').matchAll(/#pragma message: (\w+) is newer/g)].map(([, name]) => name)
-  console.log(
-    `${isGood ? 'good' : 'BAD '} ${what}${untold.length > 0 ? `; newer than these: ${untold.join(', ')}` : ''}`,
-  )
+  say(`${isGood ? 'good' : 'BAD '} ${what}${untold.length > 0 ? `; newer than these: ${untold.join(', ')}` : ''}`)
   if (!isGood) say(error?.message ?? stderr)
   return isGood
 }
