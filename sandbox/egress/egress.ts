@@ -17,11 +17,11 @@ import { ClawmeshError } from '../../policies/errors.js'
 import { type Connection, isAskable, isNamed, reach } from '../../policies/network.js'
 import type { Access, Profile } from '../../policies/profile.js'
 import { encodeOrder } from '../frames.js'
+import type { Image } from '../image.js'
 import { mostQuestions } from '../patience.js'
 import { refusalOf } from './address.js'
 import { objectionTo, readHello } from './hello.js'
 import { type Identity, identityOf, type Own } from './identity.js'
-import { Images } from './images.js'
 import { Names } from './names.js'
 import type { Resolve } from './resolve.js'
 
@@ -78,7 +78,7 @@ const tlsPorts: readonly number[] = [443]
 export class Egress {
   readonly #options: EgressOptions
   readonly #names = new Names()
-  readonly #images = new Images()
+  readonly #images = new Map<string, Image>()
   readonly #held = new Map<number, Held>()
   readonly #timers = new Map<number, NodeJS.Timeout>()
   readonly #pinned = new Map<string, Promise<readonly string[]>>()
@@ -103,8 +103,8 @@ export class Egress {
   }
 
   /** What a process of the action began as. */
-  began(bytes: Buffer): void {
-    this.#images.told(bytes)
+  began(image: Image): void {
+    this.#images.set(image.name, image)
   }
 
   /** What the worker says of a connection. */
@@ -163,7 +163,7 @@ export class Egress {
     let facts: NetworkFacts = { ...wanted, program: '' }
     try {
       const { own, profile, workspace } = this.#options
-      const who = await identityOf(thread, this.#images.of(image), own, profile, workspace)
+      const who = await identityOf(thread, this.#images.get(image), own, profile, workspace)
       facts = factsOf({ ...wanted, who })
       if (who.loaders.length > 0)
         return this.#refuse(id, EACCES, { ...facts, reason: `${who.loaders[0]} may have made it another program` })

@@ -8,9 +8,9 @@ import { grantOf, inWorkspace, isWithin } from '../../policies/coverage.js'
 import { isInterpreter, loadersOf, scriptOf } from '../../policies/interpreter.js'
 import type { Script } from '../../policies/network.js'
 import type { Profile } from '../../policies/profile.js'
+import type { Image } from '../image.js'
 import { findPlace } from '../place.js'
 import { executedBy, readAsFirst } from './executed.js'
-import type { Image } from './images.js'
 
 /** What an action was started as, and the names by which a policy knows that beside its path. */
 export interface Own {

@@ -12,7 +12,7 @@
 #include "frame.h"
 #include "held.h"
 
-enum { IMAGES = 4096, ADDRESS_BYTES = 8, FOLDER_BYTES = 4096, LINE_MOST = 40 << 10, NAMES_MOST = 16 << 10, ENVIRONMENT_MOST = 128 << 10 };
+enum { IMAGES = 4096, ADDRESS_BYTES = 8, PLACE_BYTES = 4096, LINE_MOST = 38 << 10, NAMES_MOST = 16 << 10, ENVIRONMENT_MOST = 128 << 10 };
 
 static uint64_t seen[IMAGES];
 static size_t seen_count;
@@ -77,26 +77,38 @@ static ssize_t read_names(pid_t thread, char *to, size_t most)
     return (ssize_t)have;
 }
 
-/* The address, a length, the folder that it began in and its command line of that length together, and the names. */
+/* With its NUL; -1 for one that is longer than a path can be. */
+static ssize_t read_place(pid_t thread, const char *name, char *to)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/%s", thread, name);
+    ssize_t length = readlink(path, to, PLACE_BYTES);
+    if (length <= 0 || length == PLACE_BYTES)
+        return -1;
+    to[length] = '\0';
+    return length + 1;
+}
+
+/* The address, a length, what was executed, the folder that it began in and its command line, of that length together, and the names. */
 static void tell(pid_t thread, uint64_t image, uint64_t call)
 {
-    char path[64], *room = frame_room(), *at = room + ADDRESS_BYTES + 4;
-    snprintf(path, sizeof path, "/proc/%d/cwd", thread);
-    ssize_t folder = readlink(path, at, FOLDER_BYTES);
-    if (folder <= 0 || folder == FOLDER_BYTES)
+    char *room = frame_room(), *at = room + ADDRESS_BYTES + 4;
+    ssize_t before = read_place(thread, "exe", at);
+    ssize_t folder = before < 0 ? -1 : read_place(thread, "cwd", at + before);
+    if (folder < 0)
         return;
-    at[folder++] = '\0';
-    ssize_t line = read_whole(thread, "cmdline", at + folder, LINE_MOST);
+    ssize_t line = read_whole(thread, "cmdline", at + before + folder, LINE_MOST);
     if (line < 0)
         return;
-    ssize_t names = read_names(thread, at + folder + line, NAMES_MOST);
+    line += before + folder;
+    ssize_t names = read_names(thread, at + line, NAMES_MOST);
     if (names < 0 || !held_lasts(call))
         return;
     for (int i = 0; i < ADDRESS_BYTES; i++)
         room[i] = (char)(image >> 8 * i & 0xff);
     for (int i = 0; i < 4; i++)
-        room[ADDRESS_BYTES + i] = (char)((folder + line) >> 8 * i & 0xff);
-    frame_start(FRAME_IMAGE, ADDRESS_BYTES + 4 + (size_t)(folder + line + names), MSG_DONTWAIT);
+        room[ADDRESS_BYTES + i] = (char)(line >> 8 * i & 0xff);
+    frame_start(FRAME_IMAGE, ADDRESS_BYTES + 4 + (size_t)(line + names), MSG_DONTWAIT);
 }
 
 void image_take(const struct seccomp_notif *call)

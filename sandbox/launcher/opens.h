@@ -12,6 +12,9 @@
  *     asked ID                       a person is being asked: until it is answered, the time is not the action's
  *     continue ID                    the kernel decides
  *     refuse ID ERRNO                the call fails so
+ *
+ * Where the client is to be told what the action does, the path of each open for writing that is granted goes to it too (FRAME_WROTE), and
+ * the call goes on: that is the path as we looked at it, which a racing thread may have changed by the time that the kernel does.
  */
 #ifndef CLAWMESH_OPENS_H
 #define CLAWMESH_OPENS_H
