@@ -340,10 +340,10 @@ static void look_at_reply(struct connection *connection)
 
 static void look(struct connection *connection)
 {
-    if (connection->look == LOOK_FIRST || connection->look == LOOK_MORE)
-        look_at_hello(connection);
-    else if (connection->look == LOOK_REPLY)
+    if (connection->look == LOOK_REPLY)
         look_at_reply(connection);
+    if (connection->look == LOOK_FIRST || connection->look == LOOK_MORE) /* what is to be shown may be there already, and then nothing wakes us */
+        look_at_hello(connection);
 }
 
 static void pass_hello(struct connection *connection, unsigned bytes)
