@@ -110,9 +110,8 @@ export function exchange(
     hello: (bytes) => egress?.shown(bytes),
     image: (bytes) => {
       const image = readImage(bytes)
-      if (!image) return
       egress?.began(image)
-      deeds?.began(image)
+      if ('program' in image) deeds?.began(image)
     },
     wrote: (bytes) => deeds?.wrote(String(bytes)),
     open: (bytes) => opens?.heard(bytes),

@@ -15,13 +15,14 @@ export interface Image {
 const addressBytes = 8
 const lengthBytes = 4
 
-/** As it came from the worker; undefined where it is no text, which nobody could be shown. */
-export function readImage(bytes: Buffer): Image | undefined {
+/** As it came from the worker; the name alone where it means nobody any more, or where what it began as is no text, which nobody could be shown. */
+export function readImage(bytes: Buffer): Image | { readonly name: string } {
+  const name = bytes.readBigUInt64LE(0).toString(16)
+  if (bytes.length === addressBytes) return { name }
   const length = bytes.readUInt32LE(addressBytes)
   const text = bytes.subarray(addressBytes + lengthBytes)
-  if (!text.equals(Buffer.from(text.toString()))) return undefined
+  if (!text.equals(Buffer.from(text.toString()))) return { name }
   const [program = '', folder = '', ...args] = stringsOf(text.subarray(0, length))
-  const name = bytes.readBigUInt64LE(0).toString(16)
   return { name, program, folder, args, variables: stringsOf(text.subarray(length)) }
 }
 

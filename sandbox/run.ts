@@ -125,6 +125,7 @@ export async function runTool(call: ToolCall): Promise<ToolOutcome> {
   const self = {
     program: plan.program,
     args: runtime.args,
+    folder: plan.folder,
     env: runtime.env,
     names: [`tool:${tool}`],
     runsWhatItIsGiven: definition.program !== undefined,

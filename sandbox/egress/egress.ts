@@ -102,9 +102,10 @@ export class Egress {
     if (reply) this.#send(encodeOrder('names', Buffer.concat([question.subarray(0, placeBytes), reply])))
   }
 
-  /** What a process of the action began as. */
-  began(image: Image): void {
-    this.#images.set(image.name, image)
+  /** What a process of the action began as; or the name alone of one of which that is no longer known. */
+  began(image: Image | Pick<Image, 'name'>): void {
+    if ('program' in image) this.#images.set(image.name, image)
+    else this.#images.delete(image.name)
   }
 
   /** What the worker says of a connection. */

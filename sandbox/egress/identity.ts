@@ -18,6 +18,8 @@ export interface Own {
   readonly names: readonly string[]
   /** Behind the program's name. */
   readonly args?: readonly string[] | undefined
+  /** That it was started in. */
+  readonly folder?: string | undefined
   readonly env?: Readonly<Record<string, string>> | undefined
   /** Whether what it runs came with the call, and so is another each time. */
   readonly runsWhatItIsGiven?: boolean | undefined
@@ -45,7 +47,7 @@ export async function identityOf(
 ): Promise<Identity> {
   const { path: program, sha256 } = await executedBy(thread)
   const interprets = isInterpreter(program)
-  const isOwn = program === own.program && (!interprets || isSame(image?.args.slice(1), own.args ?? []))
+  const isOwn = program === own.program && (!interprets || isStarted(own, image))
   const names = isOwn ? [program, ...own.names] : [program]
   const known = isOwn ? Object.keys(own.env ?? {}) : []
   const loaders = loadersOf(program, image?.variables ?? []).filter((name) => !known.includes(name))
@@ -64,8 +66,12 @@ function codeOf(image: Image | undefined): string {
   return `code of its own sha256:${hash.digest('hex')}`
 }
 
-const isSame = (args: readonly string[] | undefined, others: readonly string[]) =>
-  args?.length === others.length && args.every((arg, index) => arg === others[index])
+/** In the same words, which mean the same only in the same folder. */
+const isStarted = ({ args = [], folder }: Own, image: Image | undefined) =>
+  image !== undefined &&
+  (folder === undefined || image.folder === folder) &&
+  image.args.length === args.length + 1 &&
+  args.every((arg, index) => arg === image.args[index + 1])
 
 /** Looked up by the name that it was started by, which leads where it led: no part of the way is the action's to change. */
 async function scriptBy(

@@ -14,7 +14,10 @@
 
 enum { IMAGES = 4096, ADDRESS_BYTES = 8, PLACE_BYTES = 4096, LINE_MOST = 38 << 10, NAMES_MOST = 16 << 10, ENVIRONMENT_MOST = 128 << 10 };
 
-static uint64_t seen[IMAGES];
+static struct seen {
+    uint64_t image;
+    bool in_doubt; /* and the client knows */
+} seen[IMAGES];
 static size_t seen_count;
 
 /* What fits; -1 where there is more, or nothing to be read. */
@@ -42,15 +45,26 @@ uint64_t image_of(pid_t thread)
     return 0;
 }
 
-static bool is_new(uint64_t image)
+static struct seen *find_seen(uint64_t image)
 {
-    for (size_t i = 0; i < seen_count; i++)
-        if (seen[i] == image)
-            return false;
-    if (image == 0 || seen_count == IMAGES)
-        return false;
-    seen[seen_count++] = image;
-    return true;
+    for (struct seen *each = seen; each < seen + seen_count; each++)
+        if (each->image == image)
+            return each;
+    return NULL;
+}
+
+static void put_address(char *room, uint64_t image)
+{
+    for (int i = 0; i < ADDRESS_BYTES; i++)
+        room[i] = (char)(image >> 8 * i & 0xff);
+}
+
+/* Somebody says a second time that it begins: it pretends, or another image has got the same address. From here on that is nobody's name. */
+static void tell_doubt(struct seen *image)
+{
+    image->in_doubt = true;
+    put_address(frame_room(), image->image);
+    frame_start(FRAME_IMAGE, ADDRESS_BYTES, MSG_DONTWAIT);
 }
 
 /* The names of the variables that have a value, each closed by a NUL; -1 where there are too many. */
@@ -104,8 +118,7 @@ static void tell(pid_t thread, uint64_t image, uint64_t call)
     ssize_t names = read_names(thread, at + line, NAMES_MOST);
     if (names < 0 || !held_lasts(call))
         return;
-    for (int i = 0; i < ADDRESS_BYTES; i++)
-        room[i] = (char)(image >> 8 * i & 0xff);
+    put_address(room, image);
     for (int i = 0; i < 4; i++)
         room[ADDRESS_BYTES + i] = (char)(line >> 8 * i & 0xff);
     frame_start(FRAME_IMAGE, ADDRESS_BYTES + 4 + (size_t)(line + names), MSG_DONTWAIT);
@@ -114,7 +127,11 @@ static void tell(pid_t thread, uint64_t image, uint64_t call)
 void image_take(const struct seccomp_notif *call)
 {
     uint64_t image = image_of((pid_t)call->pid);
-    if (is_new(image))
+    struct seen *known = find_seen(image);
+    if (known == NULL && image != 0 && seen_count < IMAGES) {
+        seen[seen_count++] = (struct seen){.image = image};
         tell((pid_t)call->pid, image, call->id);
+    } else if (known != NULL && !known->in_doubt)
+        tell_doubt(known);
     held_continue(call->id);
 }

@@ -1,11 +1,13 @@
 /** Of an interpreter it is the script that counts: the one that it was started with, whatever it says of itself later. */
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, realpath, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
+import { promisify } from 'node:util'
 import { loadersOf, scriptOf } from '../../policies/interpreter.js'
 import { parseProfile } from '../../policies/profile.js'
 import { Egress, type NetworkFacts } from '../../sandbox/egress/egress.js'
@@ -131,6 +133,17 @@ describe('a rule for an interpreter', { skip: !python && 'there is no Python her
     assert.equal(out, '')
     assert.equal(err.match(/PermissionError/g)?.length, 2, err)
     assert.ok(told.every(({ kind }) => kind === 'network.refused'))
+  })
+
+  test('is none for one that was given the same addresses, where a machine gives all the same', {
+    skip: !existsSync('/usr/bin/setarch') && 'there is no setarch here',
+  }, async () => {
+    const { stdout } = await promisify(execFile)('setarch', [
+      '-R',
+      process.execPath,
+      join(import.meta.dirname, 'same-addresses.js'),
+    ])
+    assert.equal(stdout, 'good hello\n')
   })
 
   test('can be bound to what the script says, and can be one for all if it says so', async () => {

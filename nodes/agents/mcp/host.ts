@@ -213,7 +213,7 @@ class Host {
   }
 
   /** What the server connects to, and what it opens beyond its policy, is decided as for any action; it lives longer than the call that started it. */
-  #held(server: Exclude<McpServer, { url: string }>, { program, mounts }: LaunchPlan, trace: string) {
+  #held(server: Exclude<McpServer, { url: string }>, { program, folder, mounts }: LaunchPlan, trace: string) {
     const { name: tool, signal } = this.#self
     const { profile, workspace, args = [], env, command } = server
     const action = { tool, args: { args }, workspace, trace, actor: tool, signal, deadline: Number.POSITIVE_INFINITY }
@@ -221,7 +221,7 @@ class Host {
     const hooks = governedEgress(this.#node, resolver(readConfig().nameServers), action)
     const files = governedOpens(this.#node, action)
     return {
-      egress: new Egress({ ...hooks, profile, workspace, own: { program, names, args, env } }),
+      egress: new Egress({ ...hooks, profile, workspace, own: { program, names, args, folder, env } }),
       opens: new Opens({ ...files, profile, workspace, mounts }),
     }
   }
