@@ -230,6 +230,34 @@ describe('the network of an action', { skip: !curl && 'there is no curl here', c
     )
   })
 
+  test('at port 443 nothing goes out but TLS', async (context) => {
+    let bytes = 0
+    const plain = createTcpServer((socket) => {
+      socket
+        .on('error', () => undefined)
+        .on('data', (piece) => {
+          bytes += piece.length
+        })
+    })
+    // An address of its own: others on this machine may listen at that port too.
+    const address = `127.${1 + (process.pid % 254)}.${Math.floor(process.pid / 254) % 254}.44`
+    const listens = await new Promise<boolean>((settle) => {
+      plain.once('error', () => settle(false)).listen(443, address, () => settle(true))
+    })
+    if (!listens) return context.diagnostic('not tried: this user may not listen at that port')
+    names.names.set('plain.example.org', [address])
+    const rules = allowed.replace('docs.example.org', 'plain.example.org').replace('PORT', '443')
+    const { out, told } = await run(
+      rules.replace('[127.0.0.1]', '[127.0.0.0/8]'),
+      'curl -s http://plain.example.org:443/; echo $?',
+    )
+    plain.close()
+    assert.match(out, /^(52|56)\n$/, 'curl got no answer')
+    assert.equal(bytes, 0)
+    const reasons = told.filter(({ kind }) => kind === 'network.refused').map(({ facts }) => facts['reason'])
+    assert.deepEqual(reasons, ['what it says there is not to be understood: it does not begin as TLS does'])
+  })
+
   test('where nobody listens, the program hears so', async () => {
     const { exitCode, told } = await run(allowed.replace('PORT', '1'), 'curl -sS http://docs.example.org:1/')
     assert.equal(exitCode, 7)
