@@ -20,6 +20,8 @@ export interface ActionOutcome {
   readonly signal: number | null
   /** The deadline of the plan ended it. */
   readonly timedOut: boolean
+  /** All its processes together had more memory than the plan lets them. */
+  readonly overMemory: boolean
   /** It was stopped for a time (by SIGSTOP or its like), or what watches over it was. */
   readonly stopped: boolean
   /** We ended it: the signal was aborted, or there was too much output. */

@@ -49,6 +49,7 @@ export interface LaunchPlan {
     readonly wall_ms: number
     readonly cpu_seconds: number
     readonly memory_bytes: number
+    readonly memory_total_bytes: number
     readonly file_bytes: number
     readonly tmp_bytes: number
     readonly open_files: number
@@ -130,6 +131,7 @@ export function planLaunch(
       wall_ms: limits.wallMs,
       cpu_seconds: limits.cpuSeconds,
       memory_bytes: limits.memoryMb * mebibyte,
+      memory_total_bytes: limits.memoryTotalMb * mebibyte,
       file_bytes: limits.fileMb * mebibyte,
       tmp_bytes: limits.tmpMb * mebibyte,
       open_files: limits.openFiles,

@@ -270,6 +270,7 @@ function toToolOutcome(
     deeds,
   })
   if (timedOut) return failed('it took longer than the policy allows')
+  if (outcome.overMemory) return failed('its processes together took more memory than the policy allows')
   if (outcome.truncated) return failed('it printed more than the policy allows')
   if (killed) return failed('it was cancelled')
   const answer = read(outcome)

@@ -162,6 +162,7 @@ static const struct field {
     {"wall_ms", 1, NULL, offsetof(struct spec, wall_ms)},
     {"cpu_seconds", 1, NULL, offsetof(struct spec, cpu_seconds)},
     {"memory_bytes", 1, NULL, offsetof(struct spec, memory_bytes)},
+    {"memory_total_bytes", 1, NULL, offsetof(struct spec, memory_total_bytes)},
     {"file_bytes", 1, NULL, offsetof(struct spec, file_bytes)},
     {"tmp_bytes", 1, NULL, offsetof(struct spec, tmp_bytes)},
     {"open_files", 1, NULL, offsetof(struct spec, open_files)},

@@ -76,7 +76,7 @@ struct spec {
         uint64_t id, flags, mode, device, inode;
     } hand;
     /* limits; none may be left out */
-    uint64_t wall_ms, cpu_seconds, memory_bytes, file_bytes, tmp_bytes, open_files, processes;
+    uint64_t wall_ms, cpu_seconds, memory_bytes, memory_total_bytes, file_bytes, tmp_bytes, open_files, processes;
 };
 
 #define INPUT_FOLLOWS 0xffffffffu
