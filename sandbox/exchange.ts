@@ -111,6 +111,7 @@ export function exchange(
     image: (bytes) => {
       const image = readImage(bytes)
       egress?.began(image)
+      opens?.began(image)
       if ('program' in image) deeds?.began(image)
     },
     wrote: (bytes) => deeds?.wrote(String(bytes)),

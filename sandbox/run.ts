@@ -145,6 +145,7 @@ export async function runTool(call: ToolCall): Promise<ToolOutcome> {
           profile: widened,
           workspace,
           mounts: plan.mounts,
+          own: self,
           pool: call.pool,
         })
       : undefined

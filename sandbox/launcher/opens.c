@@ -14,6 +14,7 @@
 
 #include "frame.h"
 #include "held.h"
+#include "image.h"
 #include "kernel.h"
 #include "layers.h"
 #include "report.h"
@@ -346,7 +347,8 @@ void opens_take(const struct spec *spec, const struct seccomp_notif *call)
         return;
     }
     hold(open, call, wanted.flags & O_CLOEXEC);
-    int length = snprintf(frame_room(), FRAME_BYTES, "open %u %d %u %u %s", open->id, wanted.thread, wanted.flags, wanted.mode, wanted.path);
+    int length = snprintf(frame_room(), FRAME_BYTES, "open %u %d %u %u %llx %s", open->id, wanted.thread, wanted.flags, wanted.mode,
+                          (unsigned long long)image_of(wanted.thread), wanted.path);
     frame_start(FRAME_OPEN, (size_t)length, MSG_DONTWAIT);
 }
 

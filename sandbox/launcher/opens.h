@@ -4,7 +4,8 @@
  * be made there, is told to the client, who decides on the path as it was then; the file is opened by another worker (hand.c), and comes
  * in at our door. What is said of an open, in words:
  *
- *     open ID PID FLAGS MODE PATH    held; PATH is absolute and may hold anything but a NUL
+ *     open ID PID FLAGS MODE IMAGE PATH
+ *                                    held; IMAGE: image.h, in hex; PATH is absolute and may hold anything but a NUL
  *     given ID ERRNO                 what became of a file that came for it: 0, or why the action does not have it
  *
  * and by the client:

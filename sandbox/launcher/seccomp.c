@@ -341,7 +341,7 @@ int seccomp_restrict(const struct spec *spec)
     if (holding != HOLD_NONE)
         emit_creat();
 #endif
-    if (spec->network || spec->deeds) {
+    if (spec_is_governed(spec)) {
         emit(BPF_JMP | BPF_JEQ | BPF_K, SYS_set_tid_address, 0, 1); /* image.h */
         emit_return(SECCOMP_RET_USER_NOTIF);
     }

@@ -218,11 +218,12 @@ class Host {
     const { profile, workspace, args = [], env, command } = server
     const action = { tool, args: { args }, workspace, trace, actor: tool, signal, deadline: Number.POSITIVE_INFINITY }
     const names = [`tool:${tool}`, ...(command === 'node' ? ['tool:node'] : [])]
+    const own = { program, names, args, folder, env }
     const hooks = governedEgress(this.#node, resolver(readConfig().nameServers), action)
     const files = governedOpens(this.#node, action)
     return {
-      egress: new Egress({ ...hooks, profile, workspace, own: { program, names, args, folder, env } }),
-      opens: new Opens({ ...files, profile, workspace, mounts }),
+      egress: new Egress({ ...hooks, profile, workspace, own }),
+      opens: new Opens({ ...files, profile, workspace, mounts, own }),
     }
   }
 
