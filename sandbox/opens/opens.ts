@@ -156,6 +156,7 @@ export class Opens {
     try {
       const { program, sha256, script, line } = await who()
       facts = { ...facts, program, ...(script && { script: script.path }) }
+      if (this.#ended.signal.aborted) return
       if (!(await this.#isAllowed(id, file, line))) return this.#refuse(id, { ...facts, reason: 'nobody allowed it' })
       if (this.#ended.signal.aborted) return
       await this.#options.intend?.({ ...facts, sha256, kind: file.kind })

@@ -267,7 +267,7 @@ except OSError as e: print(e.errno)
   test('of an action that has ended is not asked for any more', async () => {
     const { workspace, beside } = await stage()
     let isWithdrawn = false
-    const { exitCode, told } = await run({ workspace }, `cat "${beside}/letter" & sleep 0.1; exit 3`, {
+    const { exitCode, told } = await run({ workspace }, `cat "${beside}/letter" & sleep 0.5; exit 3`, {
       ask: (_, ended) =>
         new Promise((answer) =>
           ended.addEventListener('abort', () => {
