@@ -1,6 +1,6 @@
 /** What one policy grants and another does not: by meaning, not by lines. Pure. */
 import { answerToConnect, grantOf, inWorkspace, scopeOf } from './coverage.js'
-import { type Endpoint, isHost, type NetworkRule, readConnection, splitAskable } from './network.js'
+import { binaryLine, type Endpoint, isHost, type NetworkRule, readConnection, splitAskable } from './network.js'
 import type { Access, Limits, Profile } from './profile.js'
 
 export interface Change {
@@ -111,9 +111,9 @@ function waysOf(rules: readonly NetworkRule[]): Way[] {
   const ways = rules.flatMap(({ endpoints, binaries }) =>
     endpoints.flatMap(({ host, ports, allowedIps }) =>
       ports.flatMap((port) =>
-        binaries.map((program) => {
+        binaries.map((binary) => {
           const at = allowedIps.length > 0 ? ` at ${allowedIps.join(', ')}` : ''
-          return { host, port, program, allowedIps, line: `${host}:${port} by ${program}${at}` }
+          return { host, port, program: binary.path, allowedIps, line: `${host}:${port} by ${binaryLine(binary)}${at}` }
         }),
       ),
     ),

@@ -6,7 +6,8 @@
  */
 import { answerToConnect, covers, deepestGrant, type Grant, isKernels, isWithin, scopeOf } from './coverage.js'
 import type { Document } from './document.js'
-import { reach, readConnection } from './network.js'
+import { isInterpreter } from './interpreter.js'
+import { binaryLine, reach, readConnection } from './network.js'
 import { type Access, type AccessKind, type Profile, profileOf } from './profile.js'
 
 export type Answer = 'allow' | 'ask' | 'deny'
@@ -65,13 +66,17 @@ function connectReason(document: Document, profile: Profile, access: Access, wor
   if (reached) {
     const { rule, endpoint } = reached
     const field = `network_policies.${rule.name}.endpoints.${rule.endpoints.indexOf(endpoint)}`
-    return `${at(document, field)} lets ${rule.binaries.join(', ')} connect to ${endpoint.host}`
+    return `${at(document, field)} lets ${rule.binaries.map(binaryLine).join(', ')} connect to ${endpoint.host}`
   }
   const scope = scopeOf(profile, access, workspace)
   if (scope) return `${whereIs(document, 'ask', scope)} lets ${doing.connect} ${scope.path} be asked for`
   const { programs: _, ...anybody } = connection
   const others = reach(profile.network, anybody)
-  if (others) return `${at(document, `network_policies.${others.rule.name}.binaries`)} names other programs`
+  if (others) {
+    const isScript = connection.programs?.some(isInterpreter) && !connection.script
+    const what = isScript ? 'names no such program for whatever it runs' : 'names other programs'
+    return `${at(document, `network_policies.${others.rule.name}.binaries`)} ${what}`
+  }
   return 'nothing lets it be connected to, and no entry of ask lets it be asked for'
 }
 

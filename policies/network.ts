@@ -7,10 +7,12 @@
  *         binaries: [{ path: /usr/bin/curl }]
  *
  * Names and meanings are OpenShell's. A rule without programs would be for every program that an action can start, so it is refused, and so is each field
- * that is not enforced. A program is what was executed: neither who started it nor a name that it gives itself.
+ * that is not enforced. A program is what was executed: neither who started it nor a name that it gives itself. An interpreter is what it runs, so a rule for
+ * one names the script.
  */
 import { BlockList, isIP, isIPv4 } from 'node:net'
 import { z } from 'zod'
+import { isInterpreter } from './interpreter.js'
 
 export interface Endpoint {
   /** In lower case. `*.` at its beginning stands for one more part of a name, `**.` for one or more. */
@@ -23,8 +25,24 @@ export interface Endpoint {
 export interface NetworkRule {
   readonly name: string
   readonly endpoints: readonly Endpoint[]
-  /** Absolute paths, in which `*` stands for what is between two slashes and `**` for any; or `tool:NAME`, the program of that tool. */
-  readonly binaries: readonly string[]
+  readonly binaries: readonly Binary[]
+}
+
+/** Paths are absolute; in them `*` stands for what is between two slashes and `**` for any. */
+export interface Binary {
+  /** Or `tool:NAME`, the program of that tool. */
+  readonly path: string
+  /** What an interpreter has to run; `*` for anything. */
+  readonly script?: string | undefined
+  /** Of the script, or of the program where there is none; in hex. */
+  readonly sha256?: string | undefined
+}
+
+/** What an interpreter runs. */
+export interface Script {
+  readonly path: string
+  /** In hex; left out where it is not known. */
+  readonly sha256?: string | undefined
 }
 
 /** What is about to be connected. */
@@ -33,6 +51,10 @@ export interface Connection {
   readonly port: number
   /** The names that the program goes by; left out: any that a rule names. */
   readonly programs?: readonly string[]
+  /** Of the program, in hex. */
+  readonly sha256?: string | undefined
+  /** What the program runs, where it is an interpreter and that is known. */
+  readonly script?: Script | undefined
 }
 
 export interface Reached {
@@ -93,12 +115,30 @@ const endpoint = z
   })
   .refine((given) => (given.port === undefined) !== (given.ports === undefined), 'must name either port or ports')
 
-const binary = z.strictObject({
-  path: z
-    .string()
-    .regex(/^(tool:[\w./-]+|\/[^\0]+)$/, 'must be an absolute path, or tool:NAME')
-    .refine((path) => !/^[/*]+$/.test(path), 'stands for every program; name the ones that are meant'),
-})
+const binary = z
+  .strictObject({
+    path: z
+      .string()
+      .regex(/^(tool:[\w./-]+|\/[^\0]+)$/, 'must be an absolute path, or tool:NAME')
+      .refine((path) => !/^[/*]+$/.test(path), 'stands for every program; name the ones that are meant'),
+    script: z
+      .string()
+      .regex(/^(\*|\/[^\0]+)$/, 'must be an absolute path, or "*" for whatever it runs')
+      .refine((path) => path === '*' || !/^[/*]+$/.test(path), 'stands for every script; say "*" if that is meant')
+      .optional(),
+    sha256: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/, 'must be a SHA-256, as 64 digits of hex in small letters')
+      .optional(),
+  })
+  .refine(({ path, script }) => script !== undefined || !isInterpreter(path.replaceAll('*', '')), {
+    path: ['script'],
+    message: 'is missing: of an interpreter it is the script that counts; name it, or say "*" for whatever it runs',
+  })
+  .refine(({ path, script }) => script === undefined || !path.startsWith('tool:'), {
+    path: ['script'],
+    message: 'is not for a tool: that brings its own',
+  })
 
 /** By name, as a policy writes them. */
 export const networkSchema = z.record(
@@ -120,14 +160,15 @@ export function toRules(parsed: z.output<typeof networkSchema>): NetworkRule[] {
       ports: ports ?? (port === undefined ? [] : [port]),
       allowedIps: allowed_ips ?? [],
     })),
-    binaries: binaries.map(({ path }) => path),
+    binaries,
   }))
 }
 
 /** The first rule that allows this. */
-export function reach(rules: readonly NetworkRule[], { host, port, programs }: Connection): Reached | undefined {
+export function reach(rules: readonly NetworkRule[], connection: Connection): Reached | undefined {
+  const { host, port } = connection
   for (const rule of rules) {
-    if (programs && !rule.binaries.some((pattern) => programs.some((program) => isProgram(program, pattern)))) continue
+    if (!rule.binaries.some((binary) => isBinary(connection, binary))) continue
     const endpoint = rule.endpoints.find((each) => each.ports.includes(port) && isHost(host, each.host))
     if (endpoint) return { rule, endpoint }
   }
@@ -146,7 +187,21 @@ export function isHost(host: string, pattern: string): boolean {
   return before !== '' && (stars === '**' || !before.includes('.'))
 }
 
-function isProgram(program: string, pattern: string): boolean {
+function isBinary({ programs, script, sha256 }: Connection, binary: Binary): boolean {
+  if (!programs) return true
+  const program = programs.find((each) => isPath(each, binary.path))
+  if (program === undefined) return false
+  if (binary.sha256 !== undefined && binary.sha256 !== (binary.script === undefined ? sha256 : script?.sha256))
+    return false
+  if (binary.script === undefined) return !isInterpreter(program)
+  return binary.script === '*' || (script !== undefined && isPath(script.path, binary.script))
+}
+
+/** As a person reads it. */
+export const binaryLine = ({ path, script, sha256 }: Binary): string =>
+  `${path}${script === undefined ? '' : ` running ${script}`}${sha256 === undefined ? '' : ` sha256:${sha256}`}`
+
+function isPath(program: string, pattern: string): boolean {
   if (!pattern.includes('*')) return program === pattern
   const source = pattern
     .split('**')
@@ -172,13 +227,18 @@ export function addressList(networks: readonly string[]): BlockList {
   return list
 }
 
-/** `HOST:PORT`, or `HOST:PORT by PROGRAM`: how a connection is said in one word. */
+/** `HOST:PORT`, `HOST:PORT by PROGRAM` or `HOST:PORT by PROGRAM running SCRIPT`, the last two with ` sha256:HEX` of what is named last: a connection in one line. */
 export function readConnection(text: string): Connection | undefined {
-  const [, name = '', port = '', program] = /^(.+):(\d{1,5})(?: by (.+))?$/.exec(text) ?? []
+  const [, name = '', port = '', by] = /^([^ ]+):(\d{1,5})(?: by (.+))?$/.exec(text) ?? []
   const host = hostName(name)
   const number = Number(port)
   if (host === undefined || number < 1 || number > 65_535) return undefined
-  return { host, port: number, ...(program !== undefined && { programs: [program] }) }
+  const [, program, path, sha256] = /^(.+?)(?: running (.+?))?(?: sha256:([0-9a-f]{64}))?$/.exec(by ?? '') ?? []
+  if (program === undefined) return { host, port: number }
+  const programs = [program]
+  return path === undefined
+    ? { host, port: number, programs, sha256 }
+    : { host, port: number, programs, script: { path, sha256 } }
 }
 
 /** What lets be asked for: `HOST:PORT`, `HOST` at every port, or `*`. */

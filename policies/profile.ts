@@ -31,6 +31,8 @@ export interface Limits {
   readonly cpuSeconds: number
   /** Of each process. */
   readonly memoryMb: number
+  /** Of all processes together. */
+  readonly memoryTotalMb: number
   /** Of the private /tmp. */
   readonly tmpMb: number
   /** Of each file written. */
@@ -128,6 +130,7 @@ const schema = z.strictObject({
       wall_ms: count(86_400_000).default(10_000),
       cpu_seconds: count(86_400).default(10),
       memory_mb: count(1_048_576).default(512),
+      memory_total_mb: count(1_048_576).default(2048),
       tmp_mb: count(65_536).default(16),
       file_mb: count(1_048_576).default(64),
       processes: count(4096).default(32),
@@ -163,6 +166,7 @@ function toProfile(parsed: z.output<typeof schema>): Profile {
       wallMs: limits.wall_ms,
       cpuSeconds: limits.cpu_seconds,
       memoryMb: limits.memory_mb,
+      memoryTotalMb: limits.memory_total_mb,
       tmpMb: limits.tmp_mb,
       fileMb: limits.file_mb,
       processes: limits.processes,

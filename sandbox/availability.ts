@@ -3,6 +3,7 @@
  * layer, once by a launcher of its own and once by a pool's worker. A node that does not pass does not offer the sandbox role, and says why.
  */
 import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -29,6 +30,13 @@ export type Availability =
 export async function sandboxAvailability(): Promise<Availability> {
   const problem = await launcherProblem()
   if (problem) return { available: false, ...problem }
+  // Memory of an action as a whole is looked at by way of it.
+  if (!existsSync(`/proc/self/task/${process.pid}/children`))
+    return {
+      available: false,
+      reason: 'this kernel does not tell the children of a process',
+      hint: 'Use a kernel with CONFIG_PROC_CHILDREN, as those of the usual distributions have.',
+    }
   const abi = await landlockAbi()
   try {
     const broken = await probe()

@@ -1,8 +1,10 @@
 /** What is said with the worker of one action, from the request to the last line of its report. */
 import type { Socket } from 'node:net'
 import { ClawmeshError } from '../policies/errors.js'
+import type { Deeds } from './deeds.js'
 import type { Egress } from './egress/egress.js'
 import { encodeOrder, type FrameKind, FrameReader, inputChunkBytes } from './frames.js'
+import { readImage } from './image.js'
 import { launcherProblem, spawnLauncher } from './launcher.js'
 import { removeIfEmpty } from './made.js'
 import type { Opens } from './opens/opens.js'
@@ -65,6 +67,7 @@ export function exchange(
     signal,
     egress,
     opens,
+    deeds,
   }: {
     take: (kind: 'output' | 'errors', bytes: Buffer) => void
     signal: AbortSignal | undefined
@@ -72,6 +75,8 @@ export function exchange(
     egress: Egress | undefined
     /** Only of an action whose spec says that its opens are held. */
     opens: Opens | undefined
+    /** Only of an action whose spec says that its deeds are told. */
+    deeds?: Deeds | undefined
   },
 ): Exchange {
   const ending = { killed: false, late: false }
@@ -102,6 +107,14 @@ export function exchange(
     report: (bytes) => report.push(String(bytes)),
     network: (bytes) => egress?.heard(String(bytes)),
     names: (bytes) => egress?.asked(bytes),
+    hello: (bytes) => egress?.shown(bytes),
+    image: (bytes) => {
+      const image = readImage(bytes)
+      egress?.began(image)
+      opens?.began(image)
+      if ('program' in image) deeds?.began(image)
+    },
+    wrote: (bytes) => deeds?.wrote(String(bytes)),
     open: (bytes) => opens?.heard(bytes),
     fed: () => fed(),
   }
@@ -150,7 +163,7 @@ export function exchange(
     }
   }
   socket.write(request)
-  return { stop, input: egress || opens ? feed : write, ended: wholeReport() }
+  return { stop, input: egress || opens || deeds ? feed : write, ended: wholeReport() }
 }
 
 async function ownWorker(): Promise<Worker> {

@@ -3,8 +3,18 @@
  */
 import { ClawmeshError } from '../policies/errors.js'
 
-/** network, names: of an action's connections and of the names that it asks for. open: of the opens that are held. fed: its input was passed on, and more may be sent. */
-export type FrameKind = 'output' | 'errors' | 'report' | 'network' | 'names' | 'open' | 'fed'
+/** network, names: of an action's connections and of the names that it asks for. hello: what it says first on one. image: what a process of it began as. wrote: a file that it opened for writing. open: of the opens that are held. fed: its input was passed on, and more may be sent. */
+export type FrameKind =
+  | 'output'
+  | 'errors'
+  | 'report'
+  | 'network'
+  | 'names'
+  | 'hello'
+  | 'image'
+  | 'wrote'
+  | 'open'
+  | 'fed'
 
 export interface Frame {
   readonly kind: FrameKind
@@ -17,6 +27,9 @@ const kinds: ReadonlyMap<number, FrameKind> = new Map([
   [0x72, 'report'],
   [0x6e, 'network'],
   [0x71, 'names'],
+  [0x68, 'hello'],
+  [0x73, 'image'],
+  [0x64, 'wrote'],
   [0x70, 'open'],
   [0x66, 'fed'],
 ])

@@ -5,6 +5,7 @@
  *     const outcome = await launch(plan, { pool, signal, stdin: 'input' })
  *     outcome.exitCode // null where a signal, the deadline or we ended it: see signal, timedOut, killed
  */
+import type { Deeds } from './deeds.js'
 import type { Egress } from './egress/egress.js'
 import { exchange, findWorker } from './exchange.js'
 import { encodeRequest } from './frames.js'
@@ -19,6 +20,8 @@ export interface ActionOutcome {
   readonly signal: number | null
   /** The deadline of the plan ended it. */
   readonly timedOut: boolean
+  /** All its processes together had more memory than the plan lets them. */
+  readonly overMemory: boolean
   /** It was stopped for a time (by SIGSTOP or its like), or what watches over it was. */
   readonly stopped: boolean
   /** We ended it: the signal was aborted, or there was too much output. */
@@ -40,6 +43,8 @@ export interface LaunchOptions {
   readonly egress?: Egress | undefined
   /** Decides on what it opens beyond the plan, for this one action; without, all of that fails. */
   readonly opens?: Opens | undefined
+  /** Is told what it executes and writes. */
+  readonly deeds?: Deeds | undefined
 }
 
 /**
@@ -50,7 +55,9 @@ export interface LaunchOptions {
 export async function launch(plan: LaunchPlan, options: LaunchOptions = {}): Promise<ActionOutcome> {
   const egress = plan.network ? options.egress : undefined
   const opens = options.opens?.holding && options.opens
-  const request = encodeRequest(encodeSpec(plan, { network: egress !== undefined, opens }), options.stdin)
+  const { deeds } = options
+  const governed = { network: egress !== undefined, opens, deeds: deeds !== undefined }
+  const request = encodeRequest(encodeSpec(plan, governed), options.stdin)
   const worker = await findWorker(options)
   const output = new Output(plan.outputBytes, () => action.stop())
   const streams: Record<'output' | 'errors', Buffer[]> = { output: [], errors: [] }
@@ -59,6 +66,7 @@ export async function launch(plan: LaunchPlan, options: LaunchOptions = {}): Pro
     signal: options.signal,
     egress,
     opens,
+    deeds,
   })
   return {
     ...(await action.ended),

@@ -49,6 +49,7 @@ export interface LaunchPlan {
     readonly wall_ms: number
     readonly cpu_seconds: number
     readonly memory_bytes: number
+    readonly memory_total_bytes: number
     readonly file_bytes: number
     readonly tmp_bytes: number
     readonly open_files: number
@@ -68,7 +69,14 @@ const deviceLinks: readonly Link[] = [
   { path: '/dev/stderr', leadsTo: '/proc/self/fd/2' },
 ]
 
-const plainEnvironment = { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: '/tmp', TMPDIR: '/tmp', LANG: 'C.UTF-8' }
+const plainEnvironment = {
+  PATH: '/usr/local/bin:/usr/bin:/bin',
+  HOME: '/tmp',
+  TMPDIR: '/tmp',
+  LANG: 'C.UTF-8',
+  // The action's /tmp is its home: what it puts there is not to be a part of each Python program that it starts.
+  PYTHONNOUSERSITE: '1',
+}
 
 /** Every path of the host that the plan will name, for findPlaces. */
 export function grantedPaths(profile: Profile, workspace: string, action: Action): string[] {
@@ -123,6 +131,7 @@ export function planLaunch(
       wall_ms: limits.wallMs,
       cpu_seconds: limits.cpuSeconds,
       memory_bytes: limits.memoryMb * mebibyte,
+      memory_total_bytes: limits.memoryTotalMb * mebibyte,
       file_bytes: limits.fileMb * mebibyte,
       tmp_bytes: limits.tmpMb * mebibyte,
       open_files: limits.openFiles,

@@ -6,7 +6,7 @@ import type { LaunchPlan } from './plan.js'
 
 export type Facts = Pick<
   ActionOutcome,
-  'exitCode' | 'signal' | 'timedOut' | 'stopped' | 'wallMs' | 'cpuMs' | 'maxRssKb'
+  'exitCode' | 'signal' | 'timedOut' | 'overMemory' | 'stopped' | 'wallMs' | 'cpuMs' | 'maxRssKb'
 >
 
 /** @param ended what we did: killed, we ordered the end; late, the launcher let the deadline pass and was ended for it */
@@ -17,7 +17,8 @@ export function readReport(report: readonly string[], ended: { killed: boolean; 
   const cameToAnEnd = lines.has('exit') || lines.has('signal')
   const neverTold = ended.late && !lines.has('timeout') && !cameToAnEnd
   const timedOut = lines.has('timeout') || neverTold
-  const cut = timedOut || ended.killed
+  const overMemory = lines.has('memory')
+  const cut = timedOut || overMemory || ended.killed
   if (!cut && !cameToAnEnd)
     throw new ClawmeshError(
       'SANDBOX_FAILED',
@@ -29,6 +30,7 @@ export function readReport(report: readonly string[], ended: { killed: boolean; 
     exitCode: !cut && lines.has('exit') ? number('exit', 0) : null,
     signal: !cut && lines.has('signal') ? number('signal', 0) : null,
     timedOut,
+    overMemory,
     stopped: lines.has('stopped') || neverTold,
     wallMs: number('usage', 0) / 1000,
     cpuMs: number('usage', 1) / 1000,

@@ -106,8 +106,9 @@ export async function startResident(
 
 const readable = (socket: Socket) => new Readable({ read: () => void socket.resume() })
 
-function howItEnded({ exitCode, signal, timedOut, killed }: Facts & { killed: boolean }): string {
+function howItEnded({ exitCode, signal, timedOut, overMemory, killed }: Facts & { killed: boolean }): string {
   if (timedOut) return 'the time that the policy gives it was over'
+  if (overMemory) return 'its processes together took more memory than the policy allows'
   if (killed) return 'it was stopped'
   return signal === null ? `it ended with status ${exitCode}` : `signal ${signal} ended it`
 }

@@ -11,6 +11,7 @@ import { resolve } from 'node:path'
 import { covers, inWorkspace, type Need, widen } from '../policies/coverage.js'
 import { ClawmeshError } from '../policies/errors.js'
 import type { Access, Profile } from '../policies/profile.js'
+import { type DeedFacts, Deeds } from './deeds.js'
 import { Egress, type EgressHooks } from './egress/egress.js'
 import { type ActionOutcome, launch } from './launch.js'
 import { Opens, type OpensHooks } from './opens/opens.js'
@@ -48,7 +49,13 @@ export interface Intent {
 export type Usage = Pick<ActionOutcome, 'wallMs' | 'cpuMs' | 'maxRssKb'>
 
 export type ToolOutcome =
-  | { readonly status: 'done'; readonly result: ToolResult; readonly granted: readonly Access[]; readonly usage: Usage }
+  | {
+      readonly status: 'done'
+      readonly result: ToolResult
+      readonly granted: readonly Access[]
+      readonly usage: Usage
+      readonly deeds: DeedFacts
+    }
   | { readonly status: 'refused' | 'denied'; readonly missing: readonly Access[]; readonly reason: string }
   | {
       readonly status: 'failed'
@@ -60,6 +67,7 @@ export type ToolOutcome =
       readonly killed: boolean
       readonly stderr: string
       readonly usage: Usage
+      readonly deeds: DeedFacts
     }
 
 export interface ToolCall {
@@ -114,21 +122,37 @@ export async function runTool(call: ToolCall): Promise<ToolOutcome> {
   const widened = widen(profile, missing)
   const plan = planLaunch(widened, workspace, runtime, places)
   const stdin = definition.program ? '' : JSON.stringify({ tool, args })
-  const self = { program: runtime.program, names: [`tool:${tool}`] }
+  const self = {
+    program: plan.program,
+    args: runtime.args,
+    folder: plan.folder,
+    env: runtime.env,
+    names: [`tool:${tool}`],
+    runsWhatItIsGiven: definition.program !== undefined,
+  }
   const egress = call.egress && new Egress({ ...call.egress, profile, workspace, own: self })
+  // What a tool of our own executes is known, and so is what it writes.
+  const deeds = new Deeds()
   // A tool of our own opens what it says that it opens, and nobody has to watch it.
   const opens =
     call.opens && definition.program
       ? new Opens({
           ...withinObjection(call, workspace),
+          record: (kind, facts) => {
+            if (kind === 'file.opened' && facts.access === 'write') deeds.wrote(facts.path)
+            call.opens?.record?.(kind, facts)
+          },
           profile: widened,
           workspace,
           mounts: plan.mounts,
+          own: self,
           pool: call.pool,
         })
       : undefined
-  const outcome = await launch(plan, { signal, pool: call.pool, egress, opens, stdin })
-  return toToolOutcome(tool, outcome, missing, definition.program ? programAnswer : toolAnswer)
+  const told = definition.program ? deeds : undefined
+  if (!definition.program) for (const path of need.write) deeds.wrote(path)
+  const outcome = await launch(plan, { signal, pool: call.pool, egress, opens, deeds: told, stdin })
+  return toToolOutcome(tool, outcome, missing, await deeds.facts(), definition.program ? programAnswer : toolAnswer)
 }
 
 function knownTool(name: string): Tool {
@@ -223,6 +247,7 @@ function toToolOutcome(
   tool: string,
   outcome: ActionOutcome,
   granted: readonly Access[],
+  deeds: DeedFacts,
   read: (outcome: ActionOutcome) => ToolAnswer | undefined,
 ): ToolOutcome {
   const { exitCode, signal, timedOut, killed, wallMs, cpuMs, maxRssKb } = outcome
@@ -243,12 +268,14 @@ function toToolOutcome(
     killed,
     stderr,
     usage,
+    deeds,
   })
   if (timedOut) return failed('it took longer than the policy allows')
+  if (outcome.overMemory) return failed('its processes together took more memory than the policy allows')
   if (outcome.truncated) return failed('it printed more than the policy allows')
   if (killed) return failed('it was cancelled')
   const answer = read(outcome)
-  if (answer && 'result' in answer) return { status: 'done', result: answer.result, granted, usage }
+  if (answer && 'result' in answer) return { status: 'done', result: answer.result, granted, usage, deeds }
   if (answer && 'error' in answer) return failed(answer.error)
   return failed(signal === null ? `it ended with status ${exitCode}` : `signal ${signal} ended it`)
 }

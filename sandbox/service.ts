@@ -157,6 +157,8 @@ function beyondGrant({ id, terms }: Grant, { read, write }: Files, workspace: st
 }
 
 const factsOf = (outcome: ToolOutcome) =>
-  outcome.status === 'done' ? { status: 'done', summary: outcome.result.summary, usage: outcome.usage } : { ...outcome }
+  outcome.status === 'done'
+    ? { status: 'done', summary: outcome.result.summary, usage: outcome.usage, deeds: outcome.deeds }
+    : { ...outcome }
 
 const toWire = (outcome: ToolOutcome): ActionOutcome => actionOutcomeSchema.parse(outcome)

@@ -11,9 +11,11 @@ export interface Governed {
   readonly network?: boolean
   /** Which opens somebody decides on, and where the files come in; without, none is held. */
   readonly opens?: { readonly holding: Holding; readonly door: string } | undefined
+  /** Whether somebody is told what it executes and writes. */
+  readonly deeds?: boolean
 }
 
-export function encodeSpec(plan: LaunchPlan, { network = false, opens }: Governed = {}): Buffer {
+export function encodeSpec(plan: LaunchPlan, { network = false, opens, deeds = false }: Governed = {}): Buffer {
   const fields: string[][] = [
     ['program', plan.program],
     ['folder', plan.folder],
@@ -24,6 +26,7 @@ export function encodeSpec(plan: LaunchPlan, { network = false, opens }: Governe
     ...Object.entries(plan.limits).map(([name, value]) => [name, String(value)]),
     ...(network ? [['network', 'governed']] : []),
     ...(opens?.holding ? [['opens', opens.holding, opens.door]] : []),
+    ...(deeds ? [['deeds', 'told']] : []),
     ['end'],
   ]
   return encode(fields)

@@ -16,6 +16,7 @@ import { soakClients } from './nodes/gateway/openai/clients.js'
 import { soakSites } from './nodes/sites-soak.js'
 import { soakHostile } from './router/hostile.js'
 import { soakAgreement } from './sandbox/agreement-soak.js'
+import { soakArm64 } from './sandbox/arm64-soak.js'
 import { soakLaunch } from './sandbox/launch-soak.js'
 
 interface Soak {
@@ -36,6 +37,7 @@ const soaks: Record<string, Soak> = {
   hostile: { run: soakHostile, usually: 10 },
   agreement: { run: soakAgreement, usually: 20_000 },
   sandbox: { run: soakLaunch, usually: 20_000 },
+  arm64: { run: soakArm64, usually: 1 },
   mcp: { run: soakMcp, usually: 1 },
   gateway: { run: soakGateway, usually: 10_000 },
   clients: { run: soakClients, usually: 1 },

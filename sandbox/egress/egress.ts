@@ -8,7 +8,8 @@
  * What holds:
  *   1. Nothing is dialled before its intent is recorded, and nothing that the policy does not allow, a person included.
  *   2. A name is resolved once, after the decision; each of its addresses is checked, and the one that was checked is dialled.
- *   3. Questions and refusals that are the same are one, and so is their record.
+ *   3. What a program says by TLS goes out once it was seen to ask for the name that was decided on.
+ *   4. Questions and refusals that are the same are one, and so is their record.
  */
 import { constants } from 'node:os'
 import { answerToConnect, scopeOf } from '../../policies/coverage.js'
@@ -16,9 +17,11 @@ import { ClawmeshError } from '../../policies/errors.js'
 import { type Connection, isAskable, isNamed, reach } from '../../policies/network.js'
 import type { Access, Profile } from '../../policies/profile.js'
 import { encodeOrder } from '../frames.js'
+import type { Image } from '../image.js'
 import { mostQuestions } from '../patience.js'
 import { refusalOf } from './address.js'
-import { type Executed, executedBy } from './executed.js'
+import { objectionTo, readHello } from './hello.js'
+import { type Identity, identityOf, type Own } from './identity.js'
 import { Names } from './names.js'
 import type { Resolve } from './resolve.js'
 
@@ -27,6 +30,8 @@ export interface NetworkFacts {
   readonly port: number
   /** What was executed; empty where that cannot be told. */
   readonly program: string
+  /** What it runs, where it is an interpreter and that is known. */
+  readonly script?: string | undefined
   readonly [fact: string]: unknown
 }
 
@@ -43,25 +48,37 @@ export interface EgressHooks {
 export interface EgressOptions extends EgressHooks {
   readonly profile: Profile
   readonly workspace: string
-  /** The program of the action itself, and the names by which a policy knows it beside its path. */
-  readonly own: { readonly program: string; readonly names: readonly string[] }
+  readonly own: Own
 }
 
-interface Held extends Connection, Executed {
+interface Held {
+  readonly host: string
+  readonly port: number
+  readonly who: Identity
   addresses: readonly string[]
   dialled: string
   isOpen: boolean
   since: number
+  /** How often what it says first was shown. */
+  looks: number
+  /** It was seen to ask for its name by TLS. */
+  tls: boolean
 }
 
 const { EACCES, ETIMEDOUT, EHOSTUNREACH } = constants.errno
 const dialMs = 10_000
 const mostRefusals = 64
 const placeBytes = 6
+const idBytes = 4
+/** A program that says its first words in more pieces wants something else. */
+const mostLooks = 32
+/** Where TLS is spoken, and nothing else. */
+const tlsPorts: readonly number[] = [443]
 
 export class Egress {
   readonly #options: EgressOptions
   readonly #names = new Names()
+  readonly #images = new Map<string, Image>()
   readonly #held = new Map<number, Held>()
   readonly #timers = new Map<number, NodeJS.Timeout>()
   readonly #pinned = new Map<string, Promise<readonly string[]>>()
@@ -85,15 +102,43 @@ export class Egress {
     if (reply) this.#send(encodeOrder('names', Buffer.concat([question.subarray(0, placeBytes), reply])))
   }
 
+  /** What a process of the action began as; or the name alone of one of which that is no longer known. */
+  began(image: Image | Pick<Image, 'name'>): void {
+    if ('program' in image) this.#images.set(image.name, image)
+    else this.#images.delete(image.name)
+  }
+
   /** What the worker says of a connection. */
   heard(words: string): void {
     const [word, text = '', ...rest] = words.split(' ')
     const id = Number(text)
-    const [first = '', second = '', third = ''] = rest
-    if (word === 'connect') void this.#decide(id, Number(first), second, Number(third))
+    const [first = '', second = '', third = '', image = ''] = rest
+    if (word === 'connect') void this.#decide(id, Number(first), second, Number(third), image)
     else if (word === 'failed') this.#next(id, Number(first))
     else if (word === 'open') this.#opened(id)
     else if (word === 'closed') this.#closed(id, Number(first), Number(second))
+  }
+
+  /** What a program says first on a connection, where that begins as TLS does or has to. Until it is answered here, nothing of it goes out. */
+  shown(bytes: Buffer): void {
+    const id = bytes.readUInt32LE(0)
+    const held = this.#held.get(id)
+    if (!held) return this.#tell(`cut ${id}`)
+    const hello = readHello(bytes.subarray(idBytes))
+    held.looks += 1
+    if (hello.kind === 'more' && held.looks < mostLooks) return this.#tell(`more ${id}`)
+    const reason =
+      hello.kind === 'more'
+        ? 'its first message comes in too many pieces'
+        : hello.kind === 'none'
+          ? `what it says there is not to be understood: ${hello.why}`
+          : objectionTo(hello, held.host)
+    if (reason === undefined && hello.kind === 'hello') {
+      held.tls = true
+      return this.#tell(`pass ${id} ${hello.length}`)
+    }
+    this.#tell(`cut ${id}`)
+    this.#refused({ ...factsOf(held), address: held.dialled, reason })
   }
 
   /** Nothing of the action is left. */
@@ -114,45 +159,49 @@ export class Egress {
     return false
   }
 
-  async #decide(id: number, thread: number, address: string, port: number): Promise<void> {
+  async #decide(id: number, thread: number, address: string, port: number, image: string): Promise<void> {
     const wanted = { host: this.#names.hostOf(address) ?? address, port }
-    let program = ''
+    let facts: NetworkFacts = { ...wanted, program: '' }
     try {
-      const executed = await executedBy(thread)
-      program = executed.path
-      const { own } = this.#options
-      const names = program === own.program ? [program, ...own.names] : [program]
-      const connection = { ...wanted, programs: names }
-      const allowed = await this.#allowed(connection)
-      if (!allowed) return this.#refuse(id, EACCES, { ...wanted, program, reason: 'no policy allows it' })
+      const { own, profile, workspace } = this.#options
+      const who = await identityOf(thread, this.#images.get(image), own, profile, workspace)
+      facts = factsOf({ ...wanted, who })
+      if (who.loaders.length > 0)
+        return this.#refuse(id, EACCES, { ...facts, reason: `${who.loaders[0]} may have made it another program` })
+      const allowed = await this.#allowed(
+        { ...wanted, programs: who.names, sha256: who.sha256, script: who.script },
+        who,
+      )
+      if (!allowed) return this.#refuse(id, EACCES, { ...facts, reason: 'no policy allows it' })
       const addresses = await this.#addressesOf(wanted.host)
-      if (addresses.length === 0)
-        return this.#refuse(id, EHOSTUNREACH, { ...wanted, program, reason: 'its name leads nowhere' })
+      if (addresses.length === 0) return this.#refuse(id, EHOSTUNREACH, { ...facts, reason: 'its name leads nowhere' })
       for (const each of addresses) {
         const refusal = refusalOf(each, allowed.ips)
-        if (refusal) return this.#refuse(id, EACCES, { ...wanted, program, address: each, reason: refusal })
+        if (refusal) return this.#refuse(id, EACCES, { ...facts, address: each, reason: refusal })
       }
       this.#held.set(id, {
-        ...connection,
-        ...executed,
+        ...wanted,
+        who,
         addresses,
         dialled: '',
         isOpen: false,
         since: performance.now(),
+        looks: 0,
+        tls: false,
       })
       this.#next(id, EHOSTUNREACH)
     } catch (error) {
-      this.#refuse(id, EACCES, { ...wanted, program, reason: ClawmeshError.from(error).message })
+      this.#refuse(id, EACCES, { ...facts, reason: ClawmeshError.from(error).message })
     }
   }
 
   /** With the addresses that it is bound to; undefined for a no. */
-  async #allowed(connection: Connection): Promise<{ ips: readonly string[] } | undefined> {
+  async #allowed(connection: Connection, who: Identity): Promise<{ ips: readonly string[] } | undefined> {
     const { profile, workspace, ask } = this.#options
     const reached = reach(profile.network, connection)
     if (reached) return { ips: reached.endpoint.allowedIps }
-    const { host, port, programs = [] } = connection
-    const missing = { kind: 'connect' as const, path: `${host}:${port} by ${programs[0]}` }
+    const { host, port } = connection
+    const missing = { kind: 'connect' as const, path: `${host}:${port} by ${who.line}` }
     if (!ask || answerToConnect(profile, missing.path, workspace) !== 'ask' || !scopeOf(profile, missing, workspace))
       return undefined
     const known = this.#answers.get(missing.path)
@@ -174,30 +223,24 @@ export class Egress {
     if (!held || this.#ended) return
     clearTimeout(this.#timers.get(id))
     const [address, ...others] = held.addresses
-    const { host, port, path: program, sha256 } = held
+    const { port, who } = held
+    const facts = factsOf(held)
     if (address === undefined) {
       this.#held.delete(id)
       this.#tell(`refuse ${id} ${error}`)
-      this.#options.record?.('network.ended', {
-        host,
-        port,
-        program,
-        address: held.dialled,
-        error,
-        sent: 0,
-        received: 0,
-      })
+      this.#options.record?.('network.ended', { ...facts, address: held.dialled, error, sent: 0, received: 0 })
       return
     }
     this.#held.set(id, { ...held, addresses: others, dialled: address })
-    const intent = this.#options.intend?.({ host, port, program, sha256, address }) ?? Promise.resolve()
+    const intent =
+      this.#options.intend?.({ ...facts, sha256: who.sha256, ...scriptHash(who), address }) ?? Promise.resolve()
     intent.then(
       () => {
         if (this.#ended) return
-        this.#tell(`allow ${id} ${address} ${port}`)
+        this.#tell(`allow ${id} ${address} ${port}${tlsPorts.includes(port) ? ' tls' : ''}`)
         this.#timers.set(id, setTimeout(() => this.#giveUp(id), dialMs).unref())
       },
-      (error) => this.#refuse(id, EACCES, { host, port, program, reason: ClawmeshError.from(error).message }),
+      (error) => this.#refuse(id, EACCES, { ...facts, reason: ClawmeshError.from(error).message }),
     )
   }
 
@@ -219,9 +262,9 @@ export class Egress {
     const held = this.#held.get(id)
     if (!held) return
     this.#held.delete(id)
-    const { host, port, path: program, dialled: address, isOpen } = held
+    const { dialled: address, isOpen: opened, tls } = held
     const ms = Math.round(performance.now() - held.since)
-    this.#options.record?.('network.ended', { host, port, program, address, sent, received, ms, opened: isOpen })
+    this.#options.record?.('network.ended', { ...factsOf(held), address, sent, received, ms, opened, tls })
   }
 
   #refuse(id: number, error: number, facts: NetworkFacts): void {
@@ -246,6 +289,15 @@ export class Egress {
     if (!this.#ended) this.#send(encodeOrder('network', Buffer.from(words)))
   }
 }
+
+const factsOf = ({ host, port, who: { program, script } }: Pick<Held, 'host' | 'port' | 'who'>): NetworkFacts => ({
+  host,
+  port,
+  program,
+  ...(script && { script: script.path }),
+})
+
+const scriptHash = ({ script }: Identity) => (script ? { scriptSha256: script.sha256 } : {})
 
 /** An entry that names a port is about that port; any other is about all. */
 const portOf = (entry: string): number => Number(/:(\d+)$/.exec(entry)?.[1] ?? 1)

@@ -34,20 +34,37 @@ export async function executedBy(thread: number, most = mostPrograms): Promise<E
   const file = opened(link)
   try {
     const path = readlinkSync(link)
-    const sha256 = await hashOf(file, path)
-    if (!first.has(path) && first.size >= most)
-      throw new ClawmeshError('DENIED', `${path} is one program more than the ${most} that are kept apart.`, {
-        hint: 'Start the node again, and see why so many programs ask.',
-      })
-    const known = first.get(path) ?? sha256
-    first.set(path, known)
-    if (known === sha256) return { path, sha256 }
-    throw new ClawmeshError('DENIED', `${path} is not the program that it was when it first asked.`, {
-      hint: 'Start the node again if it was updated on purpose.',
-    })
+    return { path, sha256: await asFirst(file, path, most) }
   } finally {
     closeSync(file)
   }
+}
+
+/**
+ * The hash of a script that an interpreter runs, by its real path.
+ * @throws ClawmeshError DENIED, as for a program
+ */
+export async function readAsFirst(path: string): Promise<string> {
+  const file = opened(path)
+  try {
+    return await asFirst(file, path, mostPrograms)
+  } finally {
+    closeSync(file)
+  }
+}
+
+async function asFirst(file: number, path: string, most: number): Promise<string> {
+  const sha256 = await hashOf(file, path)
+  if (!first.has(path) && first.size >= most)
+    throw new ClawmeshError('DENIED', `${path} is one program more than the ${most} that are kept apart.`, {
+      hint: 'Start the node again, and see why so many programs ask.',
+    })
+  const known = first.get(path) ?? sha256
+  first.set(path, known)
+  if (known === sha256) return sha256
+  throw new ClawmeshError('DENIED', `${path} is not the program that it was when it first asked.`, {
+    hint: 'Start the node again if it was updated on purpose.',
+  })
 }
 
 function opened(link: string): number {

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "frame.h"
+#include "image.h"
 #include "kernel.h"
 #include "layers.h"
 #include "report.h"
@@ -88,7 +89,9 @@ static bool take_call(const struct spec *spec)
     struct seccomp_notif call = {0};
     if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &call) != 0)
         return false;
-    if (call.data.nr != SYS_connect)
+    if (call.data.nr == SYS_set_tid_address)
+        image_take(&call);
+    else if (call.data.nr != SYS_connect)
         opens_take(spec, &call);
     else if (network_has_room())
         take_connect(&call);

@@ -3,8 +3,10 @@
  *
  *   the pool         optional; starts a worker for each client, runs nothing                  pool.c
  *   └ a worker       outside; for one action only; opens what is granted, watches, relays       worker.c, source.c, watch.c
+ *     │ ├ memory     of all its processes together                                               memory.c
  *     │ └ held       calls of the action that wait for an answer                                held.c, order.c, frame.c
  *     │   ├ network  what the action may reach, dialled for it                                  network.c, relay.c
+ *     │   ├ images   what a process began as, for who decides on what it connects to            image.c
  *     │   └ opens    files beyond what is granted; another worker opens them                    opens.c, hand.c
  *     └ process 1    of six new namespaces; builds the root, then only reaps                    inside.c, namespaces.c, root.c, loopback.c,
  *       │                                                                                       privileges.c
@@ -96,6 +98,9 @@ int seccomp_restrict(const struct spec *spec); /* of a spec that is governed: th
 /* hand.c */
 int hand_open(const struct spec *spec);                      /* inside: opens the one file, for the worker */
 void hand_over(struct child child, const struct spec *spec); /* outside: gives it to the worker that waits for it */
+
+/* memory.c */
+bool memory_is_over(pid_t process_one, uint64_t most); /* all processes of the action together */
 
 /* watch.c */
 void watch(struct child child, struct streams streams, const struct request *request);

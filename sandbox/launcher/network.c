@@ -16,6 +16,7 @@
 
 #include "frame.h"
 #include "held.h"
+#include "image.h"
 #include "kernel.h"
 #include "layers.h"
 #include "relay.h"
@@ -39,6 +40,9 @@ static struct connection {
     int error;  /* the dial failed before it began */
     struct sockaddr_in to;
     struct relay relay;
+    enum { LOOK_FIRST, LOOK_SHOWN, LOOK_MORE, LOOK_REPLY, LOOK_OVER } look; /* at what the action says; LOOK_REPLY: at what it is answered */
+    size_t shown;
+    bool is_tls; /* whatever it says is shown */
 } connections[NETWORK_CONNECTIONS];
 
 static uint32_t last_id;
@@ -182,7 +186,8 @@ int network_take(const struct seccomp_notif *call)
     connection->socket = socket;
     connection->to = *plain;
     inet_ntop(AF_INET, &plain->sin_addr, address, sizeof address);
-    say("connect %u %d %s %u", connection->id, (int)call->pid, address, ntohs(plain->sin_port));
+    say("connect %u %d %s %u %llx", connection->id, (int)call->pid, address, ntohs(plain->sin_port),
+        (unsigned long long)image_of((pid_t)call->pid));
     return -1;
 }
 
@@ -269,8 +274,87 @@ static void finish_dial(struct connection *connection)
     }
     close(connection->socket);
     connection->state = OPEN;
+    connection->look = LOOK_FIRST;
+    connection->shown = 0;
+    connection->relay.out.allowed = 0;
     held_answer(connection->call, 0);
     say("open %u", connection->id);
+}
+
+static void look_no_more(struct connection *connection)
+{
+    connection->look = LOOK_OVER;
+    connection->relay.out.allowed = UINT64_MAX;
+}
+
+/* The action hears that it was broken off, and not that it came to its end. */
+static void cut(struct connection *connection)
+{
+    const struct linger reset = {.l_onoff = 1};
+    setsockopt(connection->relay.inside, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    relay_close(&connection->relay);
+    connection->state = OVER;
+}
+
+static void look_at_hello(struct connection *connection)
+{
+    enum { HANDSHAKE = 22, MOST_SHOWN = FRAME_BYTES - 4 };
+    const char *bytes;
+    size_t have = relay_waiting(&connection->relay.out, &bytes);
+    if (have <= connection->shown) {
+        if (connection->relay.out.ended && have > 0)
+            cut(connection); /* the rest that is wanted does not come */
+        return;
+    }
+    if (bytes[0] != HANDSHAKE && !connection->is_tls && connection->look == LOOK_FIRST && connection->shown == 0) {
+        look_no_more(connection);
+        return;
+    }
+    char *room = frame_room();
+    size_t length = have < MOST_SHOWN ? have : MOST_SHOWN;
+    for (int i = 0; i < 4; i++)
+        room[i] = (char)(connection->id >> 8 * i & 0xff);
+    memcpy(room + 4, bytes, length);
+    connection->shown = have;
+    connection->look = LOOK_SHOWN;
+    frame_start(FRAME_HELLO, 4 + length, MSG_DONTWAIT);
+}
+
+/* A server of TLS 1.3 that asks for another hello says so by these bytes in place of random ones (RFC 8446, 4.1.3). */
+static void look_at_reply(struct connection *connection)
+{
+    static const unsigned char again[32] = {0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
+                                            0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c};
+    enum { HANDSHAKE = 22, BEFORE = HEAD_BYTES - sizeof again };
+    const struct flow *in = &connection->relay.in;
+    bool is_hello = in->head_length > 0 && in->head[0] == HANDSHAKE;
+    if (in->head_length < HEAD_BYTES && !in->ended && (in->head_length == 0 || is_hello))
+        return;
+    if (!is_hello || in->head_length < HEAD_BYTES || memcmp(in->head + BEFORE, again, sizeof again) != 0) {
+        look_no_more(connection);
+        return;
+    }
+    connection->look = LOOK_MORE;
+    connection->shown = 0;
+}
+
+static void look(struct connection *connection)
+{
+    if (connection->look == LOOK_REPLY)
+        look_at_reply(connection);
+    if (connection->look == LOOK_FIRST || connection->look == LOOK_MORE) /* what is to be shown may be there already, and then nothing wakes us */
+        look_at_hello(connection);
+}
+
+static void pass_hello(struct connection *connection, unsigned bytes)
+{
+    bool is_second = connection->relay.out.passed > 0;
+    if (is_second) {
+        look_no_more(connection);
+        return;
+    }
+    connection->relay.out.allowed = bytes;
+    connection->look = LOOK_REPLY;
 }
 
 static void dial(struct connection *connection, const char *address, unsigned port)
@@ -299,12 +383,23 @@ static void dial(struct connection *connection, const char *address, unsigned po
 
 void network_order(char *words)
 {
-    char address[INET6_ADDRSTRLEN];
+    char address[INET6_ADDRSTRLEN], rule[4] = "";
     unsigned id, number;
     struct connection *connection;
-    if (sscanf(words, "allow %u %45s %u", &id, address, &number) == 3 && number > 0 && number < 65536) {
-        if ((connection = find(id)) != NULL && connection->state == HELD)
-            dial(connection, address, number);
+    if (sscanf(words, "allow %u %45s %u %3s", &id, address, &number, rule) >= 3 && number > 0 && number < 65536) {
+        if ((connection = find(id)) == NULL || connection->state != HELD)
+            return;
+        connection->is_tls = strcmp(rule, "tls") == 0;
+        dial(connection, address, number);
+    } else if (sscanf(words, "pass %u %u", &id, &number) == 2) {
+        if ((connection = find(id)) != NULL && connection->state == OPEN && connection->look == LOOK_SHOWN)
+            pass_hello(connection, number);
+    } else if (sscanf(words, "more %u", &id) == 1) {
+        if ((connection = find(id)) != NULL && connection->state == OPEN && connection->look == LOOK_SHOWN)
+            connection->look = LOOK_MORE;
+    } else if (sscanf(words, "cut %u", &id) == 1) {
+        if ((connection = find(id)) != NULL && connection->state == OPEN)
+            cut(connection);
     } else if (sscanf(words, "refuse %u %u", &id, &number) == 2 && number > 0 && number < 4096) {
         if ((connection = find(id)) != NULL && (connection->state == HELD || connection->state == DIALLING))
             drop(connection, (int)number);
@@ -372,6 +467,8 @@ void network_serve(const struct pollfd events[NETWORK_EVENTS])
         const struct pollfd *own = events + 1 + 3 * i;
         if (connection->state == OPEN && !relay_pass(&connection->relay, own + 1))
             connection->state = OVER;
+        if (connection->state == OPEN && !frame_waits())
+            look(connection);
         if (connection->state == DIALLING && own[0].revents != 0 && own[0].fd == connection->relay.outside && !frame_waits())
             finish_dial(connection);
         if (connection->state == OVER && !frame_waits())

@@ -2,15 +2,22 @@
  * The worker's part in a network. A connect of the action is held by seccomp and told to the client; what the client allows, to which
  * address, the worker dials, and only then joins to the action's socket. What is said of a connection, in words:
  *
- *     connect ID PID ADDRESS PORT    held; PID is the thread that called, which stays in the call until it is answered
+ *     connect ID PID ADDRESS PORT IMAGE
+ *                                    held; PID is the thread that called, which stays in the call until it is answered; IMAGE: image.h, in hex
  *     failed ID ERRNO                it was allowed, and there nobody answers: it is held again
  *     open ID                        the call has succeeded
  *     closed ID SENT RECEIVED        bytes; also of one that the action left before it was open
  *
  * and by the client:
  *
- *     allow ID ADDRESS PORT          dial this, of either kind of address
+ *     allow ID ADDRESS PORT [tls]    dial this, of either kind of address; tls: whatever is said there has to begin as TLS does
  *     refuse ID ERRNO                the call fails so, now
+ *     pass ID BYTES                  so much of what was shown may go out
+ *     more ID                        show it again, once there is more of it
+ *     cut ID                         end the connection; nothing of it goes out
+ *
+ * What begins as TLS does is held back and shown to the client (FRAME_HELLO), so that it sees which name is asked for. What passes is the
+ * hello alone: a server that asks for another one gets it only once that was shown too. Anything else passes without a look.
  *
  * A question for a name, and its answer, are six bytes of where it came from inside, address and port, and a message of the DNS.
  */

@@ -14,6 +14,7 @@
 
 #include "frame.h"
 #include "held.h"
+#include "image.h"
 #include "kernel.h"
 #include "layers.h"
 #include "report.h"
@@ -27,6 +28,7 @@ static struct held_open {
 } opens[OPENS];
 
 static uint32_t last_id;
+static unsigned told_writes;
 static size_t held, asked;
 static int64_t asked_since_us, waited_us;
 static int door = -1, root = -1;
@@ -317,12 +319,26 @@ static unsigned masked(unsigned mode, pid_t thread)
     return mode & ~mask;
 }
 
+/* Of what is granted for writing, by the path that the look has left. The client is told of one more than it may be, and of nothing after that. */
+static void tell_write(const struct spec *spec, const struct wanted *wanted)
+{
+    const struct mount *mount = mount_of(spec, wanted->path);
+    if (!(wanted->flags & WRITES) || is_own(mount) || mount == NULL || mount->access != ACCESS_WRITE || told_writes++ > MOST_TOLD)
+        return;
+    size_t length = strlen(wanted->path);
+    memcpy(frame_room(), wanted->path, length);
+    frame_start(FRAME_WROTE, length, MSG_DONTWAIT);
+}
+
 void opens_take(const struct spec *spec, const struct seccomp_notif *call)
 {
     static struct wanted wanted;
     struct held_open *open = find(0);
     bool is_clear = open != NULL && read_call(call, &wanted) && make_absolute(&wanted) && find_root(wanted.thread);
-    bool is_told = is_clear && last_id < MOST_TOLD /* whoever asks so much wants to keep the client busy */ && is_open_question(spec, &wanted);
+    bool is_question = is_clear && is_open_question(spec, &wanted);
+    bool is_told = is_question && spec->opens != HOLD_NONE && last_id < MOST_TOLD /* whoever asks so much wants to keep the client busy */;
+    if (is_clear && !is_question && spec->deeds)
+        tell_write(spec, &wanted);
     if (is_told && wanted.flags & O_CREAT)
         wanted.mode = masked(wanted.mode, wanted.thread);
     /* Only where it lasts was it this thread's memory, and that matters only where somebody is asked. */
@@ -331,7 +347,8 @@ void opens_take(const struct spec *spec, const struct seccomp_notif *call)
         return;
     }
     hold(open, call, wanted.flags & O_CLOEXEC);
-    int length = snprintf(frame_room(), FRAME_BYTES, "open %u %d %u %u %s", open->id, wanted.thread, wanted.flags, wanted.mode, wanted.path);
+    int length = snprintf(frame_room(), FRAME_BYTES, "open %u %d %u %u %llx %s", open->id, wanted.thread, wanted.flags, wanted.mode,
+                          (unsigned long long)image_of(wanted.thread), wanted.path);
     frame_start(FRAME_OPEN, (size_t)length, MSG_DONTWAIT);
 }
 

@@ -4,7 +4,8 @@
  * be made there, is told to the client, who decides on the path as it was then; the file is opened by another worker (hand.c), and comes
  * in at our door. What is said of an open, in words:
  *
- *     open ID PID FLAGS MODE PATH    held; PATH is absolute and may hold anything but a NUL
+ *     open ID PID FLAGS MODE IMAGE PATH
+ *                                    held; IMAGE: image.h, in hex; PATH is absolute and may hold anything but a NUL
  *     given ID ERRNO                 what became of a file that came for it: 0, or why the action does not have it
  *
  * and by the client:
@@ -12,6 +13,9 @@
  *     asked ID                       a person is being asked: until it is answered, the time is not the action's
  *     continue ID                    the kernel decides
  *     refuse ID ERRNO                the call fails so
+ *
+ * Where the client is to be told what the action does, the path of each open for writing that is granted goes to it too (FRAME_WROTE), and
+ * the call goes on: that is the path as we looked at it, which a racing thread may have changed by the time that the kernel does.
  */
 #ifndef CLAWMESH_OPENS_H
 #define CLAWMESH_OPENS_H

@@ -2,6 +2,7 @@
 #include "relay.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -12,6 +13,8 @@ void relay_begin(struct relay *relay, int inside, int outside)
     struct flow *both[] = {&relay->out, &relay->in};
     for (int i = 0; i < 2; i++) {
         both[i]->passed = 0;
+        both[i]->allowed = UINT64_MAX;
+        both[i]->head_length = 0;
         both[i]->start = both[i]->end = 0;
         both[i]->ended = both[i]->told = false;
     }
@@ -28,9 +31,27 @@ static bool is_empty(const struct flow *flow)
     return flow->start == flow->end;
 }
 
+static size_t may_pass(const struct flow *flow)
+{
+    size_t have = flow->end - flow->start;
+    return flow->allowed - flow->passed < have ? (size_t)(flow->allowed - flow->passed) : have;
+}
+
+/* What is held back is collected, as far as there is room. */
+static bool may_fill(const struct flow *flow)
+{
+    return !flow->ended && (is_empty(flow) || (flow->allowed != UINT64_MAX && flow->end < RELAY_BYTES));
+}
+
+size_t relay_waiting(const struct flow *flow, const char **bytes)
+{
+    *bytes = flow->bytes + flow->start;
+    return flow->end - flow->start;
+}
+
 static short wanted(const struct flow *from, const struct flow *to)
 {
-    return (short)((!from->ended && is_empty(from) ? POLLIN : 0) | (is_empty(to) ? 0 : POLLOUT));
+    return (short)((may_fill(from) ? POLLIN : 0) | (may_pass(to) > 0 ? POLLOUT : 0));
 }
 
 /* A side that has hung up for both directions would be told again and again: it is looked at only where something is wanted of it. */
@@ -44,27 +65,31 @@ void relay_await(const struct relay *relay, struct pollfd events[2])
 /* False where the connection is broken. */
 static bool fill(struct flow *flow, int from)
 {
-    if (flow->ended || !is_empty(flow))
+    if (!may_fill(flow))
         return true;
-    ssize_t got = recv(from, flow->bytes, RELAY_BYTES, MSG_DONTWAIT);
+    if (is_empty(flow))
+        flow->start = flow->end = 0;
+    ssize_t got = recv(from, flow->bytes + flow->end, RELAY_BYTES - flow->end, MSG_DONTWAIT);
     if (got < 0)
         return errno == EAGAIN || errno == EINTR;
-    flow->start = 0;
-    flow->end = (size_t)got;
+    size_t first = (size_t)got < HEAD_BYTES - flow->head_length ? (size_t)got : HEAD_BYTES - flow->head_length;
+    memcpy(flow->head + flow->head_length, flow->bytes + flow->end, first);
+    flow->head_length += first;
+    flow->end += (size_t)got;
     flow->ended = got == 0;
     return true;
 }
 
 static bool drain(struct flow *flow, int to)
 {
-    while (!is_empty(flow)) {
-        ssize_t sent = send(to, flow->bytes + flow->start, flow->end - flow->start, MSG_NOSIGNAL | MSG_DONTWAIT);
+    while (may_pass(flow) > 0) {
+        ssize_t sent = send(to, flow->bytes + flow->start, may_pass(flow), MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent < 0)
             return errno == EAGAIN || errno == EINTR;
         flow->start += (size_t)sent;
         flow->passed += (uint64_t)sent;
     }
-    if (flow->ended && !flow->told) {
+    if (flow->ended && !flow->told && is_empty(flow)) {
         shutdown(to, SHUT_WR);
         flow->told = true;
     }

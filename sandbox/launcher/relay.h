@@ -10,13 +10,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { RELAY_BYTES = 32 << 10 };
+enum { RELAY_BYTES = 32 << 10, HEAD_BYTES = 43 };
 
 /* One direction. */
 struct flow {
-    uint64_t passed;
+    uint64_t passed, allowed; /* allowed: so many may have passed by now; what is beyond that waits */
     size_t start, end;
     bool ended, told; /* the one side says no more; the other knows */
+    size_t head_length;
+    char head[HEAD_BYTES]; /* what was said first */
     char bytes[RELAY_BYTES];
 };
 
@@ -26,6 +28,7 @@ struct relay {
 };
 
 void relay_begin(struct relay *relay, int inside, int outside); /* both not blocking; they are the relay's from here */
+size_t relay_waiting(const struct flow *flow, const char **bytes); /* how many have come and not passed, and where they are */
 void relay_await(const struct relay *relay, struct pollfd events[2]);
 bool relay_pass(struct relay *relay, const struct pollfd events[2]); /* false: over, and closed */
 void relay_close(struct relay *relay);

@@ -24,6 +24,9 @@ enum frame {
     FRAME_REPORT = 'r',
     FRAME_NETWORK = 'n', /* what became of a connection, in words: network.c has them */
     FRAME_NAMES = 'q',   /* where a question for a name came from, and the question */
+    FRAME_HELLO = 'h',   /* what the action says first on a connection, held back: its id in four bytes, the lowest first, and that */
+    FRAME_IMAGE = 's',   /* what a process began as: image.c has it */
+    FRAME_WROTE = 'd',   /* the path of a file that was opened for writing, within what is granted */
     FRAME_OPEN = 'p',    /* an open that is held, or was: opens.h has it */
     FRAME_FED = 'f',     /* the last of the input that follows was passed on; empty */
 };

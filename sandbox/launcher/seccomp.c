@@ -336,10 +336,15 @@ int seccomp_restrict(const struct spec *spec)
     emit(BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1);
     emit_return(SECCOMP_RET_KILL_PROCESS);
 #endif
+    const enum holding holding = spec->opens == HOLD_NONE && spec->deeds ? HOLD_WRITES : spec->opens;
 #ifdef SYS_creat
-    if (spec->opens != HOLD_NONE)
+    if (holding != HOLD_NONE)
         emit_creat();
 #endif
+    if (spec_is_governed(spec)) {
+        emit(BPF_JMP | BPF_JEQ | BPF_K, SYS_set_tid_address, 0, 1); /* image.h */
+        emit_return(SECCOMP_RET_USER_NOTIF);
+    }
     for (unsigned i = 0; i < LOOKS; i++)
         emit_look(&looks[i]);
     emit_socketpair();
@@ -349,9 +354,9 @@ int seccomp_restrict(const struct spec *spec)
         emit(BPF_JMP | BPF_JEQ | BPF_K, SYS_setsockopt, 0, 1);
         emit_return(SECCOMP_RET_ALLOW);
     }
-    emit_open(SYS_openat, 2, spec->opens);
+    emit_open(SYS_openat, 2, holding);
 #ifdef SYS_open
-    emit_open(SYS_open, 1, spec->opens);
+    emit_open(SYS_open, 1, holding);
 #endif
     emit_tree(0, find_edges());
 

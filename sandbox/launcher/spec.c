@@ -108,6 +108,12 @@ static problem take_opens(struct spec *spec, char **values)
     return plain_door(values[1]) ? NULL : "no name of a door";
 }
 
+static problem take_deeds(struct spec *spec, char **values)
+{
+    spec->deeds = true;
+    return strcmp(values[0], "told") == 0 ? NULL : "unknown kind of deeds";
+}
+
 static problem read_number(const char *digits, uint64_t *value)
 {
     *value = 0;
@@ -131,7 +137,7 @@ static problem take_hand(struct spec *spec, char **values)
 
 bool spec_is_governed(const struct spec *spec)
 {
-    return spec->network || spec->opens != HOLD_NONE;
+    return spec->network || spec->opens != HOLD_NONE || spec->deeds;
 }
 
 enum { MOST_VALUES = 6 };
@@ -151,10 +157,12 @@ static const struct field {
     {"link", 2, take_link, 0},
     {"network", 1, take_network, 0},
     {"opens", 2, take_opens, 0},
+    {"deeds", 1, take_deeds, 0},
     {"hand", MOST_VALUES, take_hand, 0},
     {"wall_ms", 1, NULL, offsetof(struct spec, wall_ms)},
     {"cpu_seconds", 1, NULL, offsetof(struct spec, cpu_seconds)},
     {"memory_bytes", 1, NULL, offsetof(struct spec, memory_bytes)},
+    {"memory_total_bytes", 1, NULL, offsetof(struct spec, memory_total_bytes)},
     {"file_bytes", 1, NULL, offsetof(struct spec, file_bytes)},
     {"tmp_bytes", 1, NULL, offsetof(struct spec, tmp_bytes)},
     {"open_files", 1, NULL, offsetof(struct spec, open_files)},
@@ -175,7 +183,7 @@ static void check_hand(struct spec *spec)
 {
     struct mount *mount = spec->mounts;
     bool is_one = spec->mount_count == 1 && (mount->access == ACCESS_READ || mount->access == ACCESS_WRITE) && mount->kind != KIND_FOLDER;
-    if (!is_one || spec->program != NULL || spec->network || spec->opens != HOLD_NONE)
+    if (!is_one || spec->program != NULL || spec_is_governed(spec))
         refuse(STAGE_SPEC, "hand takes one file and no program");
     mount->device = (dev_t)spec->hand.device;
     mount->inode = (ino_t)spec->hand.inode;

@@ -6,7 +6,7 @@
  * `end`, which is the last. sandbox/spec.ts writes both. A key or value that is not understood refuses the launch.
  *
  * The length INPUT_FOLLOWS stands for an input that comes as it is written, until the client ends its side, which ends the action as ever.
- * Where the spec says `network` or `opens`, whatever comes after the request comes in frames (order.h): an input that follows, and answers.
+ * Where the spec says `network`, `opens` or `deeds`, whatever comes after the request comes in frames (order.h): an input that follows, and answers.
  *
  * A spec that says `hand` runs nothing: its one mount is a file, which is opened and handed to the worker of an action that waits for it.
  */
@@ -69,13 +69,14 @@ struct spec {
     size_t mount_count, link_count, argument_count, variable_count;
     bool network; /* it may ask for connections; each is decided by the client */
     enum holding opens;
+    bool deeds; /* what it runs and opens for writing is told to the client */
     const char *door; /* with opens: the name of the socket at which its worker takes what was opened for it */
     struct {
         const char *door; /* of the worker that waits; NULL: this spec is of an action */
         uint64_t id, flags, mode, device, inode;
     } hand;
     /* limits; none may be left out */
-    uint64_t wall_ms, cpu_seconds, memory_bytes, file_bytes, tmp_bytes, open_files, processes;
+    uint64_t wall_ms, cpu_seconds, memory_bytes, memory_total_bytes, file_bytes, tmp_bytes, open_files, processes;
 };
 
 #define INPUT_FOLLOWS 0xffffffffu

@@ -88,7 +88,9 @@ static int milliseconds_left(int64_t started, const struct spec *spec)
     return left < 0 ? 0 : left > 1000000000 ? 1000000000 : (int)left;
 }
 
-enum ending { ENDED, TIMEOUT, CANCELLED };
+enum ending { ENDED, TIMEOUT, CANCELLED, MEMORY };
+
+enum { MEMORY_EVERY_MS = 200 };
 
 /* What the client orders, one after another. False when it has ended. */
 static bool take_orders(int stream, struct input *input)
@@ -132,12 +134,14 @@ static bool hear_client(int revents, int stream, struct input *input, bool gover
 }
 
 /* Relays until process 1 has ended, its time is over, or the client wants no more. */
-static enum ending attend(int process, int child, struct streams *streams, const struct request *request, int64_t started)
+static enum ending attend(int process, struct child action, struct streams *streams, const struct request *request, int64_t started)
 {
     enum { PROCESS, CLIENT, CHILD, OUTPUT, ERRORS, INPUT, HELD };
     static struct pollfd events[HELD + HELD_EVENTS];
     struct input input = {.bytes = request->input, .end = request->input_length, .follows = request->input_follows, .told = true};
+    const int child = action.socket;
     bool governed = spec_is_governed(&request->spec), listening = governed;
+    int64_t looked = started;
     fcntl(streams->input, F_SETFL, O_NONBLOCK);
     feed(&streams->input, &input);
     for (;;) {
@@ -151,7 +155,8 @@ static enum ending attend(int process, int child, struct streams *streams, const
         events[ERRORS] = (struct pollfd){.fd = waits ? -1 : streams->errors, .events = POLLIN};
         events[INPUT] = (struct pollfd){.fd = fed ? -1 : streams->input, .events = POLLOUT};
         size_t count = HELD + (governed ? held_await(&request->spec, events + HELD) : 0);
-        int ready = poll(events, count, milliseconds_left(started, &request->spec));
+        int left = milliseconds_left(started, &request->spec);
+        int ready = poll(events, count, left < MEMORY_EVERY_MS ? left : MEMORY_EVERY_MS);
         if (ready < 0 && errno == EINTR)
             continue;
         if (ready < 0)
@@ -163,6 +168,11 @@ static enum ending attend(int process, int child, struct streams *streams, const
             return CANCELLED;
         if (milliseconds_left(started, &request->spec) == 0)
             return TIMEOUT;
+        if (now_us() - looked >= MEMORY_EVERY_MS * 1000) {
+            if (memory_is_over(action.pid, request->spec.memory_total_bytes))
+                return MEMORY;
+            looked = now_us();
+        }
         if (events[CHILD].revents != 0)
             listening = held_receive(child) && !held_is_set();
         if (frame_waits())
@@ -189,7 +199,7 @@ void watch(struct child child, struct streams streams, const struct request *req
     int process = (int)syscall(NR_pidfd_open, child.pid, 0);
     if (process < 0)
         refuse(STAGE_WATCH, "cannot watch process 1");
-    enum ending ending = attend(process, child.socket, &streams, request, started);
+    enum ending ending = attend(process, child, &streams, request, started);
     /* Process 1 itself may have been stopped from outside, and cannot say so. */
     siginfo_t stopped = {0};
     waitid(P_PID, (id_t)child.pid, &stopped, WSTOPPED | WNOHANG | WNOWAIT);
@@ -212,7 +222,7 @@ void watch(struct child child, struct streams streams, const struct request *req
     if (stopped.si_pid == child.pid)
         report("stopped");
     if (ending != ENDED)
-        report(ending == TIMEOUT ? "timeout" : "cancelled");
+        report(ending == TIMEOUT ? "timeout" : ending == MEMORY ? "memory" : "cancelled");
     char line[LINE_BYTES];
     int none[PASS_MOST];
     size_t count;

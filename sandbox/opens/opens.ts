@@ -15,8 +15,9 @@ import { constants } from 'node:os'
 import { grantOf, isKernels, isWithin, scopeOf } from '../../policies/coverage.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { Access, Profile } from '../../policies/profile.js'
-import { executedBy } from '../egress/executed.js'
+import { type Identity, identityOf, type Own } from '../egress/identity.js'
 import { encodeOrder } from '../frames.js'
+import type { Image } from '../image.js'
 import { mostQuestions } from '../patience.js'
 import type { Mount } from '../plan.js'
 import type { Pool } from '../pool.js'
@@ -32,7 +33,7 @@ export interface FileFacts {
 }
 
 export interface OpensHooks {
-  /** Asks a person; `by` is the program. Withdrawn by the signal where the action ends first. */
+  /** Asks a person; `by` is the program, and of an interpreter what it runs. Withdrawn by the signal where the action ends first. */
   readonly ask: (missing: Access & { readonly by: string }, signal: AbortSignal) => Promise<'allow' | 'refuse'>
   /** Awaited before each open; if it throws, nothing is opened. */
   readonly intend?: ((facts: FileFacts) => Promise<void>) | undefined
@@ -45,6 +46,8 @@ export interface OpensOptions extends OpensHooks {
   readonly profile: Profile
   readonly workspace: string
   readonly mounts: readonly Mount[]
+  /** Left out, nothing goes by the name of a tool. */
+  readonly own?: Own | undefined
   /** Where the workers that open files come from. */
   readonly pool?: Pool | undefined
 }
@@ -58,6 +61,7 @@ export function holdingOf({ ask }: Profile): Holding {
 }
 
 const mostRefusals = 64
+const nobody: Own = { program: '', names: [] }
 
 /**
  * What the loader and the C library of nearly every program look for when it starts, and do without. Nobody is asked whether they may be read; a policy can
@@ -88,6 +92,7 @@ export class Opens {
   /** The name under which the action's worker takes files. */
   readonly door = randomBytes(16).toString('hex')
   readonly #options: OpensOptions
+  readonly #images = new Map<string, Image>()
   readonly #answers = new Map<string, Promise<'allow' | 'refuse'>>()
   /** Intended, and not yet known to be with the action. */
   readonly #handed = new Map<number, FileFacts>()
@@ -108,15 +113,25 @@ export class Opens {
     this.#send = send
   }
 
+  /** What a process of the action began as; or the name alone of one of which that is no longer known. */
+  began(image: Image | Pick<Image, 'name'>): void {
+    if ('program' in image) this.#images.set(image.name, image)
+    else this.#images.delete(image.name)
+  }
+
   /** What the worker says of an open. */
   heard(bytes: Buffer): void {
     const text = bytes.toString()
-    const [, id = '', thread, flags, mode, path = ''] = /^open (\d+) (\d+) (\d+) (\d+) (.*)$/s.exec(text) ?? []
+    const [, id = '', thread, flags, mode, image = '', path = ''] =
+      /^open (\d+) (\d+) (\d+) (\d+) ([0-9a-f]+) (.*)$/s.exec(text) ?? []
     const [, given, error] = /^given (\d+) (\d+)$/.exec(text) ?? []
     if (given !== undefined) this.#given(Number(given), Number(error))
     // Whoever is asked has to see the name that it is.
     else if (!Buffer.from(text).equals(bytes)) this.#tell(`continue ${Number(text.split(' ')[1])}`)
-    else if (id !== '') void this.#decide(Number(id), Number(thread), Number(flags), Number(mode), path)
+    else if (id !== '') {
+      const who = () => this.#who(Number(thread), image)
+      void this.#decide(Number(id), who, Number(flags), Number(mode), path)
+    }
   }
 
   /** Nothing of the action is left. */
@@ -129,15 +144,20 @@ export class Opens {
       if (count > 1) this.#options.record?.('file.refused', { ...facts, again: count - 1 })
   }
 
-  async #decide(id: number, thread: number, flags: number, mode: number, path: string): Promise<void> {
+  #who(thread: number, image: string): Promise<Identity> {
+    const { profile, workspace, own = nobody } = this.#options
+    return identityOf(thread, this.#images.get(image), own, profile, workspace)
+  }
+
+  async #decide(id: number, who: () => Promise<Identity>, flags: number, mode: number, path: string): Promise<void> {
     const file = await wantedFile(path, flags).catch(() => undefined)
     if (!file || !this.#isAskable(file)) return this.#tell(`continue ${id}`)
     let facts: FileFacts = { access: file.access, path: file.path, program: '' }
     try {
-      const { path: program, sha256 } = await executedBy(thread)
-      facts = { ...facts, program }
-      if (!(await this.#isAllowed(id, file, program)))
-        return this.#refuse(id, { ...facts, reason: 'nobody allowed it' })
+      const { program, sha256, script, line } = await who()
+      facts = { ...facts, program, ...(script && { script: script.path }) }
+      if (this.#ended.signal.aborted) return
+      if (!(await this.#isAllowed(id, file, line))) return this.#refuse(id, { ...facts, reason: 'nobody allowed it' })
       if (this.#ended.signal.aborted) return
       await this.#options.intend?.({ ...facts, sha256, kind: file.kind })
       if (this.#ended.signal.aborted) return this.#refuse(id, { ...facts, reason: 'the action had ended by then' })

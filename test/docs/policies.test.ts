@@ -34,7 +34,17 @@ describe('docs/policies.md', () => {
     const stated = [...page.matchAll(/^\| `limits\.\w+` \|[^|]*\| ([\d ]+) \|/gm)].map(([, value = '']) =>
       Number(value.replaceAll(' ', '')),
     )
-    const { wallMs, cpuSeconds, memoryMb, tmpMb, fileMb, processes, openFiles, outputBytes } = limits
-    assert.deepEqual(stated, [wallMs, cpuSeconds, memoryMb, tmpMb, fileMb, processes, openFiles, outputBytes])
+    const { wallMs, cpuSeconds, memoryMb, memoryTotalMb, tmpMb, fileMb, processes, openFiles, outputBytes } = limits
+    assert.deepEqual(stated, [
+      wallMs,
+      cpuSeconds,
+      memoryMb,
+      memoryTotalMb,
+      tmpMb,
+      fileMb,
+      processes,
+      openFiles,
+      outputBytes,
+    ])
   })
 })

@@ -3,12 +3,15 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { pbkdf2 } from 'node:crypto'
 import { copyFile, truncate } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { mock, test } from 'node:test'
+import { connect as connectTls } from 'node:tls'
 import { promisify } from 'node:util'
 import { addressList } from '../../policies/network.js'
 import { refusalOf } from '../../sandbox/egress/address.js'
 import { executedBy } from '../../sandbox/egress/executed.js'
+import { objectionTo, readHello } from '../../sandbox/egress/hello.js'
 import { Names } from '../../sandbox/egress/names.js'
 import { resolver } from '../../sandbox/egress/resolve.js'
 import { newStage } from './stage.js'
@@ -165,4 +168,57 @@ test('a program that is too large to be read is refused, and so is one more than
   assert.equal(path, first.path)
   await assert.rejects(executedBy(second.pid, 1), { code: 'DENIED', message: /second is one program more than the 1 / })
   assert.equal((await executedBy(first.pid, 1)).sha256, sha256, 'what is known stays so')
+})
+
+/** What this Node says first when it connects by TLS. */
+async function realHello(servername?: string): Promise<Buffer> {
+  const server = createServer()
+  await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready))
+  const first = new Promise<Buffer>((told) => server.once('connection', (socket) => socket.once('data', told)))
+  const { port } = server.address() as AddressInfo
+  const client = connectTls({ port, host: '127.0.0.1', ...(servername && { servername }) })
+  client.on('error', () => undefined)
+  const hello = await first
+  client.destroy()
+  server.close()
+  return hello
+}
+
+test('the name that a program asks for by TLS has to be the one that was decided on', async () => {
+  const bytes = await realHello('Docs.example.org')
+  const hello = readHello(bytes)
+  assert.ok(hello.kind === 'hello')
+  assert.deepEqual(hello, { kind: 'hello', length: bytes.length, name: 'docs.example.org', isEncrypted: false })
+  assert.equal(objectionTo(hello, 'docs.example.org'), undefined)
+  assert.match(objectionTo(hello, 'other.example.org') ?? '', /asks for docs\.example\.org/)
+  assert.match(objectionTo(hello, '10.0.0.1') ?? '', /no name was allowed/)
+  assert.match(objectionTo({ ...hello, isEncrypted: true }, 'docs.example.org') ?? '', /Encrypted ClientHello/)
+  const nameless = readHello(await realHello())
+  assert.ok(nameless.kind === 'hello')
+  assert.match(objectionTo(nameless, 'docs.example.org') ?? '', /no name/)
+  assert.equal(objectionTo(nameless, '10.0.0.1'), undefined)
+})
+
+test('a hello is read whole or not at all: cut anywhere it is not there yet, and no byte of it makes it another', async () => {
+  const bytes = await realHello('docs.example.org')
+  for (let length = 0; length < bytes.length; length += 1)
+    assert.equal(readHello(bytes.subarray(0, length)).kind, 'more', `${length}`)
+  const pieces = [bytes.subarray(5, 40), bytes.subarray(40)].flatMap((piece) => {
+    const head = Buffer.from(bytes.subarray(0, 5))
+    head.writeUInt16BE(piece.length, 3)
+    return [head, piece]
+  })
+  assert.deepEqual(readHello(Buffer.concat(pieces)), { ...readHello(bytes), length: bytes.length + 5 })
+  assert.equal(readHello(Buffer.from('GET / HTTP/1.1\r\n')).kind, 'none')
+  // A longer record than its message, then nothing but the end of it missing: neither is taken for a hello with a name.
+  const longer = Buffer.concat([bytes, Buffer.from('x')])
+  longer.writeUInt16BE(bytes.length - 5 + 1, 3)
+  assert.equal(readHello(longer).kind, 'none')
+  for (let at = 0; at < bytes.length; at += 1)
+    for (const value of [0, 1, 0x7f, 0xff]) {
+      const spoilt = Buffer.from(bytes)
+      spoilt[at] = value
+      const read = readHello(spoilt)
+      if (read.kind === 'hello' && read.name !== undefined) assert.match(read.name, /^[a-z0-9._-]+$/)
+    }
 })

@@ -53,7 +53,7 @@ describe('a launch', () => {
       '1000',
       workspace,
       'sandbox',
-      'HOME LANG PATH PWD TMPDIR '.trim(),
+      'HOME LANG PATH PWD PYTHONNOUSERSITE TMPDIR '.trim(),
     ])
   })
 

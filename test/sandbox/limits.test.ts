@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { describe, test } from 'node:test'
 import { parseProfile } from '../../policies/profile.js'
@@ -54,6 +55,19 @@ describe('limits', { concurrency: 2 }, () => {
       both.map(({ out }) => out),
       ['done\n', 'done\n', 'done\n'],
     )
+  })
+
+  test('many processes that each have little memory end where they have too much together, and a fork of much does not', {
+    skip: !existsSync('/usr/bin/perl') && 'there is no Perl here',
+  }, async () => {
+    const { workspace } = await newStage()
+    const limits = limited('memory_mb: 128, memory_total_mb: 200, processes: 12, wall_ms: 20000')
+    const many = `for i in 1 2 3 4 5 6; do perl -e '$x = "x" x 60e6; sleep 30' & done; wait`
+    const { overMemory, timedOut, exitCode, killed } = await shell(limits, workspace, many)
+    assert.deepEqual([overMemory, timedOut, exitCode, killed], [true, false, null, false])
+    const fork = `perl -e '$x = "x" x 60e6; for (1 .. 6) { fork or sleep(1), exit } 1 while wait > 0; print "whole"'`
+    const forked = await shell(limits, workspace, fork)
+    assert.deepEqual([forked.overMemory, forked.out], [false, 'whole'], forked.err)
   })
 
   test('memory beyond the limit cannot be had', async () => {

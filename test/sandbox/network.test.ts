@@ -1,10 +1,13 @@
 /** What an action may connect to: plain programs, names from a server of the test, other servers on loopback. */
 import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { realpath } from 'node:fs/promises'
 import { createServer } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { after, before, describe, test } from 'node:test'
+import { makeCertificate } from '../../mesh/broker/x509.js'
 import { parseProfile } from '../../policies/profile.js'
 import { Egress, type EgressHooks, type NetworkFacts } from '../../sandbox/egress/egress.js'
 import { resolver } from '../../sandbox/egress/resolve.js'
@@ -194,6 +197,65 @@ describe('the network of an action', { skip: !curl && 'there is no curl here', c
         ['docs.example.org', 'private', 1],
       ],
     )
+  })
+
+  test('by TLS a program reaches the name that was allowed, and no other at the same place', async () => {
+    const { privateKey: key, publicKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' })
+    const [serial, day] = [Buffer.from([1]), 86_400_000]
+    const times = { notBefore: Date.now() - day, notAfter: Date.now() + day }
+    const issuer = { name: 'nobody', key, publicKey }
+    const cert = makeCertificate({ subject: 'shared', publicKey, issuer, serial, ...times })
+    const pem = key.export({ type: 'pkcs8', format: 'pem' })
+    // Of the curves that clients begin with it takes none, so it asks each for another hello.
+    const shared = createTlsServer({ key: pem, cert, ecdhCurve: 'prime256v1' }, (request, response) =>
+      response.end(`${Object(request.socket).servername} `),
+    )
+    await new Promise<void>((ready) => shared.listen(0, '127.0.0.1', ready))
+    const its = (shared.address() as AddressInfo).port
+    const script = `curl -skS https://docs.example.org:${its}/ -w '%{ssl_verify_result} '
+      curl -skS --tls-max 1.2 https://docs.example.org:${its}/
+      curl -skS --connect-to other.example.org:443:docs.example.org:${its} https://other.example.org/; echo $?`
+    const { out, err, told } = await run(allowed.replace('PORT', String(its)), script)
+    shared.close()
+    assert.match(out, /^docs\.example\.org \d+ docs\.example\.org 35\n$/, err)
+    assert.deepEqual(
+      told.filter(({ kind }) => kind === 'network.refused').map(({ facts }) => [facts.host, facts['reason']]),
+      [['docs.example.org', 'by TLS it asks for other.example.org']],
+    )
+    const ended = told.filter(({ kind }) => kind === 'network.ended').map(({ facts }) => [facts['tls'], facts['sent']])
+    assert.deepEqual(ended.at(-1), [false, 0], 'nothing of it went out')
+    assert.deepEqual(
+      ended.slice(0, 2).map(([tls]) => tls),
+      [true, true],
+    )
+  })
+
+  test('at port 443 nothing goes out but TLS', async (context) => {
+    let bytes = 0
+    const plain = createTcpServer((socket) => {
+      socket
+        .on('error', () => undefined)
+        .on('data', (piece) => {
+          bytes += piece.length
+        })
+    })
+    // An address of its own: others on this machine may listen at that port too.
+    const address = `127.${1 + (process.pid % 254)}.${Math.floor(process.pid / 254) % 254}.44`
+    const listens = await new Promise<boolean>((settle) => {
+      plain.once('error', () => settle(false)).listen(443, address, () => settle(true))
+    })
+    if (!listens) return context.diagnostic('not tried: this user may not listen at that port')
+    names.names.set('plain.example.org', [address])
+    const rules = allowed.replace('docs.example.org', 'plain.example.org').replace('PORT', '443')
+    const { out, told } = await run(
+      rules.replace('[127.0.0.1]', '[127.0.0.0/8]'),
+      'curl -s http://plain.example.org:443/; echo $?',
+    )
+    plain.close()
+    assert.match(out, /^(52|56)\n$/, 'curl got no answer')
+    assert.equal(bytes, 0)
+    const reasons = told.filter(({ kind }) => kind === 'network.refused').map(({ facts }) => facts['reason'])
+    assert.deepEqual(reasons, ['what it says there is not to be understood: it does not begin as TLS does'])
   })
 
   test('where nobody listens, the program hears so', async () => {

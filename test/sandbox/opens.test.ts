@@ -1,7 +1,8 @@
 /** Files that a running program opens beyond what it was granted: plain programs, people who answer, the machine's own disk. */
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, realpath, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { parseProfile } from '../../policies/profile.js'
@@ -62,6 +63,18 @@ async function run(
 }
 
 describe('a file that a running program opens', { concurrency: 2 }, () => {
+  test('is asked for in the name of the script, where an interpreter runs one', async () => {
+    const { workspace, beside } = await stage()
+    const script = `read line < '${beside}/letter'; echo $line\n`
+    await writeFile(join(workspace, 'reader.sh'), script)
+    const { asked, err } = await run({ workspace }, `sh ./reader.sh; sh -c ". ./reader.sh"`, {
+      ask: async () => 'refuse',
+    })
+    const shell = await realpath('/bin/sh')
+    const sha256 = createHash('sha256').update(script).digest('hex')
+    assert.equal(asked[0]?.by, `${shell} running ${join(workspace, 'reader.sh')} sha256:${sha256}`, err)
+  })
+
   test('is asked for by its real path, with the program, and the program goes on with it', async () => {
     const { workspace, beside } = await stage()
     const { out, err, asked, told } = await run({ workspace }, `cat "${beside}/../beside/letter"`)
@@ -254,7 +267,7 @@ except OSError as e: print(e.errno)
   test('of an action that has ended is not asked for any more', async () => {
     const { workspace, beside } = await stage()
     let isWithdrawn = false
-    const { exitCode, told } = await run({ workspace }, `cat "${beside}/letter" & sleep 0.1; exit 3`, {
+    const { exitCode, told } = await run({ workspace }, `cat "${beside}/letter" & sleep 0.5; exit 3`, {
       ask: (_, ended) =>
         new Promise((answer) =>
           ended.addEventListener('abort', () => {

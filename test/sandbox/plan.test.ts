@@ -150,7 +150,7 @@ test('limits and environment are said in full', () => {
   const plan = planned('limits: { wall_ms: 1500, memory_mb: 64, tmp_mb: 1 }', { env: { EXTRA: '1' } })
   assert.equal(plan.limits.wall_ms, 1500)
   assert.equal(plan.limits.memory_bytes, 64 * 1024 * 1024)
-  assert.deepEqual(Object.keys(plan.env).sort(), ['EXTRA', 'HOME', 'LANG', 'PATH', 'TMPDIR'])
+  assert.deepEqual(Object.keys(plan.env).sort(), ['EXTRA', 'HOME', 'LANG', 'PATH', 'PYTHONNOUSERSITE', 'TMPDIR'])
 })
 
 test('a spec is strings closed by NUL, and none may hold one', () => {

@@ -26,6 +26,7 @@ async function copyPackage(): Promise<Copy> {
     'package.json',
     'dist/policies',
     'dist/mesh/installation.js',
+    'dist/mesh/broker/x509.js',
     'dist/sandbox',
     'dist/test',
     'sandbox/launcher',
@@ -71,6 +72,8 @@ test('launches, limits, tools and attempts hold for a plain user too', {
     'attack/sandbox/escape',
     'sandbox/pooled.long',
     'sandbox/pool',
+    'sandbox/identity',
+    'sandbox/deeds',
     ...(existsSync('/usr/bin/curl') ? ['sandbox/network'] : []),
   ].map((name) => `dist/test/${name}.test.js`)
   const output = await asNobody(copy, ['--test', '--test-reporter=tap', '--test-concurrency=2', ...suites]).catch(

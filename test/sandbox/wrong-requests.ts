@@ -5,6 +5,7 @@ import { writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { parseProfile } from '../../policies/profile.js'
+import { Deeds } from '../../sandbox/deeds.js'
 import { Egress } from '../../sandbox/egress/egress.js'
 import { encodeOrder, encodeRequest, FrameReader } from '../../sandbox/frames.js'
 import { handOver } from '../../sandbox/opens/hand.js'
@@ -107,11 +108,17 @@ const networked =
 const sleeping = await plan(`${readOnly}\n${networked}`, workspace, { program: '/usr/bin/sleep', args: ['0.05'] })
 /** Each has a door of its own. */
 const waiting = (round: number) =>
-  encodeSpec(sleeping, { network: true, opens: { holding: 'all', door: `${round}`.padStart(32, 'a') } })
+  encodeSpec(sleeping, { network: true, deeds: true, opens: { holding: 'all', door: `${round}`.padStart(32, 'a') } })
 const wrongOrders = [
   'allow 1 127.0.0.1 1',
   'allow 4294967296 ::1 99999',
   `allow 1 ${'1'.repeat(500)} 1`,
+  'allow 1 127.0.0.1 1 tlstls',
+  'pass 1 5',
+  'pass 1 4294967295',
+  'more 1',
+  'cut 1',
+  'cut 4294967295',
   'refuse 1 13',
   'refuse -1 -1',
   'allow',
@@ -178,7 +185,7 @@ async function beyondPolicy(): Promise<number> {
       ask: async ({ path }) => (path === letter ? 'allow' : 'refuse'),
     })
     const script = `for i in 1 2 3 4; do cat ../letter & done; wait; echo x > ../made || true`
-    const { out, err } = await shell(policy, own, script, { pool, opens })
+    const { out, err } = await shell(policy, own, script, { pool, opens, deeds: new Deeds() })
     assert.equal(out, 'dear\n'.repeat(4), err)
     whole += 1
   }
@@ -192,8 +199,8 @@ async function overNetwork(): Promise<number> {
   const { port } = server.address() as AddressInfo
   const policy = `${programs}
 network_policies:
-  here: { endpoints: [{ host: 127.0.0.1, ports: [${port}, 1], allowed_ips: [127.0.0.1] }], binaries: [{ path: "/usr/bin/perl*" }] }`
-  const script = `use IO::Socket::INET; for my $p (${port}, 1, 2, ${port}) { my $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => $p) or next; print $s "hello"; my $n = 0; while (my $got = sysread($s, my $piece, 65536)) { $n += $got } print "$n\\n" }`
+  here: { endpoints: [{ host: 127.0.0.1, ports: [${port}, 1], allowed_ips: [127.0.0.1] }], binaries: [{ path: "/usr/bin/perl*", script: "*" }] }`
+  const script = `use IO::Socket::INET; $SIG{PIPE} = 'IGNORE'; for my $said ("\\x16\\x03\\x01\\0\\x05\\1", "\\x16" x 40000, "") { my $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => ${port}); $s->autoflush(1); print $s $_ for split //, substr($said, 0, 6); print $s $said; shutdown($s, 1); sysread($s, my $piece, 9) } for my $p (${port}, 1, 2, ${port}) { my $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => $p) or next; print $s "hello"; my $n = 0; while (my $got = sysread($s, my $piece, 65536)) { $n += $got } print "$n\\n" }`
   const resolve = async (host: string) => [host]
   let whole = 0
   if (existsSync('/usr/bin/perl'))

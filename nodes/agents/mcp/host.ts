@@ -213,16 +213,17 @@ class Host {
   }
 
   /** What the server connects to, and what it opens beyond its policy, is decided as for any action; it lives longer than the call that started it. */
-  #held(server: Exclude<McpServer, { url: string }>, { program, mounts }: LaunchPlan, trace: string) {
+  #held(server: Exclude<McpServer, { url: string }>, { program, folder, mounts }: LaunchPlan, trace: string) {
     const { name: tool, signal } = this.#self
-    const { profile, workspace, args = [], command } = server
+    const { profile, workspace, args = [], env, command } = server
     const action = { tool, args: { args }, workspace, trace, actor: tool, signal, deadline: Number.POSITIVE_INFINITY }
     const names = [`tool:${tool}`, ...(command === 'node' ? ['tool:node'] : [])]
+    const own = { program, names, args, folder, env }
     const hooks = governedEgress(this.#node, resolver(readConfig().nameServers), action)
     const files = governedOpens(this.#node, action)
     return {
-      egress: new Egress({ ...hooks, profile, workspace, own: { program, names } }),
-      opens: new Opens({ ...files, profile, workspace, mounts }),
+      egress: new Egress({ ...hooks, profile, workspace, own }),
+      opens: new Opens({ ...files, profile, workspace, mounts, own }),
     }
   }
 

@@ -1,7 +1,8 @@
 /*
- * For attempts at the network. EXTRA names two servers of the test, which greet whoever connects: "ADDRESS PORT OPEN NAMES". The one at
+ * For attempts at the network. EXTRA names servers of the test, of which the first two greet whoever connects: "ADDRESS PORT OPEN NAMES SHARED". The one at
  * ADDRESS and PORT says "!" and is never to be reached, by TCP or UDP; the one at the port OPEN is what the policy allows by the name
- * open.example.org, and says "."; a server of the DNS of the test listens at the port NAMES.
+ * open.example.org, and says "."; a server of the DNS of the test listens at the port NAMES. At the port SHARED, which the
+ * policy allows by that name too, is one that many names share: it says "!" to whoever asks it for hidden.example.org.
  */
 #ifndef ATTACK_NETWORK_H
 #define ATTACK_NETWORK_H
@@ -11,7 +12,7 @@
 #include <pthread.h>
 
 struct places {
-    struct sockaddr_in secret, open, names;
+    struct sockaddr_in secret, open, names, shared;
 };
 
 __attribute__((unused)) static struct sockaddr_in place(const char *address, int port)
@@ -24,9 +25,9 @@ __attribute__((unused)) static struct sockaddr_in place(const char *address, int
 __attribute__((unused)) static struct places places_of(const char *extra)
 {
     char address[32] = "127.0.0.1";
-    int secret = 0, open = 0, names = 0;
-    sscanf(extra, "%31s %d %d %d", address, &secret, &open, &names);
-    return (struct places){place(address, secret), place("127.0.0.1", open), place("127.0.0.1", names)};
+    int secret = 0, open = 0, names = 0, shared = 0;
+    sscanf(extra, "%31s %d %d %d %d", address, &secret, &open, &names, &shared);
+    return (struct places){place(address, secret), place("127.0.0.1", open), place("127.0.0.1", names), place("127.0.0.1", shared)};
 }
 
 /* The first byte that comes in time, or 0. */

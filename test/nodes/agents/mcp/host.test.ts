@@ -146,7 +146,7 @@ describe('an MCP server in its sandbox', () => {
     assert.equal(status, 'failed')
     assert.deepEqual(
       (await use('variables')).text.split(' '),
-      ['HOME', 'LANG', 'PATH', 'PWD', 'TMPDIR', 'WANTED'].filter((name) => name !== 'PWD'),
+      ['HOME', 'LANG', 'PATH', 'PWD', 'PYTHONNOUSERSITE', 'TMPDIR', 'WANTED'].filter((name) => name !== 'PWD'),
     )
   })
 
