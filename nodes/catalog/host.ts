@@ -111,7 +111,9 @@ class Host {
       await ended('done', { parts: content.map(({ type }) => type) })
       return { content }
     } catch (error) {
-      const failure = this.#failure(asked.tool, error)
+      const failure = context.signal.aborted
+        ? ClawmeshError.from(context.signal.reason)
+        : this.#failure(asked.tool, error)
       await ended('failed', { reason: failure.message })
       throw failure
     }
