@@ -2,10 +2,13 @@
 import {
   type CallToolResult,
   Client,
+  OAuthClientFlowError,
+  OAuthError,
   ProtocolError,
   SdkError,
   SdkErrorCode,
   type Transport,
+  UnauthorizedError,
 } from '@modelcontextprotocol/client'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { productVersion } from '../../version.js'
@@ -137,6 +140,11 @@ export class McpConnection {
     if (this.#transport.why !== undefined)
       return new ClawmeshError('UNREACHABLE', `${server} is gone: ${this.#transport.why}.`, {
         hint: 'It is started anew for the next call.',
+        cause: error,
+      })
+    if (error instanceof OAuthError || error instanceof OAuthClientFlowError || error instanceof UnauthorizedError)
+      return new ClawmeshError('UNAUTHENTIC', `${server} could not be logged into: ${error.message.slice(0, 500)}`, {
+        hint: `Look at its login in the file of MCP servers, or log in anew: clawmesh mcp login ${this.#name}`,
         cause: error,
       })
     if (error instanceof ProtocolError)
