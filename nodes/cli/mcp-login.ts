@@ -23,7 +23,7 @@ const file = {
 export const mcpLogin: Command = {
   name: 'mcp login',
   usage: 'NAME [--secret] [--json]',
-  help: 'Logs this machine into the MCP server NAME of its file of servers, for the agents of the mesh: prints an address to open in a browser and waits for the yes, or, where it logs in as a program, takes its secret from standard input.',
+  help: 'Logs this machine into the MCP server NAME of its file of servers, for the agents of the mesh: prints an address to open in a browser and waits for the yes, or, where it logs in as a program or with a token, takes that from standard input.',
   options: {
     secret: {
       type: 'boolean',
@@ -41,12 +41,12 @@ export const mcpLogin: Command = {
   takes: 'NAME',
   run: async (name, values) => {
     const { server, login } = await placeOf(name, values)
-    const asProgram = server.login.as === 'program'
-    if (asProgram || values['secret'] === true)
+    const isAlone = server.login.as !== 'person'
+    if (isAlone || values['secret'] === true)
       login.change({
         secret: await readSecret(`The secret of ${server.login.client ?? 'this client'} at ${server.name}`),
       })
-    if (asProgram) {
+    if (isAlone) {
       return done(values, { server: server.name }, `Kept, sealed. ${server.name} is logged into when it is used next.`)
     }
     const { logIn } = await import('../agents/mcp/authorize.js')

@@ -1,8 +1,9 @@
 /**
- * How a machine logs into an MCP server that asks for OAuth, by the providers of the SDK: as a person, who has said yes in a browser once (authorize.ts), or as a program, with a
- * secret of its own. Neither secret nor token is ever sent to anybody but the authorization server that it is for.
+ * How a machine logs into an MCP server: by OAuth, with the providers of the SDK, as a person who has said yes in a browser once (authorize.ts) or as a program with a secret of its
+ * own; or with a token that a person was given. A secret goes to the authorization server that it is for, a token to the server, and neither to anybody else.
  */
 import {
+  type AuthProvider,
   ClientCredentialsProvider,
   type OAuthClientMetadata,
   type OAuthClientProvider,
@@ -17,7 +18,7 @@ import type { LoginFile } from './login-file.js'
 
 export const loginSchema = z
   .strictObject({
-    as: z.enum(['person', 'program']),
+    as: z.enum(['person', 'program', 'token']),
     /** Its number at the authorization server, or the https address of a document about it; a person's client registers itself where there is none. */
     client: z.string().min(1).optional(),
     /** The authorization server that this client is registered with, as it calls itself. */
@@ -26,7 +27,7 @@ export const loginSchema = z
     /** The secret is a private key, for this algorithm. */
     signs: z.enum(['ES256', 'RS256', 'EdDSA']).optional(),
   })
-  .refine(({ as, client, issuer }) => as === 'person' || (client !== undefined && issuer !== undefined), {
+  .refine(({ as, client, issuer }) => as !== 'program' || (client !== undefined && issuer !== undefined), {
     error: 'a program has a client and the issuer that knows it',
   })
 export type Login = z.output<typeof loginSchema>
@@ -36,11 +37,12 @@ const name = 'clawmesh'
 const nowhere = 'http://127.0.0.1/callback'
 
 /** For a machine that nobody sits at. Throws UNAUTHENTIC where a person has to log in first. */
-export function providerOf(server: string, login: Login, file: LoginFile): OAuthClientProvider {
+export function providerOf(server: string, login: Login, file: LoginFile): AuthProvider | OAuthClientProvider {
   if (login.as === 'person') return new PersonLogin(login, file, { redirect: nowhere, open: () => missing(server) })
-  const { client: clientId = '', issuer: expectedIssuer = '', scope, signs } = login
   const { secret } = file.read()
   if (secret === undefined) throw missing(server)
+  if (login.as === 'token') return { token: async () => secret, onUnauthorized: () => Promise.reject(missing(server)) }
+  const { client: clientId = '', issuer: expectedIssuer = '', scope, signs } = login
   const common = { clientId, expectedIssuer, clientName: name, ...(scope === undefined ? {} : { scope }) }
   return signs === undefined
     ? new ClientCredentialsProvider({ ...common, clientSecret: secret })

@@ -6,6 +6,7 @@
  *    that was looked at.
  */
 import { request as httpsRequest } from 'node:https'
+import { isIP } from 'node:net'
 import { Readable } from 'node:stream'
 import type { FetchLike } from '@modelcontextprotocol/client'
 import { ClawmeshError } from '../../../policies/errors.js'
@@ -79,7 +80,8 @@ function answered(target: URL, address: string, init: RequestInit, trust: string
     const outgoing = httpsRequest(
       {
         host: address,
-        servername: target.hostname,
+        // The certificate has to be that of the name, or where there is none, of the address.
+        ...(isIP(target.hostname) === 0 ? { servername: target.hostname } : {}),
         port: target.port === '' ? 443 : target.port,
         path: `${target.pathname}${target.search}`,
         method,
@@ -99,7 +101,12 @@ function answered(target: URL, address: string, init: RequestInit, trust: string
         resolve(answer)
       },
     )
-    outgoing.on('error', reject)
+    outgoing.on('error', (cause) => {
+      if (signal?.aborted) return reject(cause)
+      reject(
+        new ClawmeshError('UNREACHABLE', `${target.host} could not be reached: ${cause.message.trim()}.`, { cause }),
+      )
+    })
     outgoing.end(body === undefined || body === null ? undefined : String(body))
   })
 }
