@@ -60,6 +60,8 @@ export class Talk<T> {
   readonly topic: Topic
   readonly ended: Promise<void>
   readonly #stop = new AbortController()
+  /** That, its deadline or the end of the gateway. */
+  readonly #until: AbortSignal
   #asked: { request: InputRequest; resolve: (answer: unknown) => void } | undefined
   #last: Promise<unknown> = Promise.resolve()
   #wake: () => void = () => undefined
@@ -76,18 +78,14 @@ export class Talk<T> {
       () => this.end(new ClawmeshError('DEADLINE', `It did not end within ${withinMs} ms.`)),
       withinMs,
     )
-    late.unref()
-    const close = () => this.end(closing.reason)
-    closing.addEventListener('abort', close, { once: true })
-    if (closing.aborted) close()
-    this.ended = does((request) => this.#ask(request), this.#stop.signal)
+    this.#until = AbortSignal.any([closing, this.#stop.signal])
+    this.ended = does((request) => this.#ask(request), this.#until)
       .then(
         (done) => ({ done }),
         (failed: unknown) => ({ failed }),
       )
       .then((outcome) => {
         clearTimeout(late)
-        closing.removeEventListener('abort', close)
         this.#outcome = outcome
         this.#wake()
       })
@@ -124,7 +122,7 @@ export class Talk<T> {
   }
 
   #ask(request: InputRequest): Promise<unknown> {
-    const { signal } = this.#stop
+    const signal = this.#until
     const answer = this.#last.then(
       () =>
         new Promise<unknown>((resolve, reject) => {

@@ -373,5 +373,23 @@ describe('a catalog of a program', () => {
         [404, 200, 404],
       )
     })
+
+    it('has so many sessions for a key and no more: the one that was used least ends', async () => {
+      const headers = { accept: 'application/json, text/event-stream' }
+      const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'test', version: '1' } }
+      const key = keys['auditor']
+      const begin = async () => {
+        const body = { jsonrpc: '2.0', id: 1, method: 'initialize', params }
+        return String(
+          (await ask(gateway.url, '/mcp', { method: 'POST', body, headers, key })).headers['mcp-session-id'],
+        )
+      }
+      const [first = '', ...rest] = await Promise.all(Array.from({ length: 33 }, begin))
+      const body = { jsonrpc: '2.0', id: 2, method: 'tools/list' }
+      const statusOf = async (id: string) =>
+        (await ask(gateway.url, '/mcp', { method: 'POST', body, headers: { ...headers, 'mcp-session-id': id }, key }))
+          .status
+      assert.deepEqual([await statusOf(first), await statusOf(rest.at(-1) ?? '')], [404, 200])
+    })
   })
 })
