@@ -167,9 +167,13 @@ describe('an MCP server elsewhere', () => {
     })
     /** A person with a browser: goes where the page sends it. */
     const browse = (address: URL) => {
-      const page = request(address, { ca: peer.trust }, (reply) => {
+      const page = request(address, { ca: peer.trust }, async (reply) => {
         reply.resume()
-        void fetch(reply.headers.location ?? '')
+        const back = new URL(reply.headers.location ?? '')
+        // Another page that guesses where the answer is waited for is told nothing, and changes nothing.
+        const guess = new URL(`?code=theirs&state=guessed`, back)
+        assert.equal((await fetch(guess)).status, 404)
+        assert.equal((await fetch(back)).status, 200)
       })
       page.end()
     }

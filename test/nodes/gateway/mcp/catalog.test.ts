@@ -12,6 +12,7 @@ import { ownTool } from '../../../../nodes/agents/agent/own-tool.js'
 import { PolicyBook } from '../../../../nodes/authority/policy-book.js'
 import { type Catalog, catalogTool } from '../../../../nodes/catalog/catalog.js'
 import { serveCatalog } from '../../../../nodes/catalog/host.js'
+import { DescribeCatalog } from '../../../../nodes/catalog/messages.js'
 import { ApiKeys } from '../../../../nodes/gateway/http/keys.js'
 import { type Gateway, openGateway } from '../../../../nodes/gateway/server.js'
 import { serveSandbox } from '../../../../nodes/process/serve.js'
@@ -318,6 +319,19 @@ describe('a catalog of a program', () => {
   it('is served by no node that may not have things done', async () => {
     const worker = await mesh.join('worker', { roles: ['worker', 'sandbox'] })
     await assert.rejects(serveCatalog(worker, { name: 'trap' }), /may not put a catalog before MCP clients/)
+    const trap = {
+      name: 'trap',
+      description: 'Takes all.',
+      schema: { type: 'object' },
+      readOnly: true,
+      sandboxed: true,
+    }
+    const described = { tools: [trap], resources: [], prompts: [] }
+    await worker.spawn(actor('catalog/trap', () => [on(DescribeCatalog, () => described)]))
+    const { caller } = await client('admin', 'legacy')
+    const names = (await caller.listTools()).tools.map(({ name }) => name)
+    assert.deepEqual([names.includes('greet'), names.includes('trap')], [true, false])
+    await caller.close()
   })
 
   describe('and the mesh itself', () => {
@@ -343,10 +357,22 @@ describe('a catalog of a program', () => {
       await eventually(() => assert.ok(updated.includes(uri)))
       const [record] = (await caller.readResource({ uri })).contents
       assert.match(String(record && 'text' in record && record.text), /"request":"count".*"name":"plan"/)
-      await caller.close()
       const viewer = await client('viewer', 'legacy')
       await assert.rejects(viewer.caller.subscribeResource({ uri }), /role viewer may not use/)
       await viewer.caller.close()
+      // Whoever may not any more hears nothing more.
+      const own = join(data, 'people.cedar')
+      writeFileSync(own, '@id("none") forbid (principal == User::"auditor", action == Action::"readTasks", resource);')
+      const heard = updated.length
+      const admin = await client('admin', 'legacy')
+      await admin.caller.subscribeResource({ uri })
+      await task.step('mail', { result: z.number(), repeatable: true }, async () => 1)
+      await eventually(() => assert.ok(admin.updated.includes(uri)))
+      await caller.ping()
+      assert.equal(updated.length, heard)
+      rmSync(own)
+      await admin.caller.close()
+      await caller.close()
     })
 
     it('has a session for nobody but the key that began it', async () => {
