@@ -31,6 +31,7 @@ const families: Readonly<Record<string, () => Promise<Command[]>>> = {
     const [{ mcp }, { mcpLogin, mcpLogout }] = await Promise.all([import('./mcp.js'), import('./mcp-login.js')])
     return [mcpLogin, mcpLogout, mcp]
   },
+  catalog: async () => [(await import('./catalog.js')).catalog],
   invite: async () => [(await import('./mesh/invite.js')).invite],
   site: async () => [(await import('./mesh/site.js')).site],
   join: async () => [(await import('./mesh/join.js')).join],
@@ -137,6 +138,7 @@ export const chapters: readonly (readonly [string, Readonly<Record<string, strin
       debate: 'agents that answer, hear each other and decide',
       research: 'an answer from files, with the evidence',
       mcp: 'the mesh as an MCP server, on standard input and output; logins into other servers',
+      catalog: 'tools, resources and prompts of a program of yours, for MCP clients',
     },
   ],
   [
