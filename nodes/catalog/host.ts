@@ -159,7 +159,9 @@ class Host {
 
   async say(asked: Asked & { prompt: string; args: Record<string, string> }, context: Context) {
     const prompt = this.#find('prompt', asked.prompt, this.#catalog.prompts, ({ name }) => name)
-    const missing = Object.entries(prompt.args ?? {}).find(([name, { optional }]) => !optional && !(name in asked.args))
+    const missing = Object.entries(prompt.args ?? {}).find(
+      ([name, { optional }]) => !optional && !Object.hasOwn(asked.args, name),
+    )
     if (missing) throw new ClawmeshError('MESSAGE_INVALID', `The prompt ${asked.prompt} needs ${missing[0]}.`)
     try {
       const given = await this.#told(asked, context, (caller) => prompt.say(asked.args, caller))
@@ -179,8 +181,8 @@ class Host {
     const { prompts = [], resources = [] } = this.#catalog
     const of: Complete | undefined =
       asked.of === 'prompt'
-        ? prompts.find(({ name }) => name === asked.name)?.args?.[asked.argument]?.complete
-        : resources.find(({ uri }) => uri === asked.name)?.complete?.[asked.argument]
+        ? own(prompts.find(({ name }) => name === asked.name)?.args, asked.argument)?.complete
+        : own(resources.find(({ uri }) => uri === asked.name)?.complete, asked.argument)
     return { values: of ? [...(await of(asked.typed))].slice(0, mostValues) : [] }
   }
 
@@ -234,6 +236,9 @@ class Host {
     throw new ClawmeshError('NOT_FOUND', `The catalog ${this.#catalog.name} has no ${what} ${name}.`)
   }
 }
+
+const own = <T>(record: Readonly<Record<string, T>> | undefined, name: string): T | undefined =>
+  record && Object.hasOwn(record, name) ? record[name] : undefined
 
 const picked = ({ name, description }: { name: string; description: string }) => ({ name, description })
 

@@ -80,6 +80,9 @@ export const FollowResource = message('catalog.follow', {
   ...program,
 })
 
+const longestLine = 16_384
+const isShort = (data: unknown): boolean => (JSON.stringify(data) ?? '').length <= longestLine
+
 const desk = { from: ['supervisor' as const], to: ['gateway' as const] }
 const use = { use: z.string() }
 
@@ -93,7 +96,7 @@ export const TellCaller = message('catalog.tell', {
         of: z.number().optional(),
         words: z.string().max(1000).optional(),
       }),
-      z.object({ type: z.literal('log'), level: z.enum(levels), data: z.unknown() }),
+      z.object({ type: z.literal('log'), level: z.enum(levels), data: z.unknown().refine(isShort, 'is too long') }),
     ]),
   }),
   reply: nothing,

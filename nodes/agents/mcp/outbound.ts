@@ -5,13 +5,17 @@
  * 2. Of one elsewhere: TLS, the hosts that are named, at the addresses that their names lead to now; a private one only where it is named itself. It is dialled at the very address
  *    that was looked at.
  */
+import type { IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { isIP } from 'node:net'
-import { Readable } from 'node:stream'
+import { pipeline, Readable, Transform } from 'node:stream'
 import type { FetchLike } from '@modelcontextprotocol/client'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { refusalOf } from '../../../sandbox/egress/address.js'
 import type { Resolve } from '../../../sandbox/egress/resolve.js'
+
+/** Of one answer, a stream of notices included. */
+const mostBytes = 16 * 1024 * 1024
 
 const loopback = /^(127(\.\d{1,3}){3}|localhost|\[::1\])$/
 
@@ -90,15 +94,12 @@ function answered(target: URL, address: string, init: RequestInit, trust: string
         ...(signal ? { signal } : {}),
       },
       (incoming) => {
-        const { statusCode: status = 502, statusMessage: statusText = '' } = incoming
-        const given = Object.entries(incoming.headersDistinct).flatMap(([name, values = []]) =>
-          values.map((value): [string, string] => [name, value]),
-        )
-        const isEmpty = [101, 204, 205, 304].includes(status) || method === 'HEAD'
-        if (isEmpty) incoming.resume()
-        const stream = isEmpty ? null : (Readable.toWeb(incoming) as ReadableStream<Uint8Array>)
-        const answer = new Response(stream, { status, statusText, headers: given })
-        resolve(answer)
+        try {
+          resolve(responseOf(incoming, method))
+        } catch (cause) {
+          incoming.destroy()
+          reject(new ClawmeshError('UNREACHABLE', `What ${target.host} answers cannot be read.`, { cause }))
+        }
       },
     )
     outgoing.on('error', (cause) => {
@@ -109,4 +110,34 @@ function answered(target: URL, address: string, init: RequestInit, trust: string
     })
     outgoing.end(body === undefined || body === null ? undefined : String(body))
   })
+}
+
+/** Throws for what is no answer by HTTP: a number or a header that there is not. */
+function responseOf(incoming: IncomingMessage, method: string): Response {
+  const { statusCode: status = 0, statusMessage: statusText = '' } = incoming
+  const headers = Object.entries(incoming.headersDistinct).flatMap(([name, values = []]) =>
+    values.map((value): [string, string] => [name, value]),
+  )
+  const isEmpty = [204, 205, 304].includes(status) || method === 'HEAD'
+  if (!isEmpty)
+    return new Response(Readable.toWeb(bounded(incoming)) as ReadableStream<Uint8Array>, {
+      status,
+      statusText,
+      headers,
+    })
+  incoming.resume()
+  return new Response(null, { status, statusText, headers })
+}
+
+/** Whoever answers without an end fills no memory here. */
+function bounded(incoming: IncomingMessage): Readable {
+  let bytes = 0
+  const limit = new Transform({
+    transform: (piece: Buffer, _, next) => {
+      bytes += piece.length
+      if (bytes > mostBytes) next(new Error(`the answer is longer than ${mostBytes} bytes`))
+      else next(null, piece)
+    },
+  })
+  return pipeline(incoming, limit, () => undefined)
 }

@@ -19,13 +19,17 @@ import { log } from '../../log.js'
 import type { Desk } from './desk.js'
 import type { MeshPrompt, MeshResource, MeshTool, Offered, Right, Use } from './offered.js'
 
-const describedWithinMs = 2000
+const describedWithinMs = 5000
 const keptMs = 1000
+/** One that does not answer holds nobody up more often than that. */
+const silentMs = 5000
 /** Of catalogs; of those beyond it, none is offered. */
 const most = 64
 
 interface Kept {
-  at: number
+  until: number
+  /** What it said last, if ever. */
+  known: Description | undefined
   description: Promise<Description | undefined>
 }
 
@@ -68,17 +72,29 @@ export class Catalogs {
 
   #describe(name: string): Promise<Description | undefined> {
     const kept = this.#kept.get(name)
-    if (kept && performance.now() - kept.at < keptMs) return kept.description
-    const description = this.#node
-      .ref(name)
-      .ask(DescribeCatalog, null, { timeoutMs: describedWithinMs })
-      .catch((error: unknown) => {
-        // One that does not answer hides nothing of the others.
-        log.warn({ err: error, catalog: name }, 'a catalog cannot be offered')
-        return undefined
-      })
-    this.#kept.set(name, { at: performance.now(), description })
-    return description
+    if (kept && performance.now() < kept.until) return kept.description
+    const next: Kept = {
+      known: kept?.known,
+      until: performance.now() + describedWithinMs + keptMs,
+      description: this.#node
+        .ref(name)
+        .ask(DescribeCatalog, null, { timeoutMs: describedWithinMs })
+        .then(
+          (description) => {
+            next.until = performance.now() + keptMs
+            next.known = description
+            return description
+          },
+          (error: unknown) => {
+            // One that does not answer hides nothing of the others, and is offered as it was: whoever uses it is told that it does not answer.
+            log.warn({ err: error, catalog: name }, 'a catalog does not say what it has')
+            next.until = performance.now() + silentMs
+            return next.known
+          },
+        ),
+    }
+    this.#kept.set(name, next)
+    return next.description
   }
 }
 

@@ -19,7 +19,10 @@ export class Desk {
 
   /** Lets the node that runs a program ask in this use, while `does` lasts. */
   async open<T>(use: Use, program: string, does: (desk: string, number: string) => Promise<T>): Promise<T> {
-    this.#name ??= this.#start()
+    this.#name ??= this.#start().catch((error: unknown) => {
+      this.#name = undefined
+      throw error
+    })
     const desk = await this.#name
     const number = randomUUID()
     this.#uses.set(number, { use, program })

@@ -1,7 +1,8 @@
 /** MCP servers on another machine: the gateway of another mesh, and a server that asks for a login. */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
-import { request } from 'node:https'
+import { createServer, request } from 'node:https'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { z } from 'zod'
@@ -148,6 +149,30 @@ describe('an MCP server elsewhere', () => {
     await assert.rejects(
       serve({ trust: openTlsAuthority(join(folder, 'other.json'), 'other', Date.now()).certificate }),
     )
+  })
+
+  it('can answer what it likes, and brings nobody down', async () => {
+    const authority = openTlsAuthority(join(folder, 'hostile.json'), 'hostile', Date.now())
+    const { certificate: cert, key: own } = authority.issue('hostile', ['localhost'], Date.now())
+    const hostile = createServer({ cert, key: own }, (asked, reply) => {
+      if (asked.url === '/number') return void asked.socket.end('HTTP/1.1 999 Oh\r\ncontent-length: 0\r\n\r\n')
+      const more = () => {
+        while (!reply.destroyed && reply.write(Buffer.alloc(65_536)));
+      }
+      reply.on('drain', more)
+      more()
+    })
+    await new Promise<void>((resolve) => hostile.listen(0, '127.0.0.1', resolve))
+    const at = `https://localhost:${(hostile.address() as AddressInfo).port}`
+    const reached = { url: at, runs: 'elsewhere' as const, addresses: ['127.0.0.1'], trust: authority.certificate }
+    const reach = fetchOf(reached, resolver())
+    await assert.rejects(reach(`${at}/number`), /cannot be read/)
+    await assert.rejects(
+      reach(at).then((answered) => answered.text()),
+      /longer than 16777216 bytes/,
+    )
+    hostile.closeAllConnections()
+    hostile.close()
   })
 
   it('is used with the token that this machine has, and waits for one that it has not', async () => {
