@@ -5,14 +5,12 @@
  * A node whose lease has lapsed, while the others wrote on, was taken for lost. It has no work any more, and begins no effect until its lease is renewed.
  */
 import { ClawmeshError } from '../policies/errors.js'
+import { failoverMs } from './transport/transport.js'
 
 export const leaseMs = 4000
 
 /** One other node writes at least so often in the time of a lease. */
 const writesOfOthers = 3
-
-/** How long an effect waits for a lease that has lapsed: as long as a cluster takes to choose a leader for the bucket. */
-const renewedWithinMs = 15_000
 
 export class Lease {
   /** When the newest beat that the bucket took was sent, and its revision; undefined before one was. */
@@ -61,7 +59,7 @@ export class Lease {
   fence(): () => Promise<void> {
     const lapses = this.#lapses
     return async () => {
-      if (!(await this.#isHeld(renewedWithinMs)) || this.#lapses !== lapses)
+      if (!(await this.#isHeld(failoverMs)) || this.#lapses !== lapses)
         throw new ClawmeshError('UNREACHABLE', 'This node was cut off from the mesh for longer than its lease.', {
           hint: 'Others may have taken its work over, so nothing was done here.',
         })

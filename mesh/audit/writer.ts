@@ -15,7 +15,7 @@ import { ClawmeshError } from '../../policies/errors.js'
 import type { Addresses } from '../address.js'
 import { encode } from '../codec.js'
 import type { Credentials } from '../seal/credentials.js'
-import type { AppendLog } from '../transport/transport.js'
+import { type AppendLog, failoverMs } from '../transport/transport.js'
 import type { Chain } from './chain.js'
 import { type AuditEvent, packEvent } from './event.js'
 import type { Filings } from './filing.js'
@@ -36,8 +36,6 @@ export interface AuditWriterOptions {
   filings?: Filings
 }
 
-/** Longer than a cluster takes to choose a new leader for the stream. */
-const acknowledgeWithinMs = 15_000
 const retryMs = 200
 /** A batch is one message on the stream. */
 const batchRecords = 256
@@ -94,7 +92,7 @@ export class AuditWriter {
     const fence = this.#options.fence?.()
     const group = this.#gather(event, true)
     await group.onDisk
-    if (!(await group.intended(acknowledgeWithinMs))) {
+    if (!(await group.intended(failoverMs))) {
       throw new ClawmeshError(
         'AUDIT_UNAVAILABLE',
         'The audit stream did not take the intent, so the action was not done.',

@@ -21,6 +21,9 @@ export interface Snapshot extends z.output<typeof snapshotSchema> {
 
 const chunkBytes = 128 * 1024
 const answerWithinMs = 30_000
+/** One that leads answers such a question at once. */
+const leaderAnswersWithinMs = 1000
+const askAgainMs = 200
 /** Nothing of a stream comes for so long: the server has gone. */
 const silentMs = 30_000
 
@@ -72,9 +75,8 @@ export async function takeSnapshot(connection: NatsConnection, stream: string, f
 /** Makes the stream of it, on one server; rejects if that does not hold what the snapshot was taken of. */
 export async function restore(connection: NatsConnection, { stream, file, config, state }: Snapshot): Promise<void> {
   const request = { config: { ...config, num_replicas: 1 }, state }
-  const { deliver_subject } = await whenThereIsALeader(() =>
-    ask(connection, `STREAM.RESTORE.${stream}`, request, restoreSchema),
-  )
+  await untilThereIsALeader(connection)
+  const { deliver_subject } = await ask(connection, `STREAM.RESTORE.${stream}`, request, restoreSchema)
   const from = openSync(file, 'r')
   try {
     const chunk = Buffer.alloc(chunkBytes)
@@ -92,25 +94,30 @@ export async function restore(connection: NatsConnection, { stream, file, config
     )
 }
 
-/** Servers that have just been started choose one first, and say so until then, or nothing. */
-async function whenThereIsALeader<T>(work: () => Promise<T>): Promise<T> {
+/** Servers that have just been started choose a leader first; until then they say that there is none, or nothing. To ask again what changes nothing does no harm. */
+async function untilThereIsALeader(connection: NatsConnection): Promise<void> {
   for (const until = performance.now() + answerWithinMs; ; ) {
     try {
-      return await work()
+      await ask(connection, 'STREAM.NAMES', {}, namesSchema, leaderAnswersWithinMs)
+      return
     } catch (error) {
       if (ClawmeshError.from(error).data['unavailable'] !== true || performance.now() > until) throw error
     }
-    await new Promise((resolve) => setTimeout(resolve, 200))
+    await new Promise((resolve) => setTimeout(resolve, askAgainMs))
   }
 }
 
-async function ask<T>(connection: NatsConnection, what: string, request: object, answer: z.ZodType<T>): Promise<T> {
+async function ask<T>(
+  connection: NatsConnection,
+  what: string,
+  request: object,
+  answer: z.ZodType<T>,
+  timeout = answerWithinMs,
+): Promise<T> {
   const subject = `$JS.API.${what}`
-  const { data } = await connection
-    .request(subject, JSON.stringify(request), { timeout: answerWithinMs })
-    .catch((cause) => {
-      throw broken(what, String(cause), true)
-    })
+  const { data } = await connection.request(subject, JSON.stringify(request), { timeout }).catch((cause) => {
+    throw broken(what, String(cause), true)
+  })
   return read(JSON.parse(new TextDecoder().decode(data)), what, answer)
 }
 

@@ -1,5 +1,7 @@
 import {
   AckPolicy,
+  type ConsumerConfig,
+  type ConsumerInfo,
   DeliverPolicy,
   JetStreamApiError,
   type JetStreamClient,
@@ -17,7 +19,7 @@ import {
   PermissionViolationError,
 } from '@nats-io/transport-node'
 import { ClawmeshError } from '../../policies/errors.js'
-import type { Bucket, Entry, Subscription } from './transport.js'
+import { type Bucket, type Entry, failoverMs, type Subscription } from './transport.js'
 
 type OnConnection = (listener: (connected: boolean) => void) => Subscription
 
@@ -29,10 +31,12 @@ const unavailable = 503
 /** Set on what is no put: a delete or a purge. */
 const operationHeader = 'KV-Operation'
 const answerWithinMs = 3000
-/** How long a cluster may take to choose a new leader for a stream whose leader died: 4 to 10 s, and as much again where it is busy. */
-export const failoverMs = 15_000
 /** A watch of which nothing was heard for three of these is dead: the broker that held it has gone, and the connection is to another. */
 const heartbeatMs = 1000
+/** The broker draws one of three: twenty in vain are less than one in a thousand. */
+const leaderTries = 20
+/** All that a mesh keeps, from one disk of a machine to another. */
+const replicatedWithinMs = 120_000
 const forgetAfterMs = 5 * 60 * 1000
 
 /** On `replicas` brokers. Reads are answered by the leader alone: a replica may be behind, and a writer must see what it wrote. */
@@ -43,13 +47,21 @@ export async function provideBucket(connection: NatsConnection, name: string, re
   await replicate(connection, `KV_${name}`, (await reachable(() => kv.status())).replicas, replicas)
 }
 
-/** A stream that was made for fewer brokers is spread over more. Read back, since what the broker does not do it may also not say. */
+/**
+ * A stream that was made for fewer brokers is spread over more; resolves when each has all of it: before that, the loss of one could be the loss of what only that one has.
+ * Read back, since what the broker does not do it may also not say.
+ */
 export async function replicate(connection: NatsConnection, stream: string, has: number, wants: number): Promise<void> {
   if (has >= wants) return
   const manager = await reachable(() => jetstreamManager(connection, { timeout: answerWithinMs }))
-  const { config } = await reachable(() => manager.streams.update(stream, { num_replicas: wants }))
-  if (config.num_replicas >= wants) return
-  throw new ClawmeshError('BROKER_UNAVAILABLE', `The broker keeps ${stream} ${has} times, and ${wants} were asked for.`)
+  await reachable(() => manager.streams.update(stream, { num_replicas: wants }))
+  await reachable(async () => {
+    const { cluster } = await manager.streams.info(stream)
+    const current = (cluster?.replicas ?? []).filter((replica) => replica.current).map(({ name }) => name)
+    // Without a leader nobody can say who has all of it.
+    const copies = cluster?.leader ? new Set([cluster.leader, ...current]).size : 0
+    if (copies < wants) throw new Error(`${stream} is on ${copies} of ${wants} brokers`)
+  }, replicatedWithinMs)
 }
 
 export async function openNatsBucket(
@@ -161,11 +173,24 @@ class NatsBucket implements Bucket {
     }
   }
 
+  /** Where several brokers keep the bucket, any of them is given a watch, and one that is behind would not show what was written last: the leader is not. */
+  async #addAtLeader(config: Partial<ConsumerConfig>): Promise<ConsumerInfo> {
+    for (let tries = 0; tries < leaderTries; tries += 1) {
+      const consumer = await this.#manager.consumers.add(this.#stream, config)
+      const place = consumer.cluster?.leader
+      if (place === undefined) return consumer
+      const { cluster } = await this.#manager.streams.info(this.#stream)
+      if (cluster?.leader === place) return consumer
+      await this.#manager.consumers.delete(this.#stream, consumer.name)
+    }
+    throw unreachable(new Error('the leader of a bucket was not given the watch'))
+  }
+
   /** The client's own watch would leave its consumer in the broker's store, and would notice its end after a minute. `lost` is called once, if it ends by itself. */
   async #beginWatch(changed: (entry: Entry) => void, keys: string, lost: () => void): Promise<Watch> {
     const deliver_subject = createInbox(this.#inbox)
     const idle_heartbeat = nanos(heartbeatMs)
-    const { name, num_pending } = await this.#manager.consumers.add(this.#stream, {
+    const { name, num_pending } = await this.#addAtLeader({
       ack_policy: AckPolicy.None,
       deliver_policy: DeliverPolicy.LastPerSubject,
       deliver_subject,

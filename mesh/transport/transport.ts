@@ -3,6 +3,12 @@
  * `nats` for many, pass one contract suite. Everything that crosses it is sealed already; a transport reads nothing.
  */
 
+/**
+ * How long what is written may wait for a broker: a cluster chooses a leader in rounds of 4 to 9 s, when one dies or when all of it is started, and in more than one where votes are
+ * split.
+ */
+export const failoverMs = 30_000
+
 export type Receive = (subject: string, bytes: Uint8Array) => void
 
 export interface Transport {

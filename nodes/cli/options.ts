@@ -15,6 +15,9 @@ export const modelOption: Option = {
   help: 'a model folder to serve, a model server on this machine (http://… OpenAI-compatible, grpc://HOST:8001/MODEL Triton), or the shipped model (default: a server that is found, else the shipped one)',
 }
 
+/** Of a command that works on the mesh that runs here where one does. */
+export const ownModelOption: Option = { ...modelOption, help: `on a mesh of its own: ${modelOption.help}` }
+
 export const brokersOption: Option = {
   type: 'string',
   value: 'N',

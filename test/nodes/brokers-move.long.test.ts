@@ -39,7 +39,7 @@ it('is carried over whole, and back on its one broker where that is cut short', 
   // Cut short at any moment before its last step, it has changed nothing.
   const first = home.up('--brokers', '3').catch(() => undefined)
   const moving = join(home.data, 'broker', 'moving', 'brokers', '1')
-  await eventually(() => assert.ok(existsSync(moving)))
+  await eventually(() => assert.ok(existsSync(moving)), 60_000)
   await home.kill()
   await first
   assert.equal(await words('tasks', 'list'), tasks)

@@ -6,7 +6,8 @@ import { eventually } from '../kit/eventually.js'
 import { temporaryFolder } from '../kit/mesh.js'
 import { command, type Ended, type Running, run } from './command.js'
 
-const upWithinMs = 40_000
+/** Three brokers may take two rounds to choose a leader, twice. */
+const upWithinMs = 120_000
 
 export const nodesSchema = z.object({
   nodes: z.array(
@@ -30,7 +31,8 @@ export class Machine {
 
   /** Resolves when the command says that it is up; rejects with what it said if it ends first. */
   async start(args: string[], before: string[] = []): Promise<Running> {
-    const running = run([...args, '--data', this.data, '--model', 'shipped'], { before, env: this.#env })
+    const model = args.includes('--model') ? [] : ['--model', 'shipped']
+    const running = run([...args, '--data', this.data, ...model], { before, env: this.#env })
     this.#running = running
     let ended: Ended | undefined
     void running.ended.then((end) => {

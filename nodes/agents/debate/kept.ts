@@ -45,13 +45,20 @@ export async function keepDebate(
   return { events: eventsOf(task ?? (await tasks.read(id))), seed: facts.seed, task }
 }
 
-/** The debate by the same rules, about the same person, that was cut off last. */
-export async function cutOffDebate(tasks: Tasks, rules: DebateRules, subject?: string): Promise<string | undefined> {
-  const isSame = (facts: unknown) => {
+/** Debates by the same rules, but for what its actors are called, and about the same person, that were cut off: the last one first. `rulesOf` has the rules of the debate of an id. */
+export async function cutOffDebates(
+  tasks: Tasks,
+  rulesOf: (id: string) => DebateRules,
+  subject?: string,
+): Promise<string[]> {
+  const isSame = (id: string, facts: unknown) => {
     const known = factsSchema.safeParse(facts).data
-    return known !== undefined && known.subject === subject && isDeepStrictEqual(known.debate, plain(rules))
+    return known !== undefined && known.subject === subject && isDeepStrictEqual(known.debate, plain(rulesOf(id)))
   }
-  return (await tasks.list()).findLast(({ state, facts }) => state === 'unfinished' && isSame(facts))?.id
+  return (await tasks.list())
+    .filter(({ id, state, facts }) => state === 'unfinished' && isSame(id, facts))
+    .map(({ id }) => id)
+    .reverse()
 }
 
 export const keepEvent = (task: Task, number: number, event: DebateEvent): Promise<void> =>

@@ -8,6 +8,7 @@ import type { Task } from '../../../mesh/task/task.js'
 import { ClawmeshError, type ErrorCode } from '../../../policies/errors.js'
 import type { ToolOutcome } from '../../../sandbox/run.js'
 import { actions } from '../authority.js'
+import { offeredTools } from '../tools.js'
 import { wasKilled } from './killed.js'
 import { addUp, euros, type Ledger, readCheckedFile } from './ledger.js'
 import { type Part, planRequest, planSchema } from './plan.js'
@@ -240,7 +241,7 @@ function shortcomingOf(parts: Done[]): ClawmeshError | undefined {
   const undone = parts.find(({ report }) => report?.call.name === noTool)
   if (undone) {
     return new ClawmeshError('TASK_FAILED', `None of the tools does "${undone.part.words}".`, {
-      hint: 'Say it in other words, or use a more capable model. `help` at the prompt of a mesh that stays lists the tools.',
+      hint: `Say it in other words, or use a more capable model. The tools are: ${offeredTools.flatMap(({ name }) => (name === noTool ? [] : name)).join(', ')}.`,
     })
   }
   if (outcomes.some(({ status }) => status === 'done')) return undefined

@@ -33,12 +33,14 @@ const everything =
 const sentence = /(?<=[.!?])\s+(?=\S)/
 const asking = "(?:what(?:['’]s| is| are)|which|how (?:many|much|big|large|long))\\b"
 const telling = '(?:(?:list|show)(?: me)?(?: all)?(?: the)? files|count the (?:lines|words|rows)|add up|sum up)\\b'
+const next =
+  '(?:sum|add|total|count|list|show|read|open|print|display|find|search|look|check|calculate|compute|work out|write|note|tell)\\b'
 /**
- * Where a sentence asks something else. Few verbs, for most ("… and find …") may as well be what is searched for; and after a comma alone only questions, behind
- * another one: "of a.csv, what is …" is one.
+ * Where a sentence asks something else. Few verbs, for most ("… and find …") may as well be what is searched for, but for those behind "then"; and after a comma alone only
+ * questions, behind another one: "of a.csv, what is …" is one.
  */
 const nextQuestion = new RegExp(
-  `(?:\\s(?:and|then|also)\\s+(?:(?:and|then|also)\\s+)*(?=${asking}|${telling})|[,;]\\s*(?<=${asking}[^,;]*[,;]\\s*)(?=${asking}))`,
+  `(?:[,;]?\\s(?:and\\s+)?then\\s+(?:also\\s+)?(?=${next})|\\s(?:and|then|also)\\s+(?:(?:and|then|also)\\s+)*(?=${asking}|${telling})|[,;]\\s*(?<=${asking}[^,;]*[,;]\\s*)(?=${asking}))`,
   'gi',
 )
 

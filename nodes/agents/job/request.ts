@@ -4,8 +4,9 @@ import type { Task } from '../../../mesh/task/task.js'
 import type { Tasks } from '../../../mesh/task/tasks.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import type { DataSubject } from '../../data-subject.js'
-import { type JobResult, runJob } from './job.js'
-import { askedOf, takeUp } from './take-up.js'
+import type { JobResult } from './job.js'
+import { doAsked } from './persist.js'
+import { askedOf } from './take-up.js'
 
 export interface Requested {
   request: string
@@ -17,7 +18,7 @@ export interface Requested {
   prefix: string
   /** Whom it is about; left out: nobody. */
   subject?: DataSubject | undefined
-  /** Called when it stands in the journal, before anything of it is done. */
+  /** Called when it stands in the journal, before anything of it is done; again where it goes on after this node was cut off. */
   onTask?: (task: Task) => void
 }
 
@@ -26,14 +27,11 @@ const [workersAtLeast, workersAtMost] = [3, 8]
 /** How long workers may take to be seen, by one who has just joined. */
 const lookMs = 3000
 
-/** Rejects with UNREACHABLE if no node takes work, and with what `takeUp` and `runJob` reject with. */
+/** Rejects with UNREACHABLE if no node takes work, and with what `doAsked` rejects with. */
 export async function doRequest(node: MeshNode, tasks: Tasks, requested: Requested): Promise<JobResult> {
   const { request, workspace, files, signal, progress, prefix, subject, onTask } = requested
   const places = await workPlaces(node)
   const asked = { ...askedOf(request, workspace, files), subject: subject?.name }
-  const task = await takeUp(node, tasks, asked, progress)
-  subject?.file(task.id)
-  onTask?.(task)
   const count = Math.min(workersAtMost, Math.max(workersAtLeast, places.length))
   const workers = Array.from({ length: count }, (_, index) => `${prefix}-worker-${index + 1}`)
   progress(`${count} workers on ${places.join(', ')}`)
@@ -48,14 +46,17 @@ export async function doRequest(node: MeshNode, tasks: Tasks, requested: Request
     onGiveUp: (_, error) => progress(error.message),
   })
   try {
-    return await runJob(node, task, { request, files, workers, signal, progress })
+    return await doAsked(node, tasks, asked, { request, files, workers, signal, progress }, (task) => {
+      subject?.file(task.id)
+      onTask?.(task)
+    })
   } finally {
     await supervisor.stop().catch(() => undefined)
   }
 }
 
-/** Nodes that can act for a worker, those first. */
-async function workPlaces(node: MeshNode): Promise<string[]> {
+/** Nodes that can act for a worker, or where there are none those that can work. Rejects with UNREACHABLE if there are none either. */
+export async function workPlaces(node: MeshNode): Promise<string[]> {
   const able = () => node.nodes().filter(({ roles, draining }) => roles.includes('worker') && !draining)
   await node.directory.wait(() => able()[0], lookMs)
   const acts = able().filter(({ advert }) => advert['sandbox'] === true)

@@ -40,7 +40,7 @@ const ofAsked = z.object({
 })
 
 /** A run that died has its names for no longer than this. */
-const forgottenMs = leaseMs + 1000
+export const forgottenMs = leaseMs + 1000
 
 /**
  * Goes on with what was asked before and cut off; otherwise begins. What was begun on other files or under another policy is not gone on with, and what is
@@ -102,7 +102,7 @@ function isCutOff({ state, facts }: TaskInfo, asked: Asked): boolean {
 const nameOf = (task: string) => `task/${task}`
 
 /** False if another node that does tasks has it, and goes on having it. What others call themselves keeps nobody from a task. */
-async function hold({ directory, self }: MeshNode, task: string, withinMs: number): Promise<boolean> {
+export async function hold({ directory, self }: MeshNode, task: string, withinMs: number): Promise<boolean> {
   const isFree = () => {
     const holder = directory.locate(nameOf(task))
     return !holder || holder.id === self.id || !holder.certificate.roles.includes('supervisor') || undefined

@@ -79,6 +79,8 @@ class Inbox {
   readonly #node: MeshNode
   readonly #signal: AbortSignal
   readonly #open = new Map<string, View>()
+  /** Here, and what came of it is not known yet. */
+  readonly #answered = new Set<string>()
   #current: { id: string; closed: AbortController } | undefined
 
   constructor(node: MeshNode, signal: AbortSignal) {
@@ -93,9 +95,9 @@ class Inbox {
       return
     }
     this.#open.delete(view.id)
-    if (this.#current?.id !== view.id) return
-    this.#current.closed.abort()
-    progress(verdictLine(view))
+    const isAsked = this.#current?.id === view.id
+    if (isAsked) this.#current?.closed.abort()
+    if (this.#answered.delete(view.id) || isAsked) progress(verdictLine(view))
   }
 
   async #next(): Promise<void> {
@@ -110,6 +112,7 @@ class Inbox {
       const decision = await askDecision(view, AbortSignal.any([this.#signal, current.closed.signal]))
       if (decision) {
         this.#open.delete(view.id)
+        this.#answered.add(view.id)
         await this.#node.ref(approvalsName).ask(DecideApproval, { id: view.id, decision, by: personHere() })
       }
     } catch (error) {

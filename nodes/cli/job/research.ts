@@ -1,35 +1,33 @@
-/** `clawmesh research`: a mesh on this machine whose models read files, and one of which, or one elsewhere if the rules let it, writes an answer with its evidence. */
+/** `clawmesh research`: models of the mesh that runs here, or of one of the command's own, read files, and one of which, or one elsewhere if the rules let it, writes an answer with its evidence. */
 import { randomUUID } from 'node:crypto'
 import { existsSync, mkdtempSync, realpathSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { basename, dirname, join, resolve } from 'node:path'
+import { basename, dirname, join, relative, resolve } from 'node:path'
 import { parseDocument } from 'yaml'
-import { supervise } from '../../../mesh/index.js'
+import { type MeshNode, supervise } from '../../../mesh/index.js'
 import { ClawmeshError, outcomes } from '../../../policies/errors.js'
 import { readPolicy } from '../../../sandbox/preset.js'
 import type { ResearchBill } from '../../agents/research/bill.js'
 import { isUrl } from '../../agents/research/reader.js'
 import { type ResearchResult, research } from '../../agents/research/research.js'
-import { readConfig } from '../../config.js'
-import { openDataFolder, openFreeDataFolder } from '../../data-folder.js'
 import { accountName, dataSubject } from '../../data-subject.js'
-import type { Site } from '../../site.js'
+import { recallOffer } from '../../member/offer.js'
 import type { AuditTrail } from '../../trail.js'
 import { checkApart, checkWorkspace, listFiles } from '../../workspace.js'
+import { answerAtTerminal } from '../approve/inbox.js'
 import { type Command, text, texts, type Values, whole } from '../command.js'
 import { explain } from '../failure.js'
 import { pricesOf } from '../models/prices.js'
-import { modelOption, subjectOption } from '../options.js'
+import { ownModelOption, subjectOption } from '../options.js'
 import { printable } from '../printable.js'
 import { stopOnSignal } from '../stop.js'
 import { progress } from '../terminal.js'
-import { introduceModels } from './introduce.js'
-import { startOwnMesh, workAndDrain } from './own-mesh.js'
+import { type Ended, onStage } from './stage.js'
 
 export const researchCommand: Command = {
   name: 'research',
   usage: '"QUESTION" --sources DIR|FILE|URL… [--nodes N] [--model DIR|URL] [options]',
-  help: 'Answers a question from files, with the evidence. Models of the mesh read; one elsewhere writes the answer only if every piece of evidence may leave. Not with the shipped model.',
+  help: 'Answers a question from files, with the evidence: on the mesh that runs here where they lie in its workspace, otherwise on one that ends with it. Models of the mesh read; one elsewhere writes the answer only if every piece of evidence may leave. Not with the shipped model.',
   options: {
     sources: {
       type: 'string',
@@ -45,8 +43,8 @@ export const researchCommand: Command = {
       help: 'the price table (default: policies/prices.yaml, examples to be edited)',
     },
     json: { type: 'boolean', help: 'print one JSON object as the last line' },
-    data: { type: 'string', value: 'DIR', help: 'where the mesh keeps its keys, its providers and its audit trail' },
-    model: modelOption,
+    data: { type: 'string', value: 'DIR', help: 'the data folder of the mesh: of one that runs, or of its own' },
+    model: ownModelOption,
     subject: subjectOption,
   },
   takes: 'question',
@@ -60,76 +58,96 @@ async function startResearch(question: string | undefined, values: Values): Prom
     throw new ClawmeshError('USAGE', 'There is no question.', {
       hint: 'clawmesh research "Who decided it?" --sources notes',
     })
-  const { files, urls, ...given } = sourcesOf(texts(values, 'sources'))
+  const sources = sourcesOf(texts(values, 'sources'))
   const nodes = whole(values, 'nodes', 1, mostNodes) ?? 3
   const seconds = whole(values, 'seconds', 1, 86_400) ?? 1800
   const prices = pricesOf(values)
-  const config = readConfig()
   const policy = await readPolicy('read-only-research')
-  const data = text(values, 'data')
-  const folder = data === undefined ? openFreeDataFolder(config.data) : openDataFolder(resolve(data))
   // Pages alone are read without a folder; a sandbox wants one all the same.
-  const empty = given.workspace === undefined ? mkdtempSync(join(tmpdir(), 'clawmesh-research-')) : undefined
-  const workspace = given.workspace ?? empty ?? ''
+  const empty = sources.folder === undefined ? mkdtempSync(join(tmpdir(), 'clawmesh-research-')) : undefined
+  const folder = sources.folder ?? empty ?? ''
   const stop = stopOnSignal()
-  const unwatch = folder.watch((error) => stop.abort(error))
+  const { signal } = stop
   try {
-    checkApart(workspace, folder.path)
-    const names = Array.from({ length: nodes }, (_, index) => `worker-${index + 1}`)
-    const site = await startOwnMesh({
-      config,
-      folder,
-      port: 0,
-      names,
-      sandbox: { workspace, policy: reaching(policy.text, urls), policyName: policy.name },
-      model: text(values, 'model'),
-      onFailure: (error) => stop.abort(error),
-    })
-    const ended = await workAndDrain(site, stop.signal, () =>
-      withReaders(site, names, (readers) => {
+    const ended = await onStage(
+      {
+        data: text(values, 'data'),
+        model: text(values, 'model'),
+        unsuited: (data) => whyNotOn(recallOffer(data, {}).workspace, sources),
+        own: (data) => {
+          checkApart(folder, data)
+          return {
+            names: Array.from({ length: nodes }, (_, index) => `worker-${index + 1}`),
+            sandbox: { workspace: folder, policy: reaching(policy.text, sources.urls), policyName: policy.name },
+          }
+        },
+        stop,
+      },
+      ({ node, subjects, here, workspace = folder }) => {
         const trace = randomUUID()
-        dataSubject(site.node, site.ground.authority.subjects, text(values, 'subject') ?? accountName()).file(trace)
-        return research(
-          site.node,
-          { question: question.trim(), sources: [...files, ...urls], readers, prices },
-          { signal: stop.signal, ms: seconds * 1000, progress, trace },
-        )
-      }),
+        dataSubject(node, subjects, text(values, 'subject') ?? accountName()).file(trace)
+        const files = sources.files.map((file) => relative(workspace, join(folder, file)))
+        const answering = answerAtTerminal(node, trace)
+        return withReaders({ node, places: here, count: nodes, trace }, (readers) =>
+          research(
+            node,
+            { question: question.trim(), sources: [...files, ...sources.urls], readers, prices },
+            { signal, ms: seconds * 1000, progress, trace },
+          ),
+        ).finally(() => answering?.end())
+      },
     )
     if (values['json']) process.stdout.write(`${JSON.stringify(summaryOf(ended))}\n`)
     else print(ended)
-    if (stop.signal.aborted) return explain(stop.signal.reason)
-    return ended.trail.verdict.ok ? 0 : outcomes.failed
+    if (signal.aborted) return explain(signal.reason)
+    return isWhole(ended.trail) ? 0 : outcomes.failed
   } finally {
-    unwatch()
-    folder.release()
     if (empty !== undefined) rmSync(empty, { recursive: true, force: true })
   }
 }
 
-interface Ended {
-  result: ResearchResult
-  trail: AuditTrail
+/** The trail of a mesh that goes on is for `clawmesh audit verify`. */
+const isWhole = (trail: AuditTrail | undefined) => trail?.verdict.ok ?? true
+
+/** Nodes of a mesh that runs read what lies in its workspace, and reach what its policy lets them. */
+function whyNotOn(workspace: string | undefined, { folder, urls }: Sources): string | undefined {
+  if (urls.length > 0) return 'pages are read under a policy that lets them be fetched'
+  if (workspace === undefined || folder === undefined || !isWithin(realpathSync(workspace), folder))
+    return `the sources are not in its workspace${workspace === undefined ? '' : ` (${workspace})`}`
+  return undefined
 }
 
-async function withReaders(
-  site: Site,
-  names: string[],
-  work: (readers: string[]) => Promise<ResearchResult>,
-): Promise<ResearchResult> {
-  await introduceModels(site.node, progress)
-  const readers = names.map((_, index) => `reader-${index + 1}`)
-  const supervisor = await supervise(site.node, {
-    name: 'supervisor',
-    children: readers.map((name, index) => ({ name, definition: 'reader', prefers: names[index] ?? '' })),
-    onRestart: (child, node, reason) => progress(`${child} goes on on ${node}: ${reason}`),
+const isWithin = (workspace: string, folder: string) => `${folder}/`.startsWith(`${workspace}/`)
+
+async function withReaders<T>(
+  { node, places, count, trace }: { node: MeshNode; places: readonly string[]; count: number; trace: string },
+  work: (readers: string[]) => Promise<T>,
+): Promise<T> {
+  // Several researches of one mesh have actors of their own.
+  const prefix = `research-${trace.slice(0, 8)}`
+  const readers = Array.from({ length: count }, (_, index) => `${prefix}-reader-${index + 1}`)
+  const supervisor = await supervise(node, {
+    name: `${prefix}-supervisor`,
+    children: readers.map((name, index) => ({
+      name,
+      definition: 'reader',
+      prefers: places[index % places.length] ?? '',
+    })),
+    onRestart: (child, where, reason) => progress(`${child} goes on on ${where}: ${reason}`),
     onGiveUp: (_, error) => progress(error.message),
   })
   return work(readers).finally(() => supervisor.stop().catch(() => undefined))
 }
 
+interface Sources {
+  /** In which the files lie; undefined where there are none. */
+  folder: string | undefined
+  files: string[]
+  urls: string[]
+}
+
 /** Throws USAGE or WORKSPACE_UNREADABLE. */
-function sourcesOf(given: string[]): { workspace: string | undefined; files: string[]; urls: string[] } {
+function sourcesOf(given: string[]): Sources {
   const urls = given.filter((source) => /^[a-z]+:\/\//i.test(source))
   const [place, ...more] = given.filter((source) => !urls.includes(source))
   if (given.length === 0)
@@ -143,15 +161,15 @@ function sourcesOf(given: string[]): { workspace: string | undefined; files: str
   const strange = urls.find((url) => !isUrl(url) || !URL.canParse(url))
   if (strange !== undefined)
     throw new ClawmeshError('USAGE', `${strange} cannot be read.`, { hint: 'Give a URL of http or https.' })
-  if (place === undefined) return { workspace: undefined, files: [], urls }
+  if (place === undefined) return { folder: undefined, files: [], urls }
   const path = resolve(place)
   if (!existsSync(path))
     throw new ClawmeshError('USAGE', `There is no ${place}.`, {
       hint: 'Name a folder, a file or a URL with --sources.',
     })
-  if (statSync(path).isFile()) return { workspace: realpathSync(dirname(path)), files: [basename(path)], urls }
+  if (statSync(path).isFile()) return { folder: realpathSync(dirname(path)), files: [basename(path)], urls }
   checkWorkspace(path)
-  return { workspace: realpathSync(path), files: listFiles(path), urls }
+  return { folder: realpathSync(path), files: listFiles(path), urls }
 }
 
 /** The policy with the hosts that a person named, for the tool that fetches and for no other program. */
@@ -166,11 +184,11 @@ function reaching(policy: string, urls: readonly string[]): string {
   return String(document)
 }
 
-function summaryOf({ result, trail }: Ended) {
-  return { ok: trail.verdict.ok, ...result, auditVerified: trail.verdict.ok }
+function summaryOf({ result, trail }: Ended<ResearchResult>) {
+  return { ok: isWhole(trail), ...result, ...(trail ? { auditVerified: trail.verdict.ok } : {}) }
 }
 
-function print({ result, trail }: Ended): void {
+function print({ result, trail }: Ended<ResearchResult>): void {
   const { answer, evidence, writer, unknownCitations, madeUp, unread, bill } = result
   const cited = evidence.flatMap((each, index) =>
     each.cited ? [`  [${index + 1}] ${each.place}  ${inOneLine(each.quote)}`] : [],
@@ -189,7 +207,7 @@ function print({ result, trail }: Ended): void {
     '',
     `Written by ${writer.model}, ${said}.`,
     ...billLines(bill),
-    `Task ${result.trace}. ${trail.verdict.ok ? 'The audit trail verifies.' : 'The audit trail does not verify.'}`,
+    `Task ${result.trace}.${trail ? ` The audit trail ${trail.verdict.ok ? 'verifies' : 'does not verify'}.` : ''}`,
   ]
   process.stdout.write(`${lines.map((line) => printable(line)).join('\n')}\n`)
 }

@@ -72,6 +72,7 @@ async function runRequest(request: string | undefined, values: Values): Promise<
         ...asked,
         prefix: node.name,
         onTask: ({ id }) => {
+          answering?.end()
           answering = answerAtTerminal(node, id)
         },
       }).finally(() => answering?.end())

@@ -4,12 +4,12 @@ import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { supervise } from '../../../mesh/index.js'
 import { installation } from '../../../mesh/installation.js'
-import type { Task } from '../../../mesh/task/task.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { readPolicy } from '../../../sandbox/preset.js'
-import { type Job, type JobResult, runJob } from '../../agents/job/job.js'
+import type { Job, JobResult } from '../../agents/job/job.js'
+import { doAsked } from '../../agents/job/persist.js'
 import { planRequest } from '../../agents/job/plan.js'
-import { askedOf, takeUp } from '../../agents/job/take-up.js'
+import { askedOf } from '../../agents/job/take-up.js'
 import { offeredTools } from '../../agents/tools.js'
 import { readConfig } from '../../config.js'
 import { openDataFolder, openFreeDataFolder } from '../../data-folder.js'
@@ -204,7 +204,7 @@ async function work(site: Site, run: Run, results: JobResult[]): Promise<void> {
     const job = { files: run.files, workers, signal: run.stop, progress }
     if (run.request !== undefined) {
       const { request } = run
-      const result = await runJob(site.node, await taskOf(site, run, request), { ...job, request })
+      const result = await doJob(site, run, { ...job, request })
       results.push(result)
       // What came of a job that was cut short is no answer: why it was is what to say.
       run.stop.throwIfAborted()
@@ -221,12 +221,10 @@ async function work(site: Site, run: Run, results: JobResult[]): Promise<void> {
   }
 }
 
-async function taskOf({ node, tasks, ground }: Site, run: Run, request: string): Promise<Task> {
+function doJob({ node, tasks, ground }: Site, run: Run, job: Job): Promise<JobResult> {
   const subject = dataSubject(node, ground.authority.subjects, run.subject)
-  const asked = { ...askedOf(request, run.workspace, run.files, run.policy), subject: subject.name }
-  const task = await takeUp(node, tasks, asked, progress)
-  subject.file(task.id)
-  return task
+  const asked = { ...askedOf(job.request, run.workspace, run.files, run.policy), subject: subject.name }
+  return doAsked(node, tasks, asked, job, (task) => subject.file(task.id))
 }
 
 const isCancelled = (error: unknown) => error instanceof ClawmeshError && error.code === 'CANCELLED'
@@ -257,7 +255,7 @@ async function stay(site: Site, job: Omit<Job, 'request'>, results: JobResult[],
 /** A request that cannot be done is said to be so, and the next one is taken. */
 async function answer(site: Site, job: Job, run: Run, results: JobResult[]): Promise<void> {
   try {
-    const result = await runJob(site.node, await taskOf(site, run, job.request), job)
+    const result = await doJob(site, run, job)
     results.push(result)
     printAnswer(result)
     if (result.error) explain(result.error)

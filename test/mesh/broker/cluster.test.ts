@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { failoverMs } from '../../../mesh/transport/transport.js'
 import { seededRandom } from '../../kit/random.js'
 import { runCluster } from './cluster.js'
 
@@ -11,6 +12,7 @@ describe('three brokers', () => {
     // To take a node for lost is to have its work asked for again. Each of four that cannot have processor time for seconds may be; all of them by all would be no accident.
     assert.ok(misjudged < 4, `${misjudged} were taken for lost`)
     assert.ok(kills === 1 && acknowledged > 100 && answered > 100, `${acknowledged} acknowledged, ${answered} answered`)
-    assert.ok(gapMs <= 11_000, `${gapMs} ms`)
+    // Of that a machine that is busy with other tests may take more: the promise is held by `npm run soak -- cluster`.
+    assert.ok(gapMs <= failoverMs, `${gapMs} ms`)
   })
 })

@@ -1,24 +1,8 @@
 /** What a model cannot do is found out once: worker, voters and supervisor over a real server, whose answers are of no use. */
 import assert from 'node:assert/strict'
-import { rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { afterEach, describe, it } from 'node:test'
-import { OpenAiBackend } from '../../../inference/openai/backend.js'
-import { addressesOf } from '../../../mesh/address.js'
-import type { MeshNode } from '../../../mesh/index.js'
-import { openTasks } from '../../../mesh/task/tasks.js'
 import { type JobResult, runJob } from '../../../nodes/agents/job/job.js'
-import { worker } from '../../../nodes/agents/job/worker.js'
-import { serveModel } from '../../../nodes/process/serve.js'
-import { parseProfile } from '../../../policies/profile.js'
-import { sandboxName, sandboxService } from '../../../sandbox/service.js'
-import { recorded, serve, stream } from '../../inference/openai/server.js'
-import { memoryMesh, temporaryFolder } from '../../kit/mesh.js'
-
-const said = (delta: object, reason: string) =>
-  `data: ${JSON.stringify({ choices: [{ delta, finish_reason: reason }] })}\n\ndata: [DONE]\n\n`
-const called = (name: string, args: object) =>
-  said({ tool_calls: [{ index: 0, function: { name, arguments: JSON.stringify(args) } }] }, 'tool_calls')
+import { type Crew, called, raiseCrew, said } from './crew.js'
 
 interface Asked {
   temperature: number
@@ -27,46 +11,26 @@ interface Asked {
 }
 
 describe('a model whose answers are of no use', () => {
-  const undo: (() => unknown)[] = []
+  const crews: Crew[] = []
   afterEach(async () => {
-    for (const step of undo.splice(0).reverse()) await step()
+    for (const crew of crews.splice(0)) await crew.dismiss()
   })
 
   /** Does a request with three workers and a server that answers so. */
   async function ask(request: string, answer: (words: string) => string | Promise<string>) {
-    const workspace = temporaryFolder()
-    undo.push(() => rmSync(workspace, { recursive: true, force: true }))
-    writeFileSync(join(workspace, 'a.csv'), 'date,receipt,amount,currency\n2026-07-01,R-1,12.50,EUR\n')
-    const server = await serve(await recorded('vllm/models.json'), async (response, body) => {
-      const { messages } = JSON.parse(body) as Asked
-      await stream(await answer(messages.at(-1)?.content ?? ''))(response, body)
-    })
-    undo.push(() => server.close())
-    const mesh = await memoryMesh()
-    undo.push(() => mesh.close())
-    const model = await mesh.join('model', { roles: ['inference'] })
-    await serveModel(model, await OpenAiBackend.open({ url: server.url }))
-    const workers = ['one', 'two', 'three']
-    const profile = parseProfile('filesystem_policy: { read_only: [.] }')
-    for (const name of workers) {
-      const node: MeshNode = await mesh.join(name, { roles: ['worker', 'sandbox'], advert: { sandbox: true } })
-      await node.spawn(sandboxService(node, { workspace, profile }), { as: sandboxName(name) })
-      await node.spawn(worker(node), { as: name })
-    }
-    const supervisor = await mesh.join('supervisor', { roles: ['supervisor'] })
+    const crew = await raiseCrew(answer)
+    crews.push(crew)
+    const supervisor = await crew.mesh.join('supervisor', { roles: ['supervisor'] })
     const progress: string[] = []
-    const { authority } = mesh
-    const addresses = addressesOf(authority.mesh, authority.meshKey)
-    const tasks = await openTasks({ transport: await mesh.connect(), addresses, key: authority.tasksKey, by: 'test' })
-    const result: JobResult = await runJob(supervisor, await tasks.begin({}), {
+    const result: JobResult = await runJob(supervisor, await crew.tasks.begin({}), {
       request,
-      files: () => ['a.csv'],
-      workers,
+      files: crew.files,
+      workers: crew.workers,
       signal: new AbortController().signal,
       progress: (text) => progress.push(text),
       sayEveryMs: 50,
     })
-    return { result, progress, asked: server.asked.map((body) => JSON.parse(body) as Asked) }
+    return { result, progress, asked: crew.asked.map((body) => JSON.parse(body) as Asked) }
   }
 
   it('is not asked the same again, and not by another worker', async () => {

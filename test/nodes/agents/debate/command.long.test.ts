@@ -5,6 +5,7 @@ import { after, describe, it } from 'node:test'
 import { replay } from '../../../../nodes/agents/debate/course.js'
 import { runCommand } from '../../../kit/command.js'
 import { temporaryFolder } from '../../../kit/mesh.js'
+import { Machine } from '../../machine.js'
 
 describe('clawmesh debate', () => {
   const folder = temporaryFolder()
@@ -38,6 +39,29 @@ describe('clawmesh debate', () => {
     assert.equal(status, 1)
     assert.match(stdout, /Undecided/)
     assert.match(stdout, /no arithmetic in the question/)
+  })
+
+  it('is held on the mesh that runs here, with its models, several at once, and the mesh goes on', async () => {
+    const home = new Machine()
+    try {
+      await home.up('--workspace', folder, '--name', 'home')
+      const answers = await Promise.all([
+        home.do('debate', 'What is 6 times 7?', '--agents', '3'),
+        home.do('debate', 'What is 6 times 7?', '--agents', '3', '--json'),
+      ])
+      for (const { status, stdout, stderr } of answers) {
+        assert.equal(status, 0, stderr)
+        assert.match(stdout, /42/)
+        assert.match(stderr, /on the mesh of .*: home\n/)
+        assert.doesNotMatch(stderr, /nats-server/)
+      }
+      assert.match(answers[0].stdout, /\n {2}voter-1: 42/)
+      assert.deepEqual(await home.names(), ['home', 'operator'])
+      const { stdout } = await home.do('tasks', 'list')
+      assert.equal(stdout.match(/ done .*6 times 7/g)?.length, 2, stdout)
+    } finally {
+      await home.remove()
+    }
   })
 
   it('says what is wrong with its options before it starts anything', async () => {

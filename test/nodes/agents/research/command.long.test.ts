@@ -10,6 +10,7 @@ import { installation } from '../../../../mesh/installation.js'
 import type { ModelServer } from '../../../inference/openai/server.js'
 import { runCommand } from '../../../kit/command.js'
 import { temporaryFolder } from '../../../kit/mesh.js'
+import { Machine } from '../../machine.js'
 import { serveResearcher } from './server.js'
 
 describe('clawmesh research', () => {
@@ -66,6 +67,26 @@ describe('clawmesh research', () => {
     )
     const costs = await runCommand(['costs', '--task', trace, '--data', join(folder, 'mesh'), '--json'])
     assert.equal(JSON.parse(costs.lastLine).sum.requests, 4)
+  })
+
+  it('is done on the mesh that runs here where the sources lie in its workspace, and says so where they do not', async () => {
+    const home = new Machine()
+    try {
+      await home.up('--workspace', folder, '--policy', 'read-only-research', '--model', model.url)
+      const { status, stdout, stderr } = await home.do('research', 'Which kettle was bought?', '--sources', sources)
+      assert.equal(status, 0, stderr)
+      assert.match(stderr, /on the mesh of /)
+      assert.doesNotMatch(stderr, /nats-server/)
+      assert.match(stdout, /It says so \[2\]\.\n/)
+      assert.match(stdout, /sources\/minutes\.txt:2 {2}The committee chose/)
+      const away = join(home.data, '..', 'away')
+      mkdirSync(away)
+      writeFileSync(join(away, 'a.txt'), 'One kettle.\n')
+      const other = await home.do('research', 'Which kettle was bought?', '--sources', away)
+      assert.match(other.stderr, /not on the mesh of .*, which runs: the sources are not in its workspace/)
+    } finally {
+      await home.remove()
+    }
   })
 
   it('says what is wrong before it starts anything', async () => {

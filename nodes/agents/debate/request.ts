@@ -1,0 +1,149 @@
+/** A debate that a person asks a mesh for: debaters on its machines, thinking with its models, and the debate until its end. The same that was cut off before goes on. */
+import { randomUUID } from 'node:crypto'
+import type { ModelInfo } from '../../../inference/backend.js'
+import { DescribeModel, inferenceName } from '../../../inference/service.js'
+import { type MeshNode, supervise } from '../../../mesh/index.js'
+import type { Tasks } from '../../../mesh/task/tasks.js'
+import { ClawmeshError } from '../../../policies/errors.js'
+import type { DataSubject } from '../../data-subject.js'
+import { wasWithdrawn } from '../job/job.js'
+import { forgottenMs, hold, letGo } from '../job/take-up.js'
+import { type DebateResult, debate } from './debate.js'
+import type { DebaterArgs } from './debater.js'
+import { cutOffDebates } from './kept.js'
+import { type DebateSpec, debateRules } from './rules.js'
+
+export interface RequestedDebate {
+  /** All but who takes part. */
+  rules: Omit<DebateSpec, 'voters' | 'judge'>
+  agents: number
+  /** Nodes that debaters are put on, in turn. */
+  places: readonly string[]
+  subject: DataSubject
+  signal: AbortSignal
+  progress: (text: string) => void
+}
+
+/** Rejects with UNREACHABLE where no model is served, MODEL_UNSUITED where none can do what is asked, and with what `debate` rejects with. */
+export async function doDebate(node: MeshNode, tasks: Tasks, requested: RequestedDebate): Promise<DebateResult> {
+  const { subject, signal, progress } = requested
+  const minds = await mindsOf(node, requested)
+  const specOf = (id: string): DebateSpec => ({
+    ...requested.rules,
+    voters: Array.from({ length: requested.agents }, (_, index) => ({
+      name: `${prefixOf(id)}voter-${index + 1}`,
+      model: minds[index % minds.length]?.model,
+    })),
+    ...(requested.rules.vote === 'judge' ? { judge: `${prefixOf(id)}judge` } : {}),
+  })
+  const id = await takeUp(node, tasks, (known) => debateRules(specOf(known)), requested)
+  const spec = specOf(id)
+  const short = (name: string) => name.slice(prefixOf(id).length)
+  try {
+    subject.file(id)
+    const supervisor = await supervise(node, {
+      name: `${prefixOf(id)}supervisor`,
+      children: [...spec.voters.map(({ name }) => name), ...(spec.judge === undefined ? [] : [spec.judge])].map(
+        (name, index) => ({
+          name,
+          definition: 'debater',
+          args: { ...minds[index % minds.length], phrasing: index } satisfies DebaterArgs,
+          prefers: requested.places[index % requested.places.length] ?? '',
+        }),
+      ),
+      onRestart: (child, where, reason) => progress(`${short(child)} goes on on ${where}: ${reason}`),
+      onGiveUp: (_, error) => progress(error.message),
+    })
+    try {
+      return await debate(node, spec, {
+        signal,
+        tasks,
+        id,
+        subject: subject.name,
+        onEvent: (event) => {
+          if (event.type === 'late') progress(`round ${event.round}: the time is up`)
+          else if (event.type === 'voted') progress(`round ${event.round}: ${short(event.voter)} says ${event.answer}`)
+          else if (event.type === 'failed')
+            progress(`round ${event.round}: ${short(event.voter)} has no vote: ${event.reason}`)
+        },
+      })
+    } finally {
+      await supervisor.stop().catch(() => undefined)
+      if (wasWithdrawn(signal)) await withdraw(tasks, id)
+    }
+  } finally {
+    await letGo(node, id)
+  }
+}
+
+/** Several debates of one mesh have actors of their own. */
+const prefixOf = (id: string) => `debate-${id.slice(0, 8)}-`
+
+/** As people call one who takes part. */
+export const spokenName = (actor: string): string => actor.replace(/^debate-[0-9a-f]{8}-/, '')
+
+/** One that was cut off, unless somebody holds it; otherwise a new one. It is held from here on. */
+async function takeUp(
+  node: MeshNode,
+  tasks: Tasks,
+  rulesOf: Parameters<typeof cutOffDebates>[1],
+  { subject, progress }: RequestedDebate,
+): Promise<string> {
+  const until = performance.now() + forgottenMs
+  const cutOff = () => cutOffDebates(tasks, rulesOf, subject.name)
+  for (const id of await cutOff()) {
+    if (!(await hold(node, id, until - performance.now()))) {
+      progress(`the same is being debated as ${id} already: this is another`)
+      continue
+    }
+    // It may have ended while its name was waited for.
+    if ((await cutOff()).includes(id)) {
+      progress(`this was asked before and cut off: debate ${id} goes on`)
+      return id
+    }
+    await letGo(node, id)
+  }
+  const id = randomUUID()
+  await hold(node, id, 0)
+  return id
+}
+
+/** What debaters think with: every model of the mesh that holds a conversation, or where there is none one that knows arithmetic. */
+async function mindsOf(
+  node: MeshNode,
+  { rules, progress }: RequestedDebate,
+): Promise<Pick<DebaterArgs, 'model' | 'thinks'>[]> {
+  const models = await modelsOf(node)
+  const [some] = models
+  if (!some)
+    throw new ClawmeshError('UNREACHABLE', 'No node of the mesh serves a model.', {
+      hint: 'Let a machine join that serves one, or run a model server on this one.',
+    })
+  const conversing = models.filter(({ tools }) => !tools?.includes('calculate'))
+  if (conversing.length > 0) return conversing.map(({ name }) => ({ model: name, thinks: 'conversation' }))
+  if (rules.vote === 'judge') {
+    throw new ClawmeshError('MODEL_UNSUITED', `${some.name} holds no conversation, so it cannot judge.`, {
+      hint: 'Take --vote majority or weighted, or run a model server on this machine.',
+    })
+  }
+  progress(`${some.name} can vote on arithmetic alone, and the agents of this debate all think with it`)
+  return [{ model: some.name, thinks: 'arithmetic' }]
+}
+
+/** Each once, however many nodes serve it; in the order of their names. */
+async function modelsOf(node: MeshNode): Promise<ModelInfo[]> {
+  const serving = node.nodes().filter(({ roles, draining }) => roles.includes('inference') && !draining)
+  const described = await Promise.allSettled(
+    serving.map(({ name }) => node.ref(inferenceName(name)).ask(DescribeModel, null)),
+  )
+  const models = described.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
+  return [...new Map(models.map((model) => [model.name, model])).values()].sort((a, b) => a.name.localeCompare(b.name))
+}
+
+async function withdraw(tasks: Tasks, id: string): Promise<void> {
+  try {
+    await (await tasks.resume(id)).end({ ok: false, answer: 'It was stopped by a person.' })
+  } catch {
+    // It had ended by itself, or not begun.
+  }
+}
