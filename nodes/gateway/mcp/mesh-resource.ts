@@ -5,6 +5,8 @@
 import { z } from 'zod'
 import type { MeshNode } from '../../../mesh/index.js'
 import { mesh } from '../../../policies/people.js'
+import { sensitivityOfFile } from '../../../policies/router.js'
+import { rulesOf } from '../../agents/model/privacy.js'
 import { fillTemplate } from '../../catalog/template.js'
 import type { TaskRuns } from '../rest/tasks.js'
 import { acted, factsOf } from './mesh-tool.js'
@@ -31,7 +33,11 @@ const workspaceFiles = (node: MeshNode): MeshResource => {
     name: 'file',
     description: 'A text file of the workspace.',
     mimeType: 'text/plain',
-    right: () => ({ needs: 'useTool', on: { type: 'Tool', id: 'read_file' } }),
+    right: (places) => ({
+      needs: 'useTool',
+      on: { type: 'Tool', id: 'read_file' },
+      label: places && sensitivityOfFile(rulesOf(node), places['path'] ?? '')?.label,
+    }),
     read: async (uri, { path = '' }, use) => {
       const { text } = await acted(node, 'read_file', { path }, use)
       return [{ uri, mimeType: 'text/plain', text: String(text) }]

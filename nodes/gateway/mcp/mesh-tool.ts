@@ -6,6 +6,7 @@ import { ClawmeshError } from '../../../policies/errors.js'
 import type { ToolName, ToolResult } from '../../../sandbox/tools/actions.js'
 import { tools } from '../../../sandbox/tools/tools.js'
 import { act } from '../../agents/act.js'
+import { rulesOf, sensitivityOfCall } from '../../agents/model/privacy.js'
 import type { TaskRuns } from '../rest/tasks.js'
 import { nodesOf } from '../rest/view.js'
 import { type MeshTool, meshTool, type Result, type Use } from './offered.js'
@@ -25,6 +26,7 @@ const sandboxedTools = (node: MeshNode): MeshTool[] =>
         args,
         needs: 'useTool',
         readOnly: name !== 'write_note',
+        label: (args) => sensitivityOfCall(rulesOf(node), { name, arguments: args })?.label,
         run: async (given, use) => {
           const { summary, ...facts } = await acted(node, name, given, use)
           return Object.keys(facts).length === 0 ? { text: summary } : { text: summary, facts: { summary, ...facts } }

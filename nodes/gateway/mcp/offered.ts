@@ -9,6 +9,7 @@ import {
   type Resource,
   type Ruling,
 } from '../../../policies/people.js'
+import type { Label } from '../../../policies/router-label.js'
 import type { Content, Elicit, Elicited, Held, Level, Said, Sample, Sampled } from '../../catalog/content.js'
 import { isTemplate, matchTemplate } from '../../catalog/template.js'
 import type { DataSubject } from '../../data-subject.js'
@@ -49,6 +50,8 @@ export interface MeshTool {
   readonly readOnly: boolean
   /** It may do more than the policies of the mesh's sandboxes let it: it runs in a program of somebody's own. */
   readonly reachesOut?: boolean
+  /** Of the files that it is about with these arguments, where the rules of the router give them one. */
+  label?(args: Record<string, unknown>): Label | undefined
   /** Throws MESSAGE_INVALID for arguments that do not fit. */
   check(args: Record<string, unknown>): Record<string, unknown>
   /** Takes what `check` gave. What it throws, the caller is told. */
@@ -59,6 +62,8 @@ export interface MeshTool {
 export interface Right {
   readonly needs: PeopleAction
   readonly on: Resource
+  /** Of what it is about, where it has one. */
+  readonly label?: Label | undefined
 }
 
 export interface Listed {
@@ -101,16 +106,18 @@ export interface Offered {
   readonly prompts: readonly MeshPrompt[]
 }
 
-export const ruleOnRight = (people: People, who: Person, { needs, on }: Right): Ruling => people.decide(who, needs, on)
+export const ruleOnRight = (people: People, who: Person, { needs, on, label }: Right): Ruling =>
+  people.decide(who, needs, on, label)
 
 /** Whether somebody may use a tool: with these arguments or, where none are given, in principle. */
 export function ruleOnTool(
   people: People,
   who: Person,
-  { name, needs }: Pick<MeshTool, 'name' | 'needs'>,
-  args: Record<string, unknown> = {},
+  tool: Pick<MeshTool, 'name' | 'needs' | 'label'>,
+  args?: Record<string, unknown>,
 ): Ruling {
-  return people.decide(who, needs, resourceOf(name, needs, args))
+  const { name, needs } = tool
+  return people.decide(who, needs, resourceOf(name, needs, args ?? {}), args && tool.label?.(args))
 }
 
 const ofTask: readonly PeopleAction[] = ['readTasks', 'cancelTask']

@@ -141,6 +141,7 @@ describe('a catalog of a program', () => {
     const [own, workspace] = folders
     data = own
     writeFileSync(join(workspace, 'notes one.txt'), 'one\ntwo\n')
+    writeFileSync(join(workspace, 'pay.txt'), 'anna 7\n')
     mkdirSync(join(workspace, '.git'))
     mesh = await memoryMesh()
     undo.push(() => mesh.close())
@@ -151,7 +152,9 @@ describe('a catalog of a program', () => {
     const front = await mesh.join('front', { roles: ['supervisor', 'gateway'] })
     await front.spawn(actor('approver', () => [on(AskApproval, () => ({ answer: 'refuse' as const, by: 'anna' }))]))
     // The rules that ship, but that no names are looked for: what reads names is long in coming.
-    const rules = readRouterRules().text.replace(/^tagger: .*$/m, 'tagger: { kinds: [] }')
+    const rules = readRouterRules()
+      .text.replace(/^tagger: .*$/m, 'tagger: { kinds: [] }')
+      .replace(/^files: .*$/m, 'files: [{ path: pay.txt, label: RESTRICTED, categories: [FIN] }]')
     await serveElsewhere(await mesh.join('keys', { roles: ['router'] }), { rules })
     const { authority } = mesh
     const addresses = addressesOf(authority.mesh, authority.meshKey)
@@ -351,6 +354,33 @@ describe('a catalog of a program', () => {
       const { completion } = await caller.complete({ ref, argument: { name: 'path', value: 'no' } })
       assert.deepEqual(completion.values, ['notes one.txt'])
       await caller.close()
+    })
+
+    it('keeps files of a label from whom a policy says, as resources and by tools', async () => {
+      const own = join(data, 'people.cedar')
+      const kept = 'context has label && context.label == Label::"RESTRICTED"'
+      const who = 'principal in Role::"developer", action == Action::"useTool", resource'
+      writeFileSync(own, `@id("kept") forbid (${who}) when { ${kept} };`)
+      const uri = 'clawmesh://workspace/pay.txt'
+      const { caller } = await client('developer', 'legacy')
+      await assert.rejects(caller.readResource({ uri }), /forbidden by own:kept/)
+      for (const [name, path] of [
+        ['read_file', './pay.txt'],
+        ['count_words', 'pay.txt'],
+        ['list_files', undefined],
+      ] as const)
+        await assert.rejects(caller.callTool({ name, arguments: path === undefined ? {} : { path } }), /own:kept/)
+      const { resources } = await caller.listResources()
+      assert.deepEqual(
+        resources.map((each) => each.uri).filter((each) => each.startsWith('clawmesh://workspace/')),
+        ['clawmesh://workspace/notes%20one.txt'],
+      )
+      assert.ok(!(await caller.callTool({ name: 'count_lines', arguments: { path: 'notes one.txt' } })).isError)
+      const admin = await client('admin', 'legacy')
+      const [pay] = (await admin.caller.readResource({ uri })).contents
+      assert.equal(pay && 'text' in pay && pay.text, 'anna 7\n')
+      rmSync(own)
+      for (const each of [caller, admin.caller]) await each.close()
     })
 
     it('tells whoever subscribes to a task of each step, and nobody who may not read it', async () => {
