@@ -40,6 +40,10 @@ describe('an MCP server elsewhere', () => {
   const told: string[] = []
   const questions: Record<string, unknown>[] = []
   let answer: 'allow' | 'refuse' = 'allow'
+  let pressed = () => undefined
+  const isPressed = new Promise<undefined>((resolve) => {
+    pressed = () => void resolve(undefined)
+  })
 
   before(async () => {
     undo.push(() => rmSync(folder, { recursive: true, force: true }))
@@ -71,6 +75,18 @@ describe('an MCP server elsewhere', () => {
         }),
         asking('propose', { town: { ...field, default: 'Ulm' } }, ['town']),
         asking('demand', { town: field }, ['town']),
+        catalogTool({
+          name: 'press',
+          description: 'Asks twice at once.',
+          args: z.object({}),
+          run: async (_, caller) => {
+            const form = { type: 'object' as const, properties: {} }
+            const one = caller.elicit({ message: 'The first?', form })
+            const two = await caller.elicit({ message: 'The second?', form })
+            pressed()
+            return `${(await one).action} ${two.action}`
+          },
+        }),
       ],
     })
     const authority = openTlsAuthority(join(folder, 'tls.json'), 'theirs', Date.now())
@@ -88,8 +104,9 @@ describe('an MCP server elsewhere', () => {
     const rules = readRouterRules().text.replace(/^tagger: .*$/m, 'tagger: { kinds: [] }')
     await serveElsewhere(await ours.join('keys', { roles: ['router'] }), { rules })
     const approver = actor('approver', () => [
-      on(AskApproval, ({ args }) => {
+      on(AskApproval, async ({ args }) => {
         questions.push(args)
+        if (args['asks'] === 'The first?') await isPressed
         return { answer, by: 'anna' }
       }),
     ])
@@ -134,6 +151,8 @@ describe('an MCP server elsewhere', () => {
   it('has its questions answered by a person, who says yes to what it proposes, or no', async () => {
     const use = await serve()
     assert.match((await use('propose')).text, /"action":"accept","content":\{"town":"Ulm"\}/)
+    assert.equal((await use('press')).text, 'accept decline', 'one question at a time')
+    assert.equal(questions.pop()?.['asks'], 'The first?')
     answer = 'refuse'
     assert.match((await use('propose')).text, /"action":"decline"/)
     assert.match((await use('demand')).text, /"action":"decline"/)

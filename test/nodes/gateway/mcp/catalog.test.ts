@@ -12,9 +12,11 @@ import { ownTool } from '../../../../nodes/agents/agent/own-tool.js'
 import { PolicyBook } from '../../../../nodes/authority/policy-book.js'
 import { type Catalog, catalogTool } from '../../../../nodes/catalog/catalog.js'
 import { serveCatalog } from '../../../../nodes/catalog/host.js'
-import { DescribeCatalog } from '../../../../nodes/catalog/messages.js'
+import { DescribeCatalog, ElicitCaller } from '../../../../nodes/catalog/messages.js'
 import { serveElsewhere } from '../../../../nodes/elsewhere.js'
 import { ApiKeys } from '../../../../nodes/gateway/http/keys.js'
+import { Desk } from '../../../../nodes/gateway/mcp/desk.js'
+import type { Use } from '../../../../nodes/gateway/mcp/offered.js'
 import { type Gateway, openGateway } from '../../../../nodes/gateway/server.js'
 import { serveSandbox } from '../../../../nodes/process/serve.js'
 import { readRouterRules } from '../../../../nodes/router-rules.js'
@@ -253,6 +255,24 @@ describe('a catalog of a program', () => {
       ])
       assert.equal(mine.find(({ kind }) => kind === 'action.intended')?.facts['by'], 'admin')
     })
+  })
+
+  it('can ask for a use that it was given, and no other program can', async () => {
+    const [front, thief] = [
+      await mesh.join('desk', { roles: ['gateway'] }),
+      await mesh.join('thief', { roles: ['supervisor'] }),
+    ]
+    const desk = new Desk(front)
+    const use = { elicit: async () => ada } as unknown as Use
+    const question = { message: '?', form: { type: 'object' as const, properties: {} } }
+    const number = await desk.open(use, program.name, async (name, number) => {
+      assert.deepEqual(await program.ref(name).ask(ElicitCaller, { use: number, question }), ada)
+      await assert.rejects(thief.ref(name).ask(ElicitCaller, { use: number, question }), /Nobody waits for this/)
+      return [name, number] as const
+    })
+    const late = program.ref(number[0]).ask(ElicitCaller, { use: number[1], question })
+    await assert.rejects(late, /Nobody waits for this/)
+    await desk.close()
   })
 
   it('has a tool that stands alone run in a sandbox, and never takes the name of another', async () => {
