@@ -15,7 +15,7 @@ import { givenBy } from '../agents/agent/own-tool.js'
 import type { FunctionTool } from '../agents/agent/tool.js'
 import { log } from '../log.js'
 import { type Caller, type Catalog, type Complete, checkCatalog, type Given, toolNameOf } from './catalog.js'
-import { type Content, type Held, tooLong } from './content.js'
+import { type Content, contentSchema, type Held, heldSchema, saidSchema, tooLong } from './content.js'
 import {
   CallTool,
   CompleteArgument,
@@ -97,7 +97,13 @@ class Host {
   async call(asked: Asked & { tool: string; args: Record<string, unknown> }, context: Context) {
     const tool = this.#find('tool', asked.tool, this.#catalog.tools, toolNameOf)
     const { args } = asked
-    if (tool.kind === 'function') return { content: await this.#inSandbox(tool, args, context) }
+    if (tool.kind === 'function') {
+      try {
+        return { content: await this.#inSandbox(tool, args, context) }
+      } catch (error) {
+        throw this.#failure(asked.tool, error)
+      }
+    }
     const record = { trace: context.trace, actor: this.#self.name }
     const facts = { tool: `${this.#self.name}/${asked.tool}`, args, by: asked.by, runs: 'in-process' }
     await this.#node.audit.intend({ kind: 'action.intended', ...record, facts })
@@ -105,7 +111,7 @@ class Host {
       this.#node.audit.record({ kind: 'action.ended', ...record, facts: { ...facts, outcome: { status, ...more } } })
     try {
       const given = await this.#told(asked, context, (caller) => tool.run(args, caller))
-      const content = partsOf(given)
+      const content = checked(contentsSchema, partsOf(given))
       const misfit = tooLong(content)
       if (misfit !== undefined) throw failed(asked.tool, misfit)
       await ended('done', { parts: content.map(({ type }) => type) })
@@ -149,9 +155,10 @@ class Host {
           : given instanceof Uint8Array
             ? [{ uri, ...type, blob: Buffer.from(given).toString('base64') }]
             : [...given]
-      const misfit = tooLong(contents.map((held) => ({ type: 'resource', resource: held })))
+      const read = checked(heldsSchema, contents)
+      const misfit = tooLong(read.map((held) => ({ type: 'resource', resource: held })))
       if (misfit !== undefined) throw failed(uri, misfit)
-      return { contents }
+      return { contents: read }
     } catch (error) {
       throw this.#failure(uri, error)
     }
@@ -169,9 +176,10 @@ class Host {
         typeof given === 'string'
           ? [{ role: 'user' as const, content: { type: 'text' as const, text: given } }]
           : [...given]
-      const misfit = tooLong(messages.map(({ content }) => content))
+      const read = checked(saidsSchema, messages)
+      const misfit = tooLong(read.map(({ content }) => content))
       if (misfit !== undefined) throw failed(asked.prompt, misfit)
-      return { messages }
+      return { messages: read }
     } catch (error) {
       throw this.#failure(asked.prompt, error)
     }
@@ -183,12 +191,21 @@ class Host {
       asked.of === 'prompt'
         ? own(prompts.find(({ name }) => name === asked.name)?.args, asked.argument)?.complete
         : own(resources.find(({ uri }) => uri === asked.name)?.complete, asked.argument)
-    return { values: of ? [...(await of(asked.typed))].slice(0, mostValues) : [] }
+    try {
+      return { values: of ? checked(valuesSchema, await of(asked.typed)).slice(0, mostValues) : [] }
+    } catch (error) {
+      throw this.#failure(asked.name, error)
+    }
   }
 
   async *follow({ resource: uri, places }: { resource: string; places: Record<string, string> }, context: Context) {
     const resource = this.#find('resource', uri, this.#catalog.resources, (each) => each.uri)
-    for await (const _ of resource.changes?.(places, context.signal) ?? []) yield null
+    try {
+      for await (const _ of resource.changes?.(places, context.signal) ?? []) yield null
+    } catch (error) {
+      context.signal.throwIfAborted()
+      throw this.#failure(uri, error)
+    }
   }
 
   /** Does it with a caller that can be asked, and waits until the caller has heard what it was told. */
@@ -235,6 +252,18 @@ class Host {
     if (found) return found
     throw new ClawmeshError('NOT_FOUND', `The catalog ${this.#catalog.name} has no ${what} ${name}.`)
   }
+}
+
+const contentsSchema = z.array(contentSchema)
+const heldsSchema = z.array(heldSchema)
+const saidsSchema = z.array(saidSchema)
+const valuesSchema = z.array(z.string())
+
+/** A program in plain JavaScript may give anything. Throws TASK_FAILED. */
+function checked<S extends z.ZodType>(schema: S, given: unknown): z.output<S> {
+  const read = schema.safeParse(given)
+  if (read.success) return read.data
+  throw new ClawmeshError('TASK_FAILED', `What the program gives cannot be used: ${z.prettifyError(read.error)}`)
 }
 
 const own = <T>(record: Readonly<Record<string, T>> | undefined, name: string): T | undefined =>

@@ -4,8 +4,8 @@
  *     await serveMcp(node, { name: 'files', command: 'node', args: ['server.mjs'], code: [folder], workspace, profile: await loadProfile('mcp-server') })
  *     agent(node, { …, tools: await mcpTools(node, 'files') })
  *
- * 1. A call passes: who may send it → the policy of the server, a person where that says so → the digest of the tool that the caller was told of → the audit
- *    stream → the server. Its start is an action too, and on the audit stream before it happens.
+ * 1. A call passes: who may send it → the policy of the server, a person where that says so → the privacy router, where the server is elsewhere → the digest of
+ *    the tool that the caller was told of → the audit stream → the server. Its start is an action too, and on the audit stream before it happens.
  * 2. A tool that is described in other words than the caller was told is not called.
  * 3. A server that is gone is started anew for the next call. No call waits for longer than its deadline.
  */
@@ -15,23 +15,15 @@ import { ClawmeshError } from '../../../policies/errors.js'
 import { type Label, labels, sensitivitySchema } from '../../../policies/router-label.js'
 import { askOnRecord } from '../../../sandbox/approval.js'
 import { sandboxAvailability } from '../../../sandbox/availability.js'
-import { Egress } from '../../../sandbox/egress/egress.js'
-import { governedEgress } from '../../../sandbox/egress/governed.js'
-import { resolver } from '../../../sandbox/egress/resolve.js'
-import { governedOpens } from '../../../sandbox/opens/governed.js'
-import { Opens } from '../../../sandbox/opens/opens.js'
-import type { LaunchPlan } from '../../../sandbox/plan.js'
-import { planResident, startResident } from '../../../sandbox/resident.js'
-import { readConfig } from '../../config.js'
 import { log } from '../../log.js'
 import { routerOf } from '../model/privacy.js'
-import type { McpConnection, McpTransport } from './connection.js'
+import type { McpConnection } from './connection.js'
 import { type Definition, definitionSchema } from './definition.js'
 import type { LoginFile } from './login-file.js'
-import { fetchOf } from './outbound.js'
 import type { ServerQuestion } from './question.js'
 import { textOf } from './result.js'
 import { checkServer, type McpServer, ruleOf } from './server.js'
+import { wayTo } from './way.js'
 
 export const mcpName = (server: string) => `mcp/${server}`
 
@@ -251,9 +243,13 @@ class Host {
     const { McpConnection } = await import('./connection.js')
     const record = { trace, actor: this.#self.name }
     const facts = { tool: this.#self.name, ...said(this.#server) }
-    const { transport, ended } = await this.#transport(trace, () =>
-      this.#node.audit.intend({ kind: 'action.intended', ...record, facts }),
-    )
+    const { transport, ended } = await wayTo(this.#server, {
+      node: this.#node,
+      self: this.#self,
+      trace,
+      login: this.#login,
+      before: () => this.#node.audit.intend({ kind: 'action.intended', ...record, facts }),
+    })
     void ended?.then((how) =>
       this.#node.audit
         .record({ kind: 'action.ended', ...record, facts: { ...facts, outcome: { status: 'ended', reason: how } } })
@@ -262,44 +258,6 @@ class Host {
     const timeoutMs = this.#server.startMs ?? usualStartMs
     const asks = (question: ServerQuestion) => this.#asks(question)
     return McpConnection.open(this.#server.name, transport, { timeoutMs, signal: this.#self.signal, asks })
-  }
-
-  async #transport(
-    trace: string,
-    before: () => Promise<void>,
-  ): Promise<{ transport: McpTransport; ended?: Promise<string> }> {
-    const server = this.#server
-    if ('url' in server) {
-      const [{ StreamableHTTPClientTransport }, login] = await Promise.all([
-        import('@modelcontextprotocol/client'),
-        server.login && import('./login.js'),
-      ])
-      await before()
-      const options = { fetch: fetchOf(server, resolver(readConfig().nameServers)) }
-      const provider = server.login && this.#login && login?.providerOf(server.name, server.login, this.#login)
-      const withLogin = provider ? { ...options, authProvider: provider } : options
-      return { transport: new StreamableHTTPClientTransport(new URL(server.url), withLogin) as McpTransport }
-    }
-    const { ResidentTransport } = await import('./transport.js')
-    const plan = await planResident(server)
-    await before()
-    const resident = await startResident(plan, { signal: this.#self.signal, ...this.#held(server, plan, trace) })
-    const ended = resident.ended.catch((error: unknown) => ClawmeshError.from(error).message)
-    return { transport: new ResidentTransport(resident, plan.outputBytes), ended }
-  }
-
-  /** What the server connects to, and what it opens beyond its policy, is decided as for any action; it lives longer than the call that started it. */
-  #held(server: Exclude<McpServer, { url: string }>, { program, mounts }: LaunchPlan, trace: string) {
-    const { name: tool, signal } = this.#self
-    const { profile, workspace, args = [], command } = server
-    const action = { tool, args: { args }, workspace, trace, actor: tool, signal, deadline: Number.POSITIVE_INFINITY }
-    const names = [`tool:${tool}`, ...(command === 'node' ? ['tool:node'] : [])]
-    const hooks = governedEgress(this.#node, resolver(readConfig().nameServers), action)
-    const files = governedOpens(this.#node, action)
-    return {
-      egress: new Egress({ ...hooks, profile, workspace, own: { program, names } }),
-      opens: new Opens({ ...files, profile, workspace, mounts }),
-    }
   }
 
   #waiting({ deadline, signal }: Context, mostMs: number): { timeoutMs: number; signal: AbortSignal } {

@@ -42,14 +42,16 @@ export class Desk {
     const definition = actor(
       'mcp-desk',
       () => [
-        on(TellCaller, async ({ use, told }, context) => {
-          const caller = this.#find(use, context)
-          if (told.type === 'log') await caller.log(told.level, told.data)
-          else await caller.progress?.(told.done, told.of, told.words)
-          return null
-        }),
-        on(ElicitCaller, ({ use, question }, context) => this.#find(use, context).elicit(question)),
-        on(SampleCaller, ({ use, question }, context) => this.#find(use, context).sample(question)),
+        on(TellCaller, ({ use, told }, context) =>
+          answered(async () => {
+            const caller = this.#find(use, context)
+            if (told.type === 'log') await caller.log(told.level, told.data)
+            else await caller.progress?.(told.done, told.of, told.words)
+            return null
+          }),
+        ),
+        on(ElicitCaller, ({ use, question }, context) => answered(() => this.#find(use, context).elicit(question))),
+        on(SampleCaller, ({ use, question }, context) => answered(() => this.#find(use, context).sample(question))),
       ],
       { args: z.undefined(), concurrency: askedAtOnce },
     )
@@ -61,5 +63,14 @@ export class Desk {
     const found = this.#uses.get(number)
     if (found?.program === sender.node) return found.use
     throw new ClawmeshError('NOT_FOUND', 'Nobody waits for this any more.')
+  }
+}
+
+/** Whatever a client does or says, the desk is there for the others: what goes wrong is an answer. */
+async function answered<T>(does: () => Promise<T>): Promise<T> {
+  try {
+    return await does()
+  } catch (error) {
+    throw ClawmeshError.from(error)
   }
 }

@@ -27,8 +27,9 @@ import {
   ruleOnTool,
   type Use,
 } from './offered.js'
+import type { Reach } from './reach.js'
 import { Subscriptions } from './subscriptions.js'
-import { type Asking, type Reach, type Serving, used } from './used.js'
+import { type Asking, type Serving, used } from './used.js'
 
 const instructions =
   'Tools, files and tasks of a mesh of agents. Each tool of the mesh runs in a sandbox; one that the policy of its machine does not allow waits for a person, or is refused.'

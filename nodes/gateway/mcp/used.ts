@@ -4,22 +4,20 @@
  */
 import { randomUUID } from 'node:crypto'
 import {
-  type InputRequest,
   type InputRequiredResult,
   inputRequired,
   ProtocolError,
   ProtocolErrorCode,
   type ServerContext,
 } from '@modelcontextprotocol/server'
-import { z } from 'zod'
 import type { MeshNode } from '../../../mesh/index.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import type { People } from '../../../policies/people.js'
-import { routerOf } from '../../agents/model/privacy.js'
-import { type Elicit, elicitedSchema, type Sample, type Sampled, sampleSchema } from '../../catalog/content.js'
+import { elicitedSchema } from '../../catalog/content.js'
 import type { DataSubject } from '../../data-subject.js'
 import type { Principal } from '../http/keys.js'
 import type { Offered, Use } from './offered.js'
+import { elicitation, mayLeave, pushed, type Reach, readAnswer, sampledOf, sampling } from './reach.js'
 import type { Ask, Talks } from './talk.js'
 
 export interface Serving {
@@ -57,12 +55,6 @@ export interface Asking {
 
 /** Characters of what is asked with: it stands on the trail. */
 export const longest = 65_536
-
-/** How the caller can be asked: what it said it can do, and how it is done in the protocol that it speaks. */
-export interface Reach {
-  can: 'elicitation' | 'sampling'
-  request: InputRequest
-}
 
 const askIdentifier = 'ask'
 
@@ -137,11 +129,11 @@ function useOf(
   const progress =
     progressToken === undefined
       ? undefined
-      : (done: number, total: number | undefined, message: string | undefined) => {
+      : async (done: number, total: number | undefined, message: string | undefined) => {
           const more = { ...(total === undefined ? {} : { total }), ...(message === undefined ? {} : { message }) }
           const params = { progressToken, progress: done, ...more }
           // What cannot be told is not missed: the answer follows.
-          return notify({ method: 'notifications/progress', params }).catch(() => undefined)
+          await notify({ method: 'notifications/progress', params }).catch(() => undefined)
         }
   const reach = async ({ can: what, request }: Reach): Promise<unknown> => {
     if (can(what)) return ask(request)
@@ -156,70 +148,13 @@ function useOf(
     by: principal.name,
     deadline: node.now() + withinMs,
     progress,
-    log: (level, data) => log(level, data, 'clawmesh').catch(() => undefined),
-    elicit: async (question) => elicitedSchema.parse(await reach(elicitation(question))),
+    log: async (level, data) => {
+      await log(level, data, 'clawmesh').catch(() => undefined)
+    },
+    elicit: async (question) => readAnswer(elicitedSchema, await reach(elicitation(question))),
     sample: async (question) => {
       await mayLeave(node, question, trace)
       return sampledOf(await reach(sampling(question)))
     },
   }
-}
-
-/** In the protocol of 2025: a request of the server, answered while its own is still open. */
-async function pushed({ mcpReq }: ServerContext, request: InputRequest, timeout: number): Promise<unknown> {
-  try {
-    const options = { timeout, signal: mcpReq.signal }
-    if (request.method === 'elicitation/create') return await mcpReq.elicitInput(request.params, options)
-    if (request.method === 'sampling/createMessage') return await mcpReq.requestSampling(request.params, options)
-  } catch (cause) {
-    throw new ClawmeshError('USAGE', `The client did not answer: ${(cause as Error).message.slice(0, 300)}`, { cause })
-  }
-  throw new ClawmeshError('INTERNAL', `Nobody asks a client for ${request.method}.`)
-}
-
-const elicitation = ({ message, form }: Elicit): Reach => ({
-  can: 'elicitation',
-  // That a client can show such a form is the matter of whoever wrote it: what is no form the SDK refuses.
-  request: inputRequired.elicit({ mode: 'form', message, requestedSchema: form as never }),
-})
-
-function sampling(question: Sample): Reach {
-  const { messages, system, maxTokens } = sampleSchema.parse(question)
-  return {
-    can: 'sampling',
-    request: inputRequired.createMessage({
-      messages: messages.map(({ role, text }) => ({ role, content: { type: 'text', text } })),
-      maxTokens,
-      ...(system === undefined ? {} : { systemPrompt: system }),
-    }),
-  }
-}
-
-const textSchema = z.object({ type: z.literal('text'), text: z.string() })
-const answerSchema = z.object({ model: z.string(), content: z.union([textSchema, z.array(textSchema).min(1)]) })
-
-function sampledOf(answer: unknown): Sampled {
-  const { model, content } = answerSchema.parse(answer)
-  return {
-    model,
-    text: [content]
-      .flat()
-      .map(({ text }) => text)
-      .join('\n'),
-  }
-}
-
-/** Nobody knows where the model of a client is: what is asked of it leaves the mesh. Throws DENIED where it may not leave as it is. */
-async function mayLeave(node: MeshNode, question: Sample, trace: string): Promise<void> {
-  const { messages, system, maxTokens } = sampleSchema.parse(question)
-  const router = await routerOf(node)
-  const first = system === undefined ? [] : [{ role: 'system' as const, content: system }]
-  const said = messages.map(({ role, text }) => ({ role, content: text }))
-  const asker = { roles: node.roles, actor: 'mcp', trace }
-  const { decision } = await router.judge(router.open(trace), { messages: [...first, ...said], maxTokens }, asker)
-  if (decision.effect === 'allow') return
-  throw new ClawmeshError(
-    'DENIED',
-    `By the rule ${decision.rule} this may not be asked of a model outside of the mesh.`,
-  )
 }

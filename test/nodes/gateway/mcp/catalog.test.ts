@@ -12,7 +12,7 @@ import { ownTool } from '../../../../nodes/agents/agent/own-tool.js'
 import { PolicyBook } from '../../../../nodes/authority/policy-book.js'
 import { type Catalog, catalogTool } from '../../../../nodes/catalog/catalog.js'
 import { serveCatalog } from '../../../../nodes/catalog/host.js'
-import { DescribeCatalog, ElicitCaller } from '../../../../nodes/catalog/messages.js'
+import { DescribeCatalog, ElicitCaller, SampleCaller } from '../../../../nodes/catalog/messages.js'
 import { serveElsewhere } from '../../../../nodes/elsewhere.js'
 import { ApiKeys } from '../../../../nodes/gateway/http/keys.js'
 import { Desk } from '../../../../nodes/gateway/mcp/desk.js'
@@ -121,7 +121,12 @@ describe('a catalog of a program', () => {
         description: 'A book.',
         mimeType: 'image/png',
         read: ({ title = '' }) => Buffer.from(title),
-        complete: { title: (typed) => ['a/b', 'a/c'].filter((title) => title.startsWith(typed)) },
+        complete: {
+          title: (typed) => {
+            if (typed === 'no') throw new TypeError('no')
+            return ['a/b', 'a/c'].filter((title) => title.startsWith(typed))
+          },
+        },
       },
     ],
     prompts: [
@@ -263,9 +268,15 @@ describe('a catalog of a program', () => {
       await mesh.join('thief', { roles: ['supervisor'] }),
     ]
     const desk = new Desk(front)
-    const use = { elicit: async () => ada } as unknown as Use
+    const sampled = () => Promise.reject(new TypeError('garbage'))
+    const use = { elicit: async () => ada, sample: sampled } as unknown as Use
     const question = { message: '?', form: { type: 'object' as const, properties: {} } }
     const number = await desk.open(use, program.name, async (name, number) => {
+      // What goes wrong at one client takes the desk from nobody.
+      const sample = program
+        .ref(name)
+        .ask(SampleCaller, { use: number, question: { messages: [{ role: 'user', text: '?' }] } })
+      await assert.rejects(sample, { code: 'INTERNAL' })
       assert.deepEqual(await program.ref(name).ask(ElicitCaller, { use: number, question }), ada)
       await assert.rejects(thief.ref(name).ask(ElicitCaller, { use: number, question }), /Nobody waits for this/)
       return [name, number] as const
@@ -308,6 +319,7 @@ describe('a catalog of a program', () => {
     const ref = { type: 'ref/resource' as const, uri: 'library://book/{+title}' }
     const { completion } = await caller.complete({ ref, argument: { name: 'title', value: 'a/b' } })
     assert.deepEqual(completion.values, ['a/b'])
+    await assert.rejects(caller.complete({ ref, argument: { name: 'title', value: 'no' } }), /failed/)
     await caller.subscribeResource({ uri: 'library://pages' })
     await eventually(() => {
       pages = 2
