@@ -18,8 +18,9 @@ import {
 } from '@modelcontextprotocol/client'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { productVersion } from '../../version.js'
-import { type Login, PersonLogin } from './login.js'
+import type { Login } from './login.js'
 import type { LoginFile } from './login-file.js'
+import { PersonLogin } from './login-provider.js'
 
 export interface Sitting {
   /** Shows a person the address at which to say yes. */

@@ -44,7 +44,7 @@ export async function wayTo(server: McpServer, start: Start): Promise<Way> {
 async function overHttp(server: UrlServer, { login: file, before }: Start): Promise<McpTransport> {
   const [{ StreamableHTTPClientTransport }, login] = await Promise.all([
     import('@modelcontextprotocol/client'),
-    server.login && import('./login.js'),
+    server.login && import('./login-provider.js'),
   ])
   await before()
   const fetch = fetchOf(server, resolver(readConfig().nameServers))
