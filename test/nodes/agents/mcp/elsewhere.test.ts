@@ -18,13 +18,14 @@ import { callMcp, mcpTools } from '../../../../nodes/agents/mcp/tool.js'
 import { openTlsAuthority } from '../../../../nodes/authority/tls.js'
 import { catalogTool } from '../../../../nodes/catalog/catalog.js'
 import { serveCatalog } from '../../../../nodes/catalog/host.js'
-import { serveElsewhere } from '../../../../nodes/elsewhere.js'
+import { holderOf, serveElsewhere } from '../../../../nodes/elsewhere.js'
 import { ApiKeys } from '../../../../nodes/gateway/http/keys.js'
 import { openGateway } from '../../../../nodes/gateway/server.js'
 import { readRouterRules } from '../../../../nodes/router-rules.js'
 import type { Sensitivity } from '../../../../policies/router-label.js'
 import { AskApproval } from '../../../../sandbox/approval.js'
 import { resolver } from '../../../../sandbox/egress/resolve.js'
+import { eventually } from '../../../kit/eventually.js'
 import { memoryMesh, type TestMesh, temporaryFolder } from '../../../kit/mesh.js'
 import { openPeer, type Peer } from './authorization-server.js'
 
@@ -103,6 +104,7 @@ describe('an MCP server elsewhere', () => {
     // The rules that ship, but that no names are looked for: what reads names is long in coming.
     const rules = readRouterRules().text.replace(/^tagger: .*$/m, 'tagger: { kinds: [] }')
     await serveElsewhere(await ours.join('keys', { roles: ['router'] }), { rules })
+    await eventually(() => assert.equal(holderOf(box)?.rules, rules))
     const approver = actor('approver', () => [
       on(AskApproval, async ({ args }) => {
         questions.push(args)
@@ -111,6 +113,14 @@ describe('an MCP server elsewhere', () => {
       }),
     ])
     await mind.spawn(approver)
+    // All nodes share this process, which may stand still for longer than a lease while it loads what reads prompts.
+    await eventually(async () => {
+      const use = await serve()
+      const { status, text } = await use('look_up', { town: 'Bonn' })
+      await box.stop(mcpName('atlas'))
+      assert.equal(status, 'done', text)
+    })
+    told.length = 0
   })
   afterEach(() => box.stop(mcpName('atlas')))
   after(async () => {

@@ -13,7 +13,7 @@ import { PolicyBook } from '../../../../nodes/authority/policy-book.js'
 import { type Catalog, catalogTool } from '../../../../nodes/catalog/catalog.js'
 import { serveCatalog } from '../../../../nodes/catalog/host.js'
 import { DescribeCatalog, ElicitCaller, SampleCaller } from '../../../../nodes/catalog/messages.js'
-import { serveElsewhere } from '../../../../nodes/elsewhere.js'
+import { holderOf, serveElsewhere } from '../../../../nodes/elsewhere.js'
 import { ApiKeys } from '../../../../nodes/gateway/http/keys.js'
 import { Desk } from '../../../../nodes/gateway/mcp/desk.js'
 import type { Use } from '../../../../nodes/gateway/mcp/offered.js'
@@ -163,6 +163,10 @@ describe('a catalog of a program', () => {
       .text.replace(/^tagger: .*$/m, 'tagger: { kinds: [] }')
       .replace(/^files: .*$/m, 'files: [{ path: pay.txt, label: RESTRICTED, categories: [FIN] }]')
     await serveElsewhere(await mesh.join('keys', { roles: ['router'] }), { rules })
+    await eventually(() => {
+      assert.equal(holderOf(front)?.rules, rules)
+      assert.ok(front.find('catalog/library'))
+    })
     const { authority } = mesh
     const addresses = addressesOf(authority.mesh, authority.meshKey)
     const transport = await mesh.connect()
@@ -175,6 +179,12 @@ describe('a catalog of a program', () => {
     const limits = { rate: { burst: 1000, perSecond: 1000 } }
     gateway = await openGateway({ node: front, data, host: '127.0.0.1', port: 0, site, limits })
     undo.push(() => gateway.close())
+    // All nodes share this process, which may have stood still for longer than a lease while it loaded all that.
+    await eventually(async () => {
+      const { caller } = await client('developer', 'legacy')
+      assert.match(wordsOf(await caller.callTool({ name: 'greet', arguments: {} })), /Hello Ada/)
+      await caller.close()
+    }, 20_000)
   })
   after(async () => {
     for (const step of undo.splice(0).reverse()) await step()
