@@ -84,12 +84,23 @@ export { debater } from './agents/debate/debater.js'
 export type { DebateSpec, Topology } from './agents/debate/rules.js'
 export { judges, votes } from './agents/debate/seat.js'
 export type { Transcript } from './agents/debate/transcript.js'
-export { serveMcp } from './agents/mcp/host.js'
-export type { LocalServer, McpServer, StdioServer } from './agents/mcp/server.js'
+export { type McpOptions, serveMcp } from './agents/mcp/host.js'
+export { LoginFile } from './agents/mcp/login-file.js'
+export type { LocalServer, McpServer, RemoteServer, StdioServer } from './agents/mcp/server.js'
 export { type McpTool, mcpTools } from './agents/mcp/tool.js'
 export { type Memory, type MemoryOptions, openMemory, type Remembered } from './agents/memory/memory.js'
 export { reader } from './agents/research/reader.js'
 export { type Research, type ResearchResult, research } from './agents/research/research.js'
+export {
+  type Caller,
+  type Catalog,
+  type CatalogPrompt,
+  type CatalogResource,
+  type CatalogTool,
+  catalogTool,
+} from './catalog/catalog.js'
+export type { Content, Elicit, Elicited, Held, Said, Sample, Sampled } from './catalog/content.js'
+export { serveCatalog } from './catalog/host.js'
 export { type ElsewhereOptions, serveElsewhere } from './elsewhere.js'
 export { joinByInvitation, type Program } from './member/program.js'
 export { serveModel, serveSandbox } from './process/serve.js'

@@ -38,6 +38,6 @@ export function rosterOf(directory: Pick<Directory, 'actors' | 'nodes'>): Roster
 /** What a node runs about itself is named WHAT/NODE; a task's name is task/ID. */
 function kindOf(name: string, node: string): Roster['agents'][number]['kind'] {
   if (name.startsWith('task/')) return 'task'
-  const isOfNode = name.endsWith(`/${node}`) || name.startsWith('mcp/')
+  const isOfNode = name.endsWith(`/${node}`) || /^(mcp|mcp-desk|catalog)\//.test(name)
   return isOfNode || name === approverName || name === approvalsName || name === officeName ? 'service' : 'agent'
 }

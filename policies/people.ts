@@ -12,6 +12,7 @@ import { createHash } from 'node:crypto'
 import { createRequire } from 'node:module'
 import type { DetailedError } from '@cedar-policy/cedar-wasm/nodejs'
 import { ClawmeshError } from './errors.js'
+import type { Label } from './router-label.js'
 
 /** What a key of the gateway may be for. Not the roles of nodes. */
 export const peopleRoles = ['viewer', 'developer', 'operator', 'approver', 'auditor', 'service', 'admin'] as const
@@ -140,33 +141,34 @@ export class People {
     return this.#isLost
   }
 
-  decide(who: Person, action: PeopleAction, on: Resource): Ruling {
-    const key = [who.role, who.name, action, on.type, on.id].join('\0')
+  /** `label`: of the files that it is about, for `useTool`. */
+  decide(who: Person, action: PeopleAction, on: Resource, label?: Label): Ruling {
+    const key = [who.role, who.name, action, on.type, on.id, label ?? ''].join('\0')
     const known = this.#kept.get(key)
     if (known) return known
-    const ruling = this.#askOrBreak(who, action, on)
+    const ruling = this.#askOrBreak(who, action, on, label)
     if (this.#kept.size >= mostKept) this.#kept.clear()
     if (on.id.length <= longestId) this.#kept.set(key, ruling)
     return ruling
   }
 
-  #askOrBreak(who: Person, action: PeopleAction, on: Resource): Ruling {
+  #askOrBreak(who: Person, action: PeopleAction, on: Resource, label?: Label): Ruling {
     if (this.#isLost) throw new ClawmeshError('INTERNAL', 'Cedar broke off before.')
     try {
-      return this.#ask(who, action, on)
+      return this.#ask(who, action, on, label)
     } catch (error) {
       this.#isLost = !(error instanceof ClawmeshError)
       throw ClawmeshError.from(error)
     }
   }
 
-  #ask({ name, role }: Person, action: PeopleAction, on: Resource): Ruling {
+  #ask({ name, role }: Person, action: PeopleAction, on: Resource, label?: Label): Ruling {
     const parents = on.type === 'Mesh' ? [] : [mesh]
     const answer = this.#cedar.statefulIsAuthorized({
       principal: { type: 'User', id: name },
       action: { type: 'Action', id: action },
       resource: on,
-      context: {},
+      context: label === undefined ? {} : { label: { __entity: { type: 'Label', id: label } } },
       preparsedPolicySetId: this.#set,
       preparsedSchemaName: this.#set,
       validateRequest: true,

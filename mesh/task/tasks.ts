@@ -117,6 +117,14 @@ export class Tasks {
     return new Task(journal, this.#bodies(place), await this.#whole(place, readAll(journal, entries)))
   }
 
+  /** How many records its journal has now: those that follow have this number and higher ones. Rejects with NOT_FOUND if there is none. */
+  async length(id: string): Promise<number> {
+    const place = this.#options.addresses.taskKey(id)
+    const entries = await this.#entries(place)
+    if (entries.length === 0) throw noTask(id)
+    return readAll(this.#journal(place), entries).length
+  }
+
   /** What is known of each, oldest first. */
   async list(): Promise<TaskInfo[]> {
     return [...groupByPlace(await this.#entries())]

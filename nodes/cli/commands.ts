@@ -27,7 +27,11 @@ const families: Readonly<Record<string, () => Promise<Command[]>>> = {
     const { deadList, deadShow, deadReplay, deadDrop } = await import('./mesh/dead.js')
     return [deadList, deadShow, deadReplay, deadDrop]
   },
-  mcp: async () => [(await import('./mcp.js')).mcp],
+  mcp: async () => {
+    const [{ mcp }, { mcpLogin, mcpLogout }] = await Promise.all([import('./mcp.js'), import('./mcp-login.js')])
+    return [mcpLogin, mcpLogout, mcp]
+  },
+  catalog: async () => [(await import('./catalog.js')).catalog],
   invite: async () => [(await import('./mesh/invite.js')).invite],
   site: async () => [(await import('./mesh/site.js')).site],
   join: async () => [(await import('./mesh/join.js')).join],
@@ -133,7 +137,8 @@ export const chapters: readonly (readonly [string, Readonly<Record<string, strin
       tasks: 'what was asked and how far it came; settle, cancel, forget',
       debate: 'agents that answer, hear each other and decide',
       research: 'an answer from files, with the evidence',
-      mcp: 'the mesh as an MCP server, on standard input and output',
+      mcp: 'the mesh as an MCP server, on standard input and output; logins into other servers',
+      catalog: 'tools, resources and prompts of a program of yours, for MCP clients',
     },
   ],
   [

@@ -7,7 +7,11 @@ import { type PeopleRole, peopleRoles } from '../../policies/people.js'
 import { notRunning, openLiveGround } from '../authority/live.js'
 import { accountName, dataSubject } from '../data-subject.js'
 import { usualLimits } from '../gateway/http/limits.js'
+import { Catalogs } from '../gateway/mcp/catalogs.js'
+import { Desk } from '../gateway/mcp/desk.js'
+import { meshResources } from '../gateway/mcp/mesh-resource.js'
 import { meshTools } from '../gateway/mcp/mesh-tool.js'
+import { Talks } from '../gateway/mcp/talk.js'
 import { TaskRuns } from '../gateway/rest/tasks.js'
 import { joinAsGuest } from '../member/guest.js'
 import { recallOffer } from '../member/offer.js'
@@ -56,6 +60,9 @@ async function serveMcpClient(_: string | undefined, values: Values): Promise<nu
         import('../gateway/mcp/server.js'),
         import('@modelcontextprotocol/server/stdio'),
       ])
+      const desk = new Desk(node)
+      const catalogs = new Catalogs(node, desk)
+      const own = { tools: meshTools(node, runs), resources: meshResources(node, runs), prompts: [] }
       const people = await StandingPeople.open(data)
       const record = new PeopleRecord(node, people)
       await record.settle()
@@ -66,17 +73,21 @@ async function serveMcpClient(_: string | undefined, values: Values): Promise<nu
       const served = {
         node,
         refused: (why: string) => refusals.count('DENIED', why, undefined),
-        tools: meshTools(node, runs),
+        offered: () => catalogs.beside(own),
+        talks: new Talks(),
         principal: { name: 'stdio', role },
         people: () => people.now,
         settled: () => record.settle(),
         subject,
         answerMs,
       }
-      const handle = serveStdio(() => mcpServer({ ...served, closing: stop.signal }), { transport })
+      const handle = serveStdio(({ era }) => mcpServer({ ...served, closing: stop.signal }, { era, lasts: true }), {
+        transport,
+      })
       progress(`serving the mesh to an MCP client, as ${role}`)
       await untilClosed(stop.signal)
       await handle.close()
+      await desk.close()
       refusals.flush()
     } finally {
       await runs?.close()

@@ -92,8 +92,10 @@ export const routes = {
   },
   'POST /mcp': {
     needs: 'enter',
-    says: 'Tools and tasks for MCP clients; what each role may use, docs/mcp.md says.',
+    says: 'Tools, resources and prompts for MCP clients; what each role may use, docs/mcp.md says.',
   },
+  'GET /mcp': { needs: 'enter', says: 'What an MCP session is told of without having asked.' },
+  'DELETE /mcp': { needs: 'enter', says: 'Ends an MCP session.' },
   'POST /v1/tasks': {
     needs: 'beginTask',
     says: 'Has the mesh do a request. It goes on whoever looks.',

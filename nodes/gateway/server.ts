@@ -27,9 +27,15 @@ import { Metrics } from './http/metrics.js'
 import { cannotListen } from './http/port.js'
 import { RateLimit } from './http/rate.js'
 import { Forbidden, Refusal } from './http/refusal.js'
+import { Slots } from './http/stream.js'
 import { hostsOf } from './http/tls.js'
-import { answerMcp, refuseSessions } from './mcp/exchange.js'
-import { type MeshTool, meshTools } from './mcp/mesh-tool.js'
+import { Catalogs } from './mcp/catalogs.js'
+import { Desk } from './mcp/desk.js'
+import { answerMcp, endMcp, followMcp } from './mcp/exchange.js'
+import { meshResources } from './mcp/mesh-resource.js'
+import { meshTools } from './mcp/mesh-tool.js'
+import { Sessions } from './mcp/sessions.js'
+import { Talks } from './mcp/talk.js'
 import { parseChat } from './openai/chat.js'
 import { complete } from './openai/completion.js'
 import { answerEmbedding } from './openai/embedding.js'
@@ -50,8 +56,6 @@ export interface GatewayOptions extends GatewayAddress {
   /** What it shows; without it, it speaks plain HTTP, which is for loopback alone. */
   tls?: GatewayTls | undefined
   limits?: Partial<GatewayLimits>
-  /** What MCP clients may have done, beside the tools of the mesh. */
-  more?: readonly MeshTool[]
 }
 
 export interface Gateway {
@@ -64,7 +68,7 @@ export interface Gateway {
 type Handle = (call: Call<Route>) => unknown
 
 export async function openGateway(options: GatewayOptions): Promise<Gateway> {
-  const { node, data, site, host, port, tls, limits: given, more = [] } = options
+  const { node, data, site, host, port, tls, limits: given } = options
   const scheme = tls ? 'https' : 'http'
   const limits = { ...usualLimits, ...given }
   const metrics = new Metrics()
@@ -107,9 +111,25 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   const aboutCaller = (key: string | undefined) =>
     site && key !== undefined ? dataSubject(node, site.trail.authority.subjects, key) : undefined
   const rest = restOf({ node, guard, people, site, runs, aboutCaller, closing: closing.signal })
-  const tools = [...meshTools(node, site?.workspace === undefined ? undefined : runs), ...more]
+  const worked = site?.workspace === undefined ? undefined : runs
+  const own = { tools: meshTools(node, worked), resources: meshResources(node, worked), prompts: [] }
+  const mcpDesk = new Desk(node)
+  const catalogs = new Catalogs(node, mcpDesk)
   const desk = { node, limits, metrics, people, aboutCaller, closing: closing.signal }
   const refused = (why: string, address: string) => refusals.count('DENIED', why, address)
+  const mcp = {
+    node,
+    people,
+    refused,
+    limits,
+    aboutCaller,
+    offered: () => catalogs.beside(own),
+    talks: new Talks(),
+    sessions: new Sessions(closing.signal),
+    again: (request: FastifyRequest) => void guard.again(request),
+    slots: new Slots(),
+    closing: closing.signal,
+  }
   const handlers: Handlers = {
     ...rest,
     'GET /': ({ reply }) => sendConsole(reply, 'index.html'),
@@ -122,10 +142,10 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
     'POST /v1/chat/completions': ({ request, reply }) => complete(desk, request, reply, parseChat),
     'POST /v1/completions': ({ request, reply }) => complete(desk, request, reply, parseText),
     'POST /v1/embeddings': ({ request, reply }) => answerEmbedding(desk, request, reply),
-    'POST /mcp': ({ request, reply }) =>
-      answerMcp({ node, tools, people, refused, limits, aboutCaller, closing: closing.signal }, request, reply),
+    'POST /mcp': ({ request, reply }) => answerMcp(mcp, request, reply),
+    'GET /mcp': ({ request, reply }) => followMcp(mcp, request, reply),
+    'DELETE /mcp': ({ request, reply }) => endMcp(mcp, request, reply),
   }
-  refuseSessions(server)
   const underWay = new Set<Promise<unknown>>()
   for (const name of routeNames) {
     const [method = '', url = ''] = name.split(' ')
@@ -159,6 +179,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
       await Promise.allSettled(underWay)
       refusals.flush()
       await runs?.close()
+      await mcpDesk.close()
     },
   }
 }

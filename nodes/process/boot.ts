@@ -139,14 +139,16 @@ async function boot(plan: NodePlan): Promise<Running> {
 }
 
 /** The protocol is loaded where there are some. One that cannot be started ends the start: a person named it, and counts on it. */
-async function serveMcpServers(node: MeshNode, { mcp = [] }: NodePlan): Promise<void> {
+async function serveMcpServers(node: MeshNode, { mcp = [], credentials }: NodePlan): Promise<void> {
   if (mcp.length === 0) return
-  const [{ serveMcp }, { serverOf }] = await Promise.all([
+  const [{ serveMcp }, { serverOf }, { LoginFile }] = await Promise.all([
     import('../agents/mcp/host.js'),
     import('../agents/mcp/file.js'),
+    import('../agents/mcp/login-file.js'),
   ])
+  const { signing } = readCredentials(credentials, undefined)
   for (const server of mcp) {
-    await serveMcp(node, serverOf(server))
+    await serveMcp(node, serverOf(server), { login: new LoginFile(dirname(credentials), server.name, signing) })
     log.info({ server: server.name }, 'an MCP server runs')
   }
 }

@@ -86,7 +86,8 @@ function checked(providers: unknown): Record<string, Provider> {
   })
 }
 
-function readPrivate(path: string): Uint8Array {
+/** Of a file that its owner alone can read. Throws USAGE and DENIED. */
+export function readPrivate(path: string): Uint8Array {
   let file: number
   try {
     file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW)

@@ -6,8 +6,9 @@ import { after, before, describe, it } from 'node:test'
 import { Client } from '@modelcontextprotocol/client'
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio'
 import { installation } from '../../mesh/installation.js'
+import { eventually } from '../kit/eventually.js'
 import { temporaryFolder } from '../kit/mesh.js'
-import { command } from './command.js'
+import { command, run } from './command.js'
 import { Machine } from './machine.js'
 
 const program = join(installation, 'dist', 'nodes', 'cli', 'main.js')
@@ -34,7 +35,7 @@ describe('clawmesh mcp', () => {
     transport.stderr?.on('data', (piece) => {
       said += piece
     })
-    const connected = new Client({ name: 'test', version: '1' })
+    const connected = new Client({ name: 'test', version: '1' }, { capabilities: { elicitation: {} } })
     await connected.connect(transport).catch((error) => assert.fail(`${error}: ${said}`))
     return connected
   }
@@ -81,5 +82,23 @@ describe('clawmesh mcp', () => {
     const none = await command('mcp', '--data', workspace)
     assert.equal(none.status, 4)
     assert.match(none.stderr, /No mesh runs in/)
+  })
+
+  it('offers what a program of the mesh has, and asks the person at the client for it', async () => {
+    const library = run(['catalog', join(installation, 'examples', 'catalog.mjs'), '--data', machine.data])
+    await eventually(() => assert.match(library.stderr(), /offering library to MCP clients: lend, fine, /), 20_000)
+    const asked: string[] = []
+    const caller = await client()
+    caller.setRequestHandler('elicitation/create', ({ params }) => {
+      asked.push(params.message)
+      return { action: 'accept', content: { days: 3 } }
+    })
+    const lent = await caller.callTool({ name: 'lend', arguments: { title: 'Emma' } })
+    assert.deepEqual([JSON.stringify(lent.content).includes('Emma is yours for 3 days.'), asked.length], [true, 1])
+    const [book] = (await caller.readResource({ uri: 'library://book/Emma' })).contents
+    assert.equal(book && 'text' in book && book.text, 'Jane Austen')
+    await caller.close()
+    library.child.kill('SIGTERM')
+    assert.equal((await library.ended).status, 0, library.stderr())
   })
 })

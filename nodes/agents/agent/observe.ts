@@ -113,7 +113,7 @@ const wordsOf = ({ summary, text }: { summary: string; text?: unknown }): string
 /** Recorded where the server runs. */
 async function ofServer(work: Work, tool: McpTool, call: ToolCall): Promise<Observation> {
   const { signal, trace, grant } = work.assignment.context
-  const options = { signal, trace, grant, deadline: toolDeadline(work) }
+  const options = { signal, trace, grant, deadline: toolDeadline(work), seen: work.session.sensitivity }
   const { status, text, label } = await callMcp(work.node, tool, call.arguments, options)
   work.session.raise({ label, categories: [] })
   return { status, text, said: { by: `mcp/${tool.server}`, label } }

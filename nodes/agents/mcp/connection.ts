@@ -2,14 +2,18 @@
 import {
   type CallToolResult,
   Client,
+  OAuthClientFlowError,
+  OAuthError,
   ProtocolError,
   SdkError,
   SdkErrorCode,
   type Transport,
+  UnauthorizedError,
 } from '@modelcontextprotocol/client'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { productVersion } from '../../version.js'
 import { type Definition, definitionOf } from './definition.js'
+import { questionOf, type ServerQuestion } from './question.js'
 
 const mostTools = 128
 const mostPages = 16
@@ -21,6 +25,9 @@ interface Waiting {
   timeoutMs: number
   signal?: AbortSignal
 }
+
+/** Whether a person says yes to the answers that a server proposes. */
+export type AskPerson = (question: ServerQuestion) => Promise<boolean>
 
 export class McpConnection {
   readonly #name: string
@@ -44,8 +51,20 @@ export class McpConnection {
   }
 
   /** Throws DEADLINE, UNREACHABLE or MESSAGE_INVALID; the transport is closed then. */
-  static async open(name: string, transport: McpTransport, { timeoutMs, signal }: Waiting): Promise<McpConnection> {
-    const client = new Client({ name: 'clawmesh', version: productVersion }, { listMaxPages: mostPages })
+  static async open(
+    name: string,
+    transport: McpTransport,
+    { timeoutMs, signal, asks }: Waiting & { asks: AskPerson },
+  ): Promise<McpConnection> {
+    const client = new Client(
+      { name: 'clawmesh', version: productVersion },
+      { listMaxPages: mostPages, capabilities: { elicitation: { form: { applyDefaults: true } } } },
+    )
+    client.setRequestHandler('elicitation/create', async ({ params }) => {
+      const question = questionOf(params)
+      if (!question || !(await asks(question))) return { action: 'decline' }
+      return { action: 'accept', content: question.answers }
+    })
     const connection = new McpConnection(name, client, transport)
     try {
       await connection.#asked('its start', timeoutMs, signal, (options) => client.connect(transport, options))
@@ -113,6 +132,7 @@ export class McpConnection {
   #failure(error: unknown, what: string, timeoutMs: number): ClawmeshError {
     const server = `The MCP server ${this.#name}`
     // First, since a server that is late is stopped, and then is gone too.
+    if (error instanceof ClawmeshError) return error
     if (error instanceof SdkError && error.code === SdkErrorCode.RequestTimeout)
       return new ClawmeshError('DEADLINE', `${server} did not answer ${what} within ${Math.round(timeoutMs)} ms.`, {
         cause: error,
@@ -120,6 +140,11 @@ export class McpConnection {
     if (this.#transport.why !== undefined)
       return new ClawmeshError('UNREACHABLE', `${server} is gone: ${this.#transport.why}.`, {
         hint: 'It is started anew for the next call.',
+        cause: error,
+      })
+    if (error instanceof OAuthError || error instanceof OAuthClientFlowError || error instanceof UnauthorizedError)
+      return new ClawmeshError('UNAUTHENTIC', `${server} could not be logged into: ${error.message.slice(0, 500)}`, {
+        hint: `Look at its login in the file of MCP servers, or log in anew: clawmesh mcp login ${this.#name}`,
         cause: error,
       })
     if (error instanceof ProtocolError)

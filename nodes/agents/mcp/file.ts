@@ -10,6 +10,7 @@
  *         policy: { delete: refuse, '*': allow }
  *         label: INTERNAL
  *       notes: { url: 'http://127.0.0.1:9000/mcp', runs: unsandboxed }
+ *       wiki: { url: 'https://wiki.example.org/mcp', runs: elsewhere, login: { as: person }, hosts: [login.example.org] }
  *
  * Paths are meant from the folder of the file. Each server is in the end what `serveMcp` takes, with the text of its policy.
  */
@@ -21,6 +22,7 @@ import { ClawmeshError } from '../../../policies/errors.js'
 import { parseProfile } from '../../../policies/profile.js'
 import { labels } from '../../../policies/router-label.js'
 import { readPolicy } from '../../../sandbox/preset.js'
+import { loginSchema } from './login.js'
 import { checkServer, type McpServer } from './server.js'
 
 const common = {
@@ -36,9 +38,25 @@ const stdio = {
   code: z.array(z.string()).default([]),
   ...common,
 }
-const local = z.strictObject({ url: z.url(), runs: z.literal('unsandboxed'), ...common })
+const login = loginSchema.optional()
+const local = z.strictObject({ url: z.url(), runs: z.literal('unsandboxed'), login, ...common })
+const remote = z.strictObject({
+  url: z.url(),
+  runs: z.literal('elsewhere'),
+  login,
+  hosts: z.array(z.string().min(1)).optional(),
+  addresses: z.array(z.string().min(1)).optional(),
+  /** A file of certificates, where a person writes it; its text, where a process is told it. */
+  trust: z.string().optional(),
+  ...common,
+})
+const behindUrl = z.discriminatedUnion('runs', [local, remote])
 
-const said = z.strictObject({ ...stdio, workspace: z.string().optional(), sandbox: z.string().default('mcp-server') })
+const program = z.strictObject({
+  ...stdio,
+  workspace: z.string().optional(),
+  sandbox: z.string().default('mcp-server'),
+})
 
 const fileSchema = z.strictObject({ servers: z.record(z.string(), z.looseObject({})) })
 
@@ -51,6 +69,7 @@ export const mcpPlanSchema = z.union([
     sandbox: z.object({ name: z.string(), text: z.string() }),
   }),
   z.object({ name: z.string(), ...local.shape }),
+  z.object({ name: z.string(), ...remote.shape }),
 ])
 export type McpPlan = z.output<typeof mcpPlanSchema>
 
@@ -60,8 +79,12 @@ export async function readMcpFile(path: string, workspace: string): Promise<McpP
   if (!parsed.success) throw invalid(path, z.prettifyError(parsed.error))
   const from = dirname(resolve(path))
   const plans = Object.entries(parsed.data.servers).map(async ([name, given]): Promise<McpPlan> => {
-    if ('url' in given) return { name, ...checked(path, name, local, given) }
-    const { sandbox, ...rest } = checked(path, name, said, given)
+    if ('url' in given) {
+      const server = checked(path, name, behindUrl, given)
+      if (server.runs === 'unsandboxed' || server.trust === undefined) return { name, ...server }
+      return { name, ...server, trust: readText(path, resolve(from, server.trust)) }
+    }
+    const { sandbox, ...rest } = checked(path, name, program, given)
     const policy = await readPolicy(sandbox.includes('/') ? resolve(from, sandbox) : sandbox)
     return {
       name,
@@ -86,13 +109,23 @@ function checked<S extends z.ZodType>(path: string, name: string, schema: S, giv
 
 /** What `serveMcp` takes. */
 export function serverOf(plan: McpPlan): McpServer {
-  const { policy, label, startMs, callMs, ...rest } = plan
-  const given = Object.fromEntries(
-    Object.entries({ policy, label, startMs, callMs }).filter(([, value]) => value !== undefined),
-  )
-  if ('url' in rest) return { ...rest, ...given }
-  const { sandbox, ...program } = rest
-  return { ...program, ...given, profile: parseProfile(sandbox.text, sandbox.name) }
+  if ('url' in plan) return said(plan)
+  const { sandbox, ...program } = plan
+  return { ...said(program), profile: parseProfile(sandbox.text, sandbox.name) }
+}
+
+/** What is not said is left out. */
+const said = <T extends object>(given: T) =>
+  Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>
+  }
+
+function readText(path: string, file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw invalid(path, (cause as Error).message, cause)
+  }
 }
 
 function fromYaml(path: string): unknown {

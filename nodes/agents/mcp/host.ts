@@ -4,29 +4,26 @@
  *     await serveMcp(node, { name: 'files', command: 'node', args: ['server.mjs'], code: [folder], workspace, profile: await loadProfile('mcp-server') })
  *     agent(node, { …, tools: await mcpTools(node, 'files') })
  *
- * 1. A call passes: who may send it → the policy of the server, a person where that says so → the digest of the tool that the caller was told of → the audit
- *    stream → the server. Its start is an action too, and on the audit stream before it happens.
+ * 1. A call passes: who may send it → the policy of the server, a person where that says so → the privacy router, where the server is elsewhere → the digest of
+ *    the tool that the caller was told of → the audit stream → the server. Its start is an action too, and on the audit stream before it happens.
  * 2. A tool that is described in other words than the caller was told is not called.
  * 3. A server that is gone is started anew for the next call. No call waits for longer than its deadline.
  */
 import { z } from 'zod'
 import { type ActorRef, actor, type Context, type MeshNode, message, on, type Self } from '../../../mesh/index.js'
 import { ClawmeshError } from '../../../policies/errors.js'
-import { type Label, labels } from '../../../policies/router-label.js'
+import { type Label, labels, sensitivitySchema } from '../../../policies/router-label.js'
 import { askOnRecord } from '../../../sandbox/approval.js'
 import { sandboxAvailability } from '../../../sandbox/availability.js'
-import { Egress } from '../../../sandbox/egress/egress.js'
-import { governedEgress } from '../../../sandbox/egress/governed.js'
-import { resolver } from '../../../sandbox/egress/resolve.js'
-import { governedOpens } from '../../../sandbox/opens/governed.js'
-import { Opens } from '../../../sandbox/opens/opens.js'
-import type { LaunchPlan } from '../../../sandbox/plan.js'
-import { planResident, startResident } from '../../../sandbox/resident.js'
-import { readConfig } from '../../config.js'
-import type { McpConnection, McpTransport } from './connection.js'
+import { log } from '../../log.js'
+import { routerOf } from '../model/privacy.js'
+import type { McpConnection } from './connection.js'
 import { type Definition, definitionSchema } from './definition.js'
+import type { LoginFile } from './login-file.js'
+import type { ServerQuestion } from './question.js'
 import { textOf } from './result.js'
 import { checkServer, type McpServer, ruleOf } from './server.js'
+import { wayTo } from './way.js'
 
 export const mcpName = (server: string) => `mcp/${server}`
 
@@ -46,7 +43,13 @@ export const mcpOutcomeSchema = z.object({
 export type McpOutcome = z.output<typeof mcpOutcomeSchema>
 
 export const CallMcp = message('mcp.call', {
-  request: z.object({ tool: z.string(), args: z.record(z.string(), z.unknown()), digest: z.string() }),
+  request: z.object({
+    tool: z.string(),
+    args: z.record(z.string(), z.unknown()),
+    digest: z.string(),
+    /** What the work that it is for has seen; whoever says nothing may have seen anything. */
+    seen: sensitivitySchema.default({ label: 'RESTRICTED', categories: [] }),
+  }),
   reply: mcpOutcomeSchema,
   from: ['supervisor'],
   granted: { roles: ['worker'], use: ({ tool }, host) => ({ can: 'act', on: `${host}/${tool}` }) },
@@ -60,27 +63,44 @@ const callsAtOnce = 4
 const tellingMs = 100
 const recordedLength = 1000
 
-/** Starts the server once, so that one that cannot be used is known at once. Throws USAGE, DENIED, SANDBOX_UNAVAILABLE, and what its start throws. */
-export async function serveMcp(node: MeshNode, server: McpServer): Promise<ActorRef> {
+export interface McpOptions {
+  /** What this machine has of its login, where the server has one. */
+  login?: LoginFile
+}
+
+/**
+ * Starts the server once, so that one that cannot be used is known at once; but for one that waits for a person's login, which may come later. Throws USAGE, DENIED,
+ * SANDBOX_UNAVAILABLE, and what its start throws.
+ */
+export async function serveMcp(node: MeshNode, server: McpServer, options: McpOptions = {}): Promise<ActorRef> {
   checkServer(server)
+  if ('url' in server && server.login && !options.login)
+    throw new ClawmeshError('USAGE', `There is no place to keep the login of the MCP server ${server.name}.`, {
+      hint: 'Give serveMcp a LoginFile, or let `clawmesh up --mcp FILE` run it.',
+    })
   const availability = 'url' in server ? undefined : await sandboxAvailability()
   if (availability && !availability.available)
     throw new ClawmeshError('SANDBOX_UNAVAILABLE', availability.reason, { hint: availability.hint })
-  const ref = await node.spawn(mcpHost(node, server), { as: mcpName(server.name) })
+  const ref = await node.spawn(mcpHost(node, server, options), { as: mcpName(server.name) })
   try {
     await ref.ask(DescribeMcp, null, { timeoutMs: 2 * (server.startMs ?? usualStartMs) })
     return ref
   } catch (error) {
+    if ('url' in server && server.login && ClawmeshError.from(error).code === 'UNAUTHENTIC') {
+      const { message, hint } = ClawmeshError.from(error)
+      log.warn({ server: server.name, hint }, message)
+      return ref
+    }
     await node.stop(mcpName(server.name))
     throw error
   }
 }
 
-export function mcpHost(node: MeshNode, server: McpServer) {
+export function mcpHost(node: MeshNode, server: McpServer, options: McpOptions = {}) {
   return actor(
     'mcp',
     (self) => {
-      const host = new Host(node, server, self)
+      const host = new Host(node, server, self, options)
       return [
         on(DescribeMcp, async (_, context) => ({ tools: [...(await host.describe(context))] })),
         on(CallMcp, (call, context) => host.call(call, context)),
@@ -97,9 +117,14 @@ class Host {
   readonly #server: McpServer
   readonly #self: Self
   readonly #label: Label
+  readonly #login: LoginFile | undefined
   #running: Promise<McpConnection> | undefined
+  /** That are under way. */
+  readonly #calls = new Set<Context>()
+  #isAsking = false
 
-  constructor(node: MeshNode, server: McpServer, self: Self) {
+  constructor(node: MeshNode, server: McpServer, self: Self, { login }: McpOptions) {
+    this.#login = login
     this.#node = node
     this.#server = server
     this.#self = self
@@ -123,6 +148,12 @@ class Host {
     const held = await this.#holdBack(call, tool, context)
     if (held) return this.#outcome(...held)
     try {
+      const kept = await this.#keptHere(call, context)
+      if (kept !== undefined)
+        return this.#outcome(
+          'denied',
+          `by the rule ${kept} this may not leave the mesh as it is, and the server is elsewhere`,
+        )
       const connection = await this.#connection(context)
       const tools = await connection.tools(this.#waiting(context, this.#server.startMs ?? usualStartMs))
       const problem = problemOf(call, tools)
@@ -141,11 +172,31 @@ class Host {
 
   /** Also of a call that was given up: what was intended has an end on the record. */
   async #made(connection: McpConnection, { tool, args }: Call, context: Context): Promise<McpOutcome> {
+    this.#calls.add(context)
     try {
       const result = await connection.call(tool, args, this.#waiting(context, this.#server.callMs ?? usualCallMs))
       return this.#outcome(result.isError ? 'failed' : 'done', textOf(result))
     } catch (error) {
       return this.#outcome('failed', ClawmeshError.from(error).message)
+    } finally {
+      this.#calls.delete(context)
+    }
+  }
+
+  /** One question at a time, and only in the middle of a call: for whoever is not at work here, nobody is disturbed. */
+  async #asks({ message: words, answers }: ServerQuestion): Promise<boolean> {
+    const context = [...this.#calls].at(-1)
+    if (!context || this.#isAsking) return false
+    this.#isAsking = true
+    try {
+      const { name } = this.#self
+      const missing = [{ kind: 'execute' as const, path: `tool:${name} asks` }]
+      const question = { tool: name, args: { asks: words, answers }, missing, workspace: '' }
+      const { signal, trace, deadline } = context
+      const { answer } = await askOnRecord(this.#node, question, { trace, actor: name, signal, deadline })
+      return answer === 'allow'
+    } finally {
+      this.#isAsking = false
     }
   }
 
@@ -165,6 +216,17 @@ class Host {
     return answer === 'allow' ? undefined : ['refused', `${own} was not allowed, by ${by}`]
   }
 
+  /** Of a server elsewhere: the rule that keeps the words of this call, or what its work has seen, in the mesh. */
+  async #keptHere({ args, seen }: Call, { sender, trace }: Context): Promise<string | undefined> {
+    if (!('url' in this.#server) || this.#server.runs !== 'elsewhere') return undefined
+    const router = await routerOf(this.#node)
+    const session = router.open(trace)
+    session.raise(seen)
+    const request = { messages: [{ role: 'assistant' as const, content: JSON.stringify(args) }], maxTokens: 1 }
+    const { decision } = await router.judge(session, request, { roles: sender.roles, actor: this.#self.name, trace })
+    return decision.effect === 'allow' ? undefined : decision.rule
+  }
+
   /** The one that runs, or a new one. Several callers wait for the same start; none of them can call it off for the others. */
   async #connection(context: Context): Promise<McpConnection> {
     const before = this.#running
@@ -181,50 +243,21 @@ class Host {
     const { McpConnection } = await import('./connection.js')
     const record = { trace, actor: this.#self.name }
     const facts = { tool: this.#self.name, ...said(this.#server) }
-    const { transport, ended } = await this.#transport(trace, () =>
-      this.#node.audit.intend({ kind: 'action.intended', ...record, facts }),
-    )
+    const { transport, ended } = await wayTo(this.#server, {
+      node: this.#node,
+      self: this.#self,
+      trace,
+      login: this.#login,
+      before: () => this.#node.audit.intend({ kind: 'action.intended', ...record, facts }),
+    })
     void ended?.then((how) =>
       this.#node.audit
         .record({ kind: 'action.ended', ...record, facts: { ...facts, outcome: { status: 'ended', reason: how } } })
         .catch(() => undefined),
     )
     const timeoutMs = this.#server.startMs ?? usualStartMs
-    return McpConnection.open(this.#server.name, transport, { timeoutMs, signal: this.#self.signal })
-  }
-
-  async #transport(
-    trace: string,
-    before: () => Promise<void>,
-  ): Promise<{ transport: McpTransport; ended?: Promise<string> }> {
-    const server = this.#server
-    if ('url' in server) {
-      const { StreamableHTTPClientTransport } = await import('@modelcontextprotocol/client')
-      await before()
-      // It follows no redirection to another origin: what is said stays on this machine.
-      return { transport: new StreamableHTTPClientTransport(new URL(server.url)) as McpTransport }
-    }
-    const { ResidentTransport } = await import('./transport.js')
-    const plan = await planResident(server)
-    await before()
-    const resident = await startResident(plan, { signal: this.#self.signal, ...this.#held(server, plan, trace) })
-    const ended = resident.ended.catch((error: unknown) => ClawmeshError.from(error).message)
-    return { transport: new ResidentTransport(resident, plan.outputBytes), ended }
-  }
-
-  /** What the server connects to, and what it opens beyond its policy, is decided as for any action; it lives longer than the call that started it. */
-  #held(server: Exclude<McpServer, { url: string }>, { program, folder, mounts }: LaunchPlan, trace: string) {
-    const { name: tool, signal } = this.#self
-    const { profile, workspace, args = [], env, command } = server
-    const action = { tool, args: { args }, workspace, trace, actor: tool, signal, deadline: Number.POSITIVE_INFINITY }
-    const names = [`tool:${tool}`, ...(command === 'node' ? ['tool:node'] : [])]
-    const own = { program, names, args, folder, env }
-    const hooks = governedEgress(this.#node, resolver(readConfig().nameServers), action)
-    const files = governedOpens(this.#node, action)
-    return {
-      egress: new Egress({ ...hooks, profile, workspace, own }),
-      opens: new Opens({ ...files, profile, workspace, mounts, own }),
-    }
+    const asks = (question: ServerQuestion) => this.#asks(question)
+    return McpConnection.open(this.#server.name, transport, { timeoutMs, signal: this.#self.signal, asks })
   }
 
   #waiting({ deadline, signal }: Context, mostMs: number): { timeoutMs: number; signal: AbortSignal } {
@@ -239,7 +272,7 @@ class Host {
 /** Names of variables are told, what they hold is not. */
 const said = (server: McpServer): Record<string, unknown> =>
   'url' in server
-    ? { url: server.url, runs: server.runs }
+    ? { url: server.url, runs: server.runs, ...(server.login ? { login: server.login.as } : {}) }
     : {
         command: server.command,
         args: [...(server.args ?? [])],

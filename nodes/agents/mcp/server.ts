@@ -4,6 +4,8 @@ import { ClawmeshError } from '../../../policies/errors.js'
 import type { Profile } from '../../../policies/profile.js'
 import { type Label, labels } from '../../../policies/router-label.js'
 import type { ResidentProgram } from '../../../sandbox/resident.js'
+import { type Login, loginSchema } from './login.js'
+import { isHere } from './outbound.js'
 
 export type Rule = 'allow' | 'ask' | 'refuse'
 
@@ -28,9 +30,25 @@ export interface StdioServer extends Common, ResidentProgram {
 export interface LocalServer extends Common {
   url: string
   runs: 'unsandboxed'
+  login?: Login
 }
 
-export type McpServer = StdioServer | LocalServer
+/** A server on another machine: whatever it is told leaves the mesh, so the privacy router judges each call first. */
+export interface RemoteServer extends Common {
+  /** https */
+  url: string
+  runs: 'elsewhere'
+  login?: Login
+  /** Others that it sends us to, for the login above all; as in a URL. */
+  hosts?: readonly string[]
+  /** Private addresses or networks where it may be, all the same. */
+  addresses?: readonly string[]
+  /** Authorities to be trusted instead of those that Node knows, PEM. */
+  trust?: string
+}
+
+export type UrlServer = LocalServer | RemoteServer
+export type McpServer = StdioServer | UrlServer
 
 const nameForm = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, 'small letters, digits and hyphens, 32 at most')
 const saidSchema = z.looseObject({
@@ -49,14 +67,29 @@ export function checkServer(server: McpServer): void {
       hint: 'docs/mcp.md says what can be said of one.',
     })
   if (!('url' in server)) return
-  if (server.runs !== 'unsandboxed')
-    throw new ClawmeshError('USAGE', `The MCP server ${server.name} does not say where it runs.`, {
-      hint: "A server behind a URL is held by no sandbox of ours: say runs: 'unsandboxed' if it may do all that it does.",
+  const { name, url, runs, login } = server
+  if (login !== undefined && !loginSchema.safeParse(login).success)
+    throw new ClawmeshError('USAGE', `The login of the MCP server ${name} cannot be used.`, {
+      hint: z.prettifyError(loginSchema.safeParse(login).error as z.ZodError),
     })
-  const { hostname, protocol } = new URL(server.url)
-  if (protocol !== 'http:' || !/^(127(\.\d{1,3}){3}|localhost|\[::1\])$/.test(hostname))
-    throw new ClawmeshError('DENIED', `The MCP server ${server.url} is not on this machine.`, {
-      hint: 'What an agent tells a tool may leave the machine only where the privacy router has judged it. Use http://127.0.0.1.',
+  const target = new URL(url)
+  if (runs === 'elsewhere') {
+    if (target.protocol === 'https:' && target.username === '' && target.password === '') return
+    throw new ClawmeshError(
+      'DENIED',
+      `The MCP server ${url} would be spoken to in the clear, or with a password in its address.`,
+      {
+        hint: 'Use https://, and login for what it has to know.',
+      },
+    )
+  }
+  if (runs !== 'unsandboxed')
+    throw new ClawmeshError('USAGE', `The MCP server ${name} does not say where it runs.`, {
+      hint: "A server behind a URL is held by no sandbox of ours: say runs: 'unsandboxed' for one on this machine that may do all that it does, or 'elsewhere'.",
+    })
+  if (!isHere(target))
+    throw new ClawmeshError('DENIED', `The MCP server ${url} is not on this machine.`, {
+      hint: "Use http://127.0.0.1; for one on another machine say runs: 'elsewhere': what it is told is then judged by the privacy router.",
     })
 }
 

@@ -2,6 +2,7 @@
 import type { ToolSpec } from '../../../inference/tool.js'
 import type { CallOptions, MeshNode } from '../../../mesh/index.js'
 import { ClawmeshError } from '../../../policies/errors.js'
+import type { Sensitivity } from '../../../policies/router-label.js'
 import { specOf } from './definition.js'
 import { CallMcp, DescribeMcp, type McpOutcome, mcpName } from './host.js'
 
@@ -37,9 +38,12 @@ export async function mcpTools(
   })
 }
 
+/** `seen`: what the work that it is for has seen, if anything; a server elsewhere is told nothing by work that has seen what may not leave. */
 export const callMcp = (
   node: MeshNode,
   { server, tool, digest }: McpTool,
   args: Record<string, unknown>,
-  options: CallOptions,
-): Promise<McpOutcome> => node.ref(mcpName(server)).ask(CallMcp, { tool, args, digest }, options)
+  { seen = nothingYet, ...options }: CallOptions & { seen?: Sensitivity },
+): Promise<McpOutcome> => node.ref(mcpName(server)).ask(CallMcp, { tool, args, digest, seen }, options)
+
+const nothingYet: Sensitivity = { label: 'PUBLIC', categories: [] }

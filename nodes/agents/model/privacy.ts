@@ -40,6 +40,20 @@ export function routerOf(node: MeshNode): Promise<Router> {
   return router
 }
 
+const rulesByText = new Map<string, RouterRules>()
+
+/** What the same rules say of files, without what it takes to read a prompt. */
+export function rulesOf(node: MeshNode): RouterRules {
+  const text = holderOf(node)?.rules ?? shippedText()
+  const known = rulesByText.get(text)
+  if (known) return known
+  // The rules of a mesh change seldom, and those before them are not asked for again.
+  rulesByText.clear()
+  const rules = parseRouterRules(text, 'the router rules of the mesh')
+  rulesByText.set(text, rules)
+  return rules
+}
+
 /** Loaded when the first prompt is there: the tables of its detectors would be a part of every node's start. */
 async function openRouter(node: MeshNode, text: string): Promise<Router> {
   const { Router } = await import('../../../router/router.js')

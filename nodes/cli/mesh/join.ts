@@ -63,12 +63,13 @@ async function runJoin(given: string | undefined, values: Values): Promise<numbe
       writeAccess(files.access, { ...access, servers })
     }
     const granted: readonly string[] = readCredentials(files.credentials, undefined).certificate.roles
-    const { sandbox, inference } = plan
+    const { sandbox, inference, mcp } = plan
     const kept = await keepNode({
       name,
       plan: {
         ...files,
         ...(sandbox && granted.includes('sandbox') ? { sandbox } : {}),
+        ...(mcp && granted.includes('sandbox') ? { mcp } : {}),
         ...(inference && granted.includes('inference') ? { inference } : {}),
       },
       logFolder: folder.node(name),

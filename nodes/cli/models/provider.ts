@@ -1,8 +1,6 @@
 /** `clawmesh models provider …`: who may be asked outside the mesh of this data folder, with which key. Keys are typed or piped in, and shown to nobody. */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline/promises'
-import { Writable } from 'node:stream'
 import { openAuthority } from '../../../mesh/seal/authority.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { formNames } from '../../../router/provider/form.js'
@@ -12,6 +10,7 @@ import { providerStore } from '../../elsewhere.js'
 import { rulesOfMesh } from '../../router-rules.js'
 import { type Command, type Option, text, type Values } from '../command.js'
 import { dataFolder, dataOption, jsonOption } from '../options.js'
+import { readSecret } from '../secret.js'
 import { progress } from '../terminal.js'
 
 const shared: Record<'data' | 'json', Option> = { data: dataOption, json: jsonOption }
@@ -52,7 +51,7 @@ export const providerAdd: Command = {
       })
     }
     const store = storeOf(values)
-    const key = await readKey(name)
+    const key = await readSecret(`The key of ${name}`)
     store.add(name, { form, url: text(values, 'url') ?? usualUrls[form], key, models })
     const asked = models.map((model) => `${name}/${model}`)
     if (values['json']) print({ ok: true, name, models: asked })
@@ -111,28 +110,6 @@ function advice(models: readonly string[], data: string): string[] {
         ]
       : []),
   ]
-}
-
-/** Never an argument, which every program of the machine can read, nor in the environment, which programs hand on. */
-async function readKey(name: string): Promise<string> {
-  const typed = process.stdin.isTTY
-    ? await askHidden(`The key of ${name} (it is not shown): `)
-    : readFileSync(0, 'utf8')
-  const key = typed.trim()
-  if (key !== '') return key
-  throw new ClawmeshError('USAGE', 'There is no key.', { hint: 'Type it, or pipe it in: … add NAME … < FILE' })
-}
-
-async function askHidden(question: string): Promise<string> {
-  process.stderr.write(question)
-  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })
-  const terminal = createInterface({ input: process.stdin, output: nowhere, terminal: true })
-  try {
-    return await terminal.question('')
-  } finally {
-    terminal.close()
-    process.stderr.write('\n')
-  }
 }
 
 function storeOf(values: Values): ProviderStore {

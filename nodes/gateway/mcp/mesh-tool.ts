@@ -1,81 +1,15 @@
-/** What an MCP client can have the mesh do: every tool, what one must be allowed to use it, and what it does. */
+/** What an MCP client can have the mesh itself do: every tool, what one must be allowed to use it, and what it does. */
 import { z } from 'zod'
 import type { MeshNode } from '../../../mesh/index.js'
 import type { TaskInfo } from '../../../mesh/task/task.js'
 import { ClawmeshError } from '../../../policies/errors.js'
-import {
-  mesh,
-  type People,
-  type PeopleAction,
-  type Person,
-  type Resource,
-  type Ruling,
-} from '../../../policies/people.js'
-import type { ToolName } from '../../../sandbox/tools/actions.js'
+import type { ToolName, ToolResult } from '../../../sandbox/tools/actions.js'
 import { tools } from '../../../sandbox/tools/tools.js'
 import { act } from '../../agents/act.js'
-import type { DataSubject } from '../../data-subject.js'
+import { rulesOf, sensitivityOfCall } from '../../agents/model/privacy.js'
 import type { TaskRuns } from '../rest/tasks.js'
 import { nodesOf } from '../rest/view.js'
-
-export interface MeshTool {
-  readonly name: string
-  readonly description: string
-  readonly args: z.ZodObject
-  /** What `policies/people.cedar` must let one do. */
-  readonly needs: PeopleAction
-  /** It changes nothing. */
-  readonly readOnly: boolean
-  /** Takes arguments that `args` has accepted. What it throws, the caller is told. */
-  run(args: Record<string, unknown>, use: Use): Promise<Result>
-}
-
-/** One use of a tool. */
-export interface Use {
-  readonly signal: AbortSignal
-  readonly deadline: number
-  readonly trace: string
-  /** The name of the caller's key. */
-  readonly by: string
-  /** Whom it is about. */
-  readonly subject: DataSubject | undefined
-  /** Tells a caller who wants to know it how far it is; `of`: of how much in all, where that is known. */
-  readonly progress?: ((done: number, of: number | undefined, words: string) => void) | undefined
-}
-
-export interface Result {
-  /** In words. */
-  readonly text: string
-  /** The same for programs. */
-  readonly facts?: Record<string, unknown>
-}
-
-/** Whether somebody may use a tool: with these arguments or, where none are given, in principle. */
-export function ruleOnTool(
-  people: People,
-  who: Person,
-  { name, needs }: MeshTool,
-  args: Record<string, unknown> = {},
-): Ruling {
-  return people.decide(who, needs, resourceOf(name, needs, args))
-}
-
-const ofTask: readonly PeopleAction[] = ['readTasks', 'cancelTask']
-
-function resourceOf(name: string, needs: PeopleAction, { id }: Record<string, unknown>): Resource {
-  if (needs === 'useTool') return { type: 'Tool', id: name }
-  return ofTask.includes(needs) && typeof id === 'string' ? { type: 'Task', id } : mesh
-}
-
-interface Definition<A extends z.ZodObject> extends Omit<MeshTool, 'args' | 'run'> {
-  args: A
-  run(args: z.output<A>, use: Use): Promise<Result>
-}
-
-export const meshTool = <A extends z.ZodObject>({ run, ...definition }: Definition<A>): MeshTool => ({
-  ...definition,
-  run: (args, use) => run(definition.args.parse(args), use),
-})
+import { type MeshTool, meshTool, type Result, type Use } from './offered.js'
 
 /** The closed set, each in a sandbox of the mesh under the policy of its node; and, where requests are done here, tasks. */
 export function meshTools(node: MeshNode, runs: TaskRuns | undefined): MeshTool[] {
@@ -85,19 +19,32 @@ export function meshTools(node: MeshNode, runs: TaskRuns | undefined): MeshTool[
 const sandboxedTools = (node: MeshNode): MeshTool[] =>
   Object.values(tools)
     .filter(({ name }) => name !== ('no_tool' satisfies ToolName))
-    .map(({ name, description, args }) => ({
-      name,
-      description,
-      args,
-      needs: 'useTool',
-      readOnly: name !== 'write_note',
-      run: async (given, use) => {
-        const outcome = await act(node, { name, arguments: given }, use)
-        if (outcome.status !== 'done') throw new ClawmeshError('TASK_FAILED', `${outcome.status}: ${outcome.reason}`)
-        const { summary, ...facts } = outcome.result
-        return Object.keys(facts).length === 0 ? { text: summary } : { text: summary, facts: { summary, ...facts } }
-      },
-    }))
+    .map(({ name, description, args }) =>
+      meshTool({
+        name,
+        description,
+        args,
+        needs: 'useTool',
+        readOnly: name !== 'write_note',
+        label: (args) => sensitivityOfCall(rulesOf(node), { name, arguments: args })?.label,
+        run: async (given, use) => {
+          const { summary, ...facts } = await acted(node, name, given, use)
+          return Object.keys(facts).length === 0 ? { text: summary } : { text: summary, facts: { summary, ...facts } }
+        },
+      }),
+    )
+
+/** Throws TASK_FAILED for what was refused, denied or failed. */
+export async function acted(
+  node: MeshNode,
+  name: string,
+  args: Record<string, unknown>,
+  { signal, deadline, trace }: Pick<Use, 'signal' | 'deadline' | 'trace'>,
+): Promise<ToolResult> {
+  const outcome = await act(node, { name, arguments: args }, { signal, deadline, trace })
+  if (outcome.status === 'done') return outcome.result
+  throw new ClawmeshError('TASK_FAILED', `${outcome.status}: ${outcome.reason}`)
+}
 
 const listNodes = (node: MeshNode) =>
   meshTool({
@@ -173,7 +120,7 @@ const taskTools = (runs: TaskRuns): MeshTool[] => [
 const outcomeSchema = z.object({ ok: z.boolean(), answer: z.string() })
 const askedSchema = z.object({ request: z.string() })
 
-function factsOf({ id, begunAt, state, steps, facts, outcome }: TaskInfo) {
+export function factsOf({ id, begunAt, state, steps, facts, outcome }: TaskInfo) {
   const end = outcomeSchema.safeParse(outcome).data
   return {
     id,

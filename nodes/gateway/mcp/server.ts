@@ -1,139 +1,258 @@
 /**
- * The mesh as an MCP server, as one caller sees it: the tools that his role may use. Every use is on the audit stream before the mesh is asked, with its
- * outcome after; what a tool then does in a sandbox is recorded there, under the same trace.
+ * The mesh as an MCP server, as one caller sees it: what his role may use of what the mesh and its programs offer. Every use is on the audit stream before anything is done, with its
+ * outcome after (used.ts); what is then done in a sandbox or a program is recorded there, under the same trace.
  */
-import { randomUUID } from 'node:crypto'
 import {
   type CallToolResult,
   ProtocolError,
   ProtocolErrorCode,
+  ResourceNotFoundError,
   Server,
   type ServerContext,
   type Tool,
 } from '@modelcontextprotocol/server'
-import { z } from 'zod'
-import type { MeshNode } from '../../../mesh/index.js'
 import { ClawmeshError } from '../../../policies/errors.js'
-import { type People, whyRefused } from '../../../policies/people.js'
-import type { DataSubject } from '../../data-subject.js'
+import { type Ruling, whyRefused } from '../../../policies/people.js'
+import { mostText, tooLong } from '../../catalog/content.js'
+import { isTemplate, matchTemplate } from '../../catalog/template.js'
 import { log } from '../../log.js'
 import { productVersion } from '../../version.js'
-import type { Principal } from '../http/keys.js'
-import { type MeshTool, ruleOnTool, type Use } from './mesh-tool.js'
+import {
+  findResource,
+  type Listed,
+  type MeshResource,
+  type MeshTool,
+  type Result,
+  ruleOnRight,
+  ruleOnTool,
+  type Use,
+} from './offered.js'
+import type { Reach } from './reach.js'
+import { Subscriptions } from './subscriptions.js'
+import { type Asking, type Serving, used } from './used.js'
 
-export interface Serving {
-  node: MeshNode
-  tools: readonly MeshTool[]
-  principal: Principal
-  /** The policies that say what he may, as they are now. */
-  people: () => People
-  /** Awaited before they decide on the use of a tool: the trail has them first. */
-  settled?: () => Promise<void>
-  /** Is told what he was refused, and why. */
-  refused: (why: string) => void
-  /** Whom it is about what he asks for. */
-  subject: DataSubject | undefined
-  /** Milliseconds that one use may take. */
-  answerMs: number
-  /** Nobody will hear the answer. */
-  closing: AbortSignal
+const instructions =
+  'Tools, files and tasks of a mesh of agents. Each tool of the mesh runs in a sandbox; one that the policy of its machine does not allow waits for a person, or is refused.'
+const listedWithinMs = 5000
+const mostValues = 100
+
+export interface Connection {
+  /** Of the protocol: that of 2025, or that of 2026. */
+  era: 'legacy' | 'modern'
+  /** It lasts: the client can be told of things that it has not just asked for. */
+  lasts: boolean
 }
 
-/** Characters of what is asked with and of what is answered: what is asked stands on the trail. */
-const longest = 65_536
-const instructions =
-  'Tools of a mesh of agents. Each runs in a sandbox of the mesh; one that the policy of its machine does not allow waits for a person, or is refused.'
-
-export function mcpServer(serving: Serving): Server {
-  const { tools, principal, people, refused } = serving
+export function mcpServer(serving: Serving, { era, lasts }: Connection): Server {
+  const { people } = serving
   const server = new Server(
     { name: 'clawmesh', version: productVersion },
-    { capabilities: { tools: {} }, instructions },
+    {
+      capabilities: {
+        tools: {},
+        resources: lasts && era === 'legacy' ? { subscribe: true } : {},
+        prompts: {},
+        completions: {},
+        logging: {},
+      },
+      instructions,
+      inputRequired: { legacyShim: false },
+    },
   )
-  const listed = () => tools.filter((tool) => ruleOnTool(people(), principal, tool).allowed)
-  server.setRequestHandler('tools/list', () => ({ tools: listed().map(described) }))
-  server.setRequestHandler('tools/call', async ({ params: { name, arguments: args = {} } }, { mcpReq }) => {
+  const can = (what: Reach['can']) => server.getClientCapabilities()?.[what] !== undefined
+  const use = <T>(asking: Asking, context: ServerContext, does: (use: Use) => Promise<T>) =>
+    used(serving, asking, { context, era, can }, does)
+  const may = async (ruling: () => Ruling, what: string): Promise<readonly string[]> => {
     await serving.settled?.()
-    const tool = tools.find((known) => known.name === name)
+    const { allowed, by } = ruling()
+    if (allowed) return by
+    const why = `A key with the role ${serving.principal.role} may not use ${what}: ${whyRefused({ allowed, by })}.`
+    serving.refused(why)
+    throw new ProtocolError(ProtocolErrorCode.InvalidParams, why)
+  }
+  const mayRead = ({ right }: MeshResource, places?: Record<string, string>) =>
+    ruleOnRight(people(), serving.principal, right(places))
+  const found = async (uri: string) => {
+    const known = findResource((await serving.offered()).resources, uri)
+    if (!known) throw new ResourceNotFoundError(uri.slice(0, 200))
+    return { ...known, by: await may(() => mayRead(known.resource, known.places), uri.slice(0, 200)) }
+  }
+
+  server.setRequestHandler('tools/list', async () => {
+    const { tools } = await serving.offered()
+    return { tools: tools.filter((tool) => ruleOnTool(people(), serving.principal, tool).allowed).map(described) }
+  })
+  server.setRequestHandler('tools/call', async ({ params: { name, arguments: args = {} } }, context) => {
+    const tool = (await serving.offered()).tools.find((known) => known.name === name)
     if (!tool) throw new ProtocolError(ProtocolErrorCode.InvalidParams, `There is no tool ${name.slice(0, 128)}.`)
-    const ruling = ruleOnTool(people(), principal, tool, args)
-    if (!ruling.allowed) {
-      const why = `A key with the role ${principal.role} may not use ${name}: ${whyRefused(ruling)}.`
-      refused(why)
-      throw new ProtocolError(ProtocolErrorCode.InvalidParams, why)
+    const by = await may(() => ruleOnTool(people(), serving.principal, tool, args), name)
+    try {
+      return await use({ what: { tool: name }, by, args }, context, async (at) =>
+        resultOf(await tool.run(tool.check(args), at)),
+      )
+    } catch (error) {
+      if (error instanceof ProtocolError) throw error
+      return { content: [{ type: 'text', text: wordsOf(error) }], isError: true }
     }
-    return use(serving, tool, args, ruling.by, mcpReq)
+  })
+
+  server.setRequestHandler('resources/list', async (_, context) => {
+    const { resources } = await serving.offered()
+    const lists = resources.map(async (resource): Promise<readonly Listed[]> => {
+      const ruling = mayRead(resource)
+      if (!ruling.allowed) return []
+      const { uri, name, description, mimeType, list } = resource
+      if (!isTemplate(uri)) return [{ uri, name, description, ...(mimeType ? { mimeType } : {}) }]
+      if (!list) return []
+      const asking = { what: { resource: uri }, by: ruling.by, withinMs: listedWithinMs }
+      const listed = await use(asking, context, async (at) => ({
+        each: (await list(at)).filter((one) => mayRead(resource, matchTemplate(uri, one.uri)).allowed),
+      })).catch(() => undefined)
+      return listed && 'each' in listed ? (listed.each as Listed[]) : []
+    })
+    return { resources: (await Promise.all(lists)).flat().map((one) => ({ ...one })) }
+  })
+  server.setRequestHandler('resources/templates/list', async () => {
+    const { resources } = await serving.offered()
+    const templates = resources.filter((resource) => isTemplate(resource.uri) && mayRead(resource).allowed)
+    return {
+      resourceTemplates: templates.map(({ uri, name, description, mimeType }) => ({
+        uriTemplate: uri,
+        name,
+        description,
+        ...(mimeType ? { mimeType } : {}),
+      })),
+    }
+  })
+  server.setRequestHandler('resources/read', async ({ params: { uri } }, context) => {
+    const { resource, places, by } = await found(uri)
+    return asProtocol(() =>
+      use({ what: { resource: uri }, by }, context, async (at) => ({ contents: await resource.read(uri, places, at) })),
+    )
+  })
+
+  const subscriptions = new Subscriptions()
+  if (lasts && era === 'legacy') {
+    server.onclose = () => subscriptions.end()
+    server.setRequestHandler('resources/subscribe', async ({ params: { uri } }, context) => {
+      const { resource, places, by } = await found(uri)
+      const asking = { what: { resource: uri }, by, args: { follows: true } }
+      await asProtocol(() =>
+        use(asking, context, async () => {
+          const { changes } = resource
+          // One that never says that it is another is followed in vain, and no harm done.
+          if (!changes) return {}
+          subscriptions.add(
+            uri,
+            (signal) => changes(places, signal),
+            async () => {
+              if (mayRead(resource, places).allowed) return server.sendResourceUpdated({ uri })
+              throw new ClawmeshError(
+                'DENIED',
+                `A key with the role ${serving.principal.role} may not read ${uri} any more.`,
+              )
+            },
+          )
+          return {}
+        }),
+      )
+      return {}
+    })
+    server.setRequestHandler('resources/unsubscribe', ({ params: { uri } }) => {
+      subscriptions.remove(uri)
+      return {}
+    })
+  }
+
+  server.setRequestHandler('prompts/list', async () => {
+    const { prompts } = await serving.offered()
+    return {
+      prompts: prompts
+        .filter(({ right }) => ruleOnRight(people(), serving.principal, right).allowed)
+        .map(({ name, description, args }) => ({
+          name,
+          description,
+          arguments: args.map(({ optional, ...argument }) => ({ ...argument, required: !optional })),
+        })),
+    }
+  })
+  server.setRequestHandler('prompts/get', async ({ params: { name, arguments: args = {} } }, context) => {
+    const prompt = (await serving.offered()).prompts.find((known) => known.name === name)
+    if (!prompt) throw new ProtocolError(ProtocolErrorCode.InvalidParams, `There is no prompt ${name.slice(0, 128)}.`)
+    const by = await may(() => ruleOnRight(people(), serving.principal, prompt.right), name)
+    return asProtocol(() =>
+      use({ what: { prompt: name }, by, args }, context, async (at) => ({ messages: await prompt.say(args, at) })),
+    )
+  })
+
+  server.setRequestHandler('completion/complete', async ({ params: { ref, argument } }, context) => {
+    const offered = await serving.offered()
+    const prompt = ref.type === 'ref/prompt' ? offered.prompts.find(({ name }) => name === ref.name) : undefined
+    const resource = ref.type === 'ref/resource' ? offered.resources.find(({ uri }) => uri === ref.uri) : undefined
+    const right = prompt?.right ?? resource?.right()
+    const name = prompt?.name ?? resource?.uri
+    if (!right || name === undefined)
+      throw new ProtocolError(ProtocolErrorCode.InvalidParams, 'There is no such prompt or template.')
+    const by = await may(() => ruleOnRight(people(), serving.principal, right), name)
+    const asking = { what: prompt ? { prompt: name } : { resource: name }, by, args: { completes: argument } }
+    const values = await asProtocol(() =>
+      use({ ...asking, withinMs: listedWithinMs }, context, async (at) => ({
+        each: (await (prompt ?? resource)?.complete?.(argument.name, argument.value, at)) ?? [],
+      })),
+    )
+    const each = 'each' in values ? (values.each as string[]) : []
+    return {
+      completion: { values: each.slice(0, mostValues), total: each.length, hasMore: each.length > mostValues },
+    }
   })
   return server
 }
 
-function described({ name, description, args, readOnly }: MeshTool): Tool {
+function described({ name, description, schema, readOnly, reachesOut = false }: MeshTool): Tool {
   return {
     name,
     description,
-    inputSchema: z.toJSONSchema(args, { io: 'input' }) as Tool['inputSchema'],
-    annotations: { readOnlyHint: readOnly, openWorldHint: false },
+    inputSchema: schema as Tool['inputSchema'],
+    annotations: { readOnlyHint: readOnly, openWorldHint: reachesOut },
   }
 }
 
-async function use(
-  serving: Serving,
-  tool: MeshTool,
-  args: Record<string, unknown>,
-  by: readonly string[],
-  request: Pick<ServerContext['mcpReq'], '_meta' | 'notify' | 'signal'>,
-): Promise<CallToolResult> {
-  const { node, principal, subject, answerMs, closing } = serving
-  const trace = randomUUID()
-  subject?.file(trace)
-  const note = (kind: 'gateway.asked' | 'gateway.answered', facts: Record<string, unknown>) =>
-    node.note(kind, { key: principal.name, tool: tool.name, ...facts }, trace, 'mcp')
-  const characters = JSON.stringify(args).length
-  const asked = characters > longest ? { characters } : { args }
-  await note('gateway.asked', { role: principal.role, policies: by, ...asked })
+function resultOf({ text = '', facts, content }: Result): CallToolResult {
+  if (!content) return { content: [{ type: 'text', text: bounded(text, facts) }], ...structured(facts) }
+  const misfit = tooLong(content)
+  if (misfit !== undefined) throw new ClawmeshError('TASK_FAILED', `What it brought cannot be shown: ${misfit}.`)
+  return { content: content.map((part) => ({ ...part })) as CallToolResult['content'] }
+}
+
+/** What nobody foresaw may name files and hosts: that is for the log of this machine alone. */
+function wordsOf(error: unknown): string {
+  const { code, message, hint } = ClawmeshError.from(error)
+  if (code !== 'INTERNAL') return `${message} ${hint}`.trim()
+  log.error({ err: error }, 'what an MCP client asked for failed')
+  return 'The mesh failed. Its own log says why.'
+}
+
+async function asProtocol<T>(does: () => Promise<T>): Promise<T> {
   try {
-    if (characters > longest)
-      throw new ClawmeshError('MESSAGE_INVALID', `The arguments have ${characters} characters, of ${longest} at most.`)
-    const given = tool.args.safeParse(args)
-    if (!given.success) throw new ClawmeshError('MESSAGE_INVALID', z.prettifyError(given.error))
-    const signal = AbortSignal.any([request.signal, closing])
-    const { text, facts } = await tool.run(given.data, {
-      signal,
-      deadline: node.now() + answerMs,
-      trace,
-      by: principal.name,
-      subject,
-      progress: progressOf(request),
-    })
-    await note('gateway.answered', { status: 'done' })
-    return { content: [{ type: 'text', text: bounded(text, facts) }], ...structured(facts) }
+    return await does()
   } catch (error) {
-    const { code, message, hint } = ClawmeshError.from(error)
-    await note('gateway.answered', { status: 'failed', error: code })
-    // What nobody foresaw may name files and hosts: that is for the log of this machine alone.
-    if (code === 'INTERNAL') log.error({ err: error }, 'a tool of the mesh failed')
-    const said = code === 'INTERNAL' ? 'The mesh failed. Its own log says why.' : `${message} ${hint}`.trim()
-    return { content: [{ type: 'text', text: said }], isError: true }
-  }
-}
-
-/** Undefined where the caller did not ask for it. What cannot be told is not missed: the answer follows. */
-function progressOf({ _meta, notify }: Pick<ServerContext['mcpReq'], '_meta' | 'notify'>): Use['progress'] {
-  const progressToken = _meta?.progressToken
-  if (progressToken === undefined) return undefined
-  return (progress, total, message) => {
-    const params = { progressToken, progress, message, ...(total === undefined ? {} : { total }) }
-    void notify({ method: 'notifications/progress', params }).catch(() => undefined)
+    if (error instanceof ProtocolError) throw error
+    const { code } = ClawmeshError.from(error)
+    const isTheirs = code !== 'INTERNAL' && code !== 'UNREACHABLE' && code !== 'DEADLINE'
+    throw new ProtocolError(
+      isTheirs ? ProtocolErrorCode.InvalidParams : ProtocolErrorCode.InternalError,
+      wordsOf(error),
+    )
   }
 }
 
 /** A client that knows no structured content has the same in the text. */
 function bounded(text: string, facts: Record<string, unknown> | undefined): string {
   const whole = facts === undefined ? text : JSON.stringify(facts)
-  return whole.length <= longest
+  return whole.length <= mostText
     ? whole
-    : `${whole.slice(0, longest)}\n[${whole.length - longest} more characters are left out]`
+    : `${whole.slice(0, mostText)}\n[${whole.length - mostText} more characters are left out]`
 }
 
 const structured = (facts: Record<string, unknown> | undefined): Pick<CallToolResult, 'structuredContent'> =>
-  facts === undefined || JSON.stringify(facts).length > longest ? {} : { structuredContent: facts }
+  facts === undefined || JSON.stringify(facts).length > mostText ? {} : { structuredContent: facts }

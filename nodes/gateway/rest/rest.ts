@@ -60,6 +60,8 @@ type RestRoute = Exclude<
   | 'POST /v1/completions'
   | 'POST /v1/embeddings'
   | 'POST /mcp'
+  | 'GET /mcp'
+  | 'DELETE /mcp'
 >
 
 const followMs = 24 * 60 * 60 * 1000

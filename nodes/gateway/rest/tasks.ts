@@ -84,6 +84,12 @@ export class TaskRuns {
     }
   }
 
+  /** An item for each record that is written of it from now on. Throws NOT_FOUND. */
+  async *changes(id: string, signal: AbortSignal): AsyncGenerator<unknown> {
+    const known = await this.#tasks.length(id)
+    for await (const { number } of this.#tasks.follow(id, known - 1, signal)) yield number
+  }
+
   async find(id: string): Promise<TaskInfo> {
     const task = (await this.#tasks.list()).find((one) => one.id === id)
     if (task) return task

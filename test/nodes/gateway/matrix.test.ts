@@ -35,6 +35,8 @@ describe('who may do what at the gateway', () => {
     'POST /v1/completions': { body: { model: shipped, prompt: '12 + 7', max_tokens: 4 } },
     'POST /v1/embeddings': { body: { model: shipped, input: 'a' }, status: 404 },
     'POST /mcp': { body: { jsonrpc: '2.0', id: 1, method: 'tools/list' } },
+    'GET /mcp': { status: 405 },
+    'DELETE /mcp': { status: 405 },
     'POST /v1/tasks': { body: { request: 'how many lines has notes.txt' }, status: 503 },
     'GET /v1/tasks/:id': { path: '/v1/tasks/none', status: 404 },
     'GET /v1/tasks/:id/events': { path: '/v1/tasks/none/events', status: 404 },

@@ -13,7 +13,8 @@ import { openTasks } from '../../../../mesh/task/tasks.js'
 import { worker } from '../../../../nodes/agents/job/worker.js'
 import { PolicyBook } from '../../../../nodes/authority/policy-book.js'
 import { ApiKeys } from '../../../../nodes/gateway/http/keys.js'
-import { type MeshTool, meshTools, ruleOnTool } from '../../../../nodes/gateway/mcp/mesh-tool.js'
+import { meshTools } from '../../../../nodes/gateway/mcp/mesh-tool.js'
+import { type MeshTool, ruleOnTool } from '../../../../nodes/gateway/mcp/offered.js'
 import { TaskRuns } from '../../../../nodes/gateway/rest/tasks.js'
 import { type Gateway, openGateway } from '../../../../nodes/gateway/server.js'
 import { StandingPeople } from '../../../../nodes/people.js'
@@ -192,7 +193,7 @@ describe('MCP at the gateway', () => {
     await eventually(() => assert.ok(asked.at(-1)?.signal.aborted))
   })
 
-  it('lets in who has a key, and has no sessions', async () => {
+  it('lets in who has a key, and follows nothing for whoever has no session', async () => {
     const body = { jsonrpc: '2.0', id: 1, method: 'tools/list' }
     const accept = { accept: 'application/json, text/event-stream' }
     const key = keys['viewer']
