@@ -8,6 +8,7 @@ import type { GeneralToolName } from '../../../sandbox/index.js'
 import type { ActionOutcome } from '../../../sandbox/service.js'
 import { act } from '../act.js'
 import { portion } from '../authority.js'
+import type { Told } from '../mcp/server.js'
 import { callMcp, type McpTool } from '../mcp/tool.js'
 import { routerOf, sensitivityOfCall } from '../model/privacy.js'
 import { RunTask } from './event.js'
@@ -110,10 +111,17 @@ async function keptHere({ node, session, assignment }: Work, call: ToolCall): Pr
 const wordsOf = ({ summary, text }: { summary: string; text?: unknown }): string =>
   typeof text === 'string' && text !== '' ? text : summary
 
+/** What a server is told that could tell it on; the server's host decides. */
+async function toldBy(work: Work, call: ToolCall): Promise<Told> {
+  const keptBy = await keptHere(work, call)
+  return { label: work.session.sensitivity.label, keptBy }
+}
+
 /** Recorded where the server runs. */
 async function ofServer(work: Work, tool: McpTool, call: ToolCall): Promise<Observation> {
   const { signal, trace, grant } = work.assignment.context
-  const options = { signal, trace, grant, deadline: toolDeadline(work) }
+  const told = tool.isSink ? await toldBy(work, call) : undefined
+  const options = { signal, trace, grant, deadline: toolDeadline(work), told }
   const { status, text, label } = await callMcp(work.node, tool, call.arguments, options)
   work.session.raise({ label, categories: [] })
   return { status, text, said: { by: `mcp/${tool.server}`, label } }

@@ -26,6 +26,7 @@ import { checkServer, type McpServer } from './server.js'
 const common = {
   policy: z.record(z.string(), z.enum(['allow', 'ask', 'refuse'])).optional(),
   label: z.enum(labels).optional(),
+  takes: z.enum(labels).optional(),
   startMs: z.int().positive().optional(),
   callMs: z.int().positive().optional(),
 }
@@ -86,9 +87,9 @@ function checked<S extends z.ZodType>(path: string, name: string, schema: S, giv
 
 /** What `serveMcp` takes. */
 export function serverOf(plan: McpPlan): McpServer {
-  const { policy, label, startMs, callMs, ...rest } = plan
+  const { policy, label, takes, startMs, callMs, ...rest } = plan
   const given = Object.fromEntries(
-    Object.entries({ policy, label, startMs, callMs }).filter(([, value]) => value !== undefined),
+    Object.entries({ policy, label, takes, startMs, callMs }).filter(([, value]) => value !== undefined),
   )
   if ('url' in rest) return { ...rest, ...given }
   const { sandbox, ...program } = rest

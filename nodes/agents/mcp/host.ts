@@ -4,7 +4,7 @@
  *     await serveMcp(node, { name: 'files', command: 'node', args: ['server.mjs'], code: [folder], workspace, profile: await loadProfile('mcp-server') })
  *     agent(node, { …, tools: await mcpTools(node, 'files') })
  *
- * 1. A call passes: who may send it → the policy of the server, a person where that says so → the digest of the tool that the caller was told of → the audit
+ * 1. A call passes: who may send it → whether the server may be told what the caller has seen → the policy of the server, a person where that says so → the digest of the tool that the caller was told of → the audit
  *    stream → the server. Its start is an action too, and on the audit stream before it happens.
  * 2. A tool that is described in other words than the caller was told is not called.
  * 3. A server that is gone is started anew for the next call. No call waits for longer than its deadline.
@@ -26,13 +26,13 @@ import { readConfig } from '../../config.js'
 import type { McpConnection, McpTransport } from './connection.js'
 import { type Definition, definitionSchema } from './definition.js'
 import { textOf } from './result.js'
-import { checkServer, type McpServer, ruleOf } from './server.js'
+import { checkServer, isSink, type McpServer, ruleOf, toldSchema, untold } from './server.js'
 
 export const mcpName = (server: string) => `mcp/${server}`
 
 export const DescribeMcp = message('mcp.describe', {
   request: z.null(),
-  reply: z.object({ tools: z.array(definitionSchema) }),
+  reply: z.object({ tools: z.array(definitionSchema), isSink: z.boolean() }),
   from: ['worker', 'supervisor', 'gateway', 'sandbox'],
   to: ['sandbox'],
 })
@@ -46,7 +46,13 @@ export const mcpOutcomeSchema = z.object({
 export type McpOutcome = z.output<typeof mcpOutcomeSchema>
 
 export const CallMcp = message('mcp.call', {
-  request: z.object({ tool: z.string(), args: z.record(z.string(), z.unknown()), digest: z.string() }),
+  request: z.object({
+    tool: z.string(),
+    args: z.record(z.string(), z.unknown()),
+    digest: z.string(),
+    /** Left out, a server that could tell it on is told nothing. */
+    told: toldSchema.optional(),
+  }),
   reply: mcpOutcomeSchema,
   from: ['supervisor'],
   granted: { roles: ['worker'], use: ({ tool }, host) => ({ can: 'act', on: `${host}/${tool}` }) },
@@ -82,7 +88,7 @@ export function mcpHost(node: MeshNode, server: McpServer) {
     (self) => {
       const host = new Host(node, server, self)
       return [
-        on(DescribeMcp, async (_, context) => ({ tools: [...(await host.describe(context))] })),
+        on(DescribeMcp, async (_, context) => ({ tools: [...(await host.describe(context))], isSink: isSink(server) })),
         on(CallMcp, (call, context) => host.call(call, context)),
       ]
     },
@@ -120,6 +126,8 @@ class Host {
     const tool = `${this.#self.name}/${call.tool}`
     const record = { trace: context.trace, actor: this.#self.name }
     const facts = { tool, args, by: context.sender.node }
+    const kept = untold(this.#server, call.told)
+    if (kept !== undefined) return this.#outcome('denied', kept)
     const held = await this.#holdBack(call, tool, context)
     if (held) return this.#outcome(...held)
     try {

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { ClawmeshError } from '../../../policies/errors.js'
 import type { Profile } from '../../../policies/profile.js'
-import { type Label, labels } from '../../../policies/router-label.js'
+import { atLeast, type Label, labels } from '../../../policies/router-label.js'
 import type { ResidentProgram } from '../../../sandbox/resident.js'
 
 export type Rule = 'allow' | 'ask' | 'refuse'
@@ -14,6 +14,11 @@ interface Common {
   policy?: Readonly<Record<string, Rule>>
   /** Of all that it says; RESTRICTED unless somebody says otherwise. */
   label?: Label
+  /**
+   * The most sensitive that its tools may be told, by the word of a person who knows where it tells them on. Where nobody says, one that can reach a network is told
+   * what the rules of the router let leave as it is, and any other is told all.
+   */
+  takes?: Label
   /** How long it may take to start, and to answer a call: 10 s and 30 s. */
   startMs?: number
   callMs?: number
@@ -37,6 +42,7 @@ const saidSchema = z.looseObject({
   name: nameForm,
   policy: z.record(z.string(), z.enum(['allow', 'ask', 'refuse'])).optional(),
   label: z.enum(labels).optional(),
+  takes: z.enum(labels).optional(),
   startMs: z.int().positive().optional(),
   callMs: z.int().positive().optional(),
 })
@@ -58,6 +64,29 @@ export function checkServer(server: McpServer): void {
     throw new ClawmeshError('DENIED', `The MCP server ${server.url} is not on this machine.`, {
       hint: 'What an agent tells a tool may leave the machine only where the privacy router has judged it. Use http://127.0.0.1.',
     })
+}
+
+/** How sensitive is all that a caller has seen and says, and the rule that keeps it in the mesh, if one does. */
+export const toldSchema = z.object({ label: z.enum(labels), keptBy: z.string().optional() })
+export type Told = z.output<typeof toldSchema>
+
+/** Whether it has to be known what its tools are told: nothing holds what a server behind a URL does with it, nor one that may connect. */
+export const isSink = (server: McpServer): boolean =>
+  server.takes !== undefined ||
+  'url' in server ||
+  server.profile.network.length > 0 ||
+  server.profile.ask.some(({ kind }) => kind === 'connect')
+
+/** Why its tools may not be told it; undefined where they may. */
+export function untold(server: McpServer, told: Told | undefined): string | undefined {
+  if (!isSink(server)) return undefined
+  const { name, takes } = server
+  if (told === undefined) return `the caller does not say how sensitive is what mcp/${name} would be told`
+  if (takes !== undefined)
+    return atLeast(takes, told.label) ? undefined : `mcp/${name} takes ${takes}, and the caller has seen ${told.label}`
+  return told.keptBy === undefined
+    ? undefined
+    : `by the rule ${told.keptBy} nothing that the caller has seen leaves the mesh, and mcp/${name} could tell it on`
 }
 
 export const ruleOf = ({ policy = {} }: McpServer, tool: string): Rule =>

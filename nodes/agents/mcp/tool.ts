@@ -4,6 +4,7 @@ import type { CallOptions, MeshNode } from '../../../mesh/index.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { specOf } from './definition.js'
 import { CallMcp, DescribeMcp, type McpOutcome, mcpName } from './host.js'
+import type { Told } from './server.js'
 
 export interface McpTool {
   readonly kind: 'mcp'
@@ -13,6 +14,8 @@ export interface McpTool {
   readonly tool: string
   /** Of the description that `spec` was made of. */
   readonly digest: string
+  /** What it is told may leave the machine, so that the caller says how sensitive that is. */
+  readonly isSink: boolean
 }
 
 /**
@@ -24,12 +27,13 @@ export async function mcpTools(
   server: string,
   { only, ...options }: CallOptions & { only?: readonly string[] } = {},
 ): Promise<McpTool[]> {
-  const { tools } = await node.ref(mcpName(server)).ask(DescribeMcp, null, options)
+  const { tools, isSink } = await node.ref(mcpName(server)).ask(DescribeMcp, null, options)
   const wanted = only ?? tools.map(({ name }) => name)
   return wanted.flatMap((tool): McpTool[] => {
     const definition = tools.find(({ name }) => name === tool)
     const spec = definition ? specOf(server, definition) : 'there is none of this name'
-    if (definition && typeof spec !== 'string') return [{ kind: 'mcp', spec, server, tool, digest: definition.digest }]
+    if (definition && typeof spec !== 'string')
+      return [{ kind: 'mcp', spec, server, tool, digest: definition.digest, isSink }]
     if (!only) return []
     throw new ClawmeshError('USAGE', `The tool ${tool} of the MCP server ${server} cannot be used: ${String(spec)}.`, {
       hint: `It has: ${tools.map(({ name }) => name).join(', ') || 'none'}.`,
@@ -41,5 +45,5 @@ export const callMcp = (
   node: MeshNode,
   { server, tool, digest }: McpTool,
   args: Record<string, unknown>,
-  options: CallOptions,
-): Promise<McpOutcome> => node.ref(mcpName(server)).ask(CallMcp, { tool, args, digest }, options)
+  { told, ...options }: CallOptions & { told?: Told | undefined },
+): Promise<McpOutcome> => node.ref(mcpName(server)).ask(CallMcp, { tool, args, digest, told }, options)

@@ -10,7 +10,10 @@ const mesh = await localMesh()
 try {
   await serveMcp(mesh, { name: 'peer', url, runs: 'unsandboxed' })
   for (const tool of await mcpTools(mesh, 'peer')) {
-    const { status, text } = await callMcp(mesh, tool, argumentsOf[tool.tool] ?? {}, { timeoutMs: 20_000 })
+    const { status, text } = await callMcp(mesh, tool, argumentsOf[tool.tool] ?? {}, {
+      timeoutMs: 20_000,
+      told: { label: 'INTERNAL' },
+    })
     process.stdout.write(`${tool.tool}: ${status}: ${text}\n`)
     if (status !== 'done') process.exitCode = 1
   }
