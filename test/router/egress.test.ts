@@ -141,6 +141,18 @@ describe('the way out', () => {
     assert.equal(stand.cloud.sent.length, 0)
   })
 
+  it('reads the form of the answer too, and tells no model elsewhere of it', async () => {
+    const form = (text: string) => ({
+      ...asking('What is two and two?'),
+      json: { name: 'sum', schema: { type: 'object', properties: { x: { enum: [text] } } } },
+    })
+    const judged = await stand.router.judge(stand.router.open(''), form('password: hunter2xx!'), asker)
+    assert.equal(judged.decision.rule, 'secrets-block')
+    await collected(stand.router.ask(stand.router.open(''), form('anna@example.org'), asker, destination))
+    assert.deepEqual(leaked(stand.cloud.sent.join(), ['anna@example.org']), [])
+    assert.equal(stand.cloud.sent.length, 1)
+  })
+
   it('lets nothing out that is split between messages or stands in the definition of a tool', async () => {
     await assert.rejects(ask('My account is DE89 3704 0044', '0532 0130 00, thank you'), { code: 'DENIED' })
     const request = {
