@@ -15,8 +15,7 @@
  *     await mesh.spawn(agent(mesh, { name: 'clerk', instructions: 'Do sums.', tools: ['calculate'] }))
  *     const { answer } = await runTask(mesh.ref('clerk'), 'What is 6 times 7?')
  *
- * A node of a mesh of many processes joins with its credentials: `joinMesh({ credentials: readCredentials(file, Date.now()), transport:
- * await connectNats({ servers, user, name }) })`.
+ * On a mesh that runs, by an invitation (`clawmesh invite`), the same: `const { node } = await joinByInvitation({ data: 'clerk', invitation })`.
  */
 export type { Backend } from '../inference/backend.js'
 export { shippedModelFolder } from '../inference/models.js'
@@ -89,4 +88,5 @@ export { type Memory, type MemoryOptions, openMemory, type Remembered } from './
 export { reader } from './agents/research/reader.js'
 export { type Research, type ResearchResult, research } from './agents/research/research.js'
 export { type ElsewhereOptions, serveElsewhere } from './elsewhere.js'
+export { joinByInvitation, type Program } from './member/program.js'
 export { serveModel, serveSandbox } from './process/serve.js'

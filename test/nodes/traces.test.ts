@@ -104,7 +104,7 @@ describe('traces', () => {
       const began = performance.now()
       await Promise.all(sinks.map((sink) => sink.close()))
       const took = performance.now() - began
-      assert.ok(took < 3000, `${took} ms`)
+      assert.ok(took < 15_000, `${took} ms`)
     } finally {
       hanging.close()
     }

@@ -1,14 +1,11 @@
 /** `clawmesh join`: makes this machine a node of a mesh, and runs the node until a signal ends it. */
-import { existsSync } from 'node:fs'
 import { dirname, join as joinPath, resolve } from 'node:path'
 import { readCredentials } from '../../../mesh/seal/credentials.js'
-import { sameBytes } from '../../../mesh/seal/keys.js'
-import { ClawmeshError } from '../../../policies/errors.js'
-import { type Invitation, readInvitation } from '../../authority/invitation.js'
+import { readInvitation } from '../../authority/invitation.js'
 import { readConfig } from '../../config.js'
-import { type DataFolder, openDataFolder } from '../../data-folder.js'
+import { openDataFolder } from '../../data-folder.js'
 import { readAccess, writeAccess } from '../../member/access.js'
-import { enrolBy } from '../../member/enrol.js'
+import { joinedAs } from '../../member/joined.js'
 import { nodeFiles } from '../../member/member.js'
 import { keepOffer, machineName, planOffer, recallOffer } from '../../member/offer.js'
 import { parseServers } from '../../outside.js'
@@ -58,14 +55,7 @@ async function runJoin(given: string | undefined, values: Values): Promise<numbe
   try {
     const offer = recallOffer(data, givenOffer(values))
     const { roles, plan } = await planOffer(offer, data, planInference(offer, config))
-    const member = memberOf(folder)
-    const name = invitation
-      ? await enrolBy(fresh(invitation, folder, member), folder, { name: offer.name ?? machineName(), roles }, servers)
-      : member
-    if (name === undefined)
-      throw new ClawmeshError('USAGE', `This machine belongs to no mesh yet: there is no node in ${data}.`, {
-        hint: 'Type `clawmesh invite` where the mesh runs, and here `clawmesh join` with the string that it prints.',
-      })
+    const name = await joinedAs(folder, invitation, { name: offer.name ?? machineName(), roles }, servers)
     keepOffer(data, offer)
     const files = nodeFiles(folder, name)
     if (servers && !invitation) {
@@ -127,23 +117,4 @@ function sayReports(begun: number): (report: NodeReport) => void {
       progress(`The first token, of ${report.model}, came ${seconds} s after \`join\` was typed`)
     }
   }
-}
-
-/** The node that this folder holds, if it has joined. */
-function memberOf(folder: DataFolder): string | undefined {
-  if (existsSync(folder.authority))
-    throw new ClawmeshError('USAGE', `${folder.path} holds a mesh of its own.`, {
-      hint: 'Name another folder with --data, or none.',
-    })
-  return folder.nodes().find((name) => existsSync(nodeFiles(folder, name).credentials))
-}
-
-/** Rejects if the folder holds a node already: its chain is written by one key for ever. */
-function fresh(invitation: Invitation, folder: DataFolder, member: string | undefined): Invitation {
-  if (member === undefined) return invitation
-  const { rootKey } = readCredentials(nodeFiles(folder, member).credentials, undefined)
-  const whose = sameBytes(rootKey, invitation.rootKey) ? 'that mesh already' : 'another mesh'
-  throw new ClawmeshError('USAGE', `${folder.path} is node "${member}" of ${whose}.`, {
-    hint: '`clawmesh join` with no string starts it. To join anew, name another folder with --data.',
-  })
 }

@@ -22,6 +22,10 @@ export async function show(main, signal, { may }) {
       list.prepend(card)
     }
     none.hidden = cards.size > 0
+    if (!may('GET /v1/approvals') || signal.aborted) return
+    const { questions } = await call('/v1/approvals')
+    const held = new Set(questions.map(({ task }) => task))
+    for (const [id, card] of cards) card.querySelector('.held').hidden = !held.has(id)
   }
   while (!signal.aborted) {
     await refresh()
@@ -81,6 +85,7 @@ function cardOf(task, signal, may, open) {
       ' ',
       h('strong', {}, task.facts?.request ?? task.id),
       h('span', { class: 'soft' }, ' ', at(task.begunAt), ` by ${task.by}`),
+      h('a', { class: 'held', href: '#approvals', hidden: true }, ' waits for a person'),
     ),
     answer,
     tree,

@@ -118,7 +118,7 @@ describe('a plan', () => {
     ]) {
       const began = performance.now()
       assert.throws(() => planRequest(request.slice(0, 20_000), () => []), { code: 'USAGE' })
-      assert.ok(performance.now() - began < 1000, request.slice(0, 30))
+      assert.ok(performance.now() - began < 5000, request.slice(0, 30))
     }
   })
 

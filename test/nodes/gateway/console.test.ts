@@ -140,6 +140,21 @@ describe('the console', () => {
       }
     }
     assert.equal(await page.locator('main b').count(), 0, 'text stays text')
+    await see(page, 'tasks')
+    const waiting = await tasks.begin({ request: 'What a person decides' })
+    const question = { node: stand.box.name, tool: 'read_file', args: { path: 'a' }, missing: [], workspace: '/w' }
+    const refused = askPerson(stand.box, question, {
+      signal: new AbortController().signal,
+      trace: waiting.id,
+      deadline: Date.now() + 30_000,
+    })
+    const note = page.locator('.task', { hasText: 'What a person decides' }).locator('.held')
+    await note.waitFor({ state: 'visible' })
+    await note.click()
+    await page.locator('main li').first().focus()
+    await page.keyboard.press('r')
+    assert.equal((await refused).answer, 'refuse')
+    await waiting.end({ ok: true, answer: '' })
     await see(page, 'policies')
     assert.equal(await page.locator('.policy summary .bad').count(), 0, 'each preset holds its truth table')
     await see(page, 'mesh')

@@ -119,7 +119,7 @@ describe('an agent', () => {
       new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(signal.reason)))
     const { result, ms } = await run(stalls, { budget: { ms: 400 } })
     assert.equal(result.by, 'time')
-    assert.ok(ms < 3000, `${ms} ms`)
+    assert.ok(ms < 15_000, `${ms} ms`)
   })
 
   it('goes on when a tool never returns', async () => {
@@ -141,7 +141,7 @@ describe('an agent', () => {
     const { result, ms } = await run(rule, { tools: [stuck], toolMs: 300 })
     assert.match(result.answer, /failed: It did not return within \d+ ms/)
     assert.equal(signalled?.aborted, true)
-    assert.ok(ms < 3000, `${ms} ms`)
+    assert.ok(ms < 15_000, `${ms} ms`)
   })
 
   it('takes what a tool throws, and arguments that do not fit, for observations', async () => {

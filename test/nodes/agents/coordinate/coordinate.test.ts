@@ -181,7 +181,7 @@ describe('a coordination', () => {
     const stalled = await coordinate(mesh, { task: 't', parts: [{ task: 'x' }], workers, merge, partMs: 300 })
     assert.equal(stalled.status, 'failed')
     assert.match(stalled.givenUp[0]?.reasons[0] ?? '', /a: its time of \d+ ms was over/)
-    assert.ok(performance.now() - began < 4000)
+    assert.ok(performance.now() - began < 15_000)
     const poor = await coordinate(mesh, { task: 't', parts: [{ task: 'x' }], workers, merge, budget: { tokens: 50 } })
     assert.match(poor.givenUp[0]?.reasons[0] ?? '', /tokens is too little/)
   })
