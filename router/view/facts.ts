@@ -289,14 +289,26 @@ export function reachOf(runs: readonly Run[], reach: number, length: number, blo
   const reached: [number, number][] = []
   for (const [start, end] of runs.toSorted((a, b) => a[0] - b[0])) {
     let [from, to] = [Math.max(0, start - reach), Math.min(length, end + reach)]
-    for (const [first, last] of blobs) {
+    for (let at = firstReaching(blobs, from); at < blobs.length; at += 1) {
+      const [first, last] = blobs[at] as Run
       if (first > to) break
-      if (last < from) continue
       ;[from, to] = [Math.min(from, first), Math.max(to, last)]
     }
     put(reached, from, to)
   }
   return reached
+}
+
+/** The first of runs in order that ends there or behind. */
+function firstReaching(runs: readonly Run[], place: number): number {
+  let low = 0
+  let high = runs.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((runs[middle] as Run)[1] < place) low = middle + 1
+    else high = middle
+  }
+  return low
 }
 
 function put(dense: [number, number][], start: number, end: number): void {

@@ -4,7 +4,7 @@ import { classify, longestText } from '../../router/classify.js'
 import { read } from '../../router/detect/reading.js'
 import { wordedIn } from '../../router/detect/worded.js'
 import { canonical } from '../../router/view/canonical.js'
-import { factsOf } from '../../router/view/facts.js'
+import { factsOf, type Run, reachOf } from '../../router/view/facts.js'
 import { plainView } from '../../router/view/view.js'
 import { seededRandom, wholeBelow } from '../kit/random.js'
 import { hostileTexts, judgeHostile, megabyte } from './hostile.js'
@@ -93,6 +93,14 @@ describe('hostile input', () => {
       assert.ok(['INTERNAL', 'CONFIDENTIAL', 'RESTRICTED'].includes(label))
       assert.ok(cpuMs < 6000, `${cpuMs} ms`)
     })
+
+  it('is searched for what reaches where in time that grows with its length', () => {
+    const runs = Array.from({ length: 60_000 }, (_, at): Run => [at * 66 + 1, at * 66 + 1])
+    const blobs = runs.map(([at]): Run => [at + 1, at + 65])
+    const begun = process.cpuUsage()
+    assert.equal(reachOf(runs, 0, 66 * 60_000, blobs).length, runs.length)
+    assert.ok(process.cpuUsage(begun).user < 1_000_000)
+  })
 
   it('that is longer than may be judged is refused', () => {
     assert.throws(() => classify('a'.repeat(longestText + 1), testSettings), { code: 'DENIED' })
