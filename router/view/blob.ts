@@ -159,12 +159,15 @@ function narrowed(bytes: Buffer): Buffer {
   const isMarked = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff)
   const text = isMarked ? bytes.subarray(2) : bytes
   const isZero = (...places: number[]): boolean => places.every((at) => text[at] === 0)
-  if (isZero(1, 2, 3, 5, 6, 7)) return Buffer.from(text.filter((_, at) => at % 4 < 2))
-  if (isZero(0, 1, 2, 4, 5, 6)) return Buffer.from(text.filter((_, at) => at % 4 > 1)).swap16()
-  if (isZero(1, 3)) return text.subarray(0, text.length & ~1)
-  if (isZero(0, 2)) return Buffer.from(text.subarray(0, text.length & ~1)).swap16()
+  if (isZero(1, 2, 3, 5, 6, 7)) return whole(Buffer.from(text.filter((_, at) => at % 4 < 2)))
+  if (isZero(0, 1, 2, 4, 5, 6)) return whole(Buffer.from(text.filter((_, at) => at % 4 > 1))).swap16()
+  if (isZero(1, 3)) return whole(text)
+  if (isZero(0, 2)) return Buffer.from(whole(text)).swap16()
   return bytes
 }
+
+/** Without half a unit at its end. */
+const whole = (bytes: Buffer): Buffer => bytes.subarray(0, bytes.length & ~1)
 
 /** Most of what is no text shows it at once. */
 const sampleBytes = 64

@@ -106,6 +106,18 @@ describe('hostile input', () => {
     assert.throws(() => classify('a'.repeat(longestText + 1), testSettings), { code: 'DENIED' })
   })
 
+  it('that breaks off within a character of wide text is read as far as it goes', () => {
+    for (const ends of ['big', 'little'] as const)
+      for (const size of [2, 4])
+        for (let cut = 0; cut < size; cut += 1) {
+          const bytes = Buffer.alloc(20 * size)
+          for (const [at, character] of [...'anna@example.org xyz'].entries())
+            bytes[at * size + (ends === 'big' ? size - 1 : 0)] = character.charCodeAt(0)
+          const text = bytes.subarray(0, bytes.length - cut).toString('base64')
+          assert.equal(classify(text, testSettings).findings[0]?.kind, 'email', `${ends} ${size} ${cut}`)
+        }
+  })
+
   it('that unpacks to more than may be read, or is nested too deep, is RESTRICTED and not taken for harmless', async () => {
     const { gzipSync } = await import('node:zlib')
     let nested = 'my address is anna@example.org, keep it'
