@@ -61,7 +61,9 @@ export const frontierCostOf = ({ frontier }: Prices, { usage }: Priced): number 
   usage ? rated(frontier, usage) : undefined
 
 function rated({ input, cached, output }: Rate, { promptTokens, cachedTokens = 0, outputTokens }: Tokens): number {
-  return ((promptTokens - cachedTokens) * input + cachedTokens * cached + outputTokens * output) / 1e6
+  // A server may say that more of the prompt was cached than there was of it: that earns nothing back.
+  const known = Math.min(cachedTokens, promptTokens)
+  return ((promptTokens - known) * input + known * cached + outputTokens * output) / 1e6
 }
 
 function matches(pattern: string, model: string): boolean {

@@ -11,6 +11,8 @@ export interface ModelMessage {
 export interface ModelRequest {
   readonly messages: readonly ModelMessage[]
   readonly tools?: readonly ModelTool[] | undefined
+  /** What form the answer is to have. No model elsewhere is told. */
+  readonly json?: unknown
   readonly maxTokens: number
   readonly temperature?: number
 }
@@ -42,9 +44,9 @@ export function lay(texts: readonly string[]): Laid {
   return { text: texts.join('\n'), starts }
 }
 
-/** Everything in the request that a model would read: messages first, then names and values of the tools. */
-export function textsOf({ messages, tools = [] }: ModelRequest): string[] {
-  return [...messages.map(({ content }) => content), ...leaves(tools)]
+/** Everything in the request that a model would read: messages first, then names and values of the tools, and of the form of the answer. */
+export function textsOf({ messages, tools = [], json }: ModelRequest): string[] {
+  return [...messages.map(({ content }) => content), ...leaves(tools), ...leaves(json)]
 }
 
 /** Where a speaker is interrupted by others, what that speaker alone said: something may be split over several turns. */

@@ -4,7 +4,7 @@ import { dots, type NumberRun } from '../view/facts.js'
 import { type Found, numberMatches, type Reading } from './reading.js'
 
 const cardGroups =
-  /(?<![\dA-Za-z]|\d[.,-]|[A-Z]{2}\d\d ?)(?:\d{4}[ .-]?\d{4}[ .-]?\d{4}[ .-]?\d{4}(?:[ .-]?\d{3})?|3[47]\d{2}[ .-]?\d{6}[ .-]?\d{5}|3[068]\d{2}[ .-]?\d{6}[ .-]?\d{4}|\d{13,19})(?![\dA-Za-z]|[.-]\d)/g
+  /(?<![\dA-Za-z]|\d[.,-]|[A-Z]{2}\d\d ?)(?:\d{4}[ .+_/-]?\d{4}[ .+_/-]?\d{4}[ .+_/-]?\d{4}(?:[ .+_/-]?\d{3})?|3[47]\d{2}[ .+_/-]?\d{6}[ .+_/-]?\d{5}|3[068]\d{2}[ .+_/-]?\d{6}[ .+_/-]?\d{4}|\d{13,19})(?![\dA-Za-z]|[.-]\d)/g
 
 export const atLeastDigits =
   (least: number) =>
@@ -63,7 +63,7 @@ const ibanLengths = new Map(
     chars === undefined || chars === null ? [] : [[country, chars] as const],
   ),
 )
-const ibanRest = /(?:[ \t.-]{0,2}[A-Za-z0-9]){11,32}/y
+const ibanRest = /(?:[ \t.,+_/'-]{0,2}[A-Za-z0-9]){11,32}/y
 
 export function ibans({ text, facts }: Reading): Found[] {
   const found: Found[] = []
@@ -145,7 +145,7 @@ function endOfCount(text: string, start: number, count: number): number {
   return at
 }
 
-const socialSecurity = /(?<![\w.-])(\d{3})([- .]?)(\d{2})\2(\d{4})(?![\w]|[.-]\d)/g
+const socialSecurity = /(?<![A-Za-z\d.-])(\d{3})([- ._/+]?)(\d{2})\2(\d{4})(?![A-Za-z\d]|[.-]\d)/g
 const taxId = /(?<![\w.-])\d{2}[ ./]?\d{3}[ ./]?\d{3}[ ./]?\d{3}(?![\w]|[.-]\d)/g
 const pensionNumber = /(?<![\w.-])\d{2}[ ]?\d{6}[ ]?[A-Z][ ]?\d{3}(?![\w])/g
 const swissNumber = /(?<![\w.-])756[. ]?\d{4}[. ]?\d{4}[. ]?\d{2}(?![\w])/g

@@ -1,12 +1,13 @@
 /** The messages of Anthropic. https://docs.anthropic.com/en/api/messages-streaming */
 import { z } from 'zod'
+import { count } from './count.js'
 import type { EndReason, ProviderForm, ProviderUsage } from './form.js'
 
 const usageSchema = z.object({
-  input_tokens: z.number().nullish(),
-  cache_read_input_tokens: z.number().nullish(),
-  cache_creation_input_tokens: z.number().nullish(),
-  output_tokens: z.number().nullish(),
+  input_tokens: count,
+  cache_read_input_tokens: count,
+  cache_creation_input_tokens: count,
+  output_tokens: count,
 })
 const eventSchema = z.object({
   type: z.string(),

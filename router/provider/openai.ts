@@ -1,5 +1,6 @@
 /** The chat completions of OpenAI, which many servers speak. https://platform.openai.com/docs/api-reference/chat */
 import { z } from 'zod'
+import { count } from './count.js'
 import type { EndReason, ProviderForm } from './form.js'
 
 const callSchema = z.object({
@@ -8,10 +9,11 @@ const callSchema = z.object({
 })
 const deltaSchema = z.object({ content: z.string().nullish(), tool_calls: z.array(callSchema).nullish() })
 const usageSchema = z.object({
-  prompt_tokens: z.number().nullish(),
-  completion_tokens: z.number().nullish(),
-  prompt_tokens_details: z.object({ cached_tokens: z.number().nullish() }).nullish(),
+  prompt_tokens: count,
+  completion_tokens: count,
+  prompt_tokens_details: z.object({ cached_tokens: count }).nullish(),
 })
+type Usage = z.output<typeof usageSchema>
 const chunkSchema = z.object({
   choices: z.array(z.object({ delta: deltaSchema.nullish(), finish_reason: z.string().nullish() })).default([]),
   usage: usageSchema.nullish(),
@@ -46,13 +48,13 @@ export const openAiForm: ProviderForm = {
       ...(delta?.content ? { text: delta.content } : {}),
       ...(calls ? { calls } : {}),
       ...(reason ? { reason } : {}),
-      ...(usage ? { usage: countsOf(usage) } : {}),
+      ...(usage ? countsOf(usage) : {}),
     }
   },
 }
 
-const countsOf = ({ prompt_tokens, completion_tokens, prompt_tokens_details }: z.output<typeof usageSchema>) => ({
-  promptTokens: prompt_tokens ?? 0,
-  cachedTokens: prompt_tokens_details?.cached_tokens ?? 0,
-  outputTokens: completion_tokens ?? 0,
-})
+/** Nothing where a count is missing: nobody is to take it for none. */
+const countsOf = ({ prompt_tokens: prompt, completion_tokens: output, prompt_tokens_details: details }: Usage) =>
+  typeof prompt === 'number' && typeof output === 'number'
+    ? { usage: { promptTokens: prompt, cachedTokens: details?.cached_tokens ?? 0, outputTokens: output } }
+    : {}

@@ -64,26 +64,62 @@ export function restore(vault: Vault, text: string): string {
   return restorer.push(text) + restorer.end()
 }
 
-/** Is the end of what was read so far inside an address? Reads character by character, so that cuts make no difference. */
+/**
+ * Is the end of what was read so far inside an address? Reads character by character, so that cuts make no difference.
+ *
+ * A program that shows the answer reads more as an address than a person does: a target in angle brackets goes on behind a space, one of Markdown behind brackets that
+ * are closed again, and the value of an HTML attribute up to its quotation mark, over lines too. So nothing is put back in any of these.
+ */
 class Place {
   isAddress = false
   /** The last few characters. */
   #tail = ''
-  /** Inside the brackets of a Markdown link, where spaces do not end it. */
-  #isTarget = false
+  /** Open round brackets of a Markdown link, where spaces do not end it. */
+  #depth = 0
+  /** Behind a `<` that was not closed in its line. */
+  #isAngled = false
+  /** Inside an HTML tag, and of it the mark that ends the value of an attribute. */
+  #isTag = false
+  #quote = ''
 
   move(text: string): void {
     for (const character of text) {
-      this.#tail = (this.#tail + character.toLowerCase()).slice(-6)
-      if (this.#isTarget) {
-        if (character === ')' || character === '\n') this.#isTarget = this.isAddress = false
-      } else if (this.#tail.endsWith('](')) {
-        this.#isTarget = this.isAddress = true
-      } else if (/\s/.test(character)) {
-        this.isAddress = false
-      } else if (/(?:\/\/|www\.|mailto:|tel:|href=|src=|data:)$/.test(this.#tail)) {
-        this.isAddress = true
-      }
+      this.#tail = (this.#tail + character.toLowerCase()).slice(-11)
+      if (this.#quote !== '') this.#inValue(character)
+      else if (this.#depth > 0) this.#inTarget(character)
+      else this.#outside(character)
+    }
+  }
+
+  #inValue(character: string): void {
+    if (character === this.#quote) this.#quote = ''
+    this.isAddress = this.#quote !== ''
+  }
+
+  #inTarget(character: string): void {
+    if (character === '<' && /\(\s*<$/.test(this.#tail)) this.#isAngled = true
+    else if (character === '>' || character === '\n') this.#isAngled = false
+    else if (character === '(') this.#depth += 1
+    else if (character === ')' && !this.#isAngled) this.#depth -= 1
+    if (character === '\n') this.#depth = 0
+    this.isAddress = this.#depth > 0
+  }
+
+  #outside(character: string): void {
+    if (character === '<') [this.#isAngled, this.#isTag] = [true, false]
+    else if (character === '>') this.#isAngled = this.#isTag = this.isAddress = false
+    else if (character === '\n') this.#isAngled = false
+    else if (/<[a-z]$/.test(this.#tail)) this.#isTag = true
+    if (/\]\($/.test(this.#tail)) {
+      this.#depth = 1
+      this.isAddress = true
+    } else if (this.#isTag && /=\s{0,9}["']$/.test(this.#tail)) {
+      this.#quote = character
+      this.isAddress = true
+    } else if (/\s/.test(character)) {
+      this.isAddress &&= this.#isAngled
+    } else if (/(?:\/\/|\\\\|www\.|mailto:|tel:|sms:|href=|src=|data:|javascript:|url\()$/.test(this.#tail)) {
+      this.isAddress = true
     }
   }
 }

@@ -123,7 +123,8 @@ class Sample {
     if (at >= sampleBytes) return
     // Compressed, an archive, or wide text: whatever begins so is decoded.
     if (at === 0) this.#isKnown = byte === 0x1f || byte === 0x78 || archives.some((mark) => mark[0] === byte)
-    if (at === 1) this.#hasZeros = byte === 0
+    if (at === 0 && (byte === 0xff || byte === 0xfe)) this.#isKnown = true
+    if (at < 2 && byte === 0) this.#hasZeros = true
     if (byte < 0x20 ? byte !== 9 && byte !== 10 && byte !== 13 : byte === 0x7f) this.#bad += 1
     // A byte that leads and is not followed stands for a character that is none.
     if (this.#last >= 0xc0 && (byte & 0xc0) !== 0x80) this.#bad += 1
@@ -145,14 +146,28 @@ function readText(bytes: Buffer, most: number, step: string): Decoded | Closed |
   const plain = expand(bytes, most)
   if (plain === undefined || plain === 'too much') return plain && { closed: 'unread' }
   if (plain.length < 6) return undefined
-  // Wide text has a zero in every other place.
-  const wide = plain.length % 2 === 0 && plain[1] === 0 && plain[3] === 0
-  const encoding = wide ? 'utf16le' : 'utf8'
-  if (!isPrintable(plain.subarray(0, sampleBytes).toString(encoding))) return undefined
-  const text = plain.toString(encoding)
+  const narrow = narrowed(plain)
+  const encoding = narrow === plain ? 'utf8' : 'utf16le'
+  if (!isPrintable(narrow.subarray(0, sampleBytes).toString(encoding))) return undefined
+  const text = narrow.toString(encoding)
   if (!isPrintable(text)) return undefined
   return text.length > most ? { closed: 'unread' } : { text, step }
 }
+
+/** Text in UTF-16 or UTF-32, either end first, as UTF-16 with the low end first; anything else as it is. It has a zero in every other place, or three of four. */
+function narrowed(bytes: Buffer): Buffer {
+  const isMarked = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff)
+  const text = isMarked ? bytes.subarray(2) : bytes
+  const isZero = (...places: number[]): boolean => places.every((at) => text[at] === 0)
+  if (isZero(1, 2, 3, 5, 6, 7)) return whole(Buffer.from(text.filter((_, at) => at % 4 < 2)))
+  if (isZero(0, 1, 2, 4, 5, 6)) return whole(Buffer.from(text.filter((_, at) => at % 4 > 1))).swap16()
+  if (isZero(1, 3)) return whole(text)
+  if (isZero(0, 2)) return Buffer.from(whole(text)).swap16()
+  return bytes
+}
+
+/** Without half a unit at its end. */
+const whole = (bytes: Buffer): Buffer => bytes.subarray(0, bytes.length & ~1)
 
 /** Most of what is no text shows it at once. */
 const sampleBytes = 64
@@ -175,12 +190,14 @@ const archives = ['504b0304', '425a6839', 'fd377a585a00', '28b52ffd', '377abcaf2
   Buffer.from(mark, 'hex'),
 )
 
-function expand(bytes: Buffer, most: number): Buffer | 'too much' | undefined {
+/** @param again how often more what comes out may be compressed itself */
+function expand(bytes: Buffer, most: number, again = 3): Buffer | 'too much' | undefined {
   const isGzip = bytes[0] === 0x1f && bytes[1] === 0x8b && bytes[2] === 8
-  const isZlib = bytes[0] === 0x78 && [0x01, 0x5e, 0x9c, 0xda].includes(bytes[1] ?? 0)
+  const isZlib = bytes[0] === 0x78 && ((0x78 << 8) | (bytes[1] ?? 0)) % 31 === 0
   if (!isGzip && !isZlib) return bytes
   try {
-    return (isGzip ? gunzipSync : inflateSync)(bytes, { maxOutputLength: Math.max(1, most) })
+    const inner = (isGzip ? gunzipSync : inflateSync)(bytes, { maxOutputLength: Math.max(1, most) })
+    return again > 0 ? expand(inner, most, again - 1) : inner
   } catch (error) {
     const isTooMuch = error instanceof Error && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE'
     return isTooMuch ? 'too much' : undefined

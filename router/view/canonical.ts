@@ -19,7 +19,7 @@ export function canonical(view: View): View {
       continue
     }
     const point = text.codePointAt(at) ?? unit
-    const end = at + (point > 0xffff ? 2 : 1)
+    const end = point === 0x1b ? endOfColour(text, at) : at + (point > 0xffff ? 2 : 1)
     writer.copy(done, at)
     writer.replace(point < 0x20 || point === 0x7f ? control(point) : fold(point), at, end)
     done = end
@@ -27,6 +27,15 @@ export function canonical(view: View): View {
   }
   writer.copy(done, text.length)
   return writer.end('canonical')
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: what a terminal is told begins with one
+const colour = /\u001b(?:\[[0-9;?]{0,32}[A-Za-z])?/y
+
+/** Behind what a terminal takes for a colour, or a move. */
+function endOfColour(text: string, at: number): number {
+  colour.lastIndex = at
+  return at + (colour.exec(text)?.[0].length ?? 1)
 }
 
 /** Tabs and form feeds separate; the rest is invisible. */

@@ -31,18 +31,37 @@ const entities: Record<string, string> = {
   zwnj: '',
   Tab: '\t',
   NewLine: '\n',
+  ZeroWidthSpace: '',
+  NoBreak: '',
+  InvisibleComma: '',
+  InvisibleTimes: '',
+  ApplyFunction: '',
+  lrm: '',
+  rlm: '',
+  ensp: ' ',
+  emsp: ' ',
+  thinsp: ' ',
+  numsp: ' ',
+  lpar: '(',
+  rpar: ')',
+  comma: ',',
+  semi: ';',
+  excl: '!',
+  quest: '?',
 }
 
 const controls: Record<string, string> = { n: '\n', r: '\r', t: '\t', b: '', f: '\n' }
 
 const escaped =
-  /(?:%[0-9a-f]{2}){1,2000}|&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z]{2,8});|\\(?:u\{[0-9a-f]{1,6}\}|u[0-9a-f]{4}|U[0-9a-f]{8}|x[0-9a-f]{2}|[0-7]{2,3}|[nrtbf"'/\\])/gi
+  /(?:%[0-9a-f]{2}){1,2000}|%u[0-9a-f]{4}|&(?:#0{0,64}\d{1,7}(?!\d)|#x0{0,64}[0-9a-f]{1,6}(?![0-9a-f]));?|&[a-z]{2,15};|\+A[A-Za-z0-9+/]{2,512}-|\\(?:0{1,4}[2-7][0-9a-f](?![0-9a-f])(?: (?=\\))?|[2-7][0-9a-f] (?=\\)|(?<=\\[2-7][0-9a-f] \\)[2-7][0-9a-f] |u\{[0-9a-f]{1,6}\}|u[0-9a-f]{4}|U[0-9a-f]{8}|x[0-9a-f]{2}|[0-7]{2,3}|[nrtbf"'/\\])/gi
 
-/** Percent, HTML and backslash escapes read as what they stand for. */
+/** Percent, HTML and backslash escapes, those of style sheets too, and UTF-7 read as what they stand for. */
 export function unescaped(view: View): View | undefined {
   return rewrite(view, escaped, { step: 'escapes', margin }, ([match]) => {
+    if (/^%u/i.test(match)) return character(Number.parseInt(match.slice(2), 16))
+    if (match[0] === '+') return fromUtf7(match.slice(1, -1))
     if (match[0] === '%') return Buffer.from(match.replaceAll('%', ''), 'hex').toString('utf8')
-    if (match[0] === '&') return entity(match.slice(1, -1))
+    if (match[0] === '&') return entity(match.slice(1).replace(/;$/, ''))
     return backslash(match.slice(1))
   })
 }
@@ -52,7 +71,22 @@ function entity(name: string): string | undefined {
   return character(/^#x/i.test(name) ? Number.parseInt(name.slice(2), 16) : Number(name.slice(1)))
 }
 
+/** https://www.rfc-editor.org/rfc/rfc2152 */
+function fromUtf7(base64: string): string | undefined {
+  const bytes = Buffer.from(base64, 'base64')
+  const text = bytes
+    .subarray(0, bytes.length & ~1)
+    .swap16()
+    .toString('utf16le')
+  return text !== '' && /^[\n\r\t -~\u00a0-\u024f]+$/.test(text) ? text : undefined
+}
+
+const styleEscape = /^(0{0,4}[2-7][0-9a-f]) ?$/i
+
 function backslash(rest: string): string {
+  // A space ends one of a style sheet; of three digits without it, it is octal.
+  const style = rest.length > 3 || rest.endsWith(' ') ? styleEscape.exec(rest)?.[1] : undefined
+  if (style !== undefined) return character(Number.parseInt(style, 16))
   const point = /^[ux]\{?([0-9a-f]+)/i.exec(rest)
   if (point?.[1] !== undefined) return character(Number.parseInt(point[1], 16))
   if (/^[0-7]{2,3}$/.test(rest)) return character(Number.parseInt(rest, 8))
@@ -62,11 +96,11 @@ function backslash(rest: string): string {
 const character = (point: number): string =>
   point > 0x10ffff || (point >= 0xd800 && point < 0xe000 && point > 0xffff) ? ' ' : String.fromCodePoint(point)
 
-const softBreaks = /=\r?\n|(?:=[0-9A-F]{2}){1,2000}/g
+const softBreaks = /=\r?\n|(?:=[0-9A-Fa-f]{2}){2,2000}|=[0-9A-F]{2}/g
 
 /** Quoted-printable, where there is more of it than an equals sign. */
 export function unquoted(view: View): View | undefined {
-  if (!/=(?:40|3D|2E|20|2D|[C-F][0-9A-F]=|\r?\n)/.test(view.text)) return undefined
+  if (!/=(?:40|3D|2E|20|2D|[0-9A-Fa-f]{2}=[0-9A-Fa-f]{2}|\r?\n)/.test(view.text)) return undefined
   return rewrite(view, softBreaks, { step: 'quoted-printable', margin }, ([match]) =>
     /\n/.test(match) ? '' : Buffer.from(match.replaceAll('=', ''), 'hex').toString('utf8'),
   )

@@ -32,14 +32,14 @@ export interface Facts {
   readonly numbers: readonly NumberRun[]
   /** Where digits begin. */
   readonly digitRuns: readonly number[]
-  /** Percent, HTML, or backslash escapes. */
+  /** Percent, HTML, or backslash escapes, or UTF-7. */
   readonly mayEscape: boolean
   readonly mayQuotePrintable: boolean
   /** Character codes that are written out. */
   readonly maySpell: boolean
   /** Single characters with something between them. */
   readonly maySpace: boolean
-  /** Quotation marks to join, or letters set in bold. */
+  /** Quotation marks to join, letters set in bold, tags, or cells of a table. */
   readonly mayPart: boolean
 }
 
@@ -126,6 +126,7 @@ export function factsOf(text: string): Facts {
   let mostBits = 0
   let quotes = 0
   let isBold = false
+  let hasMarks = false
   let mayEscape = false
   let mayQuotePrintable = false
   let last = 0
@@ -245,9 +246,13 @@ export function factsOf(text: string): Facts {
       if (unit !== 44) bits = 0
       if (unit === 34 || unit === 39 || unit === 96) quotes += 1
       else if (unit === 37 || unit === 38 || unit === 92) mayEscape = true
+      else if (unit === 43 && text.charCodeAt(index + 1) === 65) mayEscape = true
       else if (unit === 61) mayQuotePrintable = true
       else if (unit === 64) hasAt = true
-      else if (unit === last && (unit === 42 || unit === 95)) isBold = true
+      else if (unit === 60 || unit === 124) hasMarks = true
+      else if (unit === 59 && ((kinds[text.charCodeAt(index + 1)] as number) & (letter | digit)) !== 0) hasMarks = true
+      else if (unit === 42 && text.charCodeAt(index + 1) === 47) hasMarks = true
+      else if (unit === last && '*_~$'.includes(text[index] ?? ' ')) isBold = true
       else if (unit > 127) isPlainNumber = false
     }
     last = unit
@@ -271,7 +276,7 @@ export function factsOf(text: string): Facts {
     mayQuotePrintable,
     maySpell: mostCodes >= codesFrom || mostBits >= binaryFrom,
     maySpace: mostSingles >= spacedFrom,
-    mayPart: quotes >= 2 || isBold,
+    mayPart: quotes >= 2 || isBold || hasMarks,
   }
 }
 
@@ -284,14 +289,26 @@ export function reachOf(runs: readonly Run[], reach: number, length: number, blo
   const reached: [number, number][] = []
   for (const [start, end] of runs.toSorted((a, b) => a[0] - b[0])) {
     let [from, to] = [Math.max(0, start - reach), Math.min(length, end + reach)]
-    for (const [first, last] of blobs) {
+    for (let at = firstReaching(blobs, from); at < blobs.length; at += 1) {
+      const [first, last] = blobs[at] as Run
       if (first > to) break
-      if (last < from) continue
       ;[from, to] = [Math.min(from, first), Math.max(to, last)]
     }
     put(reached, from, to)
   }
   return reached
+}
+
+/** The first of runs in order that ends there or behind. */
+function firstReaching(runs: readonly Run[], place: number): number {
+  let low = 0
+  let high = runs.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((runs[middle] as Run)[1] < place) low = middle + 1
+    else high = middle
+  }
+  return low
 }
 
 function put(dense: [number, number][], start: number, end: number): void {

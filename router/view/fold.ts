@@ -11,6 +11,9 @@ const lookalikes: Record<string, string> = {
   ...pairs('օսոհցյզքԱՍՕ', 'ounhgjqpUUO'),
   ...pairs('ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ', 'abcdefghijklmnoprstuvwyz'),
   ...pairs('ıȷɑɡɩłøđħŧŀ', 'ijagilodhtl'),
+  ...pairs('ᎠᎡᎢᎪᎫᎬᎳᎷᎻᏀᏃᏚᏞᏟᏢᏦᏴᏙᏔ', 'DRTAJEWMHGZSLCPKBVW'),
+  ...pairs('〇零一二三四五六七八九', '00123456789'),
+  ...pairs('⓿❶❷❸❹❺❻❼❽❾', '0123456789'),
   ...pairs('‐‑‒–—―−﹘⁃', '---------'),
   ...pairs('․‧∙·•・。｡', '........'),
   ...pairs('‘’‚‛“”„‟«»′″', '\'\'\'\'""""""\'"'),
@@ -35,9 +38,14 @@ export function fold(point: number): string {
   return made
 }
 
+const lettersFrom = [0x1f150, 0x1f170, 0x1f1e6]
+const capitals = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ'
+
 function foldAnew(point: number): string {
   // Tag characters spell ASCII that nobody sees.
   if (point >= 0xe0020 && point <= 0xe007e) return String.fromCharCode(point - 0xe0000)
+  // Letters on a ground of their own, and those that flags are made of.
+  for (const first of lettersFrom) if (point >= first && point < first + 26) return capitals[point - first] ?? ''
   const character = String.fromCodePoint(point)
   let text = ''
   for (const part of (lookalikes[character] ?? character).normalize('NFKD')) {

@@ -61,9 +61,10 @@ function unspoken(view: View): View | undefined {
   })
 }
 
-const quotes = /["'`]\s*(?:[+.&]|\|\|)?\s*["'`]|["'`]\s*,\s*["'`]|\*{2,3}|__/g
+const quotes =
+  /["'`]\s{0,9},\s{0,64}["'`][\w-]{1,32}["'`]\s{0,9}:\s{0,9}["'`]|["'`]\s{0,64}(?:[+.&,]|\|\|)?\s{0,64}["'`]|\*{2,3}|_{2}|~~+|\$\$|<!--[^>]{0,256}-->|<\/?[a-z][^<>]{0,256}>|(?:<\/?[a-z]{1,8}\/?>\s{0,64}){2,8}|\/\*.{0,128}?\*\/|(?<=\w)(?:[ \t]{0,64}\|[ \t]{0,64}|;)(?=\w)/gi
 
-/** `"ab" + "cd"`, and letters set in bold. */
+/** `"ab" + "cd"`, values under several names, letters set in bold, what tags and comments part, and the cells of a table. */
 function unquotedParts(view: View): View | undefined {
   return rewrite(view, quotes, { step: 'parts', margin, lossy: true }, () => '')
 }
@@ -143,7 +144,7 @@ function unbroken(view: View, dense: readonly Run[]): View | undefined {
 /** The break itself with what indents or quotes the next line. */
 function breakAround(text: string, line: number): [number, number] {
   let start = line
-  while (start > 0 && ' \t\r'.includes(text[start - 1] ?? '-')) start -= 1
+  while (start > 0 && ' \t\r|\\'.includes(text[start - 1] ?? '-')) start -= 1
   let end = line + 1
   while (end < text.length && ' \t\r>|'.includes(text[end] ?? '-')) end += 1
   return [start, end]

@@ -15,6 +15,7 @@ import type { MeshNode } from '../../mesh/index.js'
 import { agent, runTask } from '../../nodes/agents/agent/agent.js'
 import { delegate } from '../../nodes/agents/agent/tool.js'
 import { CastBallot } from '../../nodes/agents/debate/ballot.js'
+import { debate } from '../../nodes/agents/debate/debate.js'
 import { debater } from '../../nodes/agents/debate/debater.js'
 import { DoPart, worker } from '../../nodes/agents/job/worker.js'
 import { think } from '../../nodes/agents/model/model.js'
@@ -294,11 +295,17 @@ describe('a mesh with a provider elsewhere', () => {
       const question = 'Does the patient with diabetes need insulin?'
       const ballot = { question, round: 1, heard: [] }
       await assert.rejects(here.ref('voter').ask(CastBallot, CastBallot.request.parse(ballot)), { code: 'DENIED' })
+      const asked = { question: 'Does it close?', voters: [{ name: 'voter' }], rounds: 1, roundMs: 3000 }
+      const closed = await debate(holder, { ...asked, seen: { label: 'RESTRICTED', categories: [] } })
+      assert.match(JSON.stringify(closed.transcript.events), /DENIED/)
       await holder
         .ref('worker-1')
         .ask(DoPart, { words: 'how many lines has notes.txt' }, { timeoutMs: 3000 })
         .catch(() => undefined)
       assert.deepEqual(cloud.sent, [])
+      // It is what the question was made of that kept it.
+      await debate(holder, asked)
+      assert.equal(cloud.sent.length, 1)
     })
 
     it('is asked again by the rules of the mesh, whatever the one who asks says of the prompt', async () => {

@@ -41,7 +41,7 @@ const ground = await openLiveGround(data)
 const { node, end } = await joinAsGuest(ground, data, ['supervisor'])
 try {
   const [tool] = await mcpTools(node, 'wiki')
-  console.log((await callMcp(node, tool, {}, {})).text)
+  console.log((await callMcp(node, tool, {}, { seen: { label: 'PUBLIC', categories: [] } })).text)
 } catch (error) {
   console.log(error.message)
 }

@@ -29,6 +29,16 @@ describe('a price table', () => {
     assert.equal(costOf(prices, { model: 'a/larg', ...elsewhere }), (1050 * 2) / 1e6)
   })
 
+  it('takes nothing off where a server says that more was cached than there was', () =>
+    assert.equal(
+      costOf(prices, {
+        ...elsewhere,
+        model: 'a/large-2',
+        usage: { promptTokens: 10, cachedTokens: 900, outputTokens: 0 },
+      }),
+      (10 * 1) / 1e6,
+    ))
+
   it('prices the mesh by its hours, whatever the tokens', () =>
     assert.equal(costOf(prices, { model: 'any', zone: 'mesh', usage: null, seconds: 10 }), 0.01))
 

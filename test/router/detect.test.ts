@@ -76,6 +76,31 @@ describe('detectors', () => {
   })
 })
 
+describe('a value that is written in an unusual way', () => {
+  const kindsIn = (text: string) => classify(text, testSettings).findings.map(({ kind }) => kind)
+  for (const [text, kind] of [
+    ['IBAN DE❽❾ ❸❼⓿❹ ⓿⓿❹❹ ⓿❺❸❷ ⓿❶❸⓿ ⓿⓿', 'iban'],
+    ['Karte 四一一一 一一一一 一一一一 一一一一', 'card'],
+    ['IBAN ᎠᎬ89 3704 0044 0532 0130 00', 'iban'],
+    ['to 🅰🅽🅽🅰@🅴🆇🅰🅼🅿🅻🅴.🅾🆁🅶 now', 'email'],
+    ['IBAN DE89/3704/0044/0532/0130/00', 'iban'],
+    ['?q=DE89+3704+0044+0532+0130+00', 'iban'],
+    ['the card in scan_4111_1111_1111_1111_b.pdf', 'card'],
+    ['SSN: scan_123_45_6789.pdf', 'national-id'],
+    ['\u001b[32mghp_\u001b[0m0123456789abcdefghijABCDEFGHIJ012345', 'secret'],
+    ['anna&ZeroWidthSpace;@exam&lrm;ple.org', 'email'],
+    ['anna+AEA-example+AC4-org', 'email'],
+    ['\\61 \\6e \\6e \\61 \\40 example.org', 'email'],
+    ['=61=6e=6e=61=40example.org', 'email'],
+    ['/w4AYQBuAG4AYQBAAGUAeABhAG0AcABsAGUALgBvAHIAZw=='.replace('/w4', '/v8'), 'email'],
+    ['| anna@exam |\n| ple.org |', 'email'],
+    ['anna@exam/* no */ple.org', 'email'],
+    ['DE89 3704 0044$$0532 0130 00', 'iban'],
+    ['DE89 3704 0044\\\n  0532 0130 00', 'iban'],
+  ] as const)
+    it(`is found: ${JSON.stringify(text)}`, () => assert.ok(kindsIn(text).includes(kind)))
+})
+
 describe('secrets', () => {
   const values = new Values(3)
   for (const [family, make] of Object.entries(secretMakers))

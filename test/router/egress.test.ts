@@ -141,6 +141,37 @@ describe('the way out', () => {
     assert.equal(stand.cloud.sent.length, 0)
   })
 
+  it('reads the form of the answer too, and tells no model elsewhere of it', async () => {
+    const form = (text: string) => ({
+      ...asking('What is two and two?'),
+      json: { name: 'sum', schema: { type: 'object', properties: { x: { enum: [text] } } } },
+    })
+    const judged = await stand.router.judge(stand.router.open(''), form('password: hunter2xx!'), asker)
+    assert.equal(judged.decision.rule, 'secrets-block')
+    await collected(stand.router.ask(stand.router.open(''), form('anna@example.org'), asker, destination))
+    assert.deepEqual(leaked(stand.cloud.sent.join(), ['anna@example.org']), [])
+    assert.equal(stand.cloud.sent.length, 1)
+  })
+
+  it('takes no count from a provider that can be none', async () => {
+    for (const [counts, usage] of [
+      [
+        { prompt_tokens: 5, completion_tokens: 2 },
+        { promptTokens: 5, cachedTokens: 0, outputTokens: 2 },
+      ],
+      [{ prompt_tokens: -5, completion_tokens: 2 }, null],
+      [{ prompt_tokens: 5, completion_tokens: 0.5 }, null],
+      [{ completion_tokens: 2 }, null],
+    ] as const) {
+      stand.cloud.answer = (_, response) => {
+        response.writeHead(200, { 'content-type': 'text/event-stream' })
+        response.end(`data: ${JSON.stringify({ choices: [], usage: counts })}\n\ndata: [DONE]\n\n`)
+      }
+      const events = stand.router.ask(stand.router.open(''), asking('What is two and two?'), asker, destination)
+      for await (const event of events) if (event.type === 'done') assert.deepEqual(event.usage, usage)
+    }
+  })
+
   it('lets nothing out that is split between messages or stands in the definition of a tool', async () => {
     await assert.rejects(ask('My account is DE89 3704 0044', '0532 0130 00, thank you'), { code: 'DENIED' })
     const request = {

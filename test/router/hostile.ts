@@ -12,6 +12,7 @@ const units = {
   brackets: '[((',
   'percent signs': '%25',
   'nested entities': '&amp;',
+  'runs between escapes': `&#${'0'.repeat(63)}1`,
   'begun private keys': '-----BEGIN PRIVATE KEY-----',
   'names of secrets': 'password = ',
   lines: 'a1\n',

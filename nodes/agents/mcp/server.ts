@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { ClawmeshError } from '../../../policies/errors.js'
 import type { Profile } from '../../../policies/profile.js'
-import { type Label, labels } from '../../../policies/router-label.js'
+import { atLeast, type Label, labels } from '../../../policies/router-label.js'
 import type { ResidentProgram } from '../../../sandbox/resident.js'
 import { type Login, loginSchema } from './login.js'
 import { isHere } from './outbound.js'
@@ -16,6 +16,11 @@ interface Common {
   policy?: Readonly<Record<string, Rule>>
   /** Of all that it says; RESTRICTED unless somebody says otherwise. */
   label?: Label
+  /**
+   * The most sensitive that its tools may be told, by the word of a person who knows where it tells them on. Where nobody says, one that can reach a network is told
+   * what the rules of the router let leave as it is, and any other is told all.
+   */
+  takes?: Label
   /** How long it may take to start, and to answer a call: 10 s and 30 s. */
   startMs?: number
   callMs?: number
@@ -55,6 +60,7 @@ const saidSchema = z.looseObject({
   name: nameForm,
   policy: z.record(z.string(), z.enum(['allow', 'ask', 'refuse'])).optional(),
   label: z.enum(labels).optional(),
+  takes: z.enum(labels).optional(),
   startMs: z.int().positive().optional(),
   callMs: z.int().positive().optional(),
 })
@@ -91,6 +97,22 @@ export function checkServer(server: McpServer): void {
     throw new ClawmeshError('DENIED', `The MCP server ${url} is not on this machine.`, {
       hint: "Use http://127.0.0.1; for one on another machine say runs: 'elsewhere': what it is told is then judged by the privacy router.",
     })
+}
+
+/** Whether it has to be known what its tools are told: nothing holds what a server behind a URL does with it, nor one that may connect. */
+export const isSink = (server: McpServer): boolean =>
+  server.takes !== undefined ||
+  'url' in server ||
+  server.profile.network.length > 0 ||
+  server.profile.ask.some(({ kind }) => kind === 'connect')
+
+/** Why its tools may not be told what has this label, and is kept in the mesh by this rule if by one; undefined where they may. */
+export function untold({ name, takes }: McpServer, label: Label, keptBy: string | undefined): string | undefined {
+  if (takes !== undefined)
+    return atLeast(takes, label) ? undefined : `mcp/${name} takes ${takes}, and what it would be told is ${label}`
+  return keptBy === undefined
+    ? undefined
+    : `by the rule ${keptBy} this may not leave the mesh as it is, and mcp/${name} could tell it on`
 }
 
 export const ruleOf = ({ policy = {} }: McpServer, tool: string): Rule =>

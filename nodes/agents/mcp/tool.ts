@@ -38,12 +38,10 @@ export async function mcpTools(
   })
 }
 
-/** `seen`: what the work that it is for has seen, if anything; a server elsewhere is told nothing by work that has seen what may not leave. */
+/** `seen`: what the work that it is for has seen. Left out, it may be anything, and a server that could tell it on is told nothing. */
 export const callMcp = (
   node: MeshNode,
   { server, tool, digest }: McpTool,
   args: Record<string, unknown>,
-  { seen = nothingYet, ...options }: CallOptions & { seen?: Sensitivity },
+  { seen, ...options }: CallOptions & { seen?: Sensitivity },
 ): Promise<McpOutcome> => node.ref(mcpName(server)).ask(CallMcp, { tool, args, digest, seen }, options)
-
-const nothingYet: Sensitivity = { label: 'PUBLIC', categories: [] }

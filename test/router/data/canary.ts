@@ -43,21 +43,42 @@ const rot13 = (text: string): string =>
 export function readings(sent: string): string[] {
   const folded = sent.normalize('NFKC').replace(/[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]/g, '')
   const spelled = unescaped(unescaped(folded))
+  const unmarked = unescaped(spelled.replace(marks, ''))
   const bare = (text: string): string => text.replace(/[^A-Za-z0-9@]/g, '')
-  return [sent, folded, spelled, bare(sent), bare(spelled), bare(withoutWords(spelled)), ...unpacked(sent)].map(
-    (text) => text.toLowerCase(),
-  )
+  return [
+    sent,
+    folded,
+    spelled,
+    bare(sent),
+    bare(spelled),
+    bare(withoutWords(spelled)),
+    bare(unmarked),
+    ...unpacked(sent),
+  ].map((text) => text.toLowerCase())
 }
 
 function unescaped(text: string): string {
   return text
     .replace(/\\u([0-9a-f]{4})/gi, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
     .replace(/\\x([0-9a-f]{2})/gi, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
+    .replace(/%u([0-9a-f]{4})/gi, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
+    .replace(/\\+0000([0-9a-f]{2})/gi, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
+    .replace(/\+(A[A-Za-z0-9+/]{2,})-/g, (_, run: string) => wide(Buffer.from(run, 'base64')))
+    .replace(/&#0000(\d{2,3})/g, (_, code: string) => String.fromCodePoint(Number(code)))
     .replace(/\\[nrt]/g, '\n')
     .replace(/&#x([0-9a-f]{1,6});/gi, (_, code: string) => String.fromCodePoint(Number.parseInt(code, 16)))
     .replace(/&#(\d{1,6});/g, (_, code: string) => String.fromCodePoint(Number(code)))
     .replace(/(?:%[0-9a-f]{2})+/gi, (run) => Buffer.from(run.replaceAll('%', ''), 'hex').toString('utf8'))
 }
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: a colour of a terminal begins with one
+const marks = /\u001b\[[0-9;]*m|<!--.*?-->|<\/?\w+>|","k1":"/g
+
+/** UTF-16, the high end first. */
+const wide = (bytes: Buffer): string =>
+  Buffer.from(bytes.subarray(0, bytes.length & ~1))
+    .swap16()
+    .toString('utf16le')
 
 const digitWords = ['zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine']
 const withoutWords = (text: string): string =>
@@ -68,14 +89,14 @@ const withoutWords = (text: string): string =>
 function unpacked(sent: string): string[] {
   return (sent.match(/[A-Za-z0-9+/]{24,}={0,2}/g) ?? []).flatMap((run) => {
     const bytes = Buffer.from(run, 'base64')
-    for (const expand of [gunzipSync, inflateSync]) {
+    for (const expand of [(part: Buffer) => gunzipSync(gunzipSync(part)), gunzipSync, inflateSync]) {
       try {
         return [expand(bytes).toString('utf8')]
       } catch {
         // It is not compressed in this way.
       }
     }
-    return []
+    return [wide(bytes)]
   })
 }
 

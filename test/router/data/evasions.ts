@@ -18,6 +18,8 @@ const wholly = (name: string, change: (text: string) => string): Evasion => ({
 })
 
 const base64 = (text: string): string => Buffer.from(text, 'utf8').toString('base64')
+const wide = (text: string): Buffer => Buffer.from(text, 'utf16le')
+const halves = (text: string): string[] => [text.slice(0, text.length >> 1), text.slice(text.length >> 1)]
 const hex = (text: string): string => Buffer.from(text, 'utf8').toString('hex')
 const percent = (text: string): string => hex(text).replace(/../g, '%$&')
 const wideDigits = (text: string): string =>
@@ -111,6 +113,22 @@ export const evasions: readonly Evasion[] = [
   wholly('deflate in Base64', (text) => deflateSync(text).toString('base64')),
   wholly('backwards', (text) => chars(text).reverse().join('')),
   wholly('ROT13', rot13),
+  inPlace('tags between', (value) => chars(value).join('<b></b>')),
+  inPlace('a comment between', (value) => halves(value).join('<!-- x -->')),
+  inPlace('colours of a terminal', (value) => `\u001b[31m${halves(value).join('\u001b[0m\u001b[1;32m')}\u001b[0m`),
+  inPlace('HTML without semicolons', (value) =>
+    chars(value)
+      .map((character) => `&#0000${character.codePointAt(0)}`)
+      .join(''),
+  ),
+  inPlace('wide percent', (value) => hex(value).replace(/../g, '%u00$&')),
+  inPlace('escapes of style sheets', (value) => hex(value).replace(/../g, '\\0000$&')),
+  inPlace('UTF-7', (value) => `+${wide(value).swap16().toString('base64').replace(/=+$/, '')}-`),
+  wholly('UTF-16 in Base64', (text) => wide(text).swap16().toString('base64')),
+  wholly('gzip twice in Base64', (text) => gzipSync(gzipSync(text)).toString('base64')),
+  inPlace('under two names', (value) =>
+    JSON.stringify(Object.fromEntries(halves(value).map((half, at) => [`k${at}`, half]))),
+  ),
   inPlace('digits in words', (value) =>
     value.replace(/\d/g, (digit) => ` ${words[Number(digit)]} `).replace(/ +/g, ' '),
   ),

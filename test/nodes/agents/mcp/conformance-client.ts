@@ -76,7 +76,10 @@ try {
 async function useAll(): Promise<string | undefined> {
   try {
     for (const tool of await mcpTools(mesh, 'peer')) {
-      const { status, text } = await callMcp(mesh, tool, argumentsOf[tool.tool] ?? {}, { timeoutMs: 20_000 })
+      const { status, text } = await callMcp(mesh, tool, argumentsOf[tool.tool] ?? {}, {
+        timeoutMs: 20_000,
+        seen: { label: 'PUBLIC', categories: [] },
+      })
       process.stdout.write(`${tool.tool}: ${status}: ${text}\n`)
       if (status !== 'done') return text
     }

@@ -29,6 +29,9 @@ import { eventually } from '../../../kit/eventually.js'
 import { memoryMesh, type TestMesh, temporaryFolder } from '../../../kit/mesh.js'
 import { openPeer, type Peer } from './authorization-server.js'
 
+/** That anybody would mind. */
+const nothing: Sensitivity = { label: 'PUBLIC', categories: [] }
+
 describe('an MCP server elsewhere', () => {
   const undo: (() => unknown)[] = []
   const folder = temporaryFolder()
@@ -135,10 +138,10 @@ describe('an MCP server elsewhere', () => {
     const reached = { addresses: ['127.0.0.1'], trust, login: { as: 'token' } as Login }
     await serveMcp(box, { name: 'atlas', url, runs: 'elsewhere', ...reached, label: 'INTERNAL', ...more }, { login })
     const tools = await mcpTools(mind, 'atlas')
-    return (name: string, args: Record<string, unknown> = {}, seen?: Sensitivity) => {
+    return (name: string, args: Record<string, unknown> = {}, seen: Sensitivity = nothing) => {
       const tool = tools.find((each) => each.tool === name)
       assert.ok(tool, name)
-      return callMcp(mind, tool, args, { timeoutMs: 10_000, ...(seen ? { seen } : {}) })
+      return callMcp(mind, tool, args, { timeoutMs: 10_000, seen })
     }
   }
 
@@ -245,7 +248,7 @@ describe('an MCP server elsewhere', () => {
       await logIn({ ...server(), login, fetch }, file, { open: browse, signal: AbortSignal.timeout(10_000) })
       const [whoami] = await mcpTools(mind, 'atlas')
       assert.ok(whoami)
-      assert.equal((await callMcp(mind, whoami, {}, { timeoutMs: 10_000 })).text, 'anna')
+      assert.equal((await callMcp(mind, whoami, {}, { timeoutMs: 10_000, seen: nothing })).text, 'anna')
       const path = join(folder, 'mcp-logins', 'login.sealed')
       const token = String(file.read().tokens?.['access_token'])
       assert.ok(token.length > 30 && !readFileSync(path).includes(token))

@@ -14,6 +14,7 @@ import type { StdioServer } from '../../../../nodes/agents/mcp/server.js'
 import { callMcp, type McpTool, mcpTools } from '../../../../nodes/agents/mcp/tool.js'
 import { serveModel } from '../../../../nodes/process/serve.js'
 import { parseProfile } from '../../../../policies/profile.js'
+import type { Sensitivity } from '../../../../policies/router-label.js'
 import { AskApproval } from '../../../../sandbox/approval.js'
 import { loadProfile } from '../../../../sandbox/preset.js'
 import { auditEvents } from '../../../kit/events.js'
@@ -66,7 +67,7 @@ describe('an MCP server in its sandbox', () => {
     const use: Stage['use'] = (name, given = {}) => {
       const tool = tools.get(name)
       assert.ok(tool, name)
-      return callMcp(mind, tool, given, { timeoutMs: 10_000 })
+      return callMcp(mind, tool, given, { timeoutMs: 10_000, seen: { label: 'INTERNAL', categories: [] } })
     }
     return { mesh, box, mind, workspace, use }
   }
@@ -205,6 +206,42 @@ ask: [{ connect: other.example.org }]`)
         ],
       )
     })
+  })
+
+  it('that could tell it on is told nothing of what must stay, unless a person says what it takes', async () => {
+    const profile = parseProfile(`
+filesystem_policy: { read_only: [.] }
+limits: { wall_ms: 60000, memory_mb: 1024 }
+network_policies: { docs: { endpoints: [{ host: docs.example.org, port: 443 }], binaries: [{ path: "tool:mcp/it" }] } }`)
+    const teller = async (options: Partial<StdioServer>) => {
+      const { mind } = await stand('good', { label: 'INTERNAL', ...options })
+      const [tool] = await mcpTools(mind, 'it', { only: ['echo'] })
+      assert.ok(tool)
+      await serveModel(
+        mind,
+        new RuleBackend((request) => {
+          const saw = observed(request)
+          return saw === undefined
+            ? call('it_echo', { words: request.messages[1]?.content })
+            : call('finish', { answer: saw })
+        }),
+      )
+      const ref = await mind.spawn(agent(mind, { name: 'clerk', instructions: 'Say it.', tools: [tool] }))
+      return {
+        tell: async (task: string, seen?: Sensitivity) => (await runTask(ref, { task, seen })).answer,
+        unsaid: () => callMcp(mind, tool, { words: 'hello' }, {}),
+      }
+    }
+    const restricted = { label: 'RESTRICTED', categories: [] } as const
+    const { tell, unsaid } = await teller({ profile })
+    assert.match(await tell('hello', restricted), /denied.*: by the rule restricted-stays .* could tell it on/)
+    assert.match(await tell('to anna.lindqvist@example.org'), /denied.*persons-are-redacted/)
+    assert.equal((await unsaid()).status, 'denied')
+    assert.match(await tell('hello'), /done.*echo: hello/)
+    const told = await teller({ profile, takes: 'RESTRICTED' })
+    assert.match(await told.tell('hello', restricted), /echo: hello/)
+    const bounded = await teller({ takes: 'INTERNAL' })
+    assert.match(await bounded.tell('hello', restricted), /takes INTERNAL, and what it would be told is RESTRICTED/)
   })
 
   it('is given back in text of a bounded length, whatever it sends', async () => {
