@@ -13,7 +13,9 @@ const margin = 64
 /** How much around a line break is read without it. */
 const breakReach = 128
 
-const spaced = /(?<![A-Za-z0-9])(?:[A-Za-z0-9@.:_+][ \t*_|./~,-]{1,3}){6,2000}[A-Za-z0-9](?![A-Za-z0-9])/g
+// A full stop and an underscore are characters behind white space alone, and separators elsewhere: what is both at once would be tried in every combination.
+const spaced =
+  /(?<![A-Za-z0-9])(?:(?:[A-Za-z0-9@:+]|(?<=[ \t])[._](?=[ \t,]))(?:[*_|./~,-]{1,3}[ \t]{0,2}|[ \t]{1,3}(?:[*|/~,-]{1,2}[ \t]{0,2})?)){6,2000}[A-Za-z0-9](?![A-Za-z0-9])/g
 
 /** `4 1 1 1`, `j*o*h*n`: separators between single characters are taken out; one that is a double separator stands for a break. */
 function unspaced(view: View): View | undefined {

@@ -15,6 +15,7 @@ const units = {
   'runs between escapes': `&#${'0'.repeat(63)}1`,
   'begun private keys': '-----BEGIN PRIVATE KEY-----',
   'names of secrets': 'password = ',
+  'rules of signs': `4${'-'.repeat(50)}${'_'.repeat(49)}101 `,
   lines: 'a1\n',
   lookalikes: 'а\u200b',
   colons: 'a:1::',
