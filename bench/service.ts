@@ -3,7 +3,7 @@ import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { ApiKeys } from '../nodes/gateway/http/keys.js'
 import { temporaryFolder } from '../test/kit/mesh.js'
-import { firstServed, freePort, Served, unitFor } from '../test/nodes/service/served.js'
+import { firstServed, freePort, Served, toldByUnit, unitFor } from '../test/nodes/service/served.js'
 import type { Report } from './figure.js'
 
 const reboots = 5
@@ -14,7 +14,7 @@ export default async function bench(report: Report): Promise<void> {
   mkdirSync(workspace)
   const port = await freePort()
   const unit = unitFor('up', { data, gateway: String(port), workspace, model: 'shipped', name: 'home' })
-  let served = new Served(unit)
+  let served = new Served(toldByUnit(unit))
   try {
     await served.heard(/The mesh is up/)
     const key = new ApiKeys(data).add('bench', 'developer', Date.now())
@@ -22,7 +22,7 @@ export default async function bench(report: Report): Promise<void> {
     const work: number[] = []
     for (let n = 0; n < reboots; n += 1) {
       await served.killAll()
-      served = new Served(unit)
+      served = new Served(toldByUnit(unit))
       times.push(await firstServed(`http://127.0.0.1:${port}`, key))
       work.push(served.processorSeconds)
     }

@@ -43,6 +43,7 @@ interface Running {
   shelf: Shelf
   /** What it runs on, in words. */
   machine: string
+  notes: string[]
 }
 
 let running: Promise<Running> | undefined
@@ -60,12 +61,12 @@ process.on('unhandledRejection', (error) => crash(error))
 async function start(message: unknown): Promise<Running> {
   try {
     const started = await boot(nodePlanSchema.parse(message))
-    const { shelf, machine } = started
+    const { shelf, machine, notes } = started
     const models = shelf.offers().map(({ model: name, unloaded }) => ({
       name,
       ...(unloaded ? { bytes: unloaded.weights } : {}),
     }))
-    report({ type: 'ready', machine, models })
+    report({ type: 'ready', machine, models, notes })
     return started
   } catch (error) {
     const { code, message: text, hint } = ClawmeshError.from(error)
@@ -135,7 +136,7 @@ async function boot(plan: NodePlan): Promise<Running> {
     log.warn({ code, message }, 'the certificate was not renewed; it is tried again'),
   )
   log.info({ name, roles }, 'joined the mesh')
-  return { node, shelf, machine: machineWords(hardware) }
+  return { node, shelf, machine: machineWords(hardware), notes }
 }
 
 /** The protocol is loaded where there are some. One that cannot be started ends the start: a person named it, and counts on it. */

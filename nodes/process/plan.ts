@@ -51,6 +51,8 @@ export const nodeReportSchema = z.discriminatedUnion('type', [
     /** What the machine has, in words, and what it offers: models with the bytes of those that are loaded when they are asked for. */
     machine: z.string(),
     models: z.array(z.object({ name: z.string(), bytes: z.number().optional() })),
+    /** What a person should know of it: above all, why no action can run here. */
+    notes: z.array(z.string()),
   }),
   /** The first word of the first answer that this process gave. */
   z.object({ type: z.literal('served'), model: z.string() }),

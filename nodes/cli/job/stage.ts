@@ -14,7 +14,7 @@ import { joinAsGuest } from '../../member/guest.js'
 import { machineName, recallOffer } from '../../member/offer.js'
 import type { AuditTrail } from '../../trail.js'
 import { progress } from '../terminal.js'
-import { introduceModels } from './introduce.js'
+import { introduceModels, passNotesOn } from './introduce.js'
 import { type OwnMesh, startOwnMesh, workAndDrain } from './own-mesh.js'
 
 export interface Stage {
@@ -95,6 +95,7 @@ async function onOwnMesh<T>(
     const site = await startOwnMesh({ config, folder, port: 0, names, sandbox, model, onFailure })
     const { node, tasks, ground } = site
     return await workAndDrain(site, stop.signal, async () => {
+      passNotesOn(node, progress)
       await introduceModels(node, progress)
       const { workspace } = sandbox
       return work({ node, tasks, subjects: ground.authority.subjects, places: names, workspace, here: names })

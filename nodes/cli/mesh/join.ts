@@ -110,6 +110,7 @@ function sayReports(begun: number): (report: NodeReport) => void {
     } else if (report.type === 'ready' && !isKnown) {
       isKnown = true
       progress(`This machine: ${report.machine}`)
+      for (const note of report.notes) progress(note)
       for (const { name, bytes } of report.models)
         progress(bytes === undefined ? `Serves ${name}` : `Offers ${name}: ${size(bytes)}, loaded when it is asked for`)
     } else if (report.type === 'served' && !hasServed) {

@@ -15,7 +15,7 @@ import { type Site, startSite } from '../../site.js'
 import { type Answering, answerAtTerminal } from '../approve/inbox.js'
 import { type Command, text, type Values } from '../command.js'
 import { readDuration } from '../duration.js'
-import { introduceModels } from '../job/introduce.js'
+import { introduceModels, passNotesOn } from '../job/introduce.js'
 import { givenOffer, offerOptions } from '../offer-options.js'
 import { brokersOption, readBrokers } from '../options.js'
 import { stopOnSignal, untilStopped } from '../stop.js'
@@ -112,6 +112,7 @@ async function runUp(_: string | undefined, values: Values): Promise<number> {
       const { ports } = site.nats
       keepListen(folder.authority, { ...listen, port: ports[0] ?? listen.port, ports })
       answering = answerAtTerminal(site.node)
+      passNotesOn(site.node, progress)
       await introduceModels(site.node, progress)
       gateway = place && (await serve(site, folder, offer.workspace, place, listen.advertise))
       if (values['json']) {

@@ -1,11 +1,13 @@
-/** A service as a reboot finds it: its unit's own command line started in its data folder, and every process of it ended at once. */
-import { type ChildProcess, spawn } from 'node:child_process'
+/** A service as a reboot finds it: the command line of its unit, or of its property list, started in its data folder, and every process of it ended at once. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
+import { z } from 'zod'
 import type { Values } from '../../../nodes/cli/command.js'
 import { servicePlan } from '../../../nodes/cli/mesh/service.js'
+import { plistOf } from '../../../nodes/service/plist.js'
 import { unitOf } from '../../../nodes/service/unit.js'
 import { childrenOf } from '../../kit/children.js'
 import { eventually } from '../../kit/eventually.js'
@@ -21,18 +23,47 @@ export function execStart(unit: string): string[] {
   )
 }
 
+/** What a service manager runs. */
+export interface Told {
+  command: string[]
+  environment: Record<string, string>
+}
+
+/** As systemd reads a unit. */
+export const toldByUnit = (unit: string): Told => ({
+  command: execStart(unit),
+  environment: Object.fromEntries(
+    [...unit.matchAll(/^Environment="(\w+)=(.*)"$/gm)].map(([, key = '', value = '']) => [key, value]),
+  ),
+})
+
+/** The property list that it would hand to launchd. */
+export const listFor = (command: string | undefined, values: Values): string => plistOf(servicePlan(command, values))
+
+const listSchema = z.looseObject({
+  ProgramArguments: z.array(z.string()),
+  EnvironmentVariables: z.record(z.string(), z.string()),
+})
+
+/** As a reader of property lists of others reads one: Python's own. */
+export function readList(list: string): z.output<typeof listSchema> {
+  const script = 'import json, plistlib, sys; print(json.dumps(plistlib.loads(sys.stdin.buffer.read())))'
+  return listSchema.parse(JSON.parse(execFileSync('python3', ['-c', script], { input: list, encoding: 'utf8' })))
+}
+
+export function toldByList(list: string): Told {
+  const { ProgramArguments, EnvironmentVariables } = readList(list)
+  return { command: ProgramArguments, environment: EnvironmentVariables }
+}
+
 export class Served {
   readonly #child: ChildProcess
   said = ''
 
-  constructor(unit: string) {
-    const [file = '', ...args] = execStart(unit)
+  constructor({ command: [file = '', ...args], environment }: Told) {
     // What a service manager gives: hardly an environment, and no terminal.
     const env = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', HOME: process.env['HOME'] }
-    const more = Object.fromEntries(
-      [...unit.matchAll(/^Environment="(\w+)=(.*)"$/gm)].map(([, key = '', value = '']) => [key, value]),
-    )
-    this.#child = spawn(file, args, { cwd: '/', stdio: ['ignore', 'ignore', 'pipe'], env: { ...env, ...more } })
+    this.#child = spawn(file, args, { cwd: '/', stdio: ['ignore', 'ignore', 'pipe'], env: { ...env, ...environment } })
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.said += text
     })

@@ -5,12 +5,23 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
+import type { Values } from '../../../nodes/cli/command.js'
 import { ApiKeys } from '../../../nodes/gateway/http/keys.js'
 import { program } from '../../kit/command.js'
 import { eventually } from '../../kit/eventually.js'
 import { temporaryFolder } from '../../kit/mesh.js'
 import { command, run } from '../command.js'
-import { execStart, firstServed, freePort, Served, unitFor } from './served.js'
+import {
+  execStart,
+  firstServed,
+  freePort,
+  listFor,
+  readList,
+  Served,
+  toldByList,
+  toldByUnit,
+  unitFor,
+} from './served.js'
 
 const folder = temporaryFolder()
 after(() => rmSync(folder, { recursive: true, force: true }))
@@ -43,6 +54,20 @@ describe('the unit of a service', () => {
       assert.equal(`${stdout}${stderr}`.replaceAll(/^.*marked (?:executable|world).*\n?/gm, ''), '')
       assert.equal(status, 0)
     })
+
+  it('is on macOS a property list that a reader of such lists takes, with its words as they were meant', () => {
+    const marked = join(folder, 'a <b> & "c" \u00e4')
+    for (const scope of ['user', 'system'] as const) {
+      const values = { data: marked, gateway: '8090', name: 'home', scope }
+      const { ProgramArguments, EnvironmentVariables, ...rest } = readList(listFor('up', values))
+      const unit = toldByUnit(unitFor('up', values))
+      assert.deepEqual({ command: ProgramArguments, environment: EnvironmentVariables }, unit)
+      const { Label, RunAtLoad, KeepAlive, Umask, StandardErrorPath } = rest
+      assert.deepEqual([Label, RunAtLoad, KeepAlive, Umask], ['io.clawmesh.clawmesh', true, true, 0o77])
+      assert.equal(StandardErrorPath, join(marked, 'service.log'))
+      assert.equal('UserName' in rest, scope === 'system')
+    }
+  })
 
   it('leaves the sandbox what it needs, and V8', () => {
     const lines = unitFor('up', { data: odd }).split('\n')
@@ -102,6 +127,7 @@ describe('a service whose every process is killed', () => {
       if (!found) await setTimeout(100)
       return found?.id ?? assert.fail('nothing is held')
     }, 30_000)
+  let values: Values
   let unit: string
   let url: string
   let key: string
@@ -113,8 +139,9 @@ describe('a service whose every process is killed', () => {
     writeFileSync(strict, 'filesystem_policy: { read_only: [.] }\nask: [{ read: / }]\n')
     const port = await freePort()
     url = `http://127.0.0.1:${port}`
-    unit = unitFor('up', { data, gateway: String(port), workspace, model: 'shipped', name: 'home' })
-    served = new Served(unit)
+    values = { data, gateway: String(port), workspace, model: 'shipped', name: 'home' }
+    unit = unitFor('up', values)
+    served = new Served(toldByUnit(unit))
     await served.heard(/The mesh is up/)
     key = new ApiKeys(data).add('ada', 'admin', Date.now())
   })
@@ -130,7 +157,7 @@ describe('a service whose every process is killed', () => {
     await asking.ended
     await assert.rejects(fetch(url))
 
-    served = new Served(unit)
+    served = new Served(toldByUnit(unit))
     const took = await firstServed(url, key)
     assert.ok(took < 30_000, `${took} ms`)
     const nodes = JSON.parse((await command('nodes', '--data', data, '--json')).stdout).nodes as Record<
@@ -153,5 +180,10 @@ describe('a service whose every process is killed', () => {
       [before],
     )
     assert.equal(readFileSync(join(workspace, 'notes.txt'), 'utf8'), 'a\nb\nc\n')
+    // What launchd would be told on macOS starts the same.
+    await served.killAll()
+    served = new Served(toldByList(listFor('up', values)))
+    await firstServed(url, key)
+    assert.equal(((await get('/v1/tasks')) as { tasks: unknown[] }).tasks.length, 1)
   })
 })
