@@ -7,7 +7,7 @@
  *     const next = await talks.of(state, { key, about: 'lend' })?.answered(response).next(signal)
  *
  * 1. Whose use it is, and of what, is checked each time: a number that somebody else has heard is worth nothing.
- * 2. One question at a time; whoever asks a second one waits.
+ * 2. One question at a time; whoever asks a second one waits. Each has a number of its own: an answer that comes twice is none to the next question.
  * 3. It ends at its deadline, or when its caller goes, whatever it waits for.
  */
 import { randomUUID } from 'node:crypto'
@@ -26,6 +26,7 @@ export interface Topic {
 
 /** Uses that wait for their callers at once. */
 const mostOfKey = 32
+const idLength = 36
 
 export class Talks {
   readonly #open = new Map<string, Talk<unknown>>()
@@ -48,10 +49,10 @@ export class Talks {
     return talk
   }
 
-  /** The one that waits under this number, where it is that key's and of that. */
+  /** The one that waits for the answer to this question, where it is that key's and of that. */
   of(state: string, { key, about }: Topic): Talk<unknown> | undefined {
-    const talk = this.#open.get(state)
-    return talk?.topic.key === key && talk.topic.about === about ? talk : undefined
+    const talk = this.#open.get(state.slice(0, idLength))
+    return talk?.asks === state && talk.topic.key === key && talk.topic.about === about ? talk : undefined
   }
 }
 
@@ -62,7 +63,8 @@ export class Talk<T> {
   readonly #stop = new AbortController()
   /** That, its deadline or the end of the gateway. */
   readonly #until: AbortSignal
-  #asked: { request: InputRequest; resolve: (answer: unknown) => void } | undefined
+  #asked: { request: InputRequest; state: string; resolve: (answer: unknown) => void } | undefined
+  #questions = 0
   #last: Promise<unknown> = Promise.resolve()
   #wake: () => void = () => undefined
   #outcome: { done: T } | { failed: unknown } | undefined
@@ -91,6 +93,11 @@ export class Talk<T> {
       })
   }
 
+  /** The number of the question that waits for its answer. */
+  get asks(): string | undefined {
+    return this.#asked?.state
+  }
+
   end(why: unknown): void {
     this.#stop.abort(why)
   }
@@ -105,7 +112,7 @@ export class Talk<T> {
         await new Promise<void>((resolve) => {
           this.#wake = resolve
         })
-      if (!this.#outcome && this.#asked) return { asks: this.#asked.request, state: this.id }
+      if (!this.#outcome && this.#asked) return { asks: this.#asked.request, state: this.#asked.state }
       const outcome = this.#outcome as { done: T } | { failed: unknown }
       if ('done' in outcome) return outcome
       throw outcome.failed
@@ -129,8 +136,10 @@ export class Talk<T> {
           if (signal.aborted) return reject(signal.reason)
           const gone = () => reject(signal.reason)
           signal.addEventListener('abort', gone, { once: true })
+          this.#questions += 1
           this.#asked = {
             request,
+            state: `${this.id}/${this.#questions}`,
             resolve: (value) => {
               signal.removeEventListener('abort', gone)
               resolve(value)

@@ -22,6 +22,18 @@ it('a use goes on for the key that began it, with what it was begun for, and for
   assert.equal(talks.of(turn.state, anna), undefined)
 })
 
+it('an answer that comes twice is none to the next question', async () => {
+  const talks = new Talks()
+  const turn = await talks
+    .begin(anna, 5000, stays, async (ask) => [await ask(question), await ask(question)])
+    .next(stays)
+  assert.ok('asks' in turn)
+  const next = await talks.of(turn.state, anna)?.answered('yes').next(stays)
+  assert.ok(next && 'asks' in next)
+  assert.equal(talks.of(turn.state, anna), undefined)
+  assert.deepEqual(await talks.of(next.state, anna)?.answered('no').next(stays), { done: ['yes', 'no'] })
+})
+
 it('a use that nobody comes back to ends at its deadline, and the next ones are let in again', async () => {
   const talks = new Talks()
   const begun = Array.from({ length: 32 }, () => talks.begin(anna, 50, stays, (ask) => ask(question)))
