@@ -88,17 +88,22 @@ interface Desk {
   close(): void
 }
 
+const here = 'http://127.0.0.1'
+
 async function openDesk(port: number, state: string): Promise<Desk> {
   let settle: (answer: URLSearchParams) => void = () => undefined
   const answer = new Promise<URLSearchParams>((resolve) => {
     settle = resolve
   })
   const server: Server = createServer((request, reply) => {
-    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://127.0.0.1')
-    const isOurs = request.method === 'GET' && pathname === '/callback' && searchParams.get('state') === state
+    // Any page that the person has open can ask for anything here, and what is no address must not end the login.
+    const { url = '/' } = request
+    const asked = URL.canParse(url, here) ? new URL(url, here) : undefined
+    const searchParams = asked?.searchParams
+    const isOurs = request.method === 'GET' && asked?.pathname === '/callback' && searchParams?.get('state') === state
     reply.writeHead(isOurs ? 200 : 404, { 'content-type': 'text/plain; charset=utf-8', connection: 'close' })
     reply.end(isOurs ? 'This machine has heard it. You can close this page.' : 'Not here.')
-    if (isOurs) settle(searchParams)
+    if (isOurs && searchParams) settle(searchParams)
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)

@@ -235,6 +235,7 @@ describe('an MCP server elsewhere', () => {
         // Another page that guesses where the answer is waited for is told nothing, and changes nothing.
         const guess = new URL(`?code=theirs&state=guessed`, back)
         assert.equal((await fetch(guess)).status, 404)
+        assert.equal((await fetch(`${back.origin}//`)).status, 404)
         assert.equal((await fetch(back)).status, 200)
       })
       page.end()
