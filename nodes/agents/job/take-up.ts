@@ -45,7 +45,8 @@ export const forgottenMs = leaseMs + 1000
 
 /**
  * Goes on with what was asked before and cut off; otherwise begins. What was begun on other files or under another policy is not gone on with, and what is
- * being done elsewhere is left alone. `runJob` is to follow, and lets go of it. `budget` is that of one that begins; one that goes on keeps its own.
+ * being done elsewhere is left alone. `runJob` is to follow, and lets go of it. `budget` is that of one that begins; one that goes on keeps its own, and what may use more than that is
+ * not gone on with.
  */
 export async function takeUp(
   node: MeshNode,
@@ -55,7 +56,11 @@ export async function takeUp(
   budget?: Amounts,
 ): Promise<Task> {
   const until = performance.now() + forgottenMs
-  for (const { id } of (await tasks.list()).filter((info) => isCutOff(info, asked))) {
+  for (const { id, budget: own } of (await tasks.list()).filter((info) => isCutOff(info, asked))) {
+    if (!isWithin(own?.limit, budget)) {
+      progress(`task ${id} was cut off, and may use more than is given now: this is another`)
+      continue
+    }
     if (!(await hold(node, id, until - performance.now()))) {
       progress(`the same is being done as task ${id} already: this is another`)
       continue
@@ -73,6 +78,12 @@ export async function takeUp(
   await hold(node, id, 0)
   return tasks.begin({ ...asked }, id, { budget })
 }
+
+/** What is not limited is more than any amount. */
+const isWithin = (own: Amounts = {}, given: Amounts = {}): boolean =>
+  (['tokens', 'money', 'ms'] as const).every(
+    (kind) => (own[kind] ?? Number.POSITIVE_INFINITY) <= (given[kind] ?? Number.POSITIVE_INFINITY),
+  )
 
 /** Undefined where it is not to be gone on with, or has ended while its name was waited for. */
 async function goOn(

@@ -43,6 +43,19 @@ describe('a request that was cut off', () => {
     assert.match(said.join(), /goes on/)
   })
 
+  it('goes on with its own budget, and not where that is more than is given now', async () => {
+    const give = (tokens: number) => takeUp(node, tasks, asked(), (text) => said.push(text), { tokens })
+    const free = await take()
+    const first = await give(5000)
+    assert.notEqual(first.id, free.id)
+    assert.equal(first.budget?.limit.tokens, 5000)
+    const second = await give(9000)
+    assert.deepEqual([second.id, second.budget?.limit.tokens], [first.id, 5000])
+    const third = await give(1000)
+    assert.ok(![free.id, first.id].includes(third.id))
+    assert.equal(third.budget?.limit.tokens, 1000)
+  })
+
   for (const [what, change] of Object.entries({
     'a file was written': () => writeFileSync(join(workspace, 'a.txt'), 'one\ntwo\n'),
     'a file was written again with the same length': () => writeFileSync(join(workspace, 'a.txt'), 'two\n'),
