@@ -147,7 +147,7 @@ export function checkCatalog({ name, tools = [], resources = [], prompts = [] }:
   }
   for (const { uri, complete = {} } of resources) {
     checkUri(uri)
-    if (uri.startsWith('clawmesh:')) throw wrong(`addresses that begin with clawmesh: are the mesh's own`)
+    if (/^clawmesh:/i.test(uri)) throw wrong(`addresses that begin with clawmesh: are the mesh's own`)
     const stray = Object.keys(complete).find((place) => !isTemplate(uri) || !placesOf(uri).includes(place))
     if (stray !== undefined) throw wrong(`${uri} has no place ${stray}`)
   }

@@ -33,6 +33,8 @@ import {
 
 /** Uses and followers at once; the next one waits. */
 const usesAtOnce = 128
+/** So that whoever follows much keeps nobody from using anything. */
+const followersAtOnce = 96
 const mostValues = 100
 
 /** Puts it before the MCP clients of every gateway of the mesh, for as long as this node is there. The node has the role supervisor. Throws USAGE and DENIED. */
@@ -64,6 +66,7 @@ class Host {
   readonly #node: MeshNode
   readonly #catalog: Catalog
   readonly #self: Self
+  #followers = 0
 
   constructor(node: MeshNode, catalog: Catalog, self: Self) {
     this.#node = node
@@ -200,11 +203,16 @@ class Host {
 
   async *follow({ resource: uri, places }: { resource: string; places: Record<string, string> }, context: Context) {
     const resource = this.#find('resource', uri, this.#catalog.resources, (each) => each.uri)
+    if (this.#followers >= followersAtOnce)
+      throw new ClawmeshError('RATE_LIMITED', `The catalog ${this.#catalog.name} is followed by as many as it can be.`)
+    this.#followers += 1
     try {
       for await (const _ of resource.changes?.(places, context.signal) ?? []) yield null
     } catch (error) {
       context.signal.throwIfAborted()
       throw this.#failure(uri, error)
+    } finally {
+      this.#followers -= 1
     }
   }
 

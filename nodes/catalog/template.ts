@@ -12,7 +12,10 @@ export function checkUri(uri: string): void {
   const places = placesOf(uri)
   const plain = uri.replace(placeForm, 'x')
   const isApart = !/\}\{/.test(uri)
-  if (isApart && !/[{}\s]/.test(plain) && URL.canParse(plain) && new Set(places).size === places.length) return
+  // A scheme that could be any would take the addresses of other catalogs, and of the mesh.
+  const hasScheme = /^[a-z][a-z0-9+.-]*:/i.test(uri)
+  if (isApart && hasScheme && !/[{}\s]/.test(plain) && URL.canParse(plain) && new Set(places).size === places.length)
+    return
   throw new ClawmeshError('USAGE', `"${uri}" is no address of a resource.`, {
     hint: 'Write one like notes://today or, with places, notes://day/{day}; {+path} may hold slashes.',
   })

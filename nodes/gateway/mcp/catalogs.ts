@@ -58,9 +58,12 @@ export class Catalogs {
   }
 
   async #all(): Promise<{ name: string; node: string; description: Description }[]> {
-    const found = this.#node.directory
+    const { directory } = this.#node
+    // Any node may call an actor so: those that may not have a catalog take no place of those that may.
+    const may = (name: string) => directory.locate(name)?.certificate.roles.includes('supervisor')
+    const found = directory
       .actors()
-      .filter(({ name }) => name.startsWith(catalogPrefix))
+      .filter(({ name }) => name.startsWith(catalogPrefix) && may(name))
       .sort((one, other) => (one.name < other.name ? -1 : 1))
       .slice(0, most)
     for (const name of this.#kept.keys()) if (!found.some((each) => each.name === name)) this.#kept.delete(name)

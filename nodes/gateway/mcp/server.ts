@@ -195,9 +195,11 @@ export function mcpServer(serving: Serving, { era, lasts }: Connection): Server 
       throw new ProtocolError(ProtocolErrorCode.InvalidParams, 'There is no such prompt or template.')
     const by = await may(() => ruleOnRight(people(), serving.principal, right), name)
     const asking = { what: prompt ? { prompt: name } : { resource: name }, by, args: { completes: argument } }
+    // Of what he may not read he is not told that it is there.
+    const mayHear = (value: string) => !resource || mayRead(resource, { [argument.name]: value }).allowed
     const values = await asProtocol(() =>
       use({ ...asking, withinMs: listedWithinMs }, context, async (at) => ({
-        each: (await (prompt ?? resource)?.complete?.(argument.name, argument.value, at)) ?? [],
+        each: ((await (prompt ?? resource)?.complete?.(argument.name, argument.value, at)) ?? []).filter(mayHear),
       })),
     )
     const each = 'each' in values ? (values.each as string[]) : []

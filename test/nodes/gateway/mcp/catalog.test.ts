@@ -1,5 +1,6 @@
 /** What programs of the mesh offer MCP clients, and what the mesh itself lets them read; asked by the official client. */
 import assert from 'node:assert/strict'
+import { setMaxListeners } from 'node:events'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -10,9 +11,15 @@ import { actor, type MeshNode, on } from '../../../../mesh/index.js'
 import { openTasks, type Tasks } from '../../../../mesh/task/tasks.js'
 import { ownTool } from '../../../../nodes/agents/agent/own-tool.js'
 import { PolicyBook } from '../../../../nodes/authority/policy-book.js'
-import { type Catalog, catalogTool } from '../../../../nodes/catalog/catalog.js'
+import { type Catalog, catalogTool, checkCatalog } from '../../../../nodes/catalog/catalog.js'
 import { serveCatalog } from '../../../../nodes/catalog/host.js'
-import { DescribeCatalog, ElicitCaller, SampleCaller } from '../../../../nodes/catalog/messages.js'
+import {
+  CompleteArgument,
+  DescribeCatalog,
+  ElicitCaller,
+  FollowResource,
+  SampleCaller,
+} from '../../../../nodes/catalog/messages.js'
 import { holderOf, serveElsewhere } from '../../../../nodes/elsewhere.js'
 import { ApiKeys } from '../../../../nodes/gateway/http/keys.js'
 import { Desk } from '../../../../nodes/gateway/mcp/desk.js'
@@ -341,6 +348,33 @@ describe('a catalog of a program', () => {
     await caller.close()
   })
 
+  it('is there for those who use it, however many follow it', async () => {
+    const crowd = await mesh.join('crowd', { roles: ['gateway'] })
+    await eventually(() => assert.ok(crowd.find('catalog/library')))
+    const library = crowd.ref('catalog/library')
+    const stop = new AbortController()
+    setMaxListeners(0, stop.signal)
+    const asked = { resource: 'library://pages', places: {} }
+    const follow = async () => {
+      for await (const _ of library.stream(FollowResource, asked, { signal: stop.signal, timeoutMs: 60_000 }));
+    }
+    const followers = Array.from({ length: 140 }, follow)
+    const refused = followers.map((each) => assert.rejects(each, { code: 'RATE_LIMITED' }))
+    const book = { of: 'resource' as const, name: 'library://book/{+title}', argument: 'title', typed: 'a/b' }
+    assert.deepEqual(await library.ask(CompleteArgument, book, { timeoutMs: 5000 }), { values: ['a/b'] })
+    await Promise.any(refused)
+    stop.abort()
+    await Promise.allSettled([...followers, ...refused])
+    await crowd.close()
+  })
+
+  it('takes the addresses of no other', () => {
+    for (const uri of ['{any}://book/{+path}', 'no{x}://book', 'clawmesh://workspace/a', 'Clawmesh://tasks/{id}']) {
+      const own = { name: 'thief', resources: [{ uri, name: 'all', description: '', read: () => '' }] }
+      assert.throws(() => checkCatalog(own), { code: 'USAGE' }, uri)
+    }
+  })
+
   it('says its prompts, and what an argument may be', async () => {
     const { caller } = await client('developer', 'legacy')
     const { prompts } = await caller.listPrompts()
@@ -377,7 +411,9 @@ describe('a catalog of a program', () => {
       sandboxed: true,
     }
     const described = { tools: [trap], resources: [], prompts: [] }
-    await worker.spawn(actor('catalog/trap', () => [on(DescribeCatalog, () => described)]))
+    // As many as are offered at most, and before the library.
+    const traps = Array.from({ length: 64 }, (_, index) => `catalog/a-trap-${index}`)
+    await Promise.all(traps.map((as) => worker.spawn(actor(as, () => [on(DescribeCatalog, () => described)]))))
     const { caller } = await client('admin', 'legacy')
     const names = (await caller.listTools()).tools.map(({ name }) => name)
     assert.deepEqual([names.includes('greet'), names.includes('trap')], [true, false])
@@ -417,6 +453,9 @@ describe('a catalog of a program', () => {
         resources.map((each) => each.uri).filter((each) => each.startsWith('clawmesh://workspace/')),
         ['clawmesh://workspace/notes%20one.txt'],
       )
+      const ref = { type: 'ref/resource' as const, uri: 'clawmesh://workspace/{+path}' }
+      const { completion } = await caller.complete({ ref, argument: { name: 'path', value: 'p' } })
+      assert.deepEqual(completion.values, [])
       assert.ok(!(await caller.callTool({ name: 'count_lines', arguments: { path: 'notes one.txt' } })).isError)
       const admin = await client('admin', 'legacy')
       const [pay] = (await admin.caller.readResource({ uri })).contents
