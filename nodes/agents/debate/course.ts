@@ -5,7 +5,7 @@
  * 2. Each ask ends in one event (a vote, a failure, the end of its round), and a round ends with its last ask or its time. So a debate ends: at the latest
  *    after the time of all rounds and the judge.
  * 3. No ask is made that the budget does not cover with its reserve.
- * 4. What is called off is charged its reserve. An event that nobody waits for any more changes nothing.
+ * 4. What is called off, or was lost with its holder, is charged its reserve. An event that nobody waits for any more changes nothing.
  */
 import { type Bill, charge, dropped, noBill, spent } from './bill.js'
 import { decision, firstDecision, givesWay } from './decision.js'
@@ -68,6 +68,7 @@ export function step(before: Course, event: DebateEvent): Step {
   if (!isWaitedFor(before, event)) return { course: before, orders: [] }
   const course = take(before, event)
   if (event.type === 'stopped') return end(course, undecided(course, event.reason))
+  if (event.type === 'resumed') return again(course)
   const next = course.judging ? judged(course, event) : goOn(course)
   // Whoever is late is not worked for any longer.
   return event.type === 'late' ? { ...next, orders: [{ do: 'cancel' }, ...next.orders] } : next
@@ -81,7 +82,7 @@ export const roundOf = ({ rounds, judging }: Course): number => rounds.length + 
 
 function isWaitedFor(course: Course, event: DebateEvent): boolean {
   if (course.outcome) return false
-  if (event.type === 'stopped') return true
+  if (event.type === 'stopped' || event.type === 'resumed') return true
   return event.round === roundOf(course) && (event.type === 'late' || course.pending.includes(event.voter))
 }
 
@@ -89,6 +90,7 @@ function isWaitedFor(course: Course, event: DebateEvent): boolean {
 function take(course: Course, event: DebateEvent): Course {
   if (event.type === 'stopped') return course
   if (event.type === 'late') return callOff(course)
+  if (event.type === 'resumed') return { ...course, bill: dropped(course.bill, course.pending.length) }
   const pending = course.pending.filter((voter) => voter !== event.voter)
   const taken = { ...course, pending, bill: charge(course.bill, event) }
   if (event.type === 'failed' || course.judging) return taken
@@ -187,6 +189,16 @@ function ask(before: Course, voters: string[]): Step {
   return { course, orders: ordersOf(course) }
 }
 
+/** Asks once more what was under way when the last holder was lost, where the budget covers that too. */
+function again(course: Course): Step {
+  if (affords(course, course.pending.length)) return { course, orders: ordersOf(course) }
+  const { judging, rules } = course
+  const lost = { ...course, pending: [] }
+  return judging
+    ? end(lost, undecided(lost, 'the budget does not cover the judge once more'))
+    : conclude(lost, `the budget of ${rules.budget} tokens does not cover asking once more`)
+}
+
 /** What is under way: asked, and not answered. For whoever takes a debate up that another began. */
 export function ordersOf(course: Course): Order[] {
   const { rules, rounds, pending } = course
@@ -257,7 +269,7 @@ function callJudge(before: Course): Step {
   return { course: judging, orders: [{ do: 'cancel' }, ...ordersOf(judging)] }
 }
 
-function judged(course: Course, event: Exclude<DebateEvent, { type: 'stopped' }>): Step {
+function judged(course: Course, event: Exclude<DebateEvent, { type: 'stopped' | 'resumed' }>): Step {
   const { judge } = course.rules
   if (event.type === 'late') return end(course, undecided(course, `the judge ${judge} did not answer in time`))
   if (event.type === 'failed')

@@ -61,9 +61,9 @@ export async function debate(node: MeshNode, spec: DebateSpec, options: DebateOp
     ? await keepDebate(tasks, id, rules, { seed, subject: options.subject })
     : { events: [], seed, task: undefined }
   const { task, events } = kept
-  const before = replay({ rules, events })
+  const known = replay({ rules, events })
   if (tasks && !task) {
-    if (hasEnded(before)) return resultOf(before, events)
+    if (hasEnded(known)) return resultOf(known, events)
     throw new ClawmeshError('USAGE', `Task ${id} was ended before the debate was.`, {
       hint: 'Give a new debate an id of its own.',
     })
@@ -72,6 +72,7 @@ export async function debate(node: MeshNode, spec: DebateSpec, options: DebateOp
   if (task?.isResumed)
     await node.audit.intend({ kind: 'task.resumed', trace, actor: 'debate', facts: { request: rules.question } })
   else await node.audit.intend({ kind: 'debate.opened', trace, actor: 'debate', facts: { ...rules } })
+  const before = task?.isResumed && !hasEnded(known) ? await resumed(task, events, known) : known
   const held = new Held(node, kept, before, { ...options, trace })
   const course = await node.work('debate', { task: trace, actor: 'debate' }, () => held.run())
   const { outcome } = course
@@ -91,6 +92,14 @@ const resultOf = (course: Ended, events: readonly DebateEvent[]): DebateResult =
   bill: course.bill,
   transcript: { rules: course.rules, events: [...events] },
 })
+
+/** On record before anything is asked once more, so that no crash makes its budget larger. */
+async function resumed(task: Task, events: DebateEvent[], known: Course): Promise<Course> {
+  const event = { type: 'resumed' as const }
+  await keepEvent(task, events.length + 1, event)
+  events.push(event)
+  return step(known, event).course
+}
 
 const attempts = 3
 

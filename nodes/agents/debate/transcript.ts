@@ -26,6 +26,8 @@ export const debateEventSchema = z.discriminatedUnion('type', [
   }),
   /** The time of a round, or of the judge, is up. */
   z.object({ type: z.literal('late'), round: z.int() }),
+  /** Another holder goes on with it: what was under way is asked once more. */
+  z.object({ type: z.literal('resumed') }),
   /** The caller gave up. */
   z.object({ type: z.literal('stopped'), reason: z.string() }),
 ])

@@ -182,6 +182,16 @@ describe('the course of a debate', () => {
     assert.equal(course.bill.byVoter['v2'], 20)
   })
 
+  it('is charged what was lost with its holder, and asks once more only what the budget covers', () => {
+    const rules = rulesOf({ budget: 100, reserve: 20 })
+    const voted = { type: 'voted', round: 1, voter: 'v0', answer: 'x', confidence: 1, reason: '', tokens: 10 } as const
+    const once = step(step(openDebate(rules).course, voted).course, { type: 'resumed' })
+    assert.deepEqual([once.course.bill.unbilled, once.course.outcome, asks(once.orders).length], [2, undefined, 2])
+    const twice = step(once.course, { type: 'resumed' }).course
+    assert.match(twice.outcome?.reason ?? '', /budget of 100 tokens does not cover asking once more/)
+    assert.deepEqual([twice.bill.unbilled, twice.bill.tokens], [4, 10])
+  })
+
   it('ends whatever happens, by the same outcome each time its transcript is played', () => {
     for (let seed = 0; seed < 400; seed += 1) {
       const random = seededRandom(seed)
