@@ -86,7 +86,8 @@ async function startResearch(question: string | undefined, values: Values): Prom
       ({ node, subjects, here, workspace = folder }) => {
         const trace = randomUUID()
         dataSubject(node, subjects, text(values, 'subject') ?? accountName()).file(trace)
-        const files = sources.files.map((file) => relative(workspace, join(folder, file)))
+        // The folder is a real path, and that of the mesh may have been named by a link.
+        const files = sources.files.map((file) => relative(realpathSync(workspace), join(folder, file)))
         const answering = answerAtTerminal(node, trace)
         return withReaders({ node, places: here, count: nodes, trace }, (readers) =>
           research(

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { promisify } from 'node:util'
@@ -72,7 +72,10 @@ describe('clawmesh research', () => {
   it('is done on the mesh that runs here where the sources lie in its workspace, and says so where they do not', async () => {
     const home = new Machine()
     try {
-      await home.up('--workspace', folder, '--policy', 'read-only-research', '--model', model.url)
+      // Named by a link, as people do.
+      const named = join(home.data, '..', 'named')
+      symlinkSync(folder, named)
+      await home.up('--workspace', named, '--policy', 'read-only-research', '--model', model.url)
       const { status, stdout, stderr } = await home.do('research', 'Which kettle was bought?', '--sources', sources)
       assert.equal(status, 0, stderr)
       assert.match(stderr, /on the mesh of /)
