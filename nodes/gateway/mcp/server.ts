@@ -35,6 +35,8 @@ const instructions =
   'Tools, files and tasks of a mesh of agents. Each tool of the mesh runs in a sandbox; one that the policy of its machine does not allow waits for a person, or is refused.'
 const listedWithinMs = 5000
 const mostValues = 100
+/** Characters; as long as a catalog may say one. */
+const longestUri = 2000
 
 export interface Connection {
   /** Of the protocol: that of 2025, or that of 2026. */
@@ -73,7 +75,8 @@ export function mcpServer(serving: Serving, { era, lasts }: Connection): Server 
   const mayRead = ({ right }: MeshResource, places?: Record<string, string>) =>
     ruleOnRight(people(), serving.principal, right(places))
   const found = async (uri: string) => {
-    const known = findResource((await serving.offered()).resources, uri)
+    // It stands on the trail, as what anything else is used with does.
+    const known = uri.length > longestUri ? undefined : findResource((await serving.offered()).resources, uri)
     if (!known) throw new ResourceNotFoundError(uri.slice(0, 200))
     return { ...known, by: await may(() => mayRead(known.resource, known.places), uri.slice(0, 200)) }
   }

@@ -344,7 +344,8 @@ describe('a catalog of a program', () => {
       assert.deepEqual([...new Set(updated)], ['library://pages'])
     })
     await caller.unsubscribeResource({ uri: 'library://pages' })
-    await assert.rejects(caller.readResource({ uri: 'library://none' }), /not found/i)
+    for (const uri of ['library://none', `library://book/${'x'.repeat(2000)}`])
+      await assert.rejects(caller.readResource({ uri }), /not found/i)
     await caller.close()
   })
 
