@@ -266,10 +266,16 @@ class Host {
   }
 }
 
+/** Many a server takes its key in the address. */
+function placeOf(url: string): string {
+  const { origin, pathname } = new URL(url)
+  return `${origin}${pathname}`
+}
+
 /** Names of variables are told, what they hold is not. */
 const said = (server: McpServer): Record<string, unknown> =>
   'url' in server
-    ? { url: server.url, runs: server.runs, ...(server.login ? { login: server.login.as } : {}) }
+    ? { url: placeOf(server.url), runs: server.runs, ...(server.login ? { login: server.login.as } : {}) }
     : {
         command: server.command,
         args: [...(server.args ?? [])],

@@ -394,7 +394,12 @@ network_policies: { docs: { endpoints: [{ host: docs.example.org, port: 443 }], 
       response.end()
     })
     const url = await listen((_, response) => response.writeHead(307, { location: other }).end())
-    await assert.rejects(serveMcp(box, { name: 'leads', url, runs: 'unsandboxed', startMs: 2000 }))
+    const keyed = `${url}?key=not-for-the-record`
+    await assert.rejects(serveMcp(box, { name: 'leads', url: keyed, runs: 'unsandboxed', startMs: 2000 }))
     assert.equal(reached, 0)
+    await box.audit.flush(5000)
+    const events = await auditEvents(mesh)
+    assert.ok(events.some(({ facts }) => facts['url'] === url))
+    assert.ok(!JSON.stringify(events).includes('not-for-the-record'))
   })
 })
