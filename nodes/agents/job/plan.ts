@@ -36,11 +36,11 @@ const telling = '(?:(?:list|show)(?: me)?(?: all)?(?: the)? files|count the (?:l
 const next =
   '(?:sum|add|total|count|list|show|read|open|print|display|find|search|look|check|calculate|compute|work out|write|note|tell)\\b'
 /**
- * Where a sentence asks something else. Few verbs, for most ("… and find …") may as well be what is searched for, but for those behind "then"; and after a comma alone only
+ * Where a sentence asks something else. Few verbs, for most ("… and find …") may as well be what is searched for, but for those behind "then" or ", and"; and after a comma alone only
  * questions, behind another one: "of a.csv, what is …" is one.
  */
 const nextQuestion = new RegExp(
-  `(?:[,;]?\\s(?:and\\s+)?then\\s+(?:also\\s+)?(?=${next})|\\s(?:and|then|also)\\s+(?:(?:and|then|also)\\s+)*(?=${asking}|${telling})|[,;]\\s*(?<=${asking}[^,;]*[,;]\\s*)(?=${asking}))`,
+  `(?:[,;]?\\s(?:and\\s+)?then\\s+(?:also\\s+)?(?=${next})|[,;]\\s*and\\s+(?=${next})|\\s(?:and|then|also)\\s+(?:(?:and|then|also)\\s+)*(?=${asking}|${telling})|[,;]\\s*(?<=${asking}[^,;]*[,;]\\s*)(?=${asking}))`,
   'gi',
 )
 
@@ -171,7 +171,14 @@ function check(parts: Part[]): void {
     })
   }
   if (parts.length > mostParts) throw tooMuch()
-  for (const { words } of parts) checkLength(words, longestPart)
+  for (const { words } of parts) {
+    checkLength(words, longestPart)
+    const rest = /\band then\b(.*)/is.exec(words.replace(quotation, ''))?.[1]
+    if (rest !== undefined && !backwards.test(rest.trim()))
+      throw new ClawmeshError('USAGE', `Of "${words}" only a part would be done: a tool does one thing.`, {
+        hint: 'Say each thing in a sentence of its own: Count the lines of a.txt. Count the words of a.txt.',
+      })
+  }
 }
 
 function checkLength({ length }: string, most: number): void {

@@ -10,7 +10,7 @@ export interface Summary {
   ok: boolean
   answer: string
   /** What was asked and what was done about it, in the order of the plan. */
-  parts: { words: string; tool?: string; arguments?: Record<string, unknown>; status: string }[]
+  parts: PartSummary[]
   ledger?: {
     entries: number
     totalCents: number
@@ -54,13 +54,7 @@ export function summarise({ results, trail, error, broker, began, wallMs }: Outc
   return {
     ok: error === undefined,
     answer: results.map(({ answer }) => answer).join('\n'),
-    parts: results
-      .flatMap(({ parts }) => parts)
-      .map(({ part: { words }, report }) =>
-        report
-          ? { words, tool: report.call.name, arguments: report.call.arguments, status: report.outcome.status }
-          : { words, status: 'failed' },
-      ),
+    parts: results.flatMap(summariseParts),
     ...(ledger ? { ledger: { ...ledger } } : {}),
     nodes: new Set(left.map(({ producer }) => producer)).size,
     messages: left.reduce((sum, { facts }) => sum + Number(facts['sent'] ?? 0), 0),
@@ -109,6 +103,22 @@ function ledgerLines({ ledger, vote, parts, answer }: JobResult): string[] {
     answer,
   ]
 }
+
+export interface PartSummary {
+  words: string
+  tool?: string
+  arguments?: Record<string, unknown>
+  /** On whose machine, and so in whose folder, it was done. */
+  node?: string
+  status: string
+}
+
+export const summariseParts = ({ parts }: JobResult): PartSummary[] =>
+  parts.map(({ part: { words }, report }) => {
+    if (!report) return { words, status: 'failed' }
+    const { call, outcome, node } = report
+    return { words, tool: call.name, arguments: call.arguments, node, status: outcome.status }
+  })
 
 /** The words, the call that the model made of them, and what came of it: a misunderstanding must be plain to see. */
 function partLines(done: Done): string[] {

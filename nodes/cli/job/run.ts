@@ -19,7 +19,7 @@ import { dataFolder, dataOption, subjectOption } from '../options.js'
 import { stopOnSignal } from '../stop.js'
 import { progress } from '../terminal.js'
 import { passNotesOn } from './introduce.js'
-import { printAnswer } from './report.js'
+import { printAnswer, summariseParts } from './report.js'
 
 export const run: Command = {
   name: 'run',
@@ -84,7 +84,8 @@ async function runRequest(request: string | undefined, values: Values): Promise<
         },
       }).finally(() => answering?.end())
       const { error } = result
-      const summary = { ok: error === undefined, answer: result.answer, task: result.task }
+      const { answer, task } = result
+      const summary = { ok: error === undefined, answer, task, parts: summariseParts(result) }
       if (values['json'])
         process.stdout.write(`${JSON.stringify(error ? { ...summary, error: failureOf(error) } : summary)}\n`)
       else printAnswer(result)

@@ -65,6 +65,8 @@ describe('a plan', () => {
       ['how many lines has a.txt, which files are there', 'how many lines has a.txt', 'which files are there'],
       ['List the files, then sum the amount in a.csv', 'List the files', 'sum the amount in a.csv'],
       ['Read a.txt and then search for salt in b.txt', 'Read a.txt', 'search for salt in b.txt'],
+      ['write "a" to s1.txt, and write "b" to s1.txt', 'write "a" to s1.txt', 'write "b" to s1.txt'],
+      ['how many lines has a.txt, and read b.md', 'how many lines has a.txt', 'read b.md'],
       ['What is 2 + 3 and then what is that times 4', 'What is 2 + 3 and then what is that times 4'],
       ['of a.csv, what is the sum of price', 'of a.csv, what is the sum of price'],
       ['search for "salt and what is it" in a.txt', 'search for "salt and what is it" in a.txt'],
