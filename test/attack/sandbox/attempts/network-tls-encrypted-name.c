@@ -5,13 +5,11 @@ static int attempt(const char *target, const char *workspace, const char *extra)
 {
     /* The name that is allowed in front, and another one where only the server can read it. */
     (void)target, (void)workspace;
-    struct places at = places_of(extra);
-    char extensions[256], message[512];
-    size_t length = 0;
-    int socket = tcp();
-    if (!connects_by_name(socket, &at))
+    char extensions[256];
+    int socket = connected_by_name(extra);
+    if (socket < 0)
         return 0;
-    length += server_name(extensions, "open.example.org");
+    size_t length = server_name(extensions, "open.example.org");
     length += extension(extensions + length, 0xfe0d, "hidden.example.org", 18);
-    return says(socket, message, hello(message, extensions, length)) && greeting(socket) == '!';
+    return says_hello(socket, extensions, length) && greeting(socket) == '!';
 }

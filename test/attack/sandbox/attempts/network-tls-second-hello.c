@@ -5,17 +5,13 @@ static int attempt(const char *target, const char *workspace, const char *extra)
 {
     /* The first words ask for what is allowed; a server that wants them again gets others, at once or when it asks. */
     (void)target, (void)workspace;
-    struct places at = places_of(extra);
-    char extensions[256], message[512];
-    size_t length = 0;
-    int socket = tcp();
-    if (!connects_by_name(socket, &at))
+    char extensions[256];
+    int socket = connected_by_name(extra);
+    if (socket < 0)
         return 0;
-    length = hello(message, extensions, server_name(extensions, "open.example.org"));
-    if (!says(socket, message, length))
+    if (!says_hello(socket, extensions, server_name(extensions, "open.example.org")))
         return 0;
-    length = hello(message, extensions, server_name(extensions, "hidden.example.org"));
-    if (!says(socket, message, length))
+    if (!says_hello(socket, extensions, server_name(extensions, "hidden.example.org")))
         return 0;
     /* The answer that wants them again is of so many bytes, and begins as a record does. */
     char answer[49], first = greeting(socket);

@@ -3,11 +3,13 @@
 #define ATTACK_TLS_H
 #include "network.h"
 
-/* The open name as the names of this place have it: in a sandbox at 127.0.0.1, outside at the server of the test. */
-__attribute__((unused)) static int connects_by_name(int connecting, const struct places *at)
+/* To the open name as the names of this place have it: in a sandbox at 127.0.0.1, outside at the server of the test. The socket, or -1. */
+__attribute__((unused)) static int connected_by_name(const char *extra)
 {
+    struct places at = places_of(extra);
+    int connecting = tcp();
     static const char question[] = "\0\1\1\0\0\1\0\0\0\0\0\0\4open\7example\3org\0\0\1\0\1";
-    struct sockaddr_in servers[] = {place("127.0.0.1", 53), at->names}, to = at->shared;
+    struct sockaddr_in servers[] = {place("127.0.0.1", 53), at.names}, to = at.shared;
     for (int i = 0; i < 2; i++) {
         char reply[512] = {0};
         int asking = socket(AF_INET, SOCK_DGRAM, 0);
@@ -19,9 +21,9 @@ __attribute__((unused)) static int connects_by_name(int connecting, const struct
         if (got < 16 || reply[7] == 0)
             continue;
         memcpy(&to.sin_addr, reply + got - 4, 4);
-        return connects(connecting, &to);
+        return connects(connecting, &to) ? connecting : -1;
     }
-    return 0;
+    return -1;
 }
 
 /* An extension behind what is there; its bytes as they are. */
@@ -60,5 +62,11 @@ __attribute__((unused)) static int says(int socket, const char *message, size_t 
     char record[2048] = {22, 3, 1, (char)(length >> 8), (char)length};
     memcpy(record + 5, message, length);
     return send(socket, record, 5 + length, MSG_NOSIGNAL) == (ssize_t)(5 + length);
+}
+
+__attribute__((unused)) static int says_hello(int socket, const char *extensions, size_t length)
+{
+    char message[512];
+    return says(socket, message, hello(message, extensions, length));
 }
 #endif
