@@ -42,6 +42,22 @@ export async function renewed(
 export const isDue = ({ certificate }: Credentials, now: number): boolean =>
   now >= (certificate.notBefore + certificate.notAfter) / 2
 
+/** With which a node begins: renewed where that is due; a certificate that is still good will do if the authority is away. */
+export async function freshened(
+  credentials: Credentials,
+  files: NodeFiles,
+  transport: NatsTransport,
+): Promise<Credentials> {
+  if (!isDue(credentials, Date.now())) return credentials
+  try {
+    return await renewed(credentials, files, transport)
+  } catch (error) {
+    if (!ClawmeshError.from(error).retry) throw error
+    readCertificate(credentials.certificate.wire, credentials.rootKey, Date.now())
+    return credentials
+  }
+}
+
 /** Renews for as long as the node runs; returns what ends it. `failed` hears of each time that it did not work. */
 export function keepCertified(
   node: MeshNode,

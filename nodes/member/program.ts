@@ -9,12 +9,12 @@ import { openChain } from '../../mesh/audit/chain.js'
 import { type JoinOptions, joinMesh, type MeshNode } from '../../mesh/index.js'
 import { readCredentials } from '../../mesh/seal/credentials.js'
 import { connectNats } from '../../mesh/transport/nats.js'
-import { ClawmeshError } from '../../policies/errors.js'
+import type { ClawmeshError } from '../../policies/errors.js'
 import type { Role } from '../../policies/roles.js'
 import { readInvitation } from '../authority/invitation.js'
 import { openDataFolder } from '../data-folder.js'
 import { readAccess } from './access.js'
-import { isDue, keepCertified, renewed } from './certified.js'
+import { freshened, keepCertified } from './certified.js'
 import { joinedAs } from './joined.js'
 import { nodeFiles } from './member.js'
 import { machineName } from './offer.js'
@@ -41,18 +41,19 @@ export async function joinByInvitation(program: Program): Promise<{ node: MeshNo
     const files = nodeFiles(folder, await joinedAs(folder, invited, { name, roles }))
     const earlier = readCredentials(files.credentials, undefined)
     const transport = await connectNats({ ...readAccess(files.access), name: earlier.certificate.holder })
-    const credentials = isDue(earlier, Date.now())
-      ? await renewed(earlier, files, transport).catch(async (error: unknown) => {
-          await transport.close()
-          throw ClawmeshError.from(error)
-        })
-      : earlier
+    const credentials = await freshened(earlier, files, transport).catch(async (error: unknown) => {
+      await transport.close()
+      throw error
+    })
     const node = await joinMesh({ credentials, transport, chain: openChain(files.chain), hosts, advert })
     const end = keepCertified(node, credentials, files, transport, program.onWarning ?? (() => undefined))
     const close = async () => {
       end()
-      await node.close()
-      folder.release()
+      try {
+        await node.close()
+      } finally {
+        folder.release()
+      }
     }
     return { node, close }
   } catch (error) {

@@ -11,9 +11,8 @@ import { type HardwareAdvert, readHardware } from '../../inference/hardware.js'
 import type { Shelf } from '../../inference/shelf.js'
 import { openChain } from '../../mesh/audit/chain.js'
 import { joinMesh, type MeshNode } from '../../mesh/index.js'
-import { readCertificate } from '../../mesh/seal/certificate.js'
-import { type Credentials, readCredentials } from '../../mesh/seal/credentials.js'
-import { connectNats, type NatsTransport } from '../../mesh/transport/nats.js'
+import { readCredentials } from '../../mesh/seal/credentials.js'
+import { connectNats } from '../../mesh/transport/nats.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { type Availability, sandboxAvailability } from '../../sandbox/availability.js'
 import { resolver } from '../../sandbox/egress/resolve.js'
@@ -25,7 +24,7 @@ import { readConfig } from '../config.js'
 import { takeLock } from '../lock.mjs'
 import { log } from '../log.js'
 import { readAccess } from '../member/access.js'
-import { isDue, keepCertified, renewed } from '../member/certified.js'
+import { freshened, keepCertified } from '../member/certified.js'
 import { machineWords } from '../member/machine.js'
 import { openTraces } from '../traces.js'
 import { readDrained, serveDrain } from './drain.js'
@@ -89,7 +88,7 @@ async function boot(plan: NodePlan): Promise<Running> {
   ])
   void transport.ended().then((reason) => reason && turnedAway(reason))
   transport.onConnection((connected) => report({ type: 'connection', connected }))
-  const credentials = isDue(earlier, Date.now()) ? await freshened(earlier, plan, transport) : earlier
+  const credentials = await freshened(earlier, plan, transport)
   const notes = [...(models?.notes ?? []), ...(stored?.notes ?? [])]
   if (availability && !availability.available)
     notes.push(`no action can run here: ${availability.reason}. ${availability.hint}`)
@@ -155,17 +154,6 @@ async function serveMcpServers(node: MeshNode, { mcp = [], credentials }: NodePl
 }
 /** A server that was found says nothing of where it computes: it is taken to use every GPU that can be told by an id. */
 const gpusOf = ({ accelerators }: HardwareAdvert): string[] => accelerators.flatMap(({ uuid }) => uuid?.value ?? [])
-
-/** A certificate that is still good will do if the authority is away. */
-async function freshened(credentials: Credentials, plan: NodePlan, transport: NatsTransport): Promise<Credentials> {
-  try {
-    return await renewed(credentials, plan, transport)
-  } catch (error) {
-    if (!ClawmeshError.from(error).retry) throw error
-    readCertificate(credentials.certificate.wire, credentials.rootKey, Date.now())
-    return credentials
-  }
-}
 
 /** The broker has ended this node's user: there is nothing left to do for it here, and nothing to come back to. */
 function turnedAway(reason: Error): void {
