@@ -32,7 +32,7 @@ export interface NatsOptions extends NatsAccess {
 }
 
 /** Tries for a few seconds: a broker that has just been started again lets nobody in for a moment. */
-export async function connectNats(options: NatsOptions): Promise<NatsTransport> {
+export async function connectNats(options: NatsOptions, withinMs = connectWithinMs): Promise<NatsTransport> {
   const began = performance.now()
   const triedMs = () => performance.now() - began
   for (;;) {
@@ -42,7 +42,7 @@ export async function connectNats(options: NatsOptions): Promise<NatsTransport> 
     } catch (cause) {
       const tried = triedMs()
       if (cause instanceof AuthorizationError && tried > letInWithinMs) throw turnedAway(options, cause)
-      if (tried > connectWithinMs) {
+      if (tried > withinMs) {
         throw new ClawmeshError('BROKER_UNAVAILABLE', `No NATS server lets us in at ${options.servers.join(', ')}.`, {
           hint: 'Check that it runs and that this node belongs to its mesh.',
           cause,
