@@ -89,7 +89,7 @@ describe('bad input', () => {
       'a workspace of which nothing is asked',
       () => ['start', '--workspace', workspace],
       /Nothing is asked of the workspace/,
-      /for example: npm start -- "how many lines/,
+      /for example: `npm start -- "how many lines/,
     ],
     [
       'a sentence about two files at once',

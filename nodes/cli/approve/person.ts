@@ -114,7 +114,7 @@ async function nameIn(folder: DataFolder, values: Values): Promise<string> {
 
 const nobodyHere = (data: string): ClawmeshError =>
   new ClawmeshError('USAGE', `There is no mesh here, and no approver's keys in ${data}.`, {
-    hint: 'Type `clawmesh invite --roles approver` where the mesh runs, and here `clawmesh approve follow --join` with what it prints.',
+    hint: 'Type where the mesh runs: clawmesh invite --roles approver. Then here: `clawmesh approve follow --join INVITATION`, with what it prints.',
   })
 
 function userName(): string {

@@ -82,7 +82,7 @@ export const auditVerify: Command = {
     }
     for (const name of unerased)
       progress(
-        `"${name}" was to be erased, and the key is there: that was cut short, or a backup was put back. Type: clawmesh audit erase ${JSON.stringify(name)}`,
+        `"${name}" was to be erased, and the key is there: that was cut short, or a backup was put back. Type: \`clawmesh audit erase ${JSON.stringify(name)}\``,
       )
     return ok ? 0 : 1
   },
@@ -115,11 +115,11 @@ function verifyExport(path: string, values: Values): { files: number; events: nu
 function rootKeyOf(rootKey: string): Uint8Array {
   if (rootKey === '')
     throw new ClawmeshError('USAGE', '--root KEY is missing.', {
-      hint: '`clawmesh audit key` prints it, where the mesh is.',
+      hint: 'Where the mesh is, this prints it: clawmesh audit key.',
     })
   if (!/^[0-9a-f]{64}$/.test(rootKey))
     throw new ClawmeshError('USAGE', `"${rootKey}" is no root key.`, {
-      hint: 'It has 64 hex digits: `clawmesh audit key` prints it.',
+      hint: 'It has 64 hex digits. Where the mesh is, this prints it: clawmesh audit key.',
     })
   return fromHex(rootKey)
 }

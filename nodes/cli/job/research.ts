@@ -56,7 +56,7 @@ const mostNodes = 16
 async function startResearch(question: string | undefined, values: Values): Promise<number> {
   if (question === undefined || question.trim() === '')
     throw new ClawmeshError('USAGE', 'There is no question.', {
-      hint: 'clawmesh research "Who decided it?" --sources notes',
+      hint: 'For example: `clawmesh research "Who decided it?" --sources notes`',
     })
   const sources = sourcesOf(texts(values, 'sources'))
   const nodes = whole(values, 'nodes', 1, mostNodes) ?? 3

@@ -80,7 +80,7 @@ export const tasksSettle: Command = {
         throw new ClawmeshError('USAGE', '--step is missing.', { hint: 'tasks show ID names them.' })
       if (isQuestion(step) && verdict !== 'again')
         throw new ClawmeshError('USAGE', `"${step}" is a question of a run, and answered in somebody's name.`, {
-          hint: `clawmesh tasks answer ${found} --as allow|refuse --question "${step}"`,
+          hint: `\`clawmesh tasks answer ${found} --as allow|refuse --question "${step}"\``,
         })
       const task = await tasks.resume(found)
       await task.settle(step, verdict, person)

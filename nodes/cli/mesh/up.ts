@@ -122,9 +122,9 @@ async function runUp(_: string | undefined, values: Values): Promise<number> {
           `${JSON.stringify({ ok: true, mesh: authority.mesh, node, data: folder.path, gateway: gateway?.url ?? null })}\n`,
         )
       }
-      progress('The mesh is up. To add a machine, type here: npm run clawmesh -- invite')
+      progress('The mesh is up. To add a machine, type here: `clawmesh invite`')
       if (listen.nats === undefined && isLoopback(listen.host))
-        progress('Only this machine can join it; `up --listen 0.0.0.0` lets others in.')
+        progress('Only this machine can join it; `clawmesh up --listen 0.0.0.0` lets others in.')
       await untilStopped(stop)
     } finally {
       progress('draining')
@@ -155,7 +155,7 @@ async function serve(
   const made =
     beyond && !given ? openGatewayTls(folder.authority, authority.mesh, { host, others, now: Date.now() }) : undefined
   const gateway = await openGateway({ node, data: folder.path, site, host, port, tls: given ?? made })
-  progress(`The gateway listens at ${gateway.url}. A key for it: npm run clawmesh -- keys add NAME --role developer`)
+  progress(`The gateway listens at ${gateway.url}. A key for it: \`clawmesh keys add NAME --role developer\``)
   if (made) progress(`Clients trust it by ${made.authority}: copy it to them (curl --cacert, NODE_EXTRA_CA_CERTS).`)
   return gateway
 }

@@ -30,7 +30,9 @@ export const place: Command = {
 async function run(_: string | undefined, values: Values): Promise<number> {
   const prompt = text(values, 'why')
   if (prompt === undefined)
-    throw new ClawmeshError('USAGE', 'Which prompt?', { hint: 'clawmesh place --why "how many lines has notes.txt?"' })
+    throw new ClawmeshError('USAGE', 'Which prompt?', {
+      hint: 'For example: `clawmesh place --why "how many lines has notes.txt?"`',
+    })
   const maxTokens = whole(values, 'tokens', 1, 131_072) ?? 256
   const found = await lookAtMesh(runningData(text(values, 'data')), ({ directory }) => directory.nodes())
   const nodes = found.sort((a, b) => a.name.localeCompare(b.name))

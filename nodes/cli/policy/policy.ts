@@ -99,7 +99,7 @@ function readAccess(given = ''): Access {
   const kind = kinds.find((each) => each === word)
   if (kind && path !== '' && (kind !== 'connect' || readConnection(path))) return { kind, path }
   throw new ClawmeshError('USAGE', given === '' ? 'No access is named.' : `"${given}" is not an access.`, {
-    hint: 'Say what is done to which path or host, in quotation marks: clawmesh policy explain "write notes.txt", or "connect example.org:443".',
+    hint: 'Say what is done to which path or host, in quotation marks: `clawmesh policy explain "write notes.txt"`, or "connect example.org:443".',
   })
 }
 
