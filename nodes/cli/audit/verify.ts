@@ -1,14 +1,17 @@
 /** `clawmesh audit verify`: is the trail of this data folder whole, or this export? */
 
 import { readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { checkProof, type Proof, type Proven, proofSchema } from '../../../mesh/audit/proof.js'
 import type { ReadRecord } from '../../../mesh/audit/record.js'
 import { fromHex } from '../../../mesh/seal/keys.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { checkExport, eventFiles } from '../../audit/event-file.js'
 import { formatNamed } from '../../audit/format.js'
+import { type OwnVerdict, verifyOwnChains } from '../../audit/own-chains.js'
 import { openSource } from '../../audit/source.js'
 import { readConfig } from '../../config.js'
+import { dataPaths, isDataFolder, isMemberOnly } from '../../data-folder.js'
 import { type AuditTrail, inspectTrail } from '../../trail.js'
 import { type Command, text, type Values } from '../command.js'
 import { checkPlain } from '../named-file.js'
@@ -59,7 +62,9 @@ export const auditVerify: Command = {
       )
       return 0
     }
-    const { verdict, unerased } = await verifyFolder(dataFolder(values))
+    const folder = folderOf(values)
+    if (isMemberOnly(folder)) return sayOwn(verifyOwnChains(dataPaths(folder)), values['json'] === true)
+    const { verdict, unerased } = await verifyFolder(folder)
     const { ok, records, events, producers, checkpointed, unsent, faults } = verdict
     const waiting = unsent.reduce((sum, { records: rest }) => sum + eventsIn(rest), 0)
     if (values['json']) {
@@ -86,6 +91,29 @@ export const auditVerify: Command = {
       )
     return ok ? 0 : 1
   },
+}
+
+/** The folder that is named, or the person's own: of the mesh that was made here, else of the node that joined one. */
+function folderOf(values: Values): string {
+  const usual = dataFolder(values)
+  const joined = join(dirname(usual), 'joined')
+  return text(values, 'data') === undefined && !isDataFolder(usual) && isDataFolder(joined) ? joined : usual
+}
+
+function sayOwn({ ok, nodes, records, events, unsent, faults }: OwnVerdict, json: boolean): number {
+  if (json)
+    process.stdout.write(`${JSON.stringify({ ok, of: 'own chains', nodes, records, events, unsent, faults })}\n`)
+  else {
+    for (const { place, what } of faults) process.stdout.write(`${printable(`${place}: ${what}`)}\n`)
+    const state = ok ? 'whole' : `broken in ${faults.length} place${faults.length > 1 ? 's' : ''}`
+    process.stdout.write(
+      `The chain of this machine (node ${nodes.join(', ')}) is ${state}: ${events} events in ${records} records, ${unsent} not known to be on the stream.\n`,
+    )
+  }
+  progress(
+    'That is the part of the trail that this machine has. All of it is verified where the mesh was made: clawmesh audit verify',
+  )
+  return ok ? 0 : 1
 }
 
 const eventsIn = (records: ReadRecord[]): number => records.reduce((sum, { count }) => sum + count, 0)

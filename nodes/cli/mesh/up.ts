@@ -16,11 +16,11 @@ import { type Answering, answerAtTerminal } from '../approve/inbox.js'
 import { type Command, text, type Values } from '../command.js'
 import { readDuration } from '../duration.js'
 import { introduceModels, passNotesOn } from '../job/introduce.js'
-import { givenOffer, offerOptions } from '../offer-options.js'
+import { givenOffer, offerOptions, sayIfIdle } from '../offer-options.js'
 import { brokersOption, readBrokers } from '../options.js'
 import { stopOnSignal, untilStopped } from '../stop.js'
 import { progress } from '../terminal.js'
-import { type GatewayPlace, gatewayPlace } from './gateway-place.js'
+import { type GatewayPlace, gatewayPlace, keepGateway, recallGateway } from './gateway-place.js'
 
 export const up: Command = {
   name: 'up',
@@ -61,7 +61,7 @@ export const up: Command = {
     gateway: {
       type: 'string',
       value: '[HOST:]PORT',
-      help: 'serve the OpenAI API and MCP there in this run, on this machine alone (0: any free port)',
+      help: 'serve the OpenAI API and MCP there, on this machine alone (0: any free port; none: no longer)',
     },
     'gateway-listen': {
       type: 'string',
@@ -85,8 +85,10 @@ async function runUp(_: string | undefined, values: Values): Promise<number> {
   const brokers = readBrokers(values)
   const life = text(values, 'certificates')
   const certificateLifeMs = life === undefined ? undefined : readDuration(life, 'certificates')
-  const place = gatewayPlace(values)
-  const folder = openDataFolder(resolve(text(values, 'data') ?? config.data))
+  const data = resolve(text(values, 'data') ?? config.data)
+  const saidGateway = recallGateway(data, values)
+  const place = gatewayPlace(saidGateway)
+  const folder = openDataFolder(data)
   const stop = stopOnSignal()
   const unwatch = folder.watch((error) => stop.abort(error))
   try {
@@ -109,10 +111,12 @@ async function runUp(_: string | undefined, values: Values): Promise<number> {
     let answering: Answering | undefined
     try {
       keepOffer(folder.path, offer)
+      keepGateway(folder.path, saidGateway)
       const { ports } = site.nats
       keepListen(folder.authority, { ...listen, port: ports[0] ?? listen.port, ports })
       answering = answerAtTerminal(site.node)
       passNotesOn(site.node, progress)
+      sayIfIdle('up', offer)
       await introduceModels(site.node, progress)
       gateway = place && (await serve(site, folder, offer.workspace, place, listen.advertise))
       if (values['json']) {
