@@ -1,10 +1,12 @@
 /** `clawmesh audit verify`: is the trail of this data folder whole, or this export? */
 
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { Opener } from '../../../mesh/audit/opener.js'
 import { checkProof, type Proof, type Proven, proofSchema } from '../../../mesh/audit/proof.js'
 import type { ReadRecord } from '../../../mesh/audit/record.js'
-import { fromHex } from '../../../mesh/seal/keys.js'
+import { openAuthority } from '../../../mesh/seal/authority.js'
+import { fromHex, sameBytes } from '../../../mesh/seal/keys.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { checkExport, eventFiles } from '../../audit/event-file.js'
 import { formatNamed } from '../../audit/format.js'
@@ -21,14 +23,14 @@ import { progress } from '../terminal.js'
 
 export const auditVerify: Command = {
   name: 'audit verify',
-  usage: '[--data DIR | --export FILE --root KEY | --proof FILE --root KEY] [--json]',
+  usage: '[--data DIR | --export FILE --root KEY [--data DIR] | --proof FILE --root KEY] [--json]',
   help: 'Checks every audit record of a mesh, running or not: signatures, chains, checkpoints, completeness. Says where it is broken.',
   options: {
     data: dataOption,
     export: {
       type: 'string',
       value: 'FILE',
-      help: 'check what `audit export` wrote instead; needs no mesh and no secret key',
+      help: 'check what `audit export` wrote instead; needs no mesh and no secret key, and where the mesh was made compares what it says in the clear with its records',
     },
     partial: {
       type: 'boolean',
@@ -50,7 +52,7 @@ export const auditVerify: Command = {
       process.stdout.write(
         values['json']
           ? `${JSON.stringify({ ok: true, ...proved })}\n`
-          : `The export is whole${values['partial'] ? ' from where it begins' : ''}: ${proved.events} events in ${proved.files} file${proved.files > 1 ? 's' : ''}.\n`,
+          : `The export is whole${values['partial'] ? ' from where it begins' : ''}: ${proved.events} events in ${proved.files} file${proved.files > 1 ? 's' : ''}.\n${readableLine(proved)}\n`,
       )
       return 0
     }
@@ -127,8 +129,20 @@ async function verifyFolder(path: string): Promise<AuditTrail> {
   }
 }
 
+interface Proved {
+  files: number
+  events: number
+  /** All that stands in the clear was compared with what the records hold. */
+  compared: boolean
+}
+
+const readableLine = ({ compared }: Proved): string =>
+  compared
+    ? 'What it says in the clear is what the records hold.'
+    : "What it says in the clear of sealed events was not compared with them: that takes the auditors' key, and the same command where the mesh was made."
+
 /** What an exported file proves by itself: its records are signed, whole and in order. Files that follow one another must do so without a gap. */
-function verifyExport(path: string, values: Values): { files: number; events: number } {
+function verifyExport(path: string, values: Values): Proved {
   const rootKey = rootKeyOf(text(values, 'root') ?? '')
   const format = formatNamed(text(values, 'format') ?? 'jsonl')
   const files = eventFiles(path)
@@ -137,7 +151,21 @@ function verifyExport(path: string, values: Values): { files: number; events: nu
       hint: 'Name the file that was given to --to.',
     })
   for (const file of files) checkPlain(file, '--export')
-  return { files: files.length, events: checkExport(files, format, rootKey, values['partial'] === true) }
+  const opener = openerFor(rootKey, values)
+  const events = checkExport(files, format, rootKey, values['partial'] === true, opener)
+  return { files: files.length, events, compared: opener !== undefined }
+}
+
+/** Of who verifies where the mesh was made. Throws USAGE where another mesh is named. */
+function openerFor(rootKey: Uint8Array, values: Values): Opener | undefined {
+  const folder = dataPaths(dataFolder(values)).authority
+  const authority = existsSync(join(folder, 'authority.json')) ? openAuthority(folder, Date.now()) : undefined
+  if (authority && sameBytes(authority.root.publicKey, rootKey))
+    return new Opener(authority.auditor, authority.subjects)
+  if (text(values, 'data') === undefined) return undefined
+  throw new ClawmeshError('USAGE', `The authority of that root key is not in ${dataFolder(values)}.`, {
+    hint: 'Leave --data out to verify what the export proves without it.',
+  })
 }
 
 function rootKeyOf(rootKey: string): Uint8Array {
