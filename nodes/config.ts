@@ -11,11 +11,13 @@ type Environment = Record<string, string | undefined>
 export interface Typing {
   /** Where a person typed an npm command; npm itself runs it in the folder of the package. */
   typedIn: string | undefined
+  /** The data folder that was named, as it was typed. */
+  data: string | undefined
   /** Show stack traces of errors that should not have happened. */
   debug: boolean
 }
 
-export interface Config extends Typing {
+export interface Config extends Omit<Typing, 'data'> {
   /** Where meshes keep their keys, streams and chains. */
   data: string
   cache: string
@@ -38,6 +40,7 @@ export interface Config extends Typing {
 }
 
 export function readConfig(environment: Environment = process.env): Config {
+  const { typedIn, debug } = readTyping(environment)
   return {
     data: resolve(environment['CLAWMESH_DATA'] || join(dataHome(environment), 'clawmesh', 'mesh')),
     cache: cacheFolder(environment),
@@ -54,15 +57,19 @@ export function readConfig(environment: Environment = process.env): Config {
     get traces() {
       return traceTarget(environment)
     },
-    ...readTyping(environment),
+    typedIn,
+    debug,
     home: home(environment),
     configHome: environment['XDG_CONFIG_HOME'] || join(home(environment), '.config'),
   }
 }
 
 /** Never throws: a failure is told by it. */
-export const readTyping = (environment: Environment = process.env): Typing => ({
+export const readTyping = (environment: Environment = process.env, words = process.argv.slice(2)): Typing => ({
   typedIn: environment['INIT_CWD'] || undefined,
+  data: words
+    .flatMap((word, at) => /^--data(?:=(.+))?$/s.exec(word)?.[1] ?? (word === '--data' ? (words[at + 1] ?? []) : []))
+    .at(-1),
   debug: Boolean(environment['CLAWMESH_DEBUG']),
 })
 

@@ -79,6 +79,9 @@ export function dataPaths(path: string): DataPaths {
   }
 }
 
+/** Whether nodes joined a mesh from it that was made elsewhere. */
+export const isMemberOnly = (path: string): boolean => isDataFolder(path) && !existsSync(dataPaths(path).authority)
+
 /** Whether a mesh was made in it, or a node joined one from it: any other folder is not ours to change anything in. */
 export const isDataFolder = (path: string): boolean =>
   existsSync(join(path, 'authority', 'authority.json')) ||

@@ -1,7 +1,9 @@
 /** The office on a node of the authority, one in a mesh; and what is done with mail where the mesh stands still. */
 import { z } from 'zod'
 import { actor, on } from '../actor/actor.js'
+import { encode } from '../codec.js'
 import type { MeshNode } from '../node.js'
+import { readCertificate } from '../seal/certificate.js'
 import type { Bucket } from '../transport/transport.js'
 import { mailKey } from './mail.js'
 import { ForgetMail, KeepMail, officeName } from './messages.js'
@@ -37,6 +39,35 @@ export async function serveMail(node: MeshNode, { bucket, secret }: MailStore): 
     { args: z.undefined(), concurrency: atOnce },
   )
   await node.spawn(desk)
+}
+
+export interface WaitingMail {
+  id: string
+  actor: string
+  message: string
+  /** The node that sent it, by its certificate. */
+  from: string
+  /** The task, or the empty string. */
+  trace: string
+  /** Of what it says, in bytes. */
+  bytes: number
+  /** Milliseconds since 1970: when it is a dead letter. */
+  until: number
+}
+
+/** What waits, in the order in which it came, and how many places hold what does not open. Changes nothing; the office may be at work. */
+export async function waitingMail(
+  { bucket, secret }: MailStore,
+  rootKey: Uint8Array,
+): Promise<{ waiting: WaitingMail[]; unreadable: number }> {
+  const { standing, unreadable } = await new Places(bucket, mailKey(secret)).read()
+  const waiting = standing.flatMap(({ standing: found }): WaitingMail[] => {
+    if (found.state !== 'waiting') return []
+    const { id, actor: to, message, from, trace, content, deadline } = found.mail
+    const { name } = readCertificate(from, rootKey)
+    return [{ id, actor: to, message, from: name, trace, bytes: encode(content).length, until: deadline }]
+  })
+  return { waiting, unreadable }
 }
 
 /** `ForgetMail`, where there is no office. */

@@ -300,6 +300,6 @@ const spent = (id: string, purpose: string, lacking: keyof Amounts, wanted: Amou
 
 const inDoubt = (id: string, step: string) =>
   new ClawmeshError('IN_DOUBT', `Step "${step}" of task ${id} was begun, and whether it was done is not known.`, {
-    hint: `Find out, then say it: clawmesh tasks settle ${id} --step "${step}" --as done|again.`,
+    hint: `Find out, then say it: \`clawmesh tasks settle ${id} --step "${step}" --as done|again\`.`,
     data: { task: id, step },
   })

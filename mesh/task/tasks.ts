@@ -266,7 +266,7 @@ export class Tasks {
 }
 
 const noTask = (id: string) =>
-  new ClawmeshError('NOT_FOUND', `There is no task ${id}.`, { hint: 'clawmesh tasks list has those that there are.' })
+  new ClawmeshError('NOT_FOUND', `There is no task ${id}.`, { hint: '`clawmesh tasks list` has those that there are.' })
 
 const placeOf = (key: string) => key.slice(0, key.indexOf('.'))
 

@@ -173,24 +173,11 @@ class NatsBucket implements Bucket {
     }
   }
 
-  /** Where several brokers keep the bucket, any of them is given a watch, and one that is behind would not show what was written last: the leader is not. */
-  async #addAtLeader(config: Partial<ConsumerConfig>): Promise<ConsumerInfo> {
-    for (let tries = 0; tries < leaderTries; tries += 1) {
-      const consumer = await this.#manager.consumers.add(this.#stream, config)
-      const place = consumer.cluster?.leader
-      if (place === undefined) return consumer
-      const { cluster } = await this.#manager.streams.info(this.#stream)
-      if (cluster?.leader === place) return consumer
-      await this.#manager.consumers.delete(this.#stream, consumer.name)
-    }
-    throw unreachable(new Error('the leader of a bucket was not given the watch'))
-  }
-
   /** The client's own watch would leave its consumer in the broker's store, and would notice its end after a minute. `lost` is called once, if it ends by itself. */
   async #beginWatch(changed: (entry: Entry) => void, keys: string, lost: () => void): Promise<Watch> {
     const deliver_subject = createInbox(this.#inbox)
     const idle_heartbeat = nanos(heartbeatMs)
-    const { name, num_pending } = await this.#addAtLeader({
+    const { name, num_pending } = await addAtLeader(this.#manager, this.#stream, {
       ack_policy: AckPolicy.None,
       deliver_policy: DeliverPolicy.LastPerSubject,
       deliver_subject,
@@ -246,6 +233,23 @@ class NatsBucket implements Bucket {
     }
     return { ready: ready.promise, end }
   }
+}
+
+/** Where several brokers keep a stream, any of them is given a reader, and one that is behind would not show what was written last: the leader is not. */
+export async function addAtLeader(
+  manager: JetStreamManager,
+  stream: string,
+  config: Partial<ConsumerConfig>,
+): Promise<ConsumerInfo> {
+  for (let tries = 0; tries < leaderTries; tries += 1) {
+    const consumer = await manager.consumers.add(stream, config)
+    const place = consumer.cluster?.leader
+    if (place === undefined) return consumer
+    const { cluster } = await manager.streams.info(stream)
+    if (cluster?.leader === place) return consumer
+    await manager.consumers.delete(stream, consumer.name)
+  }
+  throw unreachable(new Error(`the leader of ${stream} was not given its reader`))
 }
 
 /** A promise that is settled from outside, and can be asked whether it is. */

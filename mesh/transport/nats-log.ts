@@ -1,4 +1,5 @@
 import {
+  AckPolicy,
   DeliverPolicy,
   DiscardPolicy,
   JetStreamApiError,
@@ -12,7 +13,7 @@ import {
 } from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/transport-node'
 import { ClawmeshError } from '../../policies/errors.js'
-import { reachable, replicate, unreachable } from './nats-bucket.js'
+import { addAtLeader, reachable, replicate, unreachable } from './nats-bucket.js'
 import type { RemovableLog, Stored } from './transport.js'
 
 const second = 1_000_000_000
@@ -21,6 +22,8 @@ const streamNotFound = 10059
 
 const deliverWithinMs = 1500
 const emptyBatches = 2
+/** A reader that nobody deletes is forgotten. */
+const readerMs = 30_000
 
 const guardMs = 1000
 const answerWithinMs = 1500
@@ -129,7 +132,7 @@ export class NatsLog implements RemovableLog {
     if (!state || state.messages === 0) return
     for (let next = Math.max(from, state.first_seq), empty = 0; next <= state.last_seq && empty < emptyBatches; ) {
       const begin = next
-      const batch = await reachable(() => this.#batch(begin, state.last_seq))
+      const batch = await reachable(() => this.#batch(manager, begin, state.last_seq))
       yield* batch
       next = (batch.at(-1)?.sequence ?? begin - 1) + 1
       // A broker that was started again needs a moment. A store that was damaged promises messages that it can never deliver: they are missing, and
@@ -204,10 +207,18 @@ export class NatsLog implements RemovableLog {
     }, guardMs)
   }
 
-  /** Under a reader of its own: one that the broker forgot in a restart fails this batch alone, and the batch is read again. */
-  async #batch(from: number, last: number): Promise<Stored[]> {
-    const options = { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: from }
-    const consumer = await this.#jetstream.consumers.get(this.#stream, options)
+  /** Under a reader of its own, at the broker that lacks nothing: one that was forgotten in a restart fails this batch alone, and the batch is read again. */
+  async #batch(manager: JetStreamManager, from: number, last: number): Promise<Stored[]> {
+    const reader = await addAtLeader(manager, this.#stream, {
+      ack_policy: AckPolicy.None,
+      deliver_policy: DeliverPolicy.StartSequence,
+      opt_start_seq: from,
+      inactive_threshold: readerMs * 1_000_000,
+      max_deliver: 1,
+      mem_storage: true,
+      num_replicas: 1,
+    })
+    const consumer = this.#jetstream.consumers.getConsumerFromInfo(reader)
     try {
       const found: Stored[] = []
       for await (const { seq, subject, data } of await consumer.fetch({

@@ -22,13 +22,15 @@ import {
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import type { HeadState, TrailReader } from '../../mesh/audit/reader.js'
+import type { Opener } from '../../mesh/audit/opener.js'
+import type { HeadState, TrailReader, TrailRecord } from '../../mesh/audit/reader.js'
 import { readRecord } from '../../mesh/audit/record.js'
 import { writeWhole } from '../../mesh/disk.js'
 import { ClawmeshError } from '../../policies/errors.js'
-import type { Format } from './format.js'
+import type { EventLine, Format } from './format.js'
 import type { Opening, Place } from './opening.js'
 import { eventIds, strictReader, type TrailEvent } from './read.js'
+import { falseLine } from './readable.js'
 
 export interface EventFileOptions {
   path: string
@@ -130,6 +132,8 @@ export interface ReadFile {
   path: string
   opening: Opening
   records: Uint8Array[]
+  /** Of the events of these records, in their order. */
+  lines: (EventLine & { place: string })[]
   after: number
   /** Where the last whole record ends; what follows is what a crash left of the lines of one. */
   end: number
@@ -147,8 +151,9 @@ export function readEventFile(path: string, format: Format): ReadFile {
   })
   if (!first || !('opening' in first.read)) throw broken(path, 'it does not begin with the first line of an export')
   const { opening } = first.read
-  const file: ReadFile = { path, opening, records: [], after: opening.after, end: first.end }
+  const file: ReadFile = { path, opening, records: [], lines: [], after: opening.after, end: first.end }
   let ids: string[] = []
+  let whole = 0
   for (const { place, end, read } of lines) {
     if ('opening' in read) throw broken(path, `${place} is the first line of an export`)
     const { sequence, id, record } = read
@@ -157,10 +162,12 @@ export function readEventFile(path: string, format: Format): ReadFile {
       file.records.push(record)
     }
     if (ids.shift() !== id) throw broken(path, `${place} does not go on from the line before it`)
-    if (ids.length === 0) [file.after, file.end] = [sequence, end]
+    file.lines.push({ ...read, place })
+    if (ids.length === 0) [file.after, file.end, whole] = [sequence, end, file.lines.length]
   }
   // The lines of the last record are not all there.
   if (ids.length > 0) file.records.pop()
+  file.lines.length = whole
   return file
 }
 
@@ -185,18 +192,29 @@ function idsOf(path: string, place: string, record: Uint8Array): string[] {
 }
 
 /** Verifies what was read of a file, from the state of the chains at its beginning on. Throws AUDIT_BROKEN. */
-export function checkEventFile(file: ReadFile, { reader, throwIfFaulty }: ReturnType<typeof strictReader>): void {
+export function checkEventFile(
+  file: ReadFile,
+  { reader, throwIfFaulty }: ReturnType<typeof strictReader>,
+): TrailRecord[] {
   reader.resume(file.opening.heads)
   const fresh = reader.follow(file.records, file.path)
   throwIfFaulty()
   if (fresh.length < file.records.length) throw broken(file.path, 'a record stands in it twice')
+  return fresh
 }
 
 /**
  * The number of events in files that follow one another. Throws AUDIT_BROKEN naming the first place that is wrong.
+ * @param opener of who holds the auditors' key: what is readable beside the records is then what they hold; without it, only as far as that stands outside the seal
  * @param partial the first is not the beginning, since those before it were not kept: what it says of where the chains stood is taken for that
  */
-export function checkExport(files: string[], format: Format, rootKey: Uint8Array, partial = false): number {
+export function checkExport(
+  files: string[],
+  format: Format,
+  rootKey: Uint8Array,
+  partial = false,
+  opener: Opener | undefined = undefined,
+): number {
   const strict = strictReader(rootKey)
   let events = 0
   let expected: HeadState[] | undefined = partial ? undefined : []
@@ -205,7 +223,8 @@ export function checkExport(files: string[], format: Format, rootKey: Uint8Array
     expected ??= file.opening.heads
     if (!isDeepStrictEqual(sorted(file.opening.heads), sorted(expected)))
       throw broken(path, 'it does not go on from where the file before it ends, or is not the first')
-    checkEventFile(file, strict)
+    const wrong = falseLine(file.lines, checkEventFile(file, strict), format, opener)
+    if (wrong) throw broken(path, `${wrong.place} says something else than its record`)
     events += file.records.reduce((sum, record) => sum + readRecord(record).count, 0)
     expected = strict.reader.state()
   }

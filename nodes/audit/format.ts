@@ -1,5 +1,6 @@
 /** How exported events are written, one a line. The first of a record's events carries the record, whole and signed, so a file proves itself and says how far it got. */
 import { z } from 'zod'
+import { type DatedEvent, eventKinds } from '../../mesh/audit/event.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { ocsfEvent, ocsfOpening } from './ocsf.js'
 import { type Opening, openingSchema } from './opening.js'
@@ -11,6 +12,10 @@ export interface Format {
   event(event: TrailEvent): object
   /** Reads a line back. Throws if it is not one of this format's. */
   read(line: string): { opening: Opening } | EventLine
+  /** What the line of an event says happened. Throws for one that says no such thing. */
+  said(readable: unknown): DatedEvent
+  /** Without what another version of clawmesh would write otherwise. */
+  lasting(readable: unknown): unknown
 }
 
 /** What a line says of where its event stood. */
@@ -19,6 +24,8 @@ export interface EventLine {
   id: string
   /** With the first event of a record. */
   record: Uint8Array | undefined
+  /** What stands beside it for people and programs, with all of it. */
+  readable: unknown
 }
 
 /** One plain object for each event, for programs of one's own. */
@@ -35,14 +42,26 @@ const jsonlLine = z.union([
   z.object({ sequence: z.number().int(), id: z.string(), record: z.base64().optional() }),
 ])
 
+const kind = z.enum(eventKinds)
+const facts = z.record(z.string(), z.unknown())
+const subject = z.string().exactOptional()
+
+const jsonlSaid = z.object({
+  time: z.iso.datetime().transform(Date.parse),
+  ...{ kind, trace: z.string(), actor: z.string(), subject, facts },
+})
+
 const jsonl: Format = {
   name: 'jsonl',
   opening: (opening, time) => ({ opening, time: new Date(time).toISOString() }),
   event: (event) => ({ ...plainEvent(event), id: eventId(event), record: rawRecord(event) }),
   read: (line) => {
-    const read = jsonlLine.parse(JSON.parse(line))
-    return 'opening' in read ? read : { ...read, record: fromBase64(read.record) }
+    const readable: unknown = JSON.parse(line)
+    const read = jsonlLine.parse(readable)
+    return 'opening' in read ? read : { ...read, record: fromBase64(read.record), readable }
   },
+  said: (readable) => jsonlSaid.parse(readable),
+  lasting: (readable) => readable,
 }
 
 const ocsfLine = z.union([
@@ -50,14 +69,34 @@ const ocsfLine = z.union([
   z.object({ metadata: z.object({ sequence: z.number().int(), uid: z.string() }), raw_data: z.base64().optional() }),
 ])
 
+const ocsfSaid = z
+  .object({
+    time: z.number(),
+    metadata: z.object({ event_code: kind, correlation_uid: z.string().default('') }),
+    unmapped: z.object({ actor: z.string(), subject, facts }),
+  })
+  .transform(({ time, metadata, unmapped }) => ({
+    ...{ time, kind: metadata.event_code, trace: metadata.correlation_uid },
+    ...unmapped,
+  }))
+
+const versionedSchema = z.looseObject({ metadata: z.looseObject({ product: z.unknown() }) })
+
 const ocsf: Format = {
   name: 'ocsf',
   opening: ocsfOpening,
   event: ocsfEvent,
   read: (line) => {
-    const read = ocsfLine.parse(JSON.parse(line))
+    const readable: unknown = JSON.parse(line)
+    const read = ocsfLine.parse(readable)
     if ('unmapped' in read) return { opening: read.unmapped.opening }
-    return { sequence: read.metadata.sequence, id: read.metadata.uid, record: fromBase64(read.raw_data) }
+    const { sequence, uid: id } = read.metadata
+    return { sequence, id, record: fromBase64(read.raw_data), readable }
+  },
+  said: (readable) => ocsfSaid.parse(readable),
+  lasting: (readable) => {
+    const { metadata, ...rest } = versionedSchema.parse(readable)
+    return { ...rest, metadata: { ...metadata, product: undefined } }
   },
 }
 

@@ -121,7 +121,8 @@ function* untilFault(messages: Stored[], { reader, throwIfFaulty }: StrictOption
   }
 }
 
-function eventsOf(taken: Taken[], opener: Opener): TrailEvent[] {
+/** Without an opener they can be told apart, and not opened. */
+export function eventsOf(taken: Taken[], opener: Opener | undefined): TrailEvent[] {
   return taken.flatMap(({ sequence, record }) => {
     let opened: DatedEvent[] | undefined
     return Array.from({ length: record.count }, (_, index) => ({
@@ -130,6 +131,7 @@ function eventsOf(taken: Taken[], opener: Opener): TrailEvent[] {
       record,
       index,
       open: () => {
+        if (!opener) throw new ClawmeshError('DENIED', "To open an event takes the auditors' key.")
         const event = opened?.[index]
         // What a person's key opened is not shown on when that is gone.
         if (!opened || (event && opener.isErased(event))) opened = openEvents(record, opener)

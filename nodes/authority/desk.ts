@@ -63,7 +63,7 @@ export class Desk {
         'DENIED',
         `This invitation ended at ${new Date(invitation.expires * 1000).toISOString()}.`,
         {
-          hint: 'Make a new one with `clawmesh invite`.',
+          hint: 'Make a new one where the mesh runs: clawmesh invite.',
         },
       )
     const secret = fromHex(invitation.secret)
@@ -115,12 +115,12 @@ function rolesFor(invitation: OpenInvitation, wish: Wish): Role[] {
     'DENIED',
     `The invitation is for ${invitation.roles.join(', ')}; this machine offers ${wish.roles.join(', ') || 'nothing'}.`,
     {
-      hint: 'Make an invitation with other --roles, or see what `clawmesh join --help` says on what a machine can offer.',
+      hint: 'Make an invitation with other --roles, or see what a machine can offer: `clawmesh join --help`.',
     },
   )
 }
 
 const unknownInvitation = () =>
   new ClawmeshError('DENIED', 'The mesh knows nothing of this invitation.', {
-    hint: 'Make a new one with `clawmesh invite`.',
+    hint: 'Make a new one where the mesh runs: clawmesh invite.',
   })

@@ -103,7 +103,7 @@ export function readInvitation(text: string, now: number): Invitation {
 
 const checkOf = (bytes: Uint8Array) => digest(utf8(mark), bytes).slice(0, checkBytes)
 
-const again = 'Copy the whole string that `clawmesh invite` printed, or make a new one there.'
+const again = 'Copy the whole string that was printed there (clawmesh invite), or make a new one.'
 const notOne = () => new ClawmeshError('USAGE', `This is no invitation: one begins with "${mark}".`, { hint: again })
 const damaged = () =>
   new ClawmeshError('USAGE', 'This invitation is damaged: a part of it is missing or changed.', { hint: again })
@@ -113,5 +113,5 @@ const otherVersion = () =>
   })
 const expired = (expires: number) =>
   new ClawmeshError('USAGE', `This invitation ended at ${new Date(expires * 1000).toISOString()}.`, {
-    hint: `If this machine's clock is right, make a new one with \`clawmesh invite\` where the mesh runs.`,
+    hint: `If this machine's clock is right, make a new one where the mesh runs: clawmesh invite.`,
   })

@@ -22,7 +22,7 @@ export const catalog: Command = {
   run: async (file, values) => {
     if (file === undefined)
       throw new ClawmeshError('USAGE', 'No module is named.', {
-        hint: 'For example: clawmesh catalog examples/catalog.mjs',
+        hint: 'For example: `clawmesh catalog examples/catalog.mjs`',
       })
     const offered = await readCatalog(file)
     const data = dataFolder(values)

@@ -27,6 +27,7 @@ const families: Readonly<Record<string, () => Promise<Command[]>>> = {
     const { deadList, deadShow, deadReplay, deadDrop } = await import('./mesh/dead.js')
     return [deadList, deadShow, deadReplay, deadDrop]
   },
+  mail: async () => [(await import('./mesh/mail.js')).mailList],
   mcp: async () => {
     const [{ mcp }, { mcpLogin, mcpLogout }] = await Promise.all([import('./mcp.js'), import('./mcp-login.js')])
     return [mcpLogin, mcpLogout, mcp]
@@ -164,6 +165,7 @@ export const chapters: readonly (readonly [string, Readonly<Record<string, strin
       models: 'models on this disk, and providers elsewhere',
       costs: 'what the questions to models cost',
       audit: 'the trail: verify, tail, query, export, prove, erase a person',
+      mail: 'messages that wait for their actor',
       dead: 'messages that nobody took; replay, drop',
     },
   ],

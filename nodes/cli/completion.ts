@@ -16,7 +16,7 @@ export const completionOf = (everyCommand: () => Promise<Command[]>): Command =>
     const shell = shells.find((name) => name === given)
     if (!shell)
       throw new ClawmeshError('USAGE', given === undefined ? 'Which shell?' : `"${given}" is no shell that is known.`, {
-        hint: `clawmesh completion ${shells.join('|')}`,
+        hint: `\`clawmesh completion ${shells.join('|')}\``,
       })
     const commands = (await everyCommand()).filter(({ old }) => !old)
     const script = shell === 'fish' ? fishOf(commands) : bashOf(commands, shell === 'zsh')

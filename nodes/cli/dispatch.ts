@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { installation } from '../../mesh/installation.js'
 import { ClawmeshError } from '../../policies/errors.js'
+import { asTyped } from './as-typed.js'
 import { type Command, parseConfig } from './command.js'
 import { allCommands, chapters, commandsOf, firstWords } from './commands.js'
-import { asTyped } from './failure.js'
 import { pageOf } from './page.js'
 
 /** Resolves to the exit status. */

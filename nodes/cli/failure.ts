@@ -1,6 +1,7 @@
 /** How a command says that it failed: one message for people on stderr, one object for programs on stdout, an exit status for scripts. */
 import { ClawmeshError } from '../../policies/errors.js'
 import { readTyping } from '../config.js'
+import { asTyped } from './as-typed.js'
 import { printable } from './printable.js'
 
 export interface Failure {
@@ -20,13 +21,6 @@ function hintOf({ code, hint }: ClawmeshError): string {
   return code === 'INTERNAL'
     ? 'This is a fault of clawmesh. Please report it, with what it shows under CLAWMESH_DEBUG=1.'
     : 'Look at the logs in the data folder (nodes/NAME/node.log), and start again.'
-}
-
-/** In a clone there is no program "clawmesh": commands are named as whoever typed this one through npm must type them. */
-export function asTyped(text: string): string {
-  return readTyping().typedIn === undefined
-    ? text
-    : text.replace(/(`|See )clawmesh (?=[a-zC])/g, '$1npm run clawmesh -- ')
 }
 
 /** Says what happened and what to do; returns the exit status. A stack trace is shown only for what should not happen, and only on demand. */

@@ -5,6 +5,7 @@ import { type Command, text, type Values } from './command.js'
 import { readDuration } from './duration.js'
 import { modelOption } from './options.js'
 import { readSize } from './size.js'
+import { progress } from './terminal.js'
 
 export const offerOptions: Command['options'] = {
   name: { type: 'string', value: 'NAME', help: "this machine's name in the mesh (default: its host name)" },
@@ -43,7 +44,13 @@ export const offerOptions: Command['options'] = {
 
 export function givenOffer(values: Values): Partial<Offer> {
   const workspace = text(values, 'workspace')
-  const offer = { name: text(values, 'name'), policy: text(values, 'policy'), model: rooted(text(values, 'model')) }
+  const policy = text(values, 'policy')
+  const offer = {
+    name: text(values, 'name'),
+    // The name of a preset has no such sign.
+    policy: policy !== undefined && /[./]/.test(policy) ? resolve(policy) : policy,
+    model: rooted(text(values, 'model')),
+  }
   const [memory, idle] = [text(values, 'model-memory'), text(values, 'model-idle')]
   const models = {
     models: text(values, 'models'),
@@ -58,6 +65,14 @@ export function givenOffer(values: Values): Partial<Offer> {
     mcp: mcp === undefined ? undefined : resolve(mcp),
   }
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
+}
+
+/** A machine without a workspace is not wrong, and whoever wanted actions of it should hear of it. */
+export function sayIfIdle(command: 'up' | 'join', { workspace }: Offer): void {
+  if (workspace === undefined)
+    progress(
+      `This machine has no workspace and so runs no actions; \`clawmesh ${command} --workspace DIR\` gives it one.`,
+    )
 }
 
 /** A folder is remembered from wherever the next start is made. */

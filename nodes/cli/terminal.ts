@@ -1,5 +1,6 @@
 /** What a person at the terminal sees while something runs. */
 import { createInterface, type Interface } from 'node:readline/promises'
+import { asTyped } from './as-typed.js'
 import { printable } from './printable.js'
 
 /** A person sits there who sees and can answer. */
@@ -8,9 +9,9 @@ export const isTerminal = process.stdin.isTTY === true && process.stderr.isTTY =
 /** What is to be said later. */
 let held: string[] | undefined
 
-/** Progress goes to stderr: stdout is for answers. */
+/** Progress goes to stderr: stdout is for answers. Commands in it are told as they must be typed. */
 export function progress(text: string): void {
-  const line = printable(text)
+  const line = printable(asTyped(text))
   if (held) held.push(line)
   else write(line)
 }

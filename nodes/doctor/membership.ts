@@ -133,7 +133,7 @@ const mesh: Check = {
           why,
           code === 'DENIED'
             ? hint
-            : 'See that `clawmesh up` runs where the mesh was made, and that nothing between the two drops the connection.',
+            : 'See that the mesh runs (clawmesh up) where it was made, and that nothing between the two drops the connection.',
         ),
       ]
     }
@@ -143,7 +143,7 @@ const mesh: Check = {
 const authorityAway: Finding = fault(
   'The broker is there, and the authority is not to be seen.',
   'Nobody is certified, and no question is asked of people, until it is back.',
-  'See that `clawmesh up` runs where the mesh was made. If the clocks are far apart, each takes the other for gone: set them.',
+  'See that the mesh runs (clawmesh up) where it was made. If the clocks are far apart, each takes the other for gone: set them.',
 )
 
 /** Of the nodes of this folder: which do not go by the mesh's policy. */

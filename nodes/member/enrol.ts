@@ -95,7 +95,7 @@ async function ask(
         if (code !== 'BROKER_UNAVAILABLE') throw error
         if (performance.now() > until)
           throw new ClawmeshError('UNREACHABLE', "The broker is there, but the mesh's authority does not answer.", {
-            hint: 'See that `clawmesh up` runs on the machine that made the invitation, and join again with the same string.',
+            hint: 'See that the mesh runs (clawmesh up) on the machine that made the invitation, and join again with the same string.',
             cause: error,
           })
       }

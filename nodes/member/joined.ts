@@ -23,7 +23,7 @@ export async function joinedAs(
   if (invitation) return enrolBy(fresh(invitation, folder, member), folder, wish, by)
   if (member !== undefined) return member
   throw new ClawmeshError('USAGE', `This machine belongs to no mesh yet: there is no node in ${folder.path}.`, {
-    hint: 'Type `clawmesh invite` where the mesh runs, and here `clawmesh join` with the string that it prints.',
+    hint: 'Type where the mesh runs: clawmesh invite. Then here: `clawmesh join` with the string that it prints.',
   })
 }
 

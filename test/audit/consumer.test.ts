@@ -9,6 +9,7 @@ import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 import { jetstreamManager } from '@nats-io/jetstream'
 import { addressesOf } from '../../mesh/address.js'
 import { memoryChain } from '../../mesh/audit/chain.js'
+import { Opener } from '../../mesh/audit/opener.js'
 import { AuditWriter } from '../../mesh/audit/writer.js'
 import { type Authority, createAuthority } from '../../mesh/seal/authority.js'
 import { enrol } from '../../mesh/seal/credentials.js'
@@ -124,10 +125,36 @@ describe('an event file', () => {
     assert.equal(files.length, 3)
     assert.throws(() => checkExport(files, format, rootKey), broken(/or is not the first/))
     const left = idsIn(path)
-    assert.equal(checkExport(files, format, rootKey, true), left.length)
+    const opener = new Opener(authority.auditor, authority.subjects)
+    assert.equal(checkExport(files, format, rootKey, true, opener), left.length)
     assert.deepEqual(left, (await idsOn(transport, authority)).slice(-left.length))
     assert.throws(() => checkExport(files.slice(0, 1).concat(path), format, rootKey, true), broken(/does not go on/))
   })
+
+  for (const format of formats)
+    it(`as ${format.name} that says something else than its records is noticed by who can open them, and what stands outside the seal by anybody`, async () => {
+      await fill(open(format), 1000)
+      const rootKey = authority.root.publicKey
+      const opener = new Opener(authority.auditor, authority.subjects)
+      const lines = readFileSync(path, 'utf8').split('\n')
+      checkExport([path], format, rootKey, false, opener)
+      const write = (change: (line: string) => string) => {
+        const changed = change(lines[3] ?? '')
+        assert.notEqual(changed, lines[3])
+        writeFileSync(path, lines.with(3, changed).join('\n'))
+      }
+      const says = broken(/line 4 says something else than its record/)
+      for (const [from, to] of [
+        [/"facts":\{"n":(\d+)/, '"facts":{"n":1$1'],
+        [/"facts":\{/, '"facts":{"more":1,'],
+        [/"thought\.asked"/g, '"thought.answered"'],
+      ] as const) {
+        write((line) => line.replace(from, to))
+        assert.throws(() => checkExport([path], format, rootKey, false, opener), says, String(from))
+      }
+      write((line) => line.replace(/"node":"(one|two)"/, '"node":"three"'))
+      assert.throws(() => checkExport([path], format, rootKey), says)
+    })
 
   it('gets what stands before the first fault, and the rest once that is mended', async () => {
     const [jsonl] = formats
@@ -310,7 +337,9 @@ describe('on a data folder', () => {
   it('proves an export with nothing but the root’s public key', async () => {
     const key = (await audit('key')).stdout.trim()
     const check = (root: string) => runCommand(['audit', 'verify', '--export', to, '--root', root])
-    assert.match((await check(key)).stdout, /The export is whole: \d+ events in 1 file\./)
+    assert.match((await check(key)).stdout, /The export is whole: \d+ events in 1 file\.\n.* was not compared/)
+    const there = await audit('verify', '--export', to, '--root', key)
+    assert.match(there.stdout, /whole: \d+ events in 1 file\.\nWhat it says in the clear is what the records hold\./)
     const other = await check(hex(createAuthority().root.publicKey))
     assert.equal(other.status, 1)
     assert.match(other.stderr, /authority did not sign/)

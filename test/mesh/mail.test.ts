@@ -7,6 +7,7 @@ import { DeadStream } from '../../mesh/dead/stream.js'
 import { actor, localMesh, type MeshNode, message, nothing, on, serveMail } from '../../mesh/index.js'
 import { mailLimits } from '../../mesh/mail/mail.js'
 import { ForgetMail, officeName } from '../../mesh/mail/messages.js'
+import { waitingMail } from '../../mesh/mail/serve.js'
 import { writeRevocations } from '../../mesh/seal/revocation.js'
 import type { Transport } from '../../mesh/transport/transport.js'
 import { ClawmeshError, type ErrorCode } from '../../policies/errors.js'
@@ -90,6 +91,14 @@ describe('mail', () => {
     watch.unsubscribe()
     assert.equal(found.length, 3)
     assert.ok(!found.some((value) => /first|second|third|late|test\.note/.test(value)))
+    const store = { bucket: await authority.bucket(addresses().mail), secret: mesh.authority.tasksKey }
+    const { waiting, unreadable } = await waitingMail(store, mesh.authority.root.publicKey)
+    assert.deepEqual(
+      waiting.map(({ actor, message, from, bytes }) => [actor, message, from, bytes]),
+      ['first', 'second', 'third'].map((text) => ['late', Note.name, 'passing', text.length + 1]),
+      'whoever has the key sees what waits, and not what it says',
+    )
+    assert.ok(waiting.every(({ until }) => until > Date.now()) && unreadable === 0)
     const member = await mesh.connect()
     await assert.rejects(async () => (await member.bucket(addresses().mail)).get('place.0'), code('BROKER_UNAVAILABLE'))
     await member.close()

@@ -89,7 +89,7 @@ describe('bad input', () => {
       'a workspace of which nothing is asked',
       () => ['start', '--workspace', workspace],
       /Nothing is asked of the workspace/,
-      /for example: npm start -- "how many lines/,
+      /for example: `npm start -- "how many lines/,
     ],
     [
       'a sentence about two files at once',
@@ -169,7 +169,7 @@ describe('bad input', () => {
 
   it('names commands as they are typed in a clone, where there is no program of that name', async () => {
     const { stderr } = await run(['nodes', '--data', data], { env: { INIT_CWD: folder } }).ended
-    assert.match(stderr, /`npm run clawmesh -- up`/)
+    assert.match(stderr, /`npm run clawmesh -- up --data '?\//)
     assert.doesNotMatch(stderr, /`clawmesh /)
   })
 

@@ -28,6 +28,10 @@ export interface Given {
   before?: string[]
   /** Of another clone. */
   main?: string
+  /** How the command is typed, up to its arguments; `clawmesh` itself, if left out. */
+  typed?: string[]
+  /** In a process group of its own, which can be ended with it. */
+  group?: true
 }
 
 const ownMain = join(installation, 'dist', 'nodes', 'cli', 'main.js')
@@ -35,9 +39,14 @@ const ownMain = join(installation, 'dist', 'nodes', 'cli', 'main.js')
 export function run(args: string[], given: Given = {}): Running {
   const mark = randomUUID()
   const { NODE_TEST_CONTEXT: _, INIT_CWD: __, ...env } = process.env
-  const [program = '', ...rest] = [...(given.before ?? []), process.execPath, given.main ?? ownMain, ...args]
+  const [program = '', ...rest] = [
+    ...(given.before ?? []),
+    ...(given.typed ?? [process.execPath, given.main ?? ownMain]),
+    ...args,
+  ]
   const child = spawn(program, rest, {
     stdio: ['ignore', 'pipe', 'pipe'],
+    detached: given.group === true,
     env: { ...env, CLAWMESH_CACHE: cacheFolder(process.env), CLAWMESH_TEST_MARK: mark, ...given.env },
   })
   let stdout = ''

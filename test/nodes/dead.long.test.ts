@@ -139,6 +139,15 @@ describe('clawmesh dead', () => {
     assert.match(stdout, /^vault answered dead letter .*: "opened for a supervisor"$/m)
   })
 
+  it('is not what waits for its actor still: that is mail, and shown beside', async () => {
+    await supervisor.ref('nowhere').mail(Note, 'Buy bread.')
+    const { stdout } = await machine.do('mail', 'list')
+    assert.match(stdout, /^[0-9a-f]{12} {2}test\.note to nowhere from \S+, \d+ bytes, until /)
+    assert.doesNotMatch(stdout, /bread/)
+    const { mail } = JSON.parse((await machine.do('mail', 'list', '--json')).stdout)
+    assert.deepEqual([mail.length, mail[0].actor], [1, 'nowhere'])
+  })
+
   /** A letter as the worker's own node would never write it, with its own keys, in its own place. */
   async function forge(from: Certificate): Promise<void> {
     const files = nodeFiles(dataPaths(machine.data), worker.name)

@@ -5,6 +5,7 @@ import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { installation } from '../../mesh/installation.js'
+import { asTyped } from '../../nodes/cli/as-typed.js'
 import { allCommands, chapters } from '../../nodes/cli/commands.js'
 import { following } from '../../nodes/cli/completion.js'
 import { dispatch } from '../../nodes/cli/dispatch.js'
@@ -93,6 +94,32 @@ it('ends in words, and not in a stack of Node, where the folder that it was type
   const { status, stderr } = await runCommand(['--version'], { env: { INIT_CWD: program }, cwd: installation })
   assert.equal(status, 1)
   assert.match(stderr, /^clawmesh: ENOTDIR: .+\n {2}.+\n$/)
+})
+
+describe('a command that a message names', () => {
+  const data = "it's here"
+  const shown = ` --data 'it'\\''s here'`
+
+  it('names the data folder that was typed, if it is about a mesh', () => {
+    for (const { name, options } of commands.filter(({ old }) => !old))
+      assert.equal(
+        asTyped(`\`clawmesh ${name} x\`.`, { typedIn: undefined, data, debug: false }),
+        `\`clawmesh ${name} x${'data' in options ? shown : ''}\`.`,
+      )
+  })
+
+  it('names none where one is named, none for another machine, and is typed through npm where this one was', () => {
+    const typed = (text: string) => asTyped(text, { typedIn: '/home/ada', data, debug: false })
+    assert.equal(typed('Have `clawmesh up --data DIR` run.'), 'Have `npm run clawmesh -- up --data DIR` run.')
+    assert.equal(typed('Where it runs: clawmesh invite.'), 'Where it runs: npm run clawmesh -- invite.')
+    assert.equal(typed('See clawmesh up --help.'), 'See npm run clawmesh -- up --help.')
+  })
+
+  it('stands so in what a command prints', async () => {
+    const folder = join(temporaryFolder(), 'a mesh')
+    const { stderr } = await runCommand(['invite', `--data=${folder}`])
+    assert.ok(stderr.includes(`\`clawmesh up --data '${folder}'\``), stderr)
+  })
 })
 
 describe('completion', () => {

@@ -1,13 +1,16 @@
 /** `up`, `invite`, `join`, `nodes`, `revoke`: the real commands, each machine a data folder of its own. */
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { z } from 'zod'
 import { openTasks } from '../../mesh/task/tasks.js'
+import { verifyOwnChains } from '../../nodes/audit/own-chains.js'
 import { openLiveGround } from '../../nodes/authority/live.js'
+import { dataPaths } from '../../nodes/data-folder.js'
 import { takeLock } from '../../nodes/lock.mjs'
 import { eventually } from '../kit/eventually.js'
+import { temporaryFolder } from '../kit/mesh.js'
 import { shipped as shippedRules } from '../router/kit.js'
 import type { Ended } from './command.js'
 import { Machine } from './machine.js'
@@ -23,7 +26,7 @@ describe('a mesh of two machines', () => {
   const [home, guest, other] = [new Machine(), new Machine(), new Machine()]
   let invitation: string
   before(async () => {
-    await home.up('--name', 'home', '--certificates', '6s')
+    await home.up('--name', 'home', '--certificates', '6s', '--models', 'makers/none')
   })
   after(async () => {
     for (const machine of [guest, other, home]) await machine.remove()
@@ -35,7 +38,7 @@ describe('a mesh of two machines', () => {
 
   it('takes in a machine that has nothing but the string', async () => {
     invitation = await home.invite('--roles', 'worker,inference')
-    await guest.join(invitation, '--name', 'guest')
+    await guest.join(invitation, '--name', 'guest', '--models', 'makers/none')
     const nodes = await home.nodes()
     assert.deepEqual(
       nodes.map(({ name }) => name),
@@ -45,6 +48,43 @@ describe('a mesh of two machines', () => {
     assert.deepEqual(found?.roles, ['worker', 'inference'])
     assert.equal(found?.model, 'clawmesh-tiny')
     assert.match(found?.hardware ?? '', /threads/)
+  })
+
+  it('says what each machine lacks for what was wanted of it, and that it runs no actions', async () => {
+    assert.match(home.said(), /^· home: makers\/none may be loaded and is not in the store/m)
+    await eventually(() => assert.match(guest.said(), /^· makers\/none may be loaded and is not in the store/m))
+    for (const [machine, command] of [
+      [home, 'up'],
+      [guest, 'join'],
+    ] as const)
+      assert.ok(
+        machine
+          .said()
+          .includes(
+            `no workspace and so runs no actions; \`clawmesh ${command} --workspace DIR --data '${machine.data}'\``,
+          ),
+        machine.said(),
+      )
+  })
+
+  it('verifies what a member has of the trail, and names the place where the rest is', async () => {
+    const whole = await guest.do('audit', 'verify', '--json')
+    assert.deepEqual(z.object({ ok: z.boolean(), nodes: z.array(z.string()) }).parse(JSON.parse(whole.stdout)), {
+      ok: true,
+      nodes: ['guest'],
+    })
+    assert.match(whole.stderr, /where the mesh was made: clawmesh audit verify/)
+    refused(await guest.do('audit', 'tail'), 2, /members cannot read its trail/)
+    const copy = join(temporaryFolder(), 'copy')
+    cpSync(guest.data, copy, { recursive: true, filter: (path) => !/[/.]lock(\.|$)/.test(path) })
+    const chain = join(copy, 'nodes', 'guest', 'audit.chain')
+    const bytes = readFileSync(chain)
+    bytes[200] = (bytes[200] ?? 0) ^ 1
+    writeFileSync(chain, bytes)
+    assert.match(verifyOwnChains(dataPaths(copy)).faults[0]?.place ?? '', /chain file of node guest/)
+    writeFileSync(chain, '')
+    writeFileSync(`${chain}.sent`, '1')
+    assert.match(verifyOwnChains(dataPaths(copy)).faults[0]?.what ?? '', /holds 0 whole records; 1 were sent/)
   })
 
   it('lowers a label for who holds its keys, on record, and for no guest', async () => {

@@ -97,6 +97,8 @@ describe('clawmesh mcp', () => {
     assert.deepEqual([JSON.stringify(lent.content).includes('Emma is yours for 3 days.'), asked.length], [true, 1])
     const [book] = (await caller.readResource({ uri: 'library://book/Emma' })).contents
     assert.equal(book && 'text' in book && book.text, 'Jane Austen')
+    const { stdout } = await machine.do('nodes')
+    assert.match(stdout, / catalog library$/m, stdout)
     await caller.close()
     library.child.kill('SIGTERM')
     assert.equal((await library.ended).status, 0, library.stderr())

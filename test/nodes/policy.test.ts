@@ -1,6 +1,6 @@
 /** The commands that answer questions about a policy, as a person types them. */
 import assert from 'node:assert/strict'
-import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { runCommand } from '../kit/command.js'
@@ -49,8 +49,15 @@ describe('clawmesh policy', () => {
     const { stdout } = await explain('write sum.txt')
     assert.match(
       stdout,
-      /^write \/.*\/workspace\/sum\.txt: ask .*\n {2}ask-first:\d+: ask\.1 lets writing \/ be asked for\n$/,
+      /^write \/.*\/workspace\/sum\.txt: ask \(in the workspace \/.*\/workspace\)\n {2}ask-first:\d+: ask\.1 lets writing \/ be asked for\n$/,
     )
+    // Where a mesh has a workspace and a policy, those; wherever it is typed.
+    const data = join(folder, 'data')
+    mkdirSync(data)
+    writeFileSync(join(data, 'offer.json'), JSON.stringify({ workspace, policy: 'none' }))
+    const ours = await runCommand(['policy', 'explain', 'write sum.txt', '--data', data, '--json'], { cwd: folder })
+    const { path, policy, answer, workspace: its } = JSON.parse(ours.lastLine)
+    assert.deepEqual([path, policy, answer, its], [join(its, 'sum.txt'), 'none', 'deny', realpathSync(workspace)])
     const link = JSON.parse((await explain('read innocent.txt', '--policy', 'none', '--json')).lastLine)
     assert.deepEqual([link.path, link.answer], ['/etc/passwd', 'deny'])
     for (const wrong of ['', 'write', 'delete sum.txt']) {

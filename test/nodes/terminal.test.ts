@@ -72,6 +72,7 @@ describe('at a terminal', { skip: noTerminal }, () => {
     assert.equal(await terminal.status(), 3)
     assert.doesNotMatch(terminal.shown(), /1 lines/)
     assert.match(terminal.shown(), /refuse \(\w+ at a terminal\)/)
+    assert.match(terminal.shown(), /· refused by \w+ at a terminal/, 'whoever answered is told what became of it')
   })
 
   it('Ctrl-C at a question ends it as anywhere else, and nothing was done', async () => {
@@ -91,5 +92,6 @@ describe('at a terminal', { skip: noTerminal }, () => {
     terminal.type('y\r')
     assert.equal(await terminal.status(), 0)
     assert.match(terminal.shown(), /1 lines[\s\S]*allow \(\w+ at a terminal\)/)
+    assert.match(terminal.shown(), /· allowed by \w+ at a terminal/)
   })
 })

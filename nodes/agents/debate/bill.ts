@@ -15,17 +15,17 @@ type Answered = Extract<DebateEvent, { type: 'voted' | 'failed' }>
 
 export const noBill: Bill = { asks: 0, tokens: 0, byRound: [], byVoter: {}, unbilled: 0 }
 
-export function charge(bill: Bill, { round, voter, tokens }: Answered): Bill {
+export function charge(bill: Bill, { round, voter, tokens, lost = 0 }: Answered): Bill {
   const amount = tokens ?? 0
   return {
-    asks: bill.asks + 1,
+    asks: bill.asks + 1 + lost,
     tokens: bill.tokens + amount,
     byRound: Array.from(
       { length: Math.max(bill.byRound.length, round) },
       (_, index) => (bill.byRound[index] ?? 0) + (index + 1 === round ? amount : 0),
     ),
     byVoter: { ...bill.byVoter, [voter]: (bill.byVoter[voter] ?? 0) + amount },
-    unbilled: bill.unbilled + (tokens === null ? 1 : 0),
+    unbilled: bill.unbilled + lost + (tokens === null ? 1 : 0),
   }
 }
 

@@ -103,6 +103,11 @@ async function resumed(task: Task, events: DebateEvent[], known: Course): Promis
 
 const attempts = 3
 
+/** Asks that were lost and made again. */
+interface Tries {
+  lost?: number
+}
+
 type Cast = z.output<(typeof CastBallot)['reply']>
 
 type Ended = Course & { outcome: Outcome }
@@ -207,16 +212,19 @@ class Held {
     }
     const { signal } = this.#underWay
     const voter = order.do === 'ask' ? order.voter : order.judge
-    void this.#ballot(order, signal).then(
-      (ballot) => signal.aborted || this.#take(eventOf(order.round, voter, ballot)),
+    const { round } = order
+    const tries: Tries = {}
+    void this.#ballot(order, signal, tries).then(
+      (ballot) => signal.aborted || this.#take({ ...eventOf(round, voter, ballot), ...tries }),
       (error: unknown) => {
         const { code, message: reason } = ClawmeshError.from(error)
-        if (!signal.aborted) this.#take({ type: 'failed', round: order.round, voter, code, reason, tokens: null })
+        if (!signal.aborted) this.#take({ type: 'failed', round, voter, code, reason, tokens: null, ...tries })
       },
     )
   }
 
-  async #ballot(order: Exclude<Order, { do: 'cancel' }>, signal: AbortSignal): Promise<Ballot> {
+  /** `tries` is told of each ask that was lost and made again. */
+  async #ballot(order: Exclude<Order, { do: 'cancel' }>, signal: AbortSignal, tries: Tries): Promise<Ballot> {
     const { question, seen, roundMs } = this.#rules
     const call = { deadline: this.#node.now() + roundMs, signal, trace: this.#options.trace }
     for (let attempt = 1; ; attempt += 1) {
@@ -246,6 +254,7 @@ class Held {
         // That the time is up is for the clock of the round to say, to all at once.
         if (this.#node.now() >= call.deadline) await aborted(signal)
         if (signal.aborted || attempt === attempts || !ClawmeshError.from(error).retry) throw error
+        tries.lost = (tries.lost ?? 0) + 1
       }
     }
   }
@@ -292,7 +301,7 @@ const aborted = (signal: AbortSignal) =>
 
 const calledOff = new ClawmeshError('CANCELLED', 'The debate needs this answer no more.')
 
-function eventOf(round: number, voter: string, { answer, confidence, reason, tokens }: Ballot): DebateEvent {
-  if (answer === null) return { type: 'failed', round, voter, code: 'MODEL_FAILED', reason, tokens }
-  return { type: 'voted', round, voter, answer, confidence, reason, tokens }
+function eventOf(round: number, voter: string, { answer, confidence, reason, tokens }: Ballot) {
+  if (answer === null) return { type: 'failed' as const, round, voter, code: 'MODEL_FAILED', reason, tokens }
+  return { type: 'voted' as const, round, voter, answer, confidence, reason, tokens }
 }

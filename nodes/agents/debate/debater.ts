@@ -10,7 +10,8 @@ import type { Answer, GenerateRequest } from '../../../inference/backend.js'
 import { actor, type Context, type MeshNode } from '../../../mesh/index.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { act } from '../act.js'
-import { think, tokensOf } from '../model/model.js'
+import { missingOf } from '../job/sum.js'
+import { type Thinking, think, tokensOf } from '../model/model.js'
 import { openSession } from '../model/privacy.js'
 import { offeredTools } from '../tools.js'
 import type { Ballot } from './ballot.js'
@@ -46,8 +47,9 @@ export const debater = (node: MeshNode, options: DebaterOptions = {}) =>
           recorded(node, self.name, question.round, context, vote({ ...voter, context }, question)),
         ),
         judges(node, async ({ question, seen, votes: cast, seed }, context) => {
-          const answer = await ask({ ...voter, context }, { messages: judgePrompt(question, cast) }, { seen, seed })
-          return { ...readBallot(answer.text), tokens: tokensOf(answer.usage) }
+          const request = { messages: judgePrompt(question, cast) }
+          const { text, tokens } = await ask({ ...voter, context }, request, { seen, seed })
+          return { ...readBallot(text), tokens }
         }),
       ]
     },
@@ -63,17 +65,24 @@ interface Voter {
 }
 
 async function voteInWords(voter: Voter, { question, own, heard, ...rest }: Question): Promise<Ballot> {
-  const answer = await ask(voter, { messages: votePrompt(question, own, heard) }, rest)
-  return { ...readBallot(answer.text), tokens: tokensOf(answer.usage) }
+  const { text, tokens } = await ask(voter, { messages: votePrompt(question, own, heard) }, rest)
+  return { ...readBallot(text), tokens }
 }
 
 async function voteByArithmetic(voter: Voter, { question, own, heard, ...rest }: Question): Promise<Ballot> {
   const content = phrased(question, voter.args.phrasing ?? 0)
-  const { calls, usage } = await ask(voter, { messages: [{ role: 'user', content }], tools: offeredTools }, rest)
-  const tokens = tokensOf(usage)
+  const { calls, tokens } = await ask(voter, { messages: [{ role: 'user', content }], tools: offeredTools }, rest)
   const expression = calls[0]?.name === 'calculate' ? calls[0].arguments['expression'] : undefined
   if (typeof expression !== 'string')
     return { answer: null, confidence: 0, reason: 'the model sees no arithmetic in the question', tokens }
+  const missing = missingOf(question, expression)
+  if (missing !== undefined)
+    return {
+      answer: null,
+      confidence: 0,
+      reason: `the model made "${expression}" of the question, without ${missing}`,
+      tokens,
+    }
   const value = await workOut(voter, expression)
   if (typeof value !== 'string') return { answer: null, confidence: 0, reason: value.why, tokens }
   return { ...opinionOf({ answer: value, reason: `${expression} = ${value}` }, own, heard), tokens }
@@ -93,15 +102,19 @@ async function workOut({ node, options, context }: Voter, expression: string): P
   return outcome.status === 'done' ? String(outcome.result['value']) : why(outcome.reason)
 }
 
+/** `tokens`: of all models that were asked on the way, also of one that was lost over it; null if one of them does not say. */
 async function ask(
   { node, name, args: { model, temperature = 0.7, maxTokens = 400 }, context }: Voter,
   request: Pick<GenerateRequest, 'messages' | 'tools'>,
   { seen, seed }: Pick<Question, 'seen' | 'seed'>,
-): Promise<Answer> {
+): Promise<Answer & { tokens: number | null }> {
   const whole = { ...request, maxTokens, temperature, ...(seed === undefined ? {} : { seed }) }
   const { deadline, signal, trace, grant } = context
   const session = await openSession(node, trace, seen)
-  return think(node, whole, { model, session, actor: name, deadline, signal, trace, grant })
+  const used: (number | null)[] = []
+  const onUse: Thinking['onUse'] = ({ usage }) => used.push(tokensOf(usage))
+  const answer = await think(node, whole, { model, session, actor: name, deadline, signal, trace, grant, onUse })
+  return { ...answer, tokens: used.reduce((sum, one) => (sum === null || one === null ? null : sum + one), 0) }
 }
 
 /** A vote is on the trail whatever came of it; an answer that cannot be used costs this vote and nothing else. */

@@ -8,6 +8,7 @@ import { ClawmeshError } from '../../../policies/errors.js'
 import type { DataSubject } from '../../data-subject.js'
 import { wasWithdrawn } from '../job/job.js'
 import { forgottenMs, hold, letGo } from '../job/take-up.js'
+import { spread } from '../spread.js'
 import { type DebateResult, debate } from './debate.js'
 import type { DebaterArgs } from './debater.js'
 import { cutOffDebates } from './kept.js'
@@ -38,19 +39,18 @@ export async function doDebate(node: MeshNode, tasks: Tasks, requested: Requeste
   })
   const id = await takeUp(node, tasks, (known) => debateRules(specOf(known)), requested)
   const spec = specOf(id)
+  const seats = [...spec.voters.map(({ name }) => name), ...(spec.judge === undefined ? [] : [spec.judge])]
+  const children = seats.map((name, index) => ({
+    name,
+    definition: 'debater',
+    args: { ...minds[index % minds.length], phrasing: index } satisfies DebaterArgs,
+  }))
   const short = (name: string) => name.slice(prefixOf(id).length)
   try {
     subject.file(id)
     const supervisor = await supervise(node, {
       name: `${prefixOf(id)}supervisor`,
-      children: [...spec.voters.map(({ name }) => name), ...(spec.judge === undefined ? [] : [spec.judge])].map(
-        (name, index) => ({
-          name,
-          definition: 'debater',
-          args: { ...minds[index % minds.length], phrasing: index } satisfies DebaterArgs,
-          prefers: requested.places[index % requested.places.length] ?? '',
-        }),
-      ),
+      children: spread(children, requested.places),
       onRestart: (child, where, reason) => progress(`${short(child)} goes on on ${where}: ${reason}`),
       onGiveUp: (_, error) => progress(error.message),
     })

@@ -3,6 +3,8 @@ import { z } from 'zod'
 import type { DebateRules } from './rules.js'
 
 const tokens = z.int().nonnegative().nullable()
+/** How often it was asked before in vain, without a bill: a voter that was lost is asked again. */
+const lost = z.int().positive().exactOptional()
 
 /** What came from outside after the debate was opened. `tokens` is null where no bill came. */
 export const debateEventSchema = z.discriminatedUnion('type', [
@@ -14,6 +16,7 @@ export const debateEventSchema = z.discriminatedUnion('type', [
     confidence: z.number(),
     reason: z.string(),
     tokens,
+    lost,
   }),
   /** It answered what cannot be read, died, was not reached or was called off. */
   z.object({
@@ -23,6 +26,7 @@ export const debateEventSchema = z.discriminatedUnion('type', [
     code: z.string(),
     reason: z.string(),
     tokens,
+    lost,
   }),
   /** The time of a round, or of the judge, is up. */
   z.object({ type: z.literal('late'), round: z.int() }),

@@ -5,6 +5,7 @@ import type { Task } from '../../../mesh/task/task.js'
 import type { Tasks } from '../../../mesh/task/tasks.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import type { DataSubject } from '../../data-subject.js'
+import { spread } from '../spread.js'
 import type { JobResult } from './job.js'
 import { doAsked } from './persist.js'
 import { askedOf } from './take-up.js'
@@ -40,11 +41,10 @@ export async function doRequest(node: MeshNode, tasks: Tasks, requested: Request
   progress(`${count} workers on ${places.join(', ')}`)
   const supervisor = await supervise(node, {
     name: `${prefix}-supervisor`,
-    children: workers.map((name, index) => ({
-      name,
-      definition: 'worker',
-      prefers: places[index % places.length] ?? '',
-    })),
+    children: spread(
+      workers.map((name) => ({ name, definition: 'worker' })),
+      places,
+    ),
     onRestart: (child, where, reason) => progress(`${child} goes on on ${where}: ${reason}`),
     onGiveUp: (_, error) => progress(error.message),
   })

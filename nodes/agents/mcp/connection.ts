@@ -37,6 +37,11 @@ export class McpConnection {
   /** It said that its tools are others now. */
   #isStale = true
   #isOpen = true
+  #closed: (how: string) => void = () => undefined
+  /** Resolves when nothing more is said to the server, or heard of it: how that came about. */
+  readonly ended = new Promise<string>((resolve) => {
+    this.#closed = resolve
+  })
 
   private constructor(name: string, client: Client, transport: McpTransport) {
     this.#name = name
@@ -44,6 +49,7 @@ export class McpConnection {
     this.#transport = transport
     client.onclose = () => {
       this.#isOpen = false
+      this.#closed(transport.why ?? 'the connection was closed')
     }
     client.setNotificationHandler('notifications/tools/list_changed', () => {
       this.#isStale = true

@@ -240,21 +240,37 @@ class Host {
     const { McpConnection } = await import('./connection.js')
     const record = { trace, actor: this.#self.name }
     const facts = { tool: this.#self.name, ...said(this.#server) }
-    const { transport, ended } = await wayTo(this.#server, {
-      node: this.#node,
-      self: this.#self,
-      trace,
-      login: this.#login,
-      before: () => this.#node.audit.intend({ kind: 'action.intended', ...record, facts }),
-    })
-    void ended?.then((how) =>
+    const end = (status: 'ended' | 'failed', reason: string) =>
       this.#node.audit
-        .record({ kind: 'action.ended', ...record, facts: { ...facts, outcome: { status: 'ended', reason: how } } })
-        .catch(() => undefined),
-    )
-    const timeoutMs = this.#server.startMs ?? usualStartMs
-    const asks = (question: ServerQuestion) => this.#asks(question)
-    return McpConnection.open(this.#server.name, transport, { timeoutMs, signal: this.#self.signal, asks })
+        .record({ kind: 'action.ended', ...record, facts: { ...facts, outcome: { status, reason } } })
+        .catch(() => undefined)
+    let hasEnd = true
+    try {
+      const { transport, ended } = await wayTo(this.#server, {
+        node: this.#node,
+        self: this.#self,
+        trace,
+        login: this.#login,
+        before: async () => {
+          await this.#node.audit.intend({ kind: 'action.intended', ...record, facts })
+          hasEnd = false
+        },
+      })
+      // A program's end is its own; that of a server behind a URL is that nobody speaks with it any more.
+      if (ended) {
+        hasEnd = true
+        void ended.then((how) => end('ended', how))
+      }
+      const timeoutMs = this.#server.startMs ?? usualStartMs
+      const asks = (question: ServerQuestion) => this.#asks(question)
+      const waiting = { timeoutMs, signal: this.#self.signal, asks }
+      const connection = await McpConnection.open(this.#server.name, transport, waiting)
+      if (!ended) void connection.ended.then((how) => end('ended', how))
+      return connection
+    } catch (error) {
+      if (!hasEnd) await end('failed', ClawmeshError.from(error).message)
+      throw error
+    }
   }
 
   #waiting({ deadline, signal }: Context, mostMs: number): { timeoutMs: number; signal: AbortSignal } {

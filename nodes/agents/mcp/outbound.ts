@@ -8,7 +8,7 @@
 import type { IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { isIP } from 'node:net'
-import { pipeline, Readable, Transform } from 'node:stream'
+import { Readable } from 'node:stream'
 import type { FetchLike } from '@modelcontextprotocol/client'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { refusalOf } from '../../../sandbox/egress/address.js'
@@ -35,7 +35,7 @@ export interface Elsewhere {
 /** No redirect to another origin is followed: the SDK sees to that. */
 export const fetchHere: FetchLike = async (url, init) => {
   const target = new URL(url)
-  if (isHere(target)) return fetch(target, init)
+  if (isHere(target)) return bounded(await fetch(target, init))
   throw new ClawmeshError('DENIED', `${target.origin} is not on this machine, and the MCP server is said to be.`, {
     hint: "A server that needs others is one elsewhere: say runs: 'elsewhere'.",
   })
@@ -120,24 +120,28 @@ function responseOf(incoming: IncomingMessage, method: string): Response {
   )
   const isEmpty = [204, 205, 304].includes(status) || method === 'HEAD'
   if (!isEmpty)
-    return new Response(Readable.toWeb(bounded(incoming)) as ReadableStream<Uint8Array>, {
-      status,
-      statusText,
-      headers,
-    })
+    return bounded(
+      new Response(Readable.toWeb(incoming) as ReadableStream<Uint8Array>, {
+        status,
+        statusText,
+        headers,
+      }),
+    )
   incoming.resume()
   return new Response(null, { status, statusText, headers })
 }
 
-/** Whoever answers without an end fills no memory here. */
-function bounded(incoming: IncomingMessage): Readable {
+/** Whoever answers without an end, or with little that unfolds to much, fills no memory here. */
+function bounded(response: Response): Response {
+  if (!response.body) return response
   let bytes = 0
-  const limit = new Transform({
-    transform: (piece: Buffer, _, next) => {
+  const limit = new TransformStream<Uint8Array, Uint8Array>({
+    transform: (piece, out) => {
       bytes += piece.length
-      if (bytes > mostBytes) next(new Error(`the answer is longer than ${mostBytes} bytes`))
-      else next(null, piece)
+      if (bytes > mostBytes) out.error(new Error(`the answer is longer than ${mostBytes} bytes`))
+      else out.enqueue(piece)
     },
   })
-  return pipeline(incoming, limit, () => undefined)
+  const { status, statusText, headers } = response
+  return new Response(response.body.pipeThrough(limit), { status, statusText, headers })
 }

@@ -259,7 +259,7 @@ function soonest(node: MeshNode, able: readonly Candidate[], request: GenerateRe
   throw new ClawmeshError(
     'MEMORY_FULL',
     `No node has the memory to load ${models.join(' or ')} now: ${unfit.map(({ node: name, refused }) => `${name}: ${refused}`).join('; ')}.`,
-    { hint: '`clawmesh nodes` shows what is free, `clawmesh place --why` what each model takes.' },
+    { hint: '`clawmesh nodes` shows what is free, `clawmesh place TEXT` what each model takes.' },
   )
 }
 

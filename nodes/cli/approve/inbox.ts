@@ -6,7 +6,6 @@ import type { MeshNode } from '../../../mesh/index.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { approvalsName, DecideApproval, FollowApprovals } from '../../approvals/messages.js'
 import type { Decision, View } from '../../approvals/question.js'
-import { asTyped } from '../failure.js'
 import { isTerminal, progress, question, sayAfter } from '../terminal.js'
 import { headline, verdictLine } from './words.js'
 
@@ -52,7 +51,7 @@ function sayOnce(): (view: View) => void {
 
 function howToAnswer({ id, deadline }: View): string {
   const seconds = Math.max(0, Math.round((deadline - Date.now()) / 1000))
-  return asTyped(`refused in ${seconds} s unless somebody answers: \`clawmesh approve allow ${id}\``)
+  return `refused in ${seconds} s unless somebody answers: \`clawmesh approve allow ${id}\``
 }
 
 /** Calls back for what is open, and for each change, until the signal; also over the death of whoever keeps the questions. */

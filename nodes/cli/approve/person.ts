@@ -13,7 +13,7 @@ import { notRunning, openLiveGround } from '../../authority/live.js'
 import { readConfig } from '../../config.js'
 import { type DataFolder, dataPaths, openDataFolder } from '../../data-folder.js'
 import { readAccess } from '../../member/access.js'
-import { isDue, renewed } from '../../member/certified.js'
+import { freshened } from '../../member/certified.js'
 import { enrolBy } from '../../member/enrol.js'
 import { joinAsGuest } from '../../member/guest.js'
 import { nodeFiles } from '../../member/member.js'
@@ -86,7 +86,7 @@ async function member(folder: DataFolder, values: Values): Promise<MeshNode> {
   const earlier = readCredentials(files.credentials, undefined)
   const transport = await connectNats({ ...readAccess(files.access), name: earlier.certificate.holder })
   try {
-    const credentials = isDue(earlier, Date.now()) ? await renewed(earlier, files, transport) : earlier
+    const credentials = await freshened(earlier, files, transport)
     return await joinMesh({
       credentials,
       transport,
@@ -114,7 +114,7 @@ async function nameIn(folder: DataFolder, values: Values): Promise<string> {
 
 const nobodyHere = (data: string): ClawmeshError =>
   new ClawmeshError('USAGE', `There is no mesh here, and no approver's keys in ${data}.`, {
-    hint: 'Type `clawmesh invite --roles approver` where the mesh runs, and here `clawmesh approve follow --join` with what it prints.',
+    hint: 'Type where the mesh runs: clawmesh invite --roles approver. Then here: `clawmesh approve follow --join INVITATION`, with what it prints.',
   })
 
 function userName(): string {

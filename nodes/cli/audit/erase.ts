@@ -70,7 +70,7 @@ function authorityFolder(values: Values): string {
     'DENIED',
     `There is no mesh in ${data}, and only who holds its keys knows or erases a person.`,
     {
-      hint: 'Type it on the machine of `clawmesh up` or `start`, or name the data folder with --data.',
+      hint: 'Type it where the mesh was made, or name its data folder with --data.',
     },
   )
 }

@@ -47,7 +47,9 @@ const mostNodes = 3
 
 async function startDebate(question: string | undefined, values: Values): Promise<number> {
   if (question === undefined || question.trim() === '')
-    throw new ClawmeshError('USAGE', 'There is no question.', { hint: 'clawmesh debate "What is 6 times 7?"' })
+    throw new ClawmeshError('USAGE', 'There is no question.', {
+      hint: 'For example: `clawmesh debate "What is 6 times 7?"`',
+    })
   const agents = whole(values, 'agents', 1, 64) ?? 5
   const rules = rulesOf(question.trim(), values)
   const voters = Array.from({ length: agents }, (_, index) => ({ name: `voter-${index + 1}` }))

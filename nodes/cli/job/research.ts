@@ -10,6 +10,7 @@ import { readPolicy } from '../../../sandbox/preset.js'
 import type { ResearchBill } from '../../agents/research/bill.js'
 import { isUrl } from '../../agents/research/reader.js'
 import { type ResearchResult, research } from '../../agents/research/research.js'
+import { spread } from '../../agents/spread.js'
 import { accountName, dataSubject } from '../../data-subject.js'
 import { recallOffer } from '../../member/offer.js'
 import type { AuditTrail } from '../../trail.js'
@@ -56,7 +57,7 @@ const mostNodes = 16
 async function startResearch(question: string | undefined, values: Values): Promise<number> {
   if (question === undefined || question.trim() === '')
     throw new ClawmeshError('USAGE', 'There is no question.', {
-      hint: 'clawmesh research "Who decided it?" --sources notes',
+      hint: 'For example: `clawmesh research "Who decided it?" --sources notes`',
     })
   const sources = sourcesOf(texts(values, 'sources'))
   const nodes = whole(values, 'nodes', 1, mostNodes) ?? 3
@@ -129,11 +130,10 @@ async function withReaders<T>(
   const readers = Array.from({ length: count }, (_, index) => `${prefix}-reader-${index + 1}`)
   const supervisor = await supervise(node, {
     name: `${prefix}-supervisor`,
-    children: readers.map((name, index) => ({
-      name,
-      definition: 'reader',
-      prefers: places[index % places.length] ?? '',
-    })),
+    children: spread(
+      readers.map((name) => ({ name, definition: 'reader' })),
+      places,
+    ),
     onRestart: (child, where, reason) => progress(`${child} goes on on ${where}: ${reason}`),
     onGiveUp: (_, error) => progress(error.message),
   })

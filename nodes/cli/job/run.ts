@@ -46,7 +46,9 @@ export const run: Command = {
 
 async function runRequest(request: string | undefined, values: Values): Promise<number> {
   if (request === undefined)
-    throw new ClawmeshError('USAGE', 'What is to be done?', { hint: 'clawmesh run "how many lines has notes.txt"' })
+    throw new ClawmeshError('USAGE', 'What is to be done?', {
+      hint: 'For example: `clawmesh run "how many lines has notes.txt"`',
+    })
   const data = dataFolder(values)
   const ground = await openLiveGround(data)
   if (!ground) throw notRunning(data)

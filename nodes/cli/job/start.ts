@@ -19,6 +19,7 @@ import type { AuditTrail } from '../../trail.js'
 import { checkApart, checkWorkspace, listFiles } from '../../workspace.js'
 import { answerAtTerminal } from '../approve/inbox.js'
 import { headline } from '../approve/words.js'
+import { inShell } from '../as-typed.js'
 import { type Command, text, type Values } from '../command.js'
 import { explain } from '../failure.js'
 import { brokersOption, modelOption, readBrokers, subjectOption } from '../options.js'
@@ -269,7 +270,7 @@ const exampleRequest = () => readFileSync(join(example, 'request.txt'), 'utf8').
 
 function noRequest(workspace: string | undefined): ClawmeshError {
   return new ClawmeshError('USAGE', `Nothing is asked of the workspace ${workspace}.`, {
-    hint: `Say what to do, for example: npm start -- "how many lines has notes.txt" --workspace ${workspace}. The example job has a workspace of its own.`,
+    hint: `Say what to do, for example: \`npm start -- "how many lines has notes.txt" --workspace ${inShell(workspace ?? '.')}\`. The example job has a workspace of its own.`,
   })
 }
 

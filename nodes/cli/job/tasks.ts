@@ -1,6 +1,5 @@
 /** `clawmesh tasks …`: what was asked, how far it came, and the word of a person where nobody else can know. */
 
-import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { TaskInfo } from '../../../mesh/task/task.js'
 import { openTasks, type Tasks } from '../../../mesh/task/tasks.js'
@@ -8,15 +7,13 @@ import { ClawmeshError } from '../../../policies/errors.js'
 import { answerInterruption, interruptions, isQuestion } from '../../agents/agent/journal.js'
 import { notRunning, openLiveGround } from '../../authority/live.js'
 import { readConfig } from '../../config.js'
-import { dataPaths, openDataFolder } from '../../data-folder.js'
-import { openGround } from '../../ground.js'
 import { personHere } from '../approve/inbox.js'
 import { asPerson } from '../approve/person.js'
 import { type Command, text, type Values } from '../command.js'
 import { readDuration } from '../duration.js'
+import { onGround } from '../on-ground.js'
 import { dataOption, jsonOption } from '../options.js'
 import { printable } from '../printable.js'
-import { progress } from '../terminal.js'
 
 const person = 'a person at the command line'
 
@@ -80,7 +77,7 @@ export const tasksSettle: Command = {
         throw new ClawmeshError('USAGE', '--step is missing.', { hint: 'tasks show ID names them.' })
       if (isQuestion(step) && verdict !== 'again')
         throw new ClawmeshError('USAGE', `"${step}" is a question of a run, and answered in somebody's name.`, {
-          hint: `clawmesh tasks answer ${found} --as allow|refuse --question "${step}"`,
+          hint: `\`clawmesh tasks answer ${found} --as allow|refuse --question "${step}"\``,
         })
       const task = await tasks.resume(found)
       await task.settle(step, verdict, person)
@@ -165,29 +162,10 @@ async function endedBefore(tasks: Tasks, age: string): Promise<TaskInfo[]> {
   return (await tasks.list()).filter(({ state, begunAt }) => state === 'ended' && begunAt < limit)
 }
 
-/** On the broker of the mesh that runs there, or else on one that is started for it. */
-async function withTasks(values: Values, use: (tasks: Tasks) => Promise<void>): Promise<number> {
-  const config = readConfig()
-  const path = resolve(text(values, 'data') ?? config.data)
-  if (!existsSync(dataPaths(path).authority))
-    throw new ClawmeshError('USAGE', `There is no mesh in ${path}.`, { hint: 'Name its data folder with --data.' })
-  const live = await openLiveGround(path)
-  const folder = live ? undefined : openDataFolder(path)
-  try {
-    const ground = live ?? (folder && (await openGround({ config, folder, port: 0, progress })))
-    if (!ground) return 0
-    try {
-      const { transport, addresses, authority } = ground
-      if (!live) await transport.provideBuckets(addresses)
-      await use(await openTasks({ transport, addresses, key: authority.tasksKey, by: person }))
-      return 0
-    } finally {
-      await ground.close()
-    }
-  } finally {
-    folder?.release()
-  }
-}
+const withTasks = (values: Values, use: (tasks: Tasks) => Promise<void>): Promise<number> =>
+  onGround(values, async ({ transport, addresses, authority }) =>
+    use(await openTasks({ transport, addresses, key: authority.tasksKey, by: person })),
+  )
 
 const find = async (tasks: Tasks, id: string | undefined): Promise<TaskInfo> => only(await tasks.list(), id)
 

@@ -1,5 +1,3 @@
-/** `clawmesh dead …`: messages that could not be delivered and that nobody waits for: looked at, sent once more, or done with. */
-import { existsSync } from 'node:fs'
 import { z } from 'zod'
 import type { DeadLetter } from '../../../mesh/dead/letter.js'
 import { replayOf } from '../../../mesh/dead/replay.js'
@@ -8,15 +6,12 @@ import { type MeshNode, message } from '../../../mesh/index.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import type { Role } from '../../../policies/roles.js'
 import { type LiveGround, notRunning, openLiveGround } from '../../authority/live.js'
-import { readConfig } from '../../config.js'
-import { dataPaths, openDataFolder } from '../../data-folder.js'
-import { openGround } from '../../ground.js'
 import { joinAsGuest } from '../../member/guest.js'
 import { type Command, text, type Values } from '../command.js'
 import { readDuration } from '../duration.js'
+import { onGround } from '../on-ground.js'
 import { dataFolder, dataOption, jsonOption } from '../options.js'
 import { printable } from '../printable.js'
-import { progress } from '../terminal.js'
 
 const common: Command['options'] = { data: dataOption, json: jsonOption }
 
@@ -187,27 +182,8 @@ const line = ({ letter }: Kept): string => {
   return `${id}  ${new Date(at).toISOString()}  ${code}  ${parties}: ${reason}`
 }
 
-/** On the broker of the mesh that runs there, or else on one that is started for it. */
-async function withStream(values: Values, use: (stream: DeadStream) => Promise<void>): Promise<number> {
-  const path = dataFolder(values)
-  if (!existsSync(dataPaths(path).authority))
-    throw new ClawmeshError('USAGE', `There is no mesh in ${path}.`, { hint: 'Name its data folder with --data.' })
-  const live = await openLiveGround(path)
-  const folder = live ? undefined : openDataFolder(path)
-  try {
-    const ground = live ?? (folder && (await openGround({ config: readConfig(), folder, port: 0, progress })))
-    if (!ground) return 0
-    try {
-      if (!live) await ground.transport.provideBuckets(ground.addresses)
-      await use(streamOf(ground))
-      return 0
-    } finally {
-      await ground.close()
-    }
-  } finally {
-    folder?.release()
-  }
-}
+const withStream = (values: Values, use: (stream: DeadStream) => Promise<void>): Promise<number> =>
+  onGround(values, (ground) => use(streamOf(ground)))
 
 type JoinAs = (roles: readonly Role[]) => ReturnType<typeof joinAsGuest>
 

@@ -35,7 +35,7 @@ export const nodesUndrain: Command = {
 async function order(name: string | undefined, draining: boolean, values: Values): Promise<number> {
   if (name === undefined)
     throw new ClawmeshError('USAGE', 'Which node?', {
-      hint: `\`clawmesh nodes\` lists them: clawmesh nodes ${draining ? 'drain' : 'undrain'} NAME.`,
+      hint: `\`clawmesh nodes\` lists them: \`clawmesh nodes ${draining ? 'drain' : 'undrain'} NAME\`.`,
     })
   if (name === supervisingNode)
     throw new ClawmeshError('USAGE', `Node "${name}" supervises the mesh and serves no model.`, {

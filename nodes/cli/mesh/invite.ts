@@ -46,7 +46,9 @@ async function runInvite(_: string | undefined, values: Values): Promise<number>
   progress(`Good once, for ${text(values, 'expires') ?? '1h'}. On the new machine, in a clone of clawmesh, type:`)
   process.stdout.write(`${command}\n`)
   if (reachable.servers.every((url) => isLoopback(new URL(url).hostname.replace(/[[\]]/g, ''))))
-    progress('Only this machine reaches the mesh: for others, start it with `up --listen 0.0.0.0` and invite again.')
+    progress(
+      'Only this machine reaches the mesh: for others, start it with `clawmesh up --listen 0.0.0.0` and invite again.',
+    )
   return 0
 }
 

@@ -12,8 +12,7 @@ import { parseServers } from '../../outside.js'
 import { keepNode } from '../../process/keeper.js'
 import { type NodeReport, planInference } from '../../process/plan.js'
 import { type Command, text, type Values } from '../command.js'
-import { asTyped } from '../failure.js'
-import { givenOffer, offerOptions } from '../offer-options.js'
+import { givenOffer, offerOptions, sayIfIdle } from '../offer-options.js'
 import { size } from '../size.js'
 import { stopOnSignal, untilStopped } from '../stop.js'
 import { progress } from '../terminal.js'
@@ -81,10 +80,9 @@ async function runJoin(given: string | undefined, values: Values): Promise<numbe
     try {
       if (values['json']) process.stdout.write(`${JSON.stringify({ ok: true, node: name, roles: granted, data })}\n`)
       progress(
-        asTyped(
-          `Joined as "${name}": ${granted.join(', ')}. After a reboot, \`clawmesh join${named === undefined ? '' : ` --data ${inShell(named)}`}\` with no string is enough.`,
-        ),
+        `Joined as "${name}": ${granted.join(', ')}. After a reboot, \`clawmesh join\` with no string is enough.`,
       )
+      sayIfIdle('join', offer)
       await untilStopped(stop)
     } finally {
       progress('draining')
@@ -96,9 +94,6 @@ async function runJoin(given: string | undefined, values: Values): Promise<numbe
     folder.release()
   }
 }
-
-/** As one word of a command line. */
-const inShell = (word: string) => (/^[\w./~:@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)
 
 /**
  * Says what was found on this machine and is offered, once; how long it took from `join` to the first word of an answer; and when the mesh is out of reach and when it

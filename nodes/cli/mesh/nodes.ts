@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { hardwareAdvertSchema } from '../../../inference/hardware.js'
 import { offerSchema } from '../../../inference/place.js'
 import type { NodeInfo } from '../../../mesh/index.js'
+import { catalogPrefix } from '../../catalog/messages.js'
 import { machineWords } from '../../member/machine.js'
 import { lookAtMesh, type Outlook, runningData } from '../../member/onlooker.js'
 import { driftOf, policyAdvertSchema } from '../../process/standing-policy.js'
@@ -54,6 +55,8 @@ interface Row {
   since: string | null
   draining: boolean
   drainingGpus: string[]
+  /** Of programs: what it puts before MCP clients. */
+  catalogs: string[]
 }
 
 interface ModelRow {
@@ -76,9 +79,18 @@ async function runNodes(_: string | undefined, values: Values): Promise<number> 
   return 0
 }
 
-const rowsOf = ({ directory }: Outlook): Row[] => directory.nodes().map((node) => rowOf(node, directory.policy))
+function rowsOf({ directory }: Outlook): Row[] {
+  const catalogs = directory.actors().filter(({ name }) => name.startsWith(catalogPrefix))
+  return directory.nodes().map((node) => ({
+    ...rowOf(node, directory.policy),
+    catalogs: catalogs.filter((one) => one.node === node.name).map(({ name }) => name.slice(catalogPrefix.length)),
+  }))
+}
 
-function rowOf({ name, roles, draining, advert }: NodeInfo, newestPolicy: Outlook['directory']['policy']): Row {
+function rowOf(
+  { name, roles, draining, advert }: NodeInfo,
+  newestPolicy: Outlook['directory']['policy'],
+): Omit<Row, 'catalogs'> {
   const said = advertSchema.safeParse(advert)
   const { since, hardware, model, zone, sandbox, policy, ...more } = said.success ? said.data : {}
   const { offers, memoryFree, drainingGpus } = more
@@ -128,7 +140,15 @@ function load({ loaded, slots, running, queued, draining }: ModelRow): string {
   return `${running}/${slots}${queued > 0 ? `, ${queued} waiting` : ''}`
 }
 
-function remarks({ draining, drainingGpus, drift }: Pick<Row, 'draining' | 'drainingGpus' | 'drift'>): string {
+type Remarkable = Pick<Row, 'draining' | 'drainingGpus' | 'drift' | 'catalogs'>
+
+function remarks({ draining, drainingGpus, drift, catalogs }: Remarkable): string {
   const drains = drainingGpus.length > 0 ? `draining ${drainingGpus.join(', ')}` : ''
-  return [draining ? 'draining' : drains, drift === null ? '' : `policy: ${drift}`].filter(Boolean).join(', ')
+  return [
+    draining ? 'draining' : drains,
+    drift === null ? '' : `policy: ${drift}`,
+    ...catalogs.map((name) => `catalog ${name}`),
+  ]
+    .filter(Boolean)
+    .join(', ')
 }

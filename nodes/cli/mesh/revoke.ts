@@ -26,7 +26,7 @@ export const revoke: Command = {
 
 async function runRevoke(name: string | undefined, values: Values): Promise<number> {
   if (name === undefined)
-    throw new ClawmeshError('USAGE', 'Which node?', { hint: '`clawmesh nodes` lists them: clawmesh revoke NAME.' })
+    throw new ClawmeshError('USAGE', 'Which node?', { hint: '`clawmesh nodes` lists them: `clawmesh revoke NAME`.' })
   if (name === supervisingNode)
     throw new ClawmeshError('USAGE', `Node "${name}" speaks for the authority itself.`, {
       hint: 'To end the mesh, stop `clawmesh up` and remove its data folder.',
@@ -40,7 +40,7 @@ async function runRevoke(name: string | undefined, values: Values): Promise<numb
   const running = isRunning(data) ? readReachable(authority) : undefined
   if (existsSync(join(data, 'nodes', name, 'credentials.json')))
     throw new ClawmeshError('USAGE', `Node "${name}" runs on this machine, beside the authority.`, {
-      hint: 'Stop `clawmesh up` to end it; `up --name OTHER` begins with another name. Revoking is for machines that joined.',
+      hint: 'Stop `clawmesh up` to end it; `clawmesh up --name OTHER` begins with another name. Revoking is for machines that joined.',
     })
   const holder = await revokeNode(authority, running, name, Date.now())
   if (values['json']) process.stdout.write(`${JSON.stringify({ ok: true, name, holder, running: Boolean(running) })}\n`)

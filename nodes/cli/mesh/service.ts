@@ -178,7 +178,7 @@ function commandFor(given: string | undefined, usual: ServiceCommand | undefined
 /** Those of `up` and `join` that were given, by paths that mean the same from anywhere. */
 function optionsFor(command: ServiceCommand, values: Values): string[] {
   const gateway = text(values, 'gateway')
-  if (gateway !== undefined) parseGatewayAddress(gateway)
+  if (gateway !== undefined && gateway !== 'none') parseGatewayAddress(gateway)
   const given: Record<string, unknown> = { ...values, ...givenOffer(values) }
   for (const [name, { value }] of Object.entries(ofUp)) {
     const file = text(values, name)

@@ -16,11 +16,11 @@ import { type Answering, answerAtTerminal } from '../approve/inbox.js'
 import { type Command, text, type Values } from '../command.js'
 import { readDuration } from '../duration.js'
 import { introduceModels, passNotesOn } from '../job/introduce.js'
-import { givenOffer, offerOptions } from '../offer-options.js'
+import { givenOffer, offerOptions, sayIfIdle } from '../offer-options.js'
 import { brokersOption, readBrokers } from '../options.js'
 import { stopOnSignal, untilStopped } from '../stop.js'
 import { progress } from '../terminal.js'
-import { type GatewayPlace, gatewayPlace } from './gateway-place.js'
+import { type GatewayPlace, gatewayPlace, keepGateway, recallGateway } from './gateway-place.js'
 
 export const up: Command = {
   name: 'up',
@@ -61,7 +61,7 @@ export const up: Command = {
     gateway: {
       type: 'string',
       value: '[HOST:]PORT',
-      help: 'serve the OpenAI API and MCP there in this run, on this machine alone (0: any free port)',
+      help: 'serve the OpenAI API and MCP there, on this machine alone (0: any free port; none: no longer)',
     },
     'gateway-listen': {
       type: 'string',
@@ -85,8 +85,10 @@ async function runUp(_: string | undefined, values: Values): Promise<number> {
   const brokers = readBrokers(values)
   const life = text(values, 'certificates')
   const certificateLifeMs = life === undefined ? undefined : readDuration(life, 'certificates')
-  const place = gatewayPlace(values)
-  const folder = openDataFolder(resolve(text(values, 'data') ?? config.data))
+  const data = resolve(text(values, 'data') ?? config.data)
+  const saidGateway = recallGateway(data, values)
+  const place = gatewayPlace(saidGateway)
+  const folder = openDataFolder(data)
   const stop = stopOnSignal()
   const unwatch = folder.watch((error) => stop.abort(error))
   try {
@@ -109,10 +111,12 @@ async function runUp(_: string | undefined, values: Values): Promise<number> {
     let answering: Answering | undefined
     try {
       keepOffer(folder.path, offer)
+      keepGateway(folder.path, saidGateway)
       const { ports } = site.nats
       keepListen(folder.authority, { ...listen, port: ports[0] ?? listen.port, ports })
       answering = answerAtTerminal(site.node)
       passNotesOn(site.node, progress)
+      sayIfIdle('up', offer)
       await introduceModels(site.node, progress)
       gateway = place && (await serve(site, folder, offer.workspace, place, listen.advertise))
       if (values['json']) {
@@ -122,9 +126,9 @@ async function runUp(_: string | undefined, values: Values): Promise<number> {
           `${JSON.stringify({ ok: true, mesh: authority.mesh, node, data: folder.path, gateway: gateway?.url ?? null })}\n`,
         )
       }
-      progress('The mesh is up. To add a machine, type here: npm run clawmesh -- invite')
+      progress('The mesh is up. To add a machine, type here: `clawmesh invite`')
       if (listen.nats === undefined && isLoopback(listen.host))
-        progress('Only this machine can join it; `up --listen 0.0.0.0` lets others in.')
+        progress('Only this machine can join it; `clawmesh up --listen 0.0.0.0` lets others in.')
       await untilStopped(stop)
     } finally {
       progress('draining')
@@ -155,7 +159,7 @@ async function serve(
   const made =
     beyond && !given ? openGatewayTls(folder.authority, authority.mesh, { host, others, now: Date.now() }) : undefined
   const gateway = await openGateway({ node, data: folder.path, site, host, port, tls: given ?? made })
-  progress(`The gateway listens at ${gateway.url}. A key for it: npm run clawmesh -- keys add NAME --role developer`)
+  progress(`The gateway listens at ${gateway.url}. A key for it: \`clawmesh keys add NAME --role developer\``)
   if (made) progress(`Clients trust it by ${made.authority}: copy it to them (curl --cacert, NODE_EXTRA_CA_CERTS).`)
   return gateway
 }

@@ -84,7 +84,7 @@ export const labelLower: Command = {
     // Whoever holds the mesh's own keys may change its rules; an approver elsewhere, or an agent, may not.
     if (!existsSync(dataPaths(data).authority)) {
       throw new ClawmeshError('DENIED', `There is no mesh in ${data}, and only who holds its keys lowers a label.`, {
-        hint: 'Type it on the machine of `clawmesh up` or `start`, or name the data folder with --data.',
+        hint: 'Type it where the mesh was made, or name its data folder with --data.',
       })
     }
     if (wantedTask !== undefined) return lowerTask(values, wantedTask, { to, person, reason })

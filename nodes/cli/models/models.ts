@@ -6,6 +6,7 @@ import type { Licence } from '../../../inference/store/licence.js'
 import { ModelStore, type Progress, type StoredModel } from '../../../inference/store/store.js'
 import { ClawmeshError, outcomes } from '../../../policies/errors.js'
 import { modelStore, readConfig } from '../../config.js'
+import { asTyped } from '../as-typed.js'
 import { type Command, type Option, text, type Values } from '../command.js'
 import { printable } from '../printable.js'
 import { size } from '../size.js'
@@ -31,7 +32,7 @@ export const modelsList: Command = {
     const models = values['known'] ? await readCatalogue() : await openStore().list()
     if (values['json']) print(JSON.stringify(models))
     else if (values['known']) for (const line of await describeKnown()) print(line)
-    else if (models.length === 0) print('No model was fetched yet. See clawmesh models pull --help.')
+    else if (models.length === 0) print(asTyped('No model was fetched yet. See clawmesh models pull --help.'))
     else for (const model of await openStore().list()) print(line(model))
     return 0
   },

@@ -1,4 +1,4 @@
-/** `clawmesh place --why TEXT`: where a prompt would go now and why: what each model that there is would take, or which filter drops it. Asks nobody. */
+/** `clawmesh place TEXT`: where a prompt would go now and why: what each model that there is would take, or which filter drops it. Asks nobody. */
 import type { Placement, Reason } from '../../../inference/place.js'
 import type { NodeInfo } from '../../../mesh/index.js'
 import { ClawmeshError } from '../../../policies/errors.js'
@@ -15,22 +15,25 @@ import { printable } from '../printable.js'
 
 export const place: Command = {
   name: 'place',
-  usage: '--why TEXT [--model NAME] [--json]',
+  usage: 'TEXT [--model NAME] [--json]',
   help: 'Says where a prompt would go now, and why: for each model what an answer is predicted to take, part by part, or which filter drops it. Sends nothing.',
   options: {
-    why: { type: 'string', value: 'TEXT', help: 'the prompt' },
+    why: { type: 'string', value: 'TEXT', help: 'the prompt, as an option' },
     model: { type: 'string', value: 'NAME', help: 'only this model (default: any)' },
     tokens: { type: 'string', value: 'N', help: 'the most tokens that the answer may have (default: 256)' },
     data: { type: 'string', value: 'DIR', help: 'the data folder of the mesh, or of the node that joined it' },
     json: jsonOption,
   },
+  takes: 'prompt',
   run,
 }
 
-async function run(_: string | undefined, values: Values): Promise<number> {
-  const prompt = text(values, 'why')
+async function run(given: string | undefined, values: Values): Promise<number> {
+  const prompt = text(values, 'why') ?? given
   if (prompt === undefined)
-    throw new ClawmeshError('USAGE', 'Which prompt?', { hint: 'clawmesh place --why "how many lines has notes.txt?"' })
+    throw new ClawmeshError('USAGE', 'There is no prompt: what would be asked?', {
+      hint: 'For example: `clawmesh place "how many lines has notes.txt?"`',
+    })
   const maxTokens = whole(values, 'tokens', 1, 131_072) ?? 256
   const found = await lookAtMesh(runningData(text(values, 'data')), ({ directory }) => directory.nodes())
   const nodes = found.sort((a, b) => a.name.localeCompare(b.name))

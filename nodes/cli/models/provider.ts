@@ -125,7 +125,7 @@ function storeOf(values: Values): ProviderStore {
 function required(name: string | undefined): string {
   if (name !== undefined) return name
   throw new ClawmeshError('USAGE', 'No provider is named.', {
-    hint: 'Give it a name of your own, for example: clawmesh models provider add frontier …',
+    hint: 'Give it a name of your own, for example: `clawmesh models provider add frontier …`',
   })
 }
 

@@ -80,7 +80,7 @@ function keysOf(values: Values): ApiKeys {
 function required(name: string | undefined): string {
   if (name !== undefined) return name
   throw new ClawmeshError('USAGE', 'No key is named.', {
-    hint: 'Give it a name, for example: clawmesh keys add laptop --role developer',
+    hint: 'Give it a name, for example: `clawmesh keys add laptop --role developer`',
   })
 }
 

@@ -62,7 +62,7 @@ export const policyApply: Command = {
   run: async (given, values) => {
     if (given === undefined)
       throw new ClawmeshError('USAGE', 'No policy is named.', {
-        hint: 'Name a file or a preset: clawmesh policy apply strict.yaml',
+        hint: 'Name a file or a preset: `clawmesh policy apply strict.yaml`',
       })
     const policy = await readPolicy(given)
     const wrong = rowsBeside(policy)?.find(({ answer, expected }) => answer !== expected)

@@ -11,9 +11,10 @@ import type { Access, AccessKind } from '../../../policies/profile.js'
 import { type Row, runTable } from '../../../policies/table.js'
 import { findPlace, presetNames } from '../../../sandbox/index.js'
 import { type PolicyFile, readPolicy } from '../../../sandbox/preset.js'
+import { ofMesh, recallOffer } from '../../member/offer.js'
 import { checkWorkspace } from '../../workspace.js'
 import { type Command, text } from '../command.js'
-import { dataOption, jsonOption } from '../options.js'
+import { dataFolder, dataOption, jsonOption } from '../options.js'
 import { printable } from '../printable.js'
 import { editionsHere, namedPolicy, nameOf } from './named-policy.js'
 
@@ -70,26 +71,35 @@ export const policyExplain: Command = {
     policy: {
       type: 'string',
       value: 'FILE|PRESET|VERSION',
-      help: "the policy (default: the mesh's newest version, ask-first where there is none)",
+      help: "the policy (default: this machine's own, else the mesh's newest version, ask-first where there is none)",
     },
-    workspace: { type: 'string', value: 'DIR', help: 'the workspace (default: this folder)' },
+    workspace: {
+      type: 'string',
+      value: 'DIR',
+      help: 'the workspace (default: that of the mesh or node in the data folder, else this folder)',
+    },
     data: dataOption,
     json: jsonOption,
   },
   takes: 'access',
   run: async (given, values) => {
-    const folder = resolve(text(values, 'workspace') ?? '.')
     const { kind, path } = readAccess(given)
+    const offer = recallOffer(dataFolder(values), {})
+    const folder = resolve(text(values, 'workspace') ?? offer.workspace ?? '.')
     checkWorkspace(folder)
     const editions = editionsHere(values)
-    const { name: named, text: policy } = await namedPolicy(text(values, 'policy') ?? nameOf(editions.at(-1)), editions)
+    const usual = offer.policy === ofMesh ? nameOf(editions.at(-1)) : offer.policy
+    const { name: named, text: policy } = await namedPolicy(text(values, 'policy') ?? usual, editions)
     const workspace = (await findPlace(folder)).real
     // A tool is a name; everything else is decided on by where it really leads, as at a run.
     const isPath = kind !== 'connect' && !path.startsWith('tool:')
     const real = isPath ? (await findPlace(resolve(workspace, path))).real : path
     const { answer, because } = explain(readDocument(policy, named), { kind, path: real }, workspace)
-    if (values['json']) say(JSON.stringify({ policy: named, kind, path: real, answer, because }))
-    else say(`${kind} ${real}: ${answer}${isWithin(real, workspace) ? ' (in the workspace)' : ''}\n  ${because}`)
+    if (values['json']) say(JSON.stringify({ policy: named, workspace, kind, path: real, answer, because }))
+    else {
+      const where = isPath ? ` (${isWithin(real, workspace) ? 'in' : 'outside'} the workspace ${workspace})` : ''
+      say(`${kind} ${real}: ${answer}${where}\n  ${because}`)
+    }
     return 0
   },
 }
@@ -99,7 +109,7 @@ function readAccess(given = ''): Access {
   const kind = kinds.find((each) => each === word)
   if (kind && path !== '' && (kind !== 'connect' || readConnection(path))) return { kind, path }
   throw new ClawmeshError('USAGE', given === '' ? 'No access is named.' : `"${given}" is not an access.`, {
-    hint: 'Say what is done to which path or host, in quotation marks: clawmesh policy explain "write notes.txt", or "connect example.org:443".',
+    hint: 'Say what is done to which path or host, in quotation marks: `clawmesh policy explain "write notes.txt"`, or "connect example.org:443".',
   })
 }
 

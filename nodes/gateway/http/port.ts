@@ -6,7 +6,7 @@ import type { GatewayAddress } from './address.js'
 export function cannotListen({ host, port }: GatewayAddress, cause: unknown): ClawmeshError {
   const why = cause instanceof Error ? cause.message : String(cause)
   return new ClawmeshError('PORT_TAKEN', `The gateway cannot listen at ${host}:${port}: ${why}.`, {
-    hint: 'Give --gateway another port; 0 takes any that is free.',
+    hint: 'Give --gateway another port: 0 takes any that is free, none does without a gateway.',
     cause,
   })
 }

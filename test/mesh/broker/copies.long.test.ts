@@ -6,10 +6,12 @@ import type { NatsConnection } from '@nats-io/transport-node'
 import { addressesOf } from '../../../mesh/address.js'
 import type { NatsTransport } from '../../../mesh/transport/nats.js'
 import { provideBucket, replicate } from '../../../mesh/transport/nats-bucket.js'
+import { eventually } from '../../kit/eventually.js'
 import { type NatsMesh, natsMesh } from '../../kit/mesh.js'
 
 const watches = 12
 const bytes = 128 * 1024
+const reads = 8
 
 describe('three brokers', () => {
   let mesh: NatsMesh
@@ -37,6 +39,38 @@ describe('three brokers', () => {
     for await (const { cluster } of manager.consumers.list(stream)) places.push(cluster?.leader)
     assert.deepEqual(places, Array(watches).fill(leader))
     for (const watch of open) watch.unsubscribe()
+  })
+
+  it('let a log be read at its leader, as well', async () => {
+    const { auditStream } = addressesOf(mesh.authority.mesh, mesh.authority.meshKey)
+    const node = await mesh.join('writer')
+    for (let n = 0; n < 3; n += 1)
+      await node.audit.intend({ kind: 'thought.asked', trace: 't', actor: 'writer', facts: { n } })
+    const watcher = await mesh.plain(await mesh.accounts.administrator('audit'))
+    const auditor = await mesh.connectAsAuditor()
+    try {
+      const manager = await jetstreamManager(watcher)
+      const { cluster } = await manager.streams.info(auditStream)
+      // A reader is there while it is asked for messages, and it may be gone before it is looked at.
+      const places: string[] = []
+      const looks: Promise<unknown>[] = []
+      watcher.subscribe(`$JS.API.CONSUMER.MSG.NEXT.${auditStream}.*`, {
+        callback: (_, { subject }) => {
+          const look = manager.consumers.info(auditStream, subject.split('.').at(-1) ?? '')
+          looks.push(look.then((found) => places.push(found.cluster?.leader ?? '')).catch(() => undefined))
+        },
+      })
+      await watcher.flush()
+      await eventually(async () => {
+        for await (const _ of auditor.log(auditStream).read());
+        await Promise.all(looks.splice(0))
+        assert.ok(places.length >= reads)
+      }, 20_000)
+      assert.deepEqual(places, Array(places.length).fill(cluster?.leader))
+    } finally {
+      await auditor.close()
+      await watcher.close()
+    }
   })
 
   it('have all of a bucket that one of them had, as soon as it is spread', async () => {

@@ -6,6 +6,7 @@ import { after, before, describe, it } from 'node:test'
 import { z } from 'zod'
 import { viewSchema } from '../../../nodes/approvals/question.js'
 import { dispatch } from '../../../nodes/cli/dispatch.js'
+import { keepGateway, recallGateway } from '../../../nodes/cli/mesh/gateway-place.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { eventually } from '../../kit/eventually.js'
 import type { Ended } from '../command.js'
@@ -176,12 +177,21 @@ describe('clawmesh up --gateway', () => {
     assert.deepEqual(ended?.left(), [])
   })
 
+  it('is remembered, until another place is said or none', () => {
+    const recall = (values: Record<string, string>) => recallGateway(machine.data, values)
+    assert.deepEqual(recall({}), { gateway: '0' })
+    assert.deepEqual(recall({ 'gateway-listen': '8443' }), { 'gateway-listen': '8443' })
+    assert.deepEqual(recall({ gateway: 'none' }), {})
+  })
+
   it('says that its port is taken before it starts anything', async () => {
     const { port } = new URL(url)
     const { createServer } = await import('node:net')
     const other = createServer().listen(Number(port), '127.0.0.1')
     try {
-      const ended = await machine.do('up', '--model', 'shipped', '--gateway', port)
+      // As it would be remembered: the command is told no port.
+      keepGateway(machine.data, { gateway: port })
+      const ended = await machine.do('up', '--model', 'shipped')
       refused(ended, 4, /cannot listen at 127.0.0.1/)
       assert.doesNotMatch(ended.stderr, /nats-server/, 'before anything is started')
     } finally {

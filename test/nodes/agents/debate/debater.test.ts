@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict'
 import { afterEach, describe, it } from 'node:test'
 import { z } from 'zod'
-import type { GenerateRequest } from '../../../../inference/backend.js'
+import type { GenerateEvent, GenerateRequest } from '../../../../inference/backend.js'
 import { actor, localMesh, type MeshNode, on, supervise } from '../../../../mesh/index.js'
 import { createAuthority } from '../../../../mesh/seal/authority.js'
 import { MemoryBroker } from '../../../../mesh/transport/memory.js'
 import { type Ballot, CastBallot } from '../../../../nodes/agents/debate/ballot.js'
+import { replay } from '../../../../nodes/agents/debate/course.js'
 import { debate } from '../../../../nodes/agents/debate/debate.js'
 import { debater } from '../../../../nodes/agents/debate/debater.js'
 import { servedModels } from '../../../../nodes/agents/model/model.js'
 import { serveModel } from '../../../../nodes/process/serve.js'
-import { type Rule, RuleBackend } from '../../../kit/rules.js'
+import { ClawmeshError } from '../../../../policies/errors.js'
+import { call, type Rule, RuleBackend } from '../../../kit/rules.js'
 
 const json = (answer: unknown, confidence = 0.6) => JSON.stringify({ answer, confidence, reason: 'because' })
 const heardIn = ({ messages }: GenerateRequest) => messages.at(-1)?.content ?? ''
@@ -92,6 +94,44 @@ describe('debaters', () => {
     assert.ok((bill.byVoter['v2'] ?? 0) > 0)
   })
 
+  it('do not vote for a sum that lacks something of the question', async () => {
+    const sums = ['144 / 12 + 5', '144 / 12 + 5', '144 / 12']
+    const models = Object.fromEntries(
+      sums.map((expression, index) => [`m${index}`, () => call('calculate', { expression })]),
+    )
+    const mesh = await meshOf(models)
+    const voters = sums.map((_, index) => ({ name: `v${index}`, model: `m${index}` }))
+    const calculate = (expression: string) => (expression.endsWith('5') ? '17' : '12')
+    for (const { name, model } of voters)
+      await mesh.spawn(debater(mesh, { calculate }), { as: name, args: { model, thinks: 'arithmetic' } })
+    const hold = (names: string[]) =>
+      debate(mesh, { question: '144 / 12, plus 5', voters: names.map((name) => ({ name })), rounds: 1, early: false })
+    const { outcome, transcript } = await hold(['v0', 'v1', 'v2'])
+    assert.deepEqual([outcome.answer, outcome.support], ['17', 2])
+    const lost = transcript.events.find((event) => event.type === 'failed')
+    assert.match(lost?.reason ?? '', /made "144 \/ 12" of the question, without 5/)
+    assert.equal((await hold(['v2'])).outcome.status, 'undecided')
+  })
+
+  it('are billed for a model that was lost over the answer, too', async () => {
+    let answers = 0
+    class Fragile extends RuleBackend {
+      override async *generate(request: GenerateRequest): AsyncIterable<GenerateEvent> {
+        answers += 1
+        if (answers > 1) return yield* super.generate(request)
+        yield { type: 'token', text: 'I' }
+        throw new ClawmeshError('MODEL_FAILED', 'its process died', { data: { lost: true } })
+      }
+    }
+    const mesh = await localMesh({ name: 'alpha' })
+    meshes.push(mesh)
+    await serveModel(mesh, new Fragile(() => json('yes'), { name: 'alpha' }))
+    await mesh.directory.wait(() => servedModels(mesh)[0], 5000)
+    await mesh.spawn(debater(mesh), { as: 'a', args: {} })
+    const { outcome, bill } = await debate(mesh, { question: 'Yes?', voters: [{ name: 'a' }], rounds: 1 })
+    assert.deepEqual([outcome.answer, answers, bill.unbilled], ['yes', 2, 1])
+  })
+
   it('vote after they crashed and were started again', async () => {
     const crashed = new Set<string>()
     const ballot: Ballot = { answer: 'x', confidence: 0.5, reason: '', tokens: 1 }
@@ -116,8 +156,13 @@ describe('debaters', () => {
       children: names.map((name) => ({ name, definition: 'fragile' })),
     })
     const voters = names.map((name) => ({ name }))
-    const { outcome } = await debate(mesh, { question: 'q', voters, rounds: 2, quorum: 3, roundMs: 10_000 })
+    const spec = { question: 'q', voters, rounds: 2, quorum: 3, roundMs: 10_000 }
+    const { outcome, bill, transcript } = await debate(mesh, spec)
     assert.deepEqual([outcome.status, outcome.support, crashed.size], ['decided', 3, 1])
+    // What was lost has cost something, and nobody knows what.
+    assert.ok(bill.unbilled >= 1, JSON.stringify(bill))
+    assert.deepEqual([bill.asks, bill.tokens], [3 + bill.unbilled, 3])
+    assert.deepEqual(replay(transcript).bill, bill)
     await supervisor.stop()
   })
 })

@@ -25,6 +25,7 @@ import { readRouterRules } from '../../../../nodes/router-rules.js'
 import type { Sensitivity } from '../../../../policies/router-label.js'
 import { AskApproval } from '../../../../sandbox/approval.js'
 import { resolver } from '../../../../sandbox/egress/resolve.js'
+import { auditEvents } from '../../../kit/events.js'
 import { eventually } from '../../../kit/eventually.js'
 import { memoryMesh, type TestMesh, temporaryFolder } from '../../../kit/mesh.js'
 import { openPeer, type Peer } from './authorization-server.js'
@@ -210,6 +211,18 @@ describe('an MCP server elsewhere', () => {
   it('is used with the token that this machine has, and waits for one that it has not', async () => {
     await assert.rejects(serve({}, 'cm_of-nobody'), /asks for a login/)
     assert.ok(ours.authority && box.directory.locate(mcpName('atlas')), 'it is there when the token comes')
+  })
+
+  it('has an end on the trail for each beginning, also for one that came to nothing', async () => {
+    await eventually(async () => {
+      await box.audit.flush(5000)
+      const events = (await auditEvents(ours)).filter(({ facts }) => facts['tool'] === mcpName('atlas'))
+      const count = (kind: string) => events.filter((event) => event.kind === kind).length
+      assert.ok(count('action.intended') >= 5)
+      assert.equal(count('action.ended'), count('action.intended'))
+      const outcomes = new Set(events.map(({ facts }) => Object(facts['outcome']).status))
+      assert.deepEqual([...outcomes].sort(), ['ended', 'failed', undefined])
+    })
   })
 
   describe('that asks for a login', () => {

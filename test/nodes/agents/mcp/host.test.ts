@@ -5,11 +5,13 @@ import { createServer as createHttpServer, type RequestListener } from 'node:htt
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, describe, it } from 'node:test'
+import { createGzip } from 'node:zlib'
 import { actor, type MeshNode, on } from '../../../../mesh/index.js'
 import { installation } from '../../../../mesh/installation.js'
 import { agent, runTask } from '../../../../nodes/agents/agent/agent.js'
 import type { AgentEvent } from '../../../../nodes/agents/agent/event.js'
 import { mcpName, serveMcp } from '../../../../nodes/agents/mcp/host.js'
+import { fetchHere } from '../../../../nodes/agents/mcp/outbound.js'
 import type { StdioServer } from '../../../../nodes/agents/mcp/server.js'
 import { callMcp, type McpTool, mcpTools } from '../../../../nodes/agents/mcp/tool.js'
 import { serveModel } from '../../../../nodes/process/serve.js'
@@ -376,6 +378,23 @@ network_policies: { docs: { endpoints: [{ host: docs.example.org, port: 443 }], 
     await assert.rejects(serveMcp(box, { ...far, url: 'http://127.0.0.1:1/mcp', runs: 'anywhere' as 'unsandboxed' }), {
       code: 'USAGE',
     })
+  })
+
+  it('fills no memory where it answers without an end, however small it comes', async () => {
+    const server = createHttpServer((_, response) => {
+      response.writeHead(200, { 'content-encoding': 'gzip', 'content-type': 'text/plain' })
+      const packed = createGzip()
+      packed.pipe(response)
+      const more = () => {
+        while (!response.destroyed && packed.write(Buffer.alloc(1 << 20)));
+      }
+      packed.on('drain', more)
+      more()
+    })
+    undo.push(() => server.close())
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const answer = await fetchHere(`http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp`)
+    await assert.rejects(answer.text(), /longer than 16777216 bytes/)
   })
 
   it('is not followed to where a server on this machine leads', async () => {
