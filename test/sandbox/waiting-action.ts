@@ -16,4 +16,7 @@ const opens = new Opens({
   },
 })
 // Two processes with the mark in their command lines: one waits for the other, which waits in its call.
-await shell(policy, workspace, `: ${mark}; sh -c ': ${mark}; read line < ../target'; :`, { opens })
+const { exitCode, stderr } = await shell(policy, workspace, `: ${mark}; sh -c ': ${mark}; read line < ../target'; :`, {
+  opens,
+})
+process.stderr.write(`the action ended with status ${exitCode}: ${stderr}\n`)
