@@ -12,6 +12,7 @@ import { connectNats } from '../mesh/transport/nats.js'
 import type { Subscription } from '../mesh/transport/transport.js'
 import type { ClawmeshError } from '../policies/errors.js'
 import type { Role } from '../policies/roles.js'
+import { opinionOf } from './agents/model/opinion.js'
 import type { Question } from './approvals/question.js'
 import { serveApprovals } from './approvals/serve.js'
 import { serversOf, writeReachable } from './authority/address.js'
@@ -19,7 +20,7 @@ import { Desk } from './authority/desk.js'
 import { PolicyBook, publishPolicy } from './authority/policy-book.js'
 import { readConfig } from './config.js'
 import type { DataFolder } from './data-folder.js'
-import { type ElsewhereOptions, providerStore, serveElsewhere } from './elsewhere.js'
+import { type ElsewhereOptions, providerStore, serveElsewhere, spendingFile } from './elsewhere.js'
 import { type Ground, type GroundOptions, openGround } from './ground.js'
 import { keepCertified } from './member/certified.js'
 import { enrolHere, nodeFiles } from './member/member.js'
@@ -106,7 +107,7 @@ export async function startSite(options: SiteOptions): Promise<Site> {
 
     const node = await supervise(ground, folder, progress)
     undo.push(() => node.close())
-    await serveElsewhere(node, elsewhereOf(ground, folder))
+    await serveElsewhere(node, elsewhereOf(node, ground, folder))
     const found = checkpointMark(folder.checkpoints)
     if (found) await node.note('checkpoints.found', found)
 
@@ -149,9 +150,11 @@ async function supervise(ground: Ground, folder: DataFolder, progress: (text: st
 }
 
 /** The way out of this mesh: the rules, and the keys of whoever was added. */
-const elsewhereOf = ({ authority }: Ground, { path }: DataFolder): ElsewhereOptions => ({
+const elsewhereOf = (node: MeshNode, { authority }: Ground, { path }: DataFolder): ElsewhereOptions => ({
   rules: rulesOfMesh(path).text,
   store: providerStore(path, authority),
+  spending: spendingFile(path),
+  opinion: opinionOf(node),
 })
 
 function openDesk(ground: Ground, node: MeshNode, servers: string[]): Promise<Subscription> {
