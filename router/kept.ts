@@ -7,7 +7,7 @@ import { type Label, labels } from '../policies/router-label.js'
 
 export interface Kept {
   readonly spent: readonly string[]
-  /** As it was judged to be, where that is why. */
+  /** Of what the work has seen, as the node with the keys knows it, or of the prompt as it was judged. */
   readonly label?: Label
   /** It was to be judged and was not. */
   readonly isUnjudged?: boolean
@@ -19,7 +19,7 @@ export function keeping(why: string, { spent, label, isUnjudged }: Kept, cause?:
     hint: '`clawmesh route --explain FILE` says what is found in a text, and which rule decides.',
     data: {
       ...(spent.length > 0 && { spent: spent.join(' ') }),
-      ...(label && { judged: label }),
+      ...(label && { label }),
       ...(isUnjudged && { unjudged: true }),
     },
     ...(cause === undefined ? {} : { cause }),
@@ -28,8 +28,8 @@ export function keeping(why: string, { spent, label, isUnjudged }: Kept, cause?:
 
 /** Undefined for whatever else went wrong. */
 export function keptBy({ code, data }: ClawmeshError): Kept | undefined {
-  const { spent, judged, unjudged } = data
-  const label = labels.find((each) => each === judged)
+  const { spent, unjudged } = data
+  const label = labels.find((each) => each === data['label'])
   if (code !== 'DENIED' || (typeof spent !== 'string' && !label && unjudged !== true)) return undefined
   return {
     spent: typeof spent === 'string' ? spent.split(' ') : [],

@@ -84,21 +84,25 @@ export async function labelBy(
   const record = (label: Label | null) => audit.record({ kind: 'route.judged', trace, actor, facts: { model, label } })
   let label: Label
   try {
-    if (!opinion) throw new Error('nobody here can ask it')
+    if (!opinion) throw new ClawmeshError('UNREACHABLE', 'nobody here can ask it')
     const inTime = AbortSignal.any([signal, AbortSignal.timeout(seconds * 1000)])
     const asked = opinion(judge, opinionRequest(texts), { trace, signal: inTime })
     label = labelIn(await Promise.race([asked, aborted(inTime)]))
   } catch (cause) {
     if (signal.aborted) throw ClawmeshError.from(cause)
     await record(null)
-    throw keeping(
-      `the model ${model} that the rules have judge it gave no label`,
-      { spent: [], isUnjudged: true },
-      cause,
-    )
+    const why = `the model ${model} that the rules have judge it gave no label: ${whyNone(cause, seconds)}`
+    throw keeping(why, { spent: [], isUnjudged: true }, cause)
   }
   await record(label)
   return label
+}
+
+/** Never in the words of the answer: they may be those of the prompt. */
+function whyNone(cause: unknown, seconds: number): string {
+  if (cause instanceof ClawmeshError) return cause.message.replace(/\.$/, '')
+  if (cause instanceof Error && cause.name === 'TimeoutError') return `it did not answer within ${seconds} s`
+  return 'what it answered is none'
 }
 
 /** A model that does not hear that nobody waits for it must not be waited for. */

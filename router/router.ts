@@ -178,8 +178,12 @@ export class Router {
     const egress = this.#egress
     if (!egress) throw refused('no key store is open, so there is no way out')
     if (judged.unnamed) throw judged.unnamed
-    if (asker.spent.length > 0 && !judged.decision.models.includes(model))
-      throw keeping(`the rule ${judged.decision.rule} keeps it, and spent is ${asker.spent.join(', ')}`, asker)
+    const { decision, sensitivity } = judged
+    if (!mayLeave(decision) || !decision.models.includes(model)) {
+      const said = mayLeave(decision) ? `does not name ${model}` : `says ${decision.effect}`
+      const why = asker.spent.length > 0 ? `${said}, and spent is ${asker.spent.join(', ')}` : said
+      throw keeping(`the rule ${decision.rule} ${why}`, { spent: asker.spent, label: sensitivity.label })
+    }
     const redacted = await this.#redacted(request, judged, session, names)
     const form = egress.formOf(destination.provider)
     const body = Buffer.from(JSON.stringify(form.body(destination.model, redacted)), 'utf8')

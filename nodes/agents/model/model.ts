@@ -85,10 +85,9 @@ export async function think(node: MeshNode, given: GenerateRequest, thinking: Th
   const seed = given.seed ?? (given.temperature > 0 ? Math.floor(Math.random() * 0x1_0000_0000) : undefined)
   const order = model === auto ? preferenceOf(router.rules.order, weightOf(given)).models : []
   /** Each time there is less that may leave, so this ends: more budgets are spent, or nothing leaves. */
-  const decideAgain = async ({ spent: more, label }: Kept): Promise<RouteDecision> => {
-    const isNews = label === undefined && more.some((budget) => !spent.has(budget))
+  const decideAgain = async ({ spent: more }: Kept): Promise<RouteDecision> => {
+    const isNews = more.some((budget) => !spent.has(budget))
     for (const budget of more) spent.add(budget)
-    if (label) session.raise({ label, categories: [] })
     const again = await router.judge(session, given, { ...asker, spent: [...spent] })
     return isNews || again.decision.effect === 'block' ? again.decision : stays(again.decision)
   }
@@ -107,6 +106,7 @@ export async function think(node: MeshNode, given: GenerateRequest, thinking: Th
     } catch (error) {
       const failure = ClawmeshError.from(error)
       const kept = keptBy(failure)
+      if (kept?.label) session.raise({ label: kept.label, categories: [] })
       if (kept && before?.zone === 'elsewhere' && (model === undefined || model === auto)) {
         decision = await decideAgain(kept)
         continue
