@@ -24,7 +24,8 @@ import { secretKey, shipped } from '../router/kit.js'
 
 const judgesWithinSeconds = 1
 const rules = shipped
-  .replace(/^elsewhere: \[\]$/m, 'elsewhere: [cloud/large]\nbudgets: [{ name: month, limit: 3, per: month }]')
+  .replace(/^elsewhere: \[\]$/m, 'elsewhere: [cloud/large]')
+  .replace('\nbudgets: []', '\nbudgets: [{ name: month, limit: 3, per: month }]')
   .replace(/^on_error/m, `judge: { model: local, seconds: ${judgesWithinSeconds} }\non_error`)
   .replace(/^tagger: .*$/m, 'tagger: { kinds: [] }')
   .replace(/^order: \{\}$/m, 'order: { prices: [{ model: cloud/large, upTo: hard, input: 0, output: 1000000 }] }')
