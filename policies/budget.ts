@@ -52,6 +52,8 @@ export interface Counted {
 }
 
 const nano = 1e9
+const mostAmount = Number.MAX_SAFE_INTEGER
+const longestTrace = 200
 const tokensOfPrice = 1e6
 
 export function countersOf(budgets: readonly Budget[], { model, trace, at }: Counted): Counter[] {
@@ -65,7 +67,7 @@ export function countersOf(budgets: readonly Budget[], { model, trace, at }: Cou
 }
 
 function periodOf(per: Budget['per'], trace: string, at: number): string {
-  if (per === 'task') return trace === '' ? `none ${at}` : trace
+  if (per === 'task') return trace === '' ? `none ${at}` : trace.slice(0, longestTrace)
   return new Date(at).toISOString().slice(0, per === 'day' ? 10 : 7)
 }
 
@@ -83,7 +85,9 @@ export const tookOf = (
 
 function amount(prices: readonly BudgetPrice[], model: string, read: number, written: number): number | undefined {
   const price = prices.find((each) => each.model === model)
-  return price && Math.ceil((read * price.input + written * price.output) * (nano / tokensOfPrice))
+  if (!price) return undefined
+  // Of an answer as long as no model gives one it is enough to know that no budget holds it.
+  return Math.min(mostAmount, Math.ceil((read * price.input + written * price.output) * (nano / tokensOfPrice)))
 }
 
 /** As people write it. */

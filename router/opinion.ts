@@ -18,6 +18,7 @@ export interface OpinionRequest {
   readonly messages: { role: 'system' | 'user'; content: string }[]
   readonly maxTokens: number
   readonly temperature: number
+  readonly thinking: false
   readonly json: { name: string; schema: Record<string, unknown> }
 }
 
@@ -58,6 +59,7 @@ export function opinionRequest(texts: readonly string[]): OpinionRequest {
     json: { name: 'label', schema: z.toJSONSchema(answerSchema) },
     maxTokens: longestAnswer,
     temperature: 0,
+    thinking: false,
   }
 }
 

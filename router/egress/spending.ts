@@ -43,7 +43,7 @@ export interface Left extends Counter {
 }
 
 const header = '{"spending":1}\n'
-const lineSchema = z.strictObject({ at: z.int().nonnegative(), key: z.string(), taken: z.int().nonnegative() })
+const lineSchema = z.strictObject({ at: z.int().nonnegative(), key: z.string(), taken: z.number().nonnegative() })
 type Line = z.output<typeof lineSchema>
 
 /** A counter that nothing was taken from for so long is of a period that is over, or of a task that is. */

@@ -124,6 +124,17 @@ describe('what models elsewhere may take', () => {
     await ask(each, 'two')
   })
 
+  it('is as if it were spent for an answer longer than any, which leaves no other trace in the ledger', async () => {
+    const ledger = Spending.open(path, () => now)
+    const endless = Array.from({ length: 70 }, () =>
+      ledger.reserve(ofDay, { ...question, maxTokens: Number.MAX_SAFE_INTEGER }),
+    )
+    assert.ok(endless.every(({ spent }) => spent.includes('day')))
+    assert.ok((taken() ?? 0) > Number.MAX_SAFE_INTEGER)
+    for (const each of endless) each.release()
+    assert.equal(taken(), 0)
+  })
+
   it('is as if it were spent for a model without a price', async () => {
     const unpriced = await standWith(rulesWith('[{ name: day, limit: 10, per: day }]', '{ within: [day] }', 'mesh'))
     await isSpent(ask(unpriced))
