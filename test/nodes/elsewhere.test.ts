@@ -47,7 +47,7 @@ const rules = shipped
 const plan = 'we move the harbour works to Lisbon in April'
 const address = 'anna.lindqvist@example.org'
 
-const request = { messages: [{ role: 'user' as const, content: 'hello' }], maxTokens: 9, temperature: 0 }
+const request = { messages: [{ role: 'user' as const, content: 'Is it open today?' }], maxTokens: 9, temperature: 0 }
 
 interface Asked {
   messages: { role: string; content: string }[]
