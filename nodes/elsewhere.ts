@@ -135,9 +135,6 @@ function ledgerAt(path: string): () => Spending {
   }
 }
 
-/** Where a mesh writes down what its budgets have given. */
-export const spendingFile = (data: string): string => join(data, 'spending.jsonl')
-
 /** The key store of the mesh in this data folder. */
 export const providerStore = (data: string, { root }: Authority): ProviderStore =>
   new ProviderStore(join(data, 'providers.sealed'), digest(utf8('clawmesh providers 1\0'), root.secretKey))

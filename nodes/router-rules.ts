@@ -35,7 +35,10 @@ export function rulesOfMesh(data: string): WrittenRules {
   return readRouterRules(existsSync(own) ? own : shippedRouterRules)
 }
 
-export const ownFile = (data: string): string => join(data, 'router.yaml')
+const ownFile = (data: string): string => join(data, 'router.yaml')
+
+/** Where a mesh writes down what its budgets have given. */
+export const spendingFile = (data: string): string => join(data, 'spending.jsonl')
 
 /** Changes those of a mesh, which takes them at its next start. By one at a time, from the reading to the writing: of two at once one would be lost. */
 export async function changeRulesOfMesh<Change extends { readonly text: string }>(

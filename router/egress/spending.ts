@@ -184,7 +184,7 @@ function guarded<T>(what: string, work: () => T): T {
   try {
     return work()
   } catch (cause) {
-    throw new ClawmeshError('DENIED', `The prompt does not leave the mesh: what was spent could not be ${what}.`, {
+    throw new ClawmeshError('DENIED', `No prompt leaves the mesh: what was spent could not be ${what}.`, {
       hint: 'See spending.jsonl in the data folder: mend it, or take it away, and then all budgets are whole again.',
       cause,
     })
