@@ -47,8 +47,6 @@ const rules = shipped
 const plan = 'we move the harbour works to Lisbon in April'
 const address = 'anna.lindqvist@example.org'
 
-const request = { messages: [{ role: 'user' as const, content: 'Is it open today?' }], maxTokens: 9, temperature: 0 }
-
 interface Asked {
   messages: { role: string; content: string }[]
 }
@@ -109,9 +107,6 @@ describe('a mesh with a provider elsewhere', () => {
     undo.push(() => gateway.close())
     key = new ApiKeys(folder).add('me', 'developer', Date.now())
     await here.directory.wait(() => here.directory.node('operator')?.advert['elsewhere'], 5000)
-    // Router and tagger are loaded with the first question of all, which may take longer than an answer is given here.
-    const router = await routerOf(holder)
-    await router.judge(router.open(''), request, { roles: [], actor: 'test', trace: '' })
   })
   after(async () => {
     for (const step of undo.splice(0).reverse()) await step()
@@ -246,6 +241,7 @@ describe('a mesh with a provider elsewhere', () => {
           await model.close()
         },
       }
+      const request = { messages: [{ role: 'user' as const, content: 'hello' }], maxTokens: 9, temperature: 0 }
       await assert.rejects(think(holder, request, thinking), { code: 'UNREACHABLE' })
       assert.deepEqual([words, cloud.sent], [1, []])
       // It is the loss that keeps it in: a question that no model of the mesh has seen goes there.
@@ -313,6 +309,11 @@ describe('a mesh with a provider elsewhere', () => {
     })
 
     it('is asked again by the rules of the mesh, whatever the one who asks says of the prompt', async () => {
+      const request = {
+        messages: [{ role: 'user' as const, content: `Write to ${address}` }],
+        maxTokens: 9,
+        temperature: 0,
+      }
       const asking = (content: string) => ({
         model: 'cloud/large',
         request: { ...request, messages: [{ role: 'user' as const, content }] },
