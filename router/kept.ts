@@ -7,20 +7,18 @@ import { type Label, labels } from '../policies/router-label.js'
 
 export interface Kept {
   readonly spent: readonly string[]
-  /** Of what the work has seen, as the node with the keys knows it, or of the prompt as it was judged. */
+  /** As a model judged it, where that is why. What the node with the keys has seen of the work before is no news of the prompt, and is not said. */
   readonly label?: Label
-  /** It was to be judged and was not. */
-  readonly isUnjudged?: boolean
 }
 
 /** @param why ends the sentence that it does not leave because … */
-export function keeping(why: string, { spent, label, isUnjudged }: Kept, cause?: unknown): ClawmeshError {
+export function keeping(why: string, { spent, label }: Kept, cause?: unknown): ClawmeshError {
   return new ClawmeshError('DENIED', `The prompt does not leave the mesh: ${why}.`, {
     hint: '`clawmesh route --explain FILE` says what is found in a text, and which rule decides.',
     data: {
+      kept: true,
       ...(spent.length > 0 && { spent: spent.join(' ') }),
       ...(label && { label }),
-      ...(isUnjudged && { unjudged: true }),
     },
     ...(cause === undefined ? {} : { cause }),
   })
@@ -28,12 +26,12 @@ export function keeping(why: string, { spent, label, isUnjudged }: Kept, cause?:
 
 /** Undefined for whatever else went wrong. */
 export function keptBy({ code, data }: ClawmeshError): Kept | undefined {
-  const { spent, unjudged } = data
+  if (code !== 'DENIED' || data['kept'] !== true) return undefined
   const label = labels.find((each) => each === data['label'])
-  if (code !== 'DENIED' || (typeof spent !== 'string' && !label && unjudged !== true)) return undefined
   return {
-    spent: typeof spent === 'string' ? spent.split(' ') : [],
+    spent: String(data['spent'] ?? '')
+      .split(' ')
+      .filter(Boolean),
     ...(label && { label }),
-    ...(unjudged === true && { isUnjudged: true }),
   }
 }

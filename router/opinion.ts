@@ -94,7 +94,7 @@ export async function labelBy(
     if (signal.aborted) throw ClawmeshError.from(cause)
     await record(null)
     const why = `the model ${model} that the rules have judge it gave no label: ${whyNone(cause, seconds)}`
-    throw keeping(why, { spent: [], isUnjudged: true }, cause)
+    throw keeping(why, { spent: [] }, cause)
   }
   await record(label)
   return label

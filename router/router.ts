@@ -178,11 +178,11 @@ export class Router {
     const egress = this.#egress
     if (!egress) throw refused('no key store is open, so there is no way out')
     if (judged.unnamed) throw judged.unnamed
-    const { decision, sensitivity } = judged
+    const { decision } = judged
     if (!mayLeave(decision) || !decision.models.includes(model)) {
       const said = mayLeave(decision) ? `does not name ${model}` : `says ${decision.effect}`
       const why = asker.spent.length > 0 ? `${said}, and spent is ${asker.spent.join(', ')}` : said
-      throw keeping(`the rule ${decision.rule} ${why}`, { spent: asker.spent, label: sensitivity.label })
+      throw keeping(`the rule ${decision.rule} ${why}`, asker)
     }
     const redacted = await this.#redacted(request, judged, session, names)
     const form = egress.formOf(destination.provider)
