@@ -141,20 +141,33 @@ async function benchNames(report: Report): Promise<void> {
   }
 }
 
-/** Prose of 4 KiB through the process and back, and everything that is done to a text together. */
+/**
+ * Prose of 4 KiB through the process and back, and everything that is done to a text together: nothing of it was seen before. And the same text once more, with a
+ * few words in other words: as when it was redacted, or when a talk goes on.
+ */
 async function benchTagger(report: Report, tagger: TaggerProcess): Promise<void> {
   const texts = kilobytes()['prose and finds'] ?? []
-  const times: Record<'tagger' | 'full pass', number[]> = { tagger: [], 'full pass': [] }
+  const times: Record<'tagger' | 'tagger, looking again' | 'full pass', number[]> = {
+    tagger: [],
+    'tagger, looking again': [],
+    'full pass': [],
+  }
   const timed = async (what: keyof typeof times, work: () => Promise<unknown>): Promise<void> => {
     const begun = performance.now()
     await work()
     times[what].push(performance.now() - begun)
   }
+  const words = new Values(seed + 2)
   for (const text of texts) {
-    await timed('tagger', () => tagger.tag([text]))
+    const first = neverMet(text, words)
+    await timed('tagger', () => tagger.tag([first]))
+    const cut = Math.floor(first.length / 4)
+    const again = [0, 1, 2, 3].map((part) => `${first.slice(part * cut, (part + 1) * cut)} ${madeUp(words)} `).join('')
+    await timed('tagger, looking again', () => tagger.tag([again]))
+    const other = neverMet(text, words)
     await timed('full pass', async () => {
-      classify(text, testSettings)
-      await namesIn([text], tagger, tagKinds, testSettings)
+      classify(other, testSettings)
+      await namesIn([other], tagger, tagKinds, testSettings)
     })
   }
   for (const [what, taken] of Object.entries(times)) {
@@ -288,21 +301,49 @@ function kilobytes(): Record<string, string[]> {
   }
 }
 
-/** A question through the router and to a model on this machine, against the same question sent straight there. */
+const madeUp = (values: Values): string =>
+  Array.from({ length: 8 }, () => 'abcdefghijklmnopqrstuvwxyz'[values.below(26)]).join('')
+
+/** Every twentieth word is one that nobody has seen, so that no place of it looks as one of another text does. */
+const neverMet = (text: string, values: Values): string => {
+  let count = 0
+  return text.replace(/[a-z]{3,}/g, (word) => {
+    count += 1
+    return count % 20 === 0 ? madeUp(values) : word
+  })
+}
+
+/** A question through the router and to a model on this machine, against the same question sent straight there: another one each time, or one that goes on. */
 async function benchCalls(report: Report): Promise<void> {
-  const request = asking(`Draft a reply to anna@example.org. ${'Thank you for the invitation. '.repeat(20)}`)
+  const values = new Values(seed + 3)
+  const prose = prompts(3, seed + 1).flatMap(({ text, stays }) => (stays || /[\d@/]/.test(text) ? [] : [text]))
+  const line = () => {
+    let text = 'Draft a reply to anna@example.org.'
+    while (text.length < 600) text += ` ${values.pick(prose)}`
+    return neverMet(text, values)
+  }
+  const another = () => asking(line())
+  let talk: string[] = []
+  const goingOn = () => {
+    talk = talk.length < 8 ? [...talk, line()] : [line()]
+    return asking(...talk)
+  }
   const without: RouterRules = { ...rulesWithCloud, tagger: { ...rulesWithCloud.tagger, kinds: [] } }
-  for (const [name, rules] of Object.entries({ 'names looked for': rulesWithCloud, 'without names': without })) {
+  for (const [name, rules, next] of [
+    ['names looked for', rulesWithCloud, another],
+    ['names looked for, a talk of one to eight turns', rulesWithCloud, goingOn],
+    ['without names', without, another],
+  ] as const) {
     const stand = await openStand(rules)
     const straight = async () => {
       const response = await fetch(`${stand.cloud.url}/chat/completions`, {
         method: 'POST',
-        body: JSON.stringify(request),
+        body: JSON.stringify(next()),
       })
       await response.text()
     }
     const routed = async () => {
-      await collected(stand.router.ask(stand.router.open(''), request, asker, destination))
+      await collected(stand.router.ask(stand.router.open(''), next(), asker, destination))
     }
     try {
       const [ours, theirs] = [await medianOf(routed), await medianOf(straight)]

@@ -14,6 +14,8 @@ import { digest, utf8 } from '../mesh/seal/keys.js'
 import type { Role } from '../policies/roles.js'
 import { parseRouterRules } from '../policies/router.js'
 import { sensitivitySchema } from '../policies/router-label.js'
+import { Spending } from '../router/egress/spending.js'
+import type { Opinion } from '../router/opinion.js'
 import { ProviderStore } from '../router/provider/store.js'
 import type { Router } from '../router/router.js'
 import type { RouterSession } from '../router/session.js'
@@ -67,10 +69,15 @@ export interface ElsewhereOptions {
   readonly rules: string
   /** Without a provider in it nothing leaves, and the rules label all the same. */
   readonly store?: ProviderStore
+  /** The file in which it is written down what the budgets of the rules have given. */
+  readonly spending?: string
+  /** Asks the judging model of the rules. */
+  readonly opinion?: Opinion
 }
 
 /** @throws ClawmeshError POLICY_INVALID for rules that cannot be kept, and as ProviderStore.read does */
-export async function serveElsewhere(node: MeshNode, { rules: text, store }: ElsewhereOptions): Promise<void> {
+export async function serveElsewhere(node: MeshNode, options: ElsewhereOptions): Promise<void> {
+  const { rules: text, store, spending, opinion } = options
   const rules = parseRouterRules(text, 'the router rules of the mesh')
   const models: string[] = []
   if (store && store.read().size > 0) {
@@ -81,9 +88,12 @@ export async function serveElsewhere(node: MeshNode, { rules: text, store }: Els
     ])
     const egress = Egress.open(store)
     models.push(...egress.models.filter((model) => rules.elsewhere.includes(model)))
-    await node.spawn(elsewhere(new Router({ rules, egress, audit: node.audit, tagger: taggerOf(rules) })), {
-      as: elsewhereName(node.name),
+    const router = new Router({
+      ...{ rules, egress, audit: node.audit, tagger: taggerOf(rules) },
+      ...(spending !== undefined && { spending: ledgerAt(spending) }),
+      ...(opinion && { opinion }),
     })
+    await node.spawn(elsewhere(router), { as: elsewhereName(node.name) })
   }
   await node.directory.describe({ elsewhere: { models, rules: text } })
 }
@@ -114,6 +124,15 @@ function elsewhere(router: Router) {
       yield event.type === 'done' ? { ...event, usage: event.usage && { ...event.usage } } : event
   }
   return actor('elsewhere', () => [on(AskElsewhere, answer)], { args: z.unknown(), concurrency: 64 })
+}
+
+/** Opened when it is first asked for, and tried again where that failed. */
+function ledgerAt(path: string): () => Spending {
+  let opened: Spending | undefined
+  return () => {
+    opened ??= Spending.open(path)
+    return opened
+  }
 }
 
 /** The key store of the mesh in this data folder. */

@@ -1,9 +1,11 @@
 /** The router rules as they are written down: those of a mesh in its data folder, the shipped ones where it has none of its own. */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { writeWhole } from '../mesh/disk.js'
 import { installation } from '../mesh/installation.js'
 import { ClawmeshError } from '../policies/errors.js'
 import { parseRouterRules, type RouterRules } from '../policies/router.js'
+import { takeLock } from './lock.mjs'
 
 export interface WrittenRules {
   /** YAML. */
@@ -29,6 +31,31 @@ export function readRouterRules(path = shippedRouterRules): WrittenRules {
 
 /** Those that the mesh of this data folder goes by. */
 export function rulesOfMesh(data: string): WrittenRules {
-  const own = join(data, 'router.yaml')
+  const own = ownFile(data)
   return readRouterRules(existsSync(own) ? own : shippedRouterRules)
+}
+
+const ownFile = (data: string): string => join(data, 'router.yaml')
+
+/** Where a mesh writes down what its budgets have given. */
+export const spendingFile = (data: string): string => join(data, 'spending.jsonl')
+
+/** Changes those of a mesh, which takes them at its next start. By one at a time, from the reading to the writing: of two at once one would be lost. */
+export async function changeRulesOfMesh<Change extends { readonly text: string }>(
+  data: string,
+  change: (written: string) => Change | Promise<Change>,
+): Promise<Change> {
+  const file = ownFile(data)
+  const lock = takeLock(`${file}.lock`)
+  if (!('release' in lock))
+    throw new ClawmeshError('DATA_IN_USE', `Process ${lock.holder} is changing the router rules.`, {
+      hint: 'Try again.',
+    })
+  try {
+    const changed = await change(rulesOfMesh(data).text)
+    writeWhole(file, changed.text)
+    return changed
+  } finally {
+    lock.release()
+  }
 }

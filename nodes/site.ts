@@ -12,6 +12,7 @@ import { connectNats } from '../mesh/transport/nats.js'
 import type { Subscription } from '../mesh/transport/transport.js'
 import type { ClawmeshError } from '../policies/errors.js'
 import type { Role } from '../policies/roles.js'
+import { opinionOf } from './agents/model/opinion.js'
 import type { Question } from './approvals/question.js'
 import { serveApprovals } from './approvals/serve.js'
 import { serversOf, writeReachable } from './authority/address.js'
@@ -25,7 +26,7 @@ import { keepCertified } from './member/certified.js'
 import { enrolHere, nodeFiles } from './member/member.js'
 import { type KeptNode, keepNode } from './process/keeper.js'
 import type { NodePlan } from './process/plan.js'
-import { rulesOfMesh } from './router-rules.js'
+import { rulesOfMesh, spendingFile } from './router-rules.js'
 import type { Servers } from './servers.js'
 import { openTraces } from './traces.js'
 import { type AuditTrail, sealTrail } from './trail.js'
@@ -106,7 +107,7 @@ export async function startSite(options: SiteOptions): Promise<Site> {
 
     const node = await supervise(ground, folder, progress)
     undo.push(() => node.close())
-    await serveElsewhere(node, elsewhereOf(ground, folder))
+    await serveElsewhere(node, elsewhereOf(node, ground, folder))
     const found = checkpointMark(folder.checkpoints)
     if (found) await node.note('checkpoints.found', found)
 
@@ -149,9 +150,11 @@ async function supervise(ground: Ground, folder: DataFolder, progress: (text: st
 }
 
 /** The way out of this mesh: the rules, and the keys of whoever was added. */
-const elsewhereOf = ({ authority }: Ground, { path }: DataFolder): ElsewhereOptions => ({
+const elsewhereOf = (node: MeshNode, { authority }: Ground, { path }: DataFolder): ElsewhereOptions => ({
   rules: rulesOfMesh(path).text,
   store: providerStore(path, authority),
+  spending: spendingFile(path),
+  opinion: opinionOf(node),
 })
 
 function openDesk(ground: Ground, node: MeshNode, servers: string[]): Promise<Subscription> {

@@ -4,9 +4,10 @@
  *     calibrate(asked, { moderate: 0.3, hard: 0.1 })                    // { moderate: 3, hard: 6 }
  *     costUnder(rules, asked)                                           // what `auto` would have cost at most, by the prices of the rules
  */
+import { parseDocument } from 'yaml'
 import { type ComplexityLimits, inOrder, type Weight } from './complexity.js'
 import { mostCost, preferenceOf } from './preference.js'
-import { decideRoute, type RouteFacts, type RouterRules } from './router.js'
+import { decideRoute, parseRouterRules, type RouteFacts, type RouterRules } from './router.js'
 
 /** Of all questions, at most; each from 0 to 1. */
 export interface Shares {
@@ -57,4 +58,16 @@ function firstModel(rules: RouterRules, question: Asked): string | undefined {
   const elsewhere = decision.models.map((model) => ({ model, zone: 'elsewhere' as const }))
   const able = [...elsewhere, { model: 'mesh', zone: 'mesh' as const }]
   return inOrder(preferenceOf(rules.order, question).models, able)[0]?.model
+}
+
+/**
+ * The rules with these limits; whatever else they say stays, comments too.
+ * @throws ClawmeshError POLICY_INVALID for rules that do not hold
+ */
+export function withLimits(text: string, { moderate, hard }: ComplexityLimits): { readonly text: string } {
+  const document = parseDocument(text)
+  document.setIn(['order', 'from'], document.createNode({ moderate, hard }, { flow: true }))
+  const changed = document.toString({ lineWidth: 0 })
+  parseRouterRules(changed)
+  return { text: changed }
 }

@@ -8,6 +8,7 @@
 import { posix } from 'node:path'
 import { parse } from 'yaml'
 import { z } from 'zod'
+import { budgetSchema } from './budget.js'
 import { complexities } from './complexity.js'
 import { ClawmeshError } from './errors.js'
 import { roles as allRoles, type Role } from './roles.js'
@@ -20,6 +21,8 @@ export type Effect = (typeof effects)[number]
 export interface RouteFacts extends Sensitivity {
   /** Of the one who asks. */
   readonly roles: readonly Role[]
+  /** Budgets of which less is left than the question may take; none, if left out. */
+  readonly spent?: readonly string[] | undefined
 }
 
 export interface RouteDecision {
@@ -48,6 +51,10 @@ const ruleSchema = z
       atMost: label.optional(),
       /** The one who asks has any of them. */
       roles: z.array(z.enum(allRoles)).min(1).optional(),
+      /** Of all of these budgets enough is left for the question. */
+      within: z.array(name).min(1).optional(),
+      /** Of any of these budgets it is not. */
+      spent: z.array(name).min(1).optional(),
     }),
     effect: z.enum(effects),
     redact: z.array(kind).min(1).optional(),
@@ -108,6 +115,12 @@ const schema = z.strictObject({
         .default([]),
     })
     .prefault({}),
+  /** What models elsewhere may take; rules ask whether it is spent. */
+  budgets: z.array(budgetSchema(name, model)).max(20).default([]),
+  /** A model of the mesh that is asked how sensitive is what would leave. It can raise the label and nothing else. */
+  judge: z
+    .strictObject({ model: z.string().min(1).max(256), seconds: z.number().positive().max(600).default(20) })
+    .optional(),
   rules: z.array(ruleSchema).min(1),
   on_error: z.literal('refuse', 'only refuse is taken: what could not be judged does not leave'),
 })
@@ -140,16 +153,38 @@ export function parseRouterRules(text: string, source = 'router rules'): RouterR
   if (unknown !== undefined) throw invalid(source, 'order', `names the model ${unknown}, which elsewhere does not`)
   const stray = rules.rules.flatMap(({ models = [] }) => models).find((each) => !rules.elsewhere.includes(each))
   if (stray !== undefined) throw invalid(source, 'rules', `names the model ${stray}, which elsewhere does not`)
+  checkBudgets(rules, source)
+  if (rules.judge && rules.elsewhere.includes(rules.judge.model))
+    throw invalid(
+      source,
+      'judge.model',
+      `is ${rules.judge.model}, which is elsewhere: it would be sent what may not leave`,
+    )
   const open = opening(rules)
   if (open !== undefined)
     throw invalid(source, `rules.${open}`, 'lets secrets leave: a rule before it must block SECRET')
   return rules
 }
 
+function checkBudgets({ budgets, rules, elsewhere }: RouterRules, source: string): void {
+  const names = budgets.map(({ name: budget }) => budget)
+  const twice = names.find((each, index) => names.indexOf(each) !== index)
+  if (twice !== undefined) throw invalid(source, 'budgets', `has two budgets named ${twice}`)
+  const asked = rules.flatMap(({ when }) => [...(when.within ?? []), ...(when.spent ?? [])])
+  const unknown = asked.find((each) => !names.includes(each))
+  if (unknown !== undefined) throw invalid(source, 'rules', `asks for the budget ${unknown}, and there is none`)
+  const idle = names.find((each) => !asked.includes(each))
+  if (idle !== undefined)
+    throw invalid(source, 'budgets', `has ${idle}, which no rule asks for: it would limit nothing`)
+  const stray = budgets.flatMap(({ models = [] }) => models).find((each) => !elsewhere.includes(each))
+  if (stray !== undefined) throw invalid(source, 'budgets', `names the model ${stray}, which elsewhere does not`)
+}
+
 /** The first rule that could let a secret out: secrets are never redacted, they block. */
 function opening({ rules }: RouterRules): string | undefined {
   for (const { name: rule, when, effect } of rules) {
-    const isForAll = when.atLeast === undefined && when.atMost === undefined && when.roles === undefined
+    const { categories: _, ...conditions } = when
+    const isForAll = Object.values(conditions).every((each) => each === undefined)
     const takesSecrets = when.categories === undefined || when.categories.includes('SECRET')
     if (isForAll && takesSecrets && (effect === 'block' || effect === 'local')) return undefined
     if (takesSecrets && (effect === 'redact' || effect === 'allow')) return rule
@@ -175,7 +210,9 @@ function matches(when: RouterRules['rules'][number]['when'], facts: RouteFacts):
     (when.categories === undefined || overlap(when.categories, facts.categories)) &&
     (when.atLeast === undefined || atLeast(facts.label, when.atLeast)) &&
     (when.atMost === undefined || atLeast(when.atMost, facts.label)) &&
-    (when.roles === undefined || overlap(when.roles, facts.roles))
+    (when.roles === undefined || overlap(when.roles, facts.roles)) &&
+    (when.within === undefined || !overlap(when.within, facts.spent ?? [])) &&
+    (when.spent === undefined || overlap(when.spent, facts.spent ?? []))
   )
 }
 

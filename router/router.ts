@@ -15,9 +15,12 @@ import { decideRoute, type RouteDecision, type RouterRules } from '../policies/r
 import type { Sensitivity } from '../policies/router-label.js'
 import type { RouterAudit } from './audit.js'
 import { type ClassifySettings, classify, type Finding } from './classify.js'
-import { clear, type Destination } from './egress/clearance.js'
+import { type Clearance, type ClearanceRequest, clear, type Destination } from './egress/clearance.js'
 import type { Egress } from './egress/egress.js'
+import type { Reservation, Spending } from './egress/spending.js'
+import { keeping, keptBy } from './kept.js'
 import { joinSensitivity, sensitivityOf } from './label.js'
+import type { Opinion } from './opinion.js'
 import { CallPieces, type ModelCall } from './provider/call.js'
 import type { EndReason, ProviderUsage } from './provider/form.js'
 import { redact } from './pseudonym/redact.js'
@@ -37,12 +40,18 @@ export interface RouterOptions {
   readonly audit: RouterAudit
   /** Without it nothing leaves either, unless the rules do without names. */
   readonly tagger?: Tagger
+  /** The ledger of what is spent; throws where it cannot be read. Without it nothing leaves where the rules have budgets. */
+  readonly spending?: () => Spending
+  /** Without it nothing leaves where the rules have a model judge it. */
+  readonly opinion?: Opinion
 }
 
 export interface Asker {
   readonly roles: readonly Role[]
   readonly actor: string
   readonly trace: string
+  /** Budgets that are known to be spent. */
+  readonly spent?: readonly string[]
 }
 
 /** What an answer brings, in order; `done` comes once, last. */
@@ -72,14 +81,18 @@ export class Router {
   readonly #egress: Egress | undefined
   readonly #audit: RouterAudit
   readonly #tagger: Tagger | undefined
+  readonly #spending: (() => Spending) | undefined
+  readonly #opinion: Opinion | undefined
 
   /** Throws POLICY_INVALID for rules that cannot be kept. */
-  constructor({ rules, egress, audit, tagger }: RouterOptions) {
+  constructor({ rules, egress, audit, tagger, spending, opinion }: RouterOptions) {
     this.rules = rules
     this.settings = settingsOf(rules)
     this.#egress = egress
     this.#audit = audit
     this.#tagger = tagger
+    this.#spending = spending
+    this.#opinion = opinion
   }
 
   open(trace: string): RouterSession {
@@ -107,6 +120,7 @@ export class Router {
         rule: decision.rule,
         effect: decision.effect,
         roles: asker.roles,
+        ...(asker.spent?.length ? { spent: asker.spent } : {}),
         ...weightOf(request),
       },
     })
@@ -116,7 +130,7 @@ export class Router {
 
   #decide(session: RouterSession, read: Read, asker: Asker): Judged {
     const sensitivity = session.raise(read.sensitivity)
-    const byRules = decideRoute(this.rules, { ...sensitivity, roles: asker.roles })
+    const byRules = decideRoute(this.rules, { ...sensitivity, roles: asker.roles, spent: asker.spent })
     return { ...read, sensitivity, decision: keepWhatIsUnseen(keepWhatIsSplit(byRules, read.split), read) }
   }
 
@@ -150,24 +164,31 @@ export class Router {
   async *ask(
     session: RouterSession,
     request: ModelRequest,
-    asker: Asker,
+    by: Asker,
     destination: Destination,
     signal: AbortSignal = new AbortController().signal,
   ): AsyncGenerator<AnswerEvent> {
     const names = remembering(this.#names)
+    const model = `${destination.provider}/${destination.model}`
+    const question = { model, trace: by.trace, maxTokens: request.maxTokens }
+    // As far as it can be known before the body is written.
+    const bytes = Buffer.byteLength(JSON.stringify(request))
+    const asker = { ...by, spent: this.#money()?.spentFor(this.rules, { ...question, bytes }) ?? [] }
     const judged = await this.#judge(session, request, asker, names)
     const egress = this.#egress
     if (!egress) throw refused('no key store is open, so there is no way out')
     if (judged.unnamed) throw judged.unnamed
+    const { decision } = judged
+    if (!mayLeave(decision) || !decision.models.includes(model)) {
+      const said = mayLeave(decision) ? `does not name ${model}` : `says ${decision.effect}`
+      const why = asker.spent.length > 0 ? `${said}, and spent is ${asker.spent.join(', ')}` : said
+      throw keeping(`the rule ${decision.rule} ${why}`, asker)
+    }
     const redacted = await this.#redacted(request, judged, session, names)
     const form = egress.formOf(destination.provider)
     const body = Buffer.from(JSON.stringify(form.body(destination.model, redacted)), 'utf8')
-    const { sensitivity } = judged
-    const { rules, settings } = this
-    const clearing = { rules, settings, names, audit: this.#audit, sensitivity, destination, body, ...asker }
-    const clearance = await clear(clearing).catch((cause: unknown) => {
-      throw cause instanceof ClawmeshError ? cause : refused('it could not be cleared', cause)
-    })
+    const held = this.#money()?.reserve(this.rules, { ...question, bytes: body.length })
+    const clearance = await this.#cleared(session, judged, { names, destination, body, signal, ...asker }, held)
     const restorer = new Restorer(session.vault)
     const pieces = new CallPieces()
     let reason: EndReason = 'stop'
@@ -186,11 +207,42 @@ export class Router {
       const calls = pieces.end()
       for (const call of calls) yield { type: 'call', call }
       outcome = 'answered'
+      // Some say how long the answer was and not how long the prompt: that is no bill.
+      if (usage && usage.promptTokens > 0) held?.settle(usage)
       yield { type: 'done', reason: calls.length > 0 ? 'call' : reason, usage }
+    } catch (cause) {
+      if (ClawmeshError.from(cause).data['unanswered'] === true) held?.release()
+      throw cause
     } finally {
       const { trace, actor } = asker
-      const model = `${destination.provider}/${destination.model}`
       await this.#audit.record({ kind: 'egress.ended', trace, actor, facts: { model, outcome, ...usage } })
+    }
+  }
+
+  /** The ledger, where the rules have budgets. */
+  #money(): Spending | undefined {
+    if (this.rules.budgets.length === 0) return undefined
+    if (!this.#spending) throw refused('the rules have budgets, and nobody here counts what is spent')
+    return this.#spending()
+  }
+
+  /** What was held of the budgets is given back where it may not leave. */
+  async #cleared(
+    session: RouterSession,
+    { sensitivity }: Judged,
+    asked: Pick<ClearanceRequest, 'names' | 'destination' | 'body' | 'signal' | 'roles' | 'trace' | 'actor'>,
+    held: Reservation | undefined,
+  ): Promise<Clearance> {
+    const { rules, settings } = this
+    const known = { rules, settings, audit: this.#audit, opinion: this.#opinion, sensitivity, spent: held?.spent ?? [] }
+    try {
+      return await clear({ ...asked, ...known })
+    } catch (cause) {
+      held?.release()
+      if (!(cause instanceof ClawmeshError)) throw refused('it could not be cleared', cause)
+      const label = keptBy(cause)?.label
+      if (label) session.raise({ label, categories: [] })
+      throw cause
     }
   }
 

@@ -49,6 +49,7 @@ export const eventKinds = [
   'debate.round',
   'debate.lost',
   'route.decided',
+  'route.judged',
   'egress.intended',
   'egress.ended',
   'label.lowered',

@@ -85,6 +85,7 @@ export const ocsfActivities: Record<EventKind, Activity> = {
   'vote.cast': other(api, 'Vote Cast'),
   'vote.decided': other(api, 'Vote Decided'),
   'route.decided': other(api, 'Route Decided'),
+  'route.judged': other(api, 'Route Judged'),
   'egress.intended': other(api, 'Egress Intended', 'Low'),
   'egress.ended': other(api, 'Egress Ended'),
   'label.lowered': other(api, 'Label Lowered', 'Medium'),

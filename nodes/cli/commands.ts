@@ -85,11 +85,12 @@ const families: Readonly<Record<string, () => Promise<Command[]>>> = {
   },
   costs: async () => [(await import('./models/costs.js')).costs],
   route: async () => {
-    const [{ routeCalibrate }, { route }] = await Promise.all([
+    const [{ routeCalibrate }, { routeTest }, { route }] = await Promise.all([
       import('./models/calibrate.js'),
+      import('./models/route-test.js'),
       import('./models/route.js'),
     ])
-    return [routeCalibrate, route]
+    return [routeCalibrate, routeTest, route]
   },
   label: async () => {
     const { labelShow, labelLower } = await import('./models/label.js')
@@ -147,7 +148,7 @@ export const chapters: readonly (readonly [string, Readonly<Record<string, strin
     {
       approve: 'held actions: allow, refuse, follow',
       policy: 'what actions may do: explain, test, apply, roll back',
-      route: 'where the privacy router would let a text go, and why; calibrate',
+      route: 'where the privacy router would let a text go, and why; test, calibrate',
       label: 'how sensitive a file or task is; lower it',
       keys: 'who may use the gateway',
       revoke: 'a node, cut off',

@@ -7,6 +7,7 @@ import { type Fault, TrailReader } from '../../mesh/audit/reader.js'
 import { openAuthority } from '../../mesh/seal/authority.js'
 import { readCredentials } from '../../mesh/seal/credentials.js'
 import { ClawmeshError } from '../../policies/errors.js'
+import { Spending } from '../../router/egress/spending.js'
 import { readPolicy } from '../../sandbox/preset.js'
 import { PolicyBook } from '../authority/policy-book.js'
 import { dataPaths, isDataFolder, isRunning } from '../data-folder.js'
@@ -14,7 +15,7 @@ import { ApiKeys } from '../gateway/http/keys.js'
 import { ofMesh, recallOffer } from '../member/offer.js'
 import { ownPeopleFile, StandingPeople } from '../people.js'
 import { readKept } from '../process/standing-policy.js'
-import { rulesOfMesh } from '../router-rules.js'
+import { rulesOfMesh, spendingFile } from '../router-rules.js'
 import { chainFile } from '../trail.js'
 import { checkApart, checkWorkspace } from '../workspace.js'
 import { type Check, type Finding, fault, note, type Patient } from './check.js'
@@ -205,12 +206,15 @@ async function offered({ data }: Patient): Promise<Finding[]> {
 }
 
 function rules({ data }: Patient): Finding[] {
+  let why = 'Without rules no prompt goes anywhere.'
   try {
-    rulesOfMesh(data)
+    const { budgets } = rulesOfMesh(data).rules
+    why = 'The rules have budgets, and nothing leaves while nobody knows what is spent.'
+    if (budgets.length > 0) Spending.look(spendingFile(data))
     return []
   } catch (error) {
     const { message, hint } = ClawmeshError.from(error)
-    return [fault(message, 'Without rules no prompt goes anywhere.', hint)]
+    return [fault(message, why, hint)]
   }
 }
 

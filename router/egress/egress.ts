@@ -45,7 +45,8 @@ export class Egress {
     )
     if (!response.ok) {
       await response.body?.cancel()
-      throw failed(name, `answered with status ${response.status}`, response.status === 429 || response.status >= 500)
+      const isBusy = response.status === 429 || response.status >= 500
+      throw failed(name, `answered with status ${response.status}`, isBusy, undefined, notAnswered)
     }
     for await (const data of reading(name, response)) {
       const delta = understand(name, form, data)
@@ -68,8 +69,17 @@ async function reach(name: string, send: () => Promise<Response>): Promise<Respo
   try {
     return await send()
   } catch (cause) {
-    throw cancelled(cause) ?? failed(name, 'could not be reached', true, cause)
+    throw cancelled(cause) ?? failed(name, 'could not be reached', true, cause, wasReached(cause) ? {} : notAnswered)
   }
+}
+
+/** Of a question that no model can have seen, and nobody is paid for. */
+const notAnswered = { unanswered: true } as const
+
+/** Undici says why in the cause of what it throws. Whatever else happened, the question may have come there. */
+function wasReached(thrown: unknown): boolean {
+  const { cause } = thrown instanceof Error ? thrown : {}
+  return !(cause instanceof Error && 'code' in cause && ['ECONNREFUSED', 'ENOTFOUND'].includes(String(cause.code)))
 }
 
 /** The data of each event of the stream. https://html.spec.whatwg.org/multipage/server-sent-events.html */
@@ -106,9 +116,16 @@ function cancelled(cause: unknown): ClawmeshError | undefined {
 }
 
 /** Never with the text of the answer: a provider may repeat in it what it was sent. */
-function failed(name: string, what: string, isBusy: boolean, cause?: unknown): ClawmeshError {
+function failed(
+  name: string,
+  what: string,
+  isBusy: boolean,
+  cause?: unknown,
+  data: { unanswered?: true } = {},
+): ClawmeshError {
   return new ClawmeshError(isBusy ? 'MODEL_BUSY' : 'MODEL_FAILED', `The provider ${name} ${what}.`, {
     hint: isBusy ? 'Try again later.' : 'Check url, key and model in the key store.',
+    data,
     ...(cause === undefined ? {} : { cause }),
   })
 }

@@ -4,8 +4,10 @@ import { type InferenceSession, Tensor } from 'onnxruntime-node'
 import { type Adapter, openSession } from './adapter.js'
 import { Dictionary } from './dictionary.js'
 import type { TaggerFolder } from './folder.js'
+import { Seen } from './seen.js'
 import { type Tag, type TagKind, tagKinds } from './tagger.js'
-import { facts, featuresOf, pieces, type Token, tokensOf } from './token.js'
+import { facts, pieces, type Token, tokensOf } from './token.js'
+import { Vocabulary } from './vocabulary.js'
 
 /** The network sees so many tokens to each side, so that a text may be cut there without a difference. */
 const sight = 14
@@ -23,35 +25,59 @@ const small = new Set(
 export async function openPieces({ config, bytes }: TaggerFolder): Promise<Adapter> {
   const dictionary = new Dictionary(gunzipSync(bytes('words.txt.gz')).toString('utf8').split('\n'))
   const session = await openSession(bytes('model.onnx'))
+  const network = new Network(session, dictionary)
   return {
     tag: async (text) => {
       const tokens = tokensOf(text)
-      const shares = await sharesOf(session, text, tokens, dictionary)
+      const shares = await network.sharesOf(text, tokens)
       return joined(tokens, (index) => kindOf(tokens, index, shares, dictionary, config.threshold))
     },
   }
 }
 
-/** How likely each token is of each kind, the first of which is none: [tokens, 4]. */
-async function sharesOf(
-  session: InferenceSession,
-  text: string,
-  tokens: readonly Token[],
-  dictionary: Dictionary,
-): Promise<Float32Array> {
-  const shares = new Float32Array(tokens.length * columns)
-  const { spelling, looks } = featuresOf(text, tokens, dictionary)
-  for (let start = 0; start < tokens.length; start += window) {
-    const end = Math.min(tokens.length, start + window)
-    const [from, to] = [Math.max(0, start - sight), Math.min(tokens.length, end + sight)]
-    const { kinds } = await session.run({
-      spelling: new Tensor('int32', spelling.subarray(from * pieces, to * pieces), [to - from, pieces]),
-      looks: new Tensor('float32', looks.subarray(from * facts, to * facts), [to - from, facts]),
-    })
-    const found = kinds?.data as Float32Array
-    shares.set(found.subarray((start - from) * columns, (end - from) * columns), start * columns)
+class Network {
+  readonly #session: InferenceSession
+  readonly #vocabulary: Vocabulary
+  readonly #seen = new Seen(sight, columns)
+
+  constructor(session: InferenceSession, dictionary: Dictionary) {
+    this.#session = session
+    this.#vocabulary = new Vocabulary(dictionary)
   }
-  return shares
+
+  /** How likely each token is of each kind, the first of which is none: [tokens, 4]. */
+  async sharesOf(text: string, tokens: readonly Token[]): Promise<Float32Array> {
+    if (this.#vocabulary.renew()) this.#seen.forget()
+    const numbers = this.#vocabulary.numbersOf(text, tokens)
+    const places = this.#seen.find(numbers)
+    const shares = new Float32Array(tokens.length * columns)
+    for (const [index, place] of places.entries())
+      if (place >= 0) shares.set(this.#seen.sharesAt(place), index * columns)
+    for (const [start, end] of unseenIn(places)) {
+      const [from, to] = [Math.max(0, start - sight), Math.min(tokens.length, end + sight)]
+      const { spelling, looks } = this.#vocabulary.featuresOf(text, tokens, numbers, from, to)
+      const { kinds } = await this.#session.run({
+        spelling: new Tensor('int32', spelling, [to - from, pieces]),
+        looks: new Tensor('float32', looks, [to - from, facts]),
+      })
+      const found = kinds?.data as Float32Array
+      shares.set(found.subarray((start - from) * columns, (end - from) * columns), start * columns)
+    }
+    this.#seen.add(numbers, shares)
+    return shares
+  }
+}
+
+/** Runs of tokens that were not seen so before, each no longer than the window. Between two that are near one another all is looked at: it would be seen anyway. */
+function unseenIn(places: Int32Array): [start: number, end: number][] {
+  const runs: [number, number][] = []
+  for (const [index, place] of places.entries()) {
+    if (place >= 0) continue
+    const last = runs.at(-1)
+    if (last && index - last[1] <= 2 * sight && index + 1 - last[0] <= window) last[1] = index + 1
+    else runs.push([index, index + 1])
+  }
+  return runs
 }
 
 /** How certain each kind is, or undefined for a token that is of none. */

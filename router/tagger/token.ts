@@ -35,32 +35,58 @@ const isWord = (text: string): boolean => /^[A-Za-z\u0080-\uffff]/.test(text)
 export function featuresOf(text: string, tokens: readonly Token[], dictionary: Dictionary): Features {
   const spelling = new Int32Array(tokens.length * pieces)
   const looks = new Float32Array(tokens.length * facts)
-  for (const [index, { text: spelled, start }] of tokens.entries()) {
-    spelling.set(piecesOf(spelled), index * pieces)
-    const before = tokens[index - 1]?.text
-    const set = (fact: number, is: boolean): void => {
-      if (is) looks[index * facts + fact] = 1
-    }
-    const kind = /^\d/.test(spelled) ? 'digits' : isWord(spelled) ? 'word' : spelled.startsWith('\n') ? 'line' : 'sign'
-    set(0, kind === 'word')
-    set(1, kind === 'digits')
-    set(2, kind === 'line')
-    set(3, kind === 'sign')
-    set(4, start > 0 && /\s/.test(text[start - 1] ?? ' '))
-    set(5, before === undefined || /^[\n.!?:]/.test(before))
-    if (kind === 'digits') set(5 + Math.min(6, spelled.length), true)
-    if (kind !== 'word') continue
-    const lower = spelled.toLowerCase()
-    set(12, spelled === lower)
-    set(13, isCapitalised(spelled))
-    set(14, spelled.length > 1 && spelled === spelled.toUpperCase())
-    set(15, spelled.length === 1)
-    set(16, dictionary.has(lower))
-    set(17, dictionary.composes(lower))
-    set(18, spelled.length > 9)
-    set(19, spelled.length > 3 && spelled.length <= 9)
-  }
+  for (const index of tokens.keys()) writeFeatures(seenAt(text, tokens, index), { spelling, looks }, index, dictionary)
   return { spelling, looks }
+}
+
+/** All that the model is told of a token. */
+export interface SeenToken {
+  readonly spelled: string
+  /** White space stands before it. */
+  readonly isSpaced: boolean
+  /** Nothing, or the end of a sentence or line, is before it. */
+  readonly isFirst: boolean
+}
+
+export function seenAt(text: string, tokens: readonly Token[], index: number): SeenToken {
+  const { text: spelled, start } = tokens[index] as Token
+  const before = tokens[index - 1]?.text
+  return {
+    spelled,
+    isSpaced: start > 0 && /\s/.test(text[start - 1] ?? ' '),
+    isFirst: before === undefined || /^[\n.!?:]/.test(before),
+  }
+}
+
+/** @param row of both, all zeros */
+export function writeFeatures(
+  { spelled, isSpaced, isFirst }: SeenToken,
+  { spelling, looks }: Features,
+  row: number,
+  dictionary: Dictionary,
+): void {
+  spelling.set(piecesOf(spelled), row * pieces)
+  const set = (fact: number, is: boolean): void => {
+    if (is) looks[row * facts + fact] = 1
+  }
+  const kind = /^\d/.test(spelled) ? 'digits' : isWord(spelled) ? 'word' : spelled.startsWith('\n') ? 'line' : 'sign'
+  set(0, kind === 'word')
+  set(1, kind === 'digits')
+  set(2, kind === 'line')
+  set(3, kind === 'sign')
+  set(4, isSpaced)
+  set(5, isFirst)
+  if (kind === 'digits') set(5 + Math.min(6, spelled.length), true)
+  if (kind !== 'word') return
+  const lower = spelled.toLowerCase()
+  set(12, spelled === lower)
+  set(13, isCapitalised(spelled))
+  set(14, spelled.length > 1 && spelled === spelled.toUpperCase())
+  set(15, spelled.length === 1)
+  set(16, dictionary.has(lower))
+  set(17, dictionary.composes(lower))
+  set(18, spelled.length > 9)
+  set(19, spelled.length > 3 && spelled.length <= 9)
 }
 
 /** One capital, and small letters behind it. */

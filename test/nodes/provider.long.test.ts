@@ -6,6 +6,7 @@ import { after, before, describe, it } from 'node:test'
 import { think } from '../../nodes/agents/model/model.js'
 import { openSession } from '../../nodes/agents/model/privacy.js'
 import { holderOf } from '../../nodes/elsewhere.js'
+import { parseRouterRules } from '../../policies/router.js'
 import { beginSite, type RunningSite, runSite } from '../audit/site.js'
 import { temporaryFolder } from '../kit/mesh.js'
 import { type Cloud, openCloud } from '../router/cloud.js'
@@ -59,7 +60,14 @@ describe('a provider that is added by command', () => {
   })
 
   it('is asked by a mesh whose own rules name it, with the key, and what that costs is told', async () => {
-    writeFileSync(join(data, 'router.yaml'), shipped.replace(/^elsewhere: \[\]$/m, 'elsewhere: [cloud/large]'))
+    writeFileSync(
+      join(data, 'router.yaml'),
+      shipped
+        .replace(/^elsewhere: \[\]$/m, 'elsewhere: [cloud/large]')
+        .replace('\nbudgets: []', '\nbudgets: [{ name: month, limit: 1, per: month }]')
+        .replace(/^order: \{\}$/m, 'order: { prices: [{ model: cloud/large, upTo: hard, input: 1, output: 1 }] }')
+        .replace(/(name: the-rest-may-leave\n\s+when: )\{\}/, '$1{ within: [month] }'),
+    )
     running = await beginSite(data)
     const { node } = running.site
     assert.deepEqual(holderOf(node)?.models, ['cloud/large'])
@@ -98,6 +106,29 @@ describe('a provider that is added by command', () => {
     assert.match((await command('costs', '--data', data)).stdout, /^1 records of the trail are in no sum/m)
   })
 
+  it('has spent its budget by then: `route --explain` says so, and nothing more leaves, also after a restart', async () => {
+    const hello = join(data, 'hello.txt')
+    writeFileSync(hello, 'hello')
+    const explained = ['route', '--explain', hello, '--rules', join(data, 'router.yaml')] as const
+    const { budgets, decision, leaves } = await inJson(...explained)
+    assert.deepEqual([budgets.length, budgets[0].taken, budgets[0].isSpent], [1, 1.001, true])
+    assert.deepEqual([decision.rule, leaves], ['none', undefined])
+    const { stdout } = await command(...explained, '--data', data)
+    assert.match(stdout, /^Budget {4}month: 1\.001 of 1 is taken, cloud\/large may take \S+: as good as spent$/m)
+    await running?.close()
+    running = await beginSite(data)
+    const { node } = running.site
+    const request = { messages: [{ role: 'user' as const, content: 'hello' }], maxTokens: 9, temperature: 0 }
+    const { signal } = new AbortController()
+    const about = { actor: 'asker', deadline: node.now() + 20_000, signal, trace: 'task-2', model: 'cloud/large' }
+    const before = cloud.sent.length
+    await assert.rejects(think(node, request, { ...about, session: await openSession(node, 'task-2') }), {
+      code: 'DENIED',
+      message: /spent is month/,
+    })
+    assert.equal(cloud.sent.length, before)
+  })
+
   it('has its own traffic to set the limits of hardness by', async () => {
     const { questions, counts, now, proposed } = await inJson('route', 'calibrate', '--moderate', '0', '--hard', '0')
     assert.ok(questions > 0 && counts.reduce((sum: number, count: number) => sum + count, 0) === questions)
@@ -106,6 +137,12 @@ describe('a provider that is added by command', () => {
     const { stdout } = await command('route', 'calibrate', '--data', data)
     assert.match(stdout, /^ {2}from: \{ moderate: \d+, hard: \d+ \}$/m)
     assert.equal((await command('route', 'calibrate', '--data', data, '--hard', '50')).status, 2)
+    const before = readFileSync(join(data, 'router.yaml'), 'utf8')
+    const { written } = await inJson('route', 'calibrate', '--moderate', '0', '--hard', '0', '--write')
+    assert.equal(written, true)
+    const { order } = parseRouterRules(readFileSync(join(data, 'router.yaml'), 'utf8'))
+    assert.deepEqual(order, { ...parseRouterRules(before).order, from: proposed.from })
+    assert.equal((await command('route', 'calibrate', '--data', data, '--write', '--rules', 'other.yaml')).status, 2)
   })
 
   it('is forgotten when it is removed', async () => {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { installation } from '../../mesh/installation.js'
-import { type Asked, calibrate, costUnder, shareFrom } from '../../policies/calibration.js'
+import { type Asked, calibrate, costUnder, shareFrom, withLimits } from '../../policies/calibration.js'
 import { parseRouterRules } from '../../policies/router.js'
 
 const asked = (points: number, more: Partial<Asked> = {}): Asked => ({
@@ -29,6 +29,21 @@ describe('limits by what was asked', () => {
       }
     }
     assert.deepEqual(calibrate([], { moderate: 0, hard: 0 }), { moderate: 1, hard: 2 })
+  })
+
+  it('are written down and nothing else is changed', () => {
+    const shipped = readFileSync(join(installation, 'policies', 'router.yaml'), 'utf8')
+    const { text } = withLimits(shipped, { moderate: 3, hard: 6 })
+    assert.deepEqual(parseRouterRules(text).order.from, { moderate: 3, hard: 6 })
+    const { from } = parseRouterRules(shipped).order
+    assert.deepEqual(parseRouterRules(withLimits(text, from).text), parseRouterRules(shipped))
+    const comments = (of: string) => of.split('\n').filter((line) => line.startsWith('#'))
+    assert.deepEqual(comments(text), comments(shipped))
+    assert.deepEqual(parseRouterRules(withLimits(text, { moderate: 1, hard: 2 }).text).order.from, {
+      moderate: 1,
+      hard: 2,
+    })
+    assert.throws(() => withLimits(shipped, { moderate: 3, hard: 3 }), { code: 'POLICY_INVALID' })
   })
 
   it('cost what the first model of each question would, of those that may see it', () => {

@@ -2,59 +2,41 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { parse } from 'yaml'
-import { z } from 'zod'
 import { installation } from '../../mesh/installation.js'
-import { complexities, complexityOf, inOrder, weigh } from '../../policies/complexity.js'
+import { complexityOf, weigh } from '../../policies/complexity.js'
+import { readDocument } from '../../policies/document.js'
 import { preferenceOf } from '../../policies/preference.js'
-import { decideRoute, effects, parseRouterRules, sensitivityOfFile } from '../../policies/router.js'
-import { categories, labels } from '../../policies/router-label.js'
+import { decideRoute, parseRouterRules, sensitivityOfFile } from '../../policies/router.js'
+import { labels } from '../../policies/router-label.js'
+import { runRouterTable } from '../../policies/router-table.js'
 import { settingsOf } from '../../router/settings.js'
 
 const shipped = readFileSync(join(installation, 'policies', 'router.yaml'), 'utf8')
-const table = z.strictObject({
-  elsewhere: z.array(z.string()),
-  order: z.array(
-    z.strictObject({ asked: z.string(), tools: z.int(), expect: z.enum(complexities), first: z.string() }),
-  ),
-  cases: z.array(
-    z.strictObject({
-      label: z.enum(labels),
-      categories: z.array(z.enum(categories)),
-      expect: z.enum(effects),
-      rule: z.string(),
-    }),
-  ),
-})
+const theRest = /(name: the-rest-may-leave\n\s+when: \{)\}/
 const changed = (from: string | RegExp, to: string) => parseRouterRules(shipped.replace(from, to), 'router.yaml')
 
+describe('router rules with a truth table beside them', () => {
+  for (const path of ['policies/router.yaml', 'examples/router/router.yaml']) {
+    const file = join(installation, path)
+    const beside = file.replace(/\.yaml$/, '.test.yaml')
+    const rows = runRouterTable(
+      parseRouterRules(readFileSync(file, 'utf8'), path),
+      readDocument(readFileSync(beside, 'utf8'), beside),
+    )
+    for (const { about, expected, answer } of rows)
+      it(`${path}: ${about.slice(0, 50)}: ${expected}`, () => assert.equal(answer, expected))
+    it(`${path}: has rows`, () => assert.ok(rows.length > 5))
+  }
+
+  it('are refused where the table names a budget that the rules do not', () => {
+    const row = 'cases: [{ label: PUBLIC, categories: [], spent: [day], expect: local, rule: none }]'
+    assert.throws(() => runRouterTable(parseRouterRules(shipped), readDocument(row, 'table')), {
+      code: 'POLICY_INVALID',
+    })
+  })
+})
+
 describe('the shipped router rules', () => {
-  const { elsewhere, order, cases } = table.parse(
-    parse(readFileSync(join(installation, 'policies', 'router.test.yaml'), 'utf8')),
-  )
-  const rules = changed(/^elsewhere: \[\]$/m, `elsewhere: [${elsewhere.join(', ')}]`)
-  for (const { label, categories: held, expect, rule } of cases)
-    it(`${expect} what is ${[label, ...held].join(' ')}`, () => {
-      const decision = decideRoute(rules, { label, categories: held, roles: [] })
-      assert.deepEqual([decision.effect, decision.rule], [expect, rule])
-      assert.deepEqual(decision.models, expect === 'redact' || expect === 'allow' ? elsewhere : [])
-    })
-
-  const lists = 'order: { simple: [mesh], moderate: [frontier/small, mesh], hard: [frontier/large] }'
-  const ordered = parseRouterRules(
-    shipped.replace(/^elsewhere: \[\]$/m, `elsewhere: [${elsewhere.join(', ')}]`).replace(/^order: \{\}$/m, lists),
-  ).order
-  const candidates = [
-    ...elsewhere.map((model) => ({ model, zone: 'elsewhere' as const })),
-    { model: 'tiny', zone: 'mesh' as const },
-  ]
-  for (const { asked, tools, expect, first } of order)
-    it(`ask ${first} first where "${asked.slice(0, 30)}…" looks ${expect}`, () => {
-      const complexity = complexityOf(weigh({ messages: [{ content: asked }], tools, maxTokens: 1 }), ordered.from)
-      assert.equal(complexity, expect)
-      assert.equal(inOrder(ordered[complexity], candidates)[0]?.model, first)
-    })
-
   it('count a prompt in no time, whatever white space it is made of', () => {
     const begun = performance.now()
     for (const space of ['\n', '\r', '\r\n', '\u2028', ' \n', '\t'])
@@ -79,6 +61,7 @@ describe('the shipped router rules', () => {
 })
 
 describe('router rules', () => {
+  const budgets = 'budgets: [{ name: day, limit: 5, per: day }]'
   const refused: Record<string, [string | RegExp, string]> = {
     'that let secrets leave': ['effect: block', 'effect: allow'],
     'that do not block secrets at all': [/ {2}- name: secrets-block\n.*\n.*\n/, ''],
@@ -99,10 +82,31 @@ describe('router rules', () => {
       'order: {}',
       'order: { prices: [{ model: mesh, upTo: hard, input: 1, output: 1 }, { model: mesh, upTo: hard, input: 2, output: 1 }] }',
     ],
+    'that ask for a budget which is none': [/(the-rest-may-leave\n\s+when: )\{\}/, '$1{ within: [day] }'],
+    'with a budget that no rule asks for': ['budgets: []', budgets],
+    'whose judging model is elsewhere': ['elsewhere: []', 'elsewhere: [cloud/other]\njudge: { model: cloud/other }'],
     'that are no YAML': ['rules:', 'rules: ['],
   }
   for (const [what, [from, to]] of Object.entries(refused))
     it(`${what} are refused`, () => assert.throws(() => changed(from, to), { code: 'POLICY_INVALID' }))
+
+  const limited: Record<string, [string, RegExp, string]> = {
+    'limits a model which elsewhere does not name': [budgets.replace('}', ', models: [cloud/other] }'), theRest, 'day'],
+    'is below nothing': [budgets.replace('5', '-5'), theRest, 'day'],
+    'is another than a rule asks for': [budgets, theRest, 'day, week'],
+    'is all that blocks secrets': [budgets, /(name: secrets-block\n\s+when: \{ categories: \[SECRET\]) \}/, 'day'],
+  }
+  for (const [what, [written, rule, within]] of Object.entries(limited))
+    it(`with a budget that ${what} are refused`, () =>
+      assert.throws(
+        () =>
+          parseRouterRules(
+            shipped
+              .replace('budgets: []', written)
+              .replace(rule, (_, before) => `${before}${before.endsWith('{') ? '' : ','} within: [${within}] }`),
+          ),
+        { code: 'POLICY_INVALID', message: /budget|limit|SECRET/ },
+      ))
 
   describe('with prices', () => {
     const prices = `order:
@@ -140,6 +144,22 @@ describe('router rules', () => {
       const { complexity, by, models } = asked('Prove that it ends, step by step, and analyse its cost.')
       assert.deepEqual([complexity, by, models], ['hard', 'list', ['frontier/large']])
     })
+  })
+
+  it('ask of budgets whether enough is left of all, or too little of any', () => {
+    const rules = parseRouterRules(
+      shipped
+        .replace('budgets: []', 'budgets: [{ name: day, limit: 5, per: day }, { name: task, limit: 1, per: task }]')
+        .replace(
+          'rules:',
+          `rules:
+  - { name: secret, when: { categories: [SECRET] }, effect: block }
+  - { name: all, when: { within: [day, task] }, effect: block }
+  - { name: any, when: { spent: [day] }, effect: block }`,
+        ),
+    )
+    const by = (...spent: string[]) => decideRoute(rules, { label: 'PUBLIC', categories: [], roles: [], spent }).rule
+    assert.deepEqual([by(), by('day'), by('task'), by('day', 'task')], ['all', 'any', 'the-rest-may-leave', 'any'])
   })
 
   it('that name a kind which is none, or redact secrets, are refused', () => {

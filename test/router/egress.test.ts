@@ -39,8 +39,7 @@ describe('the way out', () => {
       names: (texts) => namesIn(texts, stand.tagger, tagKinds, stand.router.settings),
       audit: stand.trail,
       sensitivity: { label: 'INTERNAL', categories: [] },
-      destination,
-      body,
+      ...{ spent: [], destination, body, signal: never },
       ...asker,
     })
 

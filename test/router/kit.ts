@@ -9,7 +9,7 @@ import { parseRouterRules, type RouterRules } from '../../policies/router.js'
 import type { RouterAudit } from '../../router/audit.js'
 import { Egress } from '../../router/egress/egress.js'
 import { ProviderStore } from '../../router/provider/store.js'
-import { type AnswerEvent, Router } from '../../router/router.js'
+import { type AnswerEvent, Router, type RouterOptions } from '../../router/router.js'
 import { TaggerProcess } from '../../router/tagger/process.js'
 import { type Cloud, openCloud } from './cloud.js'
 
@@ -47,7 +47,10 @@ export interface Stand {
 
 export const secretKey = 'the-key-of-the-cloud-0123456789'
 
-export async function openStand(rules: RouterRules = rulesWithCloud): Promise<Stand> {
+export async function openStand(
+  rules: RouterRules = rulesWithCloud,
+  more: Pick<RouterOptions, 'spending' | 'opinion'> = {},
+): Promise<Stand> {
   const cloud = await openCloud()
   const folder = mkdtempSync(join(tmpdir(), 'clawmesh-router-'))
   const store = new ProviderStore(join(folder, 'providers.sealed'), randomBytes(32))
@@ -60,7 +63,7 @@ export async function openStand(rules: RouterRules = rulesWithCloud): Promise<St
     trail,
     egress,
     tagger,
-    router: new Router({ rules, egress, audit: trail, tagger }),
+    router: new Router({ rules, egress, audit: trail, tagger, ...more }),
     close: async () => {
       tagger.close()
       await cloud.close()

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { installation } from '../../mesh/installation.js'
 import { shippedTagger, TaggerProcess } from '../../router/tagger/process.js'
+import { Seen } from '../../router/tagger/seen.js'
 import type { Tagger } from '../../router/tagger/tagger.js'
 
 const exported = join(installation, 'test', 'router', 'data', 'gliner')
@@ -43,6 +44,59 @@ describe('an export of GLiNER', () => {
   it('reads a text that is longer than it sees at once, whole', async () => {
     const text = `${'the letter of '.repeat(20)}Ada Lovelace ${'wrote to the '.repeat(20)}Hopper`
     assert.deepEqual(await found(tagger, text), ['name Ada Lovelace', 'name Hopper'])
+  })
+})
+
+describe('what the network said of tokens', () => {
+  const [sight, most] = [2, 40_000]
+  /** Its two shares say all that it saw: the token and two neighbours to each side. */
+  const sharesOf = (ids: Int32Array): Float32Array =>
+    Float32Array.from({ length: 2 * ids.length }, (_, at) => {
+      const index = at >> 1
+      const window = [-2, -1, 0, 1, 2].map((step) => ids[index + step] ?? 0)
+      return at % 2 === 0 ? window.reduce((sum, id) => sum * 4 + id, 0) : (ids[index] ?? 0)
+    })
+
+  it('is found again where all that it saw is the same, and nowhere else', () => {
+    const seen = new Seen(sight, 2)
+    let state = 7
+    const random = (below: number) => {
+      state = (Math.imul(state, 1103515245) + 12345) >>> 0
+      return (state >>> 8) % below
+    }
+    let [found, asked] = [0, 0]
+    for (let text = 0; text < 400; text += 1) {
+      const ids = Int32Array.from({ length: random(30) }, () => 1 + random(3))
+      const shares = sharesOf(ids)
+      for (const [index, place] of seen.find(ids).entries()) {
+        asked += 1
+        if (place < 0) continue
+        found += 1
+        assert.deepEqual([...seen.sharesAt(place)], [...shares.subarray(2 * index, 2 * index + 2)])
+      }
+      seen.add(ids, shares)
+    }
+    assert.ok(found > asked / 2, `${found} of ${asked}`)
+    seen.forget()
+    assert.deepEqual([...seen.find(Int32Array.of(1, 2, 3))], [-1, -1, -1])
+  })
+
+  it('is not taken for that of others whose hash is the same', () => {
+    const seen = new Seen(0, 1)
+    seen.add(Int32Array.of(5), Float32Array.of(1))
+    assert.equal(seen.find(Int32Array.of(5))[0], 0)
+    const wide = new Seen(1, 1)
+    const factor = 0x01000193
+    wide.add(Int32Array.of(5, 9, 9), Float32Array.of(1, 2, 3))
+    assert.deepEqual([...wide.find(Int32Array.of(5, 9, 9))].map(Math.sign), [1, 1, 1])
+    assert.deepEqual([...wide.find(Int32Array.of(6, 9 - factor, 9))].map(Math.sign), [-1, -1, -1])
+  })
+
+  it('is not kept of more than there is room for', () => {
+    const seen = new Seen(sight, 2)
+    const long = new Int32Array(most).fill(1)
+    seen.add(long, sharesOf(long))
+    assert.equal(seen.find(Int32Array.of(1, 1, 1, 1, 1))[2], -1)
   })
 })
 

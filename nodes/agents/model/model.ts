@@ -18,6 +18,7 @@ import { inOrder } from '../../../policies/complexity.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { preferenceOf } from '../../../policies/preference.js'
 import type { RouteDecision } from '../../../policies/router.js'
+import { type Kept, keptBy } from '../../../router/kept.js'
 import { weightOf } from '../../../router/request.js'
 import { choose, type Zone } from '../../../router/route.js'
 import type { RouterSession } from '../../../router/session.js'
@@ -76,13 +77,20 @@ const acceleratedSchema = z.object({ accelerators: z.array(z.unknown()).min(1) }
 export async function think(node: MeshNode, given: GenerateRequest, thinking: Thinking): Promise<Answer> {
   const { session, actor, deadline, signal, trace, model, among, noteAsked, stop, again = () => true } = thinking
   const router = await routerOf(node)
-  const [{ decision }] = await Promise.all([
-    router.judge(session, given, { roles: node.roles, actor, trace }),
-    noteAsked?.(),
-  ])
+  const asker = { roles: node.roles, actor, trace }
+  const [judged] = await Promise.all([router.judge(session, given, asker), noteAsked?.()])
+  let { decision } = judged
+  const spent = new Set<string>()
   // Drawn here, so that whoever goes on draws as the first one would have.
   const seed = given.seed ?? (given.temperature > 0 ? Math.floor(Math.random() * 0x1_0000_0000) : undefined)
   const order = model === auto ? preferenceOf(router.rules.order, weightOf(given)).models : []
+  /** Each time there is less that may leave, so this ends: more budgets are spent, or nothing leaves. */
+  const decideAgain = async ({ spent: more }: Kept): Promise<RouteDecision> => {
+    const isNews = more.some((budget) => !spent.has(budget))
+    for (const budget of more) spent.add(budget)
+    const again = await router.judge(session, given, { ...asker, spent: [...spent] })
+    return isNews || again.decision.effect === 'block' ? again.decision : stays(again.decision)
+  }
   let telling = new Telling(stop)
   let before: Candidate | undefined
   const failed = new Set<string>()
@@ -97,6 +105,12 @@ export async function think(node: MeshNode, given: GenerateRequest, thinking: Th
       return await askOnce(node, chosen, { ...given, ...known, ...(resume ? { resume } : {}) }, telling, thinking)
     } catch (error) {
       const failure = ClawmeshError.from(error)
+      const kept = keptBy(failure)
+      if (kept?.label) session.raise({ label: kept.label, categories: [] })
+      if (kept && before?.zone === 'elsewhere' && (model === undefined || model === auto)) {
+        decision = await decideAgain(kept)
+        continue
+      }
       // An answer that cannot be used is the caller's to judge: asking in the same words would hardly mend it.
       const isLost =
         failure.retry && (failure.code !== 'MODEL_FAILED' || isGone(failure)) && failure.code !== 'DEADLINE'
@@ -112,6 +126,8 @@ export async function think(node: MeshNode, given: GenerateRequest, thinking: Th
 
 /** The process of the model died, which says nothing of its answer. */
 const isGone = ({ data }: ClawmeshError): boolean => data['lost'] === true
+
+const stays = ({ rule }: RouteDecision): RouteDecision => ({ effect: 'local', rule, redact: [], models: [] })
 
 /** What is known of the model that `think` would ask. */
 export async function describeModel(

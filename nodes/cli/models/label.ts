@@ -1,19 +1,16 @@
 /** `clawmesh label …`: how sensitive a file or a task is, and the word of a person that brings down what the rules say of the one, or what the other has seen. */
 import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { writeWhole } from '../../../mesh/disk.js'
 import type { SigningKey } from '../../../mesh/seal/keys.js'
 import { openTasks, type Tasks } from '../../../mesh/task/tasks.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { sensitivityOfFile } from '../../../policies/router.js'
 import { type Category, categories, type Label, labels, type Sensitivity } from '../../../policies/router-label.js'
-import { type Lowered, lowerFile, spelled } from '../../../policies/router-lowering.js'
+import { lowerFile, spelled } from '../../../policies/router-lowering.js'
 import { joinSensitivity } from '../../../router/label.js'
 import { labelKept, lowerRun, type WordOfPerson } from '../../agents/agent/label.js'
 import { notRunning, openLiveGround } from '../../authority/live.js'
 import { dataPaths } from '../../data-folder.js'
-import { takeLock } from '../../lock.mjs'
-import { rulesOfMesh } from '../../router-rules.js'
+import { changeRulesOfMesh, rulesOfMesh } from '../../router-rules.js'
 import { personHere } from '../approve/inbox.js'
 import { asPerson } from '../approve/person.js'
 import { type Command, type Option, text, type Values } from '../command.js'
@@ -88,7 +85,7 @@ export const labelLower: Command = {
       })
     }
     if (wantedTask !== undefined) return lowerTask(values, wantedTask, { to, person, reason })
-    const from = await changeRules(data, async (written) => {
+    const { from } = await changeRulesOfMesh(data, async (written) => {
       const lowered = lowerFile(written, path, to, `${person}: ${reason}`)
       const facts = { path, from: spelled(lowered.from), to: spelled(to), reason }
       await asPerson(values, (node) => node.audit.intend({ kind: 'label.lowered', trace: '', actor: person, facts }))
@@ -147,23 +144,6 @@ async function withKeys<T>(values: Values, use: (tasks: Tasks, root: SigningKey)
     return await use(tasks, authority.root)
   } finally {
     await ground.close()
-  }
-}
-
-/** By one at a time, from the reading to the writing: of two at once one would be on record and lost. */
-async function changeRules(data: string, change: (written: string) => Promise<Lowered>): Promise<Sensitivity> {
-  const file = join(data, 'router.yaml')
-  const lock = takeLock(`${file}.lock`)
-  if (!('release' in lock))
-    throw new ClawmeshError('DATA_IN_USE', `Process ${lock.holder} is changing the router rules.`, {
-      hint: 'Try again.',
-    })
-  try {
-    const { text, from } = await change(rulesOfMesh(data).text)
-    writeWhole(file, text)
-    return from
-  } finally {
-    lock.release()
   }
 }
 

@@ -2,19 +2,22 @@
 import { readFileSync } from 'node:fs'
 import { ClawmeshError } from '../../../policies/errors.js'
 import type { Preference } from '../../../policies/preference.js'
-import type { ExplainedFinding, Explanation } from '../../../router/explain.js'
-import { readRouterRules } from '../../router-rules.js'
+import type { Spending } from '../../../router/egress/spending.js'
+import type { ExplainedBudget, ExplainedFinding, Explanation } from '../../../router/explain.js'
+import { readRouterRules, spendingFile } from '../../router-rules.js'
 import { taggerOf } from '../../tagger.js'
 import { type Command, text } from '../command.js'
+import { dataFolder, dataOption } from '../options.js'
 import { printable } from '../printable.js'
 
 export const route: Command = {
   name: 'route',
-  usage: '--explain FILE|- [--rules FILE] [--json]',
+  usage: '--explain FILE|- [--rules FILE] [--json] [--data DIR]',
   help: 'Says what the privacy router finds in a text, which rule decides where it may go, and what would leave. Sends nothing.',
   options: {
     explain: { type: 'string', value: 'FILE', help: 'the text; - reads it from standard input' },
     rules: { type: 'string', value: 'FILE', help: 'router rules to use instead of the shipped ones' },
+    data: { ...dataOption, help: `${dataOption.help}, where the rules have budgets: what is spent stands in it` },
     json: { type: 'boolean', help: 'print everything as one JSON object' },
   },
   run: async (_, values) => {
@@ -27,13 +30,21 @@ export const route: Command = {
     // Its tables of telephone numbers are for this command alone to load.
     const { explain } = await import('../../../router/explain.js')
     const { rules } = readRouterRules(text(values, 'rules'))
-    const explanation = await explain(readText(file), rules, taggerOf(rules))
+    const spending = rules.budgets.length > 0 ? await spendingOf(dataFolder(values)) : undefined
+    const explanation = await explain(readText(file), rules, taggerOf(rules), spending)
     process.stdout.write(values['json'] ? `${JSON.stringify({ ok: true, ...explanation })}\n` : page(explanation))
     return 0
   },
 }
 
-function page({ label, categories, findings, decision, leaves, left, unnamed, preference }: Explanation): string {
+/** To look at alone: the mesh that writes it may run. */
+async function spendingOf(data: string): Promise<Spending> {
+  const { Spending } = await import('../../../router/egress/spending.js')
+  return Spending.look(spendingFile(data))
+}
+
+function page(explanation: Explanation): string {
+  const { label, categories, findings, decision, leaves, left, unnamed, preference, budgets, judge } = explanation
   const { effect, rule, models } = decision
   return [
     ...findings.map(row),
@@ -46,11 +57,16 @@ function page({ label, categories, findings, decision, leaves, left, unnamed, pr
     ...(leaves === undefined && left.length === 0 && unnamed === undefined
       ? [`Leaves    nothing${noModel(effect, models)}`]
       : []),
+    ...budgets.map(budgetLine),
     ...order(preference),
+    ...(judge === undefined ? [] : [`Judge     ${judge} would be asked of what leaves, and may keep it`]),
     ...(leaves === undefined ? [] : [`Leaves    to ${models.join(', ')}:`, '', printable(leaves)]),
     '',
   ].join('\n')
 }
+
+const budgetLine = ({ budget, model, limit, taken, most, isSpent }: ExplainedBudget): string =>
+  `Budget    ${budget}: ${taken} of ${limit} is taken, ${most === undefined ? `${model} has no price` : `${model} may take ${most}`}: ${isSpent ? 'as good as spent' : 'enough is left'}`
 
 /** Why `auto` asks whom first, where the rules say anything of it. */
 function order({ complexity, models, by, costs }: Preference): string[] {

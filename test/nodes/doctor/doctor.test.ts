@@ -16,6 +16,7 @@ import { machineChecks } from '../../../nodes/doctor/machine.js'
 import { membershipChecks } from '../../../nodes/doctor/membership.js'
 import { ApiKeys } from '../../../nodes/gateway/http/keys.js'
 import { temporaryFolder } from '../../kit/mesh.js'
+import { shipped } from '../../router/kit.js'
 import { run } from '../command.js'
 import { Machine } from '../machine.js'
 
@@ -132,6 +133,14 @@ describe('clawmesh doctor', () => {
     const rules = join(data, 'router.yaml')
     writeFileSync(rules, 'rules: 3', { mode: 0o600 })
     await expect(/^policy: fault: .*router\.yaml/)
+    const limited = shipped
+      .replace('\nbudgets: []', '\nbudgets: [{ name: day, limit: 5, per: day }]')
+      .replace(/(name: the-rest-may-leave\n\s+when: )\{\}/, '$1{ within: [day] }')
+    writeFileSync(rules, limited, { mode: 0o600 })
+    assert.deepEqual(await found({}), [])
+    writeFileSync(join(data, 'spending.jsonl'), '', { mode: 0o600 })
+    await expect(/^policy: fault: No prompt leaves the mesh: what was spent could not be read/)
+    rmSync(join(data, 'spending.jsonl'))
     rmSync(rules)
     const people = join(data, 'people.cedar')
     writeFileSync(people, 'permit (principal, action == Action::"readCost", resource);', { mode: 0o600 })
