@@ -108,6 +108,10 @@ export class TritonBackend implements Backend {
 
   async *generate(request: GenerateRequest, signal?: AbortSignal): AsyncIterable<GenerateEvent> {
     const checked = checkRequest(this.model, request)
+    if (checked.thoughtTokens !== undefined && checked.thinking !== false)
+      throw new ClawmeshError('MODEL_UNSUITED', `Triton does not bound how long ${this.model.name} thinks.`, {
+        hint: 'Leave the bound out, have it not think at all, or ask a model on vLLM, NIM or the built-in backend.',
+      })
     const { signal: closed } = this.closing
     if (closed.aborted || signal?.aborted) throw cancelled()
     if (this.running.size >= this.slots) throw busy(this.slots)
