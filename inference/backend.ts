@@ -47,6 +47,8 @@ export const generateRequestSchema = z.object({
     .optional(),
   /** Whether to think before the answer, for models that can be told; left out, as the model does by itself. */
   thinking: z.boolean().optional(),
+  /** Most tokens of a thought; then it is ended, and the answer follows. A server that cannot hold its model to that refuses it with MODEL_UNSUITED. */
+  thoughtTokens: z.int().nonnegative().optional(),
   /** Goes on with an answer that was begun, and says only what is still to be said. Usage counts all of it. */
   resume: resumeSchema.optional(),
 })

@@ -36,6 +36,11 @@ export class AnswerReader {
     this.afterMark = thinking
   }
 
+  /** What is written now is a thought, as far as has been read. */
+  get isThinking(): boolean {
+    return this.mode === 'thought'
+  }
+
   /** Throws MODEL_FAILED for a call that is longer than any. */
   push(piece: string): Part[] {
     this.rest += piece

@@ -1,5 +1,6 @@
-import { Tensor } from 'onnxruntime-node'
+import type { Tensor } from 'onnxruntime-node'
 import type { DecoderShape } from './config.js'
+import { bytesOfNumber, type Numbers, type NumberType, tensorOf, zeros } from './numbers.js'
 
 /** Capacity grows by at least this many rows, and by a quarter: attention is computed over all of it. */
 const granule = 64
@@ -10,6 +11,7 @@ const spare = 256
 export interface StateShape {
   /** Behind `past_` and `present_`: "ssm.3". */
   name: string
+  type: NumberType
   /** Of one sequence, without the batch. */
   dims: readonly number[]
 }
@@ -18,11 +20,14 @@ export interface StateShape {
 export interface Layout {
   /** `N.key` and `N.value` of each layer that has them. */
   names: readonly string[]
+  /** Of keys and values. */
+  type: NumberType
   states: readonly StateShape[]
 }
 
 const plainLayout = ({ layers }: DecoderShape): Layout => ({
   names: Array.from({ length: layers }, (_, i) => [`${i}.key`, `${i}.value`]).flat(),
+  type: 'float32',
   states: [],
 })
 
@@ -41,24 +46,26 @@ export class Cache {
   /** Numbers of one token in one tensor. */
   readonly numbersPerRow: number
   readonly states: readonly StateShape[]
+  private readonly type: NumberType
   private readonly heads: number
   private readonly dim: number
   /** For each slot, in the order of `states`. */
-  private readonly held: Float32Array[][] = []
+  private readonly held: Numbers[][] = []
   private readonly lengths: number[] = []
-  private readonly tensors: Float32Array[]
+  private readonly tensors: Numbers[]
   private slots = 0
   private rows = 0
 
-  constructor(shape: DecoderShape, { names, states }: Layout = plainLayout(shape)) {
+  constructor(shape: DecoderShape, { names, type, states }: Layout = plainLayout(shape)) {
     const { kvHeads, headDim, context } = shape
     this.names = names
+    this.type = type
     this.states = states
     this.heads = kvHeads
     this.dim = headDim
     this.context = context
     this.numbersPerRow = kvHeads * headDim
-    this.tensors = this.names.map(() => new Float32Array(0))
+    this.tensors = this.names.map(() => zeros(type, 0))
   }
 
   get size(): number {
@@ -78,14 +85,14 @@ export class Cache {
   /** The bytes that so many slots of so many tokens can come to, with the room for growth. */
   bytesOf(slots: number, tokens: number): number {
     const rows = powerOfTwo(slots) * this.grown(tokens)
-    const states = slots * this.states.reduce((sum, { dims }) => sum + sizeOf(dims), 0)
-    return (rows * this.numbersPerRow * this.names.length + states) * Float32Array.BYTES_PER_ELEMENT
+    const states = this.states.reduce((sum, { dims, type }) => sum + sizeOf(dims) * bytesOfNumber[type], 0)
+    return rows * this.numbersPerRow * this.names.length * bytesOfNumber[this.type] + slots * states
   }
 
   /** A new empty slot: the last one. */
   open(): number {
     const slot = this.lengths.push(0) - 1
-    this.held.push(this.states.map(({ dims }) => new Float32Array(sizeOf(dims))))
+    this.held.push(this.states.map(({ dims, type }) => zeros(type, sizeOf(dims))))
     if (slot >= this.slots) this.layOut(powerOfTwo(slot + 1), Math.max(granule, this.rows))
     return slot
   }
@@ -109,24 +116,24 @@ export class Cache {
   view(first: number, count: number): Tensor[] {
     const size = this.heads * this.rows * this.dim
     const dims = [count, this.heads, this.rows, this.dim]
-    return this.tensors.map((all) => new Tensor('float32', all.subarray(first * size, (first + count) * size), dims))
+    return this.tensors.map((all) => tensorOf(all.subarray(first * size, (first + count) * size), dims))
   }
 
   /** The states of `count` slots from `first` on, side by side: copies. */
   stacked(first: number, count: number): Tensor[] {
-    return this.states.map(({ dims }, i) => {
+    return this.states.map(({ dims, type }, i) => {
       const size = sizeOf(dims)
-      const all = new Float32Array(count * size)
+      const all = zeros(type, count * size)
       for (let at = 0; at < count; at++) all.set(this.held[first + at]?.[i] ?? [], at * size)
-      return new Tensor('float32', all, [count, ...dims])
+      return tensorOf(all, [count, ...dims])
     })
   }
 
   /** Takes the new states of a slot, which stand at place `at` of a batch. */
-  restate(slot: number, given: readonly Float32Array[], at: number): void {
-    this.held[slot] = this.states.map(({ dims }, i) => {
+  restate(slot: number, given: readonly Numbers[], at: number): void {
+    this.held[slot] = this.states.map(({ dims, type }, i) => {
       const size = sizeOf(dims)
-      return given[i]?.slice(at * size, (at + 1) * size) ?? new Float32Array(size)
+      return given[i]?.slice(at * size, (at + 1) * size) ?? zeros(type, size)
     })
   }
 
@@ -134,14 +141,14 @@ export class Cache {
   exact(slot: number): Tensor[] {
     const length = this.length(slot)
     const dims = [1, this.heads, length, this.dim]
-    return this.tensors.map((all) => new Tensor('float32', this.cut(all, slot, 0, length), dims))
+    return this.tensors.map((all) => tensorOf(this.cut(all, slot, 0, length), dims))
   }
 
   /**
    * Writes `count` new rows behind those that a slot has. `given`, for each name: [batch, heads, of, dim], of which they are the rows from `from` on at
    * place `at` of the batch.
    */
-  append(slot: number, count: number, given: readonly Float32Array[], at: number, from: number, of: number): void {
+  append(slot: number, count: number, given: readonly Numbers[], at: number, from: number, of: number): void {
     const { heads, dim } = this
     const length = this.length(slot)
     if (length + count > this.rows) this.layOut(this.slots, this.grown(Math.max(length + count, this.rows)))
@@ -170,23 +177,23 @@ export class Cache {
   }
 
   /** The rows of some tokens of a slot, of all tensors one after the other. */
-  copyOut(slot: number, from: number, count: number): Float32Array {
+  copyOut(slot: number, from: number, count: number): Numbers {
     const size = this.heads * count * this.dim
-    const block = new Float32Array(this.tensors.length * size)
+    const block = zeros(this.type, this.tensors.length * size)
     for (const [i, all] of this.tensors.entries()) block.set(this.cut(all, slot, from, count), i * size)
     return block
   }
 
   /** Puts what `copyOut` gave behind the rows that a slot has. */
-  copyIn(slot: number, block: Float32Array): void {
+  copyIn(slot: number, block: Numbers): void {
     const size = block.length / this.tensors.length
     const count = size / (this.heads * this.dim)
     const rows = this.names.map((_, i) => block.subarray(i * size, (i + 1) * size))
     this.append(slot, count, rows, 0, 0, count)
   }
 
-  private cut(all: Float32Array, slot: number, from: number, count: number): Float32Array {
-    const cut = new Float32Array(this.heads * count * this.dim)
+  private cut(all: Numbers, slot: number, from: number, count: number): Numbers {
+    const cut = zeros(this.type, this.heads * count * this.dim)
     for (let head = 0; head < this.heads; head++) {
       const begin = ((slot * this.heads + head) * this.rows + from) * this.dim
       cut.set(all.subarray(begin, begin + count * this.dim), head * count * this.dim)
@@ -219,7 +226,7 @@ export class Cache {
     const { heads, dim } = this
     // One after the other: both layouts of all of them would be twice the memory.
     for (const [i, old] of this.tensors.entries()) {
-      const all = new Float32Array(slots * heads * rows * dim)
+      const all = zeros(this.type, slots * heads * rows * dim)
       for (const [slot, length] of this.lengths.entries())
         for (let head = slot * heads; length > 0 && head < (slot + 1) * heads; head++) {
           const begin = head * this.rows * dim

@@ -1,6 +1,7 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { Cache, type Layout } from './cache.js'
 import type { DecoderShape } from './config.js'
+import { isNumberType, type Numbers, type NumberType, numbersOf, widened } from './numbers.js'
 
 /** Tokens to be fed behind what a slot of the cache holds. */
 export interface Feed {
@@ -17,7 +18,8 @@ export interface Feed {
  *   count, so that sequences of unlike length go together.
  * - grouped: the same by the operator GroupQueryAttention, which writes new rows into the cache that it reads when it is given the same memory for both. It takes what
  *   the mask lets through for where the past ends, so several sequences go together with one token each, and one alone with as many as there are.
- * - alone: without mask or positions, or where they are understood otherwise. One sequence at a time, and no row that does not count.
+ * - alone: without mask or positions, or where they are understood otherwise. One sequence at a time, and no row that does not count. Also where states are
+ *   float16: they are rounded after each run, so an answer would depend on how many of its tokens went together, and that on who is computed beside it.
  */
 type Form = 'rows' | 'whole' | 'grouped' | 'alone'
 
@@ -55,6 +57,7 @@ export class Graph {
       extra: { session: { intra_op: { allow_spinning: '0' }, inter_op: { allow_spinning: '0' } } },
     })
     const graph = new Graph(session, formOf(session, model), shape.vocabulary)
+    if (graph.layout.states.some(({ type }) => type === 'float16')) graph.form = 'alone'
     // How a graph makes of its mask what the operator or a layer with a state wants differs from export to export: it is tried.
     const isOwn = graph.form === 'rows' || (graph.form === 'whole' && graph.layout.states.length === 0)
     if (graph.batches && !isOwn && !(await graph.agrees(shape))) graph.form = 'alone'
@@ -99,7 +102,7 @@ export class Graph {
     const prefix = this.form === 'rows' ? 'new' : 'present'
     const [from, of] = this.form === 'rows' ? [0, batch.width] : [room, room + batch.width]
     const size = batch.count * of * cache.numbersPerRow
-    const rows = cache.names.map((name) => floats(outputs, `${prefix}.${name}`, size))
+    const rows = cache.names.map((name) => numbersIn(outputs, `${prefix}.${name}`, size, this.layout.type))
     const logits = this.logits(outputs, batch)
     for (const { slot, tokens } of feeds) cache.append(slot, tokens.length, rows, slot - batch.first, from, of)
     this.takeStates(outputs, cache, batch)
@@ -136,11 +139,12 @@ export class Graph {
 
   /** Of those that were fed alone: the others' are as they were. */
   private takeStates(outputs: InferenceSession.OnnxValueMapType, cache: Cache, { feeds, first, count }: Batch): void {
-    const given = cache.states.map(({ name, dims }) =>
-      floats(
+    const given = cache.states.map(({ name, dims, type }) =>
+      numbersIn(
         outputs,
         `present_${name}`,
         dims.reduce((product, size) => product * size, count),
+        type,
       ),
     )
     if (given.length > 0) for (const { slot } of feeds) cache.restate(slot, given, slot - first)
@@ -166,7 +170,8 @@ export class Graph {
     try {
       const expected = await compute('alone')
       const found = await compute(tried)
-      return found.every((row, i) => isNear(row, expected[i] ?? row.subarray(0, 0)))
+      const share = nearness[this.layout.type]
+      return found.every((row, i) => isNear(row, expected[i] ?? row.subarray(0, 0), share))
     } catch {
       return false
     }
@@ -175,10 +180,10 @@ export class Graph {
   private logits(outputs: InferenceSession.OnnxValueMapType, { feeds, first, count, width }: Batch): Float32Array[] {
     const { vocabulary } = this
     const each = this.form === 'rows' ? 1 : width
-    const logits = floats(outputs, 'logits', count * each * vocabulary)
+    const logits = numbersIn(outputs, 'logits', count * each * vocabulary)
     return feeds.map(({ slot, tokens }) => {
       const row = (slot - first) * each + (this.form === 'rows' ? 0 : tokens.length - 1)
-      return logits.subarray(row * vocabulary, (row + 1) * vocabulary)
+      return widened(logits.subarray(row * vocabulary, (row + 1) * vocabulary))
     })
   }
 }
@@ -258,24 +263,37 @@ function formOf({ inputNames, inputMetadata, outputNames }: InferenceSession, mo
 
 const copied = (row: Float32Array): Float32Array => row.slice()
 
-/** As near as the order of additions makes it. */
-function isNear(found: Float32Array, expected: Float32Array): boolean {
+/** As near as the order of additions makes it: a share of the largest number. A mask that means something else is further off by far. */
+const nearness = { float32: 1e-3, float16: 1e-2 } as const
+
+function isNear(found: Float32Array, expected: Float32Array, share: number): boolean {
   const scale = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
   return (
-    found.length === expected.length && found.every((value, i) => Math.abs(value - (expected[i] ?? 0)) <= scale * 1e-3)
+    found.length === expected.length && found.every((value, i) => Math.abs(value - (expected[i] ?? 0)) <= scale * share)
   )
 }
 
-/** What goes in under a name of the past, by its name. Throws for a state whose size the graph does not say. */
+/** What goes in under a name of the past, by its name. Throws for a state whose size the graph does not say, and for what is not carried along here. */
 function layoutOf({ inputNames, inputMetadata }: InferenceSession): Layout {
   const names = inputNames.flatMap((name) => /^past_key_values\.(.+)$/.exec(name)?.[1] ?? [])
   const states = inputMetadata.flatMap((input) => {
     const name = /^past_(?!key_values)(\w+\.\d+.*)$/.exec(input.name)?.[1]
     if (name === undefined || !input.isTensor) return []
     const dims = input.shape.slice(1).map((size) => (typeof size === 'number' ? size : unknownSize(input.name)))
-    return [{ name, dims }]
+    return [{ name, type: typeOf(input), dims }]
   })
-  return { names, states }
+  const types = new Set(
+    inputMetadata.flatMap((input) => (/^past_key_values\./.test(input.name) ? [typeOf(input)] : [])),
+  )
+  const [type = 'float32', another] = types
+  if (another !== undefined) throw new Error(`keys and values are of two types, ${type} and ${another}`)
+  return { names, type, states }
+}
+
+function typeOf(input: InferenceSession.ValueMetadata): NumberType {
+  const type = input.isTensor ? input.type : 'no tensor'
+  if (isNumberType(type)) return type
+  throw new Error(`${input.name} is ${type}: float32 and float16 are carried along`)
 }
 
 function unknownSize(name: string): never {
@@ -288,11 +306,14 @@ function integers(dims: readonly number[], at: (i: number) => number): Tensor {
   return new Tensor('int64', values, dims)
 }
 
-function floats(outputs: InferenceSession.OnnxValueMapType, name: string, size: number): Float32Array {
+/** An output. `type`: the only one that it may have, since it goes in again. */
+function numbersIn(outputs: InferenceSession.OnnxValueMapType, name: string, size: number, type?: NumberType): Numbers {
   const value = outputs[name]
   if (!(value instanceof Tensor)) throw new Error(`the graph has no output ${name}`)
-  if (value.data instanceof Float32Array && value.data.length === size) return value.data
-  throw new Error(`the output ${name} is ${value.type}[${value.dims.join(',')}], expected ${size} numbers of float32`)
+  const numbers = type === undefined || type === value.type ? numbersOf(value) : undefined
+  if (numbers?.length === size) return numbers
+  const wanted = type ?? 'float32 or float16'
+  throw new Error(`the output ${name} is ${value.type}[${value.dims.join(',')}], expected ${size} numbers of ${wanted}`)
 }
 
 function unknownInput(name: string): never {

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
+import type { Numbers } from './numbers.js'
 
 export const blockTokens = 16
 
 interface Block {
-  content: Float32Array
+  content: Numbers
   /** Keys from the first block of the conversation to this one. */
   key: string
 }
@@ -17,7 +18,7 @@ interface Block {
 export class PrefixStore {
   private readonly most: number
   // A map remembers the order in which entries came: the one of least use stands first.
-  private readonly blocks = new Map<string, Float32Array>()
+  private readonly blocks = new Map<string, Numbers>()
   private held = 0
 
   constructor(bytes: number) {
@@ -29,7 +30,7 @@ export class PrefixStore {
   }
 
   /** The blocks that the tokens begin with, from the first on without a gap; never all of the tokens, since the last one has to be computed. */
-  find(tokens: readonly number[]): Float32Array[] {
+  find(tokens: readonly number[]): Numbers[] {
     const found: Block[] = []
     for (const key of keysOf(tokens.slice(0, -1))) {
       const content = this.blocks.get(key)
@@ -42,7 +43,7 @@ export class PrefixStore {
   }
 
   /** Keeps the full blocks of the tokens; `copy` gives the content of one from a place on. */
-  keep(tokens: readonly number[], copy: (from: number) => Float32Array): void {
+  keep(tokens: readonly number[], copy: (from: number) => Numbers): void {
     if (this.most === 0) return
     const entries = keysOf(tokens).map((key, i) => ({ key, content: this.blocks.get(key) ?? copy(i * blockTokens) }))
     for (const { key, content } of entries.toReversed()) this.touch(key, content)
@@ -53,7 +54,7 @@ export class PrefixStore {
     }
   }
 
-  private touch(key: string, content: Float32Array): void {
+  private touch(key: string, content: Numbers): void {
     if (!this.blocks.delete(key)) this.held += content.byteLength
     this.blocks.set(key, content)
   }

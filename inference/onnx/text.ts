@@ -75,13 +75,18 @@ export class Text {
     const ids = rendered.split(placeholders).flatMap((piece, i) => {
       const tokenizer = i % 2 === 1 ? this.plain : this.tokenizer
       const content = i % 2 === 1 ? (messages[Number(piece)]?.content ?? '') : piece
-      return content === '' ? [] : tokenizer.encode(content, { add_special_tokens: false }).ids
+      return content === '' ? [] : idsOf(tokenizer, content)
     })
     return { ids, thinking: /<think>\s*$/.test(rendered) }
   }
 
   private isDangerous(content: string): boolean {
     return placeholders.test(content) || [...this.special.keys()].some((token) => content.includes(token))
+  }
+
+  /** Marks and all, as a model would write it. */
+  encode(content: string): number[] {
+    return idsOf(this.tokenizer, content)
   }
 
   decode(ids: readonly number[]): string {
@@ -94,6 +99,9 @@ export class Text {
     return this.tokenizer.id_to_token(id)
   }
 }
+
+const idsOf = (tokenizer: Tokenizer, content: string): number[] =>
+  tokenizer.encode(content, { add_special_tokens: false }).ids
 
 const answerMarks = new Set(['<think>', '</think>', ...Object.entries(callMarks).flat()])
 

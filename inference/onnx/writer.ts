@@ -31,7 +31,7 @@ export interface Writer {
 /** Text until one of the model's end tokens, with thoughts and calls told apart. No special token is written but those that mark them. */
 export function textWriter(
   { config, text }: Loaded,
-  { tools }: GenerateRequest,
+  { tools, thoughtTokens = Number.POSITIVE_INFINITY }: GenerateRequest,
   thinking: boolean,
   emit: (event: Written) => void,
 ): Writer {
@@ -42,7 +42,12 @@ export function textWriter(
   )
   const stream = new TextStream(text)
   const reader = new AnswerReader({ tools, thinking })
+  const closing = text.encode('</think>')
   let calls = 0
+  let thought = 0
+  let closed = 0
+  /** Of a thought that has used up its tokens, the next one of the mark that ends it. */
+  const due = (): number | undefined => (reader.isThinking && thought >= thoughtTokens ? closing[closed] : undefined)
   const give = (parts: Written[]): void => {
     for (const part of parts) {
       if (part.type === 'call') calls++
@@ -50,8 +55,13 @@ export function textWriter(
     }
   }
   return {
-    allowed: () => allowed,
+    allowed: () => {
+      const next = due()
+      return next === undefined ? allowed : [next]
+    },
     take: (token) => {
+      if (due() !== undefined) closed++
+      else if (reader.isThinking) thought++
       const isEnd = ends.includes(token)
       const mark = text.marks.get(token)
       give(reader.push(isEnd || mark !== undefined ? stream.flush() + (mark ?? '') : stream.push(token)))

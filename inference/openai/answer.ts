@@ -1,7 +1,8 @@
 import { ClawmeshError } from '../../policies/errors.js'
 import type { GenerateEvent, Usage } from '../backend.js'
+import { AnswerReader } from '../chat/answer.js'
 import { isRecord } from '../models.js'
-import type { ToolCall } from '../tool.js'
+import type { ToolCall, ToolSpec } from '../tool.js'
 import { malformed } from './sse.js'
 import { type Chunk, chunkSchema, errorSchema, type ToolCallDelta } from './wire.js'
 
@@ -24,9 +25,19 @@ export async function* capped(body: AsyncIterable<Uint8Array>, maxTokens: number
 /**
  * The events of a streamed completion, from the data of its server-sent events. Calls come whole, once their last piece is there.
  * Throws MODEL_FAILED for an error in the stream, for what is no chunk, for a stream that ends before the answer does, and for one that goes on beyond
- * `maxTokens`.
+ * `maxTokens`. Thoughts and calls that a server leaves in the text, as those without a parser for their model do, are told apart as well.
  */
-export async function* readAnswer(events: AsyncIterable<string>, maxTokens: number): AsyncIterable<GenerateEvent> {
+export async function* readAnswer(
+  events: AsyncIterable<string>,
+  maxTokens: number,
+  tools?: readonly ToolSpec[],
+): AsyncIterable<GenerateEvent> {
+  const reader = new AnswerReader({ tools })
+  let called = 0
+  const told = (parts: ReturnType<AnswerReader['push']>) => {
+    called += parts.filter(({ type }) => type === 'call').length
+    return parts
+  }
   const calls: { name: string; written: string }[] = []
   let reason: string | undefined
   let usage: Usage | null = null
@@ -39,7 +50,9 @@ export async function* readAnswer(events: AsyncIterable<string>, maxTokens: numb
     const [choice] = chunk.choices
     written += lengthOf(choice?.delta)
     if (written > maxTokens * charactersPerToken) throw endless(maxTokens)
-    if (choice?.delta?.content) yield { type: 'token', text: choice.delta.content }
+    const thought = choice?.delta?.reasoning_content || choice?.delta?.reasoning
+    if (thought) yield { type: 'thought', text: thought }
+    if (choice?.delta?.content) yield* told(reader.push(choice.delta.content))
     for (const delta of choice?.delta?.tool_calls ?? []) append(calls, delta)
     reason = choice?.finish_reason ?? reason
   }
@@ -47,12 +60,18 @@ export async function* readAnswer(events: AsyncIterable<string>, maxTokens: numb
   if (reason === 'content_filter') throw malformed('the server withheld it (content_filter)')
   // What was cut off at the limit is no call.
   if (reason === 'length' && calls.length > 0) throw malformed('a tool call was cut off at maxTokens')
+  yield* told(reader.end())
   for (const call of calls) yield { type: 'call', call: toCall(call) }
-  yield { type: 'done', reason: calls.length > 0 ? 'call' : reason === 'length' ? 'length' : 'stop', usage }
+  yield { type: 'done', reason: calls.length + called > 0 ? 'call' : reason === 'length' ? 'length' : 'stop', usage }
 }
 
 function lengthOf(delta: Chunk['choices'][number]['delta']): number {
-  const pieces = [delta?.content, ...(delta?.tool_calls ?? []).map((call) => call.function?.arguments)]
+  const { content, reasoning_content, reasoning } = delta ?? {}
+  const pieces = [
+    content,
+    reasoning_content || reasoning,
+    ...(delta?.tool_calls ?? []).map((call) => call.function?.arguments),
+  ]
   return pieces.reduce((sum, piece) => sum + (piece?.length ?? 0), 0)
 }
 

@@ -9,6 +9,8 @@ import {
   type ModelInfo,
 } from '../backend.js'
 import { findKnown, readCatalogue } from '../catalogue.js'
+import { ChatFormat } from '../chat/format.js'
+import type { Reasoning } from '../chat/reasoning.js'
 import { lastUserText } from '../constrain/span.js'
 import type { Modality } from '../place.js'
 import { checkCall } from '../tool.js'
@@ -19,7 +21,7 @@ import { distrust, nameIt } from './owner.js'
 import { listServer, type ServerKind } from './probe.js'
 import { serverSentEvents } from './sse.js'
 import { bytesPerVector, readVectors } from './vector.js'
-import { completionBody, type ListedModel } from './wire.js'
+import { completionBody, type ListedModel, type Spoken } from './wire.js'
 
 export interface OpenAiOptions {
   /** On this machine, for example http://127.0.0.1:11434. */
@@ -36,12 +38,18 @@ export class OpenAiBackend implements Backend {
   readonly model: ModelInfo
   private readonly base: string
   private readonly found: boolean
+  private readonly spoken: Spoken
   private readonly deadlines: Deadlines
   private readonly closing = new AbortController()
 
-  private constructor(base: string, model: ModelInfo, { found, deadlines }: { found: boolean; deadlines: Deadlines }) {
+  private constructor(
+    base: string,
+    { model, reasoning, kind }: Described,
+    { found, deadlines }: { found: boolean; deadlines: Deadlines },
+  ) {
     this.base = base
     this.model = model
+    this.spoken = { model: model.name, kind, reasoning }
     this.found = found
     this.deadlines = deadlines
   }
@@ -60,15 +68,16 @@ export class OpenAiBackend implements Backend {
 
   async *generate(request: GenerateRequest, signal?: AbortSignal): AsyncIterable<GenerateEvent> {
     const checked = checkRequest(this.model, request)
+    const body = completionBody(this.spoken, checked)
     const exchange = await this.exchange('chat/completions', signal)
     try {
       const response = await exchange.open({
         method: 'POST',
         headers: { 'content-type': 'application/json', accept: 'text/event-stream' },
-        body: completionBody(this.model.name, checked),
+        body,
       })
-      const body = capped(exchange.body(response), checked.maxTokens)
-      for await (const event of readAnswer(serverSentEvents(body), checked.maxTokens)) {
+      const said = capped(exchange.body(response), checked.maxTokens)
+      for await (const event of readAnswer(serverSentEvents(said), checked.maxTokens, checked.tools)) {
         if (event.type === 'call') checkCall(event.call, checked.tools ?? [], lastUserText(checked.messages))
         yield event
       }
@@ -110,12 +119,18 @@ async function refuseStranger(base: string): Promise<void> {
   throw new ClawmeshError('DENIED', `The model server at ${base} gets no prompt: ${why}.`, { hint: nameIt })
 }
 
-/** Few servers say whether a model takes images; of the Nemotron family the catalogue does. */
-async function describe(listed: ListedModel, kind: ServerKind): Promise<ModelInfo> {
+interface Described {
+  model: ModelInfo
+  kind: ServerKind
+  reasoning: Reasoning
+}
+
+/** Few servers say whether a model takes images, and none how it is told to think; of the Nemotron family the catalogue does. */
+async function describe(listed: ListedModel, kind: ServerKind): Promise<Described> {
   const { id, max_model_len, meta, multimodal } = listed
   const known = findKnown(await readCatalogue(), id)
   const modalities: Modality[] | undefined = multimodal ? ['text', 'image'] : known?.modalities
-  return {
+  const model: ModelInfo = {
     name: id,
     digest: null,
     backend: `openai:${kind}`,
@@ -125,4 +140,7 @@ async function describe(listed: ListedModel, kind: ServerKind): Promise<ModelInf
     purpose: 'Served by a program of yours on this machine.',
     limits: 'Not stated by the server.',
   }
+  // Most models that can be told react to the template's variable; one that does not know it is not disturbed by it, where it can be set at all.
+  const usual = kind === 'vllm' || kind === 'nim' || kind === 'llama.cpp' ? 'switch' : 'none'
+  return { model, kind, reasoning: known ? (await ChatFormat.named(known.chat)).reasoning : usual }
 }

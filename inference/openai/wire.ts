@@ -1,5 +1,8 @@
 import { z } from 'zod'
+import { ClawmeshError } from '../../policies/errors.js'
 import type { GenerateRequest, Image } from '../backend.js'
+import { type Reasoning, withReasoning } from '../chat/reasoning.js'
+import type { ServerKind } from './probe.js'
 
 /** What an OpenAI-compatible server sends, as far as it is read here. Servers add fields freely; those are dropped. */
 
@@ -35,7 +38,15 @@ export type ToolCallDelta = z.infer<typeof toolCallDeltaSchema>
 export const chunkSchema = z.object({
   choices: z.array(
     z.object({
-      delta: z.object({ content: z.string().nullish(), tool_calls: z.array(toolCallDeltaSchema).nullish() }).nullish(),
+      delta: z
+        .object({
+          content: z.string().nullish(),
+          /** What it thinks: by llama.cpp, NIM and older vLLM; by Ollama and newer vLLM. */
+          reasoning_content: z.string().nullish(),
+          reasoning: z.string().nullish(),
+          tool_calls: z.array(toolCallDeltaSchema).nullish(),
+        })
+        .nullish(),
       finish_reason: z.string().nullish(),
     }),
   ),
@@ -55,9 +66,21 @@ export const errorSchema = z.union([
   z.object({ object: z.literal('error'), message: z.string() }).transform(({ message }) => message),
 ])
 
-/** The body of POST /v1/chat/completions. A tool's own words of JSON Schema (x-…) are left out: strict servers refuse them. */
-export function completionBody(model: string, request: GenerateRequest): string {
-  const { messages, tools, json, maxTokens, temperature, seed } = request
+/** A model as its server has it. */
+export interface Spoken {
+  model: string
+  kind: ServerKind
+  /** How it is told to think or not. */
+  reasoning: Reasoning
+}
+
+/**
+ * The body of POST /v1/chat/completions. A tool's own words of JSON Schema (x-…) are left out: strict servers refuse them. Throws MODEL_UNSUITED for a bound on thoughts
+ * that the server does not know.
+ */
+export function completionBody({ model, kind, reasoning }: Spoken, request: GenerateRequest): string {
+  const { tools, json, maxTokens, temperature, seed, thinking, thoughtTokens } = request
+  const { messages, variables } = withReasoning(request.messages, reasoning, thinking)
   return JSON.stringify({
     model,
     // Without the ids of the calls that it answers, a tool's message is refused; its content is what matters.
@@ -72,8 +95,24 @@ export function completionBody(model: string, request: GenerateRequest): string 
     max_tokens: maxTokens,
     temperature,
     ...(seed === undefined ? {} : { seed }),
+    ...(Object.keys(variables).length > 0 ? switched(kind, variables) : {}),
+    ...(thoughtTokens === undefined || thinking === false ? {} : bounded(model, kind, thoughtTokens)),
     stream: true,
     stream_options: { include_usage: true },
+  })
+}
+
+/** Variables of the chat template; Ollama, which lets nobody set these, has a word of its own. */
+const switched = (kind: ServerKind, variables: Record<string, boolean>): object =>
+  kind === 'ollama'
+    ? { reasoning_effort: variables['enable_thinking'] === false ? 'none' : 'medium' }
+    : { chat_template_kwargs: variables }
+
+function bounded(model: string, kind: ServerKind, tokens: number): object {
+  if (kind === 'vllm') return { thinking_token_budget: tokens }
+  if (kind === 'nim') return { nvext: { max_thinking_tokens: tokens } }
+  throw new ClawmeshError('MODEL_UNSUITED', `The server of ${model} does not bound how long it thinks.`, {
+    hint: 'Leave the bound out, have it not think at all, or ask a model on vLLM, NIM or the built-in backend.',
   })
 }
 

@@ -29,6 +29,8 @@ export interface StoredModel {
   /** ORGANISATION/NAME. */
   repository: string
   commit: string
+  /** As the hub named it when the model was fetched. */
+  licence: string
   folder: string
   bytes: number
   files: number
@@ -84,7 +86,8 @@ export class ModelStore {
       report(0)
     }
     await writeManifest(folder, model, entries)
-    return { repository, commit: model.commit, folder, bytes: total, files: files.length }
+    const licence = model.licence.name
+    return { repository, commit: model.commit, licence, folder, bytes: total, files: files.length }
   }
 
   /** All models that are whole, by name. */
@@ -96,7 +99,8 @@ export class ModelStore {
         const manifest = await readManifest(folder)
         if (!manifest) continue
         const bytes = distinct(manifest.files).reduce((sum, file) => sum + file.bytes, 0)
-        models.push({ repository: manifest.source.repository, commit, folder, bytes, files: manifest.files.length })
+        const { repository, licence } = manifest.source
+        models.push({ repository, commit, licence, folder, bytes, files: manifest.files.length })
       }
     return models.sort((a, b) => a.repository.localeCompare(b.repository))
   }
@@ -118,6 +122,11 @@ export class ModelStore {
             : `Name one with --revision: ${found.map(({ commit }) => commit.slice(0, 12)).join(', ')}.`,
       },
     )
+  }
+
+  /** Whether somebody accepted its licence here, or it asks nothing of whoever runs it. Files that were copied from another store bring no such record. */
+  async isAccepted({ repository, licence }: StoredModel): Promise<boolean> {
+    return isFree(licence) || this.licences.has(repository, { name: licence })
   }
 
   /** The files of a model that are missing, truncated or altered, each with what is wrong. */

@@ -3,15 +3,18 @@ import { setMaxListeners } from 'node:events'
 import { ClawmeshError } from '../../policies/errors.js'
 import {
   type Backend,
+  type ChatMessage,
   cancelled,
   checkRequest,
   type GenerateEvent,
   type GenerateRequest,
   type ModelInfo,
 } from '../backend.js'
+import { findKnown, readCatalogue } from '../catalogue.js'
 import { AnswerReader } from '../chat/answer.js'
 import { ChatFormat, formatNames, formatOf } from '../chat/format.js'
 import { lastUserText } from '../constrain/span.js'
+import { saysSo } from '../onnx/memory.js'
 import { checkCall } from '../tool.js'
 import { parseTritonUrl } from './address.js'
 import { type Deadlines, TritonClient } from './client.js'
@@ -33,6 +36,8 @@ export interface TritonOptions {
   /** Answers under way at once; one more is refused. */
   slots?: number
   deadlines?: Deadlines
+  /** Most milliseconds that a load may take. */
+  loadMs?: number
 }
 
 /** What a server says of one of its models. */
@@ -42,9 +47,12 @@ interface Served {
   inputs: readonly TensorInfo[]
   parameters: Readonly<Record<string, string>>
   decoupled: boolean
+  /** What stands in the prompt for an image; undefined: it is shown none. */
+  imageMark: string | undefined
 }
 
 const openingMs = 5000
+const usualLoadMs = 600_000
 
 /**
  * A language model on a Triton server on this machine.
@@ -52,6 +60,7 @@ const openingMs = 5000
  * 1. Each answer has a stream of its own. Cancelling it, or leaving the loop, ends the RPC and with it the server's work.
  * 2. An answer ends with the response that Triton marks as final; a stream that ends without one is a failure.
  * 3. What a server may send for one answer is bounded by what was asked for.
+ * 4. A model that was named and is not loaded is loaded, and unloaded in the end; one that was loaded before stays.
  */
 export class TritonBackend implements Backend {
   readonly model: ModelInfo
@@ -60,6 +69,8 @@ export class TritonBackend implements Backend {
   private readonly served: Served
   private readonly dialect: Dialect
   private readonly format: ChatFormat
+  /** It was not loaded before it was asked for here, so it leaves with this backend (invariant 4). */
+  private readonly borrowed: boolean
   private readonly deadlines: Deadlines
   private readonly closing = new AbortController()
   private readonly running = new Set<symbol>()
@@ -69,12 +80,13 @@ export class TritonBackend implements Backend {
     served: Served,
     dialect: Dialect,
     format: ChatFormat,
-    options: TritonOptions,
+    options: TritonOptions & { borrowed: boolean },
   ) {
     this.client = client
     this.served = served
     this.dialect = dialect
     this.format = format
+    this.borrowed = options.borrowed
     this.slots = options.slots ?? 64
     this.deadlines = options.deadlines ?? { silence: 120_000, total: 900_000 }
     // Each answer under way listens.
@@ -84,6 +96,7 @@ export class TritonBackend implements Backend {
       digest: null,
       backend: `triton:${dialect.name}`,
       context: contextOf(served.parameters),
+      ...(served.imageMark === undefined ? {} : { modalities: ['text', 'image'] }),
       purpose: `Served by Triton ${served.version} on this machine, spoken to as ${format.name}.`,
       limits: 'Not stated by the server.',
     }
@@ -93,14 +106,18 @@ export class TritonBackend implements Backend {
   static async open(options: TritonOptions): Promise<TritonBackend> {
     const { target, model, chat } = parseTritonUrl(options.url)
     const client = new TritonClient(target)
+    let borrowed: string | undefined
     try {
-      const served = await look(client, model ?? (await onlyModel(client)))
+      const name = model ?? (await onlyModel(client))
+      if (await ensureLoaded(client, name, options.loadMs ?? usualLoadMs)) borrowed = name
+      const served = await look(client, name)
       const dialect = dialectOf(served.name, served.inputs, served.parameters)
       const format = await ChatFormat.named(
         chat ?? served.parameters.chat_format ?? formatOf(served.name) ?? noFormat(served.name),
       )
-      return new TritonBackend(client, served, dialect, format, options)
+      return new TritonBackend(client, served, dialect, format, { ...options, borrowed: borrowed !== undefined })
     } catch (thrown) {
+      if (borrowed !== undefined) await giveBack(client, borrowed)
       client.close()
       throw thrown
     }
@@ -108,6 +125,10 @@ export class TritonBackend implements Backend {
 
   async *generate(request: GenerateRequest, signal?: AbortSignal): AsyncIterable<GenerateEvent> {
     const checked = checkRequest(this.model, request)
+    if (checked.thoughtTokens !== undefined && checked.thinking !== false)
+      throw new ClawmeshError('MODEL_UNSUITED', `Triton does not bound how long ${this.model.name} thinks.`, {
+        hint: 'Leave the bound out, have it not think at all, or ask a model on vLLM, NIM or the built-in backend.',
+      })
     const { signal: closed } = this.closing
     if (closed.aborted || signal?.aborted) throw cancelled()
     if (this.running.size >= this.slots) throw busy(this.slots)
@@ -125,16 +146,21 @@ export class TritonBackend implements Backend {
   }
 
   async dispose(): Promise<void> {
+    if (this.closing.signal.aborted) return
     this.closing.abort()
+    if (this.borrowed) await giveBack(this.client, this.served.name)
     this.client.close()
   }
 
   private async *answer(request: GenerateRequest, signal: AbortSignal): AsyncIterable<GenerateEvent> {
     const { messages, tools, thinking, maxTokens, temperature, seed } = request
-    const prompt = this.format.prompt({ messages, tools, thinking })
+    const { imageMark } = this.served
+    const shown = imageMark === undefined ? messages : messages.map((message) => withMarks(message, imageMark))
+    const prompt = this.format.prompt({ messages: shown, tools, thinking })
     const question = {
       prompt: prompt.text,
       stops: prompt.stops,
+      images: messages.flatMap(({ images = [] }) => images.map(({ data }) => data)),
       maxTokens,
       temperature,
       seed,
@@ -202,17 +228,60 @@ export class TritonBackend implements Backend {
   }
 }
 
+/** Whether it had to be loaded for this. Throws MODEL_UNSUITED for what the repository does not have, MEMORY_FULL, MODEL_BUSY while somebody else loads it. */
+async function ensureLoaded(client: TritonClient, name: string, ms: number): Promise<boolean> {
+  const index = await client.ask('RepositoryIndex', {}, openingMs)
+  const versions = index.filter((each) => each.name === name)
+  const { ready } = versions.length > 0 ? await client.ask('ModelReady', { name }, openingMs) : { ready: false }
+  if (ready) return false
+  if (versions.length === 0)
+    throw new ClawmeshError('MODEL_UNSUITED', `Triton at ${client.target} has no model ${name}.`, {
+      hint: `Its repository has: ${[...new Set(index.map((each) => each.name))].join(', ') || 'none'}.`,
+    })
+  if (versions.some(({ state }) => state === 'LOADING'))
+    throw new ClawmeshError('MODEL_BUSY', `${name} is not ready on Triton at ${client.target}.`, {
+      hint: 'It is still being loaded: try again in a moment.',
+    })
+  await client.ask('RepositoryModelLoad', { model_name: name }, ms).catch((thrown: unknown) => {
+    if (saysSo(String(thrown))) throw noMemory(name, thrown)
+    // A server that has loaded all of its models at the start lets nobody load one.
+    if (!/explicit model load/i.test(String(thrown))) throw thrown
+    throw new ClawmeshError('MODEL_UNSUITED', `${name} is not loaded on Triton at ${client.target}.`, {
+      hint: 'Start the server with --model-control-mode=explicit, so that models can be loaded, or name one that is ready.',
+      cause: thrown,
+    })
+  })
+  return true
+}
+
+/** A server that is gone holds nothing any more. */
+async function giveBack(client: TritonClient, name: string): Promise<void> {
+  await client.ask('RepositoryModelUnload', { model_name: name }, openingMs).catch(() => {})
+}
+
 async function look(client: TritonClient, name: string): Promise<Served> {
-  const [server, { inputs }, config] = await Promise.all([
+  const [server, { inputs }, { parameters, decoupled }, catalogue] = await Promise.all([
     client.ask('ServerMetadata', {}, openingMs),
     client.ask('ModelMetadata', { name }, openingMs),
     client.ask('ModelConfig', { name }, openingMs),
+    readCatalogue(),
   ])
-  const { ready } = await client.ask('ModelReady', { name }, openingMs)
-  if (ready)
-    return { name, version: server.version, inputs, parameters: config.parameters, decoupled: config.decoupled }
-  throw new ClawmeshError('MODEL_BUSY', `${name} is not ready on Triton at ${client.target}.`, {
-    hint: 'It may still be loading: try again in a moment.',
+  const sees = findKnown(catalogue, name)?.modalities.includes('image') ? '<image>' : undefined
+  // vLLM's backend lists the input for every model, so that alone says nothing of what the model takes.
+  const imageMark = inputs.some((input) => input.name === 'image') ? (parameters.image_mark ?? sees) : undefined
+  return { name, version: server.version, inputs, parameters, decoupled, imageMark }
+}
+
+/** The message with a mark for each of its images before its words; what a person wrote is no such mark. */
+function withMarks({ role, content, images = [] }: ChatMessage, mark: string): ChatMessage {
+  const words = content.replaceAll(mark, `${mark[0]}\u200b${mark.slice(1)}`)
+  return { role, content: `${`${mark}\n`.repeat(images.length)}${words}` }
+}
+
+function noMemory(name: string, cause: unknown): ClawmeshError {
+  return new ClawmeshError('MEMORY_FULL', `Triton has not the memory to load ${name}.`, {
+    hint: 'Unload another model, or use a smaller one, or one of fewer bits.',
+    cause,
   })
 }
 

@@ -5,6 +5,8 @@ import type { OutputTensor, TensorInfo, TensorValue } from './tensor.js'
 export interface Question {
   prompt: string
   stops: readonly string[]
+  /** Base64, in the order of their places in the prompt. */
+  images: readonly string[]
   maxTokens: number
   temperature: number
   seed?: number | undefined
@@ -55,8 +57,9 @@ export function dialectOf(
 const vllm: Dialect = {
   name: 'vllm',
   text: 'pieces',
-  inputs: ({ prompt, stops, maxTokens, temperature, seed, stream }) => ({
+  inputs: ({ prompt, stops, images, maxTokens, temperature, seed, stream }) => ({
     text_input: prompt,
+    ...(images.length > 0 ? { image: images } : {}),
     stream,
     exclude_input_in_output: true,
     return_finish_reason: true,

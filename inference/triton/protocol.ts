@@ -37,6 +37,8 @@ export const replies = {
   RepositoryIndex: z
     .object({ models: z.array(z.object({ name: z.string(), state: z.string(), reason: z.string() })) })
     .transform(({ models }) => models),
+  RepositoryModelLoad: z.object({}),
+  RepositoryModelUnload: z.object({}),
   ModelStatistics: z
     .object({
       model_stats: z.array(

@@ -142,6 +142,13 @@ export class NatsTransport implements Transport {
     return { unsubscribe: () => this.#listeners.delete(listener) }
   }
 
+  /** Milliseconds to the broker and back. Rejects while there is none. */
+  async roundTrip(): Promise<number> {
+    const begun = performance.now()
+    await this.#connection.flush()
+    return performance.now() - begun
+  }
+
   /** Resolves when the connection has ended for good, with the reason if it was not closed by us: the broker turned this user away. */
   async ended(): Promise<Error | undefined> {
     const reason = await this.#connection.closed()

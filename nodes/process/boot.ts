@@ -33,6 +33,7 @@ import { openModels, readStoredModels } from './models.js'
 import { type NodePlan, type NodeReport, nodePlanSchema } from './plan.js'
 import { advertOf, keepLooking, openShelf, serveModels } from './serve.js'
 import { StandingPolicy } from './standing-policy.js'
+import { keepWay } from './way.js'
 
 const drainWithinMs = 7000
 const aloneWithinMs = 5000
@@ -131,6 +132,7 @@ async function boot(plan: NodePlan): Promise<Running> {
   }
   await serveDrain(node, { shelf, file: drainFile, gpus: gpusOf(hardware) })
   keepLoad(node, availableParallelism())
+  keepWay(node, () => transport.roundTrip())
   keepCertified(node, credentials, plan, transport, ({ code, message }) =>
     log.warn({ code, message }, 'the certificate was not renewed; it is tried again'),
   )

@@ -19,20 +19,28 @@ export async function readStoredModels({
   store,
   names,
 }: NonNullable<NonNullable<NodePlan['inference']>['stored']>): Promise<{ models: StoredModel[]; notes: string[] }> {
-  const found = await new ModelStore(store).list()
+  const models = new ModelStore(store)
+  const found = await models.list()
   const notes = (names ?? [])
     .filter((name) => !found.some(({ repository }) => repository === name))
     .map((name) => `${name} may be loaded and is not in the store: clawmesh models pull ${name}`)
-  const models: StoredModel[] = []
-  for (const { repository, folder } of found) {
+  const offered: StoredModel[] = []
+  for (const model of found) {
+    const { repository, folder, licence } = model
     if (names && !names.includes(repository)) continue
+    if (!(await models.isAccepted(model))) {
+      notes.push(
+        `${repository} is not offered: nobody has accepted its licence "${licence}" here. clawmesh models pull ${repository} asks for it`,
+      )
+      continue
+    }
     try {
-      models.push(await readStored(folder, repository, { runner: offlineRunner() }))
+      offered.push(await readStored(folder, repository, { runner: offlineRunner() }))
     } catch (thrown) {
       notes.push(`${repository} is not offered: ${ClawmeshError.from(thrown).message}`)
     }
   }
-  return { models, notes }
+  return { models: offered, notes }
 }
 
 export interface OpenedModels {

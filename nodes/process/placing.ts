@@ -5,6 +5,7 @@ import { guessTokens } from '../../inference/metered.js'
 import { type Demand, type Offer, offerSchema, type Placement, place } from '../../inference/place.js'
 import type { NodeInfo } from '../../mesh/index.js'
 import { blocksOf, blockTokens, type Sent } from './sent.js'
+import { waySchema } from './way.js'
 
 export type Known = Pick<NodeInfo, 'name' | 'draining' | 'advert'>
 
@@ -27,7 +28,8 @@ export function offersOf(nodes: readonly Known[], sent?: Sent, blocks: readonly 
         // A node that is not is lost, and none of these.
         healthy: true,
         draining: draining ? 'its node is draining' : (offer.draining ?? false),
-        networkMs: 0,
+        // From the broker to it; the way from here to the broker is the same to all.
+        networkMs: waySchema.parse(advert['wayMs']),
         ...(sent ? { blocks: sent.known(name, offer.model, blocks) } : {}),
       }
     }),

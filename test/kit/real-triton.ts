@@ -17,6 +17,8 @@ export interface RealModel {
   published: { inputs: readonly TensorInfo[]; outputs: readonly TensorInfo[] }
   decoupled?: boolean
   chatFormat?: string
+  /** Not loaded at the start. Then models can be loaded and unloaded. */
+  unloaded?: boolean
 }
 
 export interface RealTriton {
@@ -47,6 +49,12 @@ export async function startTriton(environment: string, models: readonly RealMode
       '--allow-http=false',
       '--allow-metrics=false',
       '--exit-timeout-secs=2',
+      ...(models.some(({ unloaded }) => unloaded)
+        ? [
+            '--model-control-mode=explicit',
+            ...models.flatMap((model) => (model.unloaded ? [] : [`--load-model=${model.name}`])),
+          ]
+        : []),
       `--backend-config=python,shm-region-prefix-name=${shared}`,
     ],
     {

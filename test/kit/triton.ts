@@ -24,6 +24,8 @@ export interface ServedModel {
   parameters?: Record<string, string>
   decoupled?: boolean
   ready?: boolean
+  /** Not loaded until it is asked for; an error: the load fails with it. */
+  unloaded?: true | { error: string }
   answer(asked: Asked, signal: AbortSignal): AsyncIterable<Given>
   /** What is sent behind the last answer: the real server's empty final response, or nothing. */
   final?: boolean
@@ -35,18 +37,28 @@ export interface TritonServer {
   url: string
   /** Requests in the order in which they came. */
   asked: { id: string; inputs: Asked }[]
+  /** Names of the models that were loaded and unloaded, in order. */
+  moved: string[]
   /** Resolves once no request is under way. */
   idle(): Promise<void>
   close(): void
 }
 
+type MoveCall = ServerUnaryCall<{ model_name: string }, object>
 type InferCall = ServerDuplexStream<InferRequest, object>
 
 export async function serveTriton(models: readonly ServedModel[]): Promise<TritonServer> {
   const server = new Server()
   const asked: TritonServer['asked'] = []
   const running = new Set<Promise<void>>()
+  const moved: string[] = []
+  const loaded = new Set(models.filter(({ unloaded }) => !unloaded))
   const find = (name: string): ServedModel | undefined => models.find((model) => model.name === name)
+  // As the real one has it: nothing at all of what was never loaded.
+  const stateOf = (name: string): string => {
+    const model = find(name)
+    return model && loaded.has(model) ? (model.ready === false ? 'LOADING' : 'READY') : ''
+  }
   const unary =
     (reply: (model: ServedModel) => object) =>
     (call: ServerUnaryCall<{ name: string }, object>, answer: sendUnaryData<object>): void => {
@@ -65,8 +77,22 @@ export async function serveTriton(models: readonly ServedModel[]): Promise<Trito
     ServerMetadata: (_: unknown, answer: sendUnaryData<object>) =>
       answer(null, { name: 'triton', version: '2.51.0', extensions: ['model_configuration'] }),
     RepositoryIndex: (_: unknown, answer: sendUnaryData<object>) =>
-      answer(null, { models: models.map(({ name }) => ({ name, version: '1', state: 'READY', reason: '' })) }),
-    ModelReady: unary(({ ready = true }) => ({ ready })),
+      answer(null, { models: models.map(({ name }) => ({ name, version: '1', state: stateOf(name), reason: '' })) }),
+    RepositoryModelLoad: (call: MoveCall, answer: sendUnaryData<object>) => {
+      const model = find(call.request.model_name)
+      if (model && typeof model.unloaded === 'object')
+        return answer({ code: status.UNAVAILABLE, details: model.unloaded.error, metadata: new Metadata() })
+      if (model) loaded.add(model)
+      moved.push(`load ${call.request.model_name}`)
+      answer(null, {})
+    },
+    RepositoryModelUnload: (call: MoveCall, answer: sendUnaryData<object>) => {
+      const model = find(call.request.model_name)
+      if (model) loaded.delete(model)
+      moved.push(`unload ${call.request.model_name}`)
+      answer(null, {})
+    },
+    ModelReady: unary((model) => ({ ready: loaded.has(model) && model.ready !== false })),
     ModelMetadata: unary(({ name, inputs, outputs }) => ({
       name,
       versions: ['1'],
@@ -102,6 +128,7 @@ export async function serveTriton(models: readonly ServedModel[]): Promise<Trito
   return {
     url: `grpc://127.0.0.1:${port}`,
     asked,
+    moved,
     idle: async () => void (await Promise.all(running)),
     close: () => server.forceShutdown(),
   }

@@ -28,6 +28,17 @@ describe('the node for a prompt', () => {
     for (let i = 0; i < 100; i++) assert.equal(placeAmong(nodes, say('hi'), { zones }).chosen?.node, 'fast')
   })
 
+  it('is the one that is near, of those that are as fast, and nonsense is no distance', () => {
+    const far = (name: string, wayMs: unknown) => ({
+      ...node(name, []),
+      advert: { zone: 'mesh', offers: [offer(500)], wayMs },
+    })
+    const nodes = [far('far', 900), far('near', 2.5)]
+    for (let i = 0; i < 100; i++) assert.equal(placeAmong(nodes, say('hi'), { zones }).chosen?.node, 'near')
+    const said = [7, -1, Number.NaN, 1e9, 'far', undefined].map((wayMs) => offersOf([far('a', wayMs)])[0]?.networkMs)
+    assert.deepEqual(said, [7, 0, 0, 0, 0, 0])
+  })
+
   it('is none where the prompt may not go, does not fit, or all drain', () => {
     const chosen = (...[nodes, request]: Parameters<typeof placeAmong>) => placeAmong(nodes, request, { zones }).chosen
     assert.equal(

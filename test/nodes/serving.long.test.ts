@@ -57,7 +57,7 @@ describe('a machine with a model on its disk', () => {
     return status === 200 ? String(JSON.parse(text).choices[0].message.content) : status
   }
   const json = async (...args: string[]) => JSON.parse((await home.do(...args, '--json')).stdout)
-  const lettersIn = (nodes: { name: string; models: { name: string }[] }[]) =>
+  const lettersIn = (nodes: { name: string; models: { name: string; digest: string }[] }[]) =>
     nodes.find(({ name }) => name === 'guest')?.models.find(({ name }) => name === 'makers/letters')
 
   it('says when it joins what it has, and what it offers', () => {
@@ -69,19 +69,28 @@ describe('a machine with a model on its disk', () => {
 
   it('has the model there for whoever asks, unloaded: nodes and place say so, and what a load would take', async () => {
     const { nodes: rows } = await json('nodes')
-    const about = { slots: 4, running: 0, queued: 0, decode: null, draining: null }
-    assert.deepEqual(lettersIn(rows), { name: 'makers/letters', loaded: false, ...about })
+    const unmeasured = { prefill: null, decode: null, together: null }
+    const about = { backend: 'onnx', loaded: false, slots: 4, running: 0, queued: 0, ...unmeasured, draining: null }
+    const { digest, ...letters } = lettersIn(rows) ?? assert.fail()
+    assert.deepEqual([letters, /^sha256:[0-9a-f]{64}$/.test(digest)], [{ name: 'makers/letters', ...about }, true])
+    // Of the model that was loaded at the start the speeds are there, in the table too.
+    await eventually(async () =>
+      assert.match(
+        (await home.do('nodes')).stdout,
+        /guest .*clawmesh-tiny +0\/8 +reads [\d.]+, writes [\d.]+, 8 at once [\d.]+/,
+      ),
+    )
     const { chosen, nodes } = await json('place', '--why', 'how are you?', '--model', 'makers/letters')
     assert.deepEqual(chosen, { node: 'guest', model: 'makers/letters' })
     const reason = nodes.find(({ model }: { model: string }) => model === 'makers/letters')
-    assert.ok(reason.load >= 1000 && reason.ms >= reason.load)
+    assert.ok(reason.load >= 1000 && reason.ms >= reason.load && reason.network > 0)
     const dropped = nodes.find(({ node }: { node: string }) => node === 'home')
     assert.deepEqual([dropped.by, dropped.refused], ['model', 'it serves clawmesh-tiny'])
     const { stdout } = await home.do('place', '--why', 'how are you?')
     assert.match(stdout, /Rule {6}\S+ \(\w+\)/)
     assert.match(
       stdout,
-      /(home|guest) +clawmesh-tiny +\d+ ms +wait 0 \+ prompt \d+ \+ answer \d+ \+ load 0 \+ network 0/,
+      /(home|guest) +clawmesh-tiny +\d+ ms +wait 0 \+ prompt \d+ \+ answer \d+ \+ load 0 \+ network \d+/,
     )
     assert.match(stdout, /<- chosen/)
   })

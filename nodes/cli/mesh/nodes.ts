@@ -40,6 +40,13 @@ interface Row {
   name: string
   roles: readonly string[]
   hardware: string | null
+  /** What can be drained alone, by its `uuid`; bytes. null where nothing says. */
+  accelerators: {
+    name: string
+    uuid: string | null
+    mig: string | null
+    memory: { total: number; free: number } | null
+  }[]
   model: string | null
   /** All that it offers: what each has to do, whether it is loaded, why it takes nothing. */
   models: ModelRow[]
@@ -61,12 +68,17 @@ interface Row {
 
 interface ModelRow {
   name: string
+  /** Over its files; null where nobody says. */
+  digest: string | null
+  backend: string | null
   loaded: boolean
   slots: number
   running: number
   queued: number
-  /** Tokens a second of one answer; null: not measured yet. */
+  /** Tokens a second of one prompt, of one answer, and of `slots` answers together; null: not measured yet. */
+  prefill: number | null
   decode: number | null
+  together: number | null
   draining: string | null
 }
 
@@ -98,14 +110,24 @@ function rowOf(
     name,
     roles,
     hardware: hardware ? machineWords(hardware) : null,
+    accelerators: (hardware?.accelerators ?? []).map(({ name, uuid, mig, memory }) => ({
+      name: name.value,
+      uuid: uuid?.value ?? null,
+      mig: mig?.value ?? null,
+      memory: memory?.value ?? null,
+    })),
     model: model ?? null,
     models: (offers ?? []).map((offer) => ({
       name: offer.model,
+      digest: offer.digest ?? null,
+      backend: offer.backend ?? null,
       loaded: offer.unloaded === undefined,
       slots: offer.slots,
       running: offer.running,
       queued: offer.queued,
+      prefill: offer.speed?.prefill ?? null,
       decode: offer.speed?.decode ?? null,
+      together: offer.speed?.batch?.decode ?? null,
       draining: offer.draining ?? null,
     })),
     zone: zone ?? null,
@@ -120,18 +142,29 @@ function rowOf(
 }
 
 function table(rows: Row[]): string {
-  const head = ['NAME', 'ROLES', 'HARDWARE', 'FREE', 'MODEL', 'LOAD', 'ZONE', 'POLICY', 'SINCE', '']
+  const head = ['NAME', 'ROLES', 'HARDWARE', 'FREE', 'MODEL', 'LOAD', 'TOKENS/S', 'ZONE', 'POLICY', 'SINCE', '']
   const lines = rows.flatMap(({ name, roles, hardware, memoryFree, models, model, zone, policy, since, ...row }) => {
     const [first, ...others] = models
     const own = [name, roles.join(','), hardware ?? '-', memoryFree ? `${Math.round(memoryFree / 1e9)} GB` : '-']
     const rest = [zone ?? '-', policy ?? '-', since?.replace(/\..*$/, 'Z') ?? '-', remarks(row)]
     return [
-      [...own, first?.name ?? model ?? '-', first ? load(first) : '-', ...rest],
-      ...others.map((other) => ['', '', '', '', other.name, load(other)]),
+      [...own, first?.name ?? model ?? '-', ...(first ? said(first) : ['-', '-']), ...rest],
+      ...others.map((other) => ['', '', '', '', other.name, ...said(other)]),
     ]
   })
   return columns(head, lines)
 }
+
+const said = (model: ModelRow): [load: string, speed: string] => [load(model), speed(model)]
+
+/** "reads 900, writes 81, 8 at once 340". */
+function speed({ prefill, decode, together, slots }: ModelRow): string {
+  if (prefill === null || decode === null) return '-'
+  const alone = `reads ${rounded(prefill)}, writes ${rounded(decode)}`
+  return together === null ? alone : `${alone}, ${slots} at once ${rounded(together)}`
+}
+
+const rounded = (rate: number): string => (rate < 10 ? rate.toFixed(1) : String(Math.round(rate)))
 
 /** "3/8, 2 waiting". */
 function load({ loaded, slots, running, queued, draining }: ModelRow): string {

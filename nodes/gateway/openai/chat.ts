@@ -119,6 +119,10 @@ export const chatRequestSchema = z.strictObject({
   temperature: z.number().min(0).max(2).nullish(),
   stop: stopSchema,
   seed: z.int().nonnegative().max(0xffffffff).nullish(),
+  /** Whether to think first, in the words of vLLM and of OpenAI, and for how many tokens at most. */
+  chat_template_kwargs: z.strictObject({ enable_thinking: z.boolean().optional() }).nullish(),
+  reasoning_effort: z.literal('none').nullish(),
+  thinking_token_budget: z.int().nonnegative().max(mostTokens).nullish(),
   // These are let in only where they ask for what happens anyway.
   n: z.literal(1).nullish(),
   top_p: z.literal(1).nullish(),
@@ -154,12 +158,15 @@ export function parseChat(body: unknown): Asked {
 /** The same as a model of the mesh is asked. */
 function generateRequestOf(chat: ChatRequest): GenerateRequest {
   const tools = offeredTools(chat)
+  const thinking = chat.reasoning_effort === 'none' ? false : chat.chat_template_kwargs?.enable_thinking
   return {
     messages: chat.messages.map(messageOf),
     maxTokens: chat.max_completion_tokens ?? chat.max_tokens ?? defaultTokens,
     temperature: chat.temperature ?? 1,
     ...(tools.length > 0 ? { tools } : {}),
     ...(typeof chat.seed === 'number' ? { seed: chat.seed } : {}),
+    ...(thinking === undefined ? {} : { thinking }),
+    ...(typeof chat.thinking_token_budget === 'number' ? { thoughtTokens: chat.thinking_token_budget } : {}),
   }
 }
 

@@ -21,6 +21,7 @@ const rows = await llamaModel(shape, 'rows')
 const whole = await llamaModel(shape, 'whole')
 const grouped = await llamaModel(shape, 'grouped')
 const hybrid = await llamaModel({ ...shape, layers: 4 }, 'hybrid')
+const halves = await llamaModel(shape, 'grouped', undefined, { halves: true })
 
 const say = (content: string, more: Partial<GenerateRequest> = {}): GenerateRequest => ({
   messages: [{ role: 'user', content }],
@@ -56,6 +57,7 @@ for (const [name, folder, keepsPrefixes] of [
   ['a graph that gives new rows alone', rows, true],
   ['a graph that gives whole caches', whole, true],
   ['a graph of GroupQueryAttention, in place', grouped, true],
+  ['the same with float16 carried along', halves, true],
   ['a hybrid with states', hybrid, false],
 ] as const)
   describe(`answers computed together by ${name}`, () => {

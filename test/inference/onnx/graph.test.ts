@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
-import { it } from 'node:test'
+import { describe, it } from 'node:test'
 import { Cache } from '../../../inference/onnx/cache.js'
 import type { DecoderShape } from '../../../inference/onnx/config.js'
 import { Graph } from '../../../inference/onnx/graph.js'
+import { widened } from '../../../inference/onnx/numbers.js'
 import { llamaGraph } from './llama.js'
 
 const sizes = { layers: 2, hidden: 32, heads: 2, ffn: 48, vocabulary: 100, context: 512 }
@@ -75,4 +76,50 @@ it('a hybrid carries its states along: in one piece, token by token and beside o
 it('a graph that makes something else of its mask is computed alone', async () => {
   const odd = await Graph.load(llamaGraph(sizes, 'grouped-otherwise'), shape, 1)
   assert.equal(odd.form, 'alone')
+})
+
+describe('a graph that carries float16 along', () => {
+  for (const form of ['rows', 'whole', 'grouped', 'hybrid'] as const)
+    it(`as ${form} says what it says in float32, as nearly as halves have it, also after slots moved`, async () => {
+      const layers = form === 'hybrid' ? { ...sizes, layers: 4 } : sizes
+      const full = await Graph.load(llamaGraph(layers, form), shape, 1)
+      const half = await Graph.load(llamaGraph(layers, form, { halves: true }), shape, 1)
+      assert.deepEqual([half.layout.type, full.layout.type], ['float16', 'float32'])
+      // States are rounded after each run: an answer is not to depend on how many of its tokens went together.
+      assert.equal(half.form, form === 'hybrid' ? 'alone' : full.form)
+      const caches = [full, half].map((graph) => graph.cache(shape))
+      const run = async (feeds: { slot: number; tokens: number[] }[]): Promise<void> => {
+        const rows: Float32Array[][] = []
+        for (const [i, graph] of [full, half].entries())
+          rows.push((await graph.run(caches[i] ?? assert.fail(), feeds)).map((row) => row.slice()))
+        for (const [i, row] of (rows[0] ?? []).entries()) {
+          const scale = Math.max(...row.map(Math.abs))
+          for (const [j, value] of row.entries())
+            assert.ok(
+              Math.abs(value - (rows[1]?.[i]?.[j] ?? Number.NaN)) < scale * 0.02,
+              `${value} ${rows[1]?.[i]?.[j]}`,
+            )
+        }
+      }
+      for (const length of [3, 70, 33, 5]) {
+        const tokens = Array.from({ length }, (_, i) => (length * 31 + i * 7) % 100)
+        for (const cache of caches) cache.open()
+        await run([{ slot: (caches[0]?.size ?? 0) - 1, tokens }])
+      }
+      for (const cache of caches) cache.close(0)
+      for (let step = 0; step < 12; step++) {
+        const feeds = [0, 1, 2].map((slot) => ({ slot, tokens: [step * 3 + slot] }))
+        for (const each of half.batches ? [feeds] : feeds.map((feed) => [feed])) await run(each)
+      }
+      assert.equal(2 * (caches[1]?.bytesOf(4, 100) ?? 0), caches[0]?.bytesOf(4, 100))
+      const block = caches[1]?.copyOut(1, 0, 16) ?? assert.fail()
+      assert.ok(block instanceof Uint16Array && block.some((bits) => bits !== 0))
+    })
+
+  it('reads every half as the number it is', () => {
+    const bits = Uint16Array.of(0x3c00, 0xc000, 0x0001, 0x8000, 0x7bff, 0x7c00, 0xfc00, 0x3555)
+    const numbers = [1, -2, 2 ** -24, -0, 65504, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 0.333251953125]
+    assert.deepEqual([...widened(bits)], numbers)
+    assert.ok(Number.isNaN(widened(Uint16Array.of(0x7e00))[0]))
+  })
 })

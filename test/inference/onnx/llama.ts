@@ -15,8 +15,20 @@ export interface LlamaShape {
 
 export type LlamaForm = 'rows' | 'whole' | 'grouped' | 'grouped-otherwise' | 'hybrid'
 
+export interface LlamaOptions {
+  /** A token whose embedding is not a number, so that no key or value behind it is one. */
+  poison?: number
+  /** What is carried along, and the logits, are float16, as in exports of so many bits. */
+  halves?: boolean
+}
+
 /** Writes the folder of such a decoder with random weights. What it says has no meaning, and depends on every token before; it never ends. */
-export async function llamaModel(shape: LlamaShape, form: LlamaForm, into?: string): Promise<string> {
+export async function llamaModel(
+  shape: LlamaShape,
+  form: LlamaForm,
+  into?: string,
+  more: LlamaOptions = {},
+): Promise<string> {
   const { layers, hidden, heads, ffn, vocabulary, context } = shape
   const sizes = {
     ...{ model_type: 'llama', hidden_size: hidden, intermediate_size: ffn, vocab_size: vocabulary },
@@ -31,7 +43,7 @@ export async function llamaModel(shape: LlamaShape, form: LlamaForm, into?: stri
       ? { layers_block_type: Array.from({ length: layers }, (_, i) => (i % 2 === 1 ? 'mamba' : 'attention')) }
       : {}),
   }
-  const folder = await writeModelFolder(llamaGraph(shape, form), sizes, {}, into)
+  const folder = await writeModelFolder(llamaGraph(shape, form, more), sizes, {}, into)
   const [tokenizer, config] = [join(folder, 'tokenizer.json'), join(folder, 'tokenizer_config.json')]
   const { model: bytes, ...rest } = JSON.parse(await readFile(tokenizer, 'utf8'))
   const vocab = { ...bytes.vocab, ...moreWords(vocabulary) }
@@ -59,9 +71,13 @@ function moreWords(vocabulary: number): Record<string, number> {
  * 'rows': takes the caches and gives the new rows alone, as the shipped model does. 'whole': gives the caches with the new rows behind them, with an attention mask
  * and positions, as exports of the Hugging Face hub do. 'grouped': the same by onnxruntime's operator GroupQueryAttention, as optimised exports do; the mask is only
  * counted; 'grouped-otherwise': it is measured, as if all of it let through.
- * 'hybrid': every other layer of 'whole' carries a state along instead of keys and values, a short convolution and a decaying sum, by the names of `nemotron_h` exports. `poison`: a token whose embedding is not a number, so that no key or value behind it is one.
+ * 'hybrid': every other layer of 'whole' carries a state along instead of keys and values, a short convolution and a decaying sum, by the names of `nemotron_h` exports.
  */
-export function llamaGraph(shape: LlamaShape, kind: LlamaForm, poison?: number): Uint8Array {
+export function llamaGraph(
+  shape: LlamaShape,
+  kind: LlamaForm,
+  { poison, halves = false }: LlamaOptions = {},
+): Uint8Array {
   const form = kind === 'grouped-otherwise' ? 'grouped' : kind === 'hybrid' ? 'whole' : kind
   const isRecurrent = (layer: number): boolean => kind === 'hybrid' && layer % 2 === 1
   const { layers, hidden, heads, ffn, vocabulary, context } = shape
@@ -99,6 +115,14 @@ export function llamaGraph(shape: LlamaShape, kind: LlamaForm, poison?: number):
       integer('axis', axis),
     )
 
+  const number = halves ? types.float16 : types.float
+  const wider = (of: string): string => (halves ? op('Cast', [of], integer('to', types.float)) : of)
+  /** Gives it out under a name; what is gone on with has lost what was given out without. */
+  const given = (of: string, name: string): string => {
+    many(halves ? 'Cast' : 'Identity', [of], [name], ...(halves ? [integer('to', number)] : []))
+    return wider(name)
+  }
+
   const seen = float('seen', 0)
   const hiddenScore = float('hidden_score', -1e9)
   const length = size('input_ids', 1)
@@ -112,8 +136,8 @@ export function llamaGraph(shape: LlamaShape, kind: LlamaForm, poison?: number):
   let pastBias: string
   if (form === 'grouped') pastBias = ''
   else if (form === 'rows') {
-    const given = op('Add', [unsqueeze('past_lengths', 1), rows])
-    positions = op('Min', [given, int(context - 1)])
+    const places = op('Add', [unsqueeze('past_lengths', 1), rows])
+    positions = op('Min', [places, int(context - 1)])
     pastBias = op('Where', [op('Less', [before, unsqueeze('past_lengths', 1, 2, 3)]), seen, hiddenScore])
   } else {
     const [earlier = ''] = split('attention_mask', both, 2, 1)
@@ -160,17 +184,17 @@ export function llamaGraph(shape: LlamaShape, kind: LlamaForm, poison?: number):
   const end = ints(2 ** 31)
   const recurrence = (i: number, input: string): string => {
     const fed = flipped(op('MatMul', [input, weight(`${i}.in`, hidden, hidden, wide)]))
-    const window = op('Concat', [`past_conv.${i}`, fed], integer('axis', 2))
-    many('Slice', [window, ints(-3), end, ints(2)], [`present_conv.${i}`])
+    const window = op('Concat', [wider(`past_conv.${i}`), fed], integer('axis', 2))
+    given(op('Slice', [window, ints(-3), end, ints(2)]), `present_conv.${i}`)
     const filter = constant(`${i}.filter`, [hidden, 1, 4], () => Float32Array.from({ length: hidden * 4 }, random))
     const mixed = flipped(op('Conv', [window, filter], integer('group', hidden)))
     const decay = float('decay', 0.9)
     const powers = (of: string): string => op('Pow', [decay, op('Cast', [of], integer('to', types.float))])
     const apart = op('Sub', [unsqueeze(rows, 1), unsqueeze(rows, 0)])
     const shares = op('Where', [causal, powers(apart), seen])
-    const faded = op('Mul', [powers(unsqueeze(op('Add', [rows, int(1)]), 1)), flipped(`past_ssm.${i}`)])
+    const faded = op('Mul', [powers(unsqueeze(op('Add', [rows, int(1)]), 1)), flipped(wider(`past_ssm.${i}`))])
     const sums = op('Add', [op('MatMul', [shares, mixed]), faded])
-    many('Transpose', [op('Slice', [sums, ints(-1), end, ints(1)])], [`present_ssm.${i}`], integers('perm', [0, 2, 1]))
+    given(flipped(op('Slice', [sums, ints(-1), end, ints(1)])), `present_ssm.${i}`)
     return op('MatMul', [sums, weight(`${i}.out`, hidden, hidden, wide)])
   }
 
@@ -193,32 +217,32 @@ export function llamaGraph(shape: LlamaShape, kind: LlamaForm, poison?: number):
     const [q = '', k = '', v = ''] = split(qkv, ints(hidden, hidden, hidden), 3, -1)
     const grouped = (): string => {
       const read = `attention_${i}`
+      const narrow = (of: string): string => (halves ? op('Cast', [of], integer('to', number)) : of)
       const [pastKey, pastValue] = [`past_key_values.${i}.key`, `past_key_values.${i}.value`]
       nodes.push(
         microsoftNode(
           'GroupQueryAttention',
-          [q, k, v, pastKey, pastValue, seqlens, total, cosines, sines],
+          [...[q, k, v].map(narrow), pastKey, pastValue, seqlens, total, narrow(cosines), narrow(sines)],
           [read, `present.${i}.key`, `present.${i}.value`],
           ...[integer('num_heads', heads), integer('kv_num_heads', heads), integer('do_rotary', 1)],
         ),
       )
-      return read
+      return wider(read)
     }
     const attended = (): string => {
       const query = op('Mul', [rotate(byHead(q)), scale])
       const [pastKey, pastValue] = [`past_key_values.${i}.key`, `past_key_values.${i}.value`]
       const [newKey, newValue] = form === 'rows' ? [`new.${i}.key`, `new.${i}.value`] : [`k_${i}`, `v_${i}`]
-      many('Identity', [rotate(byHead(k))], [newKey])
-      many('Identity', [byHead(v)], [newValue])
+      const [key, keptValue] = [given(rotate(byHead(k)), newKey), given(byHead(v), newValue)]
       if (form === 'whole') {
         many('Concat', [pastKey, newKey], [`present.${i}.key`], integer('axis', 2))
         many('Concat', [pastValue, newValue], [`present.${i}.value`], integer('axis', 2))
       }
-      const earlier = op('Add', [op('MatMul', [query, transposed(pastKey)]), pastBias])
-      const recent = op('Add', [op('MatMul', [query, transposed(newKey)]), newBias])
+      const earlier = op('Add', [op('MatMul', [query, transposed(wider(pastKey))]), pastBias])
+      const recent = op('Add', [op('MatMul', [query, transposed(key)]), newBias])
       const shares = op('Softmax', [op('Concat', [earlier, recent], integer('axis', -1))], integer('axis', -1))
       const [pastShare = '', newShare = ''] = split(shares, both, 2, -1)
-      const read = op('Add', [op('MatMul', [pastShare, pastValue]), op('MatMul', [newShare, newValue])])
+      const read = op('Add', [op('MatMul', [pastShare, wider(pastValue)]), op('MatMul', [newShare, keptValue])])
       return op('Reshape', [op('Transpose', [read], integers('perm', [0, 2, 1, 3])), ints(0, 0, hidden)])
     }
     const joined = form === 'grouped' ? grouped() : attended()
@@ -240,13 +264,13 @@ export function llamaGraph(shape: LlamaShape, kind: LlamaForm, poison?: number):
   const head = constant('head', [hidden, vocabulary], () =>
     Float32Array.from({ length: hidden * vocabulary }, () => random() * wide * 3),
   )
-  many('MatMul', [states, head], ['logits'])
+  given(op('MatMul', [states, head]), 'logits')
 
   const caches = (prefix: string, length: string): Uint8Array[] =>
     Array.from({ length: layers }, (_, i) =>
       isRecurrent(i)
         ? []
-        : ['key', 'value'].map((part) => value(`${prefix}.${i}.${part}`, types.float, ['batch', heads, length, dim])),
+        : ['key', 'value'].map((part) => value(`${prefix}.${i}.${part}`, number, ['batch', heads, length, dim])),
     ).flat()
   const asked =
     form === 'rows'
@@ -259,8 +283,8 @@ export function llamaGraph(shape: LlamaShape, kind: LlamaForm, poison?: number):
     Array.from({ length: layers }, (_, i) => i)
       .filter(isRecurrent)
       .flatMap((i) => [
-        value(`${prefix}_conv.${i}`, types.float, ['batch', hidden, 3]),
-        value(`${prefix}_ssm.${i}`, types.float, ['batch', hidden, 1]),
+        value(`${prefix}_conv.${i}`, number, ['batch', hidden, 3]),
+        value(`${prefix}_ssm.${i}`, number, ['batch', hidden, 1]),
       ])
   return model({
     nodes,
@@ -273,9 +297,9 @@ export function llamaGraph(shape: LlamaShape, kind: LlamaForm, poison?: number):
     ],
     outputs:
       form === 'rows'
-        ? [value('logits', types.float, ['batch', vocabulary]), ...caches('new', 'sequence')]
+        ? [value('logits', number, ['batch', vocabulary]), ...caches('new', 'sequence')]
         : [
-            value('logits', types.float, ['batch', 'sequence', vocabulary]),
+            value('logits', number, ['batch', 'sequence', vocabulary]),
             ...caches('present', 'total'),
             ...carried('present'),
           ],

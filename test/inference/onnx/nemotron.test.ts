@@ -43,6 +43,14 @@ describe('a model with its own chat template on onnxruntime', () => {
     assert.deepEqual([thought, text], ['', '19'])
   })
 
+  it('is held to a bound on its thought: the mark is written for it, and the answer follows', async () => {
+    // The script goes by places: the mark that is put in stands where it would have thought on.
+    const says = 'Twelve and seven, and so on 19'
+    const { thought, text, usage } = await answer(says, { thoughtTokens: 20 })
+    assert.deepEqual([thought, text, usage?.outputTokens], ['Twelve and seven, an', '19', 31])
+    assert.deepEqual((await answer('19', { thinking: false, thoughtTokens: 0 })).text, '19')
+  })
+
   for (const [form, written] of [
     ['a list of JSON', '<TOOLCALL>[{"name": "count_lines", "arguments": {"path": "notes.txt"}}]</TOOLCALL>'],
     [

@@ -35,7 +35,7 @@ export function microsoftNode(operator: string, inputs: string[], outputs: strin
 }
 
 /** The types that are used here, by their number in onnx.proto. */
-export const types = { float: 1, int32: 6, int64: 7 } as const
+export const types = { float: 1, int32: 6, int64: 7, float16: 10 } as const
 
 /** An input or output: a dimension is a size, or the name of one that differs from run to run. */
 export function value(name: string, type: number, shape: (number | string)[]): Uint8Array {

@@ -9,7 +9,7 @@ import { llamaGraph } from './llama.js'
 const sizes = { layers: 2, hidden: 32, heads: 2, ffn: 48, vocabulary: 100, context: 512 }
 const shape: DecoderShape = { layers: 2, kvHeads: 2, headDim: 16, vocabulary: 100, context: 512, ends: [] }
 const poison = 99
-const graph = await Graph.load(llamaGraph(sizes, 'rows', poison), shape, 1)
+const graph = await Graph.load(llamaGraph(sizes, 'rows', { poison }), shape, 1)
 const all = Array.from({ length: poison }, (_, id) => id)
 
 /** Writes the likeliest tokens until it has `most`; `onToken` hears of each. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { after, describe, it } from 'node:test'
-import { collect } from '../../../inference/backend.js'
+import { collect, type GenerateRequest } from '../../../inference/backend.js'
 import { OpenAiBackend } from '../../../inference/openai/backend.js'
 import { backendContract, coded, countLines, sum } from '../../contract/backend.js'
 import { eventually } from '../../kit/eventually.js'
@@ -105,6 +105,70 @@ describe('the completion that a server is asked for', () => {
       },
     ])
     assert.deepEqual([body.max_tokens, body.seed, body.stream], [9, 4, true])
+  })
+})
+
+describe('what a server tells of its model’s thoughts', () => {
+  const chunks = (...deltas: object[]): string =>
+    [...deltas.map((delta) => ({ choices: [{ index: 0, delta, finish_reason: null }] })), end]
+      .map((chunk) => `data: ${JSON.stringify(chunk)}\n\n`)
+      .join('')
+  const end = { choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] }
+  const call = { name: 'count_lines', arguments: { path: 'notes.txt' } }
+
+  for (const [where, deltas] of [
+    ['reasoning_content', [{ reasoning_content: 'One ' }, { reasoning_content: 'file.' }, { content: 'It is one.' }]],
+    ['reasoning', [{ reasoning: 'One ' }, { reasoning: 'file.', content: '' }, { content: 'It is one.' }]],
+    [
+      'the text',
+      [{ content: '<thi' }, { content: 'nk>One file.</th' }, { content: 'ink>\n\nIt is' }, { content: ' one.' }],
+    ],
+  ] as [string, object[]][])
+    it(`is no part of the answer, where it stands in ${where}`, async () => {
+      const { thought, text, calls } = await ask(stream(chunks(...deltas), 9))
+      assert.deepEqual([thought, text, calls], ['One file.', 'It is one.', []])
+    })
+
+  it('is left as it is, and so are calls: a server without a parser puts them into the text', async () => {
+    const written =
+      '<tool_call>\n<function=count_lines>\n<parameter=path>\nnotes.txt\n</parameter>\n</function>\n</tool_call>'
+    for (const content of [written, `<TOOLCALL>[${JSON.stringify(call)}]</TOOLCALL>`]) {
+      const { calls, text, reason } = await ask(stream(chunks({ reasoning: 'One.' }, { content }), 9))
+      assert.deepEqual([calls, text, reason], [[call], '', 'call'])
+    }
+    await assert.rejects(
+      ask(stream(chunks({ content: '<TOOLCALL>[{"name":"rm","arguments":{}}]</TOOLCALL>' }))),
+      coded('MODEL_FAILED'),
+    )
+  })
+
+  it('is asked for, left out or bounded as its server and its family have it', async () => {
+    const asked = async (owner: string, id: string, more: Partial<GenerateRequest>) => {
+      const models = JSON.stringify({ data: [{ id, owned_by: owner }] })
+      const running = await server(stream(chunks({ content: '19' })), models)
+      await collect((await OpenAiBackend.open({ url: running.url })).generate({ ...sum, ...more }))
+      const { messages, chat_template_kwargs, reasoning_effort, thinking_token_budget } = JSON.parse(
+        running.asked[0] ?? '',
+      )
+      const [{ role, content }] = messages
+      const first = role === 'system' ? content : null
+      return { first, chat_template_kwargs, reasoning_effort, thinking_token_budget }
+    }
+    const nothing = {
+      first: null,
+      chat_template_kwargs: undefined,
+      reasoning_effort: undefined,
+      thinking_token_budget: undefined,
+    }
+    const off = { thinking: false }
+    assert.deepEqual(await asked('vllm', 'qwen', {}), nothing)
+    assert.deepEqual(await asked('vllm', 'qwen', off), { ...nothing, chat_template_kwargs: { enable_thinking: false } })
+    assert.deepEqual(await asked('vllm', 'qwen', { thoughtTokens: 7 }), { ...nothing, thinking_token_budget: 7 })
+    assert.deepEqual(await asked('library', 'NVIDIA-Nemotron-3-Nano-4B', off), { ...nothing, reasoning_effort: 'none' })
+    const llama = 'nvidia/Llama-3.1-Nemotron-Nano-8B-v1'
+    assert.deepEqual(await asked('vllm', llama, { thinking: true }), { ...nothing, first: 'detailed thinking on' })
+    assert.deepEqual(await asked('vllm', 'nvidia/NVIDIA-Nemotron-Nano-9B-v2', off), { ...nothing, first: '/no_think' })
+    await assert.rejects(asked('llamacpp', 'qwen', { thoughtTokens: 7 }), coded('MODEL_UNSUITED'))
   })
 })
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdir, readFile, stat, truncate, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { collect } from '../../../inference/backend.js'
@@ -7,6 +7,7 @@ import { openModel, shippedModelFolder } from '../../../inference/models.js'
 import { OnnxBackend } from '../../../inference/onnx/backend.js'
 import { Hub } from '../../../inference/store/hub.js'
 import { ModelStore, type PullOptions, type StoredModel } from '../../../inference/store/store.js'
+import { readStoredModels } from '../../../nodes/process/models.js'
 import { coded, sum } from '../../contract/backend.js'
 import { eventually } from '../../kit/eventually.js'
 import { commit, give, type HubRepository, type Misbehaviour, serveHub, type TestHub } from '../../kit/hub.js'
@@ -335,6 +336,12 @@ describe('the model store', () => {
     )
     assert.match(record.by + record.at, /.\d{4}-\d\d-\d\dT/)
     await pull(hub, {}, store)
+    const about = async () => (await readStoredModels({ store: store.folder })).notes.join()
+    assert.doesNotMatch(await about(), /licence/)
+    // The files alone, as from another machine: nobody here has said yes to anything.
+    await rm(join(store.folder, 'licences.jsonl'))
+    assert.match(await about(), /nobody has accepted its licence "nvidia-open-model-license" here/)
+    await assert.rejects(pull(hub, {}, store), coded('DENIED'))
   })
 
   it('fetches only what was asked for', async () => {

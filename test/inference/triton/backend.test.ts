@@ -185,6 +185,47 @@ describe('a model on Triton', () => {
     assert.deepEqual(server.asked[0]?.inputs.stream, [0])
   })
 
+  it('that is not loaded is loaded when it is named, and leaves in the end; one that was there stays', async () => {
+    const server = await serve(model('vllm', written, { unloaded: true }), model('vllm', written, { name: 'qwen' }))
+    const backend = await open(server, name)
+    assert.deepEqual(server.moved, [`load ${name}`])
+    assert.equal((await collect(backend.generate({ ...sum, thinking: false }))).text, '12 + 7 is 19.')
+    const other = await open(server, 'qwen')
+    await Promise.all([backend.dispose(), other.dispose()])
+    assert.deepEqual(server.moved, [`load ${name}`, `unload ${name}`])
+    const full = await serve(model('vllm', written, { unloaded: { error: 'failed to load: CUDA out of memory' } }))
+    await assert.rejects(open(full, name), coded('MEMORY_FULL'))
+    // What turns out to be none that can be asked does not stay either.
+    const alien = await serve(model('vllm', written, { unloaded: true, inputs: [] }))
+    await assert.rejects(open(alien, name), coded('MODEL_UNSUITED'))
+    assert.deepEqual(alien.moved, [`load ${name}`, `unload ${name}`])
+    const fixed = await serve(
+      model('vllm', written, { unloaded: { error: 'explicit model load / unload is not allowed' } }),
+    )
+    await assert.rejects(open(fixed, name), coded('MODEL_UNSUITED'))
+  })
+
+  it('is shown images where its family takes them, each at its place, and no other is', async () => {
+    const image = { type: 'image/png' as const, data: 'aGk=' }
+    const messages = [
+      { role: 'user' as const, content: 'a <image> of what?', images: [image, { ...image, data: 'aG8=' }] },
+      { role: 'user' as const, content: 'and this?', images: [image] },
+    ]
+    const server = await serve(model('vllm', written, { name: 'NVIDIA-Nemotron-Nano-12B-v2-VL' }))
+    const backend = await open(server, '')
+    assert.deepEqual(backend.model.modalities, ['text', 'image'])
+    await collect(backend.generate({ ...sum, messages, thinking: false }))
+    const { image: shown, text_input: [prompt] = [] } = server.asked[0]?.inputs ?? assert.fail()
+    assert.deepEqual(shown, ['aGk=', 'aG8=', 'aGk='])
+    assert.match(String(prompt), /User\n<image>\n<image>\na <\u200bimage> of what\?[\s\S]*User\n<image>\nand this\?/)
+    assert.equal(String(prompt).split('<image>').length, 4)
+    // The tensor is listed for models that see nothing, too.
+    const blind = await open(await serve(model('vllm', written)), '')
+    await assert.rejects(collect(blind.generate({ ...sum, messages })), coded('MODEL_UNSUITED'))
+    const told = await open(await serve(model('vllm', written, { parameters: { image_mark: '<|image_pad|>' } })), '')
+    assert.deepEqual(told.model.modalities, ['text', 'image'])
+  })
+
   it('serves many at once, each with its own answer', async () => {
     const backend = await open(await serve(model('vllm', (prompt) => [prompt.match(/number \d+/)?.[0] ?? 'none'])), '')
     const numbers = Array.from({ length: 40 }, (_, i) => `number ${i}`)

@@ -4,6 +4,7 @@ import { collect } from '../../../inference/backend.js'
 import { TritonBackend } from '../../../inference/triton/backend.js'
 import { TritonClient } from '../../../inference/triton/client.js'
 import { backendContract, coded, sum } from '../../contract/backend.js'
+import { eventually } from '../../kit/eventually.js'
 import { type RealTriton, startTriton } from '../../kit/real-triton.js'
 import { bls, llmApi, vllm } from './published.js'
 
@@ -26,6 +27,7 @@ describe('a real Triton', {
     triton = await startTriton(environment ?? '', [
       ...models,
       { name: 'faulty', dialect: 'vllm', published: vllm, behaviour: 'faulty' },
+      { name: 'asleep', dialect: 'vllm', published: vllm, behaviour: 'answer', unloaded: true },
       { name: 'at-once', dialect: 'vllm', published: vllm, behaviour: 'answer', decoupled: false },
     ])
   })
@@ -45,6 +47,20 @@ describe('a real Triton', {
       assert.equal((await collect(backend.generate(sum))).text.trim(), '12 + 7 is 19. 🦞', path)
       await backend.dispose()
     }
+  })
+
+  it('loads a model that is named, and unloads it in the end', async () => {
+    const client = new TritonClient(new URL(triton.url).host)
+    const states = async () =>
+      (await client.ask('RepositoryIndex', {}, 5000)).flatMap(({ name, state }) => (name === 'asleep' ? [state] : []))
+    assert.ok(!(await states()).includes('READY'))
+    const backend = await open('asleep')
+    assert.deepEqual(await states(), ['READY'])
+    assert.equal((await collect(backend.generate(sum))).text.trim(), '12 + 7 is 19. 🦞')
+    await backend.dispose()
+    await eventually(async () => assert.deepEqual(await states(), ['UNAVAILABLE']))
+    await assert.rejects(open('nowhere'), coded('MODEL_UNSUITED'))
+    client.close()
   })
 
   it('reports an error in the middle of an answer', async () => {

@@ -6,6 +6,7 @@ import { after, before, describe, it } from 'node:test'
 import { z } from 'zod'
 import { collect } from '../../../../inference/backend.js'
 import { offeredTools } from '../../../../nodes/agents/tools.js'
+import { parseChat } from '../../../../nodes/gateway/openai/chat.js'
 import { eventually } from '../../../kit/eventually.js'
 import { ask, cloud, endless, errorOf, eventsOf, openStand, type Reply, type Stand, shipped } from '../stand.js'
 
@@ -52,6 +53,18 @@ const chunkSchema = z.object({
 const tools = offeredTools.map((tool) => ({ type: 'function', function: tool }))
 const sum = { model: shipped, messages: [{ role: 'user', content: '12 + 7' }], temperature: 0 }
 const count = { ...sum, messages: [{ role: 'user', content: 'how many lines has notes.txt?' }], tools }
+
+it('a chat completion says whether a model is to think, and for how long, in the words of vLLM and OpenAI', () => {
+  const asked = (more: object) => {
+    const { thinking, thoughtTokens } = parseChat({ ...sum, ...more }).question
+    return [thinking, thoughtTokens]
+  }
+  assert.deepEqual(asked({}), [undefined, undefined])
+  assert.deepEqual(asked({ reasoning_effort: 'none' }), [false, undefined])
+  assert.deepEqual(asked({ chat_template_kwargs: { enable_thinking: true }, thinking_token_budget: 9 }), [true, 9])
+  // How hard it thinks cannot be said: that is refused, not ignored.
+  assert.throws(() => asked({ reasoning_effort: 'high' }))
+})
 
 describe('the chat completions of the gateway', () => {
   let stand: Stand
