@@ -3,6 +3,7 @@
  *
  *   the pool         optional; starts a worker for each client, runs nothing                  pool.c
  *   └ a worker       outside; for one action only; opens what is granted, watches, relays       worker.c, source.c, watch.c
+ *     │ ├ group      of all its processes together, where the machine has one for us             group.c
  *     │ ├ memory     of all its processes together                                               memory.c
  *     │ └ held       calls of the action that wait for an answer                                held.c, order.c, frame.c
  *     │   ├ network  what the action may reach, dialled for it                                  network.c, relay.c

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "frame.h"
+#include "group.h"
 #include "kernel.h"
 #include "layers.h"
 #include "held.h"
@@ -169,7 +170,7 @@ static enum ending attend(int process, struct child action, struct streams *stre
         if (milliseconds_left(started, &request->spec) == 0)
             return TIMEOUT;
         if (now_us() - looked >= MEMORY_EVERY_MS * 1000) {
-            if (memory_is_over(action.pid, request->spec.memory_total_bytes))
+            if (group_is_over() || memory_is_over(action.pid, request->spec.memory_total_bytes))
                 return MEMORY;
             looked = now_us();
         }
@@ -221,6 +222,8 @@ void watch(struct child child, struct streams streams, const struct request *req
         network_end();
     if (stopped.si_pid == child.pid)
         report("stopped");
+    if (ending == ENDED && group_is_over())
+        ending = MEMORY;
     if (ending != ENDED)
         report(ending == TIMEOUT ? "timeout" : ending == MEMORY ? "memory" : "cancelled");
     char line[LINE_BYTES];

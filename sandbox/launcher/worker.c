@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "group.h"
 #include "kernel.h"
 #include "layers.h"
 #include "opens.h"
@@ -49,6 +50,7 @@ static struct prepared prepare(struct spec *spec, bool as_root)
     close(actions.input);
     close(actions.output);
     close(actions.errors);
+    group_enter(prepared.child.pid);
     namespaces_map(prepared.child);
     return prepared;
 }
@@ -120,6 +122,8 @@ int work(void)
     await_ready(prepared.child);
     if (as_root)
         send_trees(prepared.child, spec);
+    if (spec->hand.door == NULL)
+        group_limit(spec);
     namespaces_leave_root();
     if (spec->opens != HOLD_NONE)
         opens_begin(spec);
