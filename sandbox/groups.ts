@@ -105,9 +105,9 @@ export function groupsInWords(groups: Groups): string {
   const others = controllers.filter((each) => groups[each] === undefined)
   const held = inGroup.map((each) => saying[each].it).join(' and ')
   const instead = others.map((each) => `${saying[each].it} by ${saying[each].otherwise}`).join(', ')
-  if (others.length === 0) return `a control group holds ${held} of an action`
-  if (inGroup.length === 0) return `no control group can be had here: an action is held in ${instead}`
-  return `a control group holds ${held} of an action; ${instead}`
+  if (others.length === 0) return `an action is held by a control group: ${held}`
+  if (inGroup.length === 0) return `no control group can be had here; of an action is held ${instead}`
+  return `of an action is held ${held} by a control group, ${instead}`
 }
 
 /** The folder to make ours in, and what can be limited there; undefined where it is another's. */

@@ -8,7 +8,8 @@
  *     │ └ held       calls of the action that wait for an answer                                held.c, order.c, frame.c
  *     │   ├ network  what the action may reach, dialled for it                                  network.c, relay.c
  *     │   ├ images   what a process began as, for who decides on what it connects to            image.c
- *     │   └ opens    files beyond what is granted; another worker opens them                    opens.c, paths.c, hand.c
+ *     │   ├ opens    files beyond what is granted; another worker opens them                    opens.c, paths.c, hand.c
+ *     │   └ changes  of names beyond what is granted; another worker makes them                changes.c, paths.c
  *     └ process 1    of six new namespaces; builds the root, then only reaps                    inside.c, namespaces.c, root.c, loopback.c,
  *       │                                                                                       privileges.c
  *       └ the action limits, Landlock, seccomp, then exec                                       limits.c, landlock.c, seccomp.c

@@ -52,10 +52,14 @@ static struct held_open *find(uint32_t id)
     return NULL;
 }
 
-static void hold(struct held_open *open, const struct seccomp_notif *call, bool close_at_exec)
+uint32_t opens_hold(const struct seccomp_notif *call, bool close_at_exec)
 {
+    struct held_open *open = find(0);
+    if (open == NULL || last_id >= MOST_TOLD) /* whoever asks so much wants to keep the client busy */
+        return 0;
     *open = (struct held_open){.id = ++last_id, .call = call->id, .close_at_exec = close_at_exec};
     held++;
+    return open->id;
 }
 
 static void wait_for_person(struct held_open *open)
@@ -163,20 +167,6 @@ static bool is_open_question(const struct spec *spec, struct wanted *wanted)
     return !is_settled(spec, wanted->path, wanted->flags);
 }
 
-/* A file that is made for a program is as closed to others as one that it makes itself; where its mask cannot be read, to all others. */
-static unsigned masked(unsigned mode, pid_t thread)
-{
-    char line[LINE_BYTES];
-    unsigned mask = 077;
-    snprintf(line, sizeof line, "/proc/%d/status", thread);
-    FILE *status = fopen(line, "re");
-    while (status != NULL && fgets(line, sizeof line, status) != NULL && sscanf(line, "Umask: %o", &mask) != 1)
-        ;
-    if (status != NULL)
-        fclose(status);
-    return mode & ~mask;
-}
-
 /* Of what is granted for writing, by the path that the look has left. The client is told of one more than it may be, and of nothing after that. */
 static void tell_write(const struct spec *spec, const struct wanted *wanted)
 {
@@ -191,21 +181,20 @@ static void tell_write(const struct spec *spec, const struct wanted *wanted)
 void opens_take(const struct spec *spec, const struct seccomp_notif *call)
 {
     static struct wanted wanted;
-    struct held_open *open = find(0);
-    bool is_clear = open != NULL && read_call(call, &wanted) && paths_make_absolute(&wanted) && paths_find_root(wanted.thread);
+    bool is_clear = find(0) != NULL && read_call(call, &wanted) && paths_make_absolute(&wanted) && paths_find_root(wanted.thread);
     bool is_question = is_clear && is_open_question(spec, &wanted);
-    bool is_told = is_question && spec->opens != HOLD_NONE && last_id < MOST_TOLD /* whoever asks so much wants to keep the client busy */;
     if (is_clear && !is_question && spec->deeds)
         tell_write(spec, &wanted);
-    if (is_told && wanted.flags & O_CREAT)
-        wanted.mode = masked(wanted.mode, wanted.thread);
+    if (is_question && wanted.flags & O_CREAT)
+        wanted.mode = paths_masked(wanted.mode, wanted.thread);
     /* Only where it lasts was it this thread's memory, and that matters only where somebody is asked. */
-    if (!is_told || !held_lasts(call->id)) {
+    bool is_told = is_question && spec->opens != HOLD_NONE && held_lasts(call->id);
+    uint32_t id = is_told ? opens_hold(call, wanted.flags & O_CLOEXEC) : 0;
+    if (id == 0) {
         held_continue(call->id);
         return;
     }
-    hold(open, call, wanted.flags & O_CLOEXEC);
-    int length = snprintf(frame_room(), FRAME_BYTES, "open %u %d %u %u %llx %s", open->id, wanted.thread, wanted.flags, wanted.mode,
+    int length = snprintf(frame_room(), FRAME_BYTES, "open %u %d %u %u %llx %s", id, wanted.thread, wanted.flags, wanted.mode,
                           (unsigned long long)image_of(wanted.thread), wanted.path);
     frame_start(FRAME_OPEN, (size_t)length, MSG_DONTWAIT);
 }
@@ -219,8 +208,16 @@ void opens_order(char *words)
             wait_for_person(open);
         return;
     }
+    if (sscanf(words, "lasts %u", &id) == 1) {
+        bool lasts = id != 0 && (open = find(id)) != NULL && held_lasts(open->call);
+        int length = snprintf(frame_room(), LINE_BYTES, "lasts %u %d", id, lasts);
+        frame_start(FRAME_OPEN, (size_t)length, MSG_DONTWAIT);
+        return;
+    }
     if (sscanf(words, "refuse %u %u", &id, &error) == 2 && error > 0 && error < 4096 && id != 0 && (open = find(id)) != NULL)
         held_answer(open->call, (int)error);
+    else if (sscanf(words, "done %u", &id) == 1 && id != 0 && (open = find(id)) != NULL)
+        held_answer(open->call, 0);
     else if (sscanf(words, "continue %u", &id) == 1 && id != 0 && (open = find(id)) != NULL)
         held_continue(open->call);
     if (open != NULL)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "kernel.h"
+#include "report.h"
 
 static int root = -1;
 
@@ -140,4 +141,18 @@ const struct mount *paths_mount_of(const struct spec *spec, const char *path)
 bool paths_is_own(const struct mount *mount)
 {
     return mount != NULL && (mount->source == NULL || mount->access == ACCESS_DEVICE);
+}
+
+/* A file that is made for a program is as closed to others as one that it makes itself; where its mask cannot be read, to all others. */
+unsigned paths_masked(unsigned mode, pid_t thread)
+{
+    char line[LINE_BYTES];
+    unsigned mask = 077;
+    snprintf(line, sizeof line, "/proc/%d/status", thread);
+    FILE *status = fopen(line, "re");
+    while (status != NULL && fgets(line, sizeof line, status) != NULL && sscanf(line, "Umask: %o", &mask) != 1)
+        ;
+    if (status != NULL)
+        fclose(status);
+    return mode & ~mask;
 }

@@ -29,5 +29,6 @@ enum sight paths_look(const char *path, unsigned flags, char *real); /* PATH_BYT
 bool paths_is_outside(const char *path);
 const struct mount *paths_mount_of(const struct spec *spec, const char *path);
 bool paths_is_own(const struct mount *mount);
+unsigned paths_masked(unsigned mode, pid_t thread); /* a mode for what is made for a thread */
 
 #endif
