@@ -131,7 +131,7 @@ describe('an action in a group', () => {
   test('that has memory which no process has is ended', { skip: without('memory') || perl }, async () => {
     const { workspace } = await newStage()
     // What waits in the buffers of sockets belongs to the kernel.
-    const hoard = `use Socket; for (1 .. 16) { next if fork; for (1 .. 100) { socketpair(my $r, my $w, AF_UNIX, SOCK_STREAM, 0) or last;
+    const hoard = `use Socket; for (1 .. 10) { next if fork; for (1 .. 100) { socketpair(my $r, my $w, AF_UNIX, SOCK_STREAM, 0) or last;
       push @kept, $r, $w; $w->blocking(0); syswrite($w, "x" x 200000) } sleep 2; exit } 1 while wait > 0; print "hoarded"`
     const yaml = limited('memory_total_mb: 64, processes: 20')
     const script = `perl -MIO::Handle -e '${hoard}'`
