@@ -37,8 +37,8 @@ export async function wayTo(server: McpServer, start: Start): Promise<Way> {
   const { ResidentTransport } = await import('./transport.js')
   const plan = await planResident(server)
   await before()
-  // Of one worker, whose control group the pool removes.
-  const pool = new Pool({ idle: 0, signal: self.signal })
+  // Of one worker, whose control group it removes. It ends after the program, which may be told to stop and still has its end to tell.
+  const pool = new Pool({ idle: 0 })
   const resident = await startResident(plan, { pool, signal: self.signal, ...heldBy(server, plan, start) }).catch(
     (error) => {
       pool.close()
