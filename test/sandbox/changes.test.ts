@@ -114,17 +114,17 @@ describe('a name that a running program changes', {
 
   test('is not asked for where the kernel alone decides', async () => {
     const { workspace, beside } = await stage()
-    await mkdir(join(workspace, 'kept'))
-    await writeFile(join(workspace, 'kept', 'file'), '')
+    await mkdir(join(workspace, 'bare'))
+    await writeFile(join(workspace, 'kept'), 'kept')
     await mkdir(join(workspace, 'pinned', 'inner'), { recursive: true })
     const { out, wishes } = await run(
       workspace,
       `$w = "${workspace}"; $b = "${beside}"; t("granted", rename "$w/notes", "$w/mine"); t("none", rename "$b/none", "$b/some");
       t("folder", rename "$b/full", "$b/moved"); t("apart", rename "$b/letter", "$w/letter"); t("over", rename "$b/letter", "$b/empty");
-      t("mount", rename "$w/kept", "$w/left"); t("there", mkdir "$b/full"); t("above", rmdir "$w/pinned"); t("own", mkdir "/tmp/x");
+      t("mount", rename "$w/kept", "$w/left"); t("off", unlink "$w/kept"); t("onto", rename "$w/mine", "$w/kept"); t("bare", rmdir "$w/bare"); t("there", mkdir "$b/full"); t("above", rmdir "$w/pinned"); t("own", mkdir "/tmp/x");
       t("dots", rmdir "$b/empty/.")`,
       {},
-      { granted: 'include_workdir: true, read_only: [./kept, ./pinned/inner, /usr, /bin, /lib, /lib64]' },
+      { granted: 'include_workdir: true, read_only: [./kept, ./bare, ./pinned/inner, /usr, /bin, /lib, /lib64]' },
     )
     assert.deepEqual(wishes, [])
     assert.deepEqual(
