@@ -106,7 +106,7 @@ void changes_take(const struct spec *spec, const struct seccomp_notif *call)
     bool is_question = is_clear && is_open_question(spec, from.path);
     if (is_clear && form->to != NONE)
         is_question |= is_open_question(spec, to.path);
-    uint32_t id = is_question && held_lasts(call->id) ? opens_hold(call, false) : 0;
+    uint32_t id = is_question && held_lasts(call->id) ? opens_hold(call, true, false) : 0;
     if (id == 0) {
         held_continue(call->id);
         return;

@@ -24,6 +24,7 @@ static struct held_open {
     uint32_t id; /* 0: free */
     uint64_t call;
     bool close_at_exec, asked;
+    bool is_change; /* of a name: no file is ever the answer to it */
 } opens[OPENS];
 
 static uint32_t last_id;
@@ -52,12 +53,12 @@ static struct held_open *find(uint32_t id)
     return NULL;
 }
 
-uint32_t opens_hold(const struct seccomp_notif *call, bool close_at_exec)
+uint32_t opens_hold(const struct seccomp_notif *call, bool is_change, bool close_at_exec)
 {
     struct held_open *open = find(0);
     if (open == NULL || last_id >= MOST_TOLD) /* whoever asks so much wants to keep the client busy */
         return 0;
-    *open = (struct held_open){.id = ++last_id, .call = call->id, .close_at_exec = close_at_exec};
+    *open = (struct held_open){.id = ++last_id, .call = call->id, .is_change = is_change, .close_at_exec = close_at_exec};
     held++;
     return open->id;
 }
@@ -189,7 +190,7 @@ void opens_take(const struct spec *spec, const struct seccomp_notif *call)
         wanted.mode = paths_masked(wanted.mode, wanted.thread);
     /* Only where it lasts was it this thread's memory, and that matters only where somebody is asked. */
     bool is_told = is_question && spec->opens != HOLD_NONE && held_lasts(call->id);
-    uint32_t id = is_told ? opens_hold(call, wanted.flags & O_CLOEXEC) : 0;
+    uint32_t id = is_told ? opens_hold(call, false, wanted.flags & O_CLOEXEC) : 0;
     if (id == 0) {
         held_continue(call->id);
         return;
@@ -217,7 +218,7 @@ void opens_order(char *words)
     if (sscanf(words, "refuse %u %u", &id, &error) == 2 && error > 0 && error < 4096 && id != 0 && (open = find(id)) != NULL)
         held_answer(open->call, (int)error);
     else if (sscanf(words, "done %u", &id) == 1 && id != 0 && (open = find(id)) != NULL)
-        held_answer(open->call, 0);
+        held_answer(open->call, open->is_change ? 0 : EACCES);
     else if (sscanf(words, "continue %u", &id) == 1 && id != 0 && (open = find(id)) != NULL)
         held_continue(open->call);
     if (open != NULL)
@@ -234,7 +235,7 @@ static void take_file(int from)
         return;
     struct held_open *open = NULL;
     unsigned id = (unsigned)strtoul(word, NULL, 10);
-    if (count == 1 && id != 0 && (open = find(id)) != NULL) {
+    if (count == 1 && id != 0 && (open = find(id)) != NULL && !open->is_change) {
         int error = held_give(open->call, files[0], open->close_at_exec);
         if (error != 0)
             held_answer(open->call, error == EMFILE || error == ENFILE ? error : EACCES);
