@@ -14,6 +14,7 @@
 #include "kernel.h"
 #include "layers.h"
 #include "held.h"
+#include "names.h"
 #include "network.h"
 #include "opens.h"
 #include "order.h"
@@ -109,7 +110,7 @@ static bool take_orders(int stream, struct input *input)
             opens_order(body);
             break;
         case ORDER_NAMES:
-            network_answer(body, length);
+            names_answer(body, length);
             break;
         case ORDER_INPUT:
             if (!input->follows || input->start < input->end)
