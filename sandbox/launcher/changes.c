@@ -55,6 +55,7 @@ bool changes_is_one(int call)
 static bool read_name(const struct seccomp_notif *call, int folder, int name, struct wanted *wanted)
 {
     wanted->thread = (pid_t)call->pid;
+    wanted->flags = O_NOFOLLOW; /* a change is of the name, and never of where it leads */
     wanted->folder = folder == NONE ? AT_FDCWD : (int)call->data.args[folder];
     return paths_copy(wanted->thread, call->data.args[name], wanted->path) && paths_make_absolute(wanted);
 }
@@ -63,14 +64,14 @@ static bool read_name(const struct seccomp_notif *call, int folder, int name, st
  * Makes the folder of a name the real one, where there is one inside: what the name itself is does not matter, since a change is one of the folder.
  * False where the kernel is to decide: the name is granted or the action's own, or it is none.
  */
-static bool is_open_question(const struct spec *spec, char *path)
+static bool is_open_question(const struct spec *spec, struct wanted *wanted)
 {
-    char folder[PATH_BYTES], real[PATH_BYTES], whole[2 * PATH_BYTES];
+    char folder[PATH_BYTES], real[PATH_BYTES], whole[2 * PATH_BYTES], *path = wanted->path;
     char *name = strrchr(path, '/');
     if (name[1] == '\0' || strcmp(name, "/.") == 0 || strcmp(name, "/..") == 0)
         return false;
     snprintf(folder, sizeof folder, "%.*s", name == path ? 1 : (int)(name - path), path);
-    enum sight sight = paths_look(folder, 0, real);
+    enum sight sight = wanted->is_real ? NOWHERE : paths_look(folder, 0, real);
     if (sight == HIDDEN)
         return false;
     if (sight == FOUND) {
@@ -103,9 +104,9 @@ void changes_take(const struct spec *spec, const struct seccomp_notif *call)
     if (form->to == NONE)
         to.path[0] = '\0';
     /* Both are looked at: either may be the one that is not granted. */
-    bool is_question = is_clear && is_open_question(spec, from.path);
+    bool is_question = is_clear && is_open_question(spec, &from);
     if (is_clear && form->to != NONE)
-        is_question |= is_open_question(spec, to.path);
+        is_question |= is_open_question(spec, &to);
     uint32_t id = is_question && held_lasts(call->id) ? opens_hold(call, true, false) : 0;
     if (id == 0) {
         held_continue(call->id);
