@@ -8,11 +8,13 @@
  *   1. A group that somebody else made is never written into, whoever we are, unless its maker has left it to us. Of the second version, that is one
  *      marked so (systemd's `Delegate=`). Of the first, which knows no such mark, only the top of a hierarchy will do, as far as this process can see it:
  *      a process that was put into a group of it stays there, and so does what it starts.
- *   2. Where there is none, an action is held by the limits of each process, and looked at from outside. That is said (`groupsInWords`), not hidden.
+ *   2. What was once found in this process is found again, or nothing is run: an action never goes by less than those before it, and than was said.
+ *   3. Where there is none, an action is held by the limits of each process, and looked at from outside. That is said (`groupsInWords`), not hidden.
  */
 import { execFile } from 'node:child_process'
 import { access, constants, mkdir, readdir, readFile, readlink, rmdir, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
+import { ClawmeshError } from '../policies/errors.js'
 import { launcherPath } from './launcher.js'
 
 export const controllers = ['pids', 'memory'] as const
@@ -58,8 +60,12 @@ const leaf = 'clawmesh'
 const prefix = 'clawmesh-'
 
 let opened = 0
+let promised: readonly Controller[] = []
 
-/** Folders of this moment's own, in each hierarchy in which that can be. What processes that are gone have left there is removed. */
+/**
+ * Folders of this moment's own, in each hierarchy in which that can be. What processes that are gone have left there is removed.
+ * @throws ClawmeshError SANDBOX_FAILED where something cannot be had any more
+ */
 export async function openGroups(): Promise<Groups> {
   const [mounts, memberships] = await Promise.all(
     ['mountinfo', 'cgroup'].map((name) => readFile(`/proc/self/${name}`, 'utf8').catch(() => '')),
@@ -82,7 +88,24 @@ export async function openGroups(): Promise<Groups> {
       await rmdir(folder).catch(() => undefined)
     }
   }
+  try {
+    promised = keptPromise(promised, groups)
+  } catch (error) {
+    await closeGroups(groups)
+    throw error
+  }
   return groups
+}
+
+/** What is promised from now on. Pure. Throws SANDBOX_FAILED where it would be less than before. */
+export function keptPromise(before: readonly Controller[], groups: Groups): readonly Controller[] {
+  const lost = before.filter((each) => groups[each] === undefined)
+  if (lost.length === 0) return controllers.filter((each) => groups[each] !== undefined)
+  throw new ClawmeshError(
+    'SANDBOX_FAILED',
+    `A control group that limits ${lost.join(' and ')} could be had when this node started, and cannot any more, so nothing was run.`,
+    { hint: 'See who has changed the control groups of this machine; start the node again to go on without.' },
+  )
 }
 
 /** As the launcher takes them. */
@@ -127,8 +150,7 @@ async function usable({
   const offered = (await readFile(join(folder, 'cgroup.controllers'), 'utf8')).trim().split(' ')
   const wanted = controllers.filter((each) => offered.includes(each))
   if (wanted.length === 0) return undefined
-  await moveAside(folder)
-  await writeFile(join(folder, 'cgroup.subtree_control'), enabling(wanted))
+  await enable(folder, wanted)
   return { folder, controllers: wanted }
 }
 
@@ -140,6 +162,19 @@ const isDelegated = (folder: string) =>
   })
 
 const mostMoves = 50
+const mostTries = 5
+
+/** Refused by the kernel while a process is in the group itself: one may have been started there meanwhile. */
+async function enable(folder: string, wanted: readonly Controller[]): Promise<void> {
+  for (let tries = 1; ; tries += 1) {
+    await moveAside(folder)
+    try {
+      return await writeFile(join(folder, 'cgroup.subtree_control'), enabling(wanted))
+    } catch (error) {
+      if (tries === mostTries) throw error
+    }
+  }
+}
 
 /** All of a service that this process is part of. One that is just being started is found the next time round. */
 async function moveAside(folder: string): Promise<void> {

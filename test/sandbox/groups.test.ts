@@ -12,6 +12,7 @@ import {
   groupsInWords,
   groupWords,
   hierarchiesOf,
+  keptPromise,
   openGroups,
 } from '../../sandbox/groups.js'
 import { Pool } from '../../sandbox/pool.js'
@@ -160,6 +161,15 @@ describe('groups that were left', () => {
     await once(other, 'exit')
     await closeGroups(await openGroups())
     assert.ok(!existsSync(folder), 'it is still there')
+  })
+
+  test('and can be made no more keep everything from running', () => {
+    assert.deepEqual(keptPromise([], { pids: '/a' }), ['pids'])
+    assert.deepEqual(keptPromise(['pids'], { pids: '/a', memory: '/a' }), ['pids', 'memory'])
+    assert.throws(
+      () => keptPromise(['pids', 'memory'], { pids: '/a' }),
+      (error) => error instanceof ClawmeshError && error.code === 'SANDBOX_FAILED' && /memory/.test(error.message),
+    )
   })
 
   test('and that are not ours to begin with are not asked for', () => {
