@@ -72,10 +72,16 @@ bool paths_find_root(pid_t thread)
     return root >= 0;
 }
 
+/* A rename or a mount anywhere on the machine, while `..` is looked up, has the kernel ask for another try. */
 static int open_inside(const char *path, uint64_t flags, uint64_t resolve)
 {
+    enum { MOST_TRIES = 100 };
     struct k_open_how how = {O_PATH | O_CLOEXEC | flags, 0, K_RESOLVE_IN_ROOT | K_RESOLVE_NO_MAGICLINKS | resolve};
-    return (int)syscall(NR_openat2, root, path, &how, sizeof how);
+    int place = -1;
+    for (int tries = 0; tries < MOST_TRIES; tries++)
+        if ((place = (int)syscall(NR_openat2, root, path, &how, sizeof how)) >= 0 || errno != EAGAIN)
+            break;
+    return place;
 }
 
 /* No part of it is empty, '.' or '..', so that without a link it is its own real path. */
