@@ -4,6 +4,7 @@ import { setTimeout } from 'node:timers/promises'
 import { z } from 'zod'
 import { type MeshNode, message } from '../mesh/index.js'
 import { ClawmeshError } from '../policies/errors.js'
+import { operations } from './opens/change.js'
 import { answerWithinMs } from './patience.js'
 
 export const accessSchema = z.object({
@@ -11,6 +12,9 @@ export const accessSchema = z.object({
   path: z.string(),
   /** The program that waits for it, where the action has begun. */
   by: z.string().optional(),
+  /** What it would do to the name, where that is not to open a file; to a rename belongs the new name. */
+  operation: z.enum(operations).optional(),
+  to: z.string().optional(),
 })
 
 export const AskApproval = message('approval.ask', {

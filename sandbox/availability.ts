@@ -11,6 +11,7 @@ import { promisify } from 'node:util'
 import { ClawmeshError } from '../policies/errors.js'
 import { parseProfile } from '../policies/profile.js'
 import { Egress } from './egress/egress.js'
+import { type Controller, closeGroups, controllers, groupsInWords, openGroups } from './groups.js'
 import { launch } from './launch.js'
 import { launcherPath, launcherProblem, type Problem, probePath } from './launcher.js'
 import { findPlaces } from './place.js'
@@ -24,6 +25,10 @@ export type Availability =
       readonly abi: number
       /** What holds less than it could on this machine, in words. */
       readonly notes: readonly string[]
+      /** Of what an action takes as a whole, what the kernel itself counts. */
+      readonly grouped: readonly Controller[]
+      /** The same in words, with what stands in for the rest. */
+      readonly groups: string
     }
   | ({ readonly available: false } & Problem)
 
@@ -50,7 +55,10 @@ export async function sandboxAvailability(): Promise<Availability> {
     const silent = await probeNetwork()
     if (silent.length > 0)
       notes.push(`connections cannot be decided here (${silent.join(', ')}), so none is made, whatever a policy says`)
-    return { available: true, abi, notes }
+    const groups = await openGroups()
+    await closeGroups(groups)
+    const grouped = controllers.filter((each) => groups[each] !== undefined)
+    return { available: true, abi, notes, grouped, groups: groupsInWords(groups) }
   } catch (error) {
     const { message } = ClawmeshError.from(error)
     return { available: false, reason: message, hint: await hintFor(message) }

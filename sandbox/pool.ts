@@ -23,6 +23,7 @@ import { join } from 'node:path'
 import { ClawmeshError } from '../policies/errors.js'
 import type { Worker } from './exchange.js'
 import { FrameReader } from './frames.js'
+import { closeGroups, groupWords, openGroups } from './groups.js'
 import { type Launcher, spawnLauncher } from './launcher.js'
 import { failure } from './report.js'
 
@@ -33,6 +34,8 @@ export interface PoolOptions {
   readonly signal?: AbortSignal
   /** Another build of the launcher. */
   readonly program?: string
+  /** Whether its actions are in control groups, where there can be some; true unless said otherwise. */
+  readonly grouped?: boolean
 }
 
 /** A daemon that lived less long has not proved itself; this many of them in a row are enough. */
@@ -117,7 +120,7 @@ export class Pool {
       )
     if (this.#daemon) return this.#daemon
     const begun = performance.now()
-    const starting = start(this.#options.program)
+    const starting = start(this.#options)
     const over = () => {
       this.#forget(starting)
       this.#count(performance.now() - begun)
@@ -163,12 +166,16 @@ export class Pool {
   }
 }
 
-async function start(program: string | undefined): Promise<Daemon> {
+async function start({ program, grouped = true }: PoolOptions): Promise<Daemon> {
+  const groups = grouped ? await openGroups() : {}
   const folder = mkdtempSync(join(tmpdir(), 'clawmesh-pool-'))
   const remove = () => rmSync(folder, { recursive: true, force: true })
   process.once('exit', remove)
   try {
-    const launcher = await spawnLauncher(['--pool'], { cwd: folder, ...(program && { program }) })
+    const launcher = await spawnLauncher(['--pool', ...groupWords(groups)], {
+      cwd: folder,
+      ...(program && { program }),
+    })
     try {
       await ready(launcher)
       const place = await open(join(folder, 'socket'), O_PATH)
@@ -180,6 +187,9 @@ async function start(program: string | undefined): Promise<Daemon> {
       launcher.control.destroy()
       throw error
     }
+  } catch (error) {
+    await closeGroups(groups)
+    throw error
   } finally {
     process.off('exit', remove)
     remove()

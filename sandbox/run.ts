@@ -14,7 +14,7 @@ import type { Access, Profile } from '../policies/profile.js'
 import { type DeedFacts, Deeds } from './deeds.js'
 import { Egress, type EgressHooks } from './egress/egress.js'
 import { type ActionOutcome, launch } from './launch.js'
-import { Opens, type OpensHooks } from './opens/opens.js'
+import { type AskedOfFile, Opens, type OpensHooks } from './opens/opens.js'
 import { findPlace, findPlaces, type Place, recode } from './place.js'
 import { type Action, grantedPaths, planLaunch } from './plan.js'
 import type { Pool } from './pool.js'
@@ -220,9 +220,11 @@ async function actionOf(
 function withinObjection({ opens, objection }: ToolCall, workspace: string): OpensHooks {
   const refuse = async () => 'refuse' as const
   if (!opens) return { ask: refuse }
-  const isBeyond = ({ kind, path }: Access) => {
-    const of = (one: Access['kind']) => (kind === one ? [path] : [])
-    return objection?.({ read: of('read'), write: of('write') }, workspace) !== undefined
+  const isBeyond = ({ kind, path, to, operation }: AskedOfFile) => {
+    const write = kind === 'write' ? [path, ...(to === undefined ? [] : [to])] : []
+    // What is renamed is read by its new name.
+    const read = kind === 'read' || operation === 'rename' ? [path] : []
+    return objection?.({ read, write }, workspace) !== undefined
   }
   return { ...opens, ask: (access, signal) => (isBeyond(access) ? refuse() : opens.ask(access, signal)) }
 }

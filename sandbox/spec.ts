@@ -3,6 +3,7 @@
  * launcher/spec.h says the same from the other side.
  */
 import { ClawmeshError } from '../policies/errors.js'
+import type { Operation } from './opens/change.js'
 import type { Holding } from './opens/opens.js'
 import type { LaunchPlan, Mount } from './plan.js'
 
@@ -39,6 +40,15 @@ export function encodeHand(
 ): Buffer {
   const { door, id, flags, mode, device, inode } = hand
   return encode([mountField(mount), ['hand', door, ...[id, flags, mode, device, inode].map(String)], ['end']])
+}
+
+/** Of a worker that only changes one name in a folder. */
+export function encodeChange(
+  mount: Mount,
+  change: { operation: Operation; name: string; to: string; mode: number; device: bigint; inode: bigint },
+): Buffer {
+  const { operation, name, to, mode, device, inode } = change
+  return encode([mountField(mount), ['change', operation, name, to, ...[mode, device, inode].map(String)], ['end']])
 }
 
 const mountField = ({ access, kind, source, target }: Mount) => ['mount', access, kind, source, target]

@@ -35,6 +35,7 @@ export const eventKinds = [
   'network.refused',
   'file.intended',
   'file.opened',
+  'file.changed',
   'file.refused',
   'approval.asked',
   'approval.decided',

@@ -85,7 +85,7 @@ export type Grant = z.output<typeof grantSchema>
 /** Paths as the policy's `filesystem_policy` would spell them; connections as HOST:PORT by PROGRAM. */
 export function additions(missing: Question['missing']): View['adds'] {
   const paths = (...kinds: Question['missing'][number]['kind'][]) =>
-    missing.filter(({ kind }) => kinds.includes(kind)).map(({ path }) => path)
+    missing.filter(({ kind, operation }) => kinds.includes(kind) && !operation).map(({ path }) => path)
   const network = paths('connect')
   return {
     read_only: paths('read', 'execute'),
@@ -118,9 +118,16 @@ export function reaches({ task, action, until }: Grant, question: Question, now:
   return isSamePlace && action.tool === question.tool && question.missing.every((one) => isListed(one, action.missing))
 }
 
-/** What was answered of one program that ran is an answer to that program alone. */
-const isListed = ({ kind, path, by }: Question['missing'][number], list: Question['missing']) =>
-  list.some((access) => access.kind === kind && access.path === path && (access.by === undefined || access.by === by))
+/** What was answered of one program that ran is an answer to that program alone, and of a change of a name to that change. */
+const isListed = ({ kind, path, by, operation, to }: Question['missing'][number], list: Question['missing']) =>
+  list.some(
+    (access) =>
+      access.kind === kind &&
+      access.path === path &&
+      access.operation === operation &&
+      access.to === to &&
+      (access.by === undefined || access.by === by),
+  )
 
 /** Whether two askings are for the very same action of one task. */
 export const isSame = (one: Question, other: Question): boolean => keyOf(one) === keyOf(other)

@@ -76,6 +76,7 @@ export const ocsfActivities: Record<EventKind, Activity> = {
   'network.refused': other(api, 'Connection Refused', 'Medium'),
   'file.intended': other(api, 'Open Intended'),
   'file.opened': other(api, 'File Opened'),
+  'file.changed': other(api, 'Name Changed'),
   'file.refused': other(api, 'Open Refused', 'Medium'),
   'approval.asked': other(api, 'Approval Asked', 'Low'),
   'approval.decided': other(api, 'Approval Decided', 'Medium'),

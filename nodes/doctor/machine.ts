@@ -8,6 +8,7 @@ import { brokerAtHand } from '../../mesh/broker/binary.js'
 import { installation } from '../../mesh/installation.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { sandboxAvailability } from '../../sandbox/availability.js'
+import { controllers } from '../../sandbox/groups.js'
 import { launcherPath, launcherProblem, type Problem } from '../../sandbox/launcher.js'
 import { type Check, type Finding, fault, note } from './check.js'
 
@@ -78,11 +79,19 @@ const sandbox: Check = {
           found.hint,
         ),
       ]
-    return found.notes.map((text) =>
+    const older = found.notes.map((text) =>
       note(`${text}.`, 'The kernel is older than that layer.', 'Use Linux 6.12 or newer.'),
     )
+    return found.grouped.length === controllers.length ? older : [...older, ungrouped(found.groups)]
   },
 }
+
+const ungrouped = (groups: string): Finding =>
+  note(
+    `${groups.charAt(0).toUpperCase()}${groups.slice(1)}.`,
+    'What an action takes within a fifth of a second is seen only after that; with a control group it cannot be had.',
+    'Run the mesh as a service of systemd (`clawmesh service install`), which asks for a group of its own.',
+  )
 
 const broker: Check = {
   name: 'nats-server',

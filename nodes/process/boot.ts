@@ -111,7 +111,10 @@ async function boot(plan: NodePlan): Promise<Running> {
   const drainFile = join(dirname(plan.credentials), 'drained.json')
   const drained = readDrained(drainFile)
   shelf.drain(drained.node, drained.gpus)
-  const advert = { hardware, sandbox: availability?.available ?? false, notes, ...advertOf(shelf) }
+  const groups = availability?.available ? availability.groups : undefined
+  if (groups) log.info(groups)
+  const sandbox = { sandbox: availability?.available ?? false, ...(groups && { groups }) }
+  const advert = { hardware, ...sandbox, notes, ...advertOf(shelf) }
   const spans = openTraces(readConfig().traces, name, (text) => log.warn(text))
   const hosts = (self: MeshNode) => (roles.includes('worker') ? [worker(self), debater(self), reader(self)] : [])
   node = await joinMesh({ credentials, transport, chain: openChain(plan.chain), advert, hosts, spans })

@@ -31,6 +31,8 @@ export function unitOf({ name, description, scope, account, command, environment
     `TimeoutStopSec=${stopSeconds}`,
     '# It starts again whatever of it the kernel had to end.',
     'OOMPolicy=continue',
+    '# So that the kernel counts the processes and the memory of each action as a whole, in groups below that of this service.',
+    'Delegate=pids memory',
     'LimitNOFILE=65536',
     'UMask=0077',
     '',

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "changes.h"
 #include "frame.h"
 #include "image.h"
 #include "kernel.h"
@@ -91,6 +92,8 @@ static bool take_call(const struct spec *spec)
         return false;
     if (call.data.nr == SYS_set_tid_address)
         image_take(&call);
+    else if (changes_is_one(call.data.nr))
+        changes_take(spec, &call);
     else if (call.data.nr != SYS_connect)
         opens_take(spec, &call);
     else if (network_has_room())

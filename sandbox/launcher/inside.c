@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "changes.h"
 #include "kernel.h"
 #include "layers.h"
 #include "report.h"
@@ -88,6 +89,8 @@ int run_process_one(struct child worker, struct streams streams, struct spec *sp
         root_open_outside(spec);
     if (spec->hand.door != NULL)
         return hand_open(spec);
+    if (spec->change.operation != CHANGE_NONE)
+        return change_make(spec);
     root_fill(spec);
     if (spec->network)
         loopback_open();

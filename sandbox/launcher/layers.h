@@ -3,11 +3,14 @@
  *
  *   the pool         optional; starts a worker for each client, runs nothing                  pool.c
  *   └ a worker       outside; for one action only; opens what is granted, watches, relays       worker.c, source.c, watch.c
+ *     │ ├ group      of all its processes together, where the machine has one for us             group.c
  *     │ ├ memory     of all its processes together                                               memory.c
  *     │ └ held       calls of the action that wait for an answer                                held.c, order.c, frame.c
- *     │   ├ network  what the action may reach, dialled for it                                  network.c, relay.c
+ *     │   ├ network  what the action may reach, dialled for it                                  network.c, hello.c, relay.c
+ *     │   ├ names    what it asks where they lead                                               names.c
  *     │   ├ images   what a process began as, for who decides on what it connects to            image.c
- *     │   └ opens    files beyond what is granted; another worker opens them                    opens.c, hand.c
+ *     │   ├ opens    files beyond what is granted; another worker opens them                    opens.c, paths.c, hand.c
+ *     │   └ changes  of names beyond what is granted; another worker makes them                changes.c, paths.c
  *     └ process 1    of six new namespaces; builds the root, then only reaps                    inside.c, namespaces.c, root.c, loopback.c,
  *       │                                                                                       privileges.c
  *       └ the action limits, Landlock, seccomp, then exec                                       limits.c, landlock.c, seccomp.c

@@ -2,9 +2,10 @@
  * Runs actions with nothing but what their specs grant:
  *
  *     clawmesh-sandbox 3<>SOCKET               one action; spec.h says what is read there, report.h what is written
- *     clawmesh-sandbox --pool 3<>SOCKET        one for each connection of who started it to ./socket; the end of the descriptor ends the pool
+ *     clawmesh-sandbox --pool [GROUPS] 3<>SOCKET  one for each connection of who started it to ./socket; the end of the descriptor ends the pool
  *     clawmesh-sandbox --offline PROGRAM …     no action: a program of ours, without a network; offline.c
  *     clawmesh-sandbox --version               the Landlock ABI of this kernel, on standard output
+ *     clawmesh-sandbox --delegated FOLDER      whether this control group was left to who runs in it; group.h
  *
  * The end of the client, of whoever started this, of the worker and of the pool each end the action and all that it has started.
  */
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "group.h"
 #include "kernel.h"
 #include "layers.h"
 #include "report.h"
@@ -44,6 +46,8 @@ int main(int count, char **arguments)
 {
     if (count == 2 && strcmp(arguments[1], "--version") == 0)
         return printf("landlock %d\n", landlock_abi()) < 0;
+    if (count == 3 && strcmp(arguments[1], "--delegated") == 0)
+        return group_is_delegated(arguments[2]);
     if (count > 2 && strcmp(arguments[1], "--offline") == 0)
         return run_offline(arguments + 2);
 
@@ -56,7 +60,9 @@ int main(int count, char **arguments)
     reset_signals();
     stop_with_parent();
     setsid(); /* a terminal's Ctrl-C is for whoever started us, who then decides */
-    if (count == 2 && strcmp(arguments[1], "--pool") == 0)
+    if (count >= 2 && strcmp(arguments[1], "--pool") == 0) {
+        groups_use(arguments + 2);
         return pool();
+    }
     return count == 1 ? work() : STAGE_SPEC;
 }

@@ -14,17 +14,17 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "connection.h"
 #include "frame.h"
 #include "held.h"
 #include "image.h"
 #include "kernel.h"
 #include "layers.h"
+#include "names.h"
 #include "relay.h"
 #include "report.h"
 
-enum { NAME_BYTES = 1232, PLACE_BYTES = 6, JOIN_SECONDS = 2, MOST_QUESTIONS = 20000 };
-
-static int names = -1; /* the questions for names */
+enum { JOIN_SECONDS = 2 };
 
 /* Sockets of the action's network, each listening at the port that a connection was allowed for. */
 static struct {
@@ -32,19 +32,7 @@ static struct {
     unsigned port; /* 0: none yet */
 } doors[NETWORK_PORTS];
 
-static struct connection {
-    enum { FREE, HELD, DIALLING, OPEN, OVER } state;
-    uint32_t id;
-    uint64_t call;
-    int socket; /* the action's own, until it is joined */
-    int error;  /* the dial failed before it began */
-    struct sockaddr_in to;
-    struct relay relay;
-    enum { LOOK_FIRST, LOOK_SHOWN, LOOK_MORE, LOOK_REPLY, LOOK_OVER } look; /* at what the action says; LOOK_REPLY: at what it is answered */
-    size_t shown;
-    bool is_tls; /* whatever it says is shown */
-} connections[NETWORK_CONNECTIONS];
-
+static struct connection connections[NETWORK_CONNECTIONS];
 static uint32_t last_id;
 
 static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -59,7 +47,7 @@ static void say(const char *format, ...)
 
 void network_open(const int *sockets)
 {
-    names = sockets[0];
+    names_open(sockets[0]);
     for (int i = 0; i < NETWORK_PORTS; i++)
         doors[i].socket = sockets[1 + i];
 }
@@ -281,82 +269,6 @@ static void finish_dial(struct connection *connection)
     say("open %u", connection->id);
 }
 
-static void look_no_more(struct connection *connection)
-{
-    connection->look = LOOK_OVER;
-    connection->relay.out.allowed = UINT64_MAX;
-}
-
-/* The action hears that it was broken off, and not that it came to its end. */
-static void cut(struct connection *connection)
-{
-    const struct linger reset = {.l_onoff = 1};
-    setsockopt(connection->relay.inside, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
-    relay_close(&connection->relay);
-    connection->state = OVER;
-}
-
-static void look_at_hello(struct connection *connection)
-{
-    enum { HANDSHAKE = 22, MOST_SHOWN = FRAME_BYTES - 4 };
-    const char *bytes;
-    size_t have = relay_waiting(&connection->relay.out, &bytes);
-    if (have <= connection->shown) {
-        if (connection->relay.out.ended && have > 0)
-            cut(connection); /* the rest that is wanted does not come */
-        return;
-    }
-    if (bytes[0] != HANDSHAKE && !connection->is_tls && connection->look == LOOK_FIRST && connection->shown == 0) {
-        look_no_more(connection);
-        return;
-    }
-    char *room = frame_room();
-    size_t length = have < MOST_SHOWN ? have : MOST_SHOWN;
-    for (int i = 0; i < 4; i++)
-        room[i] = (char)(connection->id >> 8 * i & 0xff);
-    memcpy(room + 4, bytes, length);
-    connection->shown = have;
-    connection->look = LOOK_SHOWN;
-    frame_start(FRAME_HELLO, 4 + length, MSG_DONTWAIT);
-}
-
-/* A server of TLS 1.3 that asks for another hello says so by these bytes in place of random ones (RFC 8446, 4.1.3). */
-static void look_at_reply(struct connection *connection)
-{
-    static const unsigned char again[32] = {0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
-                                            0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c};
-    enum { HANDSHAKE = 22, BEFORE = HEAD_BYTES - sizeof again };
-    const struct flow *in = &connection->relay.in;
-    bool is_hello = in->head_length > 0 && in->head[0] == HANDSHAKE;
-    if (in->head_length < HEAD_BYTES && !in->ended && (in->head_length == 0 || is_hello))
-        return;
-    if (!is_hello || in->head_length < HEAD_BYTES || memcmp(in->head + BEFORE, again, sizeof again) != 0) {
-        look_no_more(connection);
-        return;
-    }
-    connection->look = LOOK_MORE;
-    connection->shown = 0;
-}
-
-static void look(struct connection *connection)
-{
-    if (connection->look == LOOK_REPLY)
-        look_at_reply(connection);
-    if (connection->look == LOOK_FIRST || connection->look == LOOK_MORE) /* what is to be shown may be there already, and then nothing wakes us */
-        look_at_hello(connection);
-}
-
-static void pass_hello(struct connection *connection, unsigned bytes)
-{
-    bool is_second = connection->relay.out.passed > 0;
-    if (is_second) {
-        look_no_more(connection);
-        return;
-    }
-    connection->relay.out.allowed = bytes;
-    connection->look = LOOK_REPLY;
-}
-
 static void dial(struct connection *connection, const char *address, unsigned port)
 {
     struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
@@ -393,52 +305,23 @@ void network_order(char *words)
         dial(connection, address, number);
     } else if (sscanf(words, "pass %u %u", &id, &number) == 2) {
         if ((connection = find(id)) != NULL && connection->state == OPEN && connection->look == LOOK_SHOWN)
-            pass_hello(connection, number);
+            hello_pass(connection, number);
     } else if (sscanf(words, "more %u", &id) == 1) {
         if ((connection = find(id)) != NULL && connection->state == OPEN && connection->look == LOOK_SHOWN)
             connection->look = LOOK_MORE;
     } else if (sscanf(words, "cut %u", &id) == 1) {
         if ((connection = find(id)) != NULL && connection->state == OPEN)
-            cut(connection);
+            connection_cut(connection);
     } else if (sscanf(words, "refuse %u %u", &id, &number) == 2 && number > 0 && number < 4096) {
         if ((connection = find(id)) != NULL && (connection->state == HELD || connection->state == DIALLING))
             drop(connection, (int)number);
     }
 }
 
-static void take_question(void)
-{
-    static unsigned asked;
-    struct sockaddr_in from;
-    socklen_t size = sizeof from;
-    char *room = frame_room();
-    if (++asked > MOST_QUESTIONS) {
-        close(names); /* whoever asks so much wants to keep the client busy */
-        names = -1;
-        return;
-    }
-    ssize_t got = recvfrom(names, room + PLACE_BYTES, NAME_BYTES, MSG_DONTWAIT, (struct sockaddr *)&from, &size);
-    if (got < 0)
-        return;
-    memcpy(room, &from.sin_addr, 4);
-    memcpy(room + 4, &from.sin_port, 2);
-    frame_start(FRAME_NAMES, PLACE_BYTES + (size_t)got, MSG_DONTWAIT);
-}
-
-void network_answer(const char *answer, size_t length)
-{
-    struct sockaddr_in to = {.sin_family = AF_INET};
-    if (length < PLACE_BYTES)
-        return;
-    memcpy(&to.sin_addr, answer, 4);
-    memcpy(&to.sin_port, answer + 4, 2);
-    sendto(names, answer + PLACE_BYTES, length - PLACE_BYTES, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&to, sizeof to);
-}
-
 size_t network_await(struct pollfd events[NETWORK_EVENTS])
 {
     bool may_say = !frame_waits();
-    events[0] = (struct pollfd){.fd = may_say ? names : -1, .events = POLLIN};
+    events[0] = names_await();
     for (size_t i = 0; i < NETWORK_CONNECTIONS; i++) {
         const struct connection *connection = &connections[i];
         struct pollfd *own = events + 1 + 3 * i;
@@ -468,14 +351,14 @@ void network_serve(const struct pollfd events[NETWORK_EVENTS])
         if (connection->state == OPEN && !relay_pass(&connection->relay, own + 1))
             connection->state = OVER;
         if (connection->state == OPEN && !frame_waits())
-            look(connection);
+            hello_look(connection);
         if (connection->state == DIALLING && own[0].revents != 0 && own[0].fd == connection->relay.outside && !frame_waits())
             finish_dial(connection);
         if (connection->state == OVER && !frame_waits())
             tell_end(connection, MSG_DONTWAIT);
     }
     if (events[0].revents != 0 && !frame_waits())
-        take_question();
+        names_take();
 }
 
 void network_end(void)

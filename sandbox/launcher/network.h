@@ -18,8 +18,6 @@
  *
  * What begins as TLS does is held back and shown to the client (FRAME_HELLO), so that it sees which name is asked for. What passes is the
  * hello alone: a server that asks for another one gets it only once that was shown too. Anything else passes without a look.
- *
- * A question for a name, and its answer, are six bytes of where it came from inside, address and port, and a message of the DNS.
  */
 #ifndef CLAWMESH_NETWORK_H
 #define CLAWMESH_NETWORK_H
@@ -37,7 +35,6 @@ int network_take(const struct seccomp_notif *call);           /* a connect, whil
 size_t network_await(struct pollfd events[NETWORK_EVENTS]);   /* how many; while a frame waits, nothing new is taken */
 void network_serve(const struct pollfd events[NETWORK_EVENTS]);
 void network_order(char *words);                              /* of the client */
-void network_answer(const char *answer, size_t length);       /* for a name */
 void network_end(void);                                       /* nothing of the action is left; tells the rest */
 
 #endif

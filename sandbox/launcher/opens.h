@@ -31,6 +31,7 @@ enum { OPENS_EVENTS = 1 };
 void opens_begin(const struct spec *spec);                                 /* opens the door */
 void opens_take(const struct spec *spec, const struct seccomp_notif *call); /* an open; while no frame waits */
 void opens_order(char *words);                                             /* of the client */
+uint32_t opens_hold(const struct seccomp_notif *call, bool is_change, bool close_at_exec); /* its id, by which it is answered; 0: there are too many */
 size_t opens_await(struct pollfd events[OPENS_EVENTS]);
 void opens_serve(const struct pollfd events[OPENS_EVENTS]);
 int64_t opens_waited_us(void); /* for how long a person has been waited for */

@@ -15,6 +15,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
+#include "group.h"
 #include "kernel.h"
 #include "layers.h"
 #include "report.h"
@@ -24,6 +25,7 @@ enum { WORKERS = 256 };
 static struct worker {
     int process; /* pidfd */
     int client;  /* to see it go; then -1 */
+    unsigned long group;
 } workers[WORKERS];
 static size_t worker_count;
 
@@ -31,6 +33,7 @@ static void start_worker(int client)
 {
     int process = -1;
     pid_t parent = getpid();
+    unsigned long group = groups_number();
     long pid = syscall(SYS_clone, CLONE_PIDFD | SIGCHLD, 0, &process, 0, 0);
     if (pid == 0) {
         stop_with_parent();
@@ -40,7 +43,7 @@ static void start_worker(int client)
         _exit(work());
     }
     if (pid > 0)
-        workers[worker_count++] = (struct worker){process, client};
+        workers[worker_count++] = (struct worker){process, client, group};
     else
         close(client); /* the machine has no process left: nothing runs */
 }
@@ -70,6 +73,7 @@ static bool tend(struct worker *worker, const struct pollfd events[2])
     if (events[0].revents == 0 || waitid(P_PIDFD, (id_t)worker->process, &ended, WEXITED) != 0)
         return false;
     close(worker->process);
+    groups_remove(worker->group);
     if (worker->client >= 0)
         close(worker->client);
     return true;
@@ -93,6 +97,7 @@ int pool(void)
     pid_t owner = getppid();
     namespaces_as_root(); /* decided once, for all workers */
     int listener = listen_here();
+    groups_begin();
     report("ready");
 
     for (;;) {

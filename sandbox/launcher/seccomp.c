@@ -274,6 +274,21 @@ static void emit_creat(void)
 }
 #endif
 
+/* Of names; changes.c has the same list. */
+static void emit_changes(void)
+{
+    static const unsigned calls[] = {
+        SYS_unlinkat, SYS_mkdirat, SYS_renameat, SYS_renameat2,
+#ifdef __x86_64__
+        SYS_unlink, SYS_rmdir, SYS_mkdir, SYS_rename,
+#endif
+    };
+    for (unsigned i = 0; i < sizeof calls / sizeof *calls; i++) {
+        emit(BPF_JMP | BPF_JEQ | BPF_K, calls[i], 0, 1);
+        emit_return(SECCOMP_RET_USER_NOTIF);
+    }
+}
+
 static int by_number(const void *one, const void *other)
 {
     unsigned a = *(const unsigned *)one, b = *(const unsigned *)other;
@@ -345,6 +360,8 @@ int seccomp_restrict(const struct spec *spec)
         emit(BPF_JMP | BPF_JEQ | BPF_K, SYS_set_tid_address, 0, 1); /* image.h */
         emit_return(SECCOMP_RET_USER_NOTIF);
     }
+    if (spec->opens != HOLD_NONE)
+        emit_changes();
     for (unsigned i = 0; i < LOOKS; i++)
         emit_look(&looks[i]);
     emit_socketpair();

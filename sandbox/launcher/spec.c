@@ -135,6 +135,44 @@ static problem take_hand(struct spec *spec, char **values)
     return problem;
 }
 
+static const char *const changes[] = {
+    [CHANGE_REMOVE] = "remove", [CHANGE_REMOVE_FOLDER] = "remove-folder", [CHANGE_MAKE_FOLDER] = "make-folder", [CHANGE_RENAME] = "rename"};
+enum { CHANGES = sizeof changes / sizeof *changes };
+
+const char *spec_change_word(enum change change)
+{
+    return changes[change];
+}
+
+static bool plain_name(const char *name)
+{
+    size_t length = strlen(name);
+    return length > 0 && length < 256 && strchr(name, '/') == NULL && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
+static problem take_change(struct spec *spec, char **values)
+{
+    uint64_t *const numbers[] = {&spec->change.mode, &spec->change.device, &spec->change.inode};
+    size_t change = CHANGE_REMOVE;
+    while (change < CHANGES && strcmp(changes[change], values[0]) != 0)
+        change++;
+    if (change == CHANGES)
+        return "unknown change";
+    spec->change.operation = change;
+    spec->change.name = values[1];
+    spec->change.to = values[2];
+    bool is_named = plain_name(values[1]) && (change == CHANGE_RENAME ? plain_name(values[2]) : values[2][0] == '\0');
+    problem problem = is_named ? NULL : "not a name in a folder";
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers && problem == NULL; i++)
+        problem = read_number(values[3 + i], numbers[i]);
+    return problem;
+}
+
+bool spec_is_errand(const struct spec *spec)
+{
+    return spec->hand.door != NULL || spec->change.operation != CHANGE_NONE;
+}
+
 bool spec_is_governed(const struct spec *spec)
 {
     return spec->network || spec->opens != HOLD_NONE || spec->deeds;
@@ -159,6 +197,7 @@ static const struct field {
     {"opens", 2, take_opens, 0},
     {"deeds", 1, take_deeds, 0},
     {"hand", MOST_VALUES, take_hand, 0},
+    {"change", MOST_VALUES, take_change, 0},
     {"wall_ms", 1, NULL, offsetof(struct spec, wall_ms)},
     {"cpu_seconds", 1, NULL, offsetof(struct spec, cpu_seconds)},
     {"memory_bytes", 1, NULL, offsetof(struct spec, memory_bytes)},
@@ -178,13 +217,17 @@ static problem take_number(struct spec *spec, size_t place, const char *digits)
     return *value > 0 ? NULL : "must be greater than zero";
 }
 
-/* One file, and nothing that is meant for an action. */
-static void check_hand(struct spec *spec)
+/* One file, or one folder to change a name in, and nothing that is meant for an action. */
+static void check_errand(struct spec *spec)
 {
     struct mount *mount = spec->mounts;
-    bool is_one = spec->mount_count == 1 && (mount->access == ACCESS_READ || mount->access == ACCESS_WRITE) && mount->kind != KIND_FOLDER;
-    if (!is_one || spec->program != NULL || spec_is_governed(spec))
-        refuse(STAGE_SPEC, "hand takes one file and no program");
+    bool is_change = spec->change.operation != CHANGE_NONE;
+    bool is_one = spec->mount_count == 1 && (mount->access == ACCESS_WRITE || (mount->access == ACCESS_READ && !is_change)) &&
+                  (mount->kind == KIND_FOLDER) == is_change;
+    if (!is_one || spec->program != NULL || spec_is_governed(spec) || (is_change && spec->hand.door != NULL))
+        refuse(STAGE_SPEC, "an errand takes one file or folder and no program");
+    if (is_change)
+        return;
     mount->device = (dev_t)spec->hand.device;
     mount->inode = (ino_t)spec->hand.inode;
 }
@@ -227,8 +270,8 @@ void spec_parse(struct spec *spec, char *text, size_t length)
     if (at != end)
         refuse(STAGE_SPEC, "goes on past its end");
 
-    if (spec->hand.door != NULL) {
-        check_hand(spec);
+    if (spec_is_errand(spec)) {
+        check_errand(spec);
         return;
     }
     for (const struct field *field = fields; field < fields + FIELDS; field++)

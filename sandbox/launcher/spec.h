@@ -8,7 +8,8 @@
  * The length INPUT_FOLLOWS stands for an input that comes as it is written, until the client ends its side, which ends the action as ever.
  * Where the spec says `network`, `opens` or `deeds`, whatever comes after the request comes in frames (order.h): an input that follows, and answers.
  *
- * A spec that says `hand` runs nothing: its one mount is a file, which is opened and handed to the worker of an action that waits for it.
+ * A spec that says `hand` runs nothing: its one mount is a file, which is opened and handed to the worker of an action that waits for it. Nor does one
+ * that says `change`: its one mount is a folder, in which one name is changed.
  */
 #ifndef CLAWMESH_SPEC_H
 #define CLAWMESH_SPEC_H
@@ -47,6 +48,9 @@ enum kind {
     KIND_NEW, /* nothing: an empty file is made, so that it alone can be granted and not its folder */
 };
 
+/* A change of one name in a folder. */
+enum change { CHANGE_NONE, CHANGE_REMOVE, CHANGE_REMOVE_FOLDER, CHANGE_MAKE_FOLDER, CHANGE_RENAME };
+
 struct mount {
     enum access access;
     enum kind kind;
@@ -75,6 +79,11 @@ struct spec {
         const char *door; /* of the worker that waits; NULL: this spec is of an action */
         uint64_t id, flags, mode, device, inode;
     } hand;
+    struct {
+        enum change operation; /* CHANGE_NONE: this spec is of an action, or says `hand` */
+        const char *name, *to; /* in the folder; `to` is for a rename */
+        uint64_t mode, device, inode; /* of what has the name; 0: nothing had it */
+    } change;
     /* limits; none may be left out */
     uint64_t wall_ms, cpu_seconds, memory_bytes, memory_total_bytes, file_bytes, tmp_bytes, open_files, processes;
 };
@@ -94,6 +103,10 @@ struct request *request_new(void);
 
 /* Reads and checks a request, or refuses. */
 void request_read(struct request *request, int descriptor);
+
+/* It runs nothing. */
+bool spec_is_errand(const struct spec *spec);
+const char *spec_change_word(enum change change);
 
 /* Some of its calls are held, and the client says more than its request. */
 bool spec_is_governed(const struct spec *spec);

@@ -10,9 +10,11 @@
 #include <time.h>
 
 #include "frame.h"
+#include "group.h"
 #include "kernel.h"
 #include "layers.h"
 #include "held.h"
+#include "names.h"
 #include "network.h"
 #include "opens.h"
 #include "order.h"
@@ -108,7 +110,7 @@ static bool take_orders(int stream, struct input *input)
             opens_order(body);
             break;
         case ORDER_NAMES:
-            network_answer(body, length);
+            names_answer(body, length);
             break;
         case ORDER_INPUT:
             if (!input->follows || input->start < input->end)
@@ -169,7 +171,7 @@ static enum ending attend(int process, struct child action, struct streams *stre
         if (milliseconds_left(started, &request->spec) == 0)
             return TIMEOUT;
         if (now_us() - looked >= MEMORY_EVERY_MS * 1000) {
-            if (memory_is_over(action.pid, request->spec.memory_total_bytes))
+            if (group_is_over() || memory_is_over(action.pid, request->spec.memory_total_bytes))
                 return MEMORY;
             looked = now_us();
         }
@@ -221,6 +223,8 @@ void watch(struct child child, struct streams streams, const struct request *req
         network_end();
     if (stopped.si_pid == child.pid)
         report("stopped");
+    if (ending == ENDED && group_is_over())
+        ending = MEMORY;
     if (ending != ENDED)
         report(ending == TIMEOUT ? "timeout" : ending == MEMORY ? "memory" : "cancelled");
     char line[LINE_BYTES];

@@ -11,6 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "changes.h"
+#include "group.h"
 #include "kernel.h"
 #include "layers.h"
 #include "opens.h"
@@ -49,6 +51,7 @@ static struct prepared prepare(struct spec *spec, bool as_root)
     close(actions.input);
     close(actions.output);
     close(actions.errors);
+    group_enter(prepared.child.pid);
     namespaces_map(prepared.child);
     return prepared;
 }
@@ -120,6 +123,8 @@ int work(void)
     await_ready(prepared.child);
     if (as_root)
         send_trees(prepared.child, spec);
+    if (!spec_is_errand(spec))
+        group_limit(spec);
     namespaces_leave_root();
     if (spec->opens != HOLD_NONE)
         opens_begin(spec);
@@ -127,6 +132,10 @@ int work(void)
     pass_send(prepared.child.socket, "go", NULL, 0);
     if (spec->hand.door != NULL) {
         hand_over(prepared.child, spec);
+        return 0;
+    }
+    if (spec->change.operation != CHANGE_NONE) {
+        change_report(prepared.child, spec);
         return 0;
     }
     watch(prepared.child, prepared.streams, request);

@@ -1,6 +1,6 @@
 /**
- * The files that one action opens beyond what it was granted. Such an open is held in its sandbox until it is decided here; what a person allows is opened by
- * another worker, and only the open file is given to the action.
+ * The files that one action opens, and the names that it changes, beyond what it was granted. Such an open is held in its sandbox until it is decided here; what a person allows is opened by
+ * another worker, and only the open file is given to the action. A name that a person lets it change is changed by another worker, too.
  *
  *     const opens = new Opens({ profile, workspace, mounts: plan.mounts, pool, ask, intend, record })
  *     await launch(plan, { opens })
@@ -21,6 +21,7 @@ import type { Image } from '../image.js'
 import { mostQuestions } from '../patience.js'
 import type { Mount } from '../plan.js'
 import type { Pool } from '../pool.js'
+import { isOperation, makeChange, type Operation, type WantedChange, wantedChange } from './change.js'
 import { handOver } from './hand.js'
 import { type WantedFile, wantedFile } from './wanted.js'
 
@@ -29,16 +30,22 @@ export interface FileFacts {
   readonly path: string
   /** What was executed. */
   readonly program: string
+  /** Of a name that is changed, and to what. */
+  readonly operation?: Operation
+  readonly to?: string
   readonly [fact: string]: unknown
 }
 
+/** Without an operation, the file is to be opened. */
+export type AskedOfFile = Access & { readonly by: string; readonly operation?: Operation; readonly to?: string }
+
 export interface OpensHooks {
   /** Asks a person; `by` is the program, and of an interpreter what it runs. Withdrawn by the signal where the action ends first. */
-  readonly ask: (missing: Access & { readonly by: string }, signal: AbortSignal) => Promise<'allow' | 'refuse'>
+  readonly ask: (missing: AskedOfFile, signal: AbortSignal) => Promise<'allow' | 'refuse'>
   /** Awaited before each open; if it throws, nothing is opened. */
   readonly intend?: ((facts: FileFacts) => Promise<void>) | undefined
   /** What came of it. Of the same refusals the first is told at once, and the number of the others at the end. */
-  readonly record?: ((kind: 'file.opened' | 'file.refused', facts: FileFacts) => void) | undefined
+  readonly record?: ((kind: 'file.opened' | 'file.changed' | 'file.refused', facts: FileFacts) => void) | undefined
 }
 
 export interface OpensOptions extends OpensHooks {
@@ -96,6 +103,8 @@ export class Opens {
   readonly #answers = new Map<string, Promise<'allow' | 'refuse'>>()
   /** Intended, and not yet known to be with the action. */
   readonly #handed = new Map<number, FileFacts>()
+  /** Whoever wants to know whether a call is still there. */
+  readonly #lasting = new Map<number, (lasts: boolean) => void>()
   readonly #refusals = new Map<string, { facts: FileFacts; count: number }>()
   readonly #ended = new AbortController()
   #send: (order: Buffer) => void = () => undefined
@@ -125,7 +134,10 @@ export class Opens {
     const [, id = '', thread, flags, mode, image = '', path = ''] =
       /^open (\d+) (\d+) (\d+) (\d+) ([0-9a-f]+) (.*)$/s.exec(text) ?? []
     const [, given, error] = /^given (\d+) (\d+)$/.exec(text) ?? []
+    const [, lasting = '', lasts] = /^lasts (\d+) ([01])$/.exec(text) ?? []
     if (given !== undefined) this.#given(Number(given), Number(error))
+    else if (lasts !== undefined) this.#lasting.get(Number(lasting))?.(lasts === '1')
+    else if (text.startsWith('change ')) this.#heardChange(text, bytes)
     // Whoever is asked has to see the name that it is.
     else if (!Buffer.from(text).equals(bytes)) this.#tell(`continue ${Number(text.split(' ')[1])}`)
     else if (id !== '') {
@@ -134,9 +146,19 @@ export class Opens {
     }
   }
 
+  #heardChange(text: string, bytes: Buffer): void {
+    const [, id = '', thread, image = '', operation = '', mode, path = '', to = ''] =
+      /^change (\d+) (\d+) ([0-9a-f]+) ([a-z-]+) (\d+) ([^\0]*)\0(.*)$/s.exec(text) ?? []
+    if (!isOperation(operation) || !Buffer.from(text).equals(bytes))
+      return this.#tell(`continue ${Number(text.split(' ')[1])}`)
+    const change = () => wantedChange(operation, path, to)
+    void this.#decideChange(Number(id), () => this.#who(Number(thread), image), change, Number(mode))
+  }
+
   /** Nothing of the action is left. */
   end(): void {
     this.#ended.abort()
+    for (const settle of this.#lasting.values()) settle(false)
     for (const facts of this.#handed.values())
       this.#options.record?.('file.refused', { ...facts, reason: 'the action had ended by then' })
     this.#handed.clear()
@@ -157,7 +179,8 @@ export class Opens {
       const { program, sha256, script, line } = await who()
       facts = { ...facts, program, ...(script && { script: script.path }) }
       if (this.#ended.signal.aborted) return
-      if (!(await this.#isAllowed(id, file, line))) return this.#refuse(id, { ...facts, reason: 'nobody allowed it' })
+      const asked = { kind: file.access, path: file.path, by: line }
+      if (!(await this.#isAllowed(id, asked))) return this.#refuse(id, { ...facts, reason: 'nobody allowed it' })
       if (this.#ended.signal.aborted) return
       await this.#options.intend?.({ ...facts, sha256, kind: file.kind })
       if (this.#ended.signal.aborted) return this.#refuse(id, { ...facts, reason: 'the action had ended by then' })
@@ -169,22 +192,83 @@ export class Opens {
     }
   }
 
-  #isAskable({ access, path }: WantedFile): boolean {
+  async #decideChange(
+    id: number,
+    who: () => Promise<Identity>,
+    look: () => Promise<WantedChange | undefined>,
+    mode: number,
+  ): Promise<void> {
+    const change = await look().catch(() => undefined)
+    if (!change || !this.#isChangeAskable(change)) return this.#tell(`continue ${id}`)
+    const { operation, path, to } = change
+    let facts: FileFacts = { access: 'write', operation, path, ...(to && { to }), program: '' }
+    try {
+      const { program, sha256, script, line } = await who()
+      facts = { ...facts, program, ...(script && { script: script.path }) }
+      if (this.#ended.signal.aborted) return
+      const asked = { kind: 'write', path, by: line, operation, ...(to && { to }) } as const
+      if (!(await this.#isAllowed(id, asked))) return this.#refuse(id, { ...facts, reason: 'nobody allowed it' })
+      if (this.#ended.signal.aborted) return
+      await this.#options.intend?.({ ...facts, sha256 })
+      // A person may have thought for minutes, and what asked may have been ended by another of the action's processes.
+      if (!(await this.#lasts(id))) return this.#refuse(id, { ...facts, reason: 'whoever wanted it had ended by then' })
+      const error = await makeChange(change, mode, this.#options.pool)
+      if (error !== 0) {
+        this.#tell(`refuse ${id} ${error}`)
+        return this.#refused({ ...facts, reason: 'it could not be done', error })
+      }
+      this.#tell(`done ${id}`)
+      this.#options.record?.('file.changed', facts)
+    } catch (error) {
+      this.#refuse(id, { ...facts, reason: ClawmeshError.from(error).message })
+    }
+  }
+
+  #lasts(id: number): Promise<boolean> {
+    if (this.#ended.signal.aborted) return Promise.resolve(false)
+    return new Promise<boolean>((settle) => {
+      this.#lasting.set(id, settle)
+      this.#tell(`lasts ${id}`)
+    }).finally(() => this.#lasting.delete(id))
+  }
+
+  /**
+   * Each name has to be one that may be written or asked for. A mount of the action's own goes when its name does, and what it kept from being written would
+   * be so no more: such a name is nobody's to give. What is renamed is read by its new name.
+   */
+  #isChangeAskable({ operation, path, to }: WantedChange): boolean {
+    const { mounts } = this.#options
+    const names = to === undefined ? [path] : [path, to]
+    const may = (kind: 'read' | 'write', each: string) =>
+      this.#isGranted(kind, each) || this.#isAskable({ access: kind, path: each })
+    const isMount = (each: string) => mounts.some(({ target }) => isWithin(target, each))
+    return (
+      !names.some(isMount) && names.every((each) => may('write', each)) && (operation !== 'rename' || may('read', path))
+    )
+  }
+
+  #isGranted(kind: 'read' | 'write', path: string): boolean {
+    const { profile, workspace } = this.#options
+    return grantOf(profile, path, workspace).includes(kind)
+  }
+
+  #isAskable({ access, path }: Pick<WantedFile, 'access' | 'path'>): boolean {
     const { profile, workspace, mounts } = this.#options
     const isMounted = mounts.some(({ target }) => isWithin(path, target))
     // The action's own /tmp is not the machine's.
     if (isKernels(path) || (isWithin(path, '/tmp') && !isMounted && !isWithin(path, workspace))) return false
     if (access === 'read' && unasked.some((each) => isWithin(path, each))) return false
-    if (grantOf(profile, path, workspace).includes(access)) return false
+    if (this.#isGranted(access, path)) return false
     return scopeOf(profile, { kind: access, path }, workspace) !== undefined
   }
 
-  async #isAllowed(id: number, { access, path }: WantedFile, by: string): Promise<boolean> {
-    const key = `${access} ${path}`
+  async #isAllowed(id: number, asked: AskedOfFile): Promise<boolean> {
+    const { by: _, ...what } = asked
+    const key = JSON.stringify(what)
     const known = this.#answers.get(key)
     if (!known && this.#answers.size >= mostQuestions) return false
     this.#tell(`asked ${id}`)
-    const answer = known ?? this.#options.ask({ kind: access, path, by }, this.#ended.signal)
+    const answer = known ?? this.#options.ask(asked, this.#ended.signal)
     this.#answers.set(key, answer)
     return (await answer) === 'allow'
   }

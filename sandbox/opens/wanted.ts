@@ -47,7 +47,7 @@ export async function wantedFile(path: string, flags: number): Promise<WantedFil
 }
 
 /** `..` is the folder above where the links before it lead, as for the kernel. */
-async function follow(path: string) {
+export async function follow(path: string) {
   let place = await findPlace('/')
   for (const [index, part] of path.split(/(?:^|\/)\.\.(?=\/|$)/).entries()) {
     const from = index === 0 ? place.real : dirname(place.real)

@@ -7,7 +7,14 @@ import { test } from 'node:test'
 import { promisify } from 'node:util'
 import { installation } from '../../mesh/installation.js'
 
-const suites = ['sandbox/launch', 'sandbox/limits', 'sandbox/run', 'sandbox/opens', 'attack/sandbox/escape']
+const suites = [
+  'sandbox/launch',
+  'sandbox/limits',
+  'sandbox/run',
+  'sandbox/opens',
+  'sandbox/changes',
+  'attack/sandbox/escape',
+]
 if (existsSync('/usr/bin/curl')) suites.push('sandbox/network')
 
 test('launches, limits, tools and attempts hold by a pool too', async () => {

@@ -69,6 +69,7 @@ test('launches, limits, tools and attempts hold for a plain user too', {
     'sandbox/limits',
     'sandbox/run',
     'sandbox/opens',
+    'sandbox/changes',
     'attack/sandbox/escape',
     'sandbox/pooled.long',
     'sandbox/pool',

@@ -35,6 +35,7 @@ const words = [
   'link',
   'opens',
   'hand',
+  'change',
   '',
   '/',
   '/..',
@@ -125,6 +126,9 @@ const wrongOrders = [
   'continue 1',
   'continue 0',
   'asked 1',
+  'done 1',
+  'done 4294967295',
+  'lasts 1',
   'asked 4294967295',
   'refuse 1 99999',
   '',
@@ -165,7 +169,7 @@ process.stdout.write(
 )
 pool.close()
 
-/** Actions that open what a person allows and what he does not, many at once; and requests for a file at a door where nobody is. */
+/** Actions that open what a person allows and what he does not, many at once, and make a folder; and requests for a file at a door where nobody is. */
 async function beyondPolicy(): Promise<number> {
   const { folder, workspace: own } = await newStage('/var/tmp')
   const letter = join(folder, 'letter')
@@ -182,9 +186,9 @@ async function beyondPolicy(): Promise<number> {
       workspace: own,
       mounts,
       pool,
-      ask: async ({ path }) => (path === letter ? 'allow' : 'refuse'),
+      ask: async ({ path, operation }) => (path === letter || operation === 'make-folder' ? 'allow' : 'refuse'),
     })
-    const script = `for i in 1 2 3 4; do cat ../letter & done; wait; echo x > ../made || true`
+    const script = `for i in 1 2 3 4; do cat ../letter & done; wait; echo x > ../made || true; mkdir ../folder-${round} || echo no`
     const { out, err } = await shell(policy, own, script, { pool, opens, deeds: new Deeds() })
     assert.equal(out, 'dear\n'.repeat(4), err)
     whole += 1

@@ -7,6 +7,7 @@ import { resolver } from '../../../sandbox/egress/resolve.js'
 import { governedOpens } from '../../../sandbox/opens/governed.js'
 import { Opens } from '../../../sandbox/opens/opens.js'
 import type { LaunchPlan } from '../../../sandbox/plan.js'
+import { Pool } from '../../../sandbox/pool.js'
 import { planResident, startResident } from '../../../sandbox/resident.js'
 import { readConfig } from '../../config.js'
 import type { McpTransport } from './connection.js'
@@ -36,7 +37,15 @@ export async function wayTo(server: McpServer, start: Start): Promise<Way> {
   const { ResidentTransport } = await import('./transport.js')
   const plan = await planResident(server)
   await before()
-  const resident = await startResident(plan, { signal: self.signal, ...heldBy(server, plan, start) })
+  // Of one worker, whose control group it removes. It ends after the program, which may be told to stop and still has its end to tell.
+  const pool = new Pool({ idle: 0 })
+  const resident = await startResident(plan, { pool, signal: self.signal, ...heldBy(server, plan, start) }).catch(
+    (error) => {
+      pool.close()
+      throw error
+    },
+  )
+  void resident.ended.catch(() => undefined).then(() => pool.close())
   const ended = resident.ended.catch((error: unknown) => ClawmeshError.from(error).message)
   return { transport: new ResidentTransport(resident, plan.outputBytes), ended }
 }

@@ -5,7 +5,7 @@ import { printable } from '../printable.js'
 /** A question that people do not see yet stands for itself alone. */
 export function headline({ tool, node, args, missing, folded = 0, behind = 0 }: Question & Partial<View>): string {
   const wish = missing
-    .map(({ kind, path, by }) => `${kind} ${quoted(path)}${by === undefined ? '' : ` by ${bare(by)}`}`)
+    .map((access) => `${deed(access)}${access.by === undefined ? '' : ` by ${bare(access.by)}`}`)
     .join(' and ')
   const paths = new Set(missing.map(({ path }) => path))
   const given = Object.entries(args)
@@ -15,6 +15,16 @@ export function headline({ tool, node, args, missing, folded = 0, behind = 0 }: 
   const same = folded > 0 ? `; ${folded} more of it wait` : ''
   const others = behind > 0 ? `; ${behind} other actions of its task wait behind it` : ''
   return `held: ${tool} on ${node} wants to ${wish}${given}${same}${others}`
+}
+
+function deed({ kind, path, operation, to }: Question['missing'][number]): string {
+  const verb = {
+    remove: 'remove',
+    'remove-folder': 'remove the folder',
+    'make-folder': 'make the folder',
+    rename: 'rename',
+  }
+  return [operation ? verb[operation] : kind, quoted(path), ...(to === undefined ? [] : ['to', quoted(to)])].join(' ')
 }
 
 /** Where it ends is seen, whatever is in it: a path may hold quotes, lines, and what looks like another question. */
@@ -46,7 +56,9 @@ export function detail(view: View): string {
     `  task ${task || 'none'}, asked ${new Date(askedAt).toISOString()}, until ${new Date(deadline).toISOString()}`,
     `  arguments: ${JSON.stringify(args)}`,
     `  workspace: ${workspace ? bare(workspace) : 'none'} (on ${node})`,
-    `  a yes adds to the policy of ${tool}:`,
+    added.length === 0
+      ? '  a yes adds nothing to the policy: it is for this'
+      : `  a yes adds to the policy of ${tool}:`,
     ...added.map((line) => `  ${line}`),
   ].join('\n')
 }

@@ -53,8 +53,17 @@ const whole = (path) =>
     ? JSON.stringify(path).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (sign) => `\\u{${sign.codePointAt(0).toString(16)}}`)
     : path
 
-const headline = ({ tool, node, missing }) =>
-  `${tool} on ${node} wants to ${missing.map(({ kind, path, by }) => `${kind} ${whole(path)}${by ? ` by ${whole(by)}` : ''}`).join(' and ')}`
+const verbs = {
+  remove: 'remove',
+  'remove-folder': 'remove the folder',
+  'make-folder': 'make the folder',
+  rename: 'rename',
+}
+
+const deed = ({ kind, path, by, operation, to }) =>
+  `${verbs[operation] ?? kind} ${whole(path)}${to ? ` to ${whole(to)}` : ''}${by ? ` by ${whole(by)}` : ''}`
+
+const headline = ({ tool, node, missing }) => `${tool} on ${node} wants to ${missing.map(deed).join(' and ')}`
 
 function cardOf(view, mayAnswer) {
   const { id, task, args, adds, workspace, deadline, folded, behind } = view

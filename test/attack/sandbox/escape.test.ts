@@ -65,14 +65,14 @@ const refused = ['make-missing-read-only']
 const outsideOfTmp = '/var/tmp'
 
 /** Race with what a person allows. */
-const toWhatIsAllowed = ['open-racing-path', 'open-racing-link']
+const toWhatIsAllowed = ['open-racing-path', 'open-racing-link', 'name-racing-path']
 
 /** Go by what nobody need be asked about. */
-const unaskedOf = ['open-place-first', 'open-proc-root']
+const unaskedOf = ['open-place-first', 'open-proc-root', 'name-exchange']
 
 const askForAll = 'ask: [{ read: / }, { write: / }]\n'
 
-/** A person who lets `allowed` be read, and nothing else. */
+/** A person who lets `allowed` be read, and renamed to `allowed.moved` and back, and nothing else. */
 function opensFor(
   plan: LaunchPlan,
   policy: string,
@@ -86,10 +86,11 @@ function opensFor(
     workspace,
     mounts: plan.mounts,
     pool,
-    record: (kind) => opened.push(kind === 'file.opened'),
-    ask: async ({ kind, path }) => {
-      asked.push(`${kind} ${path}`)
-      return kind === 'read' && path === allowed ? 'allow' : 'refuse'
+    record: (kind) => opened.push(kind !== 'file.refused'),
+    ask: async ({ kind, path, to }) => {
+      asked.push(`${kind} ${path} ${to}`)
+      const isOfIt = [path, to ?? allowed].every((each) => each === allowed || each === `${allowed}.moved`)
+      return isOfIt && (kind === 'read' || to !== undefined) ? 'allow' : 'refuse'
     },
   })
 }
@@ -121,7 +122,7 @@ describe('attempts to get out', { concurrency: 2 }, () => {
 
   for (const name of names)
     test(name, async (context) => {
-      const isOpen = name.startsWith('open-')
+      const isOpen = /^(open|name)-/.test(name)
       const above = isOpen ? outsideOfTmp : undefined
       const { folder, workspace, target } = await newStage(above)
       const extra = await extraFor(name, folder, workspace)
@@ -185,7 +186,7 @@ describe('attempts to get out', { concurrency: 2 }, () => {
 
   async function extraFor(name: string, folder: string, workspace: string): Promise<string> {
     if (name.startsWith('network-')) return sites.outside
-    if (name.startsWith('open-')) {
+    if (/^(open|name)-/.test(name)) {
       const open = join(folder, 'open')
       await writeFile(open, 'fine')
       return open

@@ -13,6 +13,7 @@ import {
   ListApprovals,
   RevokeGrant,
 } from '../../../nodes/approvals/messages.js'
+import { additions, grantOf, reaches } from '../../../nodes/approvals/question.js'
 import { AskApproval, approverName } from '../../../sandbox/approval.js'
 import { eventually } from '../../kit/eventually.js'
 import { once, openDesk, refuse, type Stand, soon } from './desk.js'
@@ -134,6 +135,37 @@ describe('a held action', () => {
     for (const { id } of await stand.shown(2)) await stand.decide(id, refuse, 'Grace')
     for (const answer of others) assert.equal((await answer).answer, 'refuse')
     await stand.front.ref(approvalsName).ask(RevokeGrant, { id: view?.id ?? '', by: 'Grace' })
+  })
+
+  it('a yes to write a file is none to remove or rename it, nor the other way round', () => {
+    const access = { kind: 'write' as const, path: '/a', by: '/bin/mv' }
+    const wishes = [
+      access,
+      { ...access, operation: 'remove' as const },
+      { ...access, operation: 'rename' as const, to: '/b' },
+      { ...access, operation: 'rename' as const, to: '/c' },
+    ]
+    const asked = {
+      id: 'q',
+      task: 't',
+      node: 'n',
+      tool: 'shell',
+      args: {},
+      workspace: '/w',
+      askedAt: 0,
+      deadline: 1,
+      verdict: null,
+    }
+    const verdict = { answer: 'allow' as const, reach: 'session' as const, by: 'Grace', via: 'n', at: 0 }
+    for (const [index, wish] of wishes.entries()) {
+      const grant = grantOf({ ...asked, missing: [wish] }, verdict, undefined)
+      assert.ok(grant)
+      assert.deepEqual(
+        wishes.map((other) => reaches(grant, { ...asked, missing: [other] }, 1)),
+        wishes.map((_, at) => at === index),
+      )
+    }
+    assert.deepEqual(additions(wishes), { read_only: [], read_write: ['/a'] })
   })
 
   it('of no task has no session: a yes for it is for once', async () => {

@@ -1,0 +1,184 @@
+/** Names that a running program changes beyond what it was granted: plain programs, people who answer, the machine's own disk. */
+import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { lstat, mkdir, readdir, readFile, rename, stat, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, test } from 'node:test'
+import { parseProfile } from '../../policies/profile.js'
+import { launch } from '../../sandbox/launch.js'
+import { type FileFacts, Opens, type OpensHooks } from '../../sandbox/opens/opens.js'
+import { findPlaces } from '../../sandbox/place.js'
+import { grantedPaths, planLaunch } from '../../sandbox/plan.js'
+import { newStage, pool } from './stage.js'
+
+type Asked = Parameters<OpensHooks['ask']>[0]
+
+const askAll = 'ask: [{ read: / }, { write: / }]'
+
+/** A workspace that is read only, and beside it what no policy grants. */
+async function stage() {
+  const { folder, workspace } = await newStage('/var/tmp')
+  const beside = join(folder, 'beside')
+  await mkdir(join(beside, 'full', 'inner'), { recursive: true })
+  await mkdir(join(beside, 'empty'))
+  await writeFile(join(beside, 'letter'), 'dear')
+  await writeFile(join(workspace, 'notes'), 'mine')
+  return { workspace, beside }
+}
+
+/** @param script Perl, where `t(NAME, RESULT)` prints what came of a call */
+async function run(
+  workspace: string,
+  script: string,
+  hooks: Partial<OpensHooks> = {},
+  { policy = askAll, granted = 'read_only: [., /usr, /bin, /lib, /lib64]' } = {},
+) {
+  const profile = parseProfile(`filesystem_policy: { ${granted} }\n${policy}`)
+  const says = 'sub t { print $_[0], " ", $_[1] ? "done" : $!, "\\n" }'
+  const action = { program: '/usr/bin/perl', args: ['-e', `${says} ${script}`] }
+  const told: { kind: string; facts: FileFacts }[] = []
+  const asked: Asked[] = []
+  const places = await findPlaces(grantedPaths(profile, workspace, action))
+  const plan = planLaunch(profile, workspace, action, places)
+  const { ask = async () => 'allow' as const, ...others } = hooks
+  const opens = new Opens({
+    profile,
+    workspace,
+    mounts: plan.mounts,
+    pool,
+    intend: async (facts) => void told.push({ kind: 'file.intended', facts }),
+    record: (kind, facts) => void told.push({ kind, facts }),
+    ...others,
+    ask: (access, signal) => {
+      asked.push(access)
+      return ask(access, signal)
+    },
+  })
+  const outcome = await launch(plan, { pool, opens })
+  const wishes = asked.map(({ operation, path, to }) => [operation, path, ...(to === undefined ? [] : [to])].join(' '))
+  const [out, err] = [outcome.stdout.toString(), outcome.stderr.toString()]
+  return { out: out.trim().split('\n'), err, told, asked, wishes }
+}
+
+describe('a name that a running program changes', {
+  concurrency: 2,
+  skip: !existsSync('/usr/bin/perl') && 'there is no Perl here',
+}, () => {
+  test('is asked for by its operation and its real path, and is changed by a yes', async () => {
+    const { workspace, beside } = await stage()
+    await symlink(beside, join(workspace, 'way'))
+    const { out, wishes, told, asked, err } = await run(
+      workspace,
+      `$w = "${workspace}"; $b = "${beside}"; t("remove", unlink "$w/notes"); t("rename", rename "$w/way/../beside/letter", "$b/sent");
+      t("make", mkdir "$b/made", 0750); t("remove-folder", rmdir "$w/way/empty"); t("full", rmdir "$b/full")`,
+    )
+    assert.deepEqual(
+      wishes,
+      [
+        `remove ${workspace}/notes`,
+        `rename ${beside}/letter ${beside}/sent`,
+        `make-folder ${beside}/made`,
+        `remove-folder ${beside}/empty`,
+        `remove-folder ${beside}/full`,
+      ],
+      err,
+    )
+    assert.match(asked[0]?.by ?? '', /perl/)
+    assert.deepEqual(out, ['remove done', 'rename done', 'make done', 'remove-folder done', 'full Directory not empty'])
+    assert.deepEqual((await readdir(beside)).sort(), ['full', 'made', 'sent'])
+    assert.equal((await stat(join(beside, 'made'))).mode & 0o777, 0o750)
+    assert.ok(!existsSync(join(workspace, 'notes')))
+    assert.deepEqual(
+      told.map(({ kind, facts }) => `${kind} ${facts.operation}`),
+      [
+        ...['remove', 'rename', 'make-folder', 'remove-folder'].flatMap((each) => [
+          `file.intended ${each}`,
+          `file.changed ${each}`,
+        ]),
+        'file.intended remove-folder',
+        'file.refused remove-folder',
+      ],
+    )
+  })
+
+  test('stays as it is where nobody allows it, and where the intent cannot be recorded', async () => {
+    const { workspace, beside } = await stage()
+    const script = `t("remove", unlink "${workspace}/notes"); t("rename", rename "${beside}/letter", "${beside}/sent")`
+    const refused = await run(workspace, script, { ask: async () => 'refuse' })
+    assert.deepEqual(refused.out, ['remove Permission denied', 'rename Permission denied'])
+    const down = await run(workspace, script, { intend: () => Promise.reject(new Error('the audit stream is down')) })
+    assert.deepEqual(down.out, refused.out)
+    assert.equal(await readFile(join(workspace, 'notes'), 'utf8'), 'mine')
+    assert.equal(await readFile(join(beside, 'letter'), 'utf8'), 'dear')
+  })
+
+  test('is not asked for where the kernel alone decides', async () => {
+    const { workspace, beside } = await stage()
+    await mkdir(join(workspace, 'bare'))
+    await writeFile(join(workspace, 'kept'), 'kept')
+    await mkdir(join(workspace, 'pinned', 'inner'), { recursive: true })
+    const { out, wishes } = await run(
+      workspace,
+      `$w = "${workspace}"; $b = "${beside}"; t("granted", rename "$w/notes", "$w/mine"); t("none", rename "$b/none", "$b/some");
+      t("folder", rename "$b/full", "$b/moved"); t("apart", rename "$b/letter", "$w/letter"); t("over", rename "$b/letter", "$b/empty");
+      t("mount", rename "$w/kept", "$w/left"); t("off", unlink "$w/kept"); t("onto", rename "$w/mine", "$w/kept"); t("bare", rmdir "$w/bare"); t("there", mkdir "$b/full"); t("above", rmdir "$w/pinned"); t("own", mkdir "/tmp/x");
+      t("dots", rmdir "$b/empty/.")`,
+      {},
+      { granted: 'include_workdir: true, read_only: [./kept, ./bare, ./pinned/inner, /usr, /bin, /lib, /lib64]' },
+    )
+    assert.deepEqual(wishes, [])
+    assert.deepEqual(
+      out.filter((line) => line.endsWith(' done')),
+      ['granted done', 'own done'],
+    )
+    const narrow = await run(
+      workspace,
+      `t("beside", rename "${beside}/letter", "${beside}/sent")`,
+      {},
+      { policy: 'ask: [{ write: / }]' },
+    )
+    assert.deepEqual(narrow.wishes, [], 'what is renamed could be read by its new name')
+  })
+
+  test('is that of what was asked about: another in its place stays', async () => {
+    const { workspace, beside } = await stage()
+    const { out } = await run(workspace, `t("rename", rename "${beside}/letter", "${beside}/sent")`, {
+      ask: async ({ path }) => {
+        await rename(path, `${path}.kept`)
+        await writeFile(path, 'another')
+        return 'allow'
+      },
+    })
+    assert.match(out[0] ?? '', /^rename (?!done)/)
+    const elsewhere = await run(workspace, `t("make", mkdir "${beside}/full/made")`, {
+      ask: async () => {
+        await rename(join(beside, 'full'), join(beside, 'was'))
+        await symlink(workspace, join(beside, 'full'))
+        return 'allow'
+      },
+    })
+    assert.match(elsewhere.out[0] ?? '', /^make (?!done)/)
+    assert.equal(await readFile(join(beside, 'letter'), 'utf8'), 'another')
+    assert.ok(!existsSync(join(workspace, 'made')))
+    assert.ok((await lstat(join(beside, 'full'))).isSymbolicLink())
+  })
+
+  test('is not changed for a process that has ended by the time of the yes', async () => {
+    const { workspace } = await stage()
+    const script = `$child = fork; if (!$child) { unlink "${workspace}/notes"; exit } open $go, "<", "${workspace}/notes"; select undef, undef, undef, 0.3; kill 9, $child; wait; sleep 1`
+    let answered = false
+    const { told } = await run(workspace, script, {
+      ask: async () => {
+        await new Promise((later) => setTimeout(later, 900))
+        answered = true
+        return 'allow'
+      },
+    })
+    assert.ok(answered)
+    assert.deepEqual(
+      told.map(({ kind }) => kind),
+      ['file.intended', 'file.refused'],
+    )
+    assert.equal(await readFile(join(workspace, 'notes'), 'utf8'), 'mine')
+  })
+})
