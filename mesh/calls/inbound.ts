@@ -54,9 +54,9 @@ export class Inbound {
     else request?.breakOff(new ClawmeshError('CANCELLED', 'The caller gave up.'))
   }
 
-  /** The callers on that node are gone: nobody waits for what is being done for them. */
+  /** The callers on that node are gone, and nobody waits for what is being done for them. One that only seemed to be hears what it would say of us. */
   lose(peer: Peer): void {
-    const reason = new ClawmeshError('CANCELLED', 'The node of the caller was lost.')
+    const reason = new ClawmeshError('UNREACHABLE', 'The node of the caller was lost, or seemed to be.')
     for (const request of this.#requests.get(peer.id)?.values() ?? []) request.breakOff(reason)
   }
 

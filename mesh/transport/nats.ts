@@ -12,6 +12,8 @@ import type { Bucket, Receive, RemovableLog, Subscription, Transport } from './t
 const claimsAnswer = z.object({ error: z.object({ description: z.string().optional() }).optional() })
 
 const connectWithinMs = 10_000
+/** A broker that reloads or comes up can leave a connection unanswered: better a new one soon than a long wait for this one. */
+const soonMs = 2500
 const letInWithinMs = 2000
 const reachWithinMs = 10_000
 
@@ -30,14 +32,17 @@ export interface NatsOptions extends NatsAccess {
 }
 
 /** Tries for a few seconds: a broker that has just been started again lets nobody in for a moment. */
-export async function connectNats(options: NatsOptions): Promise<NatsTransport> {
-  for (const began = performance.now(); ; ) {
+export async function connectNats(options: NatsOptions, withinMs = connectWithinMs): Promise<NatsTransport> {
+  const began = performance.now()
+  const triedMs = () => performance.now() - began
+  for (;;) {
     try {
-      return new NatsTransport(await connectOnce(options), options.user.inbox)
+      // A broker on a busy machine gets longer each time.
+      return new NatsTransport(await connectOnce(options, Math.max(soonMs, triedMs())), options.user.inbox)
     } catch (cause) {
-      const tried = performance.now() - began
+      const tried = triedMs()
       if (cause instanceof AuthorizationError && tried > letInWithinMs) throw turnedAway(options, cause)
-      if (tried > connectWithinMs) {
+      if (tried > withinMs) {
         throw new ClawmeshError('BROKER_UNAVAILABLE', `No NATS server lets us in at ${options.servers.join(', ')}.`, {
           hint: 'Check that it runs and that this node belongs to its mesh.',
           cause,
@@ -59,7 +64,10 @@ const turnedAway = ({ servers }: NatsOptions, cause: Error) =>
   )
 
 /** A plain connection, tried once. */
-export function connectOnce({ servers, user, name, tlsAuthority }: NatsOptions): Promise<NatsConnection> {
+export function connectOnce(
+  { servers, user, name, tlsAuthority }: NatsOptions,
+  answerWithinMs = soonMs,
+): Promise<NatsConnection> {
   // Names of machines say nothing to the mesh's authority, which certifies brokers and nothing else; to any other they say all.
   const own = tlsAuthority === undefined ? undefined : { ca: tlsAuthority, checkServerIdentity: () => undefined }
   // Whoever is to be met by TLS and does not offer it is not met.
@@ -74,8 +82,7 @@ export function connectOnce({ servers, user, name, tlsAuthority }: NatsOptions):
     reconnectTimeWait: 100,
     reconnectJitter: 50,
     waitOnFirstConnect: false,
-    // A broker that reloads or comes up can leave a connection unanswered: better a new one soon than a long wait for this one.
-    timeout: 2500,
+    timeout: answerWithinMs,
     // A cable that was pulled says nothing: a broker that does not answer twice is looked for anew.
     pingInterval: 5000,
     maxPingOut: 2,

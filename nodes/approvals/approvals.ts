@@ -12,6 +12,7 @@ import { fromHex, hex } from '../../mesh/seal/keys.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { ApprovalAnswer, ApprovalQuestion } from '../../sandbox/approval.js'
 import { answerWithinMs } from '../../sandbox/patience.js'
+import { Asking } from './asking.js'
 import type { Book, Kept } from './book.js'
 import { Followers } from './followers.js'
 import { Grants } from './grants.js'
@@ -36,19 +37,6 @@ export interface ApprovalsOptions {
   answerWithinMs?: number
   /** Within which those who wait ask this process again for what an earlier one left; 10 s if left out. */
   takenUpWithinMs?: number
-}
-
-/** One action that waits. */
-interface Asking extends Kept {
-  readonly answer: Promise<ApprovalAnswer>
-  readonly settle: (answer: ApprovalAnswer) => void
-  readonly timer: NodeJS.Timeout
-  /** People see it; otherwise it stands behind others of its task. */
-  isShown: boolean
-  /** Somebody's decision that is being written down. */
-  deciding?: Promise<View> | undefined
-  /** Runs out when whoever asked has been gone for too long. */
-  gone?: NodeJS.Timeout | undefined
 }
 
 const [shownOfTask, waitingOfTask, waitingInAll] = [5, 100, 1000]
@@ -106,7 +94,7 @@ export class Approvals {
     if (verdict) return { answer: verdict.answer, by: verdict.by }
     const asking = this.#askings.get(asked.id) ?? this.#admit(asked, sender.node, trace, deadline)
     if ('by' in asking) return asking
-    clearTimeout(asking.gone)
+    asking.asksAgain()
     const leave = () => this.#awaitAsker(asking, backWithinMs)
     if (signal.aborted) leave()
     signal.addEventListener('abort', leave, { once: true })
@@ -114,7 +102,7 @@ export class Approvals {
       return await asking.answer
     } finally {
       signal.removeEventListener('abort', leave)
-      clearTimeout(asking.gone)
+      asking.asksAgain()
     }
   }
 
@@ -122,7 +110,7 @@ export class Approvals {
   async decide(id: string, decision: Decision, by: string, via: string): Promise<View> {
     for (;;) {
       const asking = this.#askings.get(id)
-      if (!asking || !isSeen(asking)) throw await this.#uncounted(id, decision, by, via)
+      if (!asking?.isSeen) throw await this.#uncounted(id, decision, by, via)
       if (asking.deciding) await asking.deciding.catch(() => undefined)
       else if (this.#now() >= asking.question.deadline) await this.#end(asking, late)
       else
@@ -157,7 +145,7 @@ export class Approvals {
   }
 
   list(state: 'open' | 'all'): { questions: View[]; grants: Grant[] } {
-    const open = [...this.#askings.values()].filter(isSeen)
+    const open = [...this.#askings.values()].filter(({ isSeen }) => isSeen)
     const kept: Kept[] = state === 'open' ? open : [...this.#answered.values(), ...open]
     return { questions: kept.map((one) => this.#view(one)), grants: this.#grants.list(this.#now()) }
   }
@@ -165,17 +153,14 @@ export class Approvals {
   /** What is open, what changed since that revision, and then whatever changes, until the signal. */
   follow(after: number, task: string | undefined, signal: AbortSignal): AsyncIterable<View> {
     const past = after > 0 ? [...this.#answered.values()].filter(({ revision }) => revision > after) : []
-    const open = [...this.#askings.values()].filter((asking) => isSeen(asking) && asking.revision > after)
+    const open = [...this.#askings.values()].filter((asking) => asking.isSeen && asking.revision > after)
     const first = [...past, ...open].sort((a, b) => a.revision - b.revision).map((kept) => this.#view(kept))
     return this.#followers.follow(first, task, signal)
   }
 
   /** Lets go of all that waits: a later process takes it up. */
   close(): void {
-    for (const { timer, gone } of this.#askings.values()) {
-      clearTimeout(timer)
-      clearTimeout(gone)
-    }
+    for (const asking of this.#askings.values()) asking.stopClocks()
   }
 
   /** A new asking, or the answer that it has already. */
@@ -199,19 +184,15 @@ export class Approvals {
   }
 
   #wait(kept: Kept, isShown: boolean): Asking {
-    const { id, deadline } = kept.question
-    let settle: Asking['settle'] = () => undefined
-    const answer = new Promise<ApprovalAnswer>((resolve) => {
-      settle = resolve
-    })
-    const timer = setTimeout(() => void this.#end(asking, late), Math.max(0, deadline - this.#now())).unref()
-    const asking: Asking = { ...kept, answer, settle, timer, isShown }
+    const asking = new Asking(kept, isShown)
+    const { id, deadline } = asking.question
+    asking.endAfter(Math.max(0, deadline - this.#now()), () => void this.#end(asking, late))
     this.#askings.set(id, asking)
     return asking
   }
 
   #awaitAsker(asking: Asking, withinMs: number): void {
-    asking.gone = setTimeout(() => void this.#end(asking, givenUp), withinMs).unref()
+    asking.awaitAsker(withinMs, () => void this.#end(asking, givenUp))
   }
 
   /** Answers what of a task has a standing answer, and shows people as much of the rest as they can take. */
@@ -294,7 +275,7 @@ export class Approvals {
     if (this.#askings.get(asking.question.id) !== asking) return
     const verdict: Verdict = { answer: 'refuse', reach: 'once', by: why, via: this.#options.node.name, at: this.#now() }
     // It is refused whether or not that can be written down.
-    const claim = isSeen(asking) ? this.#claim(asking, { answer: 'refuse', reach: 'once' }, verdict) : undefined
+    const claim = asking.isSeen ? this.#claim(asking, { answer: 'refuse', reach: 'once' }, verdict) : undefined
     await claim?.catch(() => undefined)
     if (this.#askings.get(asking.question.id) === asking) this.#close(asking, verdict)
   }
@@ -327,7 +308,7 @@ export class Approvals {
   #lookShown(task: string): void {
     for (const asking of this.#ofTask(task)) {
       const grant = this.#grants.find(asking.question, this.#now())
-      if (!grant || !isSeen(asking) || asking.deciding) continue
+      if (!grant || !asking.isSeen || asking.deciding) continue
       const { answer, by } = grant
       const verdict: Verdict = {
         answer,
@@ -362,8 +343,7 @@ export class Approvals {
   }
 
   #forget(asking: Asking): void {
-    clearTimeout(asking.timer)
-    clearTimeout(asking.gone)
+    asking.stopClocks()
     this.#askings.delete(asking.question.id)
   }
 
@@ -389,9 +369,6 @@ export class Approvals {
 }
 
 const actor = 'approvals'
-
-/** It is in the book, and so people may know of it. */
-const isSeen = ({ revision }: Asking) => revision > 0
 
 /** No person: no key and no certificate has such a name. */
 const isNobody = (by: string) => by.startsWith('nobody:')

@@ -49,21 +49,22 @@ async function serveMcpClient(_: string | undefined, values: Values): Promise<nu
   if (!ground) throw notRunning(data)
   const stop = stopOnSignal()
   try {
+    // Loaded before the node is there: while it loads, it says nothing, and the others could take it for lost. And only here: it would be a part of every command's start.
+    const [{ mcpServer }, { serveStdio, StdioServerTransport }] = await Promise.all([
+      import('../gateway/mcp/server.js'),
+      import('@modelcontextprotocol/server/stdio'),
+    ])
+    const people = await StandingPeople.open(data)
+    void people.now
     const { node, end } = await joinAsGuest(ground, data, ['supervisor', 'gateway'])
     const { transport, addresses, authority } = ground
     const tasks = await openTasks({ transport, addresses, key: authority.tasksKey, by: node.name })
     const workspace = text(values, 'workspace') ?? recallOffer(data, {}).workspace
     const runs = workspace === undefined ? undefined : new TaskRuns(node, tasks, resolve(workspace))
     try {
-      // Loaded when it is wanted: the protocol would be a part of every command's start.
-      const [{ mcpServer }, { serveStdio, StdioServerTransport }] = await Promise.all([
-        import('../gateway/mcp/server.js'),
-        import('@modelcontextprotocol/server/stdio'),
-      ])
       const desk = new Desk(node)
       const catalogs = new Catalogs(node, desk)
       const own = { tools: meshTools(node, runs), resources: meshResources(node, runs), prompts: [] }
-      const people = await StandingPeople.open(data)
       const record = new PeopleRecord(node, people)
       await record.settle()
       const { answerMs, body } = usualLimits

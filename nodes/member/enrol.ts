@@ -79,13 +79,13 @@ function keysFor({ id }: Invitation, file: string): { signing: SigningKey; seed:
   return { signing, seed }
 }
 
-/** The same question until it is answered: the authority may be away for a moment. */
+/** The same question until it is answered: the mesh, or its authority alone, may be away for a moment. */
 async function ask(
   { servers, user, subject, id }: Invitation,
   tlsAuthority: string | undefined,
   question: Question,
 ): Promise<Grant> {
-  const transport = await connectNats({ servers, user, tlsAuthority, name: id })
+  const transport = await connectNats({ servers, user, tlsAuthority, name: id }, askAgainForMs)
   try {
     for (const until = performance.now() + askAgainForMs; ; ) {
       try {

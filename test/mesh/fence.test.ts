@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { actor, on } from '../../mesh/actor/actor.js'
 import { message, nothing } from '../../mesh/actor/message.js'
+import { addressesOf } from '../../mesh/address.js'
 import type { MeshNode } from '../../mesh/node.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { Cable } from '../kit/cable.js'
@@ -10,6 +11,21 @@ import { eventually } from '../kit/eventually.js'
 import { memoryMesh, type TestMesh } from '../kit/mesh.js'
 
 const Work = message('fence.work', { request: nothing, reply: nothing })
+
+/** Works until it is broken off. */
+const working = (name: string, onBrokenOff: () => void = () => undefined) =>
+  actor(name, () => [
+    on(
+      Work,
+      (_, { signal }) =>
+        new Promise<null>((_resolve, reject) => {
+          signal.addEventListener('abort', () => {
+            onBrokenOff()
+            reject(signal.reason)
+          })
+        }),
+    ),
+  ])
 
 describe('a node that is cut off for longer than its lease', () => {
   let mesh: TestMesh
@@ -28,20 +44,7 @@ describe('a node that is cut off for longer than its lease', () => {
     const intend = (n: number) =>
       there.audit.intend({ kind: 'action.intended', trace: 'task', actor: 'worker', facts: { n } })
     let brokenOff = false
-    await there.spawn(
-      actor('worker', () => [
-        on(
-          Work,
-          (_, { signal }) =>
-            new Promise<null>((_resolve, reject) => {
-              signal.addEventListener('abort', () => {
-                brokenOff = true
-                reject(signal.reason)
-              })
-            }),
-        ),
-      ]),
-    )
+    await there.spawn(working('worker', () => (brokenOff = true)))
     await intend(0)
     const asked = here.ref('worker').ask(Work, null, { timeoutMs: 60_000 })
     const given = assert.rejects(asked, (error) => error instanceof ClawmeshError && error.code === 'UNREACHABLE')
@@ -56,5 +59,19 @@ describe('a node that is cut off for longer than its lease', () => {
     await eventually(() => assert.ok(brokenOff))
     await eventually(() => assert.ok(here.directory.node('there')))
     await intend(2)
+  })
+
+  it('and only seemed to be hears of what it asked that it may ask again', async () => {
+    await here.spawn(working('clerk'))
+    const asked = there.ref('clerk').ask(Work, null, { timeoutMs: 60_000 })
+    const heard = assert.rejects(
+      asked,
+      (error) => error instanceof ClawmeshError && error.code === 'UNREACHABLE' && error.retry,
+    )
+    await eventually(() => assert.ok(there.directory.locate('clerk')))
+    const addresses = addressesOf(mesh.authority.mesh, mesh.authority.meshKey)
+    const bucket = await (await mesh.connect()).bucket(addresses.directory)
+    await bucket.delete(addresses.nodeKey('there'))
+    await heard
   })
 })
