@@ -103,7 +103,7 @@ describe('a mesh with a provider elsewhere', () => {
     await here.spawn(agent(here, { name: 'chief', instructions: 'Do it.', model: 'cloud/large', tools: [onward] }))
     await here.spawn(worker(here), { as: 'worker-1' })
     await here.spawn(debater(here), { as: 'voter', args: { model: 'cloud/large' } })
-    gateway = await openGateway({ node: holder, data: folder, host: '127.0.0.1', port: 0, limits: { answerMs: 3000 } })
+    gateway = await openGateway({ node: holder, data: folder, host: '127.0.0.1', port: 0, limits: { answerMs: 20_000 } })
     undo.push(() => gateway.close())
     key = new ApiKeys(folder).add('me', 'developer', Date.now())
     await here.directory.wait(() => here.directory.node('operator')?.advert['elsewhere'], 5000)
@@ -308,12 +308,12 @@ describe('a mesh with a provider elsewhere', () => {
       const question = 'Does the patient with diabetes need insulin?'
       const ballot = { question, round: 1, heard: [] }
       await assert.rejects(here.ref('voter').ask(CastBallot, CastBallot.request.parse(ballot)), { code: 'DENIED' })
-      const asked = { question: 'Does it close?', voters: [{ name: 'voter' }], rounds: 1, roundMs: 3000 }
+      const asked = { question: 'Does it close?', voters: [{ name: 'voter' }], rounds: 1, roundMs: 20_000 }
       const closed = await debate(holder, { ...asked, seen: { label: 'RESTRICTED', categories: [] } })
       assert.match(JSON.stringify(closed.transcript.events), /DENIED/)
       await holder
         .ref('worker-1')
-        .ask(DoPart, { words: 'how many lines has notes.txt' }, { timeoutMs: 3000 })
+        .ask(DoPart, { words: 'how many lines has notes.txt' }, { timeoutMs: 20_000 })
         .catch(() => undefined)
       assert.deepEqual(cloud.sent, [])
       // It is what the question was made of that kept it.

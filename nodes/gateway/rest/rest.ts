@@ -109,8 +109,10 @@ export function restOf({
     },
     'GET /v1/tasks': async () => ({ tasks: await here(site).tasks.list() }),
     'GET /v1/tasks/:id': ({ params }) => here(runs).find(params.id),
-    'GET /v1/tasks/:id/events': ({ params, request, reply }) => {
+    'GET /v1/tasks/:id/events': async ({ params, request, reply }) => {
       const after = lastNumber(request, -1)
+      // Before a stream is opened: what there is not is an answer of its own, however long it takes to find that out.
+      await here(site).tasks.length(params.id)
       return sendEvents(follow(request, reply), async function* (signal) {
         for await (const { number, record } of here(site).tasks.follow(params.id, after, signal))
           yield { id: String(number), data: record }

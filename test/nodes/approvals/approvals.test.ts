@@ -85,8 +85,11 @@ describe('a held action', () => {
     const quick = await openDesk({ answerWithinMs: 300 })
     try {
       const answer = quick.ask()
-      const [view] = await quick.shown()
-      assert.ok(view)
+      const view = await eventually(async () => {
+        const [asked] = await quick.open('all')
+        assert.ok(asked)
+        return asked
+      })
       assert.deepEqual(await answer, { answer: 'refuse', by: 'nobody: the question was not answered in time' })
       await assert.rejects(quick.decide(view.id, once, 'Grace'), (error: Error) => {
         assert.match(error.message, /too late/)
