@@ -10,7 +10,7 @@ import { z } from 'zod'
 import { ClawmeshError } from '../policies/errors.js'
 import type { Addresses } from './address.js'
 import { decode, encode } from './codec.js'
-import { Lease } from './lease.js'
+import { Lease, type Looked } from './lease.js'
 import { type Advert, Membership, type NodeInfo } from './membership.js'
 import { Names } from './names.js'
 import { openWith, sealWith } from './seal/box.js'
@@ -272,20 +272,21 @@ export class Directory {
       if (ClawmeshError.from(error).data['leaderless']) this.#lease.leaderless()
       throw error
     })
-    const hangup = this.#lease.isLate ? await this.#newestHangup() : undefined
-    this.#lease.renew(since, revision, this.#members.size, hangup)
+    const looked = this.#lease.isLate ? await this.#lookForHangup() : undefined
+    this.#lease.renew(since, revision, this.#members.size, looked)
     this.#read({ key, value, revision })
   }
 
-  /** The revision of the newest hint about this run; undefined where there is none. */
-  async #newestHangup(): Promise<number | undefined> {
+  async #lookForHangup(): Promise<Looked> {
     const { bucket, addresses, self, rootKey } = this.#options
+    const at = performance.now()
     const entry = await bucket.get(addresses.hangupKey(self.certificate.name))
-    if (!entry?.value) return undefined
     try {
-      return readHangup(entry.value, self.certificate.mesh, rootKey).run === self.id ? entry.revision : undefined
+      const isOurs = entry?.value && readHangup(entry.value, self.certificate.mesh, rootKey).run === self.id
+      return { at, hangup: isOurs ? entry.revision : undefined }
     } catch {
-      return undefined
+      // Not signed by the authority: as if it were not there.
+      return { at, hangup: undefined }
     }
   }
 
