@@ -103,7 +103,13 @@ describe('a mesh with a provider elsewhere', () => {
     await here.spawn(agent(here, { name: 'chief', instructions: 'Do it.', model: 'cloud/large', tools: [onward] }))
     await here.spawn(worker(here), { as: 'worker-1' })
     await here.spawn(debater(here), { as: 'voter', args: { model: 'cloud/large' } })
-    gateway = await openGateway({ node: holder, data: folder, host: '127.0.0.1', port: 0, limits: { answerMs: 20_000 } })
+    gateway = await openGateway({
+      node: holder,
+      data: folder,
+      host: '127.0.0.1',
+      port: 0,
+      limits: { answerMs: 20_000 },
+    })
     undo.push(() => gateway.close())
     key = new ApiKeys(folder).add('me', 'developer', Date.now())
     await here.directory.wait(() => here.directory.node('operator')?.advert['elsewhere'], 5000)
