@@ -34,6 +34,8 @@ export interface Addresses {
   readonly actorKeys: string
   /** Under which the authority says whose certificates are no longer good. */
   readonly revokedKey: string
+  /** Under which it says that the broker saw a node's connection end. */
+  readonly hangupKey: (nodeName: string) => string
   /** Under which it says which policy the mesh goes by. */
   readonly policyKey: string
   /** The bucket of tasks, and where the journal of one begins. */
@@ -54,6 +56,8 @@ export interface Addresses {
   readonly deadStream: string
   readonly deadSubjects: string
   dead(writer: string, sender: string): string
+  /** Where the broker says, in its own account, that a connection of this account has ended. */
+  disconnects(account: string): string
   /** Where newcomers and members ask the authority for a certificate. */
   readonly enrolment: string
   /** All that nodes send to each other. */
@@ -81,6 +85,7 @@ export function addressesOf(mesh: string, secret: Uint8Array): Addresses {
     actorKey: (name) => `actor.${hidden('actor', name)}`,
     actorKeys: 'actor.*',
     revokedKey: 'revoked',
+    hangupKey: (name) => `hangup.${hidden('node', name)}`,
     policyKey: 'policy',
     tasks: `cm-${mesh}-tasks`,
     taskKey: (task) => `task-${hidden('task', task)}`,
@@ -94,6 +99,7 @@ export function addressesOf(mesh: string, secret: Uint8Array): Addresses {
     deadStream: `cm-${mesh}-dead`,
     deadSubjects: `cm-dead.${mesh}.*.*`,
     dead: (writer, sender) => `cm-dead.${mesh}.${writer}.${sender[0]}`,
+    disconnects: (account) => `$SYS.ACCOUNT.${account}.DISCONNECT`,
     enrolment: enrolmentSubject(mesh),
     traffic: `cm.${mesh}.>`,
   }

@@ -1,57 +1,28 @@
 /**
- * Who is in the mesh and where each actor runs: a mirror of one bucket, kept current by a watch.
+ * Who is in the mesh (`membership.ts`) and where each actor runs (`names.ts`): a mirror of one bucket, kept current by a watch.
  *
- * 1. A node's entry is its lease: it is written again every second, and a node whose entry stands still for longer than the lease is lost.
- * 2. Only time in which this node itself heard of the bucket counts, so a broker that was away, or a cluster that chose a leader, does not make everybody
- *    look dead. What is true of the others is true of this node: `lease.ts`.
- * 3. An actor's entry is written by compare-and-swap, and only over nobody or over an owner whose lease has ended: one name, one owner.
- * 4. An entry counts its node's connections. When the count changes, what was sent to that node in between may have met nobody: the wire does not say so, the
+ * 1. A node's entry is its lease: it is written again every second. What is true of the others is true of this node: `lease.ts`.
+ * 2. An actor's entry is written by compare-and-swap, and only over nobody or over an owner whose lease has ended: one name, one owner.
+ * 3. An entry counts its node's connections. When the count changes, what was sent to that node in between may have met nobody: the wire does not say so, the
  *    directory does.
- * 5. A node is in the mesh as long as its certificate is: one that has expired or was revoked is lost at once, whatever its entry says, and what it still
- *    sends is refused. A revocation that was seen is never forgotten.
  */
 import { z } from 'zod'
 import { ClawmeshError } from '../policies/errors.js'
-import type { Role } from '../policies/roles.js'
 import type { Addresses } from './address.js'
-import { binary, decode, encode } from './codec.js'
-import { Lease, leaseMs } from './lease.js'
+import { decode, encode } from './codec.js'
+import { Lease, type Looked } from './lease.js'
+import { type Advert, Membership, type NodeInfo } from './membership.js'
 import { Names } from './names.js'
 import { openWith, sealWith } from './seal/box.js'
-import { type Certificate, checkDates } from './seal/certificate.js'
+import type { Certificate } from './seal/certificate.js'
 import { type Edition, readEdition } from './seal/edition.js'
-import { announce, type Incarnation, type Peer, readAnnouncement } from './seal/incarnation.js'
-import { type SigningKey, sameBytes, utf8 } from './seal/keys.js'
-import { readRevocations } from './seal/revocation.js'
+import { readHangup } from './seal/hangup.js'
+import { announce, type Incarnation, type Peer } from './seal/incarnation.js'
+import { type SigningKey, utf8 } from './seal/keys.js'
 import type { Bucket, Entry, Subscription } from './transport/transport.js'
 
 export const beatMs = 1000
-/** A bucket of which nothing was heard for so long, its own beats included, stood still for everybody. */
-const standstillMs = 2500
 
-/** What a node says of itself: free-form here, given meaning by those who place work. */
-export type Advert = Record<string, unknown>
-
-export interface NodeInfo {
-  readonly peer: Peer
-  readonly name: string
-  readonly roles: readonly Role[]
-  readonly draining: boolean
-  readonly advert: Advert
-  /** How often it has been connected, this time included. */
-  readonly connection: number
-  /** By how many milliseconds this machine's clock was ahead of that node's when its last beat came; more by up to its age for one that was there before us. */
-  readonly aheadMs: number
-}
-
-interface KnownNode extends NodeInfo {
-  announcement: Uint8Array
-  beat: number
-  /** On this machine's monotonic clock. */
-  seen: number
-}
-
-const nodeSchema = z.tuple([binary, z.number(), z.number(), z.boolean(), z.number(), z.record(z.string(), z.unknown())])
 const actorSchema = z.tuple([z.string(), z.string()])
 
 export interface DirectoryOptions {
@@ -65,28 +36,17 @@ export interface DirectoryOptions {
 
 export class Directory {
   readonly #options: DirectoryOptions
-  readonly #nodes = new Map<string, KnownNode>()
+  readonly #members: Membership
   readonly #names = new Names()
-  /** Of nodes: key of the bucket to id. */
-  readonly #keys = new Map<string, string>()
-  readonly #revoked = new Set<string>()
-  /** Runs of nodes that were let in once and no longer are: known, so that what they send can be refused by name. */
-  readonly #barred = new Map<string, Peer>()
   readonly #changed = new Set<() => void>()
-  readonly #lostListeners = new Set<(node: NodeInfo, left: boolean) => void>()
-  readonly #returnedListeners = new Set<(node: NodeInfo) => void>()
   readonly #takenListeners = new Set<(actor: string) => void>()
-  readonly #revokedListeners = new Set<(holder: string, node: Peer | undefined) => void>()
   readonly #policyListeners = new Set<(edition: Edition) => void>()
   #policy: Edition | undefined
   #watch: Subscription | undefined
   #timer: NodeJS.Timeout | undefined
   #beat = 0
   #draining = false
-  #connected = true
   #connection = 1
-  /** When the watch last brought something; undefined before it has. */
-  #heard: number | undefined
   readonly #lease = new Lease()
   #advert: Advert = {}
   #announcement: Uint8Array
@@ -94,6 +54,12 @@ export class Directory {
   constructor(options: DirectoryOptions) {
     this.#options = options
     this.#announcement = options.self.announcement
+    const tell = () => {
+      for (const changed of [...this.#changed]) changed()
+    }
+    // A node that is hung up on and lives says so.
+    const answer = () => void this.#announce(0).catch(() => undefined)
+    this.#members = new Membership({ ...options, changed: tell, hungUp: answer })
     this.#lease.onLapse(() => {
       this.#connection += 1
     })
@@ -106,14 +72,14 @@ export class Directory {
     this.#timer = setInterval(() => {
       // One that nobody takes is not repeated: the next one comes soon, and says more.
       void this.#announce(0).catch(() => undefined)
-      this.#sweep()
+      this.#members.sweep()
     }, beatMs)
   }
 
   /** Looks on without taking part. */
   async observe(): Promise<void> {
     this.#watch = await this.#options.bucket.watch((entry) => {
-      this.#hear()
+      this.#members.hear()
       this.#read(entry)
     })
   }
@@ -137,11 +103,12 @@ export class Directory {
   /** Without a word. */
   leave(): void {
     clearInterval(this.#timer)
+    this.#members.leave()
     this.#watch?.unsubscribe()
   }
 
   nodes(): NodeInfo[] {
-    return [...this.#nodes.values()].filter((node) => this.#isAlive(node))
+    return this.#members.nodes()
   }
 
   node(name: string): NodeInfo | undefined {
@@ -149,30 +116,27 @@ export class Directory {
   }
 
   peer(id: string): Peer | undefined {
-    return this.#nodes.get(id)?.peer ?? this.#barred.get(id)
+    return this.#members.peer(id)
+  }
+
+  /** See `Membership.newestOf`. */
+  newestOf(holder: string): ReturnType<Membership['newestOf']> {
+    return this.#members.newestOf(holder)
   }
 
   isRevoked(holder: string): boolean {
-    return this.#revoked.has(holder)
+    return this.#members.isRevoked(holder)
   }
 
   /** Why a peer may not take part (any more); undefined if it may. */
-  objection({ certificate }: Pick<Peer, 'certificate'>): ClawmeshError | undefined {
-    if (this.#revoked.has(certificate.holder))
-      return new ClawmeshError('UNAUTHENTIC', `Node "${certificate.name}" was revoked.`)
-    try {
-      checkDates(certificate, this.#options.now())
-      return undefined
-    } catch (error) {
-      return ClawmeshError.from(error)
-    }
+  objection(peer: Pick<Peer, 'certificate'>): ClawmeshError | undefined {
+    return this.#members.objection(peer)
   }
 
   /** Where an actor runs now, if its node is alive. */
   locate(actor: string): Peer | undefined {
     const owner = this.#names.ownerOf(actor)
-    const node = owner === undefined ? undefined : this.#nodes.get(owner)
-    return node && this.#isAlive(node) ? node.peer : undefined
+    return owner === undefined ? undefined : this.#members.alive(owner)
   }
 
   /** Every actor whose node is alive, by its name. */
@@ -215,7 +179,7 @@ export class Directory {
       if (owner !== undefined && owner !== self.id && this.locate(actor)) {
         throw new ClawmeshError(
           'DENIED',
-          `An actor named "${actor}" runs already on node "${this.#nodes.get(owner)?.name}".`,
+          `An actor named "${actor}" runs already on node "${this.#members.alive(owner)?.certificate.name}".`,
           {
             hint: 'Choose another name, or stop that actor first.',
           },
@@ -236,13 +200,12 @@ export class Directory {
 
   /** A node is gone: `left`, because it said so, or lost. */
   onLost(listener: (node: NodeInfo, left: boolean) => void): () => void {
-    this.#lostListeners.add(listener)
-    return () => this.#lostListeners.delete(listener)
+    return this.#members.onLost(listener)
   }
 
   /** A node was cut off from the broker and is back. */
   onReturned(listener: (node: NodeInfo) => void): void {
-    this.#returnedListeners.add(listener)
+    this.#members.onReturned(listener)
   }
 
   /** An actor of this node now belongs to another: what runs here is a leftover and must stop. */
@@ -262,7 +225,7 @@ export class Directory {
 
   /** The authority has revoked a certificate; `node` is the run that it belonged to, if there was one. */
   onRevoked(listener: (holder: string, node: Peer | undefined) => void): void {
-    this.#revokedListeners.add(listener)
+    this.#members.onRevoked(listener)
   }
 
   /** The newest version of the mesh's policy that was seen; of two under one number the one that came last. */
@@ -275,24 +238,9 @@ export class Directory {
   }
 
   connection(connected: boolean): void {
-    const isBack = connected && !this.#connected
-    this.#connected = connected
-    if (!isBack) return
+    if (!this.#members.connection(connected)) return
     this.#connection += 1
     void this.#announce().catch(() => undefined)
-    this.#excuse()
-  }
-
-  /** Nobody could be heard: everybody gets a new lease. */
-  #excuse(): void {
-    const now = performance.now()
-    for (const node of this.#nodes.values()) if (node.seen > 0) node.seen = now
-  }
-
-  #hear(): void {
-    const now = performance.now()
-    if (this.#heard !== undefined && now - this.#heard > standstillMs) this.#excuse()
-    this.#heard = now
   }
 
   /** Says this of this node, beside what it says already. */
@@ -324,15 +272,30 @@ export class Directory {
       if (ClawmeshError.from(error).data['leaderless']) this.#lease.leaderless()
       throw error
     })
-    this.#lease.renew(since, revision, this.#nodes.size)
+    const looked = this.#lease.isLate ? await this.#lookForHangup() : undefined
+    this.#lease.renew(since, revision, this.#members.size, looked)
     this.#read({ key, value, revision })
+  }
+
+  async #lookForHangup(): Promise<Looked> {
+    const { bucket, addresses, self, rootKey } = this.#options
+    const at = performance.now()
+    const entry = await bucket.get(addresses.hangupKey(self.certificate.name))
+    try {
+      const isOurs = entry?.value && readHangup(entry.value, self.certificate.mesh, rootKey).run === self.id
+      return { at, hangup: isOurs ? entry.revision : undefined }
+    } catch {
+      // Not signed by the authority: as if it were not there.
+      return { at, hangup: undefined }
+    }
   }
 
   #read({ key, value, revision }: Entry): void {
     try {
       if (value === undefined) this.#forget(key, revision)
-      else if (key.startsWith('node.')) this.#readNode(key, this.#open(key, value))
-      else if (key === this.#options.addresses.revokedKey) this.#readRevocations(value)
+      else if (key.startsWith('node.')) this.#members.readNode(key, this.#open(key, value))
+      else if (key.startsWith('hangup.')) this.#members.readHangup(value)
+      else if (key === this.#options.addresses.revokedKey) this.#members.readRevocations(value)
       else if (key === this.#options.addresses.policyKey) this.#readPolicy(key, value)
       else this.#readActor(key, this.#open(key, value), revision)
     } catch {
@@ -342,39 +305,6 @@ export class Directory {
     for (const changed of [...this.#changed]) changed()
   }
 
-  #readNode(key: string, content: unknown): void {
-    const [announcement, beat, beatAt, draining, connection, advert] = nodeSchema.parse(content)
-    const { rootKey, now } = this.#options
-    const last = this.#nodes.get(this.#keys.get(key) ?? '')
-    const peer =
-      last && sameBytes(last.announcement, announcement) ? last.peer : readAnnouncement(announcement, rootKey, now())
-    const known = this.#nodes.get(peer.id)
-    if ((known && beat <= known.beat) || this.objection(peer)) return
-    this.#barred.delete(peer.id)
-    // An entry met for the first time may be one that a dead node left behind. If this errs, because clocks differ, the next beat mends it.
-    const isFresh = known !== undefined || now() - beatAt < leaseMs
-    const seen = isFresh ? performance.now() : 0
-    const { name, roles } = peer.certificate
-    const aheadMs = now() - beatAt
-    const node = { peer, announcement, name, roles, draining, advert, connection, beat, seen, aheadMs }
-    this.#nodes.set(peer.id, node)
-    if (known && known.connection !== connection) for (const returned of this.#returnedListeners) returned(node)
-    const before = this.#keys.get(key)
-    this.#keys.set(key, peer.id)
-    if (before !== undefined && before !== peer.id) this.#lose(before)
-  }
-
-  #readRevocations(value: Uint8Array): void {
-    const { rootKey, self } = this.#options
-    for (const holder of readRevocations(value, self.certificate.mesh, rootKey)) {
-      if (this.#revoked.has(holder)) continue
-      this.#revoked.add(holder)
-      const runs = [...this.#nodes.values()].filter(({ peer }) => peer.certificate.holder === holder)
-      for (const { peer } of runs) this.#bar(peer)
-      for (const revoked of this.#revokedListeners) revoked(holder, runs[0]?.peer)
-    }
-  }
-
   #readPolicy(key: string, value: Uint8Array): void {
     const { meshKey, rootKey, self } = this.#options
     const edition = readEdition(openWith(meshKey, value, utf8(key)), self.certificate.mesh, rootKey)
@@ -382,11 +312,6 @@ export class Directory {
     if (this.#policy && (edition.version < this.#policy.version || edition.hash === this.#policy.hash)) return
     this.#policy = edition
     for (const listener of this.#policyListeners) listener(edition)
-  }
-
-  #bar(peer: Peer): void {
-    this.#barred.set(peer.id, peer)
-    this.#lose(peer.id)
   }
 
   #readActor(key: string, content: unknown, revision: number): void {
@@ -399,33 +324,7 @@ export class Directory {
 
   #forget(key: string, revision: number): void {
     if (!key.startsWith('node.')) return this.#names.forget(key, revision)
-    const known = this.#keys.get(key)
-    if (known === undefined) return
-    this.#keys.delete(key)
-    this.#lose(known, this.#nodes.get(known)?.draining)
-  }
-
-  #isAlive(node: KnownNode): boolean {
-    if (this.objection(node.peer)) return false
-    if (node.seen === 0) return false
-    return !this.#connected || (this.#heard ?? node.seen) - node.seen < leaseMs
-  }
-
-  #sweep(): void {
-    if (!this.#connected) return
-    for (const node of this.#nodes.values()) {
-      if (this.#isAlive(node) || node.peer.id === this.#options.self.id) continue
-      if (this.objection(node.peer)) this.#bar(node.peer)
-      else this.#lose(node.peer.id)
-    }
-  }
-
-  #lose(id: string, left = false): void {
-    const node = this.#nodes.get(id)
-    if (!node) return
-    this.#nodes.delete(id)
-    for (const changed of [...this.#changed]) changed()
-    if (node.seen > 0) for (const lost of this.#lostListeners) lost(node, left)
+    this.#members.forget(key)
   }
 
   #seal(key: string, content: unknown): Uint8Array {

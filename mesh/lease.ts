@@ -2,19 +2,34 @@
  * This node's own lease, as far as it can be told from here: the bucket of the directory took a beat of it, and that one is good for as long as the others wait
  * for the next.
  *
+ * A beat is good for an effect for a shorter time than the lease: after a hint that a node's connection has ended (hangup.ts) the others wait no longer for its next one. A node that has beaten
+ * late looks whether there was such a hint before it goes on.
+ *
  * A node whose lease has lapsed, while the others wrote on, was taken for lost. It has no work any more, and begins no effect until its lease is renewed.
  */
 import { ClawmeshError } from '../policies/errors.js'
 import { failoverMs } from './transport/transport.js'
 
 export const leaseMs = 4000
+/** So long after a hint that its connection has ended, a node that has not beaten since is lost. More than a beat, and time to answer the hint. */
+export const hangupMs = 1500
 
 /** One other node writes at least so often in the time of a lease. */
 const writesOfOthers = 3
 
+/** Whether there was a hint that this node's connection had ended. */
+export interface Looked {
+  /** When it was asked, on this machine's monotonic clock. */
+  readonly at: number
+  /** The revision of the newest one. */
+  readonly hangup: number | undefined
+}
+
 export class Lease {
   /** When the newest beat that the bucket took was sent, and its revision; undefined before one was. */
   #held: { since: number; revision: number } | undefined
+  /** When it was last so that nobody could have gone by a hint: when that beat was sent, or when it was asked whether there was one. */
+  #unhung = Number.NEGATIVE_INFINITY
   /** How often it has lapsed and the others have seen it. */
   #lapses = 0
   #sawNoLeader = false
@@ -34,22 +49,29 @@ export class Lease {
   /**
    * The bucket took a beat that was sent at `since`. If it took others' meanwhile it stood open to them, and they have missed this node. Where the broker said that
    * the bucket had no leader, everybody's first beats come in one rush when it has one: these are no proof, until a beat of this node was taken in time again. To err is to
-   * break work off that is asked for again.
+   * break work off that is asked for again. `looked` is what was found where the beat was late: a hint that came after the beat before may have been taken at its word.
    */
-  renew(since: number, revision: number, nodes: number): void {
+  renew(since: number, revision: number, nodes: number, looked?: Looked): void {
     const before = this.#held
     if (before && before.revision >= revision) return
     this.#held = { since: Math.max(since, before?.since ?? since), revision }
+    this.#unhung = Math.max(this.#unhung, looked?.at ?? since)
     const lapsed = before !== undefined && performance.now() - before.since > leaseMs
     const written = before ? revision - before.revision - 1 : 0
     const isProof = this.#sawNoLeader ? written > 2 * nodes : written >= writesOfOthers
     // One that was sent before the bucket had a leader, and is answered only now, does not end that time.
     if (performance.now() - since < leaseMs) this.#sawNoLeader = false
-    if (lapsed && isProof) {
+    const wasHungUp = before !== undefined && (looked?.hangup ?? 0) > before.revision
+    if ((lapsed && isProof) || wasHungUp) {
       this.#lapses += 1
       for (const lapse of this.#lapseListeners) lapse()
     }
     for (const renewed of [...this.#renewedListeners]) renewed()
+  }
+
+  /** Its next beat comes so late that others could have gone by a hint. */
+  get isLate(): boolean {
+    return this.#held !== undefined && performance.now() - this.#unhung >= hangupMs
   }
 
   /**
@@ -67,7 +89,7 @@ export class Lease {
   }
 
   async #isHeld(withinMs: number): Promise<boolean> {
-    const isFresh = () => this.#held === undefined || performance.now() - this.#held.since < leaseMs
+    const isFresh = () => this.#held === undefined || (performance.now() - this.#held.since < leaseMs && !this.isLate)
     if (isFresh()) return true
     return new Promise((resolve) => {
       const end = (is: boolean) => {

@@ -17,6 +17,7 @@ import type { Question } from './approvals/question.js'
 import { serveApprovals } from './approvals/serve.js'
 import { serversOf, writeReachable } from './authority/address.js'
 import { Desk } from './authority/desk.js'
+import { type Hangups, tellHangups } from './authority/hangups.js'
 import { PolicyBook, publishPolicy } from './authority/policy-book.js'
 import { readConfig } from './config.js'
 import type { DataFolder } from './data-folder.js'
@@ -54,6 +55,7 @@ export class Site {
   readonly #ground: Ground
   readonly #folder: DataFolder
   readonly #desk: Subscription
+  readonly #hangups: Hangups | undefined
 
   constructor(parts: {
     node: MeshNode
@@ -62,6 +64,7 @@ export class Site {
     ground: Ground
     folder: DataFolder
     desk: Subscription
+    hangups: Hangups | undefined
   }) {
     this.node = parts.node
     this.kept = parts.kept
@@ -69,6 +72,7 @@ export class Site {
     this.#ground = parts.ground
     this.#folder = parts.folder
     this.#desk = parts.desk
+    this.#hangups = parts.hangups
   }
 
   get nats(): Servers {
@@ -83,6 +87,7 @@ export class Site {
   async close(): Promise<AuditTrail> {
     try {
       this.#desk.unsubscribe()
+      await this.#hangups?.close()
       await Promise.all(this.kept.map((node) => node.stop()))
       await this.node.close()
       return await sealTrail({ ...this.#ground, folder: this.#folder }, Date.now())
@@ -118,6 +123,8 @@ export async function startSite(options: SiteOptions): Promise<Site> {
     const desk = await openDesk(ground, node, servers)
     writeReachable(folder.authority, { local: ground.servers, servers, isOutside, tlsAuthority: ground.tls?.authority })
     undo.push(async () => desk.unsubscribe())
+    const hangups = isOutside ? undefined : await openHangups(ground, node)
+    undo.push(async () => hangups?.close())
     const kept = await startNodes(options, ground, undo)
     signal?.throwIfAborted()
     await Promise.all(kept.map(({ name }) => node.directory.wait(() => node.directory.node(name), appearWithinMs)))
@@ -126,7 +133,7 @@ export async function startSite(options: SiteOptions): Promise<Site> {
     await serveApprovals(node, { bucket, secret: authority.tasksKey, unattended: options.unattended })
     await serveMail(node, { bucket: await transport.bucket(addresses.mail), secret: authority.tasksKey })
     const tasks = await openTasks({ transport, addresses, key: authority.tasksKey, by: supervisingNode })
-    return new Site({ node, kept, tasks, ground, folder, desk })
+    return new Site({ node, kept, tasks, ground, folder, desk, hangups })
   } catch (error) {
     for (const step of undo.reverse()) await step().catch(() => undefined)
     throw error
@@ -165,6 +172,12 @@ function openDesk(ground: Ground, node: MeshNode, servers: string[]): Promise<Su
     tlsAuthority: ground.tls?.authority,
   })
   return ground.transport.answer(ground.addresses.enrolment, (question) => desk.answer(question))
+}
+
+/** Servers of another operator have a system account of their own: there the lease tells. */
+async function openHangups({ servers, tls, ...ground }: Ground, { directory }: MeshNode): Promise<Hangups> {
+  const bucket = await ground.transport.bucket(ground.addresses.directory)
+  return tellHangups({ ...ground, access: { servers, tlsAuthority: tls?.authority }, directory, bucket })
 }
 
 /** Also what was revoked while the mesh did not run. */

@@ -46,6 +46,7 @@ export const errorCodes = {
   // tasks
   TASK_FAILED: { outcome: 'failed', retry: false },
   BUDGET_SPENT: { outcome: 'failed', retry: false },
+  PRICE_UNKNOWN: { outcome: 'failed', retry: false },
   IN_DOUBT: { outcome: 'failed', retry: false },
   FENCED: { outcome: 'failed', retry: false },
   // audit

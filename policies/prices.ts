@@ -56,6 +56,17 @@ export function costOf({ mesh, elsewhere }: Prices, { model, zone, usage, second
   return rate && usage ? rated(rate, usage) : undefined
 }
 
+/** What questions to a model may cost at most, that take no more than these tokens and milliseconds in all; undefined where the table has no price for the model. */
+export function mostCostOf(
+  { mesh, elsewhere }: Prices,
+  { model, zone }: Pick<Priced, 'model' | 'zone'>,
+  { tokens, ms }: { tokens: number; ms: number },
+): number | undefined {
+  if (zone === 'mesh') return (ms / 3_600_000) * mesh.hour
+  const rate = elsewhere.find((each) => matches(each.model, model))
+  return rate && (tokens * Math.max(rate.input, rate.cached, rate.output)) / 1e6
+}
+
 /** As if a frontier model had been asked; undefined where nobody said how many tokens there were. */
 export const frontierCostOf = ({ frontier }: Prices, { usage }: Priced): number | undefined =>
   usage ? rated(frontier, usage) : undefined

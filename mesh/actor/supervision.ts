@@ -2,7 +2,7 @@
 import { randomInt } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
 import { ClawmeshError } from '../../policies/errors.js'
-import type { NodeInfo } from '../directory.js'
+import type { NodeInfo } from '../membership.js'
 import type { MeshNode } from '../node.js'
 import { nodeActorName, StartActor, StopActor } from './system.js'
 

@@ -16,6 +16,7 @@ import {
   siteAuditPermissions,
   sitePermissions,
   supervisorPermissions,
+  watcherPermissions,
 } from './permissions.js'
 import { signJoinerToken } from './token.js'
 
@@ -158,6 +159,14 @@ export class BrokerAccounts {
     const user = createUser()
     const claims = { ...permits(auditorPermissions(this.#addresses)), ...scopes }
     return { token: await encodeUser('auditor', user, this.#keys.audit, claims), seed: seedOf(user) }
+  }
+
+  /** A user that hears of connections of the mesh's account that have ended, and can do nothing else; new each time. */
+  async watcher(): Promise<BrokerUser> {
+    const user = createUser()
+    const { publish, subscribe } = watcherPermissions(this.#addresses, this.account)
+    const claims = { pub: { deny: publish.deny }, sub: { allow: subscribe }, ...scopes }
+    return { token: await encodeUser('watcher', user, this.#keys.system, claims), seed: seedOf(user) }
   }
 
   /** Users for the server of a second site, one in each account that it extends there; new each time. */

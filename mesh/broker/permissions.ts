@@ -53,6 +53,12 @@ export function auditorPermissions({ auditStream }: Addresses): Permissions {
   }
 }
 
+/** Of whoever hears, in the broker's own account, of connections of this one that have ended. An empty list would allow all, so that nothing may be published is said as what is denied. */
+export const watcherPermissions = (addresses: Addresses, account: string) => ({
+  publish: { deny: ['>'] },
+  subscribe: [addresses.disconnects(account)],
+})
+
 /** Of somebody who holds an invitation and no certificate: one question, and its answer. */
 export function joinerPermissions(addresses: Addresses): Permissions {
   return { publish: [addresses.enrolment], subscribe: [`${addresses.repliesTo('{{name()}}')}.>`] }

@@ -15,6 +15,8 @@ import { ClawmeshError, type ErrorCode, errorCodes } from '../../policies/errors
 import { type Bodies, bodySchema } from './body.js'
 import { type Amounts, amountsSchema, Budget, type BudgetState, budgetRecords } from './budget.js'
 import type { Journal } from './journal.js'
+import { again, type Retries } from './retry.js'
+import { timeOver, whenOver } from './time.js'
 
 const failureSchema = z.object({ code: z.string(), message: z.string(), hint: z.string() })
 
@@ -29,6 +31,8 @@ export const taskRecordSchema = z.discriminatedUnion('type', [
     budget: amountsSchema.optional(),
     /** The task whose budget it is a part of. */
     parent: z.string().optional(),
+    /** When its time is over, in milliseconds since 1970: an instant, so that no crash gives it more. */
+    until: z.number().optional(),
   }),
   ...budgetRecords,
   z.object({ type: z.literal('resumed'), at: z.number(), by: z.string() }),
@@ -44,11 +48,17 @@ export const taskRecordSchema = z.discriminatedUnion('type', [
 ])
 export type TaskRecord = z.output<typeof taskRecordSchema>
 
-export interface StepOptions<T> {
+export type StepOptions<T> = {
   result: z.ZodType<T>
-  /** Whether doing it twice is as good as doing it once. */
-  repeatable: boolean
-}
+} & (
+  | {
+      /** Doing it twice is as good as doing it once. */
+      repeatable: true
+      /** How often it is done again where what it failed at may have passed; by nobody here, if left out. */
+      retries?: Retries
+    }
+  | { repeatable: boolean; retries?: never }
+)
 
 interface StepState {
   /** Cut off: begun, not recorded, and may be done again. In doubt: begun, not recorded, and may not. */
@@ -69,6 +79,8 @@ export interface TaskInfo {
   readonly outcome: unknown
   /** Undefined: it has none. */
   readonly budget: BudgetState | undefined
+  /** When its time is over, in milliseconds since 1970; undefined: it has as long as it takes. */
+  readonly until: number | undefined
 }
 
 /** What is set aside for a call. To be settled once, with what it used; null where nobody says, and that is all of it. */
@@ -82,6 +94,8 @@ export class Task {
   readonly facts: unknown
   /** Milliseconds since 1970, by the clock of whoever began it. */
   readonly begunAt: number
+  /** When its time is over, by the same clock; undefined: it has as long as it takes. */
+  readonly until: number | undefined
   /** It was begun before, and goes on. */
   readonly isResumed: boolean
   readonly #journal: Journal
@@ -91,10 +105,14 @@ export class Task {
   /** Its budget was set aside there. */
   readonly #parent: Task | undefined
 
+  readonly #now: () => number
+
   /** `records` are what the journal holds already, with all that is kept beside it. */
-  constructor(journal: Journal, bodies: Bodies, records: TaskRecord[], parent?: Task) {
-    const { id, facts, begunAt } = describeTask(records)
+  constructor(journal: Journal, bodies: Bodies, records: TaskRecord[], now: () => number, parent?: Task) {
+    this.#now = now
+    const { id, facts, begunAt, until } = describeTask(records)
     this.id = id
+    this.until = until
     this.facts = facts
     this.begunAt = begunAt
     this.isResumed = records.length > 1
@@ -115,6 +133,7 @@ export class Task {
    * that it is the budget of. Where the task has no budget, nothing is recorded.
    */
   async reserve(purpose: string, amounts: Amounts, child?: string): Promise<Reservation> {
+    this.#checkTime()
     const budget = this.#budget
     if (!budget) return { amounts, settle: async () => undefined }
     const lacking = budget.lacks(amounts)
@@ -125,7 +144,7 @@ export class Task {
       number,
       purpose,
       amounts,
-      at: Date.now(),
+      at: this.#now(),
       ...(child ? { child } : {}),
     } as const
     // Before it is on record, so that two at once never take the same.
@@ -158,20 +177,27 @@ export class Task {
 
   /**
    * Does a step once, or gives what it gave when it was done. Its intent is recorded before it begins and its result before anyone sees it. A failure that may be
-   * gone the next time, or that comes from outside, is thrown and not recorded; any other is, and is thrown again on a replay. A result of more than 64 MiB is such a failure (MESSAGE_INVALID). Rejects with
-   * IN_DOUBT, FENCED, or what `run` rejected with.
+   * gone the next time, or that comes from outside, is thrown and not recorded; any other is, and is thrown again on a replay. A result of more than 64 MiB is such a failure (MESSAGE_INVALID).
+   * One that may be repeated and has `retries` is done again at the former, after a pause, before it is thrown; `run` is told how often it was done before. Rejects with IN_DOUBT, FENCED, BUDGET_SPENT
+   * where the time of the task is over, or what `run` rejected with.
    */
-  async step<T>(name: string, { result, repeatable }: StepOptions<T>, run: () => Promise<T>): Promise<T> {
+  async step<T>(
+    name: string,
+    { result, repeatable, retries }: StepOptions<T>,
+    run: (before: number) => Promise<T>,
+  ): Promise<T> {
     const known = this.#steps.get(name)
     if (known?.state === 'done') return result.parse(known.result)
     if (known?.state === 'failed' && known.failure) throw revive(known.failure)
     if (known?.state === 'running') throw new Error(`step "${name}" of a task runs already: a name is used once`)
     if (known?.state === 'in doubt') throw inDoubt(this.id, name)
+    this.#checkTime()
     const state: StepState = { state: 'running' }
     this.#steps.set(name, state)
     if (!known) await this.#append({ type: 'begun', step: name, repeatable })
     try {
-      const value = await run()
+      // Whatever is asked for: what may not be repeated is done once.
+      const value = await again(repeatable ? retries : undefined, run)
       await this.#done(name, value)
       Object.assign(state, { state: 'done', result: value })
       return value
@@ -210,7 +236,30 @@ export class Task {
     }
   }
 
-  async end(outcome: unknown, now = Date.now()): Promise<void> {
+  /**
+   * Does some of its work within its time: the signal that the work gets is that of the caller, and says BUDGET_SPENT when the time is over. Work that fails then fails with that.
+   */
+  async inTime<T>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const { until } = this
+    if (until === undefined) return work(signal)
+    this.#checkTime()
+    const over = new AbortController()
+    const stop = whenOver(until, this.#now, () => over.abort(timeOver(this.id, until)))
+    try {
+      return await work(AbortSignal.any([signal, over.signal]))
+    } catch (error) {
+      over.signal.throwIfAborted()
+      throw error
+    } finally {
+      stop()
+    }
+  }
+
+  #checkTime(): void {
+    if (this.until !== undefined && this.#now() >= this.until) throw timeOver(this.id, this.until)
+  }
+
+  async end(outcome: unknown, now = this.#now()): Promise<void> {
     await this.#append({ type: 'ended', at: now, outcome })
     await this.#parent?.settleChild(this.id, this.budget?.spent ?? {})
   }
@@ -255,6 +304,7 @@ export function describeTask(records: TaskRecord[]): TaskInfo {
     steps,
     outcome: ended?.type === 'ended' ? ended.outcome : undefined,
     budget: budgetOf(records)?.state,
+    until: first.until,
   }
 }
 

@@ -18,6 +18,13 @@ export interface TasksOptions {
   now?: () => number
 }
 
+/** What a task may use, and as a part of what. */
+export interface Begun {
+  budget?: Amounts | undefined
+  parent?: Task | undefined
+  until?: number | undefined
+}
+
 export async function openTasks(options: TasksOptions): Promise<Tasks> {
   return new Tasks(await options.transport.bucket(options.addresses.tasks), options)
 }
@@ -25,31 +32,31 @@ export async function openTasks(options: TasksOptions): Promise<Tasks> {
 export class Tasks {
   readonly #bucket: Bucket
   readonly #options: TasksOptions
+  readonly #now: () => number
 
   constructor(bucket: Bucket, options: TasksOptions) {
     this.#bucket = bucket
     this.#options = options
+    this.#now = options.now ?? Date.now
   }
 
   /**
    * `facts` are what the task needs to be done, in plain values. `budget` is what it may use; where it has a parent, that is set aside there first, and what the parent limits and
-   * it does not is all that the parent has left. Rejects with BUDGET_SPENT if the parent has less.
+   * it does not is all that the parent has left. `until` is when its time is over, in milliseconds since 1970; that of its parent, where that is sooner. Rejects with BUDGET_SPENT if the parent has less.
    */
-  async begin(
-    facts: unknown,
-    id: string = randomUUID(),
-    { budget, parent }: { budget?: Amounts | undefined; parent?: Task | undefined } = {},
-  ): Promise<Task> {
+  async begin(facts: unknown, id: string = randomUUID(), { budget, parent, until }: Begun = {}): Promise<Task> {
     const journal = this.#journal(this.#options.addresses.taskKey(id))
     const limit = parent?.budget ? { ...parent.budget.left, ...budget } : budget
     if (parent && limit) await parent.reserve(`task ${id}`, limit, id)
+    const end = Math.min(until ?? Number.POSITIVE_INFINITY, parent?.until ?? Number.POSITIVE_INFINITY)
     const record: TaskRecord = {
       ...{ type: 'task', id, at: this.#now(), by: this.#options.by, facts },
       ...(limit ? { budget: limit } : {}),
       ...(parent ? { parent: parent.id } : {}),
+      ...(Number.isFinite(end) ? { until: end } : {}),
     }
     await journal.append(record)
-    return new Task(journal, this.#bodies(this.#options.addresses.taskKey(id)), [record], parent)
+    return new Task(journal, this.#bodies(this.#options.addresses.taskKey(id)), [record], this.#now, parent)
   }
 
   /**
@@ -70,7 +77,7 @@ export class Tasks {
       if (record?.type === 'answered') records.push(record)
       return record?.type === 'answered'
     })
-    const task = new Task(journal, this.#bodies(place), [...records, resumed], parent)
+    const task = new Task(journal, this.#bodies(place), [...records, resumed], this.#now, parent)
     for (const child of task.children) await this.#settle(task, child)
     return task
   }
@@ -114,7 +121,7 @@ export class Tasks {
     const journal = this.#journal(place)
     const entries = await this.#entries(place)
     if (entries.length === 0) throw noTask(id)
-    return new Task(journal, this.#bodies(place), await this.#whole(place, readAll(journal, entries)))
+    return new Task(journal, this.#bodies(place), await this.#whole(place, readAll(journal, entries)), this.#now)
   }
 
   /** How many records its journal has now: those that follow have this number and higher ones. Rejects with NOT_FOUND if there is none. */
@@ -228,6 +235,7 @@ export class Tasks {
         steps: [],
         outcome: message,
         budget: undefined,
+        until: undefined,
       }
     }
   }
@@ -258,10 +266,6 @@ export class Tasks {
 
   #journal(place: string): Journal {
     return new Journal(this.#bucket, place, this.#options.key)
-  }
-
-  #now(): number {
-    return (this.#options.now ?? Date.now)()
   }
 }
 

@@ -32,12 +32,15 @@ export function portion(given: Grant | undefined, { tools, folders, tokens }: Po
   return { may }
 }
 
-/** For one who chooses a tool of the closed set by a model: so many actions, wherever in the workspace, and so many tokens for the choice where they are limited. */
-export const actions = (times: number, tokens?: number): Wanted => ({
+/** For one who chooses a tool of the closed set by a model: so many actions, wherever in the workspace, and so many tokens of these models for the choice where they are limited. */
+export const actions = (
+  times: number,
+  { tokens, models = ['*'] }: { tokens?: number | undefined; models?: readonly string[] | undefined } = {},
+): Wanted => ({
   may: {
     ...whole,
     act: { on: offeredTools.map(({ name }) => name), times },
-    ...(tokens === undefined ? {} : { think: { ...everything, tokens } }),
+    think: { on: models, ...(tokens === undefined ? {} : { tokens }) },
   },
 })
 

@@ -35,3 +35,30 @@ describe('a lease of which a beat was taken 8 s ago', () => {
     assert.equal(lapses([first, [0, 10 + 1 + 2 * nodes + 1]], true), 1)
   })
 })
+
+describe('a lease whose beat comes late', () => {
+  /** Resolves to how often it lapsed, and whether its node may begin something. */
+  function found(hangup: number | undefined): [number, boolean] {
+    const lease = new Lease()
+    let lapses = 0
+    lease.onLapse(() => {
+      lapses += 1
+    })
+    const now = performance.now()
+    lease.renew(now - 3000, 10, 4)
+    assert.ok(lease.isLate)
+    lease.renew(now - 2000, 12, 4, { at: now, hangup })
+    return [lapses, !lease.isLate]
+  }
+
+  it('has lapsed where its node was hung up on since the beat before, and not where that was earlier, or never', () => {
+    assert.deepEqual(
+      [found(11), found(9), found(undefined)],
+      [
+        [1, true],
+        [0, true],
+        [0, true],
+      ],
+    )
+  })
+})

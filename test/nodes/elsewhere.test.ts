@@ -280,6 +280,19 @@ describe('a mesh with a provider elsewhere', () => {
       seesNothingOf(plan)
     })
 
+    it('is not asked under a budget of money where nobody knows its price: the mesh is, or nobody', async () => {
+      const budget = { money: 1 }
+      const { answer, money } = await runTask(holder.ref('careful'), { task: 'Say something.', budget })
+      assert.deepEqual([answer, money], ['said here', 0])
+      await assert.rejects(runTask(holder.ref('frontier'), { task: 'Say something.', budget }), {
+        code: 'PRICE_UNKNOWN',
+        message: /no price for cloud\/large/,
+      })
+      assert.deepEqual(cloud.sent, [])
+      await runTask(holder.ref('careful'), 'Say something.')
+      assert.equal(cloud.sent.length, 1)
+    })
+
     it('sees nothing of what an agent was told by another that has seen such a file', async () => {
       cloud.answer = (body, response) => {
         if (!body.includes('"onward"')) return frontier(body, response)

@@ -12,6 +12,7 @@ import type { z } from 'zod'
 import { type ActorRef, actor, type CallOptions, type MeshNode, on } from '../../../mesh/index.js'
 import type { Tasks } from '../../../mesh/task/tasks.js'
 import { ClawmeshError } from '../../../policies/errors.js'
+import type { Prices } from '../../../policies/prices.js'
 import { portion } from '../authority.js'
 import type { Memory } from '../memory/memory.js'
 import { memoryTools } from '../memory/tool.js'
@@ -37,6 +38,8 @@ export interface AgentOptions {
   /** Keeps the runs of tasks that have an id. */
   tasks?: Tasks
   budget?: Partial<Budget>
+  /** By which a budget of money is held; the table that comes with clawmesh if left out. */
+  prices?: Prices
   /** What the answer must be; without it, text. */
   output?: z.ZodType
   /** How long one tool may take; 30 s unless said otherwise. */
@@ -74,6 +77,9 @@ const smaller = (own: Budget, given: Partial<{ [K in keyof Budget]: Budget[K] | 
   tokens: Math.min(own.tokens, given.tokens ?? own.tokens),
   ms: Math.min(own.ms, given.ms ?? own.ms),
   steps: Math.min(own.steps, given.steps ?? own.steps),
+  ...(own.money === undefined && given.money === undefined
+    ? {}
+    : { money: Math.min(own.money ?? Number.POSITIVE_INFINITY, given.money ?? Number.POSITIVE_INFINITY) }),
 })
 
 /**

@@ -1,5 +1,5 @@
 /**
- * What an agent may still spend, in tokens.
+ * What an agent may still spend, in tokens or in money.
  *
  * 1. What is spent and what is set aside never exceed the limit: what a call may cost at most is set aside before it is made.
  * 2. A child's limit is set aside from its parent's allowance, so children together never exceed their parent.
@@ -24,24 +24,24 @@ export class Allowance {
     return Math.max(0, this.limit - this.#spent - this.#aside)
   }
 
-  /** Sets tokens aside; undefined if there are not so many left. Settle it once, with the bill, or null where none came. */
-  setAside(tokens: number): Reservation | undefined {
-    if (tokens > this.left) return undefined
-    this.#aside += tokens
+  /** Sets so much aside; undefined if less is left. Settle it once, with the bill, or null where none came. */
+  setAside(amount: number): Reservation | undefined {
+    if (amount > this.left) return undefined
+    this.#aside += amount
     let open = true
     return {
-      tokens,
+      amount,
       settle: (bill) => {
         if (!open) return
         open = false
-        this.#aside -= tokens
-        this.#spent += bill ?? tokens
+        this.#aside -= amount
+        this.#spent += bill ?? amount
       },
     }
   }
 }
 
 export interface Reservation {
-  readonly tokens: number
+  readonly amount: number
   settle(bill: number | null): void
 }

@@ -10,11 +10,13 @@ export const budgetSchema = z.object({
   ms: z.int().positive(),
   /** Thoughts. */
   steps: z.int().positive(),
+  /** What models may cost, sub-agents included, in the currency of the price table; as much as it takes if left out. */
+  money: z.number().nonnegative().optional(),
 })
 export type Budget = z.output<typeof budgetSchema>
 
 /** How a task ended. Only 'answer' has an answer; the others say why there is none. */
-export const endings = ['answer', 'steps', 'tokens', 'time', 'loop', 'unusable', 'interrupted'] as const
+export const endings = ['answer', 'steps', 'tokens', 'money', 'time', 'loop', 'unusable', 'interrupted'] as const
 
 export const agentResultSchema = z.object({
   by: z.enum(endings),
@@ -25,6 +27,8 @@ export const agentResultSchema = z.object({
   steps: z.int(),
   /** Spent by the agent and all that it delegated to; what nobody billed is counted as set aside. */
   tokens: z.int(),
+  /** The same of money; null where its budget has none. */
+  money: z.number().nullable().default(null),
   /** How sensitive is what it has seen: whoever reads the answer has seen it too. */
   seen: sensitivitySchema,
 })

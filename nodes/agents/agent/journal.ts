@@ -46,15 +46,22 @@ export interface Place {
   index: number
 }
 
-/** What a call has cost; no tokens: nobody said, and that is all that was set aside for it. */
-export type Bill = (tokens: number | null) => Promise<void>
+/** What a call may use at most; of money only where that is limited. */
+export interface Most {
+  tokens: number
+  ms: number
+  money?: number | undefined
+}
+
+/** What a call has cost; null, or no money: nobody said, and that is all that was set aside for it. */
+export type Bill = (tokens: number | null, money?: number) => Promise<void>
 
 export interface RunJournal {
   /** In this and all lives before. */
-  readonly spent: { tokens: number; ms: number }
-  readonly left: { tokens: number; ms: number }
+  readonly spent: { tokens: number; ms: number; money: number }
+  readonly left: { tokens: number; ms: number; money: number }
   /** Sets aside what a call may use, on record before it is made. Time is billed as it passed. */
-  reserve(purpose: string, most: { tokens: number; ms: number }): Promise<Bill>
+  reserve(purpose: string, most: Most): Promise<Bill>
   thought<T extends string>(step: number, allowance: Allowance, think: () => Promise<Thought | T>): Promise<Thought | T>
   action(
     place: Place,
@@ -69,8 +76,8 @@ export interface RunJournal {
 
 /** Of a run that nobody wants to go on with. */
 export const unkept: RunJournal = {
-  spent: { tokens: 0, ms: 0 },
-  left: { tokens: Number.POSITIVE_INFINITY, ms: Number.POSITIVE_INFINITY },
+  spent: { tokens: 0, ms: 0, money: 0 },
+  left: { tokens: Number.POSITIVE_INFINITY, ms: Number.POSITIVE_INFINITY, money: Number.POSITIVE_INFINITY },
   reserve: async () => async () => undefined,
   thought: (_step, _allowance, think) => think(),
   action: (_place, _allowance, _done, act) => act(),
@@ -85,10 +92,11 @@ export async function openRun(
   id: string,
   facts: z.output<typeof factsSchema>,
   session: RouterSession,
-  { tokens, ms }: Pick<Budget, 'tokens' | 'ms'>,
+  { tokens, ms, money }: Pick<Budget, 'tokens' | 'ms' | 'money'>,
 ): Promise<RunJournal | AgentResult> {
   const known = (await tasks.list()).find((task) => task.id === id)
-  if (!known) return new KeptRun(node, await tasks.begin(facts, id, { budget: { tokens, ms } }), session)
+  const budget = { tokens, ms, ...(money === undefined ? {} : { money }) }
+  if (!known) return new KeptRun(node, await tasks.begin(facts, id, { budget }), session)
   const same = factsSchema.safeParse(known.facts).data
   if (same?.agent !== facts.agent || same.task !== facts.task)
     throw new ClawmeshError('USAGE', `Task ${id} is another one.`, { hint: 'Give a new task an id of its own.' })
@@ -181,10 +189,15 @@ class KeptRun implements RunJournal {
     this.left = { ...unkept.left, ...left }
   }
 
-  async reserve(purpose: string, most: { tokens: number; ms: number }): Promise<Bill> {
+  async reserve(purpose: string, { money, ...most }: Most): Promise<Bill> {
     const since = this.#node.now()
-    const { settle } = await this.#task.reserve(purpose, most)
-    return (tokens) => settle({ tokens: tokens ?? most.tokens, ms: Math.max(0, this.#node.now() - since) })
+    const { settle } = await this.#task.reserve(purpose, { ...most, ...(money === undefined ? {} : { money }) })
+    return (tokens, cost = money) =>
+      settle({
+        tokens: tokens ?? most.tokens,
+        ms: Math.max(0, this.#node.now() - since),
+        ...(cost === undefined ? {} : { money: cost }),
+      })
   }
 
   async refuseForged(): Promise<void> {

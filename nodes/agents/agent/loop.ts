@@ -7,7 +7,9 @@ import type { Context, MeshNode } from '../../../mesh/index.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import type { Sensitivity } from '../../../policies/router-label.js'
 import type { RouterSession } from '../../../router/session.js'
+import { readPrices } from '../model/costs.js'
 import { auto, describeModel, think, tokensOf } from '../model/model.js'
+import { Uses } from '../model/price.js'
 import { openSession } from '../model/privacy.js'
 import { offeredTools } from '../tools.js'
 import type { AgentOptions } from './agent.js'
@@ -18,6 +20,7 @@ import { openRun, type RunJournal, unkept } from './journal.js'
 import type { Observation } from './observe.js'
 import { Repeats } from './repeats.js'
 import { finishName, finishTool, type toolbox } from './tool.js'
+import { Wallet } from './wallet.js'
 
 export interface Assignment {
   task: string
@@ -40,6 +43,8 @@ export interface Work {
   able: Able
   assignment: Assignment
   allowance: Allowance
+  /** Undefined: what models cost is not limited. */
+  wallet: Wallet | undefined
   /** How sensitive is what it has seen. */
   session: RouterSession
   deadline: number
@@ -63,8 +68,12 @@ export async function workOn(node: MeshNode, able: Able, assignment: Assignment,
   // Given again with more, it has no more than it began with.
   const { spent, left } = journal
   const allowance = new Allowance(Math.min(budget.tokens, spent.tokens + left.tokens), spent.tokens)
+  const money = Math.min(budget.money ?? Number.POSITIVE_INFINITY, spent.money + left.money)
+  const wallet = Number.isFinite(money)
+    ? new Wallet(new Allowance(money, spent.money), able.prices ?? readPrices())
+    : undefined
   const deadline = Math.min(context.deadline, node.now() + Math.max(0, Math.min(budget.ms - spent.ms, left.ms)))
-  const work = { node, able, assignment, allowance, session, deadline, journal }
+  const work = { node, able, assignment, allowance, wallet, session, deadline, journal }
   const note = (kind: 'task.started' | 'task.ended', facts: Record<string, unknown>) =>
     node.audit.record({ kind, trace: context.trace, actor: name, facts })
   await note('task.started', { task, path: [...path], budget: { ...budget } })
@@ -81,7 +90,7 @@ export async function workOn(node: MeshNode, able: Able, assignment: Assignment,
 }
 
 async function run(work: Work): Promise<AgentResult> {
-  const { node, able, assignment, allowance, session, journal } = work
+  const { node, able, assignment, allowance, wallet, session, journal } = work
   const { budget, context } = assignment
   const { signal, trace } = context
   const model = await describeModel(node, able.model, { signal, trace, deadline: work.deadline })
@@ -99,6 +108,7 @@ async function run(work: Work): Promise<AgentResult> {
     reason,
     steps,
     tokens: allowance.spent,
+    money: wallet?.allowance.spent ?? null,
     seen: session.sensitivity,
   })
   for (let step = 1; step <= budget.steps; step += 1) {
@@ -107,6 +117,12 @@ async function run(work: Work): Promise<AgentResult> {
       if (thought === 'time') return end('time', step, `its time of ${budget.ms} ms was over while it thought`)
       if (thought === 'tokens')
         return end('tokens', step - 1, `what is left of ${budget.tokens} tokens is too little for another thought`)
+      if (thought === 'money')
+        return end(
+          'money',
+          step - 1,
+          `what is left of ${wallet?.allowance.limit} of money is too little for another thought`,
+        )
       unusable += 1
     } else {
       const read = readThought(thought, able.output)
@@ -190,29 +206,38 @@ export type Thought = Pick<Answer, 'text' | 'calls'>
 
 /** 'unusable' has been paid for all the same. */
 async function thinkOnce(
-  { node, able, assignment, allowance, session, deadline, journal }: Work,
+  { node, able, assignment, allowance, wallet, session, deadline, journal }: Work,
   messages: ChatMessage[],
   tools: ToolSpec[],
   model: ModelInfo,
   step: number,
-): Promise<Thought | 'time' | 'tokens' | 'unusable'> {
+): Promise<Thought | 'time' | 'tokens' | 'money' | 'unusable'> {
   const { name, context, say } = assignment
   // No tokenizer makes more tokens than there are bytes. A closed set of tools is in no prompt.
   const prompt = JSON.stringify([messages, model.tools ? [] : tools])
-  const most = Buffer.byteLength(prompt)
-  const maxTokens = Math.min(able.maxTokens ?? 800, allowance.left - most)
-  const reservation = maxTokens < leastAnswer ? undefined : allowance.setAside(most + maxTokens)
+  const read = Buffer.byteLength(prompt)
+  const maxTokens = Math.min(able.maxTokens ?? 800, allowance.left - read)
+  const reservation = maxTokens < leastAnswer ? undefined : allowance.setAside(read + maxTokens)
   if (!reservation) return 'tokens'
   const left = deadline - node.now()
   if (left <= 0) return 'time'
-  const bill = await journal.reserve(`thought ${step}`, { tokens: reservation.tokens, ms: left })
+  // A model that was found stays the same for the whole task; `auto` is decided anew for each thought.
+  const named = able.model === auto ? undefined : model.name
+  const coins = wallet?.forQuestion(node, named, { tokens: reservation.amount, ms: left })
+  if (wallet && !coins) return 'money'
+  const most = { tokens: reservation.amount, ms: left, money: coins?.amount }
+  const bill = await journal.reserve(`thought ${step}`, most)
+  const uses = new Uses()
   const record = { trace: context.trace, actor: name }
   await node.audit.record({ kind: 'thought.asked', ...record, facts: { step, words: messages.at(-1)?.content ?? '' } })
   const request = { messages, ...(tools.length > 0 ? { tools } : {}), maxTokens, temperature: able.temperature ?? 0 }
   try {
     const answer = await think(node, request, {
-      // A model that was found stays the same for the whole task; `auto` is decided anew for each thought.
-      model: able.model === auto ? auto : model.name,
+      model: named ?? auto,
+      ...(coins ? { among: coins.among } : {}),
+      onUse: (use) => uses.add(use),
+      // What was set aside pays for one question to a model elsewhere.
+      again: () => !coins || !uses.isElsewhere,
       session,
       actor: name,
       deadline,
@@ -223,13 +248,14 @@ async function thinkOnce(
     })
     const tokens = tokensOf(answer.usage)
     reservation.settle(tokens)
-    await bill(tokens)
+    await bill(tokens, coins?.settle(uses.all))
     const thought = { step, text: answer.text, calls: answer.calls, tokens }
     await node.audit.record({ kind: 'thought.answered', ...record, facts: thought })
     say({ type: 'thought', ...thought })
     return answer
   } catch (error) {
     reservation.settle(null)
+    coins?.settle(null)
     await bill(null)
     const { code, message } = ClawmeshError.from(error)
     await node.audit.record({ kind: 'thought.answered', ...record, facts: { step, code, reason: message } })

@@ -183,7 +183,7 @@ async function within<T>(ms: number, signal: AbortSignal, work: (signal: AbortSi
 /** To another agent, with a part of what is left. A task never comes back to somebody who waits for it. */
 async function hand(work: Work, delegate: Delegate, call: ToolCall): Promise<Observation> {
   const { agent, share, hands, tools, folders } = delegate
-  const { node, assignment, allowance, session, deadline } = work
+  const { node, assignment, allowance, wallet, session, deadline } = work
   const { signal, trace, grant } = assignment.context
   const path = [...assignment.path, assignment.name]
   if (path.includes(agent))
@@ -191,24 +191,28 @@ async function hand(work: Work, delegate: Delegate, call: ToolCall): Promise<Obs
   if (path.length >= deepest) return { status: 'denied', text: `the task was handed on ${path.length} times already` }
   const task = delegate.task(call.arguments)
   const reservation = allowance.setAside(Math.floor(allowance.left * share))
-  if (!reservation || reservation.tokens === 0) return { status: 'denied', text: 'no tokens are left to give it' }
+  if (!reservation || reservation.amount === 0) return { status: 'denied', text: 'no tokens are left to give it' }
+  const coins = wallet?.allowance.setAside(wallet.allowance.left * share)
+  const money = coins === undefined ? {} : { money: coins.amount }
   const record = { trace, actor: assignment.name }
-  const facts = { tool: call.name, args: call.arguments, agent, hands, tokens: reservation.tokens }
-  const most = { tokens: reservation.tokens, ms: Math.max(0, deadline - node.now()) }
+  const facts = { tool: call.name, args: call.arguments, agent, hands, ...money, tokens: reservation.amount }
+  const most = { tokens: reservation.amount, ms: Math.max(0, deadline - node.now()), ...money }
   const booked = await work.journal.reserve(`task for ${agent}`, most)
   let bill: number | null = null
+  let cost: number | null = null
   try {
     await node.audit.intend({ kind: 'action.intended', ...record, facts })
-    const budget = { tokens: reservation.tokens, ms: Math.max(1, deadline - node.now()) }
+    const budget = { tokens: reservation.amount, ms: Math.max(1, deadline - node.now()), ...money }
     const { sensitivity: seen } = session
-    const entrust = portion(grant, { tools, folders, tokens: reservation.tokens })
+    const entrust = portion(grant, { tools, folders, tokens: reservation.amount })
     const options = { signal, trace, deadline, grant, entrust }
     const events = node.ref(agent).stream(RunTask, { task, budget, path, seen }, options)
     for await (const event of events) {
       if (event.type !== 'ended') continue
       const { by, answer, output, reason, tokens } = event.result
       session.raise(event.result.seen)
-      bill = Math.min(tokens, reservation.tokens)
+      bill = Math.min(tokens, reservation.amount)
+      cost = event.result.money
       await node.audit.record({ kind: 'action.ended', ...record, facts: { ...facts, outcome: { by, reason }, bill } })
       if (by !== 'answer') return { status: 'failed', text: `${agent}: ${reason}` }
       return { status: 'done', text: answer, ...(hands ? { handed: { output } } : {}) }
@@ -216,6 +220,7 @@ async function hand(work: Work, delegate: Delegate, call: ToolCall): Promise<Obs
     return { status: 'failed', text: `${agent} ended without a result` }
   } finally {
     reservation.settle(bill)
-    await booked(bill)
+    coins?.settle(cost === null ? null : Math.min(cost, coins.amount))
+    await booked(bill, cost === null || !coins ? undefined : Math.min(cost, coins.amount))
   }
 }

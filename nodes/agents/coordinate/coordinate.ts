@@ -48,7 +48,8 @@ export interface Coordination<R> {
   workers: readonly Worker[]
   /** Puts the answers together; they are in the order of the parts. An agent is told the task and all answers. */
   merge: ((answers: Answered[]) => R | Promise<R>) | { merger: string }
-  budget?: { tokens?: number; ms?: number }
+  /** `money` in the currency of the price table. What is left out of it is not limited, or by the usual. */
+  budget?: { tokens?: number; ms?: number; money?: number }
   /** How long one attempt may take; 120 s unless said otherwise. */
   partMs?: number
   /** Attempts for one part, each with another worker; 3 unless said otherwise. */
@@ -75,6 +76,8 @@ export interface Coordinated<R> {
   /** Why there is no result, or the empty string. */
   reason: string
   tokens: number
+  /** null where its budget has none. */
+  money: number | null
 }
 
 export const planSchema = z.object({ parts: z.array(partSchema).min(1).max(1000) })
@@ -107,6 +110,7 @@ class Coordinator<R> {
   readonly #coordination: Coordination<R>
   readonly #options: CoordinationOptions & { trace: string }
   readonly #allowance: Allowance
+  readonly #money: Allowance | undefined
   readonly #deadline: number
   readonly #load = new Map<string, number>()
   /** How sensitive is what its agents have seen, and with their answers whoever is asked next. */
@@ -118,6 +122,8 @@ class Coordinator<R> {
     this.#coordination = coordination
     this.#options = options
     this.#allowance = new Allowance(coordination.budget?.tokens ?? usual.tokens)
+    const money = coordination.budget?.money
+    this.#money = money === undefined ? undefined : new Allowance(money)
     this.#deadline = node.now() + (coordination.budget?.ms ?? usual.ms)
   }
 
@@ -153,7 +159,15 @@ class Coordinator<R> {
 
   #end(answered: Answered[], givenUp: GivenUp[], result: R | string | undefined, reason: string): Coordinated<R> {
     const status = reason !== '' ? 'failed' : givenUp.length > 0 ? 'partial' : 'done'
-    return { status, result, answered, givenUp, reason, tokens: this.#allowance.spent }
+    return {
+      status,
+      result,
+      answered,
+      givenUp,
+      reason,
+      tokens: this.#allowance.spent,
+      money: this.#money?.spent ?? null,
+    }
   }
 
   async #plan(): Promise<Part[] | { why: string }> {
@@ -219,9 +233,11 @@ class Coordinator<R> {
     const { partMs = usual.partMs } = this.#coordination
     const { signal, trace, grant } = this.#options
     const aside = this.#allowance.setAside(Math.floor(this.#allowance.left * share))
-    if (!aside || aside.tokens === 0) return { why: 'no tokens are left' }
+    if (!aside || aside.amount === 0) return { why: 'no tokens are left' }
+    const coins = this.#money?.setAside(this.#money.left * share)
     const deadline = Math.min(this.#deadline, this.#node.now() + partMs)
-    const budget = { tokens: aside.tokens, ms: Math.max(1, deadline - this.#node.now()) }
+    const money = coins ? { money: coins.amount } : {}
+    const budget = { tokens: aside.amount, ms: Math.max(1, deadline - this.#node.now()), ...money }
     try {
       const result = await runTask(
         this.#node.ref(agent),
@@ -229,11 +245,13 @@ class Coordinator<R> {
         // The agent ends by itself when its time is up, and says so; this is for one that does not.
         { trace, grant, timeoutMs: budget.ms + graceMs, ...(signal ? { signal } : {}) },
       )
-      aside.settle(Math.min(result.tokens, aside.tokens))
+      aside.settle(Math.min(result.tokens, aside.amount))
+      coins?.settle(result.money === null ? null : Math.min(result.money, coins.amount))
       this.#seen = joinSensitivity(this.#seen ? [this.#seen, result.seen] : [result.seen])
       return result.by === 'answer' ? result : { why: result.reason }
     } finally {
       aside.settle(null)
+      coins?.settle(null)
     }
   }
 

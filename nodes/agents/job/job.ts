@@ -4,21 +4,23 @@
  */
 import { z } from 'zod'
 import type { MeshNode } from '../../../mesh/index.js'
-import type { Amounts } from '../../../mesh/task/budget.js'
 import type { Task } from '../../../mesh/task/task.js'
 import { ClawmeshError, type ErrorCode } from '../../../policies/errors.js'
+import type { Prices } from '../../../policies/prices.js'
 import type { ToolOutcome } from '../../../sandbox/run.js'
 import { actions } from '../authority.js'
+import { readPrices } from '../model/costs.js'
+import { candidates } from '../model/model.js'
 import { offeredTools } from '../tools.js'
 import { wasKilled } from './killed.js'
 import { addUp, euros, type Ledger, readCheckedFile } from './ledger.js'
 import { type Part, planRequest, planSchema } from './plan.js'
 import { sayWhileWaiting } from './progress.js'
-import { Purse } from './purse.js'
-import { letGo } from './take-up.js'
+import { type Bill, Purse } from './purse.js'
+import { type Allowed, letGo } from './take-up.js'
 import { inTurn } from './turn.js'
 import { type Ballot, majority, type Result } from './vote.js'
-import { ballotSchema, CastVote, type LedgerBallot, triesPerFile } from './voter.js'
+import { ballotSchema, CastVote, filesAtOnce, type LedgerBallot, triesPerFile } from './voter.js'
 import { DoPart, type Report, reportSchema } from './worker.js'
 
 export interface Job {
@@ -30,7 +32,9 @@ export interface Job {
   signal: AbortSignal
   progress: (text: string) => void
   /** What its task may use, if it begins with the job. */
-  budget?: Amounts | undefined
+  allowed?: Allowed | undefined
+  /** By which a budget of money is held; the table that comes with clawmesh if left out. */
+  prices?: Prices | undefined
   /** How often to say that something still goes on; every 10 s unless told. */
   sayEveryMs?: number
 }
@@ -65,10 +69,12 @@ const patienceMs = 10_000
 /** What a model calls when no other tool does what was asked. */
 const noTool = 'no_tool'
 
-/** The task ends with the job. If the job is cut off from outside, it goes on when the same is asked again; if a person stops it, it does not. */
+/** The task ends with the job, and with its time. If the job is cut off from outside, it goes on when the same is asked again; if a person stops it, it does not. */
 export async function runJob(node: MeshNode, task: Task, job: Job): Promise<JobResult> {
   try {
-    const result = await node.work('task', { task: task.id, actor: 'supervisor' }, () => work(node, task, job))
+    const result = await node.work('task', { task: task.id, actor: 'supervisor' }, () =>
+      task.inTime(job.signal, (signal) => work(node, task, { ...job, signal })),
+    )
     await task.end({ ok: result.error === undefined, answer: result.answer })
     return result
   } catch (thrown) {
@@ -98,7 +104,7 @@ async function work(node: MeshNode, task: Task, job: Job): Promise<JobResult> {
     return planned
   })
   const parts = [...plan.collective, ...plan.single]
-  const purse = new Purse(task)
+  const purse = new Purse(task, { prices: job.prices ?? readPrices(), models: () => candidates(node) })
   const done = await doParts(node, task, job, parts, purse)
   const checked = done.flatMap(({ part, report }) =>
     report && part.file !== undefined ? (readCheckedFile(part.file, report) ?? []) : [],
@@ -117,7 +123,9 @@ function doParts(node: MeshNode, task: Task, job: Job, parts: Part[], purse: Pur
   job.progress(`${parts.length} part${parts.length > 1 ? 's' : ''} for ${job.workers.length} workers`)
   let ended = 0
   const work = inTurn(parts, job.workers.length * partsAtOnce, async (part, index) => {
-    const done = await recorded(task, job, part, index, () => doPart(node, task.id, job, part, index, purse))
+    const done = await recorded(task, job, part, index, (before) =>
+      doPart(node, task, job, { part, index, before }, purse),
+    )
     ended += 1
     return done
   })
@@ -126,10 +134,16 @@ function doParts(node: MeshNode, task: Task, job: Job, parts: Part[], purse: Pur
   )
 }
 
-/** A part reads and never writes twice with another effect, so one that was cut off is done again. */
-async function recorded(task: Task, job: Job, part: Part, index: number, run: () => Promise<Report>): Promise<Done> {
+/**
+ * A part reads and never writes twice with another effect, so one that was cut off is done again; and one that was lost with its worker is given to the next, after a pause.
+ */
+async function recorded(task: Task, job: Job, part: Part, index: number, run: DoesPart): Promise<Done> {
+  const retries = { times: attempts - 1, signal: job.signal, worth: isWorthAnother }
   try {
-    return { part, report: await task.step(`part ${index + 1}`, { result: reportSchema, repeatable: true }, run) }
+    return {
+      part,
+      report: await task.step(`part ${index + 1}`, { result: reportSchema, repeatable: true, retries }, run),
+    }
   } catch (thrown) {
     const error = ClawmeshError.from(thrown)
     // Cut off, or taken over by another supervisor: what came of this part is not for us to say.
@@ -138,39 +152,46 @@ async function recorded(task: Task, job: Job, part: Part, index: number, run: ()
   }
 }
 
-/** One that was lost with its worker is given to the next. */
+type DoesPart = (before: number) => Promise<Report>
+
+const isWorthAnother = (failure: ClawmeshError) => failure.retry || wasKilled(failure)
+
+/** `before`: how often it was tried; each time by the next worker. */
 async function doPart(
   node: MeshNode,
-  task: string,
+  task: Task,
   job: Job,
-  part: Part,
-  index: number,
+  { part, index, before }: { part: Part; index: number; before: number },
   purse: Purse,
 ): Promise<Report> {
-  let last = new ClawmeshError('INTERNAL', 'It was not tried.')
-  for (let attempt = 0; attempt < attempts; attempt += 1) {
-    const worker = job.workers[(index + attempt) % job.workers.length] ?? ''
-    const taken = await purse.take(`part ${index + 1}`)
-    let bill: number | null = null
-    try {
-      const entrust = actions(1, taken.tokens)
-      const call = { timeoutMs: partTimeoutMs, trace: task, signal: job.signal, entrust }
-      const report = await node.ref(worker).ask(DoPart, { words: part.words }, call)
-      bill = report.tokens
-      const { outcome } = report
-      if (outcome.status !== 'failed' || outcome.signal === null) return report
-      last = new ClawmeshError('SANDBOX_FAILED', outcome.reason, { hint: 'Ask again.' })
-    } catch (error) {
-      last = ClawmeshError.from(error)
-      if (job.signal.aborted || !(last.retry || wasKilled(last))) throw last
-      job.progress(`"${part.words}" is given to another worker: ${last.message}`)
-    } finally {
-      await taken.settle(bill)
-    }
+  const worker = job.workers[(index + before) % job.workers.length] ?? ''
+  const timeoutMs = timeLeft(task, partTimeoutMs)
+  const taken = await purse.take(`part ${index + 1}`, { ms: timeoutMs })
+  let bill: Bill | null = null
+  try {
+    const entrust = actions(1, taken)
+    const call = { timeoutMs, trace: task.id, signal: job.signal, entrust }
+    const report = await node.ref(worker).ask(DoPart, { words: part.words }, call)
+    bill = report
+    const { outcome } = report
+    if (outcome.status !== 'failed' || outcome.signal === null) return report
+    throw new ClawmeshError('SANDBOX_FAILED', outcome.reason, { hint: 'Ask again.' })
+  } catch (error) {
+    const failure = ClawmeshError.from(error)
+    if (job.signal.aborted || !isWorthAnother(failure)) throw failure
+    const { code, message, hint } = failure
+    if (before + 1 === attempts)
+      throw new ClawmeshError(code, `It was tried ${attempts} times; the last time: ${message}`, { hint })
+    job.progress(`"${part.words}" is given to another worker: ${message}`)
+    throw failure
+  } finally {
+    await taken.settle(bill)
   }
-  const { code, message, hint } = last
-  throw new ClawmeshError(code, `It was tried ${attempts} times; the last time: ${message}`, { hint })
 }
+
+/** No call goes on for longer than its task. */
+const timeLeft = ({ until }: Task, most: number): number =>
+  until === undefined ? most : Math.max(1, Math.min(most, until - Date.now()))
 
 /** Null: this voter cannot vote. */
 const choiceSchema = z.object({ choice: ballotSchema.nullable() })
@@ -181,8 +202,10 @@ async function holdVote(node: MeshNode, task: Task, job: Job, ledger: Ledger, pu
   let voted = 0
   const voting = Promise.all(
     job.workers.map(async (voter, phrasing): Promise<Ballot<LedgerBallot>> => {
-      const { choice } = await task.step(`vote of ${voter}`, { result: choiceSchema, repeatable: true }, async () => ({
-        choice: await castVote(node, task.id, job, { voter, files, phrasing }, purse),
+      const retries = { times: attempts - 1, signal: job.signal }
+      const step = { result: choiceSchema, repeatable: true, retries } as const
+      const { choice } = await task.step(`vote of ${voter}`, step, async (before) => ({
+        choice: await castVote(node, task, job, { voter, files, phrasing, before }, purse),
       }))
       voted += 1
       return { voter, choice: choice ?? undefined }
@@ -202,35 +225,37 @@ interface Invitation {
   voter: string
   files: string[]
   phrasing: number
+  /** How often it was asked before. */
+  before: number
 }
 
-/** Null if this voter cannot vote. */
+/** Null if this voter cannot vote. Rejects where it may be asked again. */
 async function castVote(
   node: MeshNode,
-  task: string,
+  task: Task,
   job: Job,
-  { voter, files, phrasing }: Invitation,
+  { voter, files, phrasing, before }: Invitation,
   purse: Purse,
 ): Promise<LedgerBallot | null> {
-  for (let attempt = 0; attempt < attempts; attempt += 1) {
-    const taken = await purse.take(`vote of ${voter}`, files.length)
-    let bill: number | null = null
-    try {
-      const entrust = actions(files.length * triesPerFile, taken.tokens)
-      const call = { timeoutMs: voteTimeoutMs, trace: task, signal: job.signal, entrust }
-      const { tokens, ...ballot } = await node.ref(voter).ask(CastVote, { files, phrasing }, call)
-      bill = tokens
-      return ballot
-    } catch (error) {
-      const failure = ClawmeshError.from(error)
-      job.signal.throwIfAborted()
-      job.progress(`${voter} has not voted: ${failure.message}`)
-      if (!failure.retry) return null
-    } finally {
-      await taken.settle(bill)
-    }
+  const timeoutMs = timeLeft(task, voteTimeoutMs)
+  const call = { parts: files.length, ms: timeoutMs, atOnce: Math.min(files.length, filesAtOnce) }
+  const taken = await purse.take(`vote of ${voter}`, call)
+  let bill: Bill | null = null
+  try {
+    const entrust = actions(files.length * triesPerFile, taken)
+    const options = { timeoutMs, trace: task.id, signal: job.signal, entrust }
+    const { tokens, uses, ...ballot } = await node.ref(voter).ask(CastVote, { files, phrasing }, options)
+    bill = { tokens, uses }
+    return ballot
+  } catch (error) {
+    const failure = ClawmeshError.from(error)
+    job.signal.throwIfAborted()
+    job.progress(`${voter} has not voted: ${failure.message}`)
+    if (failure.retry && before + 1 < attempts) throw failure
+    return null
+  } finally {
+    await taken.settle(bill)
   }
-  return null
 }
 
 /** The task is done well if something was done, every part came to an end that was decided, not suffered, and a vote bears the ledger out. */

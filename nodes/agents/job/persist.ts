@@ -20,7 +20,7 @@ export async function doAsked(
   onTask: (task: Task) => void,
 ): Promise<JobResult> {
   for (let times = 1; ; times += 1) {
-    const task = await takeUp(node, tasks, asked, job.progress, job.budget)
+    const task = await takeUp(node, tasks, asked, job.progress, job.allowed)
     onTask(task)
     try {
       return await runJob(node, task, job)

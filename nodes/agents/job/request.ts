@@ -1,14 +1,14 @@
 /** A request to a mesh that runs: workers on the machines that can act, a task that is taken up or begun, and the job until its end. */
 import { type MeshNode, supervise } from '../../../mesh/index.js'
-import type { Amounts } from '../../../mesh/task/budget.js'
 import type { Task } from '../../../mesh/task/task.js'
 import type { Tasks } from '../../../mesh/task/tasks.js'
 import { ClawmeshError } from '../../../policies/errors.js'
+import type { Prices } from '../../../policies/prices.js'
 import type { DataSubject } from '../../data-subject.js'
 import { spread } from '../spread.js'
 import type { JobResult } from './job.js'
 import { doAsked } from './persist.js'
-import { askedOf } from './take-up.js'
+import { type Allowed, askedOf } from './take-up.js'
 
 export interface Requested {
   request: string
@@ -21,7 +21,9 @@ export interface Requested {
   /** Whom it is about; left out: nobody. */
   subject?: DataSubject | undefined
   /** What its task may use, if it begins. */
-  budget?: Amounts | undefined
+  allowed?: Allowed | undefined
+  /** By which a budget of money is held; see `Job`. */
+  prices?: Prices | undefined
   /** Called when it stands in the journal, before anything of it is done; again where it goes on after this node was cut off. */
   onTask?: (task: Task) => void
 }
@@ -33,7 +35,7 @@ const lookMs = 3000
 
 /** Rejects with UNREACHABLE if no node takes work, and with what `doAsked` rejects with. */
 export async function doRequest(node: MeshNode, tasks: Tasks, requested: Requested): Promise<JobResult> {
-  const { request, workspace, files, signal, progress, prefix, subject, budget, onTask } = requested
+  const { request, workspace, files, signal, progress, prefix, subject, allowed, prices, onTask } = requested
   const places = await workPlaces(node)
   const asked = { ...askedOf(request, workspace, files), subject: subject?.name }
   const count = Math.min(workersAtMost, Math.max(workersAtLeast, places.length))
@@ -49,7 +51,7 @@ export async function doRequest(node: MeshNode, tasks: Tasks, requested: Request
     onGiveUp: (_, error) => progress(error.message),
   })
   try {
-    return await doAsked(node, tasks, asked, { request, files, workers, signal, progress, budget }, (task) => {
+    return await doAsked(node, tasks, asked, { request, files, workers, signal, progress, allowed, prices }, (task) => {
       subject?.file(task.id)
       onTask?.(task)
     })

@@ -11,6 +11,7 @@ import { leaseMs } from '../../../mesh/lease.js'
 import type { Amounts } from '../../../mesh/task/budget.js'
 import type { Task, TaskInfo } from '../../../mesh/task/task.js'
 import type { Tasks } from '../../../mesh/task/tasks.js'
+import { timeOver } from '../../../mesh/task/time.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { listed } from './plan.js'
 
@@ -40,12 +41,19 @@ const ofAsked = z.object({
   subject: z.string().optional(),
 })
 
+/** What a task may use: it begins with that, and goes on with what it began with. */
+export interface Allowed {
+  budget?: Amounts | undefined
+  /** From its beginning to its end, whatever it waits for. */
+  ms?: number | undefined
+}
+
 /** A run that died has its names for no longer than this. */
 export const forgottenMs = leaseMs + 1000
 
 /**
  * Goes on with what was asked before and cut off; otherwise begins. What was begun on other files or under another policy is not gone on with, and what is
- * being done elsewhere is left alone. `runJob` is to follow, and lets go of it. `budget` is that of one that begins; one that goes on keeps its own, and what may use more than that is
+ * being done elsewhere is left alone. `runJob` is to follow, and lets go of it. `allowed` is for one that begins; one that goes on keeps its own, and what may use more than that is
  * not gone on with.
  */
 export async function takeUp(
@@ -53,11 +61,12 @@ export async function takeUp(
   tasks: Tasks,
   asked: Asked,
   progress: (text: string) => void,
-  budget?: Amounts,
+  { budget, ms }: Allowed = {},
 ): Promise<Task> {
+  const end = ms === undefined ? undefined : Date.now() + ms
   const until = performance.now() + forgottenMs
-  for (const { id, budget: own } of (await tasks.list()).filter((info) => isCutOff(info, asked))) {
-    if (!isWithin(own?.limit, budget)) {
+  for (const { id, budget: own, until: ends } of (await tasks.list()).filter((info) => isCutOff(info, asked))) {
+    if (!isWithin(own?.limit, budget) || (end ?? Number.POSITIVE_INFINITY) < (ends ?? Number.POSITIVE_INFINITY)) {
       progress(`task ${id} was cut off, and may use more than is given now: this is another`)
       continue
     }
@@ -76,7 +85,7 @@ export async function takeUp(
   }
   const id = randomUUID()
   await hold(node, id, 0)
-  return tasks.begin({ ...asked }, id, { budget })
+  return tasks.begin({ ...asked }, id, { budget, until: end })
 }
 
 /** What is not limited is more than any amount. */
@@ -94,6 +103,12 @@ async function goOn(
 ): Promise<Task | undefined> {
   const info = (await tasks.list()).find((one) => one.id === id && isCutOff(one, asked))
   if (!info) return undefined
+  if (info.until !== undefined && info.until <= Date.now()) {
+    const { message } = timeOver(id, info.until)
+    progress(`${message} It is begun anew.`)
+    await (await tasks.resume(id)).end({ ok: false, answer: message })
+    return undefined
+  }
   if (ofAsked.parse(info.facts).basis === asked.basis) {
     const done = info.steps.filter((step) => step.state === 'done').length
     progress(`this was asked before and cut off: task ${id} goes on, ${done} of its steps are done`)

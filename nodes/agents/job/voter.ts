@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { type Context, type MeshNode, message, on } from '../../../mesh/index.js'
 import { ClawmeshError } from '../../../policies/errors.js'
+import { billShape, Uses } from '../model/price.js'
 import { wasKilled } from './killed.js'
 import { addUp, type CheckedFile, readCheckedFile } from './ledger.js'
 import { inTurn } from './turn.js'
@@ -18,8 +19,8 @@ export type LedgerBallot = z.output<typeof ballotSchema>
 
 export const CastVote = message('worker.vote', {
   request: z.object({ files: z.array(z.string()), phrasing: z.number().int().nonnegative() }),
-  /** With what it took, in tokens; null where nobody counted them. */
-  reply: ballotSchema.extend({ tokens: z.int().nonnegative().nullable().default(null) }),
+  /** With what it took; null where nobody counted it. */
+  reply: ballotSchema.extend(billShape),
   from: ['supervisor'],
   to: ['worker'],
 })
@@ -31,25 +32,30 @@ const phrasings = [
   (file: string) => `Please go through the expense entries in ${file} and report the valid total and the faulty ones`,
 ]
 
-const filesAtOnce = 2
+/** Questions that a voter has under way at a time. */
+export const filesAtOnce = 2
 
 export function votes(node: MeshNode, doPart: (words: string, context: Context) => Promise<Report>) {
   return on(CastVote, async ({ files, phrasing }, context) => {
     const ask = phrasings[phrasing % phrasings.length] ?? String
     let tokens: number | null = 0
+    let uses: Uses | null = new Uses()
     const counting = async (words: string, of: Context) => {
       const report = await doPart(words, of).catch((error: unknown) => {
         tokens = null
+        uses = null
         throw error
       })
       tokens = tokens === null || report.tokens === null ? null : tokens + report.tokens
+      if (report.uses === null) uses = null
+      for (const use of report.uses ?? []) uses?.add(use)
       return report
     }
     const checked = await inTurn(files, filesAtOnce, (file) => check(file, ask(file), counting, context))
     const { totalCents, entries, faulty } = addUp(checked)
     const ballot = { totalCents, entries, faulty }
     await node.audit.record({ kind: 'vote.cast', trace: context.trace, actor: `voter on ${node.name}`, facts: ballot })
-    return { ...ballot, tokens }
+    return { ...ballot, tokens, uses: (uses as Uses | null)?.all ?? null }
   })
 }
 

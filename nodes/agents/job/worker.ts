@@ -7,6 +7,7 @@ import { ClawmeshError } from '../../../policies/errors.js'
 import { actionOutcomeSchema } from '../../../sandbox/service.js'
 import { act } from '../act.js'
 import { type Thinking, think, tokensOf } from '../model/model.js'
+import { billShape, type PricedUse, Uses } from '../model/price.js'
 import { openSession } from '../model/privacy.js'
 import { offeredTools } from '../tools.js'
 import { longestPart } from './plan.js'
@@ -19,8 +20,8 @@ export const reportSchema = z.object({
   node: z.string(),
   call: toolCallSchema,
   outcome: actionOutcomeSchema,
-  /** That the choice of the call took; null where nobody counted them. */
-  tokens: z.int().nonnegative().nullable().default(null),
+  /** What the choice of the call took. */
+  ...billShape,
 })
 export type Report = z.output<typeof reportSchema>
 
@@ -49,10 +50,10 @@ export function worker(node: MeshNode) {
       const doPart = async (words: string, context: Context): Promise<Report> => {
         const recordAs = { trace: context.trace, actor: self.name }
         await node.audit.record({ kind: 'thought.asked', ...recordAs, facts: { words } })
-        const { call, tokens } = await chooseCall(node, self.name, words, context)
+        const { call, tokens, uses } = await chooseCall(node, self.name, words, context)
         await node.audit.record({ kind: 'thought.answered', ...recordAs, facts: { words, call } })
         const outcome = await act(node, call, context)
-        return { worker: self.name, node: node.name, call, outcome, tokens }
+        return { worker: self.name, node: node.name, call, outcome, tokens, uses }
       }
       return [on(DoPart, ({ words }, context) => doPart(words, context)), votes(node, doPart)]
     },
@@ -70,7 +71,7 @@ async function chooseCall(
   actor: string,
   words: string,
   context: Context,
-): Promise<{ call: ToolCall; tokens: number | null }> {
+): Promise<{ call: ToolCall; tokens: number | null; uses: PricedUse[] }> {
   const wording = worded(words)
   const messages = [
     { role: 'system' as const, content: instructions },
@@ -80,8 +81,10 @@ async function chooseCall(
   const session = await openSession(node, trace)
   let unusable = 0
   let tokens: number | null = 0
-  const onUse: Thinking['onUse'] = ({ usage }) => {
-    const used = tokensOf(usage)
+  const uses = new Uses()
+  const onUse: Thinking['onUse'] = (use) => {
+    uses.add(use)
+    const used = tokensOf(use.usage)
     tokens = tokens === null || used === null ? null : tokens + used
   }
   for (let failures = 0; ; ) {
@@ -96,7 +99,7 @@ async function chooseCall(
       const call = calls[0] && wording.meant(calls[0])
       if (call) {
         checkSum(words, call)
-        return { call, tokens }
+        return { call, tokens, uses: uses.all }
       }
       throw new ClawmeshError('MODEL_FAILED', 'The model answered without choosing a tool.', {
         data: { unusable: true },

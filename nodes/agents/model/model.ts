@@ -12,8 +12,8 @@ import { z } from 'zod'
 import type { Answer, GenerateEvent, GenerateRequest, ModelInfo, Usage } from '../../../inference/backend.js'
 import { type ModelOffer, offerSchema } from '../../../inference/place.js'
 import { DescribeModel, Generate, inferenceName } from '../../../inference/service.js'
-import type { Advert } from '../../../mesh/directory.js'
-import type { CallOptions, Grant, MeshNode } from '../../../mesh/index.js'
+import { allows, type CallOptions, type Grant, type MeshNode } from '../../../mesh/index.js'
+import type { Advert } from '../../../mesh/membership.js'
 import { inOrder } from '../../../policies/complexity.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { preferenceOf } from '../../../policies/preference.js'
@@ -75,7 +75,7 @@ const acceleratedSchema = z.object({ accelerators: z.array(z.unknown()).min(1) }
  * Throws DENIED or UNREACHABLE where no model may be asked, MODEL_FAILED for an answer that cannot be used, and what a model throws.
  */
 export async function think(node: MeshNode, given: GenerateRequest, thinking: Thinking): Promise<Answer> {
-  const { session, actor, deadline, signal, trace, model, among, noteAsked, stop, again = () => true } = thinking
+  const { session, actor, deadline, signal, trace, model, among, grant, noteAsked, stop, again = () => true } = thinking
   const router = await routerOf(node)
   const asker = { roles: node.roles, actor, trace }
   const [judged] = await Promise.all([router.judge(session, given, asker), noteAsked?.()])
@@ -97,7 +97,7 @@ export async function think(node: MeshNode, given: GenerateRequest, thinking: Th
   for (;;) {
     const resume = telling.resume(before?.digest)
     try {
-      const wish = { model, among, order, before, failed, isBegun: resume !== undefined }
+      const wish = { model, among, grant, order, before, failed, isBegun: resume !== undefined }
       const chosen = chooseModel(node, decision, wish, given)
       before = chosen
       // Only a model whose files are known answers alike for the same seed; others are asked as the caller asked.
@@ -179,6 +179,8 @@ interface Wish {
   model: string | undefined
   /** Those that the asker may ask. */
   among: readonly string[] | undefined
+  /** Under which it is asked: models that it does not name are not chosen. */
+  grant: Grant | undefined
   /** Whom the rules have asked first, by how hard the prompt looks. */
   order: readonly string[]
   /** Who was asked before, in vain or in part. */
@@ -237,10 +239,13 @@ async function askOnce(
 function chooseModel(
   node: MeshNode,
   decision: RouteDecision,
-  { model, among, order, before, failed, isBegun }: Wish,
+  { model, among, grant, order, before, failed, isBegun }: Wish,
   request: GenerateRequest,
 ): Candidate {
-  const all = candidates(node).filter((each) => among === undefined || among.includes(each.model))
+  const all = granted(
+    candidates(node).filter((each) => among === undefined || among.includes(each.model)),
+    grant,
+  )
   // One elsewhere is asked by the holder of its key alone, whatever a node is called.
   const asked = permitted(all, decision, named(all, model)).filter(
     ({ zone, holder }) => zone === 'mesh' || holder !== undefined,
@@ -277,6 +282,14 @@ function soonest(node: MeshNode, able: readonly Candidate[], request: GenerateRe
     `No node has the memory to load ${models.join(' or ')} now: ${unfit.map(({ node: name, refused }) => `${name}: ${refused}`).join('; ')}.`,
     { hint: '`clawmesh nodes` shows what is free, `clawmesh place TEXT` what each model takes.' },
   )
+}
+
+/** Those that a grant lets one ask. Where it is none of them, whoever has one says so. */
+function granted(all: Candidate[], grant: Grant | undefined): Candidate[] {
+  if (!grant) return all
+  const on = ({ model, zone }: Candidate) => (zone === 'mesh' ? 'mesh' : model)
+  const some = all.filter((each) => allows(grant.terms, { can: 'think', on: on(each) }) === undefined)
+  return some.length > 0 ? some : all
 }
 
 /** Those of `able` that the decision lets see the prompt; `all`: whatever can be asked. Throws DENIED if none may. */

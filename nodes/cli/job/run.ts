@@ -2,7 +2,6 @@
 
 import { realpathSync } from 'node:fs'
 import { resolve } from 'node:path'
-import type { Amounts } from '../../../mesh/task/budget.js'
 import { openTasks } from '../../../mesh/task/tasks.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { planRequest } from '../../agents/job/plan.js'
@@ -15,15 +14,17 @@ import { checkWorkspace, listFiles } from '../../workspace.js'
 import { type Answering, answerAtTerminal } from '../approve/inbox.js'
 import { type Command, text, type Values } from '../command.js'
 import { explain, failureOf } from '../failure.js'
+import { pricesOf } from '../models/prices.js'
 import { dataFolder, dataOption, subjectOption } from '../options.js'
 import { stopOnSignal } from '../stop.js'
 import { progress } from '../terminal.js'
+import { allowedOptions, readAllowed } from './allowed.js'
 import { passNotesOn } from './introduce.js'
 import { printAnswer, summariseParts } from './report.js'
 
 export const run: Command = {
   name: 'run',
-  usage: '"REQUEST" [--workspace DIR] [--tokens N] [--json]',
+  usage: '"REQUEST" [--workspace DIR] [--tokens N] [--cost AMOUNT] [--time TIME] [--json]',
   help: 'Has the mesh that runs here do a request, on all machines that joined it. Actions that need a yes are asked for here if this is a terminal, and wherever approvers are (docs/approvals.md).',
   options: {
     workspace: {
@@ -31,11 +32,7 @@ export const run: Command = {
       value: 'DIR',
       help: "the folder that the request is about (default, and the only one where it has one: that of `clawmesh up`); each sandbox node works on its own folder's files",
     },
-    tokens: {
-      type: 'string',
-      value: 'N',
-      help: 'most tokens that its task may use of models (default: as many as it takes). A part or a vote sets aside what it may take at most before it is begun',
-    },
+    ...allowedOptions,
     data: dataOption,
     subject: subjectOption,
     json: { type: 'boolean', help: 'print one JSON object as the last line' },
@@ -66,7 +63,8 @@ async function runRequest(request: string | undefined, values: Values): Promise<
         hint: 'Leave --workspace out, or start the mesh with that one: `clawmesh up --workspace DIR`.',
       })
     const files = () => listFiles(workspace)
-    const budget = readBudget(text(values, 'tokens'))
+    const allowed = readAllowed(values)
+    const prices = pricesOf(values)
     planRequest(request, files)
     const stop = stopOnSignal()
     const { node, end } = await joinAsGuest(ground, data, ['supervisor', 'gateway'])
@@ -76,7 +74,7 @@ async function runRequest(request: string | undefined, values: Values): Promise<
       passNotesOn(node, progress)
       let answering: Answering | undefined
       const subject = dataSubject(node, authority.subjects, text(values, 'subject') ?? accountName())
-      const asked = { request, workspace, files, signal: stop.signal, progress, subject, budget }
+      const asked = { request, workspace, files, signal: stop.signal, progress, subject, allowed, prices }
       const result = await doRequest(node, tasks, {
         ...asked,
         prefix: node.name,
@@ -98,12 +96,4 @@ async function runRequest(request: string | undefined, values: Values): Promise<
   } finally {
     await ground.close()
   }
-}
-
-function readBudget(tokens: string | undefined): Amounts | undefined {
-  if (tokens === undefined) return undefined
-  if (/^[1-9]\d{0,11}$/.test(tokens)) return { tokens: Number(tokens) }
-  throw new ClawmeshError('USAGE', `--tokens "${tokens}" is no number of tokens.`, {
-    hint: 'For example --tokens 50000.',
-  })
 }

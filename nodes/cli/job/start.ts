@@ -5,11 +5,12 @@ import { join, resolve } from 'node:path'
 import { supervise } from '../../../mesh/index.js'
 import { installation } from '../../../mesh/installation.js'
 import { ClawmeshError } from '../../../policies/errors.js'
+import type { Prices } from '../../../policies/prices.js'
 import { readPolicy } from '../../../sandbox/preset.js'
 import type { Job, JobResult } from '../../agents/job/job.js'
 import { doAsked } from '../../agents/job/persist.js'
 import { planRequest } from '../../agents/job/plan.js'
-import { askedOf } from '../../agents/job/take-up.js'
+import { type Allowed, askedOf } from '../../agents/job/take-up.js'
 import { offeredTools } from '../../agents/tools.js'
 import { readConfig } from '../../config.js'
 import { openDataFolder, openFreeDataFolder } from '../../data-folder.js'
@@ -22,9 +23,11 @@ import { headline } from '../approve/words.js'
 import { inShell } from '../as-typed.js'
 import { type Command, text, type Values } from '../command.js'
 import { explain } from '../failure.js'
+import { pricesOf } from '../models/prices.js'
 import { brokersOption, modelOption, readBrokers, subjectOption } from '../options.js'
 import { stopOnSignal } from '../stop.js'
 import { isTerminal, progress, question } from '../terminal.js'
+import { allowedOptions, readAllowed } from './allowed.js'
 import { introduceModels, passNotesOn } from './introduce.js'
 import { closeInTime, startOwnMesh } from './own-mesh.js'
 import { type Outcome, printAnswer, printTrail, summarise } from './report.js'
@@ -62,6 +65,7 @@ export const start: Command = {
     port: { type: 'string', value: 'N', help: 'the port of the broker (default: any free one)' },
     brokers: brokersOption,
     model: modelOption,
+    ...allowedOptions,
     subject: subjectOption,
   },
   takes: 'request',
@@ -82,6 +86,8 @@ async function startMesh(own: string | undefined, values: Values): Promise<numbe
   const policy = await readPolicy(text(values, 'policy') ?? 'ask-first')
   const port = readPort(text(values, 'port'))
   const brokers = readBrokers(values)
+  const allowed = readAllowed(values)
+  const prices = pricesOf(values)
   const config = readConfig()
   const data = text(values, 'data')
   checkApart(workspace, resolve(data ?? config.data))
@@ -113,6 +119,8 @@ async function startMesh(own: string | undefined, values: Values): Promise<numbe
       policy: policy.text,
       subject: text(values, 'subject') ?? accountName(),
       files,
+      allowed,
+      prices,
       stop: stop.signal,
       began,
       startedAt,
@@ -135,6 +143,9 @@ interface Run {
   /** Whom its requests are about. */
   subject: string
   files: () => string[]
+  /** What each task may use. */
+  allowed: Allowed | undefined
+  prices: Prices
   stop: AbortSignal
   /** On the clock that measures. */
   began: number
@@ -202,7 +213,8 @@ async function work(site: Site, run: Run, results: JobResult[]): Promise<void> {
     onGiveUp: (_, error) => progress(error.message),
   })
   try {
-    const job = { files: run.files, workers, signal: run.stop, progress }
+    const { files, allowed, prices } = run
+    const job = { files, workers, signal: run.stop, progress, allowed, prices }
     if (run.request !== undefined) {
       const { request } = run
       const result = await doJob(site, run, { ...job, request })

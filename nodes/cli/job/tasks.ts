@@ -201,8 +201,9 @@ const line = ({ id, begunAt, state, steps, facts, outcome }: TaskInfo): string =
 }
 
 /** A line for what is limited. */
-export function budgetLines({ budget }: Pick<TaskInfo, 'budget'>): string[] {
-  if (!budget) return []
+export function budgetLines({ budget, until }: Pick<TaskInfo, 'budget' | 'until'>): string[] {
+  const ends = until === undefined ? [] : [`  time      until ${new Date(until).toISOString()}`]
+  if (!budget) return ends
   const { limit, spent, reserved, left } = budget
   const of = (what: 'tokens' | 'money' | 'ms', words: (amount: number) => string): string[] => {
     if (limit[what] === undefined) return []
@@ -213,6 +214,7 @@ export function budgetLines({ budget }: Pick<TaskInfo, 'budget'>): string[] {
     ...of('tokens', (amount) => `${amount} tokens`),
     ...of('money', (amount) => `${amount.toFixed(4)} of the price table's currency`),
     ...of('ms', (amount) => `${(amount / 1000).toFixed(1)} s`),
+    ...ends,
   ]
 }
 

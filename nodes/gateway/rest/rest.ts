@@ -102,7 +102,8 @@ export function restOf({
     'GET /v1/agents': () => rosterOf(node.directory),
 
     'POST /v1/tasks': async ({ body, request, reply }) => {
-      const id = await here(runs).begin(body.request, aboutCaller(request.principal?.name))
+      const { request: words, ...allowed } = body
+      const id = await here(runs).begin(words, aboutCaller(request.principal?.name), allowed)
       reply.code(202)
       return { id }
     },

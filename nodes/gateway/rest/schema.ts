@@ -45,7 +45,19 @@ export const nodesReplySchema = z.object({
 export const agentsReplySchema = rosterSchema
 
 /** About the workspace that `clawmesh up` offers. */
-export const taskBodySchema = z.strictObject({ request: z.string().min(1).max(20_000) })
+export const taskBodySchema = z.strictObject({
+  request: z.string().min(1).max(20_000),
+  /** The most that it may use: tokens of models, and money in the currency of the gateway's price table. */
+  budget: z
+    .strictObject({ tokens: z.int().positive().exactOptional(), money: z.number().nonnegative().exactOptional() })
+    .exactOptional(),
+  /** How long it may take in all, in milliseconds. */
+  ms: z
+    .int()
+    .positive()
+    .max(366 * 24 * 3_600_000)
+    .exactOptional(),
+})
 export const taskSchema = z.object({
   id: z.string(),
   begunAt: z.number(),
@@ -56,6 +68,8 @@ export const taskSchema = z.object({
   outcome: z.unknown().optional(),
   /** Of a task that has one. */
   budget: budgetStateSchema.optional(),
+  /** When its time is over, in milliseconds since 1970, where it has an end. */
+  until: z.number().optional(),
 })
 export const tasksSchema = z.object({ tasks: z.array(taskSchema) })
 export const begunSchema = z.object({ id: z.string() })

@@ -7,7 +7,8 @@ import type { Tasks } from '../../../mesh/task/tasks.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { answerInterruption, isQuestion } from '../../agents/agent/journal.js'
 import { planRequest } from '../../agents/job/plan.js'
-import { doRequest } from '../../agents/job/request.js'
+import { doRequest, type Requested } from '../../agents/job/request.js'
+import type { Allowed } from '../../agents/job/take-up.js'
 import type { DataSubject } from '../../data-subject.js'
 import { log } from '../../log.js'
 import { checkWorkspace, listFiles } from '../../workspace.js'
@@ -25,7 +26,7 @@ export class TaskRuns {
   readonly #tasks: Tasks
   /** The one folder that requests are about: a caller must not look into others of this machine. */
   readonly #workspace: string | undefined
-  /** By what was asked, and about whom: who asks for the same while it is being done, gets the same. */
+  /** By what was asked, about whom, and for how much: who asks for the same while it is being done, gets the same. */
   readonly #runs = new Map<string, Run>()
 
   constructor(node: MeshNode, tasks: Tasks, workspace: string | undefined) {
@@ -34,8 +35,8 @@ export class TaskRuns {
     this.#workspace = workspace
   }
 
-  /** The id of the task, when it stands in its journal; `subject`: whom it is about. Throws USAGE, WORKSPACE_UNREADABLE, RATE_LIMITED, UNREACHABLE. */
-  async begin(request: string, subject: DataSubject | undefined): Promise<string> {
+  /** The id of the task, when it stands in its journal; `subject`: whom it is about; `allowed`: what it may use. Throws USAGE, WORKSPACE_UNREADABLE, RATE_LIMITED, UNREACHABLE. */
+  async begin(request: string, subject: DataSubject | undefined, allowed: Allowed = {}): Promise<string> {
     const workspace = this.#workspace
     if (workspace === undefined)
       throw new ClawmeshError('UNREACHABLE', 'This mesh offers no workspace that a task could be about.', {
@@ -44,14 +45,14 @@ export class TaskRuns {
     checkWorkspace(workspace)
     const files = () => listFiles(workspace)
     planRequest(request, files)
-    const what = JSON.stringify([request, subject?.name])
+    const what = JSON.stringify([request, subject?.name, allowed])
     const known = this.#runs.get(what)
     if (known) return known.begun
     if (this.#runs.size >= runsAtOnce)
       throw new ClawmeshError('RATE_LIMITED', `${runsAtOnce} tasks are being done here already.`, {
         hint: 'Wait until one has ended.',
       })
-    const run = this.#start(request, workspace, files, subject)
+    const run = this.#start({ request, workspace, files, subject, allowed })
     this.#runs.set(what, run)
     void run.ended.finally(() => this.#runs.delete(what))
     return run.begun
@@ -121,7 +122,7 @@ export class TaskRuns {
     await Promise.all(runs.map(({ ended }) => ended))
   }
 
-  #start(request: string, workspace: string, files: () => string[], subject: DataSubject | undefined): Run {
+  #start(asked: Pick<Requested, 'request' | 'workspace' | 'files' | 'subject' | 'allowed'>): Run {
     const stop = new AbortController()
     let settle: (id: string) => void = () => undefined
     let fail: (error: unknown) => void = () => undefined
@@ -129,9 +130,9 @@ export class TaskRuns {
       settle = resolve
       fail = reject
     })
-    const progress = (text: string) => log.debug({ request: request.slice(0, 80) }, text)
+    const progress = (text: string) => log.debug({ request: asked.request.slice(0, 80) }, text)
     const prefix = `${this.#node.name}-${randomUUID().slice(0, 8)}`
-    const requested = { request, workspace, files, signal: stop.signal, progress, prefix, subject }
+    const requested = { ...asked, signal: stop.signal, progress, prefix }
     const ended = doRequest(this.#node, this.#tasks, { ...requested, onTask: ({ id }) => settle(id) }).then(
       () => undefined,
       (error: unknown) => {

@@ -43,7 +43,7 @@ describe('a flood', () => {
 
   const counted = (total: number) => eventually(async () => assert.equal(await tap.refused(), total), 30_000)
 
-  it('of 4,000 mutated messages: each refused and counted, none taken', async () => {
+  it('of 10,000 mutated messages: each refused and counted, none taken', async () => {
     const seed = Number(process.env['CLAWMESH_SEED'] ?? 7)
     const random = seededRandom(seed)
     // By a connection of its own, the tap may have yet to get what was answered.
@@ -57,13 +57,13 @@ describe('a flood', () => {
     })
     const before = { handled, events: (await tap.refusals()).length, total: await tap.refused() }
     const ways = frames.flatMap((frame) => mutations(frame, random))
-    for (let sent = 0; sent < 4000; sent += 1) {
+    for (let sent = 0; sent < 10_000; sent += 1) {
       const mutate = ways[sent % ways.length]
       assert.ok(mutate)
       tap.inject(victim.self, mutate())
       if (sent % 250 === 0) await new Promise((resolve) => setImmediate(resolve))
     }
-    await counted(before.total + 4000)
+    await counted(before.total + 10_000)
     assert.equal(handled, before.handled, `seed ${seed}: a mutated message was taken`)
     const events = (await tap.refusals()).length - before.events
     assert.ok(events < 200, `${events} audit events tell of one flood`)

@@ -10,7 +10,7 @@ import { mostBodyBytes, pieceBytes } from '../../../mesh/task/body.js'
 import { openTasks, type Tasks } from '../../../mesh/task/tasks.js'
 import { MemoryBroker } from '../../../mesh/transport/memory.js'
 import type { Bucket, Entry, Transport } from '../../../mesh/transport/transport.js'
-import { ClawmeshError } from '../../../policies/errors.js'
+import { ClawmeshError, type ErrorCode } from '../../../policies/errors.js'
 import { natsMesh } from '../../kit/mesh.js'
 
 const once = { result: z.string(), repeatable: false }
@@ -18,7 +18,7 @@ const freely = { result: z.string(), repeatable: true }
 const coded = (code: string) => (error: unknown) => error instanceof ClawmeshError && error.code === code
 
 interface Ground {
-  open(by: string, wrap?: (bucket: Bucket) => Bucket): Promise<Tasks>
+  open(by: string, wrap?: (bucket: Bucket) => Bucket, now?: () => number): Promise<Tasks>
   bucket(): Promise<Bucket>
   close(): Promise<void>
 }
@@ -58,10 +58,10 @@ function groundOn(
     return transport
   }
   return {
-    open: async (by, wrap = (bucket) => bucket) => {
+    open: async (by, wrap = (bucket) => bucket, now = Date.now) => {
       const transport = await join()
       const bucket = async (name: string) => wrap(await transport.bucket(name))
-      return openTasks({ transport: { ...transport, bucket }, addresses, key: authority.tasksKey, by })
+      return openTasks({ transport: { ...transport, bucket }, addresses, key: authority.tasksKey, by, now })
     },
     bucket: async () => (await join()).bucket(addresses.tasks),
     close: async () => {
@@ -352,6 +352,93 @@ for (const [name, openGround] of Object.entries(grounds)) {
       const third = await ground.open('three')
       await (await third.resume(orphan.id)).end({ ok: true })
       assert.equal((await third.resume(parent.id)).budget?.left.tokens, 700)
+    })
+
+    it('never give a child more money, or time, than its parent has', async () => {
+      const until = Date.now() + 60_000
+      const parent = await tasks.begin({}, undefined, { budget: { money: 1 }, until })
+      await assert.rejects(tasks.begin({}, undefined, { budget: { money: 1.01 }, parent }), coded('BUDGET_SPENT'))
+      const child = await tasks.begin({}, undefined, { budget: { money: 0.75 }, parent, until: until + 1000 })
+      assert.deepEqual(
+        [child.until, child.budget?.left, parent.budget?.left],
+        [until, { money: 0.75 }, { money: 0.25 }],
+      )
+      await assert.rejects(parent.reserve('call', { money: 0.3 }), coded('BUDGET_SPENT'))
+    })
+
+    it('end at their instant, in whichever life: nothing is begun after it, and what is under way is cut off', async () => {
+      let aheadMs = 0
+      const now = () => Date.now() + aheadMs
+      const life = (by: string) => ground.open(by, undefined, now)
+      const until = Date.now() + 60_000
+      const task = await tasks.begin({}, undefined, { until, budget: { money: 1 } })
+      assert.equal(await task.step('early', once, async () => 'in time'), 'in time')
+      const again = await (await life('two')).resume(task.id)
+      aheadMs = 60_000 - 50
+      const cut = again.inTime(
+        new AbortController().signal,
+        (signal) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('cut off')))),
+      )
+      await assert.rejects(cut, coded('BUDGET_SPENT'))
+      assert.ok(now() >= until)
+      const third = await (await life('three')).resume(task.id)
+      const late = () => assert.fail('it was begun after its time')
+      for (const begun of [
+        third.step('late', once, late),
+        third.reserve('call', {}),
+        third.inTime(AbortSignal.abort(), late),
+      ])
+        await assert.rejects(begun, coded('BUDGET_SPENT'))
+      assert.equal(await third.step('early', once, late), 'in time')
+      await third.end({ ok: false })
+      const info = (await tasks.list()).find(({ id }) => id === task.id)
+      assert.deepEqual([info?.state, info?.until], ['ended', until])
+    })
+
+    it('do a step again that may be repeated, a few times and after longer and longer pauses, at what may pass', async () => {
+      const failing = (...codes: ErrorCode[]) => {
+        const runs: number[] = []
+        const run = async (before: number) => {
+          runs.push(before)
+          const code = codes[before]
+          if (code) throw new ClawmeshError(code, 'not now')
+          return 'done'
+        }
+        return { runs, run }
+      }
+      const task = await tasks.begin({})
+      const retried = { ...freely, repeatable: true, retries: { times: 2, firstMs: 20 } } as const
+      const passing = failing('UNREACHABLE', 'DEADLINE')
+      const begun = performance.now()
+      assert.equal(await task.step('passing', retried, passing.run), 'done')
+      assert.deepEqual(passing.runs, [0, 1, 2])
+      assert.ok(performance.now() - begun >= 0.75 * (20 + 40))
+      const lasting = failing('UNREACHABLE', 'UNREACHABLE', 'UNREACHABLE', 'UNREACHABLE')
+      await assert.rejects(task.step('lasting', retried, lasting.run), coded('UNREACHABLE'))
+      assert.deepEqual(lasting.runs, [0, 1, 2])
+      const final = failing('DENIED')
+      await assert.rejects(task.step('final', retried, final.run), coded('DENIED'))
+      assert.deepEqual(final.runs, [0])
+      const stop = new AbortController()
+      const stopped = failing('UNREACHABLE', 'UNREACHABLE')
+      const pausing = task.step(
+        'stopped',
+        { ...retried, retries: { times: 2, firstMs: 60_000, signal: stop.signal } },
+        stopped.run,
+      )
+      setImmediate(() => stop.abort(new ClawmeshError('CANCELLED', 'enough')))
+      await assert.rejects(pausing, (error) => coded('CANCELLED')(error) || coded('UNREACHABLE')(error))
+      // What asks for retries and may not be repeated is done once all the same, and is in doubt.
+      const once = failing('UNREACHABLE')
+      await assert.rejects(
+        task.step('effect', { ...retried, repeatable: false as true }, once.run),
+        coded('UNREACHABLE'),
+      )
+      assert.deepEqual(once.runs, [0])
+      await assert.rejects(task.step('effect', { result: z.string(), repeatable: false }, once.run), coded('IN_DOUBT'))
+      const again = await (await ground.open('two')).resume(task.id)
+      assert.equal(await again.step('lasting', freely, async () => 'done'), 'done')
+      await assert.rejects(again.step('effect', { result: z.string(), repeatable: false }, once.run), coded('IN_DOUBT'))
     })
 
     async function entriesOf(bucket: Bucket, keys?: string): Promise<Entry[]> {

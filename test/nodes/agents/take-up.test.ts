@@ -44,7 +44,7 @@ describe('a request that was cut off', () => {
   })
 
   it('goes on with its own budget, and not where that is more than is given now', async () => {
-    const give = (tokens: number) => takeUp(node, tasks, asked(), (text) => said.push(text), { tokens })
+    const give = (tokens: number) => takeUp(node, tasks, asked(), (text) => said.push(text), { budget: { tokens } })
     const free = await take()
     const first = await give(5000)
     assert.notEqual(first.id, free.id)

@@ -79,13 +79,17 @@ describe('clawmesh up --gateway', () => {
 
   it('does a task that was asked for over HTTP, and brings what is held to an approver', async () => {
     const [service, approver] = [await add('robot', '--role', 'service'), await add('ada', '--role', 'approver')]
-    const body = { request: 'read ../secret.txt' }
+    const body = { request: 'read ../secret.txt', budget: { tokens: 100_000, money: 0.5 }, ms: 600_000 }
     const reply = await ask(url, '/v1/tasks', { method: 'POST', key: service, body })
     assert.equal(reply.status, 202, reply.text)
     const { id } = z.object({ id: z.string() }).parse(JSON.parse(reply.text))
     const again = await ask(url, '/v1/tasks', { method: 'POST', key: service, body })
     assert.equal(JSON.parse(again.text).id, id, 'the same, while it is being done, is the same task')
     task = id
+    const { text: begun } = await ask(url, `/v1/tasks/${id}`, { key: service })
+    const { budget, begunAt, until } = JSON.parse(begun)
+    assert.deepEqual(budget.limit, body.budget)
+    assert.ok(Math.abs(until - begunAt - body.ms) < 1000, begun)
     const following = await follow(url, `/v1/tasks/${id}/events`, service)
     const asking = await follow(url, `/v1/approvals/events?task=${id}`, approver)
     const asked = await eventually(() => asking.events[0] ?? assert.fail('nothing is asked yet'), 30_000)

@@ -11,6 +11,7 @@ import { type AgentOptions, agent, runTask } from '../../../../nodes/agents/agen
 import type { AgentEvent } from '../../../../nodes/agents/agent/event.js'
 import { ownTool } from '../../../../nodes/agents/agent/own-tool.js'
 import { delegate, handoff, toolbox } from '../../../../nodes/agents/agent/tool.js'
+import { readPrices } from '../../../../nodes/agents/model/costs.js'
 import { serveModel, serveSandbox } from '../../../../nodes/process/serve.js'
 import { ClawmeshError } from '../../../../policies/errors.js'
 import { AskApproval } from '../../../../sandbox/approval.js'
@@ -112,6 +113,22 @@ describe('an agent', () => {
     })
     assert.equal(result.by, 'tokens')
     assert.ok(result.steps > 1 && result.tokens <= 3000, JSON.stringify(result))
+  })
+
+  it('asks no model where what it could cost is more than its money', async () => {
+    // A second costs as much as a unit, and a thought may take all of its time.
+    const prices = { ...readPrices(), mesh: { hour: 3600 } }
+    let asked = 0
+    const rule: Rule = (request) => {
+      asked += 1
+      return doubling(request)
+    }
+    const given = { tools: [double], prices }
+    const poor = await run(rule, { ...given, budget: { ms: 60_000, money: 50 } })
+    assert.deepEqual([poor.result.by, poor.result.money, asked], ['money', 0, 0])
+    const { result } = await run(rule, { ...given, budget: { ms: 60_000, money: 61 } })
+    assert.deepEqual([result.by, asked], ['answer', 2])
+    assert.ok((result.money ?? 0) > 0 && (result.money ?? 0) < 61, String(result.money))
   })
 
   it('ends with its time, though a model never answers', async () => {
@@ -331,6 +348,28 @@ describe('an agent', () => {
       const { answer, tokens } = await runTask(await mesh.spawn(agent(mesh, options)), 'Get help.')
       assert.match(answer, /failed: b: what is left of \d+ tokens is too little/)
       assert.ok(tokens <= 6000)
+    })
+
+    it('gives it a part of its money, and is charged what it says it spent', async () => {
+      const mesh = await meshWith((request) =>
+        request.messages[0]?.content === 'Help.' ? call('finish', { answer: 'helped' }) : handing(request),
+      )
+      const prices = { ...readPrices(), mesh: { hour: 3600 } }
+      await mesh.spawn(agent(mesh, { name: 'b', instructions: 'Help.', prices }))
+      const options = { ...simple, name: 'a', tools: [toHelper('b')], prices }
+      const given: (number | undefined)[] = []
+      const record = mesh.audit.record.bind(mesh.audit)
+      mesh.audit.record = (event) => {
+        if (event.kind === 'task.started') given.push((event.facts['budget'] as { money?: number }).money)
+        return record(event)
+      }
+      const ref = await mesh.spawn(agent(mesh, options))
+      const rich = await runTask(ref, { task: 'Get help.', budget: { ms: 60_000, money: 1000 } })
+      assert.equal(rich.answer, 'done: helped')
+      assert.ok((given[1] ?? 1000) < 500 && (rich.money ?? 0) > 0 && (rich.money ?? 0) < 60, `${given} ${rich.money}`)
+      // Its half is less than a thought of the other could cost.
+      const { answer } = await runTask(ref, { task: 'Get help.', budget: { ms: 60_000, money: 100 } })
+      assert.match(answer, /failed: b: what is left of [\d.]+ of money is too little/)
     })
 
     it('does not go round in circles: nobody waits for somebody who waits for him', async () => {

@@ -11,6 +11,7 @@ import { type AgentOptions, agent, runTask } from '../../../../nodes/agents/agen
 import { answerInterruption, interruptions } from '../../../../nodes/agents/agent/journal.js'
 import { lowerRun } from '../../../../nodes/agents/agent/label.js'
 import { ownTool } from '../../../../nodes/agents/agent/own-tool.js'
+import { readPrices } from '../../../../nodes/agents/model/costs.js'
 import { serveModel } from '../../../../nodes/process/serve.js'
 import { ClawmeshError } from '../../../../policies/errors.js'
 import type { Sensitivity } from '../../../../policies/router-label.js'
@@ -346,8 +347,9 @@ describe('a run that is kept', () => {
       list: () => tasks.list(),
       begin: async (...given: Parameters<Tasks['begin']>) => dying(await tasks.begin(...given), () => isDead, over),
     })
-    const budget = { tokens: 1600, ms: 60_000, steps: 9 }
-    const cut = run(await again({ tasks: mortal, budget }))
+    const budget = { tokens: 1600, ms: 60_000, steps: 9, money: 1000 }
+    const prices = { ...readPrices(), mesh: { hour: 3600 } }
+    const cut = run(await again({ tasks: mortal, budget, prices }))
     cut.catch(() => undefined)
     await eventually(() => assert.equal(thoughts, 2))
     const state = async () =>
@@ -355,10 +357,14 @@ describe('a run that is kept', () => {
     const { spent, reserved } = await state()
     const [before, aside] = [spent.tokens ?? 0, reserved.tokens ?? 0]
     assert.ok(before > 0 && aside > 100, JSON.stringify({ spent, reserved }))
+    // A second of thought costs a unit, and it may take all its time.
+    const coins = (spent.money ?? 0) + (reserved.money ?? 0)
+    assert.ok((spent.money ?? 0) > 0 && (reserved.money ?? 0) > 30, JSON.stringify({ spent, reserved }))
     isDead = true
-    const result = await run(await again({ budget }))
+    const result = await run(await again({ budget, prices }))
     assert.deepEqual([result.by, result.tokens, thoughts], ['tokens', before + aside, 2])
     assert.equal((await state()).spent.tokens, before + aside)
+    assert.deepEqual([(await state()).spent.money, result.money], [coins, coins])
     bury()
   })
 
