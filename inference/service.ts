@@ -38,18 +38,26 @@ export const inferenceName = (node: string) => `inference/${node}`
 export const mostTokens = ({ messages, maxTokens }: GenerateRequest): number =>
   messages.reduce((sum, { content }) => sum + Buffer.byteLength(content), maxTokens)
 
-/** The same events, and the bill to whoever limits what may be asked. A model that had no time for it has cost nothing. */
+const hadNoTime = ({ code }: ClawmeshError): boolean => code === 'MODEL_BUSY'
+
+/**
+ * The same events, and the bill to whoever limits what may be asked. `isFree`: by what a model says that it was not asked after all, which has cost nothing; an answer that breaks off has,
+ * whatever is said of it.
+ */
 export async function* billed(
   events: AsyncIterable<GenerateEvent>,
   context: Pick<Context, 'bill'>,
+  isFree: (failure: ClawmeshError) => boolean = hadNoTime,
 ): AsyncGenerator<GenerateEvent> {
+  let hasBegun = false
   try {
     for await (const event of events) {
+      hasBegun = true
       if (event.type === 'done' && event.usage) context.bill(event.usage.promptTokens + event.usage.outputTokens)
       yield event
     }
   } catch (error) {
-    if (ClawmeshError.from(error).code === 'MODEL_BUSY') context.bill(0)
+    if (!hasBegun && isFree(ClawmeshError.from(error))) context.bill(0)
     throw error
   }
 }

@@ -15,6 +15,7 @@ import type { Role } from '../policies/roles.js'
 import { parseRouterRules } from '../policies/router.js'
 import { sensitivitySchema } from '../policies/router-label.js'
 import { Spending } from '../router/egress/spending.js'
+import { isUnanswered } from '../router/egress/unanswered.js'
 import type { Opinion } from '../router/opinion.js'
 import { ProviderStore } from '../router/provider/store.js'
 import type { Router } from '../router/router.js'
@@ -120,7 +121,7 @@ function elsewhere(router: Router) {
     session.raise(asked.seen)
     const asker = { roles: sender.roles, actor: asked.actor, trace }
     const events = router.ask(session, asked.request, asker, { provider, model: rest.join('/') }, signal)
-    for await (const event of billed(events, context))
+    for await (const event of billed(events, context, isUnanswered))
       yield event.type === 'done' ? { ...event, usage: event.usage && { ...event.usage } } : event
   }
   return actor('elsewhere', () => [on(AskElsewhere, answer)], { args: z.unknown(), concurrency: 64 })

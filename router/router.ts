@@ -18,6 +18,7 @@ import { type ClassifySettings, classify, type Finding } from './classify.js'
 import { type Clearance, type ClearanceRequest, clear, type Destination } from './egress/clearance.js'
 import type { Egress } from './egress/egress.js'
 import type { Reservation, Spending } from './egress/spending.js'
+import { isUnanswered } from './egress/unanswered.js'
 import { keeping, keptBy } from './kept.js'
 import { joinSensitivity, sensitivityOf } from './label.js'
 import type { Opinion } from './opinion.js'
@@ -193,10 +194,14 @@ export class Router {
     const pieces = new CallPieces()
     let reason: EndReason = 'stop'
     let usage = null as ProviderUsage | null
+    /** How long the answer was has been said since its last word. */
+    let isCounted = false
     let outcome = 'broken off'
     try {
       for await (const delta of egress.send(clearance, body, signal)) {
         if (delta.usage) usage = { ...nothingUsed, ...usage, ...delta.usage }
+        if (delta.usage?.outputTokens !== undefined) isCounted = true
+        else if (delta.text || delta.calls) isCounted = false
         reason = delta.reason ?? reason
         pieces.add(delta.calls)
         const text = restorer.push(delta.text ?? '')
@@ -207,11 +212,12 @@ export class Router {
       const calls = pieces.end()
       for (const call of calls) yield { type: 'call', call }
       outcome = 'answered'
-      // Some say how long the answer was and not how long the prompt: that is no bill.
-      if (usage && usage.promptTokens > 0) held?.settle(usage)
+      // Some say how long the answer was and not how long the prompt, or only how it began: that is no bill.
+      if (!isCounted || usage?.promptTokens === 0) usage = null
+      if (usage) held?.settle(usage)
       yield { type: 'done', reason: calls.length > 0 ? 'call' : reason, usage }
     } catch (cause) {
-      if (ClawmeshError.from(cause).data['unanswered'] === true) held?.release()
+      if (isUnanswered(ClawmeshError.from(cause))) held?.release()
       throw cause
     } finally {
       const { trace, actor } = asker

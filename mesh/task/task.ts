@@ -153,10 +153,10 @@ export class Task {
     return { amounts, settle: (bill) => this.#bill(number, bill ?? amounts) }
   }
 
-  /** What a child has used, and what it did not use comes back. Nothing, if that is on record already. */
-  async settleChild(child: string, bill: Amounts): Promise<void> {
+  /** What a child has used, and what it did not use comes back; null where nobody knows. Nothing, if that is on record already. */
+  async settleChild(child: string, bill: Amounts | null): Promise<void> {
     const reserved = this.#budget?.ofChild(child)
-    if (reserved) await this.#bill(reserved.number, bill)
+    if (reserved) await this.#bill(reserved.number, bill ?? reserved.amounts)
   }
 
   /** The tasks whose budget is set aside here. */

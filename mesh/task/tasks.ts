@@ -82,10 +82,11 @@ export class Tasks {
     return task
   }
 
-  /** Of a child that ended, or never began, when nobody was there to say so. */
+  /** Of a child that ended, or never began, when nobody was there to say so. What one took whose journal was removed is not known: all that it had. */
   async #settle(parent: Task, child: string): Promise<void> {
     const place = this.#options.addresses.taskKey(child)
     const entries = await this.#entries(place)
+    if (entries.length === 0 && (await this.#bucket.get(`${place}.0`))) return parent.settleChild(child, null)
     const { state, budget } =
       entries.length > 0 ? this.#describe(place, entries) : { state: 'ended', budget: undefined }
     if (state === 'ended') await parent.settleChild(child, budget?.spent ?? {})

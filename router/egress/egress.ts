@@ -3,6 +3,7 @@ import { ClawmeshError } from '../../policies/errors.js'
 import { type Delta, forms, type ProviderForm } from '../provider/form.js'
 import type { Provider, ProviderStore, Providers } from '../provider/store.js'
 import { type Clearance, spend } from './clearance.js'
+import { ofStatus, unanswered } from './unanswered.js'
 
 export class Egress {
   readonly #providers: Providers
@@ -46,7 +47,7 @@ export class Egress {
     if (!response.ok) {
       await response.body?.cancel()
       const isBusy = response.status === 429 || response.status >= 500
-      throw failed(name, `answered with status ${response.status}`, isBusy, undefined, notAnswered)
+      throw failed(name, `answered with status ${response.status}`, isBusy, undefined, ofStatus(response.status))
     }
     for await (const data of reading(name, response)) {
       const delta = understand(name, form, data)
@@ -69,12 +70,9 @@ async function reach(name: string, send: () => Promise<Response>): Promise<Respo
   try {
     return await send()
   } catch (cause) {
-    throw cancelled(cause) ?? failed(name, 'could not be reached', true, cause, wasReached(cause) ? {} : notAnswered)
+    throw cancelled(cause) ?? failed(name, 'could not be reached', true, cause, wasReached(cause) ? {} : unanswered)
   }
 }
-
-/** Of a question that no model can have seen, and nobody is paid for. */
-const notAnswered = { unanswered: true } as const
 
 /** Undici says why in the cause of what it throws. Whatever else happened, the question may have come there. */
 function wasReached(thrown: unknown): boolean {
@@ -121,7 +119,7 @@ function failed(
   what: string,
   isBusy: boolean,
   cause?: unknown,
-  data: { unanswered?: true } = {},
+  data: Partial<typeof unanswered> = {},
 ): ClawmeshError {
   return new ClawmeshError(isBusy ? 'MODEL_BUSY' : 'MODEL_FAILED', `The provider ${name} ${what}.`, {
     hint: isBusy ? 'Try again later.' : 'Check url, key and model in the key store.',

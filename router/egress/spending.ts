@@ -69,7 +69,8 @@ export class Spending {
     return guarded('read', () => {
       if (!existsSync(path)) writeWhole(path, header)
       const spending = new Spending(path, now, read(path))
-      spending.#shorten()
+      // Not at each start: the clock may be wrong then, and what it takes for long ago is of today.
+      if (spending.#length > leastToShorten) spending.#shorten()
       return spending
     })
   }

@@ -14,6 +14,7 @@ import type { AuditEvent } from '../../mesh/audit/event.js'
 import type { MeshNode } from '../../mesh/index.js'
 import { agent, runTask } from '../../nodes/agents/agent/agent.js'
 import { delegate } from '../../nodes/agents/agent/tool.js'
+import { actions } from '../../nodes/agents/authority.js'
 import { CastBallot } from '../../nodes/agents/debate/ballot.js'
 import { debate } from '../../nodes/agents/debate/debate.js'
 import { debater } from '../../nodes/agents/debate/debater.js'
@@ -480,6 +481,15 @@ describe('a mesh with a provider elsewhere', () => {
       const reply = await chat({ ...said('hello'), stream: true })
       assert.match(reply.text, /error/)
       assert.doesNotMatch(reply.text, /\[DONE\]/)
+      // What broke off has cost all that was set aside for it: a grant is not for as many tries as there is time for.
+      await model.close()
+      for (const node of [here, holder])
+        await eventually(() => assert.equal(node.directory.node(model.name) === undefined, true))
+      cloud.sent.length = 0
+      const entrust = actions(1, { tokens: 2000 })
+      const asked = holder.ref('worker-1').ask(DoPart, { words: 'how many lines has notes.txt' }, { entrust })
+      await assert.rejects(asked, { code: 'DENIED', message: /tokens left/ })
+      assert.ok(cloud.sent.length > 0 && cloud.sent.length <= 4, String(cloud.sent.length))
     })
   })
 })

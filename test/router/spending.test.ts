@@ -115,6 +115,33 @@ describe('what models elsewhere may take', () => {
     }
     await assert.rejects(ask(stand), { code: 'MODEL_BUSY' })
     assert.equal(taken(), 1e9)
+    // Behind a gateway that waited in vain a model has answered all the same.
+    stand.cloud.answer = (_, response) => response.writeHead(504).end()
+    await assert.rejects(ask(stand), { code: 'MODEL_BUSY' })
+    assert.equal(taken(), 2e9)
+    stand.cloud.answer = (_, response) => response.writeHead(503).end()
+    await assert.rejects(ask(stand), { code: 'MODEL_BUSY' })
+    assert.equal(taken(), 2e9)
+  })
+
+  it('is not what was counted before the last word', async () => {
+    const usage = { choices: [], usage: { prompt_tokens: 9, completion_tokens: 0 } }
+    const word = { choices: [{ delta: { content: 'ok' } }] }
+    stand.cloud.answer = (_, response) => {
+      response.writeHead(200)
+      for (const chunk of [usage, word]) response.write(`data: ${JSON.stringify(chunk)}\n\n`)
+      response.end('data: [DONE]\n\n')
+    }
+    assert.equal(await ask(stand), 'ok')
+    assert.equal(taken(), 1e9)
+  })
+
+  it('is not forgotten by a clock that was wrong for a while', async () => {
+    await ask(stand)
+    now += 100 * dayMs
+    Spending.open(path, () => now)
+    now -= 100 * dayMs
+    assert.equal(taken(), 1e9)
   })
 
   it('is counted for each task by itself where the rules say so', async () => {

@@ -18,7 +18,7 @@ export const pricedUseSchema = z.object({
   zone: z.enum(['mesh', 'elsewhere']),
   /** null: nobody said of one of them. */
   usage: usageSchema.nullable(),
-  seconds: z.number().nonnegative(),
+  seconds: z.number().nonnegative().max(1e9),
 })
 export type PricedUse = z.output<typeof pricedUseSchema>
 

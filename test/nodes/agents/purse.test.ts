@@ -10,6 +10,7 @@ import { runJob } from '../../../nodes/agents/job/job.js'
 import { Purse } from '../../../nodes/agents/job/purse.js'
 import { worker } from '../../../nodes/agents/job/worker.js'
 import { readPrices } from '../../../nodes/agents/model/costs.js'
+import { pricedUseSchema } from '../../../nodes/agents/model/price.js'
 import { budgetLines } from '../../../nodes/cli/job/tasks.js'
 import { serveModel } from '../../../nodes/process/serve.js'
 import { parseProfile } from '../../../policies/profile.js'
@@ -130,6 +131,8 @@ describe('the budget of a job', () => {
       const uncounted = await purse.take('part', call)
       await uncounted.settle({ tokens: null, uses: [{ ...known, usage: null, seconds: 1 }] })
       assert.ok(Math.abs((task.budget?.spent.money ?? 0) - 0.0045 - aside) < 1e-9)
+      // More than any question takes would make sums that no journal holds.
+      assert.equal(pricedUseSchema.safeParse({ ...known, usage, seconds: 1e308 }).success, false)
       const without = new Purse(task, { prices, models: () => [cloud('unpriced')] })
       await assert.rejects(without.take('part', call), { code: 'PRICE_UNKNOWN' })
     })
