@@ -91,10 +91,11 @@ export class Budget {
     return [...this.#open.values()].filter(({ child }) => child !== undefined)
   }
 
-  /** What of these is more than is left; undefined if nothing is. */
+  /** What of these is more than is left, or no amount at all; undefined if nothing is. */
   lacks(amounts: Amounts): (typeof kinds)[number] | undefined {
     const { left } = this.state
-    return kinds.find((kind) => (amounts[kind] ?? 0) > (left[kind] ?? Number.POSITIVE_INFINITY))
+    const isLeft = (of = 0, most = Number.MAX_VALUE) => of >= 0 && of <= most
+    return kinds.find((kind) => !isLeft(amounts[kind], left[kind]))
   }
 
   get state(): BudgetState {

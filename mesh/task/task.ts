@@ -150,7 +150,8 @@ export class Task {
     // Before it is on record, so that two at once never take the same.
     budget.take(reserved)
     await this.#append(reserved)
-    return { amounts, settle: (bill) => this.#bill(number, bill ?? amounts) }
+    // What is no amount is no bill: the journal would not be read again.
+    return { amounts, settle: (bill) => this.#bill(number, amountsSchema.safeParse(bill).data ?? amounts) }
   }
 
   /** What a child has used, and what it did not use comes back; null where nobody knows. Nothing, if that is on record already. */

@@ -26,9 +26,9 @@ export const agentResultSchema = z.object({
   reason: z.string(),
   steps: z.int(),
   /** Spent by the agent and all that it delegated to; what nobody billed is counted as set aside. */
-  tokens: z.int(),
+  tokens: z.int().nonnegative(),
   /** The same of money; null where its budget has none. */
-  money: z.number().nullable().default(null),
+  money: z.number().nonnegative().nullable().default(null),
   /** How sensitive is what it has seen: whoever reads the answer has seen it too. */
   seen: sensitivitySchema,
 })
@@ -44,7 +44,7 @@ export const agentEventSchema = z.discriminatedUnion('type', [
     text: z.string(),
     /** Tools that it wants to use, or the one that ends the task. */
     calls: z.array(callSchema),
-    tokens: z.int().nullable(),
+    tokens: z.int().nonnegative().nullable(),
   }),
   z.object({ type: z.literal('acting'), step: z.int(), call: callSchema }),
   z.object({

@@ -35,7 +35,7 @@ const observationSchema: z.ZodType<Observation> = z.object({
   handed: z.object({ output: z.unknown() }).optional(),
 })
 /** What a person settles has cost nothing, and brings nothing in. */
-const keptSchema = z.looseObject({ tokens: z.int().default(0), seen: sensitivitySchema.optional() })
+const keptSchema = z.looseObject({ tokens: z.int().nonnegative().default(0), seen: sensitivitySchema.optional() })
 
 const factsSchema = z.object({ agent: z.string(), task: z.string() })
 const outcomeSchema = z.object({ result: agentResultSchema })

@@ -326,6 +326,16 @@ for (const [name, openGround] of Object.entries(grounds)) {
       )
     })
 
+    it('take for a bill, and set aside, nothing that is no amount', async () => {
+      const task = await tasks.begin({}, undefined, { budget: { tokens: 1000, money: 1 } })
+      for (const amount of [Number.NaN, -1, Number.POSITIVE_INFINITY])
+        await assert.rejects(task.reserve('nothing', { tokens: 1, money: amount }), coded('BUDGET_SPENT'))
+      for (const amount of [Number.NaN, -1, Number.POSITIVE_INFINITY])
+        await (await task.reserve('thought', { tokens: 100, money: 0.25 })).settle({ tokens: 1, money: amount })
+      const again = await (await ground.open('two')).resume(task.id)
+      assert.deepEqual(again.budget?.left, { tokens: 700, money: 0.25 })
+    })
+
     it('carve the budget of a child from that of its parent, and give back what it did not use, also after the death of both', async () => {
       const parent = await tasks.begin({}, undefined, { budget: { tokens: 1000, ms: 1000 } })
       await assert.rejects(tasks.begin({}, undefined, { budget: { tokens: 1001 }, parent }), coded('BUDGET_SPENT'))

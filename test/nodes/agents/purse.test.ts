@@ -6,6 +6,7 @@ import { after, before, describe, it } from 'node:test'
 import { addressesOf } from '../../../mesh/address.js'
 import type { MeshNode } from '../../../mesh/index.js'
 import { openTasks, type Tasks } from '../../../mesh/task/tasks.js'
+import { agentResultSchema } from '../../../nodes/agents/agent/event.js'
 import { runJob } from '../../../nodes/agents/job/job.js'
 import { Purse } from '../../../nodes/agents/job/purse.js'
 import { worker } from '../../../nodes/agents/job/worker.js'
@@ -131,6 +132,16 @@ describe('the budget of a job', () => {
       const uncounted = await purse.take('part', call)
       await uncounted.settle({ tokens: null, uses: [{ ...known, usage: null, seconds: 1 }] })
       assert.ok(Math.abs((task.budget?.spent.money ?? 0) - 0.0045 - aside) < 1e-9)
+      const result = {
+        by: 'answer',
+        answer: '',
+        output: null,
+        reason: '',
+        steps: 1,
+        seen: { label: 'PUBLIC', categories: [] },
+      }
+      for (const less of [{ tokens: -1 }, { tokens: 1, money: -1 }])
+        assert.equal(agentResultSchema.safeParse({ ...result, ...less }).success, false)
       // More than any question takes would make sums that no journal holds.
       assert.equal(pricedUseSchema.safeParse({ ...known, usage, seconds: 1e308 }).success, false)
       const without = new Purse(task, { prices, models: () => [cloud('unpriced')] })
