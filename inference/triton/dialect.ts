@@ -113,7 +113,8 @@ export function readPiece(outputs: readonly OutputTensor[]): Piece {
   const first = (name: string): string | number | undefined => outputs.find((output) => output.name === name)?.values[0]
   const count = (name: string): number | undefined => {
     const value = first(name)
-    return typeof value === 'number' ? value : undefined
+    // What can be no count is as if it had said nothing: a bill goes by it.
+    return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined
   }
   const reason = first('finish_reason')
   return {

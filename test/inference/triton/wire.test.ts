@@ -6,6 +6,7 @@ import { loadSync } from '@grpc/proto-loader'
 import { z } from 'zod'
 import { collect } from '../../../inference/backend.js'
 import { TritonBackend } from '../../../inference/triton/backend.js'
+import { readPiece } from '../../../inference/triton/dialect.js'
 import {
   type InferRequest,
   method,
@@ -152,6 +153,11 @@ describe('a tensor', () => {
       ['FP32', 0.25],
     ] as const)
       assert.deepEqual(decodeTensor('x', datatype, encodeTensor(datatype, value).raw).values, [value])
+  })
+
+  it('counts nothing where it holds no count', () => {
+    const said = (value: number) => readPiece([{ name: 'num_output_tokens', values: [value] }]).outputTokens
+    assert.deepEqual([7, 0, -1, 0.5, Number.NaN, 2 ** 60].map(said), [7, 0, ...Array(4).fill(undefined)])
   })
 
   it('is refused when its bytes are not what they say', () => {
