@@ -481,6 +481,8 @@ describe('a mesh with a provider elsewhere', () => {
       const reply = await chat({ ...said('hello'), stream: true })
       assert.match(reply.text, /error/)
       assert.doesNotMatch(reply.text, /\[DONE\]/)
+      // Each of them may have to be paid for.
+      assert.equal(cloud.sent.length, 3)
       // What broke off has cost all that was set aside for it: a grant is not for as many tries as there is time for.
       await model.close()
       for (const node of [here, holder])

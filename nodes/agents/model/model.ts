@@ -18,6 +18,7 @@ import { inOrder } from '../../../policies/complexity.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { preferenceOf } from '../../../policies/preference.js'
 import type { RouteDecision } from '../../../policies/router.js'
+import { isUnanswered } from '../../../router/egress/unanswered.js'
 import { type Kept, keptBy } from '../../../router/kept.js'
 import { weightOf } from '../../../router/request.js'
 import { choose, type Zone } from '../../../router/route.js'
@@ -70,7 +71,7 @@ const acceleratedSchema = z.object({ accelerators: z.array(z.unknown()).min(1) }
 
 /**
  * The model's answer. Thinking changes nothing, so what was lost on the way (a process that died, a node that went) is asked again until the deadline: where the
- * same model is to be had, it goes on behind the last word that was delivered; else from the beginning, if the caller may have that.
+ * same model is to be had, it goes on behind the last word that was delivered; else from the beginning, if the caller may have that. A provider whose answers break off is asked three times.
  *
  * Throws DENIED or UNREACHABLE where no model may be asked, MODEL_FAILED for an answer that cannot be used, and what a model throws.
  */
@@ -94,6 +95,7 @@ export async function think(node: MeshNode, given: GenerateRequest, thinking: Th
   let telling = new Telling(stop)
   let before: Candidate | undefined
   const failed = new Set<string>()
+  let paid = 0
   for (;;) {
     const resume = telling.resume(before?.digest)
     try {
@@ -115,6 +117,8 @@ export async function think(node: MeshNode, given: GenerateRequest, thinking: Th
       const isLost =
         failure.retry && (failure.code !== 'MODEL_FAILED' || isGone(failure)) && failure.code !== 'DEADLINE'
       const goesOn = telling.resume(before?.digest) !== undefined
+      // What a provider has begun it is paid for, however it ended.
+      if (before?.zone === 'elsewhere' && isPaid(failure) && ++paid === mostPaid) throw failure
       if (!isLost || !(goesOn || again()) || node.now() + againMs > deadline) throw failure
       if (before) failed.add(before.name)
       // Nothing that could be gone on with: it is begun anew.
@@ -123,6 +127,11 @@ export async function think(node: MeshNode, given: GenerateRequest, thinking: Th
     }
   }
 }
+
+/** How often a provider may be asked the same that gives no whole answer. */
+const mostPaid = 3
+
+const isPaid = (failure: ClawmeshError): boolean => failure.code === 'MODEL_BUSY' && !isUnanswered(failure)
 
 /** The process of the model died, which says nothing of its answer. */
 const isGone = ({ data }: ClawmeshError): boolean => data['lost'] === true
