@@ -71,8 +71,9 @@ export async function openGroups(): Promise<Groups> {
     ['mountinfo', 'cgroup'].map((name) => readFile(`/proc/self/${name}`, 'utf8').catch(() => '')),
   )
   const hierarchies = hierarchiesOf(mounts ?? '', memberships ?? '')
-  opened += 1
-  const name = `${prefix}${await ownName()}-${opened}`
+  // Before anything is awaited: several may be opened at a time.
+  const number = ++opened
+  const name = `${prefix}${await ownName()}-${number}`
   const groups: Partial<Record<Controller, string>> = {}
   for (const hierarchy of hierarchies.sort((one, other) => other.version - one.version)) {
     const above = await usable(hierarchy).catch(() => undefined)

@@ -163,6 +163,14 @@ describe('groups that were left', () => {
     assert.ok(!existsSync(folder), 'it is still there')
   })
 
+  test('and are opened by several at a time are each one’s own', { skip: without('pids') }, async () => {
+    const opened = await Promise.all([1, 2, 3].map(() => openGroups()))
+    const folders = opened.map(({ pids = '' }) => pids)
+    assert.equal(new Set(folders).size, 3)
+    assert.deepEqual(folders.map(existsSync), [true, true, true])
+    await Promise.all(opened.map(closeGroups))
+  })
+
   test('and can be made no more keep everything from running', () => {
     assert.deepEqual(keptPromise([], { pids: '/a' }), ['pids'])
     assert.deepEqual(keptPromise(['pids'], { pids: '/a', memory: '/a' }), ['pids', 'memory'])

@@ -251,12 +251,10 @@ function chooseModel(
   { model, among, grant, order, before, failed, isBegun }: Wish,
   request: GenerateRequest,
 ): Candidate {
-  const all = granted(
-    candidates(node).filter((each) => among === undefined || among.includes(each.model)),
-    grant,
-  )
-  // One elsewhere is asked by the holder of its key alone, whatever a node is called.
-  const asked = permitted(all, decision, named(all, model)).filter(
+  const all = candidates(node)
+  const known = all.filter((each) => among === undefined || among.includes(each.model))
+  // What the mesh has, and not what this asker may ask of it, says whether there is a way out of it. One elsewhere is asked by the holder of its key alone, whatever a node is called.
+  const asked = permitted(all, decision, granted(named(known, model), grant)).filter(
     ({ zone, holder }) => zone === 'mesh' || holder !== undefined,
   )
   const allowed = inOrder(order, usualOrder(asked, model))
