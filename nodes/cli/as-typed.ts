@@ -5,8 +5,7 @@
 import { readTyping } from '../config.js'
 
 /** Commands that are about no mesh; a test compares them with the table. */
-const ofNoMesh =
-  /^(service (status|logs|uninstall)|models (list|pull|verify|rm)|(policy|route) test|completion|help)\b/
+const ofNoMesh = /^(service (status|logs|uninstall)|models (list|pull|verify|rm)|(policy|route) test|completion|help)\b/
 
 export function asTyped(text: string, { typedIn, data } = readTyping()): string {
   const program = typedIn === undefined ? 'clawmesh ' : 'npm run clawmesh -- '
