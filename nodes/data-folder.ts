@@ -82,6 +82,14 @@ export function dataPaths(path: string): DataPaths {
 /** Whether nodes joined a mesh from it that was made elsewhere. */
 export const isMemberOnly = (path: string): boolean => isDataFolder(path) && !existsSync(dataPaths(path).authority)
 
+/** For what takes a mesh that was made here. */
+export const noMesh = (path: string): ClawmeshError =>
+  isMemberOnly(path)
+    ? new ClawmeshError('USAGE', `${path} is of a node that joined a mesh.`, {
+        hint: 'This works where that mesh was made: type it there.',
+      })
+    : new ClawmeshError('USAGE', `There is no mesh in ${path}.`, { hint: 'Name its data folder with --data.' })
+
 /** Whether a mesh was made in it, or a node joined one from it: any other folder is not ours to change anything in. */
 export const isDataFolder = (path: string): boolean =>
   existsSync(join(path, 'authority', 'authority.json')) ||

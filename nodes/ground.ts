@@ -71,11 +71,7 @@ export async function openGround(options: GroundOptions): Promise<Ground> {
 /** A new authority would know neither the nodes of the old one nor their trail. */
 function refuseWithoutAuthority({ path, authority, nodes }: DataFolder): void {
   if (existsSync(authority) || nodes().length === 0) return
-  throw new ClawmeshError(
-    'UNAUTHENTIC',
-    `The data folder ${path} holds nodes, but the keys of their authority are gone.`,
-    {
-      hint: `Restore ${authority} from a backup, or start a new mesh in another folder with --data.`,
-    },
-  )
+  throw new ClawmeshError('UNAUTHENTIC', `The data folder ${path} holds nodes, and not the keys of their authority.`, {
+    hint: `If it joined a mesh, this is for where that mesh was made. If the mesh was made here: restore ${authority} from a backup, or start a new mesh in another folder with --data.`,
+  })
 }

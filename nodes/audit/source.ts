@@ -9,7 +9,7 @@ import { connectNats } from '../../mesh/transport/nats.js'
 import type { AppendLog, Transport } from '../../mesh/transport/transport.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { Config } from '../config.js'
-import { type DataPaths, dataPaths, isMemberOnly, openDataFolder } from '../data-folder.js'
+import { type DataPaths, dataPaths, isMemberOnly, noMesh, openDataFolder } from '../data-folder.js'
 import { openGround } from '../ground.js'
 import { readAuditAccess } from './access.js'
 
@@ -41,7 +41,7 @@ export async function openSource(options: SourceOptions): Promise<AuditSource> {
       throw new ClawmeshError('USAGE', `${path} is of a node that joined a mesh: members cannot read its trail.`, {
         hint: 'Type it where the mesh was made. `clawmesh audit verify` looks at the chain of this machine.',
       })
-    throw new ClawmeshError('USAGE', `There is no mesh in ${path}.`, { hint: 'Name its data folder with --data.' })
+    throw noMesh(path)
   }
   for (const until = performance.now() + comesUpWithinMs; ; ) {
     try {

@@ -6,7 +6,7 @@ import { openBrokerKeys } from '../../mesh/broker/keys.js'
 import { openAuthority } from '../../mesh/seal/authority.js'
 import { connectNats } from '../../mesh/transport/nats.js'
 import { ClawmeshError } from '../../policies/errors.js'
-import { isRunning } from '../data-folder.js'
+import { isMemberOnly, isRunning } from '../data-folder.js'
 import type { Ground } from '../ground.js'
 import { readReachable } from './address.js'
 import { Register } from './register.js'
@@ -40,6 +40,10 @@ export async function openLiveGround(data: string): Promise<LiveGround | undefin
 }
 
 export const notRunning = (data: string): ClawmeshError =>
-  new ClawmeshError('UNREACHABLE', `No mesh runs in ${data}.`, {
-    hint: 'This works where the authority is: start `clawmesh up` there, and name its data folder with --data.',
-  })
+  isMemberOnly(data)
+    ? new ClawmeshError('UNREACHABLE', `${data} is of a node that joined a mesh.`, {
+        hint: 'This works where that mesh was made: type it there.',
+      })
+    : new ClawmeshError('UNREACHABLE', `No mesh runs in ${data}.`, {
+        hint: 'This works where the authority is: start `clawmesh up` there, and name its data folder with --data.',
+      })

@@ -1,9 +1,8 @@
 /** What commands do with what the broker of a mesh keeps, whether or not the mesh runs. */
 import { existsSync } from 'node:fs'
-import { ClawmeshError } from '../../policies/errors.js'
 import { type LiveGround, openLiveGround } from '../authority/live.js'
 import { readConfig } from '../config.js'
-import { dataPaths, openDataFolder } from '../data-folder.js'
+import { dataPaths, noMesh, openDataFolder } from '../data-folder.js'
 import { openGround } from '../ground.js'
 import type { Values } from './command.js'
 import { dataFolder } from './options.js'
@@ -14,8 +13,7 @@ type Kept = Pick<LiveGround, 'transport' | 'addresses' | 'authority'>
 /** On the broker of the mesh that runs there, or else on one that is started for it. Throws USAGE where there is no mesh. Resolves to the exit status. */
 export async function onGround(values: Values, use: (ground: Kept) => Promise<void>): Promise<number> {
   const path = dataFolder(values)
-  if (!existsSync(dataPaths(path).authority))
-    throw new ClawmeshError('USAGE', `There is no mesh in ${path}.`, { hint: 'Name its data folder with --data.' })
+  if (!existsSync(dataPaths(path).authority)) throw noMesh(path)
   const live = await openLiveGround(path)
   const folder = live ? undefined : openDataFolder(path)
   try {

@@ -108,7 +108,7 @@ describe('a data folder', () => {
 
   it('whose authority is gone gets no new one behind its back', async () => {
     rmSync(join(data, 'authority'), { recursive: true })
-    await check(await start(), denied, 'UNAUTHENTIC', /the keys of their authority are gone/, /Restore .*backup/)
+    await check(await start(), denied, 'UNAUTHENTIC', /not the keys of their authority/, /restore .*backup/)
     assert.equal(existsSync(join(data, 'authority')), false)
   })
 

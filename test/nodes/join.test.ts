@@ -68,6 +68,7 @@ describe('a mesh of two machines', () => {
   })
 
   it('verifies what a member has of the trail, and names the place where the rest is', async () => {
+    refused(await guest.do('tasks', 'list'), 2, /is of a node that joined a mesh/)
     const whole = await guest.do('audit', 'verify', '--json')
     assert.deepEqual(z.object({ ok: z.boolean(), nodes: z.array(z.string()) }).parse(JSON.parse(whole.stdout)), {
       ok: true,

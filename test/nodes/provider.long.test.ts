@@ -109,7 +109,7 @@ describe('a provider that is added by command', () => {
   it('has spent its budget by then: `route --explain` says so, and nothing more leaves, also after a restart', async () => {
     const hello = join(data, 'hello.txt')
     writeFileSync(hello, 'hello')
-    const explained = ['route', '--explain', hello, '--rules', join(data, 'router.yaml')] as const
+    const explained = ['route', '--explain', hello] as const
     const { budgets, decision, leaves } = await inJson(...explained)
     assert.deepEqual([budgets.length, budgets[0].taken, budgets[0].isSpent], [1, 1.001, true])
     assert.deepEqual([decision.rule, leaves], ['none', undefined])

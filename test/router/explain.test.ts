@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
@@ -22,6 +22,18 @@ describe('clawmesh route --explain', () => {
     assert.match(stdout, /^2:15 +email +CONFIDENTIAL PII +anna@example\.org$/m)
     assert.match(stdout, /^Rule +persons-are-redacted$/m)
     assert.match(stdout, /^please answer \[EMAIL_1_[a-z]{6}\] soon\.$/m)
+  })
+
+  it('goes by the rules of the mesh where the data folder is one’s, and by those that come with clawmesh elsewhere', async () => {
+    const data = join(folder, 'a mesh')
+    mkdirSync(data)
+    const leaves = async () =>
+      JSON.parse(
+        (await runCommand(['route', '--explain', file('say.txt', 'hello'), '--data', data, '--json'])).lastLine,
+      )
+    assert.deepEqual((await leaves()).decision.models, [])
+    cpSync(rules, join(data, 'router.yaml'))
+    assert.deepEqual((await leaves()).decision.models, ['cloud/large'])
   })
 
   it('says whom `auto` asks first and why, of those that may see it', async () => {

@@ -3,8 +3,7 @@
 import { existsSync } from 'node:fs'
 import { openAuthority } from '../../../mesh/seal/authority.js'
 import { hex } from '../../../mesh/seal/keys.js'
-import { ClawmeshError } from '../../../policies/errors.js'
-import { dataPaths } from '../../data-folder.js'
+import { dataPaths, noMesh } from '../../data-folder.js'
 import type { Command } from '../command.js'
 import { dataFolder, dataOption, jsonOption } from '../options.js'
 
@@ -16,8 +15,7 @@ export const auditKey: Command = {
   run: async (_, values) => {
     const path = dataFolder(values)
     const { authority } = dataPaths(path)
-    if (!existsSync(authority))
-      throw new ClawmeshError('USAGE', `There is no mesh in ${path}.`, { hint: 'Name its data folder with --data.' })
+    if (!existsSync(authority)) throw noMesh(path)
     const root = hex(openAuthority(authority, Date.now()).root.publicKey)
     process.stdout.write(values['json'] ? `${JSON.stringify({ ok: true, root })}\n` : `${root}\n`)
     return 0

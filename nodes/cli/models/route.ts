@@ -4,7 +4,7 @@ import { ClawmeshError } from '../../../policies/errors.js'
 import type { Preference } from '../../../policies/preference.js'
 import type { Spending } from '../../../router/egress/spending.js'
 import type { ExplainedBudget, ExplainedFinding, Explanation } from '../../../router/explain.js'
-import { readRouterRules, spendingFile } from '../../router-rules.js'
+import { readRouterRules, rulesOfMesh, spendingFile } from '../../router-rules.js'
 import { taggerOf } from '../../tagger.js'
 import { type Command, text } from '../command.js'
 import { dataFolder, dataOption } from '../options.js'
@@ -16,8 +16,8 @@ export const route: Command = {
   help: 'Says what the privacy router finds in a text, which rule decides where it may go, and what would leave. Sends nothing.',
   options: {
     explain: { type: 'string', value: 'FILE', help: 'the text; - reads it from standard input' },
-    rules: { type: 'string', value: 'FILE', help: 'router rules to use instead of the shipped ones' },
-    data: { ...dataOption, help: `${dataOption.help}, where the rules have budgets: what is spent stands in it` },
+    rules: { type: 'string', value: 'FILE', help: 'router rules to use instead of those of the mesh' },
+    data: { ...dataOption, help: `${dataOption.help}: its rules are gone by, and what their budgets have given` },
     json: { type: 'boolean', help: 'print everything as one JSON object' },
   },
   run: async (_, values) => {
@@ -29,8 +29,9 @@ export const route: Command = {
     }
     // Its tables of telephone numbers are for this command alone to load.
     const { explain } = await import('../../../router/explain.js')
-    const { rules } = readRouterRules(text(values, 'rules'))
-    const spending = rules.budgets.length > 0 ? await spendingOf(dataFolder(values)) : undefined
+    const [data, named] = [dataFolder(values), text(values, 'rules')]
+    const { rules } = named === undefined ? rulesOfMesh(data) : readRouterRules(named)
+    const spending = rules.budgets.length > 0 ? await spendingOf(data) : undefined
     const explanation = await explain(readText(file), rules, taggerOf(rules), spending)
     process.stdout.write(values['json'] ? `${JSON.stringify({ ok: true, ...explanation })}\n` : page(explanation))
     return 0
