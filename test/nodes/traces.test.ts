@@ -11,7 +11,7 @@ import { runCommand } from '../kit/command.js'
 import { eventually } from '../kit/eventually.js'
 import { type SpanCollector, spanCollector } from '../kit/span-collector.js'
 
-const span = (name: string): Span => ({
+const span = (name: string, start = Date.now()): Span => ({
   trace: randomBytes(16).toString('hex'),
   id: randomBytes(8).toString('hex'),
   parent: undefined,
@@ -19,8 +19,8 @@ const span = (name: string): Span => ({
   name,
   actor: 'a',
   from: undefined,
-  start: Date.now(),
-  end: Date.now() + 1.25,
+  start,
+  end: start + 1.25,
   error: undefined,
 })
 
