@@ -16,6 +16,7 @@ import { governedOpens } from './opens/governed.js'
 import { Pool } from './pool.js'
 import { type Files, runTool, type ToolOutcome } from './run.js'
 import { type Turn, Turns } from './turns.js'
+import { workspaceId } from './workspace.js'
 
 const usageSchema = z.object({ wallMs: z.number(), cpuMs: z.number(), maxRssKb: z.number() })
 
@@ -45,6 +46,8 @@ export const RunAction = message('sandbox.run', {
   request: z.object({
     tool: z.string(),
     args: z.record(z.string(), z.unknown()),
+    /** Which files are meant, as `workspaceId` names them: a node that has others refuses it. Left out: those that the node has. */
+    workspace: z.string().optional(),
     /** Whether it may use what network the policy lets through: not where what has led to it may not leave. */
     network: z.boolean().default(true),
   }),
@@ -62,7 +65,9 @@ const runningAtOnce = Math.max(4, 2 * availableParallelism())
 const inHandAtOnce = 128
 
 export interface SandboxServiceOptions {
+  /** The folder; `shared`: the name that a person gave to its files where other machines have them, too. */
   workspace: string
+  shared?: string | undefined
   /** One for good, or what says which is in force: it is asked for each action. */
   profile: Profile | (() => PolicyInForce)
   /** Where names lead; left out, whatever this machine asks. */
@@ -70,7 +75,7 @@ export interface SandboxServiceOptions {
 }
 
 export function sandboxService(node: MeshNode, options: SandboxServiceOptions) {
-  const { workspace, profile: given, resolve = resolver() } = options
+  const { workspace, shared, profile: given, resolve = resolver() } = options
   const now = () => (typeof given === 'function' ? given() : { profile: given, policy: undefined })
   return actor(
     'sandbox',
@@ -79,6 +84,11 @@ export function sandboxService(node: MeshNode, options: SandboxServiceOptions) {
       const turns = new Turns(runningAtOnce)
       const run = async (request: z.output<typeof RunAction.request>, context: Context): Promise<ActionOutcome> => {
         const { tool, args, network } = request
+        const isMeant = () => {
+          if (request.workspace !== undefined && request.workspace !== workspaceId({ folder: workspace, shared }))
+            throw notMeant(node.name)
+        }
+        isMeant()
         const { signal, trace, deadline, grant } = context
         const { profile, policy } = now()
         const stillHolds = (then: string) => {
@@ -112,6 +122,7 @@ export function sandboxService(node: MeshNode, options: SandboxServiceOptions) {
             // From here on it takes up the machine. A person may have thought for minutes before.
             before: async ({ need, granted }) => {
               turn = await turns.take(signal)
+              isMeant()
               stillHolds('waited: nothing was run')
               const facts = { tool, args, need, granted, ...under }
               await node.audit.intend({ kind: 'action.intended', trace, actor: name, facts })
@@ -139,6 +150,11 @@ export function sandboxService(node: MeshNode, options: SandboxServiceOptions) {
 /** What a person allowed was on top of a policy that holds no more. */
 const policyChanged = (when: string): ClawmeshError =>
   new ClawmeshError('DENIED', `The policy changed ${when}.`, {
+    hint: 'Ask for it again.',
+  })
+
+const notMeant = (name: string): ClawmeshError =>
+  new ClawmeshError('DENIED', `The files that this is about are not those of node "${name}", or not any more.`, {
     hint: 'Ask for it again.',
   })
 

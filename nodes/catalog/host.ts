@@ -132,10 +132,11 @@ class Host {
   async #inSandbox(tool: FunctionTool, args: Record<string, unknown>, context: Context): Promise<Content[]> {
     const { signal, trace, deadline } = context
     const node = 'node' satisfies GeneralToolName
-    const outcome = await act(
+    const { outcome } = await act(
       this.#node,
       { name: node, arguments: tool.program(args) },
-      { signal, trace, deadline, network: true },
+      { signal, trace, deadline },
+      { workspace: null },
     )
     if (outcome.status !== 'done') throw new ClawmeshError('TASK_FAILED', `${outcome.status}: ${outcome.reason}`)
     const given = givenBy(outcome.result)

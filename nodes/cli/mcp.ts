@@ -1,5 +1,4 @@
 /** `clawmesh mcp`: the mesh that runs here as an MCP server on standard input and output, for programs that start their servers themselves. */
-import { resolve } from 'node:path'
 import { Refusals } from '../../mesh/calls/refusals.js'
 import { openTasks } from '../../mesh/task/tasks.js'
 import { ClawmeshError } from '../../policies/errors.js'
@@ -14,7 +13,7 @@ import { meshTools } from '../gateway/mcp/mesh-tool.js'
 import { Talks } from '../gateway/mcp/talk.js'
 import { TaskRuns } from '../gateway/rest/tasks.js'
 import { joinAsGuest } from '../member/guest.js'
-import { recallOffer } from '../member/offer.js'
+import { workspaceOf } from '../member/offer.js'
 import { PeopleRecord, StandingPeople } from '../people.js'
 import { type Command, text, type Values } from './command.js'
 import { dataFolder, dataOption, subjectOption } from './options.js'
@@ -59,8 +58,8 @@ async function serveMcpClient(_: string | undefined, values: Values): Promise<nu
     const { node, end } = await joinAsGuest(ground, data, ['supervisor', 'gateway'])
     const { transport, addresses, authority } = ground
     const tasks = await openTasks({ transport, addresses, key: authority.tasksKey, by: node.name })
-    const workspace = text(values, 'workspace') ?? recallOffer(data, {}).workspace
-    const runs = workspace === undefined ? undefined : new TaskRuns(node, tasks, resolve(workspace))
+    const workspace = workspaceOf(data, text(values, 'workspace'))
+    const runs = workspace && new TaskRuns(node, tasks, workspace)
     try {
       const desk = new Desk(node)
       const catalogs = new Catalogs(node, desk)

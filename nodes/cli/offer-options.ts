@@ -14,6 +14,11 @@ export const offerOptions: Command['options'] = {
     value: 'DIR',
     help: 'run sandboxed actions here, on the files of this folder (default: run none)',
   },
+  shared: {
+    type: 'string',
+    value: 'NAME',
+    help: 'other machines have the same files, in a network folder or as copies, and say so by the same name: work on them may be done on any of these (default: the files are of this machine alone)',
+  },
   policy: {
     type: 'string',
     value: 'FILE|PRESET',
@@ -62,6 +67,7 @@ export function givenOffer(values: Values): Partial<Offer> {
     ...offer,
     ...models,
     workspace: workspace === undefined ? undefined : resolve(workspace),
+    shared: text(values, 'shared'),
     mcp: mcp === undefined ? undefined : resolve(mcp),
   }
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))

@@ -1,12 +1,13 @@
 /** What a machine offers to a mesh, from what its person said; kept in its data folder, so that it offers the same after a reboot without being told again. */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { z } from 'zod'
 import { writeWhole } from '../../mesh/disk.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { Role } from '../../policies/roles.js'
 import { readPolicy } from '../../sandbox/preset.js'
+import type { Workspace } from '../../sandbox/workspace.js'
 import { readMcpFile } from '../agents/mcp/file.js'
 import { checkNodeName } from '../authority/register.js'
 import type { NodePlan } from '../process/plan.js'
@@ -16,6 +17,8 @@ const offerSchema = z.object({
   name: z.string().optional(),
   /** A folder that actions may be about; without one the machine runs none. */
   workspace: z.string().optional(),
+  /** What its files are called where other machines have them, too. */
+  shared: z.string().optional(),
   /** A preset or a file; `mesh`: that of the mesh, and `ask-first` until it has one. */
   policy: z.string(),
   /** A file of MCP servers that are run here. */
@@ -51,15 +54,28 @@ export function recallOffer(data: string, given: Partial<Offer>): Offer {
 
 export const keepOffer = (data: string, offer: Offer): void => writeWhole(fileOf(data), JSON.stringify(offer, null, 2))
 
+/** What requests are about: the folder that is named, and without a name what the machine offers. Undefined where there is neither. */
+export function workspaceOf(data: string, named: string | undefined): Workspace | undefined {
+  const { workspace: offered, shared } = recallOffer(data, {})
+  if (named === undefined) return offered === undefined ? undefined : { folder: offered, shared }
+  const folder = resolve(named)
+  const isOffered = offered !== undefined && existsSync(folder) && realpathSync(folder) === realpathSync(offered)
+  return { folder, shared: isOffered ? shared : undefined }
+}
+
 /** The roles that the machine can fill with it, and what its node process is told. */
 export async function planOffer(
   offer: Offer,
   data: string,
   inference: NonNullable<NodePlan['inference']>,
 ): Promise<{ roles: Role[]; plan: Pick<NodePlan, 'sandbox' | 'inference' | 'mcp'> }> {
-  const { name: named, workspace, policy, mcp } = offer
+  const { name: named, workspace, shared, policy, mcp } = offer
   if (named !== undefined) checkNodeName(named)
   const { name, text } = await readPolicy(policy === ofMesh ? untilThen : policy)
+  if (workspace === undefined && shared !== undefined)
+    throw new ClawmeshError('USAGE', 'Files are shared by a name, and this machine has none to act on.', {
+      hint: 'Give --workspace, the folder that they are in, beside --shared.',
+    })
   if (workspace === undefined && mcp !== undefined)
     throw new ClawmeshError('USAGE', 'MCP servers run in sandboxes, and this machine offers none.', {
       hint: 'Give --workspace, the folder that they may read, beside --mcp.',
@@ -67,7 +83,7 @@ export async function planOffer(
   if (workspace === undefined) return { roles: ['worker', 'inference'], plan: { inference } }
   checkWorkspace(workspace)
   checkApart(workspace, data)
-  const sandbox = { workspace, policy: text, policyName: name, follows: policy === ofMesh }
+  const sandbox = { workspace, shared, policy: text, policyName: name, follows: policy === ofMesh }
   const servers = mcp === undefined ? {} : { mcp: await readMcpFile(mcp, workspace) }
   return { roles: ['worker', 'inference', 'sandbox'], plan: { inference, sandbox, ...servers } }
 }

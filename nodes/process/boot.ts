@@ -31,7 +31,7 @@ import { readDrained, serveDrain } from './drain.js'
 import { keepLoad } from './load.js'
 import { openModels, readStoredModels } from './models.js'
 import { type NodePlan, type NodeReport, nodePlanSchema } from './plan.js'
-import { advertOf, keepLooking, openShelf, serveModels } from './serve.js'
+import { advertOf, keepLooking, keepWorkspace, openShelf, serveModels } from './serve.js'
 import { StandingPolicy } from './standing-policy.js'
 import { keepWay } from './way.js'
 
@@ -119,14 +119,15 @@ async function boot(plan: NodePlan): Promise<Running> {
   const hosts = (self: MeshNode) => (roles.includes('worker') ? [worker(self), debater(self), reader(self)] : [])
   node = await joinMesh({ credentials, transport, chain: openChain(plan.chain), advert, hosts, spans })
   if (plan.sandbox && availability?.available) {
-    const { workspace, policy: text, policyName, follows = false } = plan.sandbox
+    const { workspace, shared, policy: text, policyName, follows = false } = plan.sandbox
     const { mesh, rootKey } = credentials
     const file = join(dirname(plan.credentials), 'policy.edition')
     const standing = new StandingPolicy({ name: policyName, text, follows, file, mesh, rootKey })
     await standing.begin(node)
     const resolve = resolver(readConfig().nameServers)
-    const service = sandboxService(node, { workspace, profile: standing.current, resolve })
+    const service = sandboxService(node, { workspace, shared, profile: standing.current, resolve })
     await node.spawn(service, { as: sandboxName(name) })
+    await keepWorkspace(node, { folder: workspace, shared })
   }
   await serveMcpServers(node, plan)
   if (models) {

@@ -13,6 +13,8 @@ export const nodePlanSchema = z.object({
   sandbox: z
     .object({
       workspace: z.string(),
+      /** What its files are called where other machines have them, too. */
+      shared: z.string().optional(),
       /** The text of the policy file and its name. */
       policy: z.string(),
       policyName: z.string(),

@@ -8,6 +8,7 @@ import { ClawmeshError } from '../../policies/errors.js'
 import type { Profile } from '../../policies/profile.js'
 import { sandboxAvailability } from '../../sandbox/availability.js'
 import { sandboxName, sandboxService } from '../../sandbox/service.js'
+import { type Workspace, workspaceId } from '../../sandbox/workspace.js'
 import { serveDrain } from './drain.js'
 
 /** The backend stays the caller's: dispose of it after the node has left. */
@@ -24,7 +25,7 @@ export async function serveSandbox(node: MeshNode, options: { workspace: string;
   if (!availability.available)
     throw new ClawmeshError('SANDBOX_UNAVAILABLE', availability.reason, { hint: availability.hint })
   await node.spawn(sandboxService(node, options), { as: sandboxName(node.name) })
-  await node.directory.describe({ sandbox: true })
+  await node.directory.describe({ sandbox: true, workspace: workspaceId({ folder: options.workspace }) })
 }
 
 /** What changes of its offers is said with the next beat of the node that it belongs to, once there is one. */
@@ -59,4 +60,26 @@ const lookEveryMs = 5000
 /** Has a shelf see what memory others of this machine take and give back. */
 export function keepLooking(shelf: Shelf): void {
   setInterval(() => void shelf.look().catch(() => undefined), lookEveryMs).unref()
+}
+
+const lookAtFolderEveryMs = 1000
+
+/** Has a node say which files it acts on, and say it anew where another folder has taken the place of that one. */
+export async function keepWorkspace(node: MeshNode, workspace: Workspace): Promise<void> {
+  const id = () => {
+    try {
+      return workspaceId(workspace)
+    } catch {
+      // It is not there now.
+      return null
+    }
+  }
+  let said = id()
+  await node.directory.describe({ workspace: said })
+  const look = () => {
+    if (id() === said) return
+    said = id()
+    node.directory.mention({ workspace: said })
+  }
+  setInterval(look, lookAtFolderEveryMs).unref()
 }

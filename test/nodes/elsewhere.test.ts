@@ -320,7 +320,7 @@ describe('a mesh with a provider elsewhere', () => {
       assert.match(JSON.stringify(closed.transcript.events), /DENIED/)
       await holder
         .ref('worker-1')
-        .ask(DoPart, { words: 'how many lines has notes.txt' }, { timeoutMs: 20_000 })
+        .ask(DoPart, { words: 'how many lines has notes.txt', workspace: 'none' }, { timeoutMs: 20_000 })
         .catch(() => undefined)
       assert.deepEqual(cloud.sent, [])
       // It is what the question was made of that kept it.
@@ -489,7 +489,9 @@ describe('a mesh with a provider elsewhere', () => {
         await eventually(() => assert.equal(node.directory.node(model.name) === undefined, true))
       cloud.sent.length = 0
       const entrust = actions(1, { tokens: 2000 })
-      const asked = holder.ref('worker-1').ask(DoPart, { words: 'how many lines has notes.txt' }, { entrust })
+      const asked = holder
+        .ref('worker-1')
+        .ask(DoPart, { words: 'how many lines has notes.txt', workspace: 'none' }, { entrust })
       await assert.rejects(asked, { code: 'DENIED', message: /tokens left/ })
       assert.ok(cloud.sent.length > 0 && cloud.sent.length <= 4, String(cloud.sent.length))
     })

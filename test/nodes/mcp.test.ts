@@ -43,7 +43,7 @@ describe('clawmesh mcp', () => {
   it('has tools and tasks done by the mesh that runs here', async () => {
     const caller = await client()
     const counted = await caller.callTool({ name: 'count_lines', arguments: { path: 'notes.txt' } })
-    assert.deepEqual(counted.structuredContent, { lines: 3, summary: '3 lines' }, JSON.stringify(counted))
+    assert.deepEqual(counted.structuredContent, { node: 'home', lines: 3, summary: '3 lines' }, JSON.stringify(counted))
     const done = await caller.callTool({ name: 'run_task', arguments: { request: 'how many lines has notes.txt' } })
     assert.match(JSON.stringify(done), /"answer":"3 lines"/)
     await caller.close()

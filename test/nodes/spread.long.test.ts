@@ -10,6 +10,7 @@ import { openDataFolder } from '../../nodes/data-folder.js'
 import { planOffer } from '../../nodes/member/offer.js'
 import { startSite } from '../../nodes/site.js'
 import { listFiles } from '../../nodes/workspace.js'
+import { workspaceId } from '../../sandbox/workspace.js'
 import { ledgerTruth } from '../examples/ledger-truth.js'
 import { eventually } from '../kit/eventually.js'
 import { Machine } from './machine.js'
@@ -49,6 +50,7 @@ describe('the main job on two machines', () => {
       assert.deepEqual([...places()].sort(), ['guest', 'home'])
 
       const job = {
+        workspace: workspaceId({ folder: workspace }),
         files: () => listFiles(workspace),
         workers,
         signal: new AbortController().signal,

@@ -69,7 +69,7 @@ async function inSandbox(work: Work, { reaches }: SandboxedTool, call: ToolCall)
 /** A function of the agent's own, as a program in the sandbox. */
 async function ofFunction(work: Work, tool: FunctionTool, call: ToolCall): Promise<Observation> {
   const node = 'node' satisfies GeneralToolName
-  const outcome = await actOn(work, true, { name: node, arguments: tool.program(call.arguments) })
+  const outcome = await actOn(work, true, { name: node, arguments: tool.program(call.arguments) }, null)
   if (outcome.status !== 'done') return { status: outcome.status, text: outcome.reason }
   const given = givenBy(outcome.result)
   if ('why' in given) return { status: 'failed', text: given.why }
@@ -78,8 +78,8 @@ async function ofFunction(work: Work, tool: FunctionTool, call: ToolCall): Promi
 
 type Acted = ActionOutcome | { status: 'denied'; reason: string }
 
-/** `reaches`: it may use a network, where what the agent has seen may leave. */
-async function actOn(work: Work, reaches: boolean, call: ToolCall): Promise<Acted> {
+/** `reaches`: it may use a network, where what the agent has seen may leave. `workspace`: null where it is about no files. */
+async function actOn(work: Work, reaches: boolean, call: ToolCall, workspace?: null): Promise<Acted> {
   const { signal, trace, grant } = work.assignment.context
   const router = await routerOf(work.node)
   const brings = sensitivityOfCall(router.rules, call)
@@ -91,7 +91,8 @@ async function actOn(work: Work, reaches: boolean, call: ToolCall): Promise<Acte
       reason: `by the rule ${stays} nothing that this agent has seen leaves the mesh, and an address could carry it`,
     }
   const network = stays === undefined
-  return act(work.node, call, { signal, trace, grant, network, deadline: toolDeadline(work) })
+  return (await act(work.node, call, { signal, trace, grant, deadline: toolDeadline(work) }, { workspace, network }))
+    .outcome
 }
 
 /** Of what comes from a network: what is in it counts as well, once it is in a prompt. */

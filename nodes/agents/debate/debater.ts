@@ -98,7 +98,7 @@ async function workOut({ node, options, context }: Voter, expression: string): P
       return why(ClawmeshError.from(error).message)
     }
   }
-  const outcome = await act(node, { name: 'calculate', arguments: { expression } }, context)
+  const { outcome } = await act(node, { name: 'calculate', arguments: { expression } }, context)
   return outcome.status === 'done' ? String(outcome.result['value']) : why(outcome.reason)
 }
 

@@ -25,7 +25,9 @@ import { DoPart, type Report, reportSchema } from './worker.js'
 
 export interface Job {
   request: string
-  /** Files of the workspace, relative to it. */
+  /** Whose files it is about; see `workspaceId`. */
+  workspace: string
+  /** These files, relative to their folder. */
   files: () => string[]
   /** Names of the worker actors. */
   workers: string[]
@@ -75,7 +77,8 @@ export async function runJob(node: MeshNode, task: Task, job: Job): Promise<JobR
     const result = await node.work('task', { task: task.id, actor: 'supervisor' }, () =>
       task.inTime(job.signal, (signal) => work(node, task, { ...job, signal })),
     )
-    await task.end({ ok: result.error === undefined, answer: result.answer })
+    const on = [...new Set(result.parts.flatMap(({ report }) => report?.node ?? []))]
+    await task.end({ ok: result.error === undefined, answer: result.answer, on })
     return result
   } catch (thrown) {
     const error = ClawmeshError.from(thrown)
@@ -171,7 +174,7 @@ async function doPart(
   try {
     const entrust = actions(1, taken)
     const call = { timeoutMs, trace: task.id, signal: job.signal, entrust }
-    const report = await node.ref(worker).ask(DoPart, { words: part.words }, call)
+    const report = await node.ref(worker).ask(DoPart, { words: part.words, workspace: job.workspace }, call)
     bill = report
     const { outcome } = report
     if (outcome.status !== 'failed' || outcome.signal === null) return report
@@ -244,7 +247,9 @@ async function castVote(
   try {
     const entrust = actions(files.length * triesPerFile, taken)
     const options = { timeoutMs, trace: task.id, signal: job.signal, entrust }
-    const { tokens, uses, ...ballot } = await node.ref(voter).ask(CastVote, { files, phrasing }, options)
+    const { tokens, uses, ...ballot } = await node
+      .ref(voter)
+      .ask(CastVote, { files, workspace: job.workspace, phrasing }, options)
     bill = { tokens, uses }
     return ballot
   } catch (error) {

@@ -4,7 +4,9 @@ import type { Task } from '../../../mesh/task/task.js'
 import type { Tasks } from '../../../mesh/task/tasks.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import type { Prices } from '../../../policies/prices.js'
+import { type Workspace, workspaceId } from '../../../sandbox/workspace.js'
 import type { DataSubject } from '../../data-subject.js'
+import { sandboxesOf } from '../act.js'
 import { spread } from '../spread.js'
 import type { JobResult } from './job.js'
 import { doAsked } from './persist.js'
@@ -12,7 +14,7 @@ import { type Allowed, askedOf } from './take-up.js'
 
 export interface Requested {
   request: string
-  workspace: string
+  workspace: Workspace
   files: () => string[]
   signal: AbortSignal
   progress: (text: string) => void
@@ -33,11 +35,13 @@ const [workersAtLeast, workersAtMost] = [3, 8]
 /** How long workers may take to be seen, by one who has just joined. */
 const lookMs = 3000
 
-/** Rejects with UNREACHABLE if no node takes work, and with what `doAsked` rejects with. */
+/** Rejects with UNREACHABLE if no node takes work, or none has the files that it is about, and with what `doAsked` rejects with. */
 export async function doRequest(node: MeshNode, tasks: Tasks, requested: Requested): Promise<JobResult> {
   const { request, workspace, files, signal, progress, prefix, subject, allowed, prices, onTask } = requested
+  const about = workspaceId(workspace)
+  await waitForFiles(node, workspace, about)
   const places = await workPlaces(node)
-  const asked = { ...askedOf(request, workspace, files), subject: subject?.name }
+  const asked = { ...askedOf(request, workspace.folder, files), subject: subject?.name }
   const count = Math.min(workersAtMost, Math.max(workersAtLeast, places.length))
   const workers = Array.from({ length: count }, (_, index) => `${prefix}-worker-${index + 1}`)
   progress(`${count} workers on ${places.join(', ')}`)
@@ -51,7 +55,8 @@ export async function doRequest(node: MeshNode, tasks: Tasks, requested: Request
     onGiveUp: (_, error) => progress(error.message),
   })
   try {
-    return await doAsked(node, tasks, asked, { request, files, workers, signal, progress, allowed, prices }, (task) => {
+    const job = { request, workspace: about, files, workers, signal, progress, allowed, prices }
+    return await doAsked(node, tasks, asked, job, (task) => {
       subject?.file(task.id)
       onTask?.(task)
     })
@@ -60,14 +65,26 @@ export async function doRequest(node: MeshNode, tasks: Tasks, requested: Request
   }
 }
 
-/** Nodes that can act for a worker, or where there are none those that can work. Rejects with UNREACHABLE if there are none either. */
+/** Nodes that agents can be put on, whether or not they can act. Rejects with UNREACHABLE if there are none. */
 export async function workPlaces(node: MeshNode): Promise<string[]> {
   const able = () => node.nodes().filter(({ roles, draining }) => roles.includes('worker') && !draining)
   await node.directory.wait(() => able()[0], lookMs)
-  const acts = able().filter(({ advert }) => advert['sandbox'] === true)
-  const places = (acts.length > 0 ? acts : able()).map(({ name }) => name)
+  const places = able().map(({ name }) => name)
   if (places.length > 0) return places
   throw new ClawmeshError('UNREACHABLE', 'No node of the mesh takes work.', {
     hint: 'Start `clawmesh up` with --workspace DIR, or let a machine join that offers one.',
+  })
+}
+
+/** A part that only finds out on its way that nobody has its files would be tried again for long. */
+async function waitForFiles(node: MeshNode, { folder }: Workspace, about: string): Promise<void> {
+  const having = () => sandboxesOf(node).find(({ advert }) => advert['workspace'] === about)
+  if (await node.directory.wait(having, lookMs)) return
+  const others = sandboxesOf(node).map(({ name }) => name)
+  throw new ClawmeshError('UNREACHABLE', `No node that can act has ${folder} as its workspace.`, {
+    hint:
+      others.length === 0
+        ? 'Each node says in its log why it does not offer the sandbox role; `clawmesh doctor` says what is missing.'
+        : `Those that can act have other files: ${others.join(', ')}. A folder that several machines have is named on each of them: --shared NAME.`,
   })
 }

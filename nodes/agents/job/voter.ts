@@ -18,7 +18,12 @@ export const ballotSchema = z.object({
 export type LedgerBallot = z.output<typeof ballotSchema>
 
 export const CastVote = message('worker.vote', {
-  request: z.object({ files: z.array(z.string()), phrasing: z.number().int().nonnegative() }),
+  request: z.object({
+    files: z.array(z.string()),
+    /** Whose files they are; see `workspaceId`. */
+    workspace: z.string(),
+    phrasing: z.number().int().nonnegative(),
+  }),
   /** With what it took; null where nobody counted it. */
   reply: ballotSchema.extend(billShape),
   from: ['supervisor'],
@@ -32,16 +37,18 @@ const phrasings = [
   (file: string) => `Please go through the expense entries in ${file} and report the valid total and the faulty ones`,
 ]
 
+type DoesPart = (part: { words: string; workspace: string }, context: Context) => Promise<Report>
+
 /** Questions that a voter has under way at a time. */
 export const filesAtOnce = 2
 
-export function votes(node: MeshNode, doPart: (words: string, context: Context) => Promise<Report>) {
-  return on(CastVote, async ({ files, phrasing }, context) => {
+export function votes(node: MeshNode, doPart: DoesPart) {
+  return on(CastVote, async ({ files, workspace, phrasing }, context) => {
     const ask = phrasings[phrasing % phrasings.length] ?? String
     let tokens: number | null = 0
     let uses: Uses | null = new Uses()
     const counting = async (words: string, of: Context) => {
-      const report = await doPart(words, of).catch((error: unknown) => {
+      const report = await doPart({ words, workspace }, of).catch((error: unknown) => {
         tokens = null
         uses = null
         throw error

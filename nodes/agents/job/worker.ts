@@ -17,6 +17,7 @@ import { worded } from './wording.js'
 
 export const reportSchema = z.object({
   worker: z.string(),
+  /** On whose machine, and so in whose folder, it was done. */
   node: z.string(),
   call: toolCallSchema,
   outcome: actionOutcomeSchema,
@@ -27,11 +28,17 @@ export type Report = z.output<typeof reportSchema>
 
 /** One thing to do, said in words. */
 export const DoPart = message('worker.do', {
-  request: z.object({ words: z.string().min(1).max(longestPart) }),
+  request: z.object({
+    words: z.string().min(1).max(longestPart),
+    /** Whose files it is about; see `workspaceId`. */
+    workspace: z.string(),
+  }),
   reply: reportSchema,
   from: ['supervisor'],
   to: ['worker'],
 })
+
+type Asked = z.output<typeof DoPart.request>
 
 const instructions =
   'You are a worker of a mesh of agents. Choose the one tool that does what the person asks and call it. Copy file names exactly as they stand in the request.'
@@ -47,15 +54,15 @@ export function worker(node: MeshNode) {
   return actor(
     'worker',
     (self) => {
-      const doPart = async (words: string, context: Context): Promise<Report> => {
+      const doPart = async ({ words, workspace }: Asked, context: Context): Promise<Report> => {
         const recordAs = { trace: context.trace, actor: self.name }
         await node.audit.record({ kind: 'thought.asked', ...recordAs, facts: { words } })
         const { call, tokens, uses } = await chooseCall(node, self.name, words, context)
         await node.audit.record({ kind: 'thought.answered', ...recordAs, facts: { words, call } })
-        const outcome = await act(node, call, context)
-        return { worker: self.name, node: node.name, call, outcome, tokens, uses }
+        const acted = await act(node, call, context, { workspace })
+        return { worker: self.name, call, ...acted, tokens, uses }
       }
-      return [on(DoPart, ({ words }, context) => doPart(words, context)), votes(node, doPart)]
+      return [on(DoPart, doPart), votes(node, doPart)]
     },
     { args: z.unknown(), concurrency: partsAtOnce },
   )

@@ -26,6 +26,8 @@ export const ReadSource = message('research.read', {
   request: z.object({
     /** Relative to the workspace, or a URL. */
     path: z.string().min(1),
+    /** Whose files they are, as `workspaceId` names them; left out as in `act`. */
+    workspace: z.string().optional(),
     questions: z.array(z.string().min(1).max(400)).min(1).max(8),
     /** Of the mesh: nothing of a source goes elsewhere before all of the evidence is there. */
     model: z.string(),
@@ -45,6 +47,7 @@ export const ReadSource = message('research.read', {
   from: ['supervisor'],
   to: ['worker'],
 })
+type Asked = z.output<(typeof ReadSource)['request']>
 type Read = z.output<(typeof ReadSource)['reply']>
 
 /** About a thousand tokens, so that a small model has room for the questions and its answer. */
@@ -57,9 +60,11 @@ export const reader = (node: MeshNode) =>
   actor(
     'reader',
     ({ name }) => [
-      on(ReadSource, async ({ path, questions, model, seen }, context): Promise<Read> => {
+      on(ReadSource, async ({ path, workspace, questions, model, seen }, context): Promise<Read> => {
         const session = await openSession(node, context.trace, seen)
-        const text = await (isUrl(path) ? readPage(node, path, context) : readFile(node, path, session, context))
+        const text = await (isUrl(path)
+          ? readPage(node, path, context)
+          : readFile(node, { path, workspace }, session, context))
         const read: Read = { evidence: [], madeUp: 0, unread: 0, used: [], seen }
         for (const passage of passagesOf(text, passageCharacters)) {
           const quotes = await quotesFrom(
@@ -83,14 +88,19 @@ function take(quote: string, path: string, passage: Passage, session: RouterSess
   else read.evidence.push({ path, ...found, seen: session.sensitivity } satisfies Evidence)
 }
 
-async function readFile(node: MeshNode, path: string, session: RouterSession, context: Context): Promise<string> {
+async function readFile(
+  node: MeshNode,
+  { path, workspace }: Pick<Asked, 'path' | 'workspace'>,
+  session: RouterSession,
+  context: Context,
+): Promise<string> {
   const { rules } = await routerOf(node)
   const parts: string[] = []
   for (let from: number | null = 1; from !== null; ) {
     const call: ToolCall = { name: 'read_lines', arguments: { path, from, count: linesAtOnce } }
     const brings = sensitivityOfCall(rules, call)
     if (brings) session.raise(brings)
-    const outcome = await act(node, call, context)
+    const { outcome } = await act(node, call, context, { workspace })
     if (outcome.status !== 'done')
       throw new ClawmeshError('TASK_FAILED', `${path} cannot be read: ${outcome.reason}.`, {
         hint: 'Leave it out of the sources.',
@@ -110,7 +120,7 @@ export const isUrl = (source: string): boolean => /^https?:\/\//i.test(source)
 
 /** What the mesh asks for it carries nothing of what was seen: a person named the address. */
 async function readPage(node: MeshNode, url: string, context: Context): Promise<string> {
-  const outcome = await act(node, { name: 'http_fetch', arguments: { url } }, context)
+  const { outcome } = await act(node, { name: 'http_fetch', arguments: { url } }, context)
   if (outcome.status !== 'done')
     throw new ClawmeshError('TASK_FAILED', `${url} cannot be read: ${outcome.reason}`, {
       hint: 'Leave it out of the sources.',

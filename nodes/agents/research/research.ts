@@ -31,6 +31,8 @@ export interface Research {
   question: string
   /** Files, relative to the workspace of the sandboxes, and URLs that their policy lets be reached. */
   sources: readonly string[]
+  /** Whose files these are, as `workspaceId` names them; left out: those of each reader's machine. */
+  workspace?: string | undefined
   /** Names of reader actors. */
   readers: readonly string[]
   /** Of the mesh, for plan and reading; the most capable if left out. */
@@ -159,16 +161,17 @@ class Researcher {
 
   /** Side by side over the readers; a source whose reader was lost goes to the next. */
   async #read(questions: string[], model: string, session: RouterSession): Promise<Evidence[]> {
-    const { sources, readers } = this.#asked
+    const { sources, workspace, readers } = this.#asked
     const { sensitivity: seen } = session
     let done = 0
+    const files = workspace === undefined ? {} : { workspace }
     const read = await inTurn([...sources], readers.length * sourcesAtOnce, async (path, index) => {
       for (let attempt = 0; ; attempt += 1) {
         const reader = readers[(index + attempt) % readers.length] ?? ''
         const deadline = Math.min(this.#deadline, this.#node.now() + sourceMs)
         try {
           const call = { ...this.#call, deadline, entrust: reading }
-          const found = await this.#node.ref(reader).ask(ReadSource, { path, questions, model, seen }, call)
+          const found = await this.#node.ref(reader).ask(ReadSource, { path, ...files, questions, model, seen }, call)
           done += 1
           this.#say(`${path}: ${found.evidence.length} pieces of evidence (${done} of ${sources.length})`)
           return found

@@ -7,6 +7,7 @@ import { parseDocument } from 'yaml'
 import { type MeshNode, supervise } from '../../../mesh/index.js'
 import { ClawmeshError, outcomes } from '../../../policies/errors.js'
 import { readPolicy } from '../../../sandbox/preset.js'
+import { workspaceId } from '../../../sandbox/workspace.js'
 import type { ResearchBill } from '../../agents/research/bill.js'
 import { isUrl } from '../../agents/research/reader.js'
 import { type ResearchResult, research } from '../../agents/research/research.js'
@@ -84,16 +85,22 @@ async function startResearch(question: string | undefined, values: Values): Prom
         },
         stop,
       },
-      ({ node, subjects, here, workspace = folder }) => {
+      ({ node, subjects, here, workspace = { folder } }) => {
         const trace = randomUUID()
         dataSubject(node, subjects, text(values, 'subject') ?? accountName()).file(trace)
         // The folder is a real path, and that of the mesh may have been named by a link.
-        const files = sources.files.map((file) => relative(realpathSync(workspace), join(folder, file)))
+        const files = sources.files.map((file) => relative(realpathSync(workspace.folder), join(folder, file)))
         const answering = answerAtTerminal(node, trace)
         return withReaders({ node, places: here, count: nodes, trace }, (readers) =>
           research(
             node,
-            { question: question.trim(), sources: [...files, ...sources.urls], readers, prices },
+            {
+              question: question.trim(),
+              sources: [...files, ...sources.urls],
+              workspace: workspaceId(workspace),
+              readers,
+              prices,
+            },
             { signal, ms: seconds * 1000, progress, trace },
           ),
         ).finally(() => answering?.end())

@@ -1,7 +1,6 @@
 /** `clawmesh run`: hands a request to the mesh that runs here, and to whatever machines have joined it. */
 
 import { realpathSync } from 'node:fs'
-import { resolve } from 'node:path'
 import { openTasks } from '../../../mesh/task/tasks.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { planRequest } from '../../agents/job/plan.js'
@@ -9,7 +8,7 @@ import { doRequest } from '../../agents/job/request.js'
 import { notRunning, openLiveGround } from '../../authority/live.js'
 import { accountName, dataSubject } from '../../data-subject.js'
 import { joinAsGuest } from '../../member/guest.js'
-import { recallOffer } from '../../member/offer.js'
+import { recallOffer, workspaceOf } from '../../member/offer.js'
 import { checkWorkspace, listFiles } from '../../workspace.js'
 import { type Answering, answerAtTerminal } from '../approve/inbox.js'
 import { type Command, text, type Values } from '../command.js'
@@ -30,7 +29,7 @@ export const run: Command = {
     workspace: {
       type: 'string',
       value: 'DIR',
-      help: "the folder that the request is about (default, and the only one where it has one: that of `clawmesh up`); each sandbox node works on its own folder's files",
+      help: 'the folder that the request is about (default, and the only one where it has one: that of `clawmesh up`)',
     },
     ...allowedOptions,
     data: dataOption,
@@ -51,18 +50,18 @@ async function runRequest(request: string | undefined, values: Values): Promise<
   if (!ground) throw notRunning(data)
   try {
     const { workspace: offered } = recallOffer(data, {})
-    const named = text(values, 'workspace') ?? offered
-    if (named === undefined)
+    const workspace = workspaceOf(data, text(values, 'workspace'))
+    if (!workspace)
       throw new ClawmeshError('USAGE', 'No workspace is named, and `clawmesh up` offers none.', {
         hint: 'Start it with `clawmesh up --workspace DIR`, or name the folder with --workspace.',
       })
-    const workspace = resolve(named)
-    checkWorkspace(workspace)
-    if (offered !== undefined && realpathSync(workspace) !== realpathSync(offered))
-      throw new ClawmeshError('USAGE', `The mesh works on ${offered}, not on ${workspace}.`, {
+    const { folder } = workspace
+    checkWorkspace(folder)
+    if (offered !== undefined && realpathSync(folder) !== realpathSync(offered))
+      throw new ClawmeshError('USAGE', `The mesh works on ${offered}, not on ${folder}.`, {
         hint: 'Leave --workspace out, or start the mesh with that one: `clawmesh up --workspace DIR`.',
       })
-    const files = () => listFiles(workspace)
+    const files = () => listFiles(folder)
     const allowed = readAllowed(values)
     const prices = pricesOf(values)
     planRequest(request, files)

@@ -6,12 +6,13 @@ import { resolve } from 'node:path'
 import type { MeshNode } from '../../../mesh/index.js'
 import type { SubjectStore } from '../../../mesh/seal/subject-store.js'
 import { openTasks, type Tasks } from '../../../mesh/task/tasks.js'
+import type { Workspace } from '../../../sandbox/workspace.js'
 import { workPlaces } from '../../agents/job/request.js'
 import { type LiveGround, openLiveGround } from '../../authority/live.js'
 import { readConfig } from '../../config.js'
 import { openDataFolder, openFreeDataFolder } from '../../data-folder.js'
 import { joinAsGuest } from '../../member/guest.js'
-import { machineName, recallOffer } from '../../member/offer.js'
+import { machineName, recallOffer, workspaceOf } from '../../member/offer.js'
 import type { AuditTrail } from '../../trail.js'
 import { progress } from '../terminal.js'
 import { introduceModels, passNotesOn } from './introduce.js'
@@ -24,7 +25,7 @@ export interface Stage {
   /** Nodes that agents can be put on. */
   readonly places: readonly string[]
   /** The folder that sandboxes of this machine work on, and the nodes that have them. */
-  readonly workspace: string | undefined
+  readonly workspace: Workspace | undefined
   readonly here: readonly string[]
 }
 
@@ -73,7 +74,8 @@ async function onMesh<T>(
     const places = await workPlaces(node)
     progress(`on the mesh of ${folder}: ${places.join(', ')}`)
     const tasks = await openTasks({ transport, addresses, key: authority.tasksKey, by: node.name })
-    const { workspace, name = machineName() } = recallOffer(folder, {})
+    const { name = machineName() } = recallOffer(folder, {})
+    const workspace = workspaceOf(folder, undefined)
     return await work({ node, tasks, subjects: authority.subjects, places, workspace, here: [name] })
   } catch (error) {
     throw signal.aborted ? signal.reason : error
@@ -97,7 +99,7 @@ async function onOwnMesh<T>(
     return await workAndDrain(site, stop.signal, async () => {
       passNotesOn(node, progress)
       await introduceModels(node, progress)
-      const { workspace } = sandbox
+      const workspace = { folder: sandbox.workspace }
       return work({ node, tasks, subjects: ground.authority.subjects, places: names, workspace, here: names })
     })
   } finally {

@@ -7,6 +7,7 @@ import { installation } from '../../../mesh/installation.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import type { Prices } from '../../../policies/prices.js'
 import { readPolicy } from '../../../sandbox/preset.js'
+import { workspaceId } from '../../../sandbox/workspace.js'
 import type { Job, JobResult } from '../../agents/job/job.js'
 import { doAsked } from '../../agents/job/persist.js'
 import { planRequest } from '../../agents/job/plan.js'
@@ -214,7 +215,8 @@ async function work(site: Site, run: Run, results: JobResult[]): Promise<void> {
   })
   try {
     const { files, allowed, prices } = run
-    const job = { files, workers, signal: run.stop, progress, allowed, prices }
+    const workspace = workspaceId({ folder: run.workspace })
+    const job = { workspace, files, workers, signal: run.stop, progress, allowed, prices }
     if (run.request !== undefined) {
       const { request } = run
       const result = await doJob(site, run, { ...job, request })

@@ -1,6 +1,7 @@
 /** `clawmesh up`: a mesh that other machines can join, until a signal ends it. */
 import { resolve } from 'node:path'
 import { ClawmeshError } from '../../../policies/errors.js'
+import type { Workspace } from '../../../sandbox/workspace.js'
 import { isLoopback, keepListen, type Listen, leafPort, parseHostPort, recallListen } from '../../authority/address.js'
 import { openGatewayTls } from '../../authority/gateway-tls.js'
 import { PolicyBook } from '../../authority/policy-book.js'
@@ -8,7 +9,7 @@ import { readConfig } from '../../config.js'
 import { type DataFolder, openDataFolder } from '../../data-folder.js'
 import { checkFree } from '../../gateway/http/port.js'
 import type { Gateway } from '../../gateway/server.js'
-import { keepOffer, machineName, planOffer, recallOffer } from '../../member/offer.js'
+import { keepOffer, machineName, planOffer, recallOffer, workspaceOf } from '../../member/offer.js'
 import { parseServers } from '../../outside.js'
 import { planInference } from '../../process/plan.js'
 import { type Site, startSite } from '../../site.js'
@@ -118,7 +119,7 @@ async function runUp(_: string | undefined, values: Values): Promise<number> {
       passNotesOn(site.node, progress)
       sayIfIdle('up', offer)
       await introduceModels(site.node, progress)
-      gateway = place && (await serve(site, folder, offer.workspace, place, listen.advertise))
+      gateway = place && (await serve(site, folder, workspaceOf(folder.path, undefined), place, listen.advertise))
       if (values['json']) {
         const { authority } = site.ground
         const node = offer.name ?? machineName()
@@ -147,7 +148,7 @@ async function runUp(_: string | undefined, values: Values): Promise<number> {
 async function serve(
   { node, tasks, ground }: Site,
   folder: DataFolder,
-  workspace: string | undefined,
+  workspace: Workspace | undefined,
   { host, port, beyond, tls: given }: GatewayPlace,
   advertise: string | undefined,
 ): Promise<Gateway> {

@@ -6,6 +6,7 @@ import { z } from 'zod'
 import type { MeshNode } from '../../../mesh/index.js'
 import { mesh } from '../../../policies/people.js'
 import { sensitivityOfFile } from '../../../policies/router.js'
+import type { Workspace } from '../../../sandbox/workspace.js'
 import { rulesOf } from '../../agents/model/privacy.js'
 import { fillTemplate } from '../../catalog/template.js'
 import type { TaskRuns } from '../rest/tasks.js'
@@ -17,14 +18,15 @@ const tasks = 'clawmesh://tasks/{id}'
 const mostListed = 100
 
 export function meshResources(node: MeshNode, runs: TaskRuns | undefined): MeshResource[] {
-  return [workspaceFiles(node), ...(runs ? [taskRecords(runs)] : [])]
+  return [workspaceFiles(node, runs?.workspace), ...(runs ? [taskRecords(runs)] : [])]
 }
 
 const entriesSchema = z.array(z.object({ name: z.string(), kind: z.string() }))
 
-const workspaceFiles = (node: MeshNode): MeshResource => {
+const workspaceFiles = (node: MeshNode, workspace: Workspace | undefined): MeshResource => {
   const entriesOf = async (folder: string | undefined, use: Use) => {
-    const { entries } = await acted(node, 'list_files', folder === undefined ? {} : { path: folder }, use)
+    const args = folder === undefined ? {} : { path: folder }
+    const { entries } = (await acted(node, workspace, 'list_files', args, use)).result
     const before = folder === undefined ? '' : `${folder}/`
     return entriesSchema.parse(entries).map(({ name, kind }) => ({ path: `${before}${name}`, kind }))
   }
@@ -39,8 +41,8 @@ const workspaceFiles = (node: MeshNode): MeshResource => {
       label: places && sensitivityOfFile(rulesOf(node), places['path'] ?? '')?.label,
     }),
     read: async (uri, { path = '' }, use) => {
-      const { text } = await acted(node, 'read_file', { path }, use)
-      return [{ uri, mimeType: 'text/plain', text: String(text) }]
+      const { result } = await acted(node, workspace, 'read_file', { path }, use)
+      return [{ uri, mimeType: 'text/plain', text: String(result['text']) }]
     },
     list: async (use) =>
       (await entriesOf(undefined, use))

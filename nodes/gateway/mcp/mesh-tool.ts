@@ -5,6 +5,7 @@ import type { TaskInfo } from '../../../mesh/task/task.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import type { ToolName, ToolResult } from '../../../sandbox/tools/actions.js'
 import { tools } from '../../../sandbox/tools/tools.js'
+import { type Workspace, workspaceId } from '../../../sandbox/workspace.js'
 import { act } from '../../agents/act.js'
 import { rulesOf, sensitivityOfCall } from '../../agents/model/privacy.js'
 import type { TaskRuns } from '../rest/tasks.js'
@@ -13,10 +14,10 @@ import { type MeshTool, meshTool, type Result, type Use } from './offered.js'
 
 /** The closed set, each in a sandbox of the mesh under the policy of its node; and, where requests are done here, tasks. */
 export function meshTools(node: MeshNode, runs: TaskRuns | undefined): MeshTool[] {
-  return [...sandboxedTools(node), listNodes(node), ...(runs ? taskTools(runs) : [])]
+  return [...sandboxedTools(node, runs?.workspace), listNodes(node), ...(runs ? taskTools(runs) : [])]
 }
 
-const sandboxedTools = (node: MeshNode): MeshTool[] =>
+const sandboxedTools = (node: MeshNode, workspace: Workspace | undefined): MeshTool[] =>
   Object.values(tools)
     .filter(({ name }) => name !== ('no_tool' satisfies ToolName))
     .map(({ name, description, args }) =>
@@ -28,21 +29,23 @@ const sandboxedTools = (node: MeshNode): MeshTool[] =>
         readOnly: name !== 'write_note',
         label: (args) => sensitivityOfCall(rulesOf(node), { name, arguments: args })?.label,
         run: async (given, use) => {
-          const { summary, ...facts } = await acted(node, name, given, use)
-          return Object.keys(facts).length === 0 ? { text: summary } : { text: summary, facts: { summary, ...facts } }
+          const { node: by, result } = await acted(node, workspace, name, given, use)
+          return { text: result.summary, facts: { ...result, node: by } }
         },
       }),
     )
 
-/** Throws TASK_FAILED for what was refused, denied or failed. */
+/** On these files, where some are named. Throws TASK_FAILED for what was refused, denied or failed. */
 export async function acted(
   node: MeshNode,
+  workspace: Workspace | undefined,
   name: string,
   args: Record<string, unknown>,
   { signal, deadline, trace }: Pick<Use, 'signal' | 'deadline' | 'trace'>,
-): Promise<ToolResult> {
-  const outcome = await act(node, { name, arguments: args }, { signal, deadline, trace })
-  if (outcome.status === 'done') return outcome.result
+): Promise<{ node: string; result: ToolResult }> {
+  const about = workspace && { workspace: workspaceId(workspace) }
+  const { outcome, ...where } = await act(node, { name, arguments: args }, { signal, deadline, trace }, about)
+  if (outcome.status === 'done') return { ...where, result: outcome.result }
   throw new ClawmeshError('TASK_FAILED', `${outcome.status}: ${outcome.reason}`)
 }
 
@@ -117,7 +120,8 @@ const taskTools = (runs: TaskRuns): MeshTool[] => [
   }),
 ]
 
-const outcomeSchema = z.object({ ok: z.boolean(), answer: z.string() })
+/** `on`: whose machines acted. */
+const outcomeSchema = z.object({ ok: z.boolean(), answer: z.string(), on: z.array(z.string()).default([]) })
 const askedSchema = z.object({ request: z.string() })
 
 export function factsOf({ id, begunAt, state, steps, facts, outcome }: TaskInfo) {
@@ -129,6 +133,7 @@ export function factsOf({ id, begunAt, state, steps, facts, outcome }: TaskInfo)
     state: state === 'ended' && end ? (end.ok ? 'done' : 'failed') : state,
     steps: { done: steps.filter((step) => step.state === 'done').length, of: steps.length },
     answer: end?.answer ?? null,
+    on: end?.on ?? [],
   }
 }
 

@@ -8,6 +8,7 @@ import { explain } from '../../../policies/explain.js'
 import { type People, whyRefused } from '../../../policies/people.js'
 import { presetNames } from '../../../sandbox/index.js'
 import { readPolicy } from '../../../sandbox/preset.js'
+import type { Workspace } from '../../../sandbox/workspace.js'
 import { isQuestion } from '../../agents/agent/journal.js'
 import { readPrices } from '../../agents/model/costs.js'
 import { approvalsName, DecideApproval, FollowApprovals, ListApprovals, RevokeGrant } from '../../approvals/messages.js'
@@ -33,7 +34,7 @@ export interface Site {
   /** The versions of the mesh's policy. */
   policies: PolicyBook
   /** The folder that requests are about, if the mesh offers one. */
-  workspace: string | undefined
+  workspace: Workspace | undefined
 }
 
 export interface RestOptions {

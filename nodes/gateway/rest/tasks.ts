@@ -5,6 +5,7 @@ import type { MeshNode } from '../../../mesh/index.js'
 import type { TaskInfo } from '../../../mesh/task/task.js'
 import type { Tasks } from '../../../mesh/task/tasks.js'
 import { ClawmeshError } from '../../../policies/errors.js'
+import type { Workspace } from '../../../sandbox/workspace.js'
 import { answerInterruption, isQuestion } from '../../agents/agent/journal.js'
 import { planRequest } from '../../agents/job/plan.js'
 import { doRequest, type Requested } from '../../agents/job/request.js'
@@ -25,25 +26,25 @@ export class TaskRuns {
   readonly #node: MeshNode
   readonly #tasks: Tasks
   /** The one folder that requests are about: a caller must not look into others of this machine. */
-  readonly #workspace: string | undefined
+  readonly workspace: Workspace | undefined
   /** By what was asked, about whom, and for how much: who asks for the same while it is being done, gets the same. */
   readonly #runs = new Map<string, Run>()
 
-  constructor(node: MeshNode, tasks: Tasks, workspace: string | undefined) {
+  constructor(node: MeshNode, tasks: Tasks, workspace: Workspace | undefined) {
     this.#node = node
     this.#tasks = tasks
-    this.#workspace = workspace
+    this.workspace = workspace
   }
 
   /** The id of the task, when it stands in its journal; `subject`: whom it is about; `allowed`: what it may use. Throws USAGE, WORKSPACE_UNREADABLE, RATE_LIMITED, UNREACHABLE. */
   async begin(request: string, subject: DataSubject | undefined, allowed: Allowed = {}): Promise<string> {
-    const workspace = this.#workspace
+    const { workspace } = this
     if (workspace === undefined)
       throw new ClawmeshError('UNREACHABLE', 'This mesh offers no workspace that a task could be about.', {
         hint: 'Start it with `clawmesh up --workspace DIR`.',
       })
-    checkWorkspace(workspace)
-    const files = () => listFiles(workspace)
+    checkWorkspace(workspace.folder)
+    const files = () => listFiles(workspace.folder)
     planRequest(request, files)
     const what = JSON.stringify([request, subject?.name, allowed])
     const known = this.#runs.get(what)

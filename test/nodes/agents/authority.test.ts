@@ -12,6 +12,7 @@ import { DoPart, worker } from '../../../nodes/agents/job/worker.js'
 import { serveModel, serveSandbox } from '../../../nodes/process/serve.js'
 import { loadProfile } from '../../../sandbox/preset.js'
 import { RunAction, sandboxName } from '../../../sandbox/service.js'
+import { workspaceId } from '../../../sandbox/workspace.js'
 import { auditEvents } from '../../kit/events.js'
 import { eventually } from '../../kit/eventually.js'
 import { memoryMesh, type TestMesh, temporaryFolder } from '../../kit/mesh.js'
@@ -102,7 +103,13 @@ describe('agents on nodes of workers', () => {
     const entrust = actions(1)
     const may = { ...entrust.may, act: { on: ['count_lines'], times: 0 } }
     await assert.rejects(
-      boss.ref(ref.name).ask(DoPart, { words: 'count_lines reports/may.txt' }, { entrust: { may } }),
+      boss
+        .ref(ref.name)
+        .ask(
+          DoPart,
+          { words: 'count_lines reports/may.txt', workspace: workspaceId({ folder: workspace }) },
+          { entrust: { may } },
+        ),
       {
         code: 'DENIED',
         message: /used 0 times/,

@@ -9,6 +9,7 @@ import { worker } from '../../../nodes/agents/job/worker.js'
 import { serveModel } from '../../../nodes/process/serve.js'
 import { parseProfile } from '../../../policies/profile.js'
 import { sandboxName, sandboxService } from '../../../sandbox/service.js'
+import { workspaceId } from '../../../sandbox/workspace.js'
 import { recorded, serve, stream } from '../../inference/openai/server.js'
 import { memoryMesh, type TestMesh, temporaryFolder } from '../../kit/mesh.js'
 
@@ -21,6 +22,8 @@ export interface Crew {
   readonly mesh: TestMesh
   readonly tasks: Tasks
   readonly workspace: string
+  /** The same, as `workspaceId` names it. */
+  readonly about: string
   readonly files: () => string[]
   readonly workers: string[]
   /** Bodies of the requests that the model server got. */
@@ -44,8 +47,10 @@ export async function raiseCrew(answer: (words: string) => string | Promise<stri
   await serveModel(model, await OpenAiBackend.open({ url: server.url }))
   const workers = ['one', 'two', 'three']
   const profile = parseProfile('filesystem_policy: { read_only: [.] }')
+  const about = workspaceId({ folder: workspace })
   for (const name of workers) {
-    const node: MeshNode = await mesh.join(name, { roles: ['worker', 'sandbox'], advert: { sandbox: true } })
+    const advert = { sandbox: true, workspace: about }
+    const node: MeshNode = await mesh.join(name, { roles: ['worker', 'sandbox'], advert })
     await node.spawn(sandboxService(node, { workspace, profile }), { as: sandboxName(name) })
     await node.spawn(worker(node), { as: name })
   }
@@ -55,5 +60,5 @@ export async function raiseCrew(answer: (words: string) => string | Promise<stri
   const dismiss = async () => {
     for (const step of undo.reverse()) await step()
   }
-  return { mesh, tasks, workspace, files: () => ['a.csv'], workers, asked: server.asked, dismiss }
+  return { mesh, tasks, workspace, about, files: () => ['a.csv'], workers, asked: server.asked, dismiss }
 }

@@ -10,7 +10,7 @@ import { called, raiseCrew } from './crew.js'
 it('goes on under the same number when the others have given its supervisor up and have it back', async () => {
   const crew = await raiseCrew(() => called('count_lines', { path: 'a.csv' }))
   try {
-    const { mesh, tasks, workspace, files, workers } = crew
+    const { mesh, tasks, workspace, about, files, workers } = crew
     const cable = new Cable()
     const transport = cable.through(await mesh.connect())
     const supervisor = await mesh.join('supervisor', { roles: ['supervisor'], transport })
@@ -21,7 +21,7 @@ it('goes on under the same number when the others have given its supervisor up a
     const said: string[] = []
     const request = 'How many lines has a.csv?'
     const progress = (text: string) => said.push(text)
-    const job = { request, files, workers, signal: new AbortController().signal, progress }
+    const job = { request, workspace: about, files, workers, signal: new AbortController().signal, progress }
     const doing = doAsked(supervisor, tasks, askedOf(request, workspace, files), job, ({ id }) => {
       if (taken.push(id) === 1) cable.pull()
     })

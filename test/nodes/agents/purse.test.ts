@@ -16,6 +16,7 @@ import { budgetLines } from '../../../nodes/cli/job/tasks.js'
 import { serveModel } from '../../../nodes/process/serve.js'
 import { parseProfile } from '../../../policies/profile.js'
 import { sandboxName, sandboxService } from '../../../sandbox/service.js'
+import { workspaceId } from '../../../sandbox/workspace.js'
 import { memoryMesh, type TestMesh, temporaryFolder } from '../../kit/mesh.js'
 import { RuleBackend, call as toolCall } from '../../kit/rules.js'
 
@@ -30,6 +31,7 @@ describe('the budget of a job', () => {
   const prices = readPrices()
   const market = { prices, models: () => [] }
   const call = { ms: 1000 }
+  const about = workspaceId({ folder: workspace })
   let mesh: TestMesh
   let tasks: Tasks
   let supervisor: MeshNode
@@ -38,7 +40,7 @@ describe('the budget of a job', () => {
     writeFileSync(join(workspace, 'a.txt'), 'one\ntwo\n')
     mesh = await memoryMesh()
     await serveModel(await mesh.join('model', { roles: ['inference'] }), model)
-    const box = await mesh.join('box', { roles: ['worker', 'sandbox'], advert: { sandbox: true } })
+    const box = await mesh.join('box', { roles: ['worker', 'sandbox'], advert: { sandbox: true, workspace: about } })
     const profile = parseProfile('filesystem_policy: { read_only: [.] }')
     await box.spawn(sandboxService(box, { workspace, profile }), { as: sandboxName('box') })
     await box.spawn(worker(box), { as: 'one' })
@@ -55,7 +57,7 @@ describe('the budget of a job', () => {
   const begin = (tokens: number) => tasks.begin({}, undefined, { budget: { tokens } })
   const signal = new AbortController().signal
   const request = 'How many lines has a.txt? How many lines has a.txt?'
-  const job = { request, files: () => ['a.txt'], workers: ['one'], signal, progress: () => undefined }
+  const job = { request, workspace: about, files: () => ['a.txt'], workers: ['one'], signal, progress: () => undefined }
 
   it('has tokens that are billed as the model counted them, and tasks show says what is left', async () => {
     const task = await begin(100_000)

@@ -24,6 +24,7 @@ describe('a model whose answers are of no use', () => {
     const progress: string[] = []
     const result: JobResult = await runJob(supervisor, await crew.tasks.begin({}), {
       request,
+      workspace: crew.about,
       files: crew.files,
       workers: crew.workers,
       signal: new AbortController().signal,

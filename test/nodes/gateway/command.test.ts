@@ -107,7 +107,7 @@ describe('clawmesh up --gateway', () => {
     assert.equal((await ask(url, `/v1/approvals/${question.id}`, decided)).status, 200)
     await following.ended
     const { data } = following.events.at(-1) ?? {}
-    assert.deepEqual(Object(data).outcome, { ok: true, answer: '2 lines\na\nb' })
+    assert.deepEqual(Object(data).outcome, { ok: true, answer: '2 lines\na\nb', on: ['home'] })
   })
 
   it('has filed what a key asked for under its name, on every node that recorded something of it, until that is erased', async () => {

@@ -179,7 +179,12 @@ describe('a catalog of a program', () => {
     const transport = await mesh.connect()
     tasks = await openTasks({ transport, addresses, key: authority.tasksKey, by: front.name })
     const policies = new PolicyBook(data, authority)
-    const site = { tasks, workspace, policies, trail: { log: transport.log(addresses.auditStream), authority } }
+    const site = {
+      tasks,
+      workspace: { folder: workspace },
+      policies,
+      trail: { log: transport.log(addresses.auditStream), authority },
+    }
     const file = new ApiKeys(data)
     for (const role of ['developer', 'admin', 'viewer', 'auditor'] as const)
       keys[role] = file.add(role, role, Date.now())

@@ -63,8 +63,13 @@ describe('MCP at the gateway', () => {
     const transport = await mesh.connect()
     const tasks = await openTasks({ transport, addresses, key: authority.tasksKey, by: front.name })
     const policies = new PolicyBook(data, authority)
-    const site = { tasks, workspace, policies, trail: { log: transport.log(addresses.auditStream), authority } }
-    tools = meshTools(front, new TaskRuns(front, tasks, workspace))
+    const site = {
+      tasks,
+      workspace: { folder: workspace },
+      policies,
+      trail: { log: transport.log(addresses.auditStream), authority },
+    }
+    tools = meshTools(front, new TaskRuns(front, tasks, { folder: workspace }))
     people = (await StandingPeople.open(data)).now
     const file = new ApiKeys(data)
     keys = Object.fromEntries(peopleRoles.map((role) => [role, file.add(role, role, Date.now())]))
@@ -115,7 +120,7 @@ describe('MCP at the gateway', () => {
     it(`has a tool run in a sandbox, in the protocol of ${era}`, async () => {
       const caller = await client('developer', mode)
       const result = await caller.callTool({ name: 'count_lines', arguments: { path: 'notes.txt' } })
-      assert.deepEqual(result.structuredContent, { lines: 3, summary: '3 lines' })
+      assert.deepEqual(result.structuredContent, { node: 'box', lines: 3, summary: '3 lines' })
       assert.ok((caller.getNegotiatedProtocolVersion() ?? '').startsWith(era))
       await caller.close()
     })

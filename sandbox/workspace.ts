@@ -1,0 +1,37 @@
+/** Which files actions are about: how nodes tell whether two of them work on the same. */
+import { createHash } from 'node:crypto'
+import { readFileSync, statSync } from 'node:fs'
+import { hostname } from 'node:os'
+
+export interface Workspace {
+  folder: string
+  /** The name of files that lie on several machines, as a person gave it to each of them: a network folder, or copies that are kept alike. */
+  shared?: string | undefined
+}
+
+/**
+ * The name that a person gave to the files, or else the very folder, as the kernel of this machine knows it: by whatever path it is reached, and no other that has taken its place.
+ * Throws what `statSync` throws.
+ */
+export function workspaceId({ folder, shared }: Workspace): string {
+  if (shared !== undefined) return `shared ${shared}`
+  const { dev, ino } = statSync(folder, { bigint: true })
+  return createHash('sha256').update(`${thisMachine()}\0${dev}\0${ino}`).digest('base64url')
+}
+
+let boot: string | undefined
+
+/** Containers of one machine have one kernel, which counts their folders together. */
+function thisMachine(): string {
+  boot ??= bootId()
+  return `${boot}\0${hostname()}`
+}
+
+function bootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+  } catch {
+    // Not Linux: nothing is run in a sandbox there.
+    return ''
+  }
+}
