@@ -37,6 +37,8 @@ export async function act(
 /** That of this node itself, if it will do. */
 function chooseSandbox(node: MeshNode, call: ToolCall, workspace: Acting['workspace']): NodeInfo {
   const all = sandboxesOf(node)
+  const [first, ...others] = all
+  if (!first) throw noSandbox()
   const own = all.find(({ name }) => name === node.name)
   if (typeof workspace === 'string') {
     const having = all.filter(({ advert }) => advert['workspace'] === workspace)
@@ -44,12 +46,6 @@ function chooseSandbox(node: MeshNode, call: ToolCall, workspace: Acting['worksp
     if (chosen) return chosen
     throw new ClawmeshError('UNREACHABLE', 'No node that can act has the files that this is about now.', {
       hint: 'The machine whose workspace they lie in must be there: see `clawmesh nodes`.',
-    })
-  }
-  const [first, ...others] = all
-  if (!first) {
-    throw new ClawmeshError('SANDBOX_UNAVAILABLE', 'No node in the mesh can hold an action in a sandbox.', {
-      hint: 'Each node says in its log why it does not offer the sandbox role.',
     })
   }
   if (own || workspace === null || withoutFiles.has(call.name)) return own ?? first
@@ -60,6 +56,11 @@ function chooseSandbox(node: MeshNode, call: ToolCall, workspace: Acting['worksp
     { hint: 'Act on a node with a workspace of its own, or say which is meant.' },
   )
 }
+
+export const noSandbox = () =>
+  new ClawmeshError('SANDBOX_UNAVAILABLE', 'No node in the mesh can hold an action in a sandbox.', {
+    hint: 'Each node says in its log why it does not offer the sandbox role.',
+  })
 
 /** For these any sandbox will do. */
 const withoutFiles = new Set(['calculate', 'http_fetch', 'no_tool'])

@@ -61,8 +61,10 @@ describe('the main job on two machines', () => {
       const first = await runJob(site.node, await site.tasks.begin({}), { ...job, request })
       assert.equal(first.ledger?.totalCents, truth.totalCents)
       assert.equal(first.error, undefined)
-      const nodes = new Set(first.parts.map(({ report }) => report?.node))
-      assert.deepEqual([...nodes].sort(), ['guest', 'home'])
+      const thought = new Set(first.parts.map(({ report }) => supervisor.placeOf(report?.worker ?? '')))
+      assert.deepEqual([...thought].sort(), ['guest', 'home'])
+      // The files are here.
+      assert.deepEqual([...new Set(first.parts.map(({ report }) => report?.node))], ['home'])
 
       const second = runJob(site.node, await site.tasks.begin({}), { ...job, request })
       await guest.kill()

@@ -6,7 +6,7 @@ import { ClawmeshError } from '../../../policies/errors.js'
 import type { Prices } from '../../../policies/prices.js'
 import { type Workspace, workspaceId } from '../../../sandbox/workspace.js'
 import type { DataSubject } from '../../data-subject.js'
-import { sandboxesOf } from '../act.js'
+import { noSandbox, sandboxesOf } from '../act.js'
 import { spread } from '../spread.js'
 import type { JobResult } from './job.js'
 import { doAsked } from './persist.js'
@@ -81,10 +81,8 @@ async function waitForFiles(node: MeshNode, { folder }: Workspace, about: string
   const having = () => sandboxesOf(node).find(({ advert }) => advert['workspace'] === about)
   if (await node.directory.wait(having, lookMs)) return
   const others = sandboxesOf(node).map(({ name }) => name)
+  if (others.length === 0) throw noSandbox()
   throw new ClawmeshError('UNREACHABLE', `No node that can act has ${folder} as its workspace.`, {
-    hint:
-      others.length === 0
-        ? 'Each node says in its log why it does not offer the sandbox role; `clawmesh doctor` says what is missing.'
-        : `Those that can act have other files: ${others.join(', ')}. A folder that several machines have is named on each of them: --shared NAME.`,
+    hint: `Those that can act have other files: ${others.join(', ')}. A folder that several machines have is named on each of them: --shared NAME.`,
   })
 }
