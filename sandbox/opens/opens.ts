@@ -33,11 +33,13 @@ export interface FileFacts {
   /** Of a name that is changed, and to what. */
   readonly operation?: Operation
   readonly to?: string
+  /** Of a rename: something has that name, and goes. */
+  readonly replaces?: true
   readonly [fact: string]: unknown
 }
 
 /** Without an operation, the file is to be opened. */
-export type AskedOfFile = Access & { readonly by: string; readonly operation?: Operation; readonly to?: string }
+export type AskedOfFile = Access & { readonly by: string } & Pick<FileFacts, 'operation' | 'to' | 'replaces'>
 
 export interface OpensHooks {
   /** Asks a person; `by` is the program, and of an interpreter what it runs. Withdrawn by the signal where the action ends first. */
@@ -200,13 +202,14 @@ export class Opens {
   ): Promise<void> {
     const change = await look().catch(() => undefined)
     if (!change || !this.#isChangeAskable(change)) return this.#tell(`continue ${id}`)
-    const { operation, path, to } = change
-    let facts: FileFacts = { access: 'write', operation, path, ...(to && { to }), program: '' }
+    const { operation, path, to, replaced } = change
+    const what = { operation, ...(to && { to }), ...(replaced && { replaces: true as const }) }
+    let facts: FileFacts = { access: 'write', path, ...what, program: '' }
     try {
       const { program, sha256, script, line } = await who()
       facts = { ...facts, program, ...(script && { script: script.path }) }
       if (this.#ended.signal.aborted) return
-      const asked = { kind: 'write', path, by: line, operation, ...(to && { to }) } as const
+      const asked = { kind: 'write', path, by: line, ...what } as const
       if (!(await this.#isAllowed(id, asked))) return this.#refuse(id, { ...facts, reason: 'nobody allowed it' })
       if (this.#ended.signal.aborted) return
       await this.#options.intend?.({ ...facts, sha256 })

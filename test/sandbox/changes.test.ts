@@ -163,6 +163,45 @@ describe('a name that a running program changes', {
     assert.ok((await lstat(join(beside, 'full'))).isSymbolicLink())
   })
 
+  test('replaces by a rename nothing that was not asked about: what has appeared at the new name stays, and another in the place of what was there', async () => {
+    const { workspace, beside } = await stage()
+    const script = `t("rename", rename "${beside}/letter", "${beside}/sent")`
+    const another = async ({ to = '' }: Asked) => {
+      // Put there in one go, while what was there is kept, so that it has another number.
+      await writeFile(`${to}.new`, 'another')
+      if (existsSync(to)) await rename(to, `${to}.kept`)
+      await rename(`${to}.new`, to)
+      return 'allow' as const
+    }
+    const appeared = await run(workspace, script, { ask: another })
+    assert.deepEqual(appeared.out, ['rename File exists'])
+    assert.deepEqual(appeared.asked[0]?.replaces, undefined)
+    const changed = await run(workspace, script, { ask: another })
+    assert.match(changed.out[0] ?? '', /^rename Stale file handle/)
+    assert.equal(changed.asked[0]?.replaces, true)
+    assert.equal(await readFile(join(beside, 'sent'), 'utf8'), 'another')
+    assert.equal(await readFile(join(beside, 'letter'), 'utf8'), 'dear')
+    const replaced = await run(workspace, script)
+    assert.deepEqual(replaced.out, ['rename done'])
+    assert.equal(await readFile(join(beside, 'sent'), 'utf8'), 'dear')
+  })
+
+  test('is asked for once more where the same rename would replace something by now', async () => {
+    const { workspace, beside } = await stage()
+    const again = 'open $f, ">", $l; print $f "second"; close $f'
+    const { out, asked } = await run(
+      workspace,
+      `$l = "${beside}/letter"; t("first", rename $l, "${beside}/sent"); ${again}; t("again", rename $l, "${beside}/sent")`,
+      { ask: async ({ replaces }) => (replaces ? 'refuse' : 'allow') },
+    )
+    assert.deepEqual(out, ['first done', 'again Permission denied'])
+    assert.deepEqual(
+      asked.filter(({ operation }) => operation === 'rename').map(({ replaces = false }) => replaces),
+      [false, true],
+    )
+    assert.equal(await readFile(join(beside, 'sent'), 'utf8'), 'dear')
+  })
+
   test('is not changed for a process that has ended by the time of the yes', async () => {
     const { workspace } = await stage()
     const script = `$child = fork; if (!$child) { unlink "${workspace}/notes"; exit } open $go, "<", "${workspace}/notes"; select undef, undef, undef, 0.3; kill 9, $child; wait; sleep 1`

@@ -144,6 +144,7 @@ describe('a held action', () => {
       { ...access, operation: 'remove' as const },
       { ...access, operation: 'rename' as const, to: '/b' },
       { ...access, operation: 'rename' as const, to: '/c' },
+      { ...access, operation: 'rename' as const, to: '/c', replaces: true as const },
     ]
     const asked = {
       id: 'q',
