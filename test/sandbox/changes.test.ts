@@ -104,8 +104,9 @@ describe('a name that a running program changes', {
   test('stays as it is where nobody allows it, and where the intent cannot be recorded', async () => {
     const { workspace, beside } = await stage()
     const script = `t("remove", unlink "${workspace}/notes"); t("rename", rename "${beside}/letter", "${beside}/sent")`
-    const refused = await run(workspace, script, { ask: async () => 'refuse' })
+    const refused = await run(workspace, script, { ask: async () => ({ refusedBy: 'Grace' }) })
     assert.deepEqual(refused.out, ['remove Permission denied', 'rename Permission denied'])
+    assert.ok(refused.told.every(({ facts }) => facts['reason'] === 'it was not allowed, by Grace'))
     const down = await run(workspace, script, { intend: () => Promise.reject(new Error('the audit stream is down')) })
     assert.deepEqual(down.out, refused.out)
     assert.equal(await readFile(join(workspace, 'notes'), 'utf8'), 'mine')
@@ -192,7 +193,7 @@ describe('a name that a running program changes', {
     const { out, asked } = await run(
       workspace,
       `$l = "${beside}/letter"; t("first", rename $l, "${beside}/sent"); ${again}; t("again", rename $l, "${beside}/sent")`,
-      { ask: async ({ replaces }) => (replaces ? 'refuse' : 'allow') },
+      { ask: async ({ replaces }) => (replaces ? { refusedBy: 'Grace' } : 'allow') },
     )
     assert.deepEqual(out, ['first done', 'again Permission denied'])
     assert.deepEqual(

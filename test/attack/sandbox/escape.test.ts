@@ -95,7 +95,7 @@ function opensFor(
       asked.push(`${kind} ${path} ${to}`)
       if (to !== undefined) await meanwhile(to)
       const isOfIt = [path, to ?? allowed].every((each) => each === allowed || each === `${allowed}.moved`)
-      return isOfIt && (kind === 'read' || to !== undefined) ? 'allow' : 'refuse'
+      return isOfIt && (kind === 'read' || to !== undefined) ? 'allow' : { refusedBy: 'Grace' }
     },
   })
 }
