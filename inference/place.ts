@@ -78,6 +78,8 @@ export interface Demand {
   promptTokens: number
   /** How long an answer is expected to be. */
   outputTokens: number
+  /** And how long it may be: what the context has to hold. As long as it is expected to be, if left out. */
+  mostTokens?: number
   /** Any, if none is named. */
   models?: readonly string[]
   /** The prompt's blocks of `blockTokens` tokens, as hashes that each cover all before them. */
@@ -141,7 +143,7 @@ function draw<T>(items: readonly T[], random: () => number): [T | undefined, T |
 
 /** The first hard filter that the offer fails. */
 function refusal(demand: Demand, offer: Offer): { refused: string; by: Filter } | undefined {
-  const { zones, models, modalities, promptTokens, outputTokens } = demand
+  const { zones, models, modalities, promptTokens, outputTokens, mostTokens = outputTokens } = demand
   const { zone, model, healthy, draining, context, unloaded } = offer
   const no = (by: Filter, refused: string) => ({ refused, by })
   if (!zones.includes(zone)) return no('zone', `the prompt may not go to the zone ${zone}`)
@@ -150,7 +152,7 @@ function refusal(demand: Demand, offer: Offer): { refused: string; by: Filter } 
   if (draining !== false) return no('drain', draining)
   const missing = modalities.find((modality) => !offer.modalities.includes(modality))
   if (missing) return no('modality', `it does not take ${missing}`)
-  if (context !== null && promptTokens + outputTokens > context)
+  if (context !== null && promptTokens + mostTokens > context)
     return no('context', `its context of ${context} tokens is too short`)
   const needed = memoryNeeded(offer)
   if (unloaded && needed > unloaded.free)

@@ -130,9 +130,10 @@ export async function startSite(options: SiteOptions): Promise<Site> {
     await Promise.all(kept.map(({ name }) => node.directory.wait(() => node.directory.node(name), appearWithinMs)))
     const { transport, addresses, authority } = ground
     const bucket = await transport.bucket(addresses.approvals)
-    await serveApprovals(node, { bucket, secret: authority.tasksKey, unattended: options.unattended })
-    await serveMail(node, { bucket: await transport.bucket(addresses.mail), secret: authority.tasksKey })
     const tasks = await openTasks({ transport, addresses, key: authority.tasksKey, by: supervisingNode })
+    const hasEnded = (task: string) => tasks.hasEnded(task)
+    await serveApprovals(node, { bucket, secret: authority.tasksKey, hasEnded, unattended: options.unattended })
+    await serveMail(node, { bucket: await transport.bucket(addresses.mail), secret: authority.tasksKey })
     return new Site({ node, kept, tasks, ground, folder, desk, hangups })
   } catch (error) {
     for (const step of undo.reverse()) await step().catch(() => undefined)

@@ -15,6 +15,8 @@ export const accessSchema = z.object({
   /** What it would do to the name, where that is not to open a file; to a rename belongs the new name. */
   operation: z.enum(operations).optional(),
   to: z.string().optional(),
+  /** Something has the new name, and goes. */
+  replaces: z.literal(true).optional(),
 })
 
 export const AskApproval = message('approval.ask', {

@@ -119,8 +119,8 @@ export async function closeGroups(groups: Groups): Promise<void> {
 }
 
 const saying = {
-  pids: { it: 'the number of its processes', otherwise: 'a limit of its user namespace' },
-  memory: { it: 'its memory as a whole', otherwise: 'a look from outside five times a second' },
+  pids: { it: "the number of an action's processes", otherwise: 'is held by a limit of its user namespace' },
+  memory: { it: 'the memory of an action as a whole', otherwise: 'is looked at from outside, five times a second' },
 }
 
 /** What holds an action as a whole, in one line. */
@@ -128,10 +128,10 @@ export function groupsInWords(groups: Groups): string {
   const inGroup = controllers.filter((each) => groups[each] !== undefined)
   const others = controllers.filter((each) => groups[each] === undefined)
   const held = inGroup.map((each) => saying[each].it).join(' and ')
-  const instead = others.map((each) => `${saying[each].it} by ${saying[each].otherwise}`).join(', ')
-  if (others.length === 0) return `an action is held by a control group: ${held}`
-  if (inGroup.length === 0) return `no control group can be had here; of an action is held ${instead}`
-  return `of an action is held ${held} by a control group, ${instead}`
+  const instead = others.map((each) => `${saying[each].it} ${saying[each].otherwise}`).join(', ')
+  if (others.length === 0) return `a control group limits ${held}`
+  if (inGroup.length === 0) return `no control group can be had here: ${instead}`
+  return `a control group limits ${held}; ${instead}`
 }
 
 /** The folder to make ours in, and what can be limited there; undefined where it is another's. */

@@ -4,6 +4,8 @@
  *     const outcome = await runTool({ tool: 'count_lines', args: { path: 'notes.txt' }, workspace, profile: parseProfile(yaml) })
  *     if (outcome.status === 'done') outcome.result.summary // '12 lines'
  */
+
+export type { Answer } from './answer.js'
 export { type Availability, sandboxAvailability } from './availability.js'
 export { Egress, type EgressHooks, type EgressOptions, type NetworkFacts } from './egress/egress.js'
 export { type Resolve, resolver } from './egress/resolve.js'
@@ -13,7 +15,7 @@ export { findPlace, findPlaces, type Place } from './place.js'
 export { type Action, grantedPaths, type LaunchPlan, planLaunch } from './plan.js'
 export { Pool, type PoolOptions } from './pool.js'
 export { loadProfile, presetNames } from './preset.js'
-export { type Answer, type Intent, type Question, runTool, type ToolCall, type ToolOutcome, type Usage } from './run.js'
+export { type Intent, type Question, runTool, type ToolCall, type ToolOutcome, type Usage } from './run.js'
 export type { ToolName, ToolResult } from './tools/actions.js'
 export { type GeneralToolName, generalSpecs, generalTools } from './tools/general.js'
 export { defineTool, type Tool, type ToolSpec, toolSpec } from './tools/tool.js'

@@ -5,3 +5,6 @@ export const answerWithinMs = 60_000
 
 /** Of a program that runs: of each kind, files and connections. */
 export const mostQuestions = 8
+
+/** Why nobody was asked any more. */
+export const tooMany = `it had asked for ${mostQuestions} others already`

@@ -7,10 +7,12 @@
  * A widened profile lives for one launch. Every path is looked up once, before the decision; what was decided on is what the launcher
  * opens, by its real path and through no link. Whatever has changed on the way while a person was asked ends in a refusal.
  */
+
 import { resolve } from 'node:path'
 import { covers, inWorkspace, type Need, widen } from '../policies/coverage.js'
 import { ClawmeshError } from '../policies/errors.js'
 import type { Access, Profile } from '../policies/profile.js'
+import { type Answer, byWhom } from './answer.js'
 import { type DeedFacts, Deeds } from './deeds.js'
 import { Egress, type EgressHooks } from './egress/egress.js'
 import { type ActionOutcome, launch } from './launch.js'
@@ -24,6 +26,8 @@ import { nodeEnvironment, toolRuntime } from './tools/runtime.js'
 import type { Tool } from './tools/tool.js'
 import { findTool } from './tools/tools.js'
 
+const nobody: Answer = { refusedBy: 'nobody: there is nobody to ask' }
+
 export interface Question {
   readonly tool: string
   readonly args: Readonly<Record<string, unknown>>
@@ -31,8 +35,6 @@ export interface Question {
   readonly missing: readonly Access[]
   readonly workspace: string
 }
-
-export type Answer = 'allow' | 'refuse'
 
 /** What may be opened, by real paths. */
 export type Files = Pick<Need, 'read' | 'write'>
@@ -111,8 +113,9 @@ export async function runTool(call: ToolCall): Promise<ToolOutcome> {
   if (!covered && !askable)
     return { status: 'denied', missing, reason: `the policy does not let ${tool} ${say(missing)}` }
   if (!covered) {
-    const answer = call.ask ? await call.ask({ tool, args, missing, workspace }) : 'refuse'
-    if (answer !== 'allow') return { status: 'refused', missing, reason: `nobody allowed ${tool} to ${say(missing)}` }
+    const answer = call.ask ? await call.ask({ tool, args, missing, workspace }) : nobody
+    if (answer !== 'allow')
+      return { status: 'refused', missing, reason: `${tool} was not allowed to ${say(missing)}${byWhom(answer)}` }
   }
   // An answer can take minutes: the person may have given up on the action meanwhile.
   if (signal?.aborted) throw new ClawmeshError('CANCELLED', `${tool} was cancelled before it began.`)
@@ -218,7 +221,7 @@ async function actionOf(
 
 /** Nobody is asked for what whoever asks may not have. */
 function withinObjection({ opens, objection }: ToolCall, workspace: string): OpensHooks {
-  const refuse = async () => 'refuse' as const
+  const refuse = async () => nobody
   if (!opens) return { ask: refuse }
   const isBeyond = ({ kind, path, to, operation }: AskedOfFile) => {
     const write = kind === 'write' ? [path, ...(to === undefined ? [] : [to])] : []

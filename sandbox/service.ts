@@ -9,6 +9,7 @@ import { actor, allows, type Context, type Grant, type MeshNode, message, on } f
 import { ClawmeshError } from '../policies/errors.js'
 import type { PolicyInForce } from '../policies/in-force.js'
 import type { Profile } from '../policies/profile.js'
+import { answerOf } from './answer.js'
 import { accessSchema, askOnRecord } from './approval.js'
 import { governedEgress } from './egress/governed.js'
 import { type Resolve, resolver } from './egress/resolve.js'
@@ -118,7 +119,7 @@ export function sandboxService(node: MeshNode, options: SandboxServiceOptions) {
             egress: network ? governedEgress(node, resolve, { ...governed, aside }) : undefined,
             opens: governedOpens(node, { ...governed, aside }),
             ask: async ({ missing }) =>
-              (await askOnRecord(node, { tool, args: { ...args }, missing: [...missing], workspace }, action)).answer,
+              answerOf(await askOnRecord(node, { tool, args: { ...args }, missing: [...missing], workspace }, action)),
             // From here on it takes up the machine. A person may have thought for minutes before.
             before: async ({ need, granted }) => {
               turn = await turns.take(signal)

@@ -45,10 +45,20 @@ export function encodeHand(
 /** Of a worker that only changes one name in a folder. */
 export function encodeChange(
   mount: Mount,
-  change: { operation: Operation; name: string; to: string; mode: number; device: bigint; inode: bigint },
+  change: {
+    operation: Operation
+    name: string
+    to: string
+    mode: number
+    device: bigint
+    inode: bigint
+    toDevice: bigint
+    toInode: bigint
+  },
 ): Buffer {
-  const { operation, name, to, mode, device, inode } = change
-  return encode([mountField(mount), ['change', operation, name, to, ...[mode, device, inode].map(String)], ['end']])
+  const { operation, name, to, mode, device, inode, toDevice, toInode } = change
+  const numbers = [mode, device, inode, toDevice, toInode].map(String)
+  return encode([mountField(mount), ['change', operation, name, to, ...numbers], ['end']])
 }
 
 const mountField = ({ access, kind, source, target }: Mount) => ['mount', access, kind, source, target]

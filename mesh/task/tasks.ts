@@ -184,6 +184,13 @@ export class Tasks {
     }
   }
 
+  /** Whether it was done to its end, or removed. Not so of what is no task, or none that was ever kept here. */
+  async hasEnded(id: string): Promise<boolean> {
+    const place = this.#options.addresses.taskKey(id)
+    const entries = await this.#entries(place)
+    return entries.length > 0 ? this.#hasEnded(place, entries) : (await this.#bucket.get(`${place}.0`)) !== undefined
+  }
+
   /** Removes the journal of a task that has ended; rejects with USAGE for any other. What it did stays on the audit trail. */
   async forget(id: string): Promise<void> {
     const place = this.#options.addresses.taskKey(id)

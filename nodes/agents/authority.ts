@@ -33,19 +33,23 @@ export function portion(given: Grant | undefined, { tools, folders, tokens }: Po
 }
 
 /** For one who chooses a tool of the closed set by a model: so many actions, wherever in the workspace, and so many tokens of these models for the choice where they are limited. */
-export const actions = (
-  times: number,
-  { tokens, models = ['*'] }: { tokens?: number | undefined; models?: readonly string[] | undefined } = {},
-): Wanted => ({
+export const actions = (times: number, thinkable?: Thinkable): Wanted => ({
   may: {
     ...whole,
     act: { on: offeredTools.map(({ name }) => name), times },
-    think: { on: models, ...(tokens === undefined ? {} : { tokens }) },
+    ...thoughts(thinkable).may,
   },
 })
 
-/** For one who is asked what it thinks. */
-export const thoughts: Wanted = { may: { think: everything } }
+interface Thinkable {
+  tokens?: number | undefined
+  models?: readonly string[] | undefined
+}
+
+/** For one who is asked what it thinks: so many tokens of these models, where they are limited. */
+export const thoughts = ({ tokens, models = ['*'] }: Thinkable = {}): Wanted => ({
+  may: { think: { on: models, ...(tokens === undefined ? {} : { tokens }) } },
+})
 
 /** The folder itself and all that is in it. */
 const inFolder = (folder: string): string[] => {

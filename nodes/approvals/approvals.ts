@@ -31,6 +31,8 @@ export interface ApprovalsOptions {
   /** Writes down what is asked and decided. */
   node: MeshNode
   book: Book
+  /** Whether a task has ended: with it end the answers that stand for it alone. */
+  hasEnded?: ((task: string) => Promise<boolean>) | undefined
   /** Given where nobody can come: while nobody follows, a question is refused at once, and this is told of it. */
   unattended?: ((question: Question) => void) | undefined
   /** 60 s if left out. */
@@ -85,8 +87,9 @@ export class Approvals {
     return typeof since === 'number' && since + aheadMs - beatMs > askedAt
   }
 
-  /** Resolves when it is decided, or its time is over. `node` and `task` are the caller's, whatever the question says. */
+  /** Resolves when it is decided, or its time is over. `node` and `task` are the caller's, whatever the question says. Rejects where it cannot be told whether the task has ended. */
   async ask(asked: ApprovalQuestion, { sender, trace, deadline, signal }: Context): Promise<ApprovalAnswer> {
+    await this.#forgetEnded(this.#grants.tasks().filter((task) => task === trace))
     const known = this.#askings.get(asked.id) ?? this.#answered.get(asked.id)
     if (known && known.question.node !== sender.node)
       throw new ClawmeshError('DENIED', `Question ${asked.id} is that of another node.`)
@@ -144,10 +147,18 @@ export class Approvals {
     return ids
   }
 
-  list(state: 'open' | 'all'): { questions: View[]; grants: Grant[] } {
+  async list(state: 'open' | 'all'): Promise<{ questions: View[]; grants: Grant[] }> {
+    await this.#forgetEnded(this.#grants.tasks())
     const open = [...this.#askings.values()].filter(({ isSeen }) => isSeen)
     const kept: Kept[] = state === 'open' ? open : [...this.#answered.values(), ...open]
     return { questions: kept.map((one) => this.#view(one)), grants: this.#grants.list(this.#now()) }
+  }
+
+  async #forgetEnded(tasks: string[]): Promise<void> {
+    const { hasEnded } = this.#options
+    if (!hasEnded) return
+    const ended = await Promise.all(tasks.map(async (task) => ((await hasEnded(task)) ? [task] : [])))
+    this.#grants.forgetTasks(new Set(ended.flat()))
   }
 
   /** What is open, what changed since that revision, and then whatever changes, until the signal. */

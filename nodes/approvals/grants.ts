@@ -24,6 +24,11 @@ export class Grants {
     return [...this.#grants.values()].filter(({ until }) => now < until)
   }
 
+  /** The tasks that an answer stands for alone. */
+  tasks(): string[] {
+    return [...new Set([...this.#grants.values()].flatMap(({ task }) => task ?? []))]
+  }
+
   forgetTasks(tasks: ReadonlySet<string>): void {
     for (const { id, task } of this.#grants.values()) if (task !== null && tasks.has(task)) this.#grants.delete(id)
   }

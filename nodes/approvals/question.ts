@@ -119,13 +119,17 @@ export function reaches({ task, action, until }: Grant, question: Question, now:
 }
 
 /** What was answered of one program that ran is an answer to that program alone, and of a change of a name to that change. */
-const isListed = ({ kind, path, by, operation, to }: Question['missing'][number], list: Question['missing']) =>
+const isListed = (
+  { kind, path, by, operation, to, replaces }: Question['missing'][number],
+  list: Question['missing'],
+) =>
   list.some(
     (access) =>
       access.kind === kind &&
       access.path === path &&
       access.operation === operation &&
       access.to === to &&
+      (access.replaces ?? false) === (replaces ?? false) &&
       (access.by === undefined || access.by === by),
   )
 

@@ -25,6 +25,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Opener } from '../../mesh/audit/opener.js'
 import type { HeadState, TrailReader, TrailRecord } from '../../mesh/audit/reader.js'
 import { readRecord } from '../../mesh/audit/record.js'
+import type { Part } from '../../mesh/audit/vouched.js'
 import { writeWhole } from '../../mesh/disk.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { EventLine, Format } from './format.js'
@@ -203,8 +204,13 @@ export function checkEventFile(
   return fresh
 }
 
+/** What files that follow one another hold. */
+export interface Exported extends Part {
+  events: number
+}
+
 /**
- * The number of events in files that follow one another. Throws AUDIT_BROKEN naming the first place that is wrong.
+ * What is in files that follow one another; whether more came after it, they cannot say. Throws AUDIT_BROKEN naming the first place that is wrong.
  * @param opener of who holds the auditors' key: what is readable beside the records is then what they hold; without it, only as far as that stands outside the seal
  * @param partial the first is not the beginning, since those before it were not kept: what it says of where the chains stood is taken for that
  */
@@ -214,21 +220,28 @@ export function checkExport(
   rootKey: Uint8Array,
   partial = false,
   opener: Opener | undefined = undefined,
-): number {
+): Exported {
   const strict = strictReader(rootKey)
+  const hashes: Uint8Array[] = []
+  let before: number | undefined
   let events = 0
   let expected: HeadState[] | undefined = partial ? undefined : []
   for (const path of files) {
     const file = readEventFile(path, format)
     expected ??= file.opening.heads
+    before ??= file.opening.heads.reduce((sum, { next }) => sum + next, 0)
     if (!isDeepStrictEqual(sorted(file.opening.heads), sorted(expected)))
       throw broken(path, 'it does not go on from where the file before it ends, or is not the first')
-    const wrong = falseLine(file.lines, checkEventFile(file, strict), format, opener)
+    const records = checkEventFile(file, strict)
+    const wrong = falseLine(file.lines, records, format, opener)
     if (wrong) throw broken(path, `${wrong.place} says something else than its record`)
-    events += file.records.reduce((sum, record) => sum + readRecord(record).count, 0)
+    for (const { count, hash } of records) {
+      events += count
+      hashes.push(hash)
+    }
     expected = strict.reader.state()
   }
-  return events
+  return { events, before: before ?? 0, hashes }
 }
 
 const sorted = (heads: HeadState[]) => heads.toSorted((a, b) => (a.hash < b.hash ? -1 : 1))

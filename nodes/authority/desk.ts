@@ -63,7 +63,7 @@ export class Desk {
         'DENIED',
         `This invitation ended at ${new Date(invitation.expires * 1000).toISOString()}.`,
         {
-          hint: 'Make a new one where the mesh runs: clawmesh invite.',
+          hint: 'Make a new one where the mesh runs: clawmesh invite',
         },
       )
     const secret = fromHex(invitation.secret)
@@ -122,5 +122,5 @@ function rolesFor(invitation: OpenInvitation, wish: Wish): Role[] {
 
 const unknownInvitation = () =>
   new ClawmeshError('DENIED', 'The mesh knows nothing of this invitation.', {
-    hint: 'Make a new one where the mesh runs: clawmesh invite.',
+    hint: 'Make a new one where the mesh runs: clawmesh invite',
   })

@@ -129,7 +129,7 @@ export class Register {
       const { holder = member.holder } = this.invitation(invitation.id) ?? invitation
       if (holder !== member.holder)
         throw new ClawmeshError('DENIED', 'This invitation was used already.', {
-          hint: 'Each serves one machine. Make another one where the mesh runs: clawmesh invite.',
+          hint: 'Each serves one machine. Make another one where the mesh runs: clawmesh invite',
         })
       this.#admit(member)
       this.invite({ ...invitation, holder })

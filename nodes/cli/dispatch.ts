@@ -52,10 +52,23 @@ function noCommand([first = '', second]: string[], family: Command[]): ClawmeshE
 
 function parse(command: Command, args: string[]) {
   try {
-    return parseArgs({ args, options: parseConfig(command.options), allowPositionals: true, strict: true })
+    const options = parseConfig(command.options)
+    return parseArgs({ args: withNegatives(args, options), options, allowPositionals: true, strict: true })
   } catch (cause) {
     throw new ClawmeshError('USAGE', misuse(command, cause), { hint: seeHelp(command), cause })
   }
+}
+
+/** No option is called by a digit: what begins like a negative number is the value of the option before it, which says what it takes. */
+function withNegatives(args: readonly string[], options: ReturnType<typeof parseConfig>): string[] {
+  const joined: string[] = []
+  for (const word of args) {
+    const option = joined.at(-1) ?? ''
+    const isValue = /^-\.?\d/.test(word) && options[option.replace(/^--/, '')]?.type === 'string'
+    if (isValue && option.startsWith('--') && !joined.includes('--')) joined[joined.length - 1] = `${option}=${word}`
+    else joined.push(word)
+  }
+  return joined
 }
 
 /** What is wrong with the options, in our words: Node's speak of positional arguments. */

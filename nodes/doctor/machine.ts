@@ -89,7 +89,7 @@ const sandbox: Check = {
 const ungrouped = (groups: string): Finding =>
   note(
     `${groups.charAt(0).toUpperCase()}${groups.slice(1)}.`,
-    'What an action takes within a fifth of a second is seen only after that; with a control group it cannot be had.',
+    'The kernel holds a group to its limits at once. Without one an action can be over its memory for up to a fifth of a second before it is ended.',
     'Run the mesh as a service of systemd (`clawmesh service install`), which asks for a group of its own.',
   )
 

@@ -3,9 +3,11 @@ import { existsSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import type { Directory } from '../../mesh/directory.js'
+import type { NodeInfo } from '../../mesh/index.js'
 import { clockToleranceMs } from '../../mesh/seal/certificate.js'
 import { readCredentials } from '../../mesh/seal/credentials.js'
 import { ClawmeshError } from '../../policies/errors.js'
+import { unservedJudge } from '../agents/model/judge.js'
 import { recallListen } from '../authority/address.js'
 import { Register } from '../authority/register.js'
 import { dataPaths, isRunning } from '../data-folder.js'
@@ -119,7 +121,9 @@ const mesh: Check = {
         async ({ directory }) => {
           const speaker = () => directory.nodes().find(({ roles }) => roles.includes('authority'))
           const found = await directory.wait(speaker, lookMs)
-          return found ? [...clock(found.aheadMs), ...drift(directory, patient)] : [authorityAway]
+          return found
+            ? [...clock(found.aheadMs), ...drift(directory, patient), ...judging(directory.nodes())]
+            : [authorityAway]
         },
         patient.now,
       )
@@ -163,6 +167,20 @@ function drift(directory: Directory, { data }: Patient): Finding[] {
         ),
       ]
     })
+}
+
+/** The rules that nodes go by are those that the node with the keys says. */
+function judging(nodes: readonly NodeInfo[]): Finding[] {
+  const judge = unservedJudge(nodes)
+  return judge === undefined
+    ? []
+    : [
+        note(
+          `The router rules have ${judge} judge what leaves, and no node serves it.`,
+          'What cannot be judged does not leave the mesh.',
+          'Let a machine join that serves it, or name a model of `clawmesh nodes` in router.yaml (judge).',
+        ),
+      ]
 }
 
 function clock(aheadMs: number): Finding[] {

@@ -8,7 +8,7 @@ import { beginIncarnation } from '../../mesh/seal/incarnation.js'
 import { connectNats, type NatsTransport } from '../../mesh/transport/nats.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { readConfig } from '../config.js'
-import { isRunning } from '../data-folder.js'
+import { isDataFolder, isRunning } from '../data-folder.js'
 import { readAccess } from './access.js'
 
 export interface Outlook {
@@ -25,8 +25,18 @@ export function runningData(named: string | undefined): string {
   const data = folders.find(isRunning)
   if (data !== undefined) return data
   throw new ClawmeshError('UNREACHABLE', `No node runs in ${folders.join(' or ')}.`, {
-    hint: 'Start it with `clawmesh up` or `clawmesh join`, or name its data folder with --data.',
+    hint: howToStart(folders),
   })
+}
+
+/** By what lies there: a mesh that was made here is not joined, and a node that joined one is none. */
+function howToStart(folders: readonly string[]): string {
+  const made = folders.filter((folder) => existsSync(join(folder, 'authority', 'authority.json')))
+  const joined = folders.filter((folder) => isDataFolder(folder) && !made.includes(folder))
+  const ways = [...(made.length > 0 ? ['`clawmesh up`'] : []), ...(joined.length > 0 ? ['`clawmesh join`'] : [])]
+  return ways.length > 0
+    ? `Start it: ${ways.join(' or ')}.`
+    : 'Make a mesh with `clawmesh up`, or join one with `clawmesh join`; or name the data folder of one with --data.'
 }
 
 /** `data`: the data folder of a mesh or of a node that joined one. Throws UNREACHABLE, BROKER_UNAVAILABLE, DENIED (it was revoked). */

@@ -47,18 +47,29 @@ export function demandOf(request: Asked, zones: Demand['zones'], models?: readon
     modalities: modalitiesOf(request),
     promptTokens: guessTokens(request),
     outputTokens: Math.min(request.maxTokens, usualTokens),
+    mostTokens: request.maxTokens,
     ...(models ? { models } : {}),
     blocks: blocksOf(request),
     blockTokens,
   }
 }
 
-/** Where a request is placed among nodes that may see it, with the reasons. */
+export interface Placed extends Placement {
+  /** No context holds an answer as long as it may be: where it is placed it may end sooner. */
+  short: boolean
+}
+
+/** Where a request is placed among nodes that may see it, with the reasons. Where no context holds the longest answer, one that holds a usual one will do. */
 export function placeAmong(
   nodes: readonly Known[],
   request: Asked,
   { zones, models, sent }: { zones: Demand['zones']; models?: readonly string[]; sent?: Sent },
-): Placement {
+): Placed {
   const demand = demandOf(request, zones, models)
-  return place(demand, offersOf(nodes, sent, demand.blocks), Math.random)
+  const offers = offersOf(nodes, sent, demand.blocks)
+  const placed = place(demand, offers, Math.random)
+  if (placed.chosen || !placed.reasons.some((reason) => 'by' in reason && reason.by === 'context'))
+    return { ...placed, short: false }
+  const usual = place({ ...demand, mostTokens: demand.outputTokens }, offers, Math.random)
+  return usual.chosen ? { ...usual, short: true } : { ...placed, short: false }
 }

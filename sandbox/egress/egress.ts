@@ -16,9 +16,10 @@ import { answerToConnect, scopeOf } from '../../policies/coverage.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { type Connection, isAskable, isNamed, reach } from '../../policies/network.js'
 import type { Access, Profile } from '../../policies/profile.js'
+import { type Answer, byWhom } from '../answer.js'
 import { encodeOrder } from '../frames.js'
 import type { Image } from '../image.js'
-import { mostQuestions } from '../patience.js'
+import { mostQuestions, tooMany } from '../patience.js'
 import { refusalOf } from './address.js'
 import { objectionTo, readHello } from './hello.js'
 import { type Identity, identityOf, type Own } from './identity.js'
@@ -38,7 +39,7 @@ export interface NetworkFacts {
 export interface EgressHooks {
   readonly resolve: Resolve
   /** Asks a person; left out, whatever would be asked for is refused. */
-  readonly ask?: ((missing: Access) => Promise<'allow' | 'refuse'>) | undefined
+  readonly ask?: ((missing: Access) => Promise<Answer>) | undefined
   /** Awaited before each dial; if it throws, nothing is dialled. */
   readonly intend?: ((facts: NetworkFacts) => Promise<void>) | undefined
   /** What came of it. Of the same refusals the first is told at once, and the number of the others at the end. */
@@ -82,7 +83,7 @@ export class Egress {
   readonly #held = new Map<number, Held>()
   readonly #timers = new Map<number, NodeJS.Timeout>()
   readonly #pinned = new Map<string, Promise<readonly string[]>>()
-  readonly #answers = new Map<string, Promise<'allow' | 'refuse'>>()
+  readonly #answers = new Map<string, Promise<Answer>>()
   readonly #refusals = new Map<string, { facts: NetworkFacts; count: number }>()
   #send: (order: Buffer) => void = () => undefined
   #ended = false
@@ -172,7 +173,7 @@ export class Egress {
         { ...wanted, programs: who.names, sha256: who.sha256, script: who.script },
         who,
       )
-      if (!allowed) return this.#refuse(id, EACCES, { ...facts, reason: 'no policy allows it' })
+      if ('refused' in allowed) return this.#refuse(id, EACCES, { ...facts, reason: allowed.refused })
       const addresses = await this.#addressesOf(wanted.host)
       if (addresses.length === 0) return this.#refuse(id, EHOSTUNREACH, { ...facts, reason: 'its name leads nowhere' })
       for (const each of addresses) {
@@ -195,20 +196,21 @@ export class Egress {
     }
   }
 
-  /** With the addresses that it is bound to; undefined for a no. */
-  async #allowed(connection: Connection, who: Identity): Promise<{ ips: readonly string[] } | undefined> {
+  /** With the addresses that it is bound to; or why it is not. */
+  async #allowed(connection: Connection, who: Identity): Promise<{ ips: readonly string[] } | { refused: string }> {
     const { profile, workspace, ask } = this.#options
     const reached = reach(profile.network, connection)
     if (reached) return { ips: reached.endpoint.allowedIps }
     const { host, port } = connection
     const missing = { kind: 'connect' as const, path: `${host}:${port} by ${who.line}` }
     if (!ask || answerToConnect(profile, missing.path, workspace) !== 'ask' || !scopeOf(profile, missing, workspace))
-      return undefined
+      return { refused: 'no policy allows it' }
     const known = this.#answers.get(missing.path)
-    if (!known && this.#answers.size >= mostQuestions) return undefined
-    const answer = known ?? ask(missing)
-    this.#answers.set(missing.path, answer)
-    return (await answer) === 'allow' ? { ips: [] } : undefined
+    if (!known && this.#answers.size >= mostQuestions) return { refused: tooMany }
+    const asked = known ?? ask(missing)
+    this.#answers.set(missing.path, asked)
+    const answer = await asked
+    return answer === 'allow' ? { ips: [] } : { refused: `it was not allowed${byWhom(answer)}` }
   }
 
   #addressesOf(host: string): Promise<readonly string[]> {

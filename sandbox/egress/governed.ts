@@ -1,5 +1,6 @@
 /** The way out of the actions of a node: its people are asked, its audit trail tells each dial before it happens and what came of it. */
 import type { MeshNode } from '../../mesh/index.js'
+import { answerOf } from '../answer.js'
 import { askOnRecord, type Holding } from '../approval.js'
 import type { EgressHooks } from './egress.js'
 import type { Resolve } from './resolve.js'
@@ -23,7 +24,7 @@ export function governedEgress(node: MeshNode, resolve: Resolve, action: Governe
     ask: async (access) => {
       action.stillHolds?.()
       const question = () => askOnRecord(node, { tool, args, missing: [access], workspace }, action)
-      return (await (action.aside ? action.aside(question) : question())).answer
+      return answerOf(await (action.aside ? action.aside(question) : question()))
     },
     intend: async (facts) => {
       action.stillHolds?.()

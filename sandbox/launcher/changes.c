@@ -120,15 +120,24 @@ void changes_take(const struct spec *spec, const struct seccomp_notif *call)
     frame_start(FRAME_OPEN, (size_t)length + 1 + rest, MSG_DONTWAIT);
 }
 
-/* The entry that was asked about, as far as can be told: a new one in its place is not what a person said yes to. */
-static int look_again(const struct spec *spec, int folder)
+/* An entry that was asked about, as far as can be told: a new one in its place is not what a person said yes to. */
+static int look_at(int folder, const char *name, uint64_t device, uint64_t inode)
 {
     struct stat found;
-    if (fstatat(folder, spec->change.name, &found, AT_SYMLINK_NOFOLLOW) != 0)
-        return spec->change.inode == 0 && errno == ENOENT ? 0 : errno;
-    if (spec->change.inode == 0)
+    if (fstatat(folder, name, &found, AT_SYMLINK_NOFOLLOW) != 0)
+        return inode == 0 && errno == ENOENT ? 0 : errno;
+    if (inode == 0)
         return EEXIST;
-    return found.st_dev == spec->change.device && found.st_ino == spec->change.inode ? 0 : ESTALE;
+    return found.st_dev == device && found.st_ino == inode ? 0 : ESTALE;
+}
+
+/* That a rename replaces nothing where nobody was asked about that, the kernel itself sees to. */
+static int look_again(const struct spec *spec, int folder)
+{
+    int error = look_at(folder, spec->change.name, spec->change.device, spec->change.inode);
+    if (error == 0 && spec->change.to_inode != 0)
+        error = look_at(folder, spec->change.to, spec->change.to_device, spec->change.to_inode);
+    return error;
 }
 
 static int make(const struct spec *spec, int folder)
@@ -142,7 +151,8 @@ static int make(const struct spec *spec, int folder)
     case CHANGE_MAKE_FOLDER:
         return mkdirat(folder, name, (mode_t)(spec->change.mode & 0777));
     default:
-        return renameat(folder, name, folder, spec->change.to);
+        /* A file system that cannot promise to replace nothing says EINVAL, and nothing is renamed. */
+        return (int)syscall(SYS_renameat2, folder, name, folder, spec->change.to, spec->change.to_inode == 0 ? K_RENAME_NOREPLACE : 0);
     }
 }
 

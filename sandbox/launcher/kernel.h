@@ -73,6 +73,8 @@ enum { K_CLOSE_RANGE_CLOEXEC = 4 };
 #define K_SECCOMP_SET_FLAGS SECCOMP_IOW(4, uint64_t)
 enum { K_SECCOMP_SYNC_WAKE_UP = 1, K_SECCOMP_CONTINUE = 1, K_SECCOMP_ADDFD_SEND = 2 /* and the call returns it */ };
 
+#define K_RENAME_NOREPLACE (1U << 0)
+
 /* Landlock: rights by the ABI that brought them */
 #define K_LANDLOCK_FS_ABI1 ((1ULL << 13) - 1)
 #define K_LANDLOCK_EXECUTE (1ULL << 0)

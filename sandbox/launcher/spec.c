@@ -152,7 +152,7 @@ static bool plain_name(const char *name)
 
 static problem take_change(struct spec *spec, char **values)
 {
-    uint64_t *const numbers[] = {&spec->change.mode, &spec->change.device, &spec->change.inode};
+    uint64_t *const numbers[] = {&spec->change.mode, &spec->change.device, &spec->change.inode, &spec->change.to_device, &spec->change.to_inode};
     size_t change = CHANGE_REMOVE;
     while (change < CHANGES && strcmp(changes[change], values[0]) != 0)
         change++;
@@ -178,7 +178,7 @@ bool spec_is_governed(const struct spec *spec)
     return spec->network || spec->opens != HOLD_NONE || spec->deeds;
 }
 
-enum { MOST_VALUES = 6 };
+enum { HAND_VALUES = 6, CHANGE_VALUES = 8, MOST_VALUES = CHANGE_VALUES };
 
 /* Every field, how many values it takes, and what takes them: a function, or the number's place in the struct. */
 static const struct field {
@@ -196,8 +196,8 @@ static const struct field {
     {"network", 1, take_network, 0},
     {"opens", 2, take_opens, 0},
     {"deeds", 1, take_deeds, 0},
-    {"hand", MOST_VALUES, take_hand, 0},
-    {"change", MOST_VALUES, take_change, 0},
+    {"hand", HAND_VALUES, take_hand, 0},
+    {"change", CHANGE_VALUES, take_change, 0},
     {"wall_ms", 1, NULL, offsetof(struct spec, wall_ms)},
     {"cpu_seconds", 1, NULL, offsetof(struct spec, cpu_seconds)},
     {"memory_bytes", 1, NULL, offsetof(struct spec, memory_bytes)},

@@ -83,6 +83,7 @@ struct spec {
         enum change operation; /* CHANGE_NONE: this spec is of an action, or says `hand` */
         const char *name, *to; /* in the folder; `to` is for a rename */
         uint64_t mode, device, inode; /* of what has the name; 0: nothing had it */
+        uint64_t to_device, to_inode; /* of what a rename replaces; 0: nothing had that name */
     } change;
     /* limits; none may be left out */
     uint64_t wall_ms, cpu_seconds, memory_bytes, memory_total_bytes, file_bytes, tmp_bytes, open_files, processes;

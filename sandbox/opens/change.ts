@@ -3,7 +3,7 @@
  * folder: between two, they would need both at once; programs then copy, which is asked for open by open. Folders are not renamed, since what lies in them
  * would come along unasked. launcher/changes.c is the worker that makes one.
  */
-import type { Stats } from 'node:fs'
+import type { BigIntStats } from 'node:fs'
 import { lstat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { Pool } from '../pool.js'
@@ -14,16 +14,23 @@ import { follow } from './wanted.js'
 export const operations = ['remove', 'remove-folder', 'make-folder', 'rename'] as const
 export type Operation = (typeof operations)[number]
 
-export interface WantedChange {
+export interface WantedChange extends Entry {
   readonly operation: Operation
   /** What has the name, or is to have it; no symbolic link in any part before the name. */
   readonly path: string
   /** Of a rename: in the same folder. */
   readonly to?: string
-  /** Of what has the name; zero where nothing has it. */
+  /** Of a rename onto a name that something has. */
+  readonly replaced?: Entry
+}
+
+/** What has a name; zeros where nothing has it. */
+interface Entry {
   readonly device: bigint
   readonly inode: bigint
 }
+
+const nothing: Entry = { device: 0n, inode: 0n }
 
 export const isOperation = (word: string): word is Operation => operations.some((each) => each === word)
 
@@ -35,27 +42,28 @@ export async function wantedChange(operation: Operation, path: string, to: strin
   const from = await nameIn(path)
   const target = operation === 'rename' ? await nameIn(to) : undefined
   if (!from || (operation === 'rename' && (!target || dirname(target) !== dirname(from)))) return undefined
-  const found = await lstat(from, { bigint: true }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT') throw error
-  })
-  if (operation === 'make-folder') return found ? undefined : { operation, path: from, device: 0n, inode: 0n }
-  const isFile = found?.isFile() || found?.isSymbolicLink()
-  if (!found || !(operation === 'remove-folder' ? found.isDirectory() : isFile)) return undefined
+  const found = await at(from)
+  if (operation === 'make-folder') return found ? undefined : { operation, path: from, ...nothing }
+  if (!found || !(operation === 'remove-folder' ? found.isDirectory() : isFile(found))) return undefined
+  const entry = { operation, path: from, ...entryOf(found) }
+  if (!target) return entry
   // What it would replace is removed by it.
-  if (target && !(await isFileOrNothing(target))) return undefined
-  return { operation, path: from, ...(target && { to: target }), device: found.dev, inode: found.ino }
+  const replaced = await at(target)
+  if (replaced && !isFile(replaced)) return undefined
+  return { ...entry, to: target, ...(replaced && { replaced: entryOf(replaced) }) }
 }
 
 /** Resolves to the number of what went wrong, or 0. Rejects as `runErrand` does. */
 export async function makeChange(
-  { operation, path, to = '', device, inode }: WantedChange,
+  { operation, path, to = '', device, inode, replaced = nothing }: WantedChange,
   mode: number,
   pool: Pool | undefined,
 ): Promise<number> {
   const folder = dirname(path)
   const mount = { access: 'rw', kind: 'folder', source: folder, target: folder } as const
   const name = { name: basename(path), to: to && basename(to) }
-  const report = await runErrand(encodeChange(mount, { operation, ...name, mode, device, inode }), mount, pool)
+  const change = { operation, ...name, mode, device, inode, toDevice: replaced.device, toInode: replaced.inode }
+  const report = await runErrand(encodeChange(mount, change), mount, pool)
   const [, error = ''] = report.map((line) => /^changed (\d+)$/.exec(line)).find((found) => found) ?? []
   if (error === '') throw new Error('the worker does not say what became of the change')
   return Number(error)
@@ -68,8 +76,11 @@ async function nameIn(path: string): Promise<string | undefined> {
   return folder?.kind === 'folder' ? join(folder.real, name) : undefined
 }
 
-const isFileOrNothing = (path: string): Promise<boolean> =>
-  lstat(path).then(
-    (found: Stats) => found.isFile() || found.isSymbolicLink(),
-    (error: NodeJS.ErrnoException) => error.code === 'ENOENT',
-  )
+const at = (path: string): Promise<BigIntStats | undefined> =>
+  lstat(path, { bigint: true }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error
+    return undefined
+  })
+
+const isFile = (found: BigIntStats) => found.isFile() || found.isSymbolicLink()
+const entryOf = ({ dev, ino }: BigIntStats): Entry => ({ device: dev, inode: ino })

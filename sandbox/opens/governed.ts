@@ -1,5 +1,6 @@
 /** The opens of the actions of a node: its people are asked, its audit trail tells each before it happens and what came of it. */
 import type { MeshNode } from '../../mesh/index.js'
+import { answerOf } from '../answer.js'
 import { askOnRecord } from '../approval.js'
 import type { GovernedAction } from '../egress/governed.js'
 import type { OpensHooks } from './opens.js'
@@ -13,7 +14,7 @@ export function governedOpens(node: MeshNode, action: GovernedAction): OpensHook
       action.stillHolds?.()
       const signal = AbortSignal.any([action.signal, ended])
       const question = () => askOnRecord(node, { tool, args, missing: [access], workspace }, { ...action, signal })
-      return (await (action.aside ? action.aside(question) : question())).answer
+      return answerOf(await (action.aside ? action.aside(question) : question()))
     },
     intend: async (facts) => {
       action.stillHolds?.()

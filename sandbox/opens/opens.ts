@@ -15,10 +15,11 @@ import { constants } from 'node:os'
 import { grantOf, isKernels, isWithin, scopeOf } from '../../policies/coverage.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { Access, Profile } from '../../policies/profile.js'
+import { type Answer, byWhom } from '../answer.js'
 import { type Identity, identityOf, type Own } from '../egress/identity.js'
 import { encodeOrder } from '../frames.js'
 import type { Image } from '../image.js'
-import { mostQuestions } from '../patience.js'
+import { mostQuestions, tooMany } from '../patience.js'
 import type { Mount } from '../plan.js'
 import type { Pool } from '../pool.js'
 import { isOperation, makeChange, type Operation, type WantedChange, wantedChange } from './change.js'
@@ -33,15 +34,17 @@ export interface FileFacts {
   /** Of a name that is changed, and to what. */
   readonly operation?: Operation
   readonly to?: string
+  /** Of a rename: something has that name, and goes. */
+  readonly replaces?: true
   readonly [fact: string]: unknown
 }
 
 /** Without an operation, the file is to be opened. */
-export type AskedOfFile = Access & { readonly by: string; readonly operation?: Operation; readonly to?: string }
+export type AskedOfFile = Access & { readonly by: string } & Pick<FileFacts, 'operation' | 'to' | 'replaces'>
 
 export interface OpensHooks {
   /** Asks a person; `by` is the program, and of an interpreter what it runs. Withdrawn by the signal where the action ends first. */
-  readonly ask: (missing: AskedOfFile, signal: AbortSignal) => Promise<'allow' | 'refuse'>
+  readonly ask: (missing: AskedOfFile, signal: AbortSignal) => Promise<Answer>
   /** Awaited before each open; if it throws, nothing is opened. */
   readonly intend?: ((facts: FileFacts) => Promise<void>) | undefined
   /** What came of it. Of the same refusals the first is told at once, and the number of the others at the end. */
@@ -100,7 +103,7 @@ export class Opens {
   readonly door = randomBytes(16).toString('hex')
   readonly #options: OpensOptions
   readonly #images = new Map<string, Image>()
-  readonly #answers = new Map<string, Promise<'allow' | 'refuse'>>()
+  readonly #answers = new Map<string, Promise<Answer>>()
   /** Intended, and not yet known to be with the action. */
   readonly #handed = new Map<number, FileFacts>()
   /** Whoever wants to know whether a call is still there. */
@@ -180,7 +183,8 @@ export class Opens {
       facts = { ...facts, program, ...(script && { script: script.path }) }
       if (this.#ended.signal.aborted) return
       const asked = { kind: file.access, path: file.path, by: line }
-      if (!(await this.#isAllowed(id, asked))) return this.#refuse(id, { ...facts, reason: 'nobody allowed it' })
+      const refusal = await this.#refusal(id, asked)
+      if (refusal !== undefined) return this.#refuse(id, { ...facts, reason: refusal })
       if (this.#ended.signal.aborted) return
       await this.#options.intend?.({ ...facts, sha256, kind: file.kind })
       if (this.#ended.signal.aborted) return this.#refuse(id, { ...facts, reason: 'the action had ended by then' })
@@ -200,14 +204,16 @@ export class Opens {
   ): Promise<void> {
     const change = await look().catch(() => undefined)
     if (!change || !this.#isChangeAskable(change)) return this.#tell(`continue ${id}`)
-    const { operation, path, to } = change
-    let facts: FileFacts = { access: 'write', operation, path, ...(to && { to }), program: '' }
+    const { operation, path, to, replaced } = change
+    const what = { operation, ...(to && { to }), ...(replaced && { replaces: true as const }) }
+    let facts: FileFacts = { access: 'write', path, ...what, program: '' }
     try {
       const { program, sha256, script, line } = await who()
       facts = { ...facts, program, ...(script && { script: script.path }) }
       if (this.#ended.signal.aborted) return
-      const asked = { kind: 'write', path, by: line, operation, ...(to && { to }) } as const
-      if (!(await this.#isAllowed(id, asked))) return this.#refuse(id, { ...facts, reason: 'nobody allowed it' })
+      const asked = { kind: 'write', path, by: line, ...what } as const
+      const refusal = await this.#refusal(id, asked)
+      if (refusal !== undefined) return this.#refuse(id, { ...facts, reason: refusal })
       if (this.#ended.signal.aborted) return
       await this.#options.intend?.({ ...facts, sha256 })
       // A person may have thought for minutes, and what asked may have been ended by another of the action's processes.
@@ -262,15 +268,17 @@ export class Opens {
     return scopeOf(profile, { kind: access, path }, workspace) !== undefined
   }
 
-  async #isAllowed(id: number, asked: AskedOfFile): Promise<boolean> {
+  /** Why a person did not allow it; undefined for a yes. */
+  async #refusal(id: number, asked: AskedOfFile): Promise<string | undefined> {
     const { by: _, ...what } = asked
     const key = JSON.stringify(what)
     const known = this.#answers.get(key)
-    if (!known && this.#answers.size >= mostQuestions) return false
+    if (!known && this.#answers.size >= mostQuestions) return tooMany
     this.#tell(`asked ${id}`)
-    const answer = known ?? this.#options.ask(asked, this.#ended.signal)
-    this.#answers.set(key, answer)
-    return (await answer) === 'allow'
+    const asking = known ?? this.#options.ask(asked, this.#ended.signal)
+    this.#answers.set(key, asking)
+    const answer = await asking
+    return answer === 'allow' ? undefined : `it was not allowed${byWhom(answer)}`
   }
 
   #given(id: number, error: number): void {

@@ -74,7 +74,7 @@ export async function killConsumer(count: number, seed: number, report: (line: s
     result.events = wanted.length
     result.files = eventFiles(to).length
     result.faults.push(...compare(idsIn(to), wanted))
-    const proved = checkExport(eventFiles(to), formatNamed('jsonl'), source.authority.root.publicKey)
+    const { events: proved } = checkExport(eventFiles(to), formatNamed('jsonl'), source.authority.root.publicKey)
     if (proved !== wanted.length) result.faults.push(`${proved} events verify of ${wanted.length}`)
     return result
   } finally {

@@ -1,17 +1,55 @@
 /** `audit checkpoint` and `audit prove` on a mesh that runs. */
 import assert from 'node:assert/strict'
-import { readFileSync, rmSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, it } from 'node:test'
 import { checkProof, proofSchema } from '../../mesh/audit/proof.js'
+import { openAuthority } from '../../mesh/seal/authority.js'
+import { hex } from '../../mesh/seal/keys.js'
 import { eventId, readTrail, strictReader } from '../../nodes/audit/read.js'
 import { openLiveSource } from '../../nodes/audit/source.js'
+import { auditExport } from '../../nodes/cli/audit/export.js'
+import { provedText, verifyExport } from '../../nodes/cli/audit/exported.js'
 import { auditCheckpoint, auditProve } from '../../nodes/cli/audit/prove.js'
+import type { Values } from '../../nodes/cli/command.js'
+import type { ClawmeshError } from '../../policies/errors.js'
 import { temporaryFolder } from '../kit/mesh.js'
 import { beginSite } from './site.js'
 
 const data = temporaryFolder()
 after(() => rmSync(data, { recursive: true, force: true }))
+
+it('an export is held against the checkpoints where they are at hand: a cut end is noticed, and elsewhere it is said that nobody can tell', async () => {
+  const data = temporaryFolder()
+  const { site, close } = await beginSite(data)
+  const to = join(data, 'events.jsonl')
+  const found = (values: Values) => verifyExport(to, { root, ...values })
+  let root = ''
+  try {
+    for (let n = 0; n < 5; n += 1)
+      await site.node.audit.intend({ kind: 'task.started', trace: 't', actor: 'me', facts: { n } })
+    root = hex(openAuthority(join(data, 'authority'), Date.now()).root.publicKey)
+    assert.equal(await auditExport.run(undefined, { data, to }), 0)
+    assert.match(provedText(found({ data })), /up to where it ends.*cannot be judged: no checkpoint/s)
+    assert.equal(await auditCheckpoint.run(undefined, { data }), 0)
+    assert.equal(await auditExport.run(undefined, { data, to }), 0)
+    const whole = found({ data })
+    assert.ok(whole.vouched !== undefined && whole.vouched >= 5 && whole.vouchedAt !== undefined)
+    assert.match(provedText(whole), /all that the authority vouched for last/)
+    const lines = readFileSync(to, 'utf8').split('\n')
+    writeFileSync(to, `${lines.slice(0, 4).join('\n')}\n`)
+    assert.throws(
+      () => found({ data }),
+      /is not all of the trail: it ends after record \d+, and the authority vouched for/,
+    )
+    assert.match(provedText(found({})), /whole up to where it ends.*Whether its end was cut off cannot be judged/s)
+    const isPasted = ({ hint }: ClawmeshError) => hint.endsWith(': clawmesh audit key')
+    assert.throws(() => found({ root: '' }), isPasted)
+  } finally {
+    await close()
+    rmSync(data, { recursive: true, force: true })
+  }
+})
 
 it('an event of a mesh that runs is proved as soon as the authority has vouched for it', async () => {
   const { site, close } = await beginSite(data)

@@ -1,8 +1,8 @@
 /** The one table of commands: what is typed wrongly is a usage error of every command, and shells complete from it. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { describe, it } from 'node:test'
 import { installation } from '../../mesh/installation.js'
 import { asTyped } from '../../nodes/cli/as-typed.js'
@@ -10,6 +10,7 @@ import { allCommands, chapters } from '../../nodes/cli/commands.js'
 import { following } from '../../nodes/cli/completion.js'
 import { dispatch } from '../../nodes/cli/dispatch.js'
 import { pageOf } from '../../nodes/cli/page.js'
+import { runningData } from '../../nodes/member/onlooker.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { program, runCommand } from '../kit/command.js'
 import { temporaryFolder } from '../kit/mesh.js'
@@ -43,6 +44,38 @@ describe('every command', () => {
       rmSync(nowhere, { recursive: true, force: true })
       assert.equal(isMade, false, 'a data folder was made')
     })
+})
+
+it('what may be used is more than nothing, and no number that begins with a minus is taken for an option', async () => {
+  for (const typed of [['--cost', '-3'], ['--cost=-3'], ['--cost', '0'], ['--cost=0.00']])
+    await assert.rejects(
+      dispatch(['start', 'one', '--data', nowhere, ...typed]),
+      /^\w*Error: --cost "[-0-9.]+" is no amount of money\.$/,
+    )
+  await assert.rejects(
+    dispatch(['debate', 'one', '--data', nowhere, '--agents', '-3']),
+    /--agents takes a whole number from 1 to 64, not "-3"/,
+  )
+})
+
+it('a mesh that does not run is started by `up`, and a node that joined one by `join`', () => {
+  const [made, joined] = [join(nowhere, 'made'), join(nowhere, 'joined')]
+  for (const file of [join(made, 'authority', 'authority.json'), join(joined, 'nodes', 'n', 'credentials.json')]) {
+    mkdirSync(dirname(file), { recursive: true })
+    writeFileSync(file, '{}')
+  }
+  try {
+    const hinted = (data: string, hint: RegExp) =>
+      assert.throws(
+        () => runningData(data),
+        (error: ClawmeshError) => hint.test(error.hint),
+      )
+    hinted(made, /^Start it: `clawmesh up`\.$/)
+    hinted(joined, /^Start it: `clawmesh join`\.$/)
+    hinted(join(nowhere, 'none'), /Make a mesh .* or join one/)
+  } finally {
+    rmSync(nowhere, { recursive: true, force: true })
+  }
 })
 
 it('every command speaks JSON, but for the one whose output is a protocol of JSON', () => {

@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto'
 import { rmSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
 import { join } from 'node:path'
-import { after, before, beforeEach, describe, it } from 'node:test'
+import { after, before, beforeEach, describe, it, mock } from 'node:test'
 import { OpenAiBackend } from '../../inference/openai/backend.js'
 import type { MeshNode } from '../../mesh/index.js'
 import { think } from '../../nodes/agents/model/model.js'
@@ -103,11 +103,19 @@ describe('a prompt that the node with the keys keeps', () => {
   const nothingLeft = () => assert.deepEqual(cloud.sent, [])
 
   it('is of a higher label once the judging model says so, and goes to a model of the mesh where it may', async () => {
+    const record = mock.method(here.audit, 'record')
     says('```json\n{"label": "CONFIDENTIAL"}\n```')
     await isKept(ask(plan, 'cloud/large'), /local, which the rules have judge it, says CONFIDENTIAL/)
     assert.deepEqual(await ask(plan, 'auto'), { text: 'said here', label: 'CONFIDENTIAL' })
     assert.match(opinions()[0] ?? '', /We tell the staff in Lisbon/)
     nothingLeft()
+    const uses = record.mock.calls.flatMap(({ arguments: [{ kind, facts }] }) => (kind === 'model.used' ? [facts] : []))
+    record.mock.restore()
+    assert.deepEqual(
+      uses.map(({ model: used }) => used),
+      ['local'],
+      'what was refused is no question that cost anything',
+    )
   })
 
   it('stays where the judging model gives no label, or none in time', async () => {

@@ -50,6 +50,19 @@ describe('the node for a prompt', () => {
     assert.equal(chosen([node('a', [offer(50, { draining: 'its GPU is' })])], say('hi'), { zones }), undefined)
   })
 
+  it('is one whose context holds the longest answer, and where none does, one that holds a usual one, which is said', () => {
+    const nodes = [node('short', [offer(500)]), node('long', [offer(50, { context: 8192 })])]
+    const wants = { ...say('hi'), maxTokens: 2000 }
+    const { chosen, reasons, short } = placeAmong(nodes, wants, { zones })
+    assert.deepEqual([chosen?.node, short], ['long', false])
+    assert.deepEqual(
+      reasons.map((reason) => 'by' in reason && reason.by),
+      ['context', false],
+    )
+    const alone = placeAmong(nodes.slice(0, 1), wants, { zones })
+    assert.deepEqual([alone.chosen?.node, alone.short], ['short', true])
+  })
+
   it('is not one that says nonsense', () => {
     for (const said of [
       undefined,

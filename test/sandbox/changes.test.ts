@@ -104,8 +104,9 @@ describe('a name that a running program changes', {
   test('stays as it is where nobody allows it, and where the intent cannot be recorded', async () => {
     const { workspace, beside } = await stage()
     const script = `t("remove", unlink "${workspace}/notes"); t("rename", rename "${beside}/letter", "${beside}/sent")`
-    const refused = await run(workspace, script, { ask: async () => 'refuse' })
+    const refused = await run(workspace, script, { ask: async () => ({ refusedBy: 'Grace' }) })
     assert.deepEqual(refused.out, ['remove Permission denied', 'rename Permission denied'])
+    assert.ok(refused.told.every(({ facts }) => facts['reason'] === 'it was not allowed, by Grace'))
     const down = await run(workspace, script, { intend: () => Promise.reject(new Error('the audit stream is down')) })
     assert.deepEqual(down.out, refused.out)
     assert.equal(await readFile(join(workspace, 'notes'), 'utf8'), 'mine')
@@ -161,6 +162,45 @@ describe('a name that a running program changes', {
     assert.equal(await readFile(join(beside, 'letter'), 'utf8'), 'another')
     assert.ok(!existsSync(join(workspace, 'made')))
     assert.ok((await lstat(join(beside, 'full'))).isSymbolicLink())
+  })
+
+  test('replaces by a rename nothing that was not asked about: what has appeared at the new name stays, and another in the place of what was there', async () => {
+    const { workspace, beside } = await stage()
+    const script = `t("rename", rename "${beside}/letter", "${beside}/sent")`
+    const another = async ({ to = '' }: Asked) => {
+      // Put there in one go, while what was there is kept, so that it has another number.
+      await writeFile(`${to}.new`, 'another')
+      if (existsSync(to)) await rename(to, `${to}.kept`)
+      await rename(`${to}.new`, to)
+      return 'allow' as const
+    }
+    const appeared = await run(workspace, script, { ask: another })
+    assert.deepEqual(appeared.out, ['rename File exists'])
+    assert.deepEqual(appeared.asked[0]?.replaces, undefined)
+    const changed = await run(workspace, script, { ask: another })
+    assert.match(changed.out[0] ?? '', /^rename Stale file handle/)
+    assert.equal(changed.asked[0]?.replaces, true)
+    assert.equal(await readFile(join(beside, 'sent'), 'utf8'), 'another')
+    assert.equal(await readFile(join(beside, 'letter'), 'utf8'), 'dear')
+    const replaced = await run(workspace, script)
+    assert.deepEqual(replaced.out, ['rename done'])
+    assert.equal(await readFile(join(beside, 'sent'), 'utf8'), 'dear')
+  })
+
+  test('is asked for once more where the same rename would replace something by now', async () => {
+    const { workspace, beside } = await stage()
+    const again = 'open $f, ">", $l; print $f "second"; close $f'
+    const { out, asked } = await run(
+      workspace,
+      `$l = "${beside}/letter"; t("first", rename $l, "${beside}/sent"); ${again}; t("again", rename $l, "${beside}/sent")`,
+      { ask: async ({ replaces }) => (replaces ? { refusedBy: 'Grace' } : 'allow') },
+    )
+    assert.deepEqual(out, ['first done', 'again Permission denied'])
+    assert.deepEqual(
+      asked.filter(({ operation }) => operation === 'rename').map(({ replaces = false }) => replaces),
+      [false, true],
+    )
+    assert.equal(await readFile(join(beside, 'sent'), 'utf8'), 'dear')
   })
 
   test('is not changed for a process that has ended by the time of the yes', async () => {

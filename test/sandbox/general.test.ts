@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { ClawmeshError } from '../../policies/errors.js'
 import { type Profile, parseProfile } from '../../policies/profile.js'
+import type { Answer } from '../../sandbox/answer.js'
 import { Pool } from '../../sandbox/pool.js'
 import { loadProfile } from '../../sandbox/preset.js'
 import { type Question, runTool } from '../../sandbox/run.js'
@@ -38,7 +39,7 @@ async function use(
   tool: string,
   args: Record<string, unknown>,
   profile: Profile = reader,
-  more: { ask?: (question: Question) => Promise<'allow' | 'refuse'>; workspace?: string } = {},
+  more: { ask?: (question: Question) => Promise<Answer>; workspace?: string } = {},
 ) {
   const { workspace = (await filled()).workspace, ask } = more
   const outcome = await runTool({ tool, args, workspace, profile, pool, ...(ask ? { ask } : {}) })

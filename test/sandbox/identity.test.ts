@@ -75,7 +75,7 @@ describe('a rule for an interpreter', { skip: !python && 'there is no Python her
       ...(ask && {
         ask: async ({ path }) => {
           ask(path)
-          return 'refuse'
+          return { refusedBy: 'Grace' }
         },
       }),
     })

@@ -181,7 +181,7 @@ describe('the network of an action', { skip: !curl && 'there is no curl here', c
     const { told } = await run('ask: [{ connect: "*.example.org:PORT" }]', script, {
       ask: async ({ kind, path }) => {
         asked.push(`${kind} ${path}`)
-        return path.startsWith('docs') ? 'allow' : 'refuse'
+        return path.startsWith('docs') ? 'allow' : { refusedBy: 'Grace' }
       },
     })
     assert.deepEqual(asked, [
@@ -193,7 +193,7 @@ describe('the network of an action', { skip: !curl && 'there is no curl here', c
       told.map(({ facts }) => [facts.host, facts['reason'], facts['again']]),
       [
         ['docs.example.org', 'private', undefined],
-        ['other.example.org', 'no policy allows it', undefined],
+        ['other.example.org', 'it was not allowed, by Grace', undefined],
         ['docs.example.org', 'private', 1],
       ],
     )

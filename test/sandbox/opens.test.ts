@@ -68,7 +68,7 @@ describe('a file that a running program opens', { concurrency: 2 }, () => {
     const script = `read line < '${beside}/letter'; echo $line\n`
     await writeFile(join(workspace, 'reader.sh'), script)
     const { asked, err } = await run({ workspace }, `sh ./reader.sh; sh -c ". ./reader.sh"`, {
-      ask: async () => 'refuse',
+      ask: async () => ({ refusedBy: 'Grace' }),
     })
     const shell = await realpath('/bin/sh')
     const sha256 = createHash('sha256').update(script).digest('hex')
@@ -133,7 +133,7 @@ describe('a file that a running program opens', { concurrency: 2 }, () => {
     const { wishes, err, told } = await run(
       { workspace },
       `cat "${beside}/letter"; cat "${beside}/letter"; for i in 1 2 3 4 5 6 7 8 9 10; do echo x > "${beside}/$i"; done`,
-      { ask: async () => 'refuse' },
+      { ask: async () => ({ refusedBy: 'Grace' }) },
     )
     assert.equal(wishes.length, 8)
     assert.equal(err.match(/Permission denied/g)?.length, 12, err)

@@ -50,11 +50,12 @@ describe('a tool call', { concurrency: 2 }, () => {
     const questions: Question[] = []
     const ask = async (question: Question) => {
       questions.push(question)
-      return 'refuse' as const
+      return { refusedBy: 'Grace' }
     }
     const args = { path: 'sum.txt', text: 'total 12' }
     const outcome = await call('write_note', args, workspace, { ask })
-    assert.equal(outcome.status, 'refused')
+    assert.ok(outcome.status === 'refused')
+    assert.match(outcome.reason, /^write_note was not allowed to write .*, by Grace$/)
     assert.deepEqual(questions, [
       { tool: 'write_note', args, workspace, missing: [{ kind: 'write', path: join(workspace, 'sum.txt') }] },
     ])
@@ -239,7 +240,8 @@ describe('what changes while a person is asked', { concurrency: 2 }, () => {
       const args = { path: `asked/${round}.txt`, text: 'x' }
       const missing = `${asked}/${round}.txt`
       // The question says where it leads: a yes to anything but the folder that was meant is not given.
-      const ask = async ({ missing: [wanted] }: Question) => (wanted?.path === missing ? 'allow' : 'refuse')
+      const ask = async ({ missing: [wanted] }: Question) =>
+        wanted?.path === missing ? 'allow' : { refusedBy: 'Grace' }
       const end = await runTool({ tool: 'write_note', args, workspace, profile: asking, ask }).then(
         ({ status }) => status,
         (error: unknown) => (error instanceof ClawmeshError ? error.code : String(error)),

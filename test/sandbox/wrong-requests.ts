@@ -186,7 +186,8 @@ async function beyondPolicy(): Promise<number> {
       workspace: own,
       mounts,
       pool,
-      ask: async ({ path, operation }) => (path === letter || operation === 'make-folder' ? 'allow' : 'refuse'),
+      ask: async ({ path, operation }) =>
+        path === letter || operation === 'make-folder' ? 'allow' : { refusedBy: 'Grace' },
     })
     const script = `for i in 1 2 3 4; do cat ../letter & done; wait; echo x > ../made || true; mkdir ../folder-${round} || echo no`
     const { out, err } = await shell(policy, own, script, { pool, opens, deeds: new Deeds() })

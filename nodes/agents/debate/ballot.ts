@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { binary } from '../../../mesh/codec.js'
 import { message } from '../../../mesh/index.js'
 import { sensitivitySchema } from '../../../policies/router-label.js'
+import { billShape } from '../model/price.js'
 import { openerSchema } from './statement.js'
 
 export const voteSchema = z.object({
@@ -19,6 +20,8 @@ export const ballotSchema = z.object({
   reason: z.string().max(8192),
   /** Of prompts and answers; null: the model behind the voter does not say. */
   tokens: z.int().nonnegative().nullable(),
+  /** The same by model, for whoever counts money; left out or null where nobody says. */
+  uses: billShape.uses.optional(),
 })
 export type Ballot = z.output<typeof ballotSchema>
 

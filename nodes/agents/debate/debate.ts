@@ -14,7 +14,12 @@ import type { MeshNode } from '../../../mesh/index.js'
 import type { Task } from '../../../mesh/task/task.js'
 import type { Tasks } from '../../../mesh/task/tasks.js'
 import { ClawmeshError } from '../../../policies/errors.js'
+import type { Prices } from '../../../policies/prices.js'
 import { actions, thoughts } from '../authority.js'
+import { type Bill as AskBill, Purse } from '../job/purse.js'
+import type { Allowed } from '../job/take-up.js'
+import { readPrices } from '../model/costs.js'
+import { candidates } from '../model/model.js'
 import { type Ballot, CastBallot, JudgeDebate } from './ballot.js'
 import type { Bill } from './bill.js'
 import { type Course, type Order, type Outcome, ordersOf, replay, roundOf, type Step, step } from './course.js'
@@ -36,6 +41,10 @@ export interface DebateOptions {
   id?: string
   /** Whom a debate that is kept is about. */
   subject?: string
+  /** What a debate that is kept may cost and how long it may take, in all of its lives. Its tokens are a rule of it (`budget`). */
+  allowed?: Allowed | undefined
+  /** By which its money is counted; those that ship, if left out. */
+  prices?: Prices | undefined
   /** Sees each event as it is taken, with the course after it. */
   onEvent?: (event: DebateEvent, course: Course) => void
 }
@@ -58,7 +67,7 @@ export async function debate(node: MeshNode, spec: DebateSpec, options: DebateOp
   const seed = rules.seed ?? randomInt(2 ** 32)
   const { id = randomUUID(), tasks } = options
   const kept = tasks
-    ? await keepDebate(tasks, id, rules, { seed, subject: options.subject })
+    ? await keepDebate(tasks, id, rules, { seed, subject: options.subject, allowed: options.allowed })
     : { events: [], seed, task: undefined }
   const { task, events } = kept
   const known = replay({ rules, events })
@@ -74,7 +83,9 @@ export async function debate(node: MeshNode, spec: DebateSpec, options: DebateOp
   else await node.audit.intend({ kind: 'debate.opened', trace, actor: 'debate', facts: { ...rules } })
   const before = task?.isResumed && !hasEnded(known) ? await resumed(task, events, known) : known
   const held = new Held(node, kept, before, { ...options, trace })
-  const course = await node.work('debate', { task: trace, actor: 'debate' }, () => held.run())
+  const { signal = new AbortController().signal } = options
+  const run = (until: AbortSignal) => node.work('debate', { task: trace, actor: 'debate' }, () => held.run(until))
+  const course = await (task ? task.inTime(signal, run) : run(signal))
   const { outcome } = course
   await node.audit.record({
     kind: 'vote.decided',
@@ -82,9 +93,12 @@ export async function debate(node: MeshNode, spec: DebateSpec, options: DebateOp
     actor: 'debate',
     facts: { ...outcome, answer: outcome.answer ?? null, tokens: course.bill.tokens },
   })
-  if (task && !held.wasStopped) await endKept(task, outcome)
+  // Its time is over for whoever holds it next, too; that a holder gave up is no end.
+  if (task && (!held.wasStopped || isOver(task))) await endKept(task, outcome)
   return resultOf(course, held.events)
 }
+
+const isOver = ({ until = Number.POSITIVE_INFINITY }: Task) => until <= Date.now()
 
 const resultOf = (course: Ended, events: readonly DebateEvent[]): DebateResult => ({
   outcome: course.outcome,
@@ -123,6 +137,9 @@ class Held {
   readonly #seed: number
   readonly #floor: Floor
   readonly #task: Task | undefined
+  readonly #purse: Purse | undefined
+  /** Asks whose bill is not in the journal yet. */
+  readonly #asked = new Set<Promise<unknown>>()
   #course: Course
   /** Ends with the last event that is being recorded. */
   #keeping = Promise.resolve()
@@ -139,6 +156,8 @@ class Held {
     this.#options = options
     this.#seed = kept.seed
     this.#task = kept.task
+    const prices = options.prices ?? readPrices()
+    this.#purse = kept.task && new Purse(kept.task, { prices, models: () => candidates(node) })
     this.#course = before
     this.events = [...kept.events]
     this.#floor = new Floor(node, [
@@ -147,22 +166,23 @@ class Held {
     ])
   }
 
-  async run(): Promise<Ended> {
-    const { signal } = this.#options
-    const onAbort = () => this.#take({ type: 'stopped', reason: ClawmeshError.from(signal?.reason).message })
+  /** What was called off is billed by the time that this resolves. */
+  async run(signal: AbortSignal): Promise<Ended> {
+    const onAbort = () => this.#take({ type: 'stopped', reason: ClawmeshError.from(signal.reason).message })
     try {
       return await new Promise<Ended>((resolve, reject) => {
         this.#ended = resolve
         this.#failed = reject
         this.#follow({ course: this.#course, orders: ordersOf(this.#course) })
-        if (signal?.aborted) onAbort()
-        else signal?.addEventListener('abort', onAbort, { once: true })
+        if (signal.aborted) onAbort()
+        else signal.addEventListener('abort', onAbort, { once: true })
       })
     } finally {
-      signal?.removeEventListener('abort', onAbort)
+      signal.removeEventListener('abort', onAbort)
       clearTimeout(this.#timer)
       this.#underWay.abort(calledOff)
       this.#floor.close()
+      if (this.#task?.budget) await Promise.all(this.#asked)
     }
   }
 
@@ -214,13 +234,15 @@ class Held {
     const voter = order.do === 'ask' ? order.voter : order.judge
     const { round } = order
     const tries: Tries = {}
-    void this.#ballot(order, signal, tries).then(
+    const asked = this.#ballot(order, signal, tries).then(
       (ballot) => signal.aborted || this.#take({ ...eventOf(round, voter, ballot), ...tries }),
       (error: unknown) => {
         const { code, message: reason } = ClawmeshError.from(error)
         if (!signal.aborted) this.#take({ type: 'failed', round, voter, code, reason, tokens: null, ...tries })
       },
     )
+    this.#asked.add(asked)
+    void asked.finally(() => this.#asked.delete(asked))
   }
 
   /** `tries` is told of each ask that was lost and made again. */
@@ -228,13 +250,20 @@ class Held {
     const { question, seen, roundMs } = this.#rules
     const call = { deadline: this.#node.now() + roundMs, signal, trace: this.#options.trace }
     for (let attempt = 1; ; attempt += 1) {
+      const taken = await this.#purse?.take(purposeOf(order), { ms: roundMs })
+      let bill: AskBill | null = signal.aborted ? free : null
       try {
+        signal.throwIfAborted()
         const isAgain = attempt > 1
         if (order.do === 'judge') {
           const room = await this.#floor.enter(order.judge)
           const votes = await this.#floor.hear(order.votes, order.judge, isAgain)
           const request = { question, seen, votes, seed: this.#seed, room }
-          return await this.#node.ref(order.judge).ask(JudgeDebate, request, { ...call, entrust: thoughts })
+          const said = await this.#node
+            .ref(order.judge)
+            .ask(JudgeDebate, request, { ...call, entrust: thoughts(taken) })
+          bill = billOf(said)
+          return said
         }
         const { round, voter, own } = order
         const room = await this.#floor.enter(voter)
@@ -248,13 +277,16 @@ class Held {
           room,
           ...(own ? { own } : {}),
         }
-        const ballot = await this.#node.ref(voter).ask(CastBallot, request, { ...call, entrust: actions(1) })
+        const ballot = await this.#node.ref(voter).ask(CastBallot, request, { ...call, entrust: actions(1, taken) })
+        bill = billOf(ballot)
         return await this.#confirmed(ballot, voter, round)
       } catch (error) {
         // That the time is up is for the clock of the round to say, to all at once.
         if (this.#node.now() >= call.deadline) await aborted(signal)
         if (signal.aborted || attempt === attempts || !ClawmeshError.from(error).retry) throw error
         tries.lost = (tries.lost ?? 0) + 1
+      } finally {
+        await taken?.settle(bill)
       }
     }
   }
@@ -285,6 +317,14 @@ class Held {
     return this.#node.audit.record({ kind, trace: this.#options.trace, actor: 'debate', facts })
   }
 }
+
+/** It was called off while it waited for what others had set aside. */
+const free: AskBill = { tokens: 0, uses: [] }
+
+const billOf = ({ tokens, uses = null }: Ballot): AskBill => ({ tokens, uses })
+
+const purposeOf = (order: Exclude<Order, { do: 'cancel' }>): string =>
+  order.do === 'judge' ? `judge ${order.judge}` : `vote of ${order.voter} in round ${order.round}`
 
 /** One abort ends the asks of all voters. */
 function manyHear(): AbortController {

@@ -12,6 +12,7 @@ import { ClawmeshError } from '../../../policies/errors.js'
 import { act } from '../act.js'
 import { missingOf } from '../job/sum.js'
 import { type Thinking, think, tokensOf } from '../model/model.js'
+import { Uses } from '../model/price.js'
 import { openSession } from '../model/privacy.js'
 import { offeredTools } from '../tools.js'
 import type { Ballot } from './ballot.js'
@@ -48,8 +49,8 @@ export const debater = (node: MeshNode, options: DebaterOptions = {}) =>
         ),
         judges(node, async ({ question, seen, votes: cast, seed }, context) => {
           const request = { messages: judgePrompt(question, cast) }
-          const { text, tokens } = await ask({ ...voter, context }, request, { seen, seed })
-          return { ...readBallot(text), tokens }
+          const { text, bill } = await ask({ ...voter, context }, request, { seen, seed })
+          return { ...readBallot(text), ...bill }
         }),
       ]
     },
@@ -65,27 +66,27 @@ interface Voter {
 }
 
 async function voteInWords(voter: Voter, { question, own, heard, ...rest }: Question): Promise<Ballot> {
-  const { text, tokens } = await ask(voter, { messages: votePrompt(question, own, heard) }, rest)
-  return { ...readBallot(text), tokens }
+  const { text, bill } = await ask(voter, { messages: votePrompt(question, own, heard) }, rest)
+  return { ...readBallot(text), ...bill }
 }
 
 async function voteByArithmetic(voter: Voter, { question, own, heard, ...rest }: Question): Promise<Ballot> {
   const content = phrased(question, voter.args.phrasing ?? 0)
-  const { calls, tokens } = await ask(voter, { messages: [{ role: 'user', content }], tools: offeredTools }, rest)
+  const { calls, bill } = await ask(voter, { messages: [{ role: 'user', content }], tools: offeredTools }, rest)
   const expression = calls[0]?.name === 'calculate' ? calls[0].arguments['expression'] : undefined
   if (typeof expression !== 'string')
-    return { answer: null, confidence: 0, reason: 'the model sees no arithmetic in the question', tokens }
+    return { answer: null, confidence: 0, reason: 'the model sees no arithmetic in the question', ...bill }
   const missing = missingOf(question, expression)
   if (missing !== undefined)
     return {
       answer: null,
       confidence: 0,
       reason: `the model made "${expression}" of the question, without ${missing}`,
-      tokens,
+      ...bill,
     }
   const value = await workOut(voter, expression)
-  if (typeof value !== 'string') return { answer: null, confidence: 0, reason: value.why, tokens }
-  return { ...opinionOf({ answer: value, reason: `${expression} = ${value}` }, own, heard), tokens }
+  if (typeof value !== 'string') return { answer: null, confidence: 0, reason: value.why, ...bill }
+  return { ...opinionOf({ answer: value, reason: `${expression} = ${value}` }, own, heard), ...bill }
 }
 
 /** The value, or why there is none. Working something out twice does no harm, so a voter that dies meanwhile is simply asked again. */
@@ -102,19 +103,24 @@ async function workOut({ node, options, context }: Voter, expression: string): P
   return outcome.status === 'done' ? String(outcome.result['value']) : why(outcome.reason)
 }
 
-/** `tokens`: of all models that were asked on the way, also of one that was lost over it; null if one of them does not say. */
+/** The bill is of all models that were asked on the way, also of one that was lost over it; of no tokens where one of them does not say. */
 async function ask(
   { node, name, args: { model, temperature = 0.7, maxTokens = 400 }, context }: Voter,
   request: Pick<GenerateRequest, 'messages' | 'tools'>,
   { seen, seed }: Pick<Question, 'seen' | 'seed'>,
-): Promise<Answer & { tokens: number | null }> {
+): Promise<Answer & { bill: Pick<Ballot, 'tokens' | 'uses'> }> {
   const whole = { ...request, maxTokens, temperature, ...(seed === undefined ? {} : { seed }) }
   const { deadline, signal, trace, grant } = context
   const session = await openSession(node, trace, seen)
   const used: (number | null)[] = []
-  const onUse: Thinking['onUse'] = ({ usage }) => used.push(tokensOf(usage))
+  const uses = new Uses()
+  const onUse: Thinking['onUse'] = (use) => {
+    used.push(tokensOf(use.usage))
+    uses.add(use)
+  }
   const answer = await think(node, whole, { model, session, actor: name, deadline, signal, trace, grant, onUse })
-  return { ...answer, tokens: used.reduce((sum, one) => (sum === null || one === null ? null : sum + one), 0) }
+  const tokens = used.reduce((sum, one) => (sum === null || one === null ? null : sum + one), 0)
+  return { ...answer, bill: { tokens, uses: uses.all } }
 }
 
 /** A vote is on the trail whatever came of it; an answer that cannot be used costs this vote and nothing else. */
@@ -130,6 +136,8 @@ async function recorded(
     if (failure.code !== 'MODEL_FAILED') throw failure
     return { answer: null, confidence: 0, reason: failure.message, tokens: null }
   })
-  await node.audit.record({ kind: 'vote.cast', trace, actor: voter, facts: { round, ...ballot } })
+  // What it used by model is on the trail already.
+  const { uses: _, ...cast } = ballot
+  await node.audit.record({ kind: 'vote.cast', trace, actor: voter, facts: { round, ...cast } })
   return ballot
 }

@@ -7,9 +7,10 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
-import type { Task } from '../../../mesh/task/task.js'
+import type { Task, TaskInfo } from '../../../mesh/task/task.js'
 import type { Tasks } from '../../../mesh/task/tasks.js'
 import { ClawmeshError } from '../../../policies/errors.js'
+import type { Allowed } from '../job/take-up.js'
 import type { Outcome } from './course.js'
 import type { DebateRules } from './rules.js'
 import { type DebateEvent, debateEventSchema } from './transcript.js'
@@ -26,17 +27,18 @@ export interface KeptDebate {
 const factsSchema = z.object({ debate: z.unknown(), seed: z.int(), subject: z.string().optional() })
 const prefix = 'event '
 
-/** Begins a debate or takes it up. Throws USAGE where another task has this id. */
+/** Begins a debate or takes it up; one that was begun keeps what it was allowed then. Throws USAGE where another task has this id. */
 export async function keepDebate(
   tasks: Tasks,
   id: string,
   rules: DebateRules,
-  { seed, subject }: { seed: number; subject?: string | undefined },
+  { seed, subject, allowed = {} }: { seed: number; subject?: string | undefined; allowed?: Allowed | undefined },
 ): Promise<KeptDebate> {
   const known = (await tasks.list()).find((task) => task.id === id)
   if (!known) {
     const facts = { request: rules.question, debate: plain(rules), seed, ...(subject === undefined ? {} : { subject }) }
-    return { events: [], seed, task: await tasks.begin(facts, id) }
+    const until = allowed.ms === undefined ? undefined : Date.now() + allowed.ms
+    return { events: [], seed, task: await tasks.begin(facts, id, { budget: allowed.budget, until }) }
   }
   const facts = factsSchema.safeParse(known.facts).data
   if (!facts || !isDeepStrictEqual(facts.debate, plain(rules)))
@@ -50,15 +52,12 @@ export async function cutOffDebates(
   tasks: Tasks,
   rulesOf: (id: string) => DebateRules,
   subject?: string,
-): Promise<string[]> {
+): Promise<TaskInfo[]> {
   const isSame = (id: string, facts: unknown) => {
     const known = factsSchema.safeParse(facts).data
     return known !== undefined && known.subject === subject && isDeepStrictEqual(known.debate, plain(rulesOf(id)))
   }
-  return (await tasks.list())
-    .filter(({ id, state, facts }) => state === 'unfinished' && isSame(id, facts))
-    .map(({ id }) => id)
-    .reverse()
+  return (await tasks.list()).filter(({ id, state, facts }) => state === 'unfinished' && isSame(id, facts)).reverse()
 }
 
 export const keepEvent = (task: Task, number: number, event: DebateEvent): Promise<void> =>

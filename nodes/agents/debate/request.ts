@@ -4,10 +4,15 @@ import type { ModelInfo } from '../../../inference/backend.js'
 import { DescribeModel, inferenceName } from '../../../inference/service.js'
 import { type MeshNode, supervise } from '../../../mesh/index.js'
 import type { Tasks } from '../../../mesh/task/tasks.js'
+import { timeOver } from '../../../mesh/task/time.js'
 import { ClawmeshError } from '../../../policies/errors.js'
+import type { Prices } from '../../../policies/prices.js'
 import type { DataSubject } from '../../data-subject.js'
 import { wasWithdrawn } from '../job/job.js'
-import { forgottenMs, hold, letGo } from '../job/take-up.js'
+import { type Allowed, forgottenMs, hold, isWithin, letGo } from '../job/take-up.js'
+import { readPrices } from '../model/costs.js'
+import { candidates } from '../model/model.js'
+import { priced } from '../model/price.js'
 import { spread } from '../spread.js'
 import { type DebateResult, debate } from './debate.js'
 import type { DebaterArgs } from './debater.js'
@@ -20,6 +25,9 @@ export interface RequestedDebate {
   agents: number
   /** Nodes that debaters are put on, in turn. */
   places: readonly string[]
+  /** Money, and time; tokens are a rule. */
+  allowed?: Allowed | undefined
+  prices?: Prices | undefined
   subject: DataSubject
   signal: AbortSignal
   progress: (text: string) => void
@@ -27,7 +35,9 @@ export interface RequestedDebate {
 
 /** Rejects with UNREACHABLE where no model is served, MODEL_UNSUITED where none can do what is asked, and with what `debate` rejects with. */
 export async function doDebate(node: MeshNode, tasks: Tasks, requested: RequestedDebate): Promise<DebateResult> {
-  const { subject, signal, progress } = requested
+  const { subject, signal, progress, allowed, prices } = requested
+  // Where no model has a price, nobody is asked at all.
+  if (allowed?.budget?.money !== undefined) priced(prices ?? readPrices(), candidates(node))
   const minds = await mindsOf(node, requested)
   const specOf = (id: string): DebateSpec => ({
     ...requested.rules,
@@ -60,6 +70,8 @@ export async function doDebate(node: MeshNode, tasks: Tasks, requested: Requeste
         tasks,
         id,
         subject: subject.name,
+        allowed,
+        prices,
         onEvent: (event) => {
           if (event.type === 'late') progress(`round ${event.round}: the time is up`)
           else if (event.type === 'voted') progress(`round ${event.round}: ${short(event.voter)} says ${event.answer}`)
@@ -87,19 +99,29 @@ async function takeUp(
   node: MeshNode,
   tasks: Tasks,
   rulesOf: Parameters<typeof cutOffDebates>[1],
-  { subject, progress }: RequestedDebate,
+  { subject, progress, allowed = {} }: RequestedDebate,
 ): Promise<string> {
   const until = performance.now() + forgottenMs
   const cutOff = () => cutOffDebates(tasks, rulesOf, subject.name)
-  for (const id of await cutOff()) {
+  const end = Date.now() + (allowed.ms ?? Number.POSITIVE_INFINITY)
+  for (const { id, budget, until: ends = Number.POSITIVE_INFINITY } of await cutOff()) {
+    if (!isWithin(budget?.limit, allowed.budget) || end < ends) {
+      progress(`debate ${id} was cut off, and may use more than is given now: this is another`)
+      continue
+    }
     if (!(await hold(node, id, until - performance.now()))) {
       progress(`the same is being debated as ${id} already: this is another`)
       continue
     }
     // It may have ended while its name was waited for.
-    if ((await cutOff()).includes(id)) {
-      progress(`this was asked before and cut off: debate ${id} goes on`)
-      return id
+    if ((await cutOff()).some((one) => one.id === id)) {
+      if (ends > Date.now()) {
+        progress(`this was asked before and cut off: debate ${id} goes on`)
+        return id
+      }
+      const { message } = timeOver(id, ends)
+      progress(`${message} It is begun anew.`)
+      await (await tasks.resume(id)).end({ ok: false, answer: message })
     }
     await letGo(node, id)
   }

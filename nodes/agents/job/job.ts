@@ -91,7 +91,8 @@ export async function runJob(node: MeshNode, task: Task, job: Job): Promise<JobR
   }
 }
 
-const cutsOff = new Set<ErrorCode>(['CANCELLED', 'FENCED', 'IN_DOUBT', 'INTERNAL'])
+/** What ends whoever did a task, and not the task. */
+export const cutsOff = new Set<ErrorCode>(['CANCELLED', 'FENCED', 'IN_DOUBT', 'INTERNAL'])
 
 /** By a person, with Ctrl-C: what was asked is not to go on. */
 export const wasWithdrawn = ({ reason }: AbortSignal): boolean =>

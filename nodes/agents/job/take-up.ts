@@ -89,7 +89,7 @@ export async function takeUp(
 }
 
 /** What is not limited is more than any amount. */
-const isWithin = (own: Amounts = {}, given: Amounts = {}): boolean =>
+export const isWithin = (own: Amounts = {}, given: Amounts = {}): boolean =>
   (['tokens', 'money', 'ms'] as const).every(
     (kind) => (own[kind] ?? Number.POSITIVE_INFINITY) <= (given[kind] ?? Number.POSITIVE_INFINITY),
   )

@@ -12,7 +12,7 @@ import { z } from 'zod'
 import type { Answer, GenerateEvent, GenerateRequest, ModelInfo, Usage } from '../../../inference/backend.js'
 import { type ModelOffer, offerSchema } from '../../../inference/place.js'
 import { DescribeModel, Generate, inferenceName } from '../../../inference/service.js'
-import { allows, type CallOptions, type Grant, type MeshNode } from '../../../mesh/index.js'
+import { allows, type CallOptions, type Grant, type MeshNode, type NodeInfo } from '../../../mesh/index.js'
 import type { Advert } from '../../../mesh/membership.js'
 import { inOrder } from '../../../policies/complexity.js'
 import { ClawmeshError } from '../../../policies/errors.js'
@@ -23,7 +23,7 @@ import { type Kept, keptBy } from '../../../router/kept.js'
 import { weightOf } from '../../../router/request.js'
 import { choose, type Zone } from '../../../router/route.js'
 import type { RouterSession } from '../../../router/session.js'
-import { AskElsewhere, elsewhereName, holderOf } from '../../elsewhere.js'
+import { AskElsewhere, elsewhereName, elsewhereOf } from '../../elsewhere.js'
 import { placeAmong } from '../../process/placing.js'
 import { blocksOf, sentBy } from '../../process/sent.js'
 import { recordUse, type Use } from './costs.js'
@@ -220,6 +220,7 @@ async function askOnce(
   let hasBegun = false
   let pieces = 0
   let answer: Answer | undefined
+  let isRefused = false
   try {
     for await (const event of events) {
       hasBegun = true
@@ -229,13 +230,17 @@ async function askOnce(
       if (answer) return answer
     }
     throw new ClawmeshError('MODEL_FAILED', 'The generation ended without saying so.', { hint: 'Ask again.' })
+  } catch (error) {
+    const failure = ClawmeshError.from(error)
+    isRefused = failure.code === 'DENIED' || isUnanswered(failure)
+    throw error
   } finally {
     ended(hasBegun)
     const seconds = Math.max(0, node.now() - begun) / 1000
     const usage = answer?.usage ?? null
     const used = { trace, actor, model, zone, usage, seconds, burned: answer ? 0 : pieces, gpu }
-    // A model of the mesh that was never reached has cost nothing; of one elsewhere nobody knows.
-    if (hasBegun || zone === 'elsewhere') {
+    // A model of the mesh that was never reached has cost nothing; nor has one elsewhere that the question was not let to, or that took none. Of any other nobody knows.
+    if (hasBegun || (zone === 'elsewhere' && !isRefused)) {
       onUse?.(used)
       const recording = Promise.all([recordUse(node, used), answer && noteAnswered?.(answer)])
       if (answer && onRecording) onRecording(recording)
@@ -333,8 +338,10 @@ function unreachable(model: string | undefined, all: readonly Candidate[]): neve
 }
 
 /** A node that does not say where its model computes has none in the mesh, and without a key no model elsewhere is asked. */
-export function candidates(node: MeshNode): Candidate[] {
-  const here = node.nodes().flatMap(({ name, roles, draining, advert }): Candidate[] => {
+export const candidates = (node: MeshNode): Candidate[] => candidatesOf(node.nodes())
+
+export function candidatesOf(nodes: readonly NodeInfo[]): Candidate[] {
+  const here = nodes.flatMap(({ name, roles, draining, advert }): Candidate[] => {
     if (!roles.includes('inference') || draining) return []
     const zone = advert['zone'] === 'mesh' ? 'mesh' : 'elsewhere'
     const hasGpu = hasAccelerator(advert)
@@ -343,7 +350,7 @@ export function candidates(node: MeshNode): Candidate[] {
       gpu: hasGpu && backend !== undefined && backend !== 'onnx',
     }))
   })
-  const elsewhere = holderOf(node)
+  const elsewhere = elsewhereOf(nodes)
   const there = (elsewhere?.models ?? []).map(
     (model): Candidate => ({ name: model, model, zone: 'elsewhere', holder: elsewhere?.holder ?? '' }),
   )

@@ -15,7 +15,7 @@ import { openSession, routerOf, sensitivityOfCall } from '../model/privacy.js'
 import { type Evidence, evidenceSchema, locate, type Passage, passagesOf } from './evidence.js'
 import { readPrompt, readQuotes } from './prompt.js'
 
-const usedSchema = z.object({
+export const usedSchema = z.object({
   model: z.string(),
   zone: z.enum(['mesh', 'elsewhere']),
   usage: usageSchema.nullable(),

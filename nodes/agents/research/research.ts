@@ -10,22 +10,26 @@
  *    judges once more what is asked.
  */
 import { randomUUID } from 'node:crypto'
+import { z } from 'zod'
 import type { ChatMessage, ModelInfo } from '../../../inference/backend.js'
 import { DescribeModel, inferenceName } from '../../../inference/service.js'
 import type { CallOptions, MeshNode } from '../../../mesh/index.js'
-import { ClawmeshError } from '../../../policies/errors.js'
-import type { Prices } from '../../../policies/prices.js'
+import type { Task } from '../../../mesh/task/task.js'
+import { ClawmeshError, type ErrorCode } from '../../../policies/errors.js'
+import { mostCostOf, type Prices } from '../../../policies/prices.js'
 import type { Asker, Router } from '../../../router/router.js'
 import type { RouterSession } from '../../../router/session.js'
 import { holderOf } from '../../elsewhere.js'
+import { thoughts } from '../authority.js'
+import { type Bill, Purse, type Taken } from '../job/purse.js'
 import { inTurn } from '../job/turn.js'
 import { readPrices } from '../model/costs.js'
-import { modelsOfMesh, think } from '../model/model.js'
+import { candidates, modelsOfMesh, think, tokensOf } from '../model/model.js'
 import { openSession, routerOf } from '../model/privacy.js'
-import { billOf, type ResearchBill, type ResearchRole, type Used } from './bill.js'
+import { billOf, type ResearchBill, type ResearchRole, researchRoles, type Used } from './bill.js'
 import { distinct, type Evidence, placeOf } from './evidence.js'
 import { citedIn, planPrompt, readPlan, writePrompt } from './prompt.js'
-import { ReadSource } from './reader.js'
+import { isUrl, ReadSource, usedSchema } from './reader.js'
 
 export interface Research {
   question: string
@@ -38,6 +42,8 @@ export interface Research {
   /** Of the mesh, for plan and reading; the most capable if left out. */
   model?: string | undefined
   prices?: Prices
+  /** Bytes of a source, as far as they are known: what reading it may take at most goes by that. */
+  sizeOf?: ((source: string) => number | undefined) | undefined
 }
 
 export interface ResearchOptions {
@@ -46,6 +52,8 @@ export interface ResearchOptions {
   /** Of the whole; half an hour unless said otherwise. */
   ms?: number
   progress?: (text: string) => void
+  /** Keeps what was planned, read and written, and holds what it may use. Whoever began it ends it. */
+  task?: Task | undefined
 }
 
 export interface ResearchResult {
@@ -71,19 +79,27 @@ export interface ResearchResult {
 const usualMs = 1_800_000
 const sourceMs = 600_000
 const mostEvidence = 60
+/** What a page may come to, and any source whose size nobody knows. */
+const usualBytes = 64 * 1024
+/** Of a prompt, and of a source, for each question that is set aside for it: no tokenizer makes more tokens than there are bytes. */
+const bytesOfQuestion = 4000
 const answerTokens = 1200
 const sourcesAtOnce = 2
 
-/** Throws MODEL_UNSUITED or UNREACHABLE where no model of the mesh can read, DENIED where none may write, TASK_FAILED where nothing was found, CANCELLED. */
+/**
+ * Throws MODEL_UNSUITED or UNREACHABLE where no model of the mesh can read, DENIED where none may write, TASK_FAILED where nothing was found, CANCELLED; BUDGET_SPENT and PRICE_UNKNOWN
+ * where its task has less than is needed.
+ */
 export async function research(
   node: MeshNode,
   asked: Research,
   options: ResearchOptions = {},
 ): Promise<ResearchResult> {
-  const trace = options.trace ?? randomUUID()
+  const { task } = options
+  const trace = task?.id ?? options.trace ?? randomUUID()
   const record = { trace, actor: 'research' }
   await node.audit.intend({
-    kind: 'task.started',
+    kind: task?.isResumed ? 'task.resumed' : 'task.started',
     ...record,
     facts: { task: asked.question, sources: [...asked.sources] },
   })
@@ -111,6 +127,7 @@ class Researcher {
   readonly #options: ResearchOptions & { trace: string }
   readonly #deadline: number
   readonly #signal: AbortSignal
+  readonly #purse: Purse | undefined
   readonly #used: Used[] = []
   readonly #unread: string[] = []
   #madeUp = 0
@@ -119,7 +136,9 @@ class Researcher {
     this.#node = node
     this.#asked = asked
     this.#options = options
-    this.#deadline = node.now() + (options.ms ?? usualMs)
+    this.#deadline = Math.min(node.now() + (options.ms ?? usualMs), options.task?.until ?? Number.POSITIVE_INFINITY)
+    const prices = asked.prices ?? readPrices()
+    this.#purse = options.task && new Purse(options.task, { prices, models: () => candidates(node) })
     this.#signal = options.signal ?? new AbortController().signal
   }
 
@@ -129,13 +148,16 @@ class Researcher {
       throw new ClawmeshError('USAGE', 'There are no sources.', { hint: 'Name a folder with text files.' })
     const session = await openSession(this.#node, this.#options.trace)
     const local = await mostCapable(this.#node, this.#asked.model, this.#call)
-    const { text: planned } = await this.#ask('plan', planPrompt(question, sources), local.name, session)
-    const questions = readPlan(planned, question)
-    await this.#node.audit.record({
-      kind: 'task.planned',
-      trace: this.#options.trace,
-      actor: 'research',
-      facts: { questions },
+    const { questions } = await this.#step('plan', planSchema, async () => {
+      const { text, used } = await this.#ask('plan', planPrompt(question, sources), { model: local.name }, session)
+      const planned = readPlan(text, question)
+      await this.#node.audit.record({
+        kind: 'task.planned',
+        trace: this.#options.trace,
+        actor: 'research',
+        facts: { questions: planned },
+      })
+      return { questions: planned, used }
     })
     this.#say(`${sources.length} sources, ${questions.length} questions: ${questions.join(' · ')}`)
     const evidence = await this.#read(questions, local.name, session)
@@ -145,7 +167,9 @@ class Researcher {
         hint: 'Ask in other words, name other sources, or use a more capable model.',
       })
     }
-    const { answer, writer } = await this.#write(evidence, local.name, session)
+    const { answer, writer } = await this.#step('write', writtenSchema, () =>
+      this.#write(evidence, local.name, session),
+    )
     const { cited, unknown } = citedIn(answer, evidence.length)
     return {
       trace: this.#options.trace,
@@ -170,14 +194,21 @@ class Researcher {
         const reader = readers[(index + attempt) % readers.length] ?? ''
         const deadline = Math.min(this.#deadline, this.#node.now() + sourceMs)
         try {
-          const call = { ...this.#call, deadline, entrust: reading }
-          const found = await this.#node.ref(reader).ask(ReadSource, { path, ...files, questions, model, seen }, call)
+          const found = await this.#step(`read ${index + 1} ${path}`, readSchema, () =>
+            this.#paid(`reading ${path}`, this.#sizeOf(path), sourceMs, async (taken) => {
+              const call = { ...this.#call, deadline, entrust: reading(taken) }
+              const read = await this.#node
+                .ref(reader)
+                .ask(ReadSource, { path, ...files, questions, model, seen }, call)
+              return { ...read, used: read.used.map((use) => ({ ...use, role: 'read' as const })) }
+            }),
+          )
           done += 1
           this.#say(`${path}: ${found.evidence.length} pieces of evidence (${done} of ${sources.length})`)
           return found
         } catch (error) {
           const failure = ClawmeshError.from(error)
-          if (this.#signal.aborted) throw failure
+          if (this.#signal.aborted || endsAll.has(failure.code)) throw failure
           if (failure.retry && attempt + 1 < readers.length) continue
           this.#unread.push(`${path}: ${failure.message}`)
           return undefined
@@ -190,7 +221,6 @@ class Researcher {
       if (found.evidence.length > 0) session.raise(found.seen)
       this.#madeUp += found.madeUp
       if (found.unread > 0) this.#unread.push(`${sources[index]}: ${found.unread} passages`)
-      this.#used.push(...found.used.map((use) => ({ ...use, role: 'read' as const })))
     }
     return distinct(read.flatMap((found) => found?.evidence ?? [])).slice(0, mostEvidence)
   }
@@ -200,23 +230,24 @@ class Researcher {
     evidence: readonly Evidence[],
     local: string,
     session: RouterSession,
-  ): Promise<Pick<ResearchResult, 'answer' | 'writer'>> {
+  ): Promise<z.output<typeof writtenSchema>> {
     const messages = writePrompt(this.#asked.question, evidence)
     const elsewhere = await this.#elsewhere(evidence, messages, session)
+    const tried: Used[] = []
     let reason = elsewhere.kept
     if (reason === '') {
       try {
-        const { text } = await this.#ask('write', messages, elsewhere.model, session)
-        return { answer: text, writer: { model: elsewhere.model, zone: 'elsewhere', reason: '' } }
+        const { text, used } = await this.#ask('write', messages, { model: elsewhere.model, used: tried }, session)
+        return { answer: text, writer: { model: elsewhere.model, zone: 'elsewhere', reason: '' }, used }
       } catch (error) {
         const { code, message } = ClawmeshError.from(error)
-        if (this.#signal.aborted || code === 'AUDIT_UNAVAILABLE') throw error
+        if (this.#signal.aborted || code === 'AUDIT_UNAVAILABLE' || endsAll.has(code)) throw error
         reason = `${elsewhere.model} wrote nothing: ${message}`
       }
     }
     this.#say(`${local} writes: ${reason}`)
-    const { text } = await this.#ask('write', messages, local, session)
-    return { answer: text, writer: { model: local, zone: 'mesh', reason } }
+    const { text, used } = await this.#ask('write', messages, { model: local, used: tried }, session)
+    return { answer: text, writer: { model: local, zone: 'mesh', reason }, used }
   }
 
   /** The first model elsewhere that the rules name for all of it and that can be asked, or why there is none. */
@@ -231,9 +262,23 @@ class Researcher {
     if (served.length === 0) return { model: '', kept: 'the mesh has no model elsewhere' }
     const router = await routerOf(this.#node)
     const { decision } = await router.judge(session, { messages, maxTokens: answerTokens }, this.#asker)
-    const model = decision.models.find((name) => served.includes(name))
-    const together = `by the rule ${decision.rule} all of it together stays here, with what was read beside it`
-    return model === undefined ? { model: '', kept: together } : { model, kept: '' }
+    const may = decision.models.filter((name) => served.includes(name))
+    if (may.length === 0)
+      return {
+        model: '',
+        kept: `by the rule ${decision.rule} all of it together stays here, with what was read beside it`,
+      }
+    const model = may.find((name) => this.#isPriced(name))
+    return model === undefined
+      ? { model: '', kept: `the price table has no price for ${may.join(', ')}` }
+      : { model, kept: '' }
+  }
+
+  /** What costs nobody knows how much is not asked by who has so much to spend. */
+  #isPriced(model: string): boolean {
+    const { prices = readPrices() } = this.#asked
+    if (this.#options.task?.budget?.limit.money === undefined) return true
+    return mostCostOf(prices, { model, zone: 'elsewhere' }, { tokens: 0, ms: 0 }) !== undefined
   }
 
   /** Why the evidence may not leave, naming the first piece that may not; undefined if each of them may. */
@@ -255,17 +300,71 @@ class Researcher {
     return first && `${first}${kept.length > 1 ? `, and so do ${kept.length - 1} others` : ''}`
   }
 
-  async #ask(role: ResearchRole, messages: ChatMessage[], model: string, session: RouterSession) {
+  /** With all that was used for it; `used` has what was used before, in vain. */
+  async #ask(
+    role: ResearchRole,
+    messages: ChatMessage[],
+    { model, used = [] }: { model: string; used?: Used[] },
+    session: RouterSession,
+  ) {
     const request = { messages, maxTokens: answerTokens, temperature: 0 }
-    return think(this.#node, request, {
-      model,
-      session,
-      actor: 'research',
-      deadline: this.#deadline,
-      signal: this.#signal,
-      trace: this.#options.trace,
-      onUse: (use) => this.#used.push({ ...use, role }),
+    const bytes = Buffer.byteLength(JSON.stringify(messages)) + answerTokens
+    const left = this.#deadline - this.#node.now()
+    // What an hour of the mesh costs is set aside for as long as it may take.
+    const ms = this.#options.task?.budget?.limit.money === undefined ? left : Math.min(left, sourceMs)
+    const { text } = await this.#paid(role, bytes, ms, async () => {
+      const own: Used[] = []
+      const answer = await think(this.#node, request, {
+        model,
+        session,
+        actor: 'research',
+        deadline: this.#node.now() + ms,
+        signal: this.#signal,
+        trace: this.#options.trace,
+        onUse: ({ model: asked, zone, usage, seconds }) => {
+          const use = { model: asked, zone, usage, seconds, role }
+          own.push(use)
+          used.push(use)
+        },
+      })
+      return { ...answer, used: own }
     })
+    return { text, used }
+  }
+
+  /** What it may take at most is set aside before it is done, and billed by what it used. */
+  async #paid<T extends { used: readonly Used[] }>(
+    purpose: string,
+    bytes: number,
+    ms: number,
+    work: (taken: Pick<Taken, 'tokens' | 'models'>) => Promise<T>,
+  ): Promise<T> {
+    const parts = Math.max(1, Math.ceil(bytes / bytesOfQuestion))
+    const taken = await this.#purse?.take(purpose, { parts, ms: Math.max(1, ms) })
+    let bill: Bill | null = null
+    try {
+      const done = await work(taken ?? { tokens: undefined, models: undefined })
+      bill = { tokens: tokensIn(done.used), uses: done.used }
+      return done
+    } finally {
+      await taken?.settle(bill)
+    }
+  }
+
+  /** Done once in all lives of its task; what it used is in the bill, whoever did it. */
+  async #step<T extends { used: readonly Used[] }>(
+    name: string,
+    result: z.ZodType<T>,
+    run: () => Promise<T>,
+  ): Promise<T> {
+    const { task } = this.#options
+    const done = await (task ? task.step(name, { result, repeatable: true }, run) : run())
+    this.#used.push(...done.used)
+    return done
+  }
+
+  #sizeOf(source: string): number {
+    return (isUrl(source) ? undefined : this.#asked.sizeOf?.(source)) ?? usualBytes
   }
 
   get #asker(): Asker {
@@ -282,9 +381,30 @@ class Researcher {
 }
 
 /** What a reader is given: two tools, models of the mesh, and the files. */
-const reading = {
-  may: { act: { on: ['read_lines', 'http_fetch'] }, think: { on: ['mesh'] }, read: { on: ['*'] } },
+const reading = ({ tokens }: Pick<Taken, 'tokens'>) => ({
+  may: {
+    act: { on: ['read_lines', 'http_fetch'] },
+    ...thoughts({ tokens, models: ['mesh'] }).may,
+    read: { on: ['*'] },
+  },
+})
+
+/** What goes wrong with all sources and all models alike. */
+const endsAll = new Set<ErrorCode>(['BUDGET_SPENT', 'FENCED', 'IN_DOUBT'])
+
+function tokensIn(used: readonly Used[]): number | null {
+  const each = used.map(({ usage }) => tokensOf(usage && { ...usage }))
+  return each.reduce<number | null>((sum, one) => (sum === null || one === null ? null : sum + one), 0)
 }
+
+const roleUsed = z.array(usedSchema.extend({ role: z.enum(researchRoles) }))
+const planSchema = z.object({ questions: z.array(z.string()), used: roleUsed })
+const readSchema = ReadSource.reply.extend({ used: roleUsed })
+const writtenSchema = z.object({
+  answer: z.string(),
+  writer: z.object({ model: z.string(), zone: z.enum(['mesh', 'elsewhere']), reason: z.string() }),
+  used: roleUsed,
+})
 
 /** Of the models that the mesh serves and that hold a conversation, the largest. Throws UNREACHABLE or MODEL_UNSUITED. */
 async function mostCapable(node: MeshNode, name: string | undefined, call: CallOptions): Promise<ModelInfo> {

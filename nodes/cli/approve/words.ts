@@ -17,14 +17,15 @@ export function headline({ tool, node, args, missing, folded = 0, behind = 0 }: 
   return `held: ${tool} on ${node} wants to ${wish}${given}${same}${others}`
 }
 
-function deed({ kind, path, operation, to }: Question['missing'][number]): string {
+function deed({ kind, path, operation, to, replaces }: Question['missing'][number]): string {
   const verb = {
     remove: 'remove',
     'remove-folder': 'remove the folder',
     'make-folder': 'make the folder',
     rename: 'rename',
   }
-  return [operation ? verb[operation] : kind, quoted(path), ...(to === undefined ? [] : ['to', quoted(to)])].join(' ')
+  const onto = to === undefined ? [] : ['to', `${quoted(to)}${replaces ? ', which is replaced,' : ''}`]
+  return [operation ? verb[operation] : kind, quoted(path), ...onto].join(' ')
 }
 
 /** Where it ends is seen, whatever is in it: a path may hold quotes, lines, and what looks like another question. */

@@ -1,25 +1,20 @@
 /** `clawmesh audit verify`: is the trail of this data folder whole, or this export? */
 
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { Opener } from '../../../mesh/audit/opener.js'
 import { checkProof, type Proof, type Proven, proofSchema } from '../../../mesh/audit/proof.js'
 import type { ReadRecord } from '../../../mesh/audit/record.js'
-import { openAuthority } from '../../../mesh/seal/authority.js'
-import { fromHex, sameBytes } from '../../../mesh/seal/keys.js'
 import { ClawmeshError } from '../../../policies/errors.js'
-import { checkExport, eventFiles } from '../../audit/event-file.js'
-import { formatNamed } from '../../audit/format.js'
 import { type OwnVerdict, verifyOwnChains } from '../../audit/own-chains.js'
 import { openSource } from '../../audit/source.js'
 import { readConfig } from '../../config.js'
 import { dataPaths, isDataFolder, isMemberOnly } from '../../data-folder.js'
 import { type AuditTrail, inspectTrail } from '../../trail.js'
 import { type Command, text, type Values } from '../command.js'
-import { checkPlain } from '../named-file.js'
 import { dataFolder, dataOption } from '../options.js'
 import { printable } from '../printable.js'
 import { progress } from '../terminal.js'
+import { provedText, rootKeyOf, verifyExport } from './exported.js'
 
 export const auditVerify: Command = {
   name: 'audit verify',
@@ -30,7 +25,7 @@ export const auditVerify: Command = {
     export: {
       type: 'string',
       value: 'FILE',
-      help: 'check what `audit export` wrote instead; needs no mesh and no secret key, and where the mesh was made compares what it says in the clear with its records',
+      help: 'check what `audit export` wrote instead; needs no mesh and no secret key. Where the mesh was made, what it says in the clear is compared with its records, and its end with the checkpoints',
     },
     partial: {
       type: 'boolean',
@@ -49,11 +44,7 @@ export const auditVerify: Command = {
     const exported = text(values, 'export')
     if (exported !== undefined) {
       const proved = verifyExport(exported, values)
-      process.stdout.write(
-        values['json']
-          ? `${JSON.stringify({ ok: true, ...proved })}\n`
-          : `The export is whole${values['partial'] ? ' from where it begins' : ''}: ${proved.events} events in ${proved.files} file${proved.files > 1 ? 's' : ''}.\n${readableLine(proved)}\n`,
-      )
+      process.stdout.write(values['json'] ? `${JSON.stringify({ ok: true, ...proved })}\n` : provedText(proved))
       return 0
     }
     const proof = text(values, 'proof')
@@ -127,57 +118,6 @@ async function verifyFolder(path: string): Promise<AuditTrail> {
   } finally {
     await source.close()
   }
-}
-
-interface Proved {
-  files: number
-  events: number
-  /** All that stands in the clear was compared with what the records hold. */
-  compared: boolean
-}
-
-const readableLine = ({ compared }: Proved): string =>
-  compared
-    ? 'What it says in the clear is what the records hold.'
-    : "What it says in the clear of sealed events was not compared with them: that takes the auditors' key, and the same command where the mesh was made."
-
-/** What an exported file proves by itself: its records are signed, whole and in order. Files that follow one another must do so without a gap. */
-function verifyExport(path: string, values: Values): Proved {
-  const rootKey = rootKeyOf(text(values, 'root') ?? '')
-  const format = formatNamed(text(values, 'format') ?? 'jsonl')
-  const files = eventFiles(path)
-  if (files.length === 0)
-    throw new ClawmeshError('USAGE', `There is no export at ${path}.`, {
-      hint: 'Name the file that was given to --to.',
-    })
-  for (const file of files) checkPlain(file, '--export')
-  const opener = openerFor(rootKey, values)
-  const events = checkExport(files, format, rootKey, values['partial'] === true, opener)
-  return { files: files.length, events, compared: opener !== undefined }
-}
-
-/** Of who verifies where the mesh was made. Throws USAGE where another mesh is named. */
-function openerFor(rootKey: Uint8Array, values: Values): Opener | undefined {
-  const folder = dataPaths(dataFolder(values)).authority
-  const authority = existsSync(join(folder, 'authority.json')) ? openAuthority(folder, Date.now()) : undefined
-  if (authority && sameBytes(authority.root.publicKey, rootKey))
-    return new Opener(authority.auditor, authority.subjects)
-  if (text(values, 'data') === undefined) return undefined
-  throw new ClawmeshError('USAGE', `The authority of that root key is not in ${dataFolder(values)}.`, {
-    hint: 'Leave --data out to verify what the export proves without it.',
-  })
-}
-
-function rootKeyOf(rootKey: string): Uint8Array {
-  if (rootKey === '')
-    throw new ClawmeshError('USAGE', '--root KEY is missing.', {
-      hint: 'Where the mesh is, this prints it: clawmesh audit key.',
-    })
-  if (!/^[0-9a-f]{64}$/.test(rootKey))
-    throw new ClawmeshError('USAGE', `"${rootKey}" is no root key.`, {
-      hint: 'It has 64 hex digits. Where the mesh is, this prints it: clawmesh audit key.',
-    })
-  return fromHex(rootKey)
 }
 
 function readProof(path: string): Proof {

@@ -49,8 +49,8 @@ function readTokens(given: string): number {
 }
 
 function readMoney(given: string): number {
-  if (/^\d{1,9}(\.\d{1,9})?$/.test(given)) return Number(given)
+  if (/^\d{1,9}(\.\d{1,9})?$/.test(given) && Number(given) > 0) return Number(given)
   throw new ClawmeshError('USAGE', `--cost "${given}" is no amount of money.`, {
-    hint: 'For example --cost 0.25, in the currency of the price table.',
+    hint: 'It is more than nothing: for example --cost 0.25, in the currency of the price table.',
   })
 }

@@ -8,19 +8,23 @@ import { readPolicy } from '../../../sandbox/preset.js'
 import type { DebateResult } from '../../agents/debate/debate.js'
 import { doDebate, spokenName } from '../../agents/debate/request.js'
 import { type DebateSpec, debateRules, type Topology } from '../../agents/debate/rules.js'
+import type { Allowed } from '../../agents/job/take-up.js'
 import { accountName, dataSubject } from '../../data-subject.js'
 import type { AuditTrail } from '../../trail.js'
 import { type Command, text, type Values, whole } from '../command.js'
 import { explain } from '../failure.js'
+import { pricesOf } from '../models/prices.js'
 import { ownModelOption, subjectOption } from '../options.js'
 import { printable } from '../printable.js'
 import { stopOnSignal } from '../stop.js'
 import { progress } from '../terminal.js'
+import { allowedOptions, readAllowed } from './allowed.js'
 import { onStage } from './stage.js'
 
 export const debateCommand: Command = {
   name: 'debate',
-  usage: '"QUESTION" [--agents N] [--rounds N] [--topology T] [--vote V] [options]',
+  usage:
+    '"QUESTION" [--agents N] [--rounds N] [--topology T] [--vote V] [--tokens N] [--cost AMOUNT] [--time TIME] [options]',
   help: 'Agents answer the question, hear each other and decide: on the mesh that runs here, with all its machines and models, or where none runs on one that ends with the debate. With the shipped model only arithmetic can be asked.',
   options: {
     agents: { type: 'string', value: 'N', help: 'how many vote (default: 5)' },
@@ -33,7 +37,8 @@ export const debateCommand: Command = {
       help: 'ask so many first, and nobody else if they agree; more than half are as right as a majority (default: 0, ask all)',
     },
     seconds: { type: 'string', value: 'N', help: 'how long a round may take (default: 60)' },
-    budget: { type: 'string', value: 'N', help: 'the most tokens that the whole debate may take' },
+    ...allowedOptions,
+    budget: { type: 'string', value: 'N', help: 'the same as --tokens' },
     json: { type: 'boolean', help: 'print one JSON object as the last line, with the transcript' },
     data: { type: 'string', value: 'DIR', help: 'the data folder of the mesh: of one that runs, or of its own' },
     model: ownModelOption,
@@ -51,7 +56,9 @@ async function startDebate(question: string | undefined, values: Values): Promis
       hint: 'For example: `clawmesh debate "What is 6 times 7?"`',
     })
   const agents = whole(values, 'agents', 1, 64) ?? 5
-  const rules = rulesOf(question.trim(), values)
+  const { tokens, allowed } = limitsOf(values)
+  const rules = { ...rulesOf(question.trim(), values), ...(tokens === undefined ? {} : { budget: tokens }) }
+  const prices = pricesOf(values)
   const voters = Array.from({ length: agents }, (_, index) => ({ name: `voter-${index + 1}` }))
   debateRules({ ...rules, voters, ...(rules.vote === 'judge' ? { judge: 'judge' } : {}) })
   const policy = await readPolicy('none')
@@ -72,7 +79,7 @@ async function startDebate(question: string | undefined, values: Values): Promis
       },
       ({ node, tasks, subjects, places }) => {
         const subject = dataSubject(node, subjects, text(values, 'subject') ?? accountName())
-        return doDebate(node, tasks, { rules, agents, places, subject, signal, progress })
+        return doDebate(node, tasks, { rules, agents, places, allowed, prices, subject, signal, progress })
       },
     )
     if (values['json']) process.stdout.write(`${JSON.stringify(summaryOf(result, trail))}\n`)
@@ -87,8 +94,16 @@ async function startDebate(question: string | undefined, values: Values): Promis
 /** The trail of a mesh that goes on is for `clawmesh audit verify`. */
 const isWhole = (trail: AuditTrail | undefined) => trail?.verdict.ok ?? true
 
+/** Its tokens are a rule of a debate, which comes to a decision by what was voted when they run out; money and time are its task's. */
+function limitsOf(values: Values): { tokens: number | undefined; allowed: Allowed } {
+  const old = whole(values, 'budget', 1, 1e9)
+  const { budget: { tokens, ...budget } = {}, ms } = readAllowed(values) ?? {}
+  if (old !== undefined && tokens !== undefined)
+    throw new ClawmeshError('USAGE', '--tokens and --budget are the same.', { hint: 'Leave --budget out.' })
+  return { tokens: tokens ?? old, allowed: { ...(Object.keys(budget).length > 0 ? { budget } : {}), ms } }
+}
+
 function rulesOf(question: string, values: Values): Omit<DebateSpec, 'voters' | 'judge'> {
-  const budget = whole(values, 'budget', 1, 1e9)
   return {
     question,
     rounds: whole(values, 'rounds', 1, 10) ?? 3,
@@ -96,7 +111,6 @@ function rulesOf(question: string, values: Values): Omit<DebateSpec, 'voters' | 
     vote: oneOf(values, 'vote', ['majority', 'weighted', 'judge'] as const) ?? 'majority',
     gate: whole(values, 'gate', 0, 64) ?? 0,
     roundMs: (whole(values, 'seconds', 1, 86_400) ?? 60) * 1000,
-    ...(budget === undefined ? {} : { budget }),
   }
 }
 

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { ModelInfo } from '../../../inference/backend.js'
 import { DescribeModel, inferenceName } from '../../../inference/service.js'
 import type { MeshNode } from '../../../mesh/index.js'
+import { unservedJudge } from '../../agents/model/judge.js'
 
 /** As model cards of this project state a figure. */
 const shareSchema = z.object({ share: z.number() })
@@ -21,13 +22,18 @@ export async function introduceModels(node: MeshNode, say: (text: string) => voi
   for (const { name } of serving) say(introduction(name, await node.ref(inferenceName(name)).ask(DescribeModel, null)))
 }
 
-/** What nodes say that a person should know of them; once what several say alike. */
+/** What nodes say that a person should know of them, once what several say alike; and what the rules count on and no node has. */
 export function passNotesOn(node: MeshNode, say: (text: string) => void): void {
   const saying = new Map<string, string[]>()
   for (const { name, advert } of node.nodes()) {
     for (const note of notesSchema.parse(advert['notes'])) saying.set(note, [...(saying.get(note) ?? []), name])
   }
   for (const [note, names] of saying) say(`${names.sort().join(', ')}: ${note}`)
+  const judge = unservedJudge(node.nodes())
+  if (judge !== undefined)
+    say(
+      `the router rules have ${judge} judge what leaves, and no node serves it: nothing leaves the mesh until one does`,
+    )
 }
 
 export function introduction(node: string, { name, purpose, limits, figures = {} }: ModelInfo): string {

@@ -1,5 +1,4 @@
 /** `clawmesh research`: models of the mesh that runs here, or of one of the command's own, read files, and one of which, or one elsewhere if the rules let it, writes an answer with its evidence. */
-import { randomUUID } from 'node:crypto'
 import { existsSync, mkdtempSync, realpathSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, relative, resolve } from 'node:path'
@@ -9,6 +8,7 @@ import { ClawmeshError, outcomes } from '../../../policies/errors.js'
 import { readPolicy } from '../../../sandbox/preset.js'
 import { workspaceId } from '../../../sandbox/workspace.js'
 import type { ResearchBill } from '../../agents/research/bill.js'
+import { keepResearch, researchOf } from '../../agents/research/kept.js'
 import { isUrl } from '../../agents/research/reader.js'
 import { type ResearchResult, research } from '../../agents/research/research.js'
 import { spread } from '../../agents/spread.js'
@@ -24,11 +24,13 @@ import { ownModelOption, subjectOption } from '../options.js'
 import { printable } from '../printable.js'
 import { stopOnSignal } from '../stop.js'
 import { progress } from '../terminal.js'
+import { allowedOptions, readAllowed } from './allowed.js'
 import { type Ended, onStage } from './stage.js'
 
 export const researchCommand: Command = {
   name: 'research',
-  usage: '"QUESTION" --sources DIR|FILE|URL… [--nodes N] [--model DIR|URL] [options]',
+  usage:
+    '"QUESTION" --sources DIR|FILE|URL… [--nodes N] [--model DIR|URL] [--tokens N] [--cost AMOUNT] [--time TIME] [options]',
   help: 'Answers a question from files, with the evidence: on the mesh that runs here where they lie in its workspace, otherwise on one that ends with it. Models of the mesh read; one elsewhere writes the answer only if every piece of evidence may leave. Not with the shipped model.',
   options: {
     sources: {
@@ -38,10 +40,15 @@ export const researchCommand: Command = {
       help: 'what is read: a folder and all below it, or a file; and any number of pages (give it once for each)',
     },
     nodes: { type: 'string', value: 'N', help: 'how many nodes read side by side (default: 3)' },
-    seconds: { type: 'string', value: 'N', help: 'how long it may take (default: 1800)' },
-    prices: {
+    seconds: {
       type: 'string',
-      value: 'FILE',
+      value: 'N',
+      help: 'how long it may take from now on (default: 1800, or what --time says)',
+    },
+    ...allowedOptions,
+    prices: {
+      ...allowedOptions['prices'],
+      type: 'string',
       help: 'the price table (default: policies/prices.yaml, examples to be edited)',
     },
     json: { type: 'boolean', help: 'print one JSON object as the last line' },
@@ -62,7 +69,8 @@ async function startResearch(question: string | undefined, values: Values): Prom
     })
   const sources = sourcesOf(texts(values, 'sources'))
   const nodes = whole(values, 'nodes', 1, mostNodes) ?? 3
-  const seconds = whole(values, 'seconds', 1, 86_400) ?? 1800
+  const allowed = readAllowed(values)
+  const ms = (whole(values, 'seconds', 1, 86_400) ?? 1800) * 1000
   const prices = pricesOf(values)
   const policy = await readPolicy('read-only-research')
   // Pages alone are read without a folder; a sandbox wants one all the same.
@@ -85,25 +93,31 @@ async function startResearch(question: string | undefined, values: Values): Prom
         },
         stop,
       },
-      ({ node, subjects, here, workspace = { folder } }) => {
-        const trace = randomUUID()
-        dataSubject(node, subjects, text(values, 'subject') ?? accountName()).file(trace)
+      ({ node, tasks, subjects, here, workspace = { folder } }) => {
+        const subject = dataSubject(node, subjects, text(values, 'subject') ?? accountName())
         // The folder is a real path, and that of the mesh may have been named by a link.
         const files = sources.files.map((file) => relative(realpathSync(workspace.folder), join(folder, file)))
-        const answering = answerAtTerminal(node, trace)
-        return withReaders({ node, places: here, count: nodes, trace }, (readers) =>
-          research(
-            node,
-            {
-              question: question.trim(),
-              sources: [...files, ...sources.urls],
-              workspace: workspaceId(workspace),
-              readers,
-              prices,
-            },
-            { signal, ms: seconds * 1000, progress, trace },
-          ),
-        ).finally(() => answering?.end())
+        const about = researchOf(question.trim(), { ...sources, folder: sources.folder ?? '' }, subject.name)
+        const sizes = new Map(files.map((file, index) => [file, sizeOf(join(folder, sources.files[index] ?? ''))]))
+        return keepResearch(node, tasks, about, { allowed, signal, progress }, (task, until) => {
+          const trace = task.id
+          subject.file(trace)
+          const answering = answerAtTerminal(node, trace)
+          return withReaders({ node, places: here, count: nodes, trace }, (readers) =>
+            research(
+              node,
+              {
+                question: question.trim(),
+                sources: [...files, ...sources.urls],
+                workspace: workspaceId(workspace),
+                readers,
+                prices,
+                sizeOf: (file) => sizes.get(file),
+              },
+              { signal: until, ms: values['seconds'] === undefined ? (allowed?.ms ?? ms) : ms, progress, task },
+            ),
+          ).finally(() => answering?.end())
+        })
       },
     )
     if (values['json']) process.stdout.write(`${JSON.stringify(summaryOf(ended))}\n`)
@@ -114,6 +128,8 @@ async function startResearch(question: string | undefined, values: Values): Prom
     if (empty !== undefined) rmSync(empty, { recursive: true, force: true })
   }
 }
+
+const sizeOf = (file: string) => statSync(file, { throwIfNoEntry: false })?.size
 
 /** The trail of a mesh that goes on is for `clawmesh audit verify`. */
 const isWhole = (trail: AuditTrail | undefined) => trail?.verdict.ok ?? true

@@ -15,7 +15,7 @@ import { printable } from '../printable.js'
 
 export const place: Command = {
   name: 'place',
-  usage: 'TEXT [--model NAME] [--json]',
+  usage: 'TEXT [--model NAME] [--tokens N] [--json]',
   help: 'Says where a prompt would go now, and why: for each model what an answer is predicted to take, part by part, or which filter drops it. Sends nothing.',
   options: {
     why: { type: 'string', value: 'TEXT', help: 'the prompt, as an option' },
@@ -46,7 +46,7 @@ async function run(given: string | undefined, values: Values): Promise<number> {
   const request = { messages: [{ role: 'user' as const, content: prompt }], maxTokens }
   // A mesh with no way out keeps nothing from its own models, as when it is asked.
   const isBlocked = decision.effect === 'block' && (elsewhere?.models.length ?? 0) > 0
-  const { chosen, reasons } = placeAmong(nodes, request, {
+  const { chosen, reasons, short } = placeAmong(nodes, request, {
     zones: isBlocked ? [] : ['mesh'],
     ...(model === undefined ? {} : { models: [model] }),
   })
@@ -56,7 +56,7 @@ async function run(given: string | undefined, values: Values): Promise<number> {
   }))
   const verdict = {
     ...{ label, categories, rule: decision.rule, effect: decision.effect },
-    chosen: chosen ? { node: chosen.node, model: chosen.model } : null,
+    chosen: chosen ? { node: chosen.node, model: chosen.model, short } : null,
     nodes: [...reasons, ...silent(nodes)],
     elsewhere: away,
   }
@@ -76,6 +76,7 @@ const silent = (nodes: readonly NodeInfo[]) =>
     .map(({ name }) => ({ node: name, model: '-', refused: 'it offers no model', by: 'health' as const }))
 
 interface Verdict {
+  chosen: { short: boolean } | null
   label: string
   categories: readonly string[]
   rule: string
@@ -84,7 +85,13 @@ interface Verdict {
   elsewhere: { model: string; may: boolean }[]
 }
 
-function page({ label, categories, rule, effect, nodes, elsewhere }: Verdict, chosen: Placement['chosen']): string {
+function page(
+  { label, categories, rule, effect, nodes, elsewhere, chosen: said }: Verdict,
+  chosen: Placement['chosen'],
+): string {
+  const ending = said?.short
+    ? ', though its context is too short for such an answer, which may end sooner: no other has a longer one'
+    : ''
   const rows = nodes.map((reason) => {
     const isChosen = chosen?.node === reason.node && chosen.model === reason.model
     if ('refused' in reason) return [reason.node, reason.model, '-', `dropped (${reason.by}): ${reason.refused}`]
@@ -104,7 +111,7 @@ function page({ label, categories, rule, effect, nodes, elsewhere }: Verdict, ch
   return [
     `Label     ${[label, ...categories].join(' ')}`,
     `Rule      ${rule} (${effect})`,
-    `Chosen    ${chosen ? `${chosen.model} on ${chosen.node}` : 'none: no model passes'}`,
+    `Chosen    ${chosen ? `${chosen.model} on ${chosen.node}${ending}` : 'none: no model passes'}`,
     '',
     columns(['NODE', 'MODEL', 'TAKES', 'WHY'], [...rows, ...away]),
   ].join('\n')

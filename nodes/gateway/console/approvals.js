@@ -60,8 +60,8 @@ const verbs = {
   rename: 'rename',
 }
 
-const deed = ({ kind, path, by, operation, to }) =>
-  `${verbs[operation] ?? kind} ${whole(path)}${to ? ` to ${whole(to)}` : ''}${by ? ` by ${whole(by)}` : ''}`
+const deed = ({ kind, path, by, operation, to, replaces }) =>
+  `${verbs[operation] ?? kind} ${whole(path)}${to ? ` to ${whole(to)}${replaces ? ', which is replaced,' : ''}` : ''}${by ? ` by ${whole(by)}` : ''}`
 
 const headline = ({ tool, node, missing }) => `${tool} on ${node} wants to ${missing.map(deed).join(' and ')}`
 

@@ -67,6 +67,9 @@ const outsideOfTmp = '/var/tmp'
 /** Race with what a person allows. */
 const toWhatIsAllowed = ['open-racing-path', 'open-racing-link', 'name-racing-path']
 
+/** While a person is asked about a rename, somebody else puts a file at the new name. */
+const appearing = ['name-appearing-target']
+
 /** Go by what nobody need be asked about. */
 const unaskedOf = ['open-place-first', 'open-proc-root', 'name-exchange']
 
@@ -80,6 +83,7 @@ function opensFor(
   allowed: string,
   asked: string[],
   opened: unknown[],
+  meanwhile: (path: string) => Promise<void>,
 ): Opens {
   return new Opens({
     profile: parseProfile(policy),
@@ -89,8 +93,9 @@ function opensFor(
     record: (kind) => opened.push(kind !== 'file.refused'),
     ask: async ({ kind, path, to }) => {
       asked.push(`${kind} ${path} ${to}`)
+      if (to !== undefined) await meanwhile(to)
       const isOfIt = [path, to ?? allowed].every((each) => each === allowed || each === `${allowed}.moved`)
-      return isOfIt && (kind === 'read' || to !== undefined) ? 'allow' : 'refuse'
+      return isOfIt && (kind === 'read' || to !== undefined) ? 'allow' : { refusedBy: 'Grace' }
     },
   })
 }
@@ -155,7 +160,8 @@ describe('attempts to get out', { concurrency: 2 }, () => {
       const egress = isNetwork ? sites.egress(profile, fresh.workspace, binary, opened) : undefined
       const decided = await plan(profile, fresh.workspace, action)
       const asked: string[] = []
-      const opens = isOpen ? opensFor(decided, profile, fresh.workspace, again, asked, opened) : undefined
+      const appears = (path: string) => (appearing.includes(name) ? writeFile(path, 'of another') : Promise.resolve())
+      const opens = isOpen ? opensFor(decided, profile, fresh.workspace, again, asked, opened, appears) : undefined
       const outcome = await launch(decided, { pool, egress, opens })
       // Status 1 says that the attempt itself saw the refusal; 31 is SIGSYS, for calls that no program makes by accident.
       assert.ok(outcome.exitCode === 1 || outcome.signal === 31, `ended with ${outcome.exitCode} / ${outcome.signal}`)

@@ -26,6 +26,11 @@ describe('a held action', () => {
   let tasks = 0
   /** Each test has a task of its own. */
   const task = () => `task-${++tasks}`
+  /** One with a journal. */
+  const begun = async () => {
+    const running = await stand.tasks?.begin({ request: 'anything' })
+    return { id: running?.id ?? '', end: async () => running?.end({ ok: true }) }
+  }
   before(async () => {
     stand = await openDesk()
   })
@@ -144,6 +149,7 @@ describe('a held action', () => {
       { ...access, operation: 'remove' as const },
       { ...access, operation: 'rename' as const, to: '/b' },
       { ...access, operation: 'rename' as const, to: '/c' },
+      { ...access, operation: 'rename' as const, to: '/c', replaces: true as const },
     ]
     const asked = {
       id: 'q',
@@ -167,6 +173,26 @@ describe('a held action', () => {
     }
     assert.deepEqual(additions(wishes), { read_only: [], read_write: ['/a'] })
   })
+
+  for (const seen of ['in the list', 'by what asks still'] as const)
+    it(`for a session stands until its task has ended, and no longer: ${seen}`, async () => {
+      const { id: own, end } = await begun()
+      const standing = async () => {
+        const { grants } = await stand.front.ref(approvalsName).ask(ListApprovals, { state: 'open' })
+        return grants.filter(({ task: of }) => of === own).length
+      }
+      const first = stand.ask({ task: own })
+      const [view] = await stand.shown()
+      await stand.decide(view?.id ?? '', { answer: 'allow', reach: 'session' }, 'Grace')
+      await first
+      assert.equal((await stand.ask({ task: own })).answer, 'allow')
+      assert.equal(await standing(), 1)
+      await end()
+      if (seen === 'in the list') return assert.equal(await standing(), 0)
+      const late = stand.ask({ task: own })
+      for (const { id } of await stand.shown()) await stand.decide(id, refuse, 'Grace')
+      assert.equal((await late).answer, 'refuse')
+    })
 
   it('of no task has no session: a yes for it is for once', async () => {
     for (const answered of ['first', 'second']) {

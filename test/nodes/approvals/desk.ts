@@ -2,6 +2,7 @@
 import { setTimeout } from 'node:timers/promises'
 import { addressesOf } from '../../../mesh/address.js'
 import type { MeshNode } from '../../../mesh/index.js'
+import { openTasks, type Tasks } from '../../../mesh/task/tasks.js'
 import type { NatsTransport } from '../../../mesh/transport/nats.js'
 import { approvalsName, DecideApproval, FollowApprovals, ListApprovals } from '../../../nodes/approvals/messages.js'
 import type { Decision, View } from '../../../nodes/approvals/question.js'
@@ -33,6 +34,7 @@ export class Stand {
   /** A person. */
   readonly ada: MeshNode
   home: MeshNode
+  tasks: Tasks | undefined
   readonly #open: NatsTransport[] = []
 
   constructor(mesh: NatsMesh, home: MeshNode, box: MeshNode, front: MeshNode, ada: MeshNode) {
@@ -95,8 +97,12 @@ export class Stand {
     const { authority } = this.mesh
     const transport = await this.mesh.connectAsAuthority()
     this.#open.push(transport)
-    const bucket = await transport.bucket(addressesOf(authority.mesh, authority.meshKey).approvals)
-    await serveApprovals(node, { bucket, secret: authority.tasksKey, ...options })
+    const addresses = addressesOf(authority.mesh, authority.meshKey)
+    const bucket = await transport.bucket(addresses.approvals)
+    const tasks = await openTasks({ transport, addresses, key: authority.tasksKey, by: node.name })
+    this.tasks = tasks
+    const hasEnded = (task: string) => tasks.hasEnded(task)
+    await serveApprovals(node, { bucket, secret: authority.tasksKey, hasEnded, ...options })
     this.home = node
     await eventually(() => {
       for (const one of [this.box, this.front, this.ada])

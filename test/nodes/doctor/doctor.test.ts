@@ -60,14 +60,18 @@ const flipped = (bytes: Buffer) => {
 
 describe('clawmesh doctor', () => {
   before(async () => {
+    mkdirSync(home.data, { recursive: true, mode: 0o700 })
+    const judging = shipped.replace(/^on_error/m, 'judge: { model: wise, seconds: 9 }\non_error')
+    writeFileSync(join(home.data, 'router.yaml'), judging, { mode: 0o600 })
     await home.up('--name', 'home')
     await guest.join(await home.invite('--roles', 'worker'), '--name', 'guest')
     await guest.stop()
   })
 
-  it('finds nothing wrong with a mesh that runs, nor with a node that has stopped', async () => {
-    assert.deepEqual(await found({}), [])
-    assert.deepEqual(await found({ data: guest.data }), [])
+  it('finds nothing wrong with a mesh that runs, but that no node serves the judge of its rules, which `up` says too; nor with a node that has stopped', async () => {
+    assert.match(home.said(), /the router rules have wise judge what leaves, and no node serves it/)
+    const judging = 'mesh: note: The router rules have wise judge what leaves, and no node serves it.'
+    for (const { data } of [home, guest]) assert.deepEqual(await found({ data }), [judging])
   })
 
   let away: Promise<string[]>

@@ -7,13 +7,18 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, it } from 'node:test'
 import type { GenerateRequest } from '../../../../inference/backend.js'
+import { addressesOf } from '../../../../mesh/address.js'
 import type { MeshNode } from '../../../../mesh/index.js'
+import { openTasks, type Tasks } from '../../../../mesh/task/tasks.js'
+import { readPrices } from '../../../../nodes/agents/model/costs.js'
 import { distinct, locate, passagesOf } from '../../../../nodes/agents/research/evidence.js'
+import { type KeptResearch, keepResearch, researchOf } from '../../../../nodes/agents/research/kept.js'
 import { readPlan, readQuotes } from '../../../../nodes/agents/research/prompt.js'
 import { reader } from '../../../../nodes/agents/research/reader.js'
 import { type ResearchResult, research } from '../../../../nodes/agents/research/research.js'
 import { serveElsewhere } from '../../../../nodes/elsewhere.js'
 import { serveModel } from '../../../../nodes/process/serve.js'
+import type { Prices } from '../../../../policies/prices.js'
 import { parseProfile } from '../../../../policies/profile.js'
 import type { Category, Label } from '../../../../policies/router-label.js'
 import { ProviderStore } from '../../../../router/provider/store.js'
@@ -179,6 +184,84 @@ network_policies:
   it('is refused where a piece of evidence is a secret, and no model sees it', async () => {
     await assert.rejects(about('door.txt'), /door\.txt: The rule \S+ blocks this prompt/)
     assert.deepEqual([cloud.sent, wroteHere()], [[], []])
+  })
+
+  describe('that is a task', () => {
+    let tasks: Tasks
+    before(async () => {
+      const { authority } = mesh
+      const addresses = addressesOf(authority.mesh, authority.meshKey)
+      tasks = await openTasks({ transport: await mesh.connect(), addresses, key: authority.tasksKey, by: 'test' })
+    })
+    const kept = (
+      file: string,
+      { allowed, signal = new AbortController().signal, prices }: Partial<KeptResearch> & { prices?: Prices } = {},
+    ) =>
+      keepResearch(
+        node,
+        tasks,
+        researchOf(question, { folder: workspace, files: [file], urls: [] }, 'Ada'),
+        { allowed, signal, progress: () => undefined },
+        (task, until) =>
+          research(
+            node,
+            {
+              question,
+              sources: [file],
+              readers: ['reader-1', 'reader-2'],
+              sizeOf: () => 100,
+              ...(prices && { prices }),
+            },
+            { task, signal: until, ms: 60_000 },
+          ),
+      )
+    const newest = async () => (await tasks.list()).at(-1) ?? assert.fail('there is none')
+
+    it('goes on where it was cut off: what was planned and read is not asked for again, and is in the bill', async () => {
+      const stop = new AbortController()
+      cloud.answer = () => stop.abort(new Error('its process died'))
+      await assert.rejects(kept('notes.txt', { signal: stop.signal }))
+      const { id, state, steps } = await newest()
+      assert.deepEqual([state, steps.map((step) => step.state)], ['unfinished', ['done', 'done', 'cut off']])
+      asked.length = 0
+      cloud.answer = (_, response) => streamChunks(response, ['On the second floor [1].'])
+      const { answer, trace, bill } = await kept('notes.txt')
+      assert.deepEqual([answer, trace, asked], ['On the second floor [1].', id, []])
+      assert.deepEqual(
+        bill.lines.map(({ role }) => role),
+        ['plan', 'read', 'write'],
+      )
+      assert.equal((await newest()).state, 'ended')
+    })
+
+    it('has a budget: set aside, billed, never more than it has, and no model without a price is asked', async () => {
+      const prices = readPrices()
+      const { writer } = await kept('notes.txt', { allowed: { budget: { money: 1, tokens: 200_000 } }, prices })
+      assert.deepEqual([writer.zone, cloud.sent], ['mesh', []])
+      assert.equal(writer.reason, 'the price table has no price for cloud/large')
+      const { budget } = await newest()
+      const { spent, reserved } = budget ?? assert.fail('it has none')
+      // Ten of each prompt, and the words of the three answers.
+      assert.ok((spent.tokens ?? 0) > 30 && (spent.tokens ?? 0) < 1000 && !reserved.tokens, JSON.stringify(budget))
+      asked.length = 0
+      // A second of the mesh costs a unit, so that nothing can be set aside for a minute of it.
+      const dear = { ...prices, mesh: { hour: 3600 } }
+      await assert.rejects(kept('notes.txt', { allowed: { budget: { money: 2 } }, prices: dear }), {
+        code: 'BUDGET_SPENT',
+        message: /has 2 of its money left; plan may take (59\.9|60)/,
+      })
+      assert.deepEqual(asked, [])
+      assert.equal((await newest()).state, 'ended')
+    })
+
+    it('has an end: what is under way is cut off then', async () => {
+      cloud.answer = () => undefined
+      await assert.rejects(kept('more.txt', { allowed: { ms: 800 } }), {
+        code: 'BUDGET_SPENT',
+        message: /^The time of task .* was over/,
+      })
+      assert.equal((await newest()).state, 'ended')
+    })
   })
 
   it('says what it could not read, and that it found nothing', async () => {
