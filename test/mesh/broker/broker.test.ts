@@ -166,7 +166,7 @@ describe('what a member may do on the broker', () => {
       )
     }
     // Its own it may: the audit stream answers, through the service of another account, and keeps a repetition once.
-    const publish = () => jetstream(member).publish(addresses.audit(holder), 'x', { msgID: 'once' })
+    const publish = () => jetstream(member).publish(addresses.audit(holder), 'x', { msgID: 'once', timeout: 30_000 })
     assert.equal((await publish()).duplicate, false)
     assert.equal((await publish()).duplicate, true)
   })
@@ -181,7 +181,7 @@ describe('what a member may do on the broker', () => {
       fromSeed(Buffer.from(user.seed)),
     ]
     const revoked = { [key.getPublicKey()]: Math.ceil(Date.now() / 1000) }
-    await system.request('$SYS.REQ.CLAIMS.UPDATE', await mesh.accounts.meshToken(revoked))
+    await system.request('$SYS.REQ.CLAIMS.UPDATE', await mesh.accounts.meshToken(revoked), { timeout: 30_000 })
     await cut
     assert.match(String(await other.closed()), /authorization/i)
     await assert.rejects(mesh.plain(user), /authorization/i)
@@ -222,7 +222,7 @@ describe('what a member may do on the broker', () => {
     }
     const authority = await mesh.connectAsAuthority()
     await authority.answer(addresses.enrolment, async (question) => question)
-    assert.equal((await joiner.request(addresses.enrolment, 'hello')).string(), 'hello')
+    assert.equal((await joiner.request(addresses.enrolment, 'hello', { timeout: 30_000 })).string(), 'hello')
     await joiner.close()
     await authority.close()
     await assert.rejects(mesh.plain(userUntil(issuedAt - 1)), /authorization/i)
