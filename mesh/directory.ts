@@ -126,6 +126,11 @@ export class Directory {
     return this.#members.newestOf(holder)
   }
 
+  /** The newest beat that was heard of each, by run. */
+  beats(): ReadonlyMap<string, number> {
+    return this.#members.beats()
+  }
+
   isRevoked(holder: string): boolean {
     return this.#members.isRevoked(holder)
   }
@@ -165,7 +170,8 @@ export class Directory {
       const onChange = () => look(false)
       const onAbort = () => look(true)
       signal?.addEventListener('abort', onAbort)
-      const timer = setTimeout(() => look(true), withinMs)
+      // What came while this process stood still is read before it is too late.
+      const timer = setTimeout(() => setImmediate(look, true), withinMs)
       this.#changed.add(onChange)
     })
   }

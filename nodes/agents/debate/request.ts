@@ -7,7 +7,7 @@ import type { Tasks } from '../../../mesh/task/tasks.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import type { DataSubject } from '../../data-subject.js'
 import { wasWithdrawn } from '../job/job.js'
-import { forgottenMs, hold, letGo } from '../job/take-up.js'
+import { hold, letGo, livingSince } from '../job/take-up.js'
 import { spread } from '../spread.js'
 import { type DebateResult, debate } from './debate.js'
 import type { DebaterArgs } from './debater.js'
@@ -89,10 +89,10 @@ async function takeUp(
   rulesOf: Parameters<typeof cutOffDebates>[1],
   { subject, progress }: RequestedDebate,
 ): Promise<string> {
-  const until = performance.now() + forgottenMs
+  const livesOn = livingSince(node)
   const cutOff = () => cutOffDebates(tasks, rulesOf, subject.name)
   for (const id of await cutOff()) {
-    if (!(await hold(node, id, until - performance.now()))) {
+    if (!(await hold(node, id, livesOn))) {
       progress(`the same is being debated as ${id} already: this is another`)
       continue
     }
@@ -104,7 +104,7 @@ async function takeUp(
     await letGo(node, id)
   }
   const id = randomUUID()
-  await hold(node, id, 0)
+  await hold(node, id)
   return id
 }
 

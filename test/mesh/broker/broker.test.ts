@@ -12,6 +12,7 @@ import type { BrokerUser } from '../../../mesh/broker/accounts.js'
 import { seedOf } from '../../../mesh/broker/keys.js'
 import { writeJoinerToken } from '../../../mesh/broker/token.js'
 import { enrol } from '../../../mesh/seal/credentials.js'
+import { connectNats } from '../../../mesh/transport/nats.js'
 import { eventually } from '../../kit/eventually.js'
 import { type NatsMesh, natsMesh, temporaryFolder } from '../../kit/mesh.js'
 
@@ -188,6 +189,17 @@ describe('what a member may do on the broker', () => {
     const member = await mesh.connect()
     await member.close()
     await system.close()
+  })
+
+  it('is to come in though it stood still when it was asked who it is', async () => {
+    const credentials = enrol(mesh.authority, { name: 'sleeper', roles: ['worker'] }, Date.now())
+    const options = { servers: mesh.brokers.urls, user: await mesh.memberUser(credentials), name: 'sleeper' }
+    const connecting = connectNats(options)
+    await new Promise(setImmediate)
+    // By then the broker waits no longer, and says so as it says to one who is not who he says.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2500)
+    const connection = await connecting
+    await connection.close()
   })
 
   it('is a short question to the authority and nothing else for one who holds an invitation', async () => {
