@@ -197,7 +197,7 @@ describe('what a member may do on the broker', () => {
     const connecting = connectNats(options)
     await new Promise(setImmediate)
     // By then the broker waits no longer, and says so as it says to one who is not who he says.
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2500)
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2200)
     const connection = await connecting
     await connection.close()
   })
