@@ -90,9 +90,9 @@ describe('an HTTP collector', () => {
     running = await beginSite(data)
     for (let n = 0; n < 120; n += 1) {
       await running.site.node.note('thought.asked', { n })
-      if (n % 10 === 0) await running.site.node.audit.flush(5000)
+      if (n % 10 === 0) await running.site.node.audit.flush(60_000)
     }
-    await running.site.node.audit.flush(5000)
+    await running.site.node.audit.flush(60_000)
     const live = await openLiveSource(data)
     assert.ok(live)
     source = live

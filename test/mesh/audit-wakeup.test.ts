@@ -10,7 +10,7 @@ describe('the audit writer', () => {
     try {
       // One of these moments is that between the sender's last look at its queue and its end.
       for (let moment = 0; moment < 40; moment += 1) {
-        await mesh.audit.flush(5000)
+        await mesh.audit.flush(60_000)
         void mesh.audit.record(event)
         for (let tick = 0; tick < moment; tick += 1) await null
         await mesh.audit.intend(event)

@@ -147,7 +147,7 @@ test('a program that opens a file beyond the policy waits for a person and goes 
       asked.every((access) => access.by?.startsWith(by) && access.by === asked[0]?.by),
       JSON.stringify(asked),
     )
-    await node.audit.flush(5000)
+    await node.audit.flush(60_000)
     const events = (await auditEvents(mesh)).filter(({ kind }) => /^(file|action|approval)/.test(kind))
     assert.deepEqual(
       events.slice(0, 6).map(({ kind, facts: { policy } }) => [kind, Object(policy).version]),

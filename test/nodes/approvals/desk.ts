@@ -84,7 +84,7 @@ export class Stand {
 
   /** Facts of the events of one kind, as an auditor reads them. */
   async events(kind: string): Promise<Record<string, unknown>[]> {
-    await this.home.audit.flush(5000)
+    await this.home.audit.flush(60_000)
     const auditor = await this.mesh.connectAsAuditor()
     const events = await auditEvents(this.mesh, auditor)
     await auditor.close()

@@ -103,7 +103,7 @@ describe('an MCP server in its sandbox', () => {
         },
       ],
     )
-    await Promise.all([box.audit.flush(5000), mind.audit.flush(5000)])
+    await Promise.all([box.audit.flush(60_000), mind.audit.flush(60_000)])
     const trail = (await auditEvents(mesh)).filter(
       ({ kind, trace }) => kind.startsWith('action.') && trace === 'task-1',
     )
@@ -118,7 +118,7 @@ describe('an MCP server in its sandbox', () => {
 
   it('is started only after the audit stream has what is started', async () => {
     const { mesh, box } = await stand('good', { env: { API_KEY: 'not for the record' } })
-    await box.audit.flush(5000)
+    await box.audit.flush(60_000)
     const events = await auditEvents(mesh)
     const started = events.find(({ kind, facts }) => kind === 'action.intended' && facts['tool'] === 'mcp/it')
     assert.deepEqual(started?.facts['env'], ['API_KEY'])
@@ -191,7 +191,7 @@ ask: [{ connect: other.example.org }]`)
     assert.ok(!names.asked.includes('other.example.org'), 'a name that was refused is not looked up')
     await box.stop(mcpName('it'))
     await eventually(async () => {
-      await box.audit.flush(5000)
+      await box.audit.flush(60_000)
       const events = (await auditEvents(mesh)).filter(
         ({ facts }) => facts['tool'] === 'mcp/it' && facts['again'] === undefined,
       )
@@ -271,7 +271,7 @@ network_policies: { docs: { endpoints: [{ host: docs.example.org, port: 443 }], 
       assert.equal(status, 'failed')
       assert.match(text, why)
       assert.match((await use('echo', { words: 'x' })).text, why)
-      await box.audit.flush(5000)
+      await box.audit.flush(60_000)
       const events = await auditEvents(mesh)
       const calls = events.filter(({ facts }) => facts['tool'] === 'mcp/it/echo').map(({ kind }) => kind)
       assert.deepEqual(calls, ['action.intended', 'action.ended', 'action.intended', 'action.ended'])
@@ -414,7 +414,7 @@ network_policies: { docs: { endpoints: [{ host: docs.example.org, port: 443 }], 
     const keyed = `${url}?key=not-for-the-record`
     await assert.rejects(serveMcp(box, { name: 'leads', url: keyed, runs: 'unsandboxed', startMs: 20_000 }))
     assert.equal(reached, 0)
-    await box.audit.flush(5000)
+    await box.audit.flush(60_000)
     const events = await auditEvents(mesh)
     assert.ok(events.some(({ facts }) => facts['url'] === url))
     assert.ok(!JSON.stringify(events).includes('not-for-the-record'))
