@@ -191,7 +191,7 @@ describe('a catalog of a program', () => {
       const { caller } = await client('developer', 'legacy')
       assert.match(wordsOf(await caller.callTool({ name: 'greet', arguments: {} })), /Hello Ada/)
       await caller.close()
-    }, 20_000)
+    }, 60_000)
   })
   after(async () => {
     for (const step of undo.splice(0).reverse()) await step()
