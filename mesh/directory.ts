@@ -289,11 +289,12 @@ export class Directory {
   /** `revision`: of the beat that came late. */
   async #look(revision: number): Promise<Looked> {
     const at = performance.now()
+    const before = this.#lease.revision
     const [hangup, written] = await Promise.all([
       this.#hangup(),
       this.#lease.isOver ? this.#writtenByOthers(revision) : undefined,
     ])
-    return { at, hangup, written }
+    return { at, hangup, ...(written ? { written, names: this.#names.takenBetween(before, revision) } : {}) }
   }
 
   async #hangup(): Promise<number | undefined> {

@@ -25,6 +25,8 @@ export interface Looked {
   readonly hangup: number | undefined
   /** How often each other node that is known has written its entry between the two beats; left out where that was not asked. */
   readonly written?: readonly number[] | undefined
+  /** How many names of actors are known to have been taken between them, which is no sign of life of anybody for long. */
+  readonly names?: number
 }
 
 export class Lease {
@@ -62,7 +64,8 @@ export class Lease {
     this.#unhung = Math.max(this.#unhung, looked?.at ?? since)
     const lapsed = before !== undefined && performance.now() - before.since > leaseMs
     const written = before ? revision - before.revision - 1 : 0
-    const isProof = this.#sawNoLeader ? written > 2 * nodes : mostOfOne(written, looked?.written) >= writesOfOthers
+    const most = mostOfOne(written - (looked?.names ?? 0), looked?.written)
+    const isProof = this.#sawNoLeader ? written > 2 * nodes : most >= writesOfOthers
     // One that was sent before the bucket had a leader, and is answered only now, does not end that time.
     if (performance.now() - since < leaseMs) this.#sawNoLeader = false
     const wasHungUp = before !== undefined && (looked?.hangup ?? 0) > before.revision
@@ -72,6 +75,11 @@ export class Lease {
     }
     for (const renewed of [...this.#renewedListeners]) renewed()
     return true
+  }
+
+  /** Of its newest beat. */
+  get revision(): number {
+    return this.#held?.revision ?? 0
   }
 
   /** The time of its newest beat is over. */

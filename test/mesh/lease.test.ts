@@ -4,16 +4,16 @@ import { Lease } from '../../mesh/lease.js'
 
 describe('a lease of which a beat was taken 8 s ago', () => {
   const nodes = 4
-  /** Beats, as [how many milliseconds ago it was sent, the revision that it got, how often each other was found to have written since the one before]; resolves to how often it lapsed. */
-  function lapses(beats: [number, number, number[]?][], isLeaderless: boolean): number {
+  /** Beats, as [how many milliseconds ago it was sent, the revision that it got, how often each other was found to have written since the one before, and how many names were]; resolves to how often it lapsed. */
+  function lapses(beats: [number, number, number[]?, number?][], isLeaderless: boolean): number {
     const lease = new Lease()
     let count = 0
     lease.onLapse(() => {
       count += 1
     })
-    for (const [at, [ago, revision, written]] of beats.entries()) {
+    for (const [at, [ago, revision, written, names = 0]] of beats.entries()) {
       if (at === 1 && isLeaderless) lease.leaderless()
-      const looked = written && { at: performance.now(), hangup: undefined, written }
+      const looked = written && { at: performance.now(), hangup: undefined, written, names }
       lease.renew(performance.now() - ago, revision, nodes, looked)
     }
     return count
@@ -26,6 +26,7 @@ describe('a lease of which a beat was taken 8 s ago', () => {
 
   it('has not where each of them wrote once, as after a time in which all stood still', () => {
     assert.equal(lapses([first, [0, 14, [1, 1, 1]]], false), 0)
+    assert.equal(lapses([first, [0, 18, [1, 1, 1], 4]], false), 0)
   })
 
   it('has where one of them wrote on, or somebody who is not known', () => {
