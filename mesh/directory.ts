@@ -48,6 +48,8 @@ export class Directory {
   #draining = false
   #connection = 1
   readonly #lease = new Lease()
+  /** The newest beats of the others, by run, that were known when that of our own was sent which the bucket took last. */
+  #beats: ReadonlyMap<string, number> = new Map()
   #advert: Advert = {}
   #announcement: Uint8Array
 
@@ -124,6 +126,11 @@ export class Directory {
     return this.#members.newestOf(holder)
   }
 
+  /** The newest beat that was heard of each, by run. */
+  beats(): ReadonlyMap<string, number> {
+    return this.#members.beats()
+  }
+
   isRevoked(holder: string): boolean {
     return this.#members.isRevoked(holder)
   }
@@ -163,7 +170,8 @@ export class Directory {
       const onChange = () => look(false)
       const onAbort = () => look(true)
       signal?.addEventListener('abort', onAbort)
-      const timer = setTimeout(() => look(true), withinMs)
+      // What came while this process stood still is read before it is too late.
+      const timer = setTimeout(() => setImmediate(look, true), withinMs)
       this.#changed.add(onChange)
     })
   }
@@ -268,26 +276,51 @@ export class Directory {
       this.#advert,
     ])
     const since = performance.now()
+    const beats = this.#members.beats()
     const revision = await bucket.put(key, value, withinMs).catch((error: unknown) => {
       if (ClawmeshError.from(error).data['leaderless']) this.#lease.leaderless()
       throw error
     })
-    const looked = this.#lease.isLate ? await this.#lookForHangup() : undefined
-    this.#lease.renew(since, revision, this.#members.size, looked)
+    const looked = this.#lease.isLate ? await this.#look(revision) : undefined
+    if (this.#lease.renew(since, revision, this.#members.size, looked)) this.#beats = beats
     this.#read({ key, value, revision })
   }
 
-  async #lookForHangup(): Promise<Looked> {
-    const { bucket, addresses, self, rootKey } = this.#options
+  /** `revision`: of the beat that came late. */
+  async #look(revision: number): Promise<Looked> {
     const at = performance.now()
+    const before = this.#lease.revision
+    const [hangup, written] = await Promise.all([
+      this.#hangup(),
+      this.#lease.isOver ? this.#writtenByOthers(revision) : undefined,
+    ])
+    return { at, hangup, ...(written ? { written, names: this.#names.takenBetween(before, revision) } : {}) }
+  }
+
+  async #hangup(): Promise<number | undefined> {
+    const { bucket, addresses, self, rootKey } = this.#options
     const entry = await bucket.get(addresses.hangupKey(self.certificate.name))
     try {
       const isOurs = entry?.value && readHangup(entry.value, self.certificate.mesh, rootKey).run === self.id
-      return { at, hangup: isOurs ? entry.revision : undefined }
+      return isOurs ? entry.revision : undefined
     } catch {
       // Not signed by the authority: as if it were not there.
-      return { at, hangup: undefined }
+      return undefined
     }
+  }
+
+  /** Since our beat before this one; asked of the bucket, since the watch may lag behind. */
+  #writtenByOthers(revision: number): Promise<number[]> {
+    const { bucket } = this.#options
+    return Promise.all(
+      this.#members.keysOfOthers().map(async (key) => {
+        const entry = await bucket.get(key)
+        if (entry?.value === undefined) return 0
+        this.#read(entry)
+        const { run = '', beat = 0 } = this.#members.newestAt(key) ?? {}
+        return beat - (this.#beats.get(run) ?? 0) - (entry.revision > revision ? 1 : 0)
+      }),
+    )
   }
 
   #read({ key, value, revision }: Entry): void {

@@ -17,12 +17,16 @@ export const hangupMs = 1500
 /** One other node writes at least so often in the time of a lease. */
 const writesOfOthers = 3
 
-/** Whether there was a hint that this node's connection had ended. */
+/** What is found by a node that has beaten late: whether there was a hint that its connection had ended, and who lived on meanwhile. */
 export interface Looked {
   /** When it was asked, on this machine's monotonic clock. */
   readonly at: number
   /** The revision of the newest one. */
   readonly hangup: number | undefined
+  /** How often each other node that is known has written its entry between the two beats; left out where that was not asked. */
+  readonly written?: readonly number[] | undefined
+  /** How many names of actors are known to have been taken between them, which is no sign of life of anybody for long. */
+  readonly names?: number
 }
 
 export class Lease {
@@ -48,17 +52,20 @@ export class Lease {
 
   /**
    * The bucket took a beat that was sent at `since`. If it took others' meanwhile it stood open to them, and they have missed this node. Where the broker said that
-   * the bucket had no leader, everybody's first beats come in one rush when it has one: these are no proof, until a beat of this node was taken in time again. To err is to
+   * the bucket had no leader, everybody's first beats come in one rush when it has one: these are no proof, until a beat of this node was taken in time again. Nor is it
+   * one where a whole machine stood still, and each node on it writes once when it goes on: nobody was there to miss anybody. To err is to
    * break work off that is asked for again. `looked` is what was found where the beat was late: a hint that came after the beat before may have been taken at its word.
+   * False if a later beat was taken before.
    */
-  renew(since: number, revision: number, nodes: number, looked?: Looked): void {
+  renew(since: number, revision: number, nodes: number, looked?: Looked): boolean {
     const before = this.#held
-    if (before && before.revision >= revision) return
+    if (before && before.revision >= revision) return false
     this.#held = { since: Math.max(since, before?.since ?? since), revision }
     this.#unhung = Math.max(this.#unhung, looked?.at ?? since)
     const lapsed = before !== undefined && performance.now() - before.since > leaseMs
     const written = before ? revision - before.revision - 1 : 0
-    const isProof = this.#sawNoLeader ? written > 2 * nodes : written >= writesOfOthers
+    const most = mostOfOne(written - (looked?.names ?? 0), looked?.written)
+    const isProof = this.#sawNoLeader ? written > 2 * nodes : most >= writesOfOthers
     // One that was sent before the bucket had a leader, and is answered only now, does not end that time.
     if (performance.now() - since < leaseMs) this.#sawNoLeader = false
     const wasHungUp = before !== undefined && (looked?.hangup ?? 0) > before.revision
@@ -67,6 +74,17 @@ export class Lease {
       for (const lapse of this.#lapseListeners) lapse()
     }
     for (const renewed of [...this.#renewedListeners]) renewed()
+    return true
+  }
+
+  /** Of its newest beat. */
+  get revision(): number {
+    return this.#held?.revision ?? 0
+  }
+
+  /** The time of its newest beat is over. */
+  get isOver(): boolean {
+    return this.#held !== undefined && performance.now() - this.#held.since > leaseMs
   }
 
   /** Its next beat comes so late that others could have gone by a hint. */
@@ -104,4 +122,9 @@ export class Lease {
       this.#renewedListeners.add(look)
     })
   }
+}
+
+/** How often one other node has written, as far as is known: what nobody is known to have written may all be one's, and of all it is where nobody was asked. */
+function mostOfOne(written: number, known: readonly number[] = []): number {
+  return Math.max(written - known.reduce((sum, times) => sum + times, 0), ...known)
 }

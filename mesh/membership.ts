@@ -106,6 +106,22 @@ export class Membership {
     return undefined
   }
 
+  /** Keys in the bucket of all that are known but this node. */
+  keysOfOthers(): string[] {
+    return [...this.#keys].flatMap(([key, id]) => (id === this.#options.self.id ? [] : [key]))
+  }
+
+  /** The run whose entry stands there, and the newest beat that was heard of it. */
+  newestAt(key: string): { run: string; beat: number } | undefined {
+    const node = this.#nodes.get(this.#keys.get(key) ?? '')
+    return node && { run: node.peer.id, beat: node.beat }
+  }
+
+  /** The newest beat that was heard of each, by run. */
+  beats(): ReadonlyMap<string, number> {
+    return new Map([...this.#nodes].map(([id, { beat }]) => [id, beat]))
+  }
+
   isRevoked(holder: string): boolean {
     return this.#revoked.has(holder)
   }

@@ -24,6 +24,11 @@ export class Names {
     return [...this.#entries.keys()]
   }
 
+  /** How many have been taken between two revisions, and are still had. */
+  takenBetween(after: number, before: number): number {
+    return [...this.#entries.values()].filter(({ revision }) => revision > after && revision < before).length
+  }
+
   /** False for what is known already, or was before what is known. */
   take(actor: string, entry: NameEntry): boolean {
     const known = this.#entries.get(actor)

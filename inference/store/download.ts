@@ -2,7 +2,7 @@ import { createHash, type Hash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { setTimeout } from 'node:timers/promises'
+import { pause as pauseFor } from '../../mesh/task/pause.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { type HubFile, request, unreachable, untrue } from './hub.js'
 
@@ -53,7 +53,7 @@ export async function download(url: string, file: HubFile, path: string, options
     const pause = pausesMs[fruitless - 1]
     if (fruitless > 0 && pause === undefined)
       throw failure ?? untrue(file.path, `it ends after ${after} of the ${file.bytes} bytes that it lists`)
-    if (pause !== undefined) await setTimeout(pause, undefined, signal ? { signal } : {})
+    if (pause !== undefined) await pauseFor(pause, signal)
   }
 }
 

@@ -20,7 +20,7 @@ export class Deadlines {
     const group = this.#slots.get(entry.slot)
     if (group) group.add(entry)
     else this.#slots.set(entry.slot, new Set([entry]))
-    this.#timer ??= setTimeout(() => this.#turn(), slotMs)
+    this.#timer ??= this.#soon()
   }
 
   remove(entry: Expiring): void {
@@ -37,6 +37,11 @@ export class Deadlines {
       this.#slots.delete(slot)
       for (const entry of group) entry.expire()
     }
-    this.#timer = this.#slots.size > 0 ? setTimeout(() => this.#turn(), slotMs) : undefined
+    this.#timer = this.#slots.size > 0 ? this.#soon() : undefined
+  }
+
+  /** Where this process stood still, what came meanwhile is read before it is judged who is late. */
+  #soon(): NodeJS.Timeout {
+    return setTimeout(() => setImmediate(() => this.#turn()), slotMs)
   }
 }

@@ -235,9 +235,10 @@ export class Inbound {
 
   #settleFailure(request: Request, error: unknown): void {
     const { letter, cell, broken } = request
+    // Handlers and libraries reject in words of their own when their signal is aborted. Why it was is for the caller to know: one that was cut off may ask again.
+    const isOnlyCut = !(error instanceof ClawmeshError) || error.code === 'CANCELLED'
+    if (broken && isOnlyCut) return this.#fail(letter, broken, request)
     if (error instanceof ClawmeshError) return this.#fail(letter, error, request)
-    // Libraries reject with errors of their own when their signal is aborted: that is the cancellation, not a crash.
-    if (broken) return this.#fail(letter, broken, request)
     this.#options.crashed(cell, error)
     const reason = error instanceof Error ? error.message : String(error)
     const crash = new ClawmeshError('ACTOR_CRASHED', `Actor "${cell.name}" crashed: ${reason}`, { cause: error })

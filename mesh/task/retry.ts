@@ -1,6 +1,7 @@
 /** How a step that may be repeated is done again, within one life of its task: a few times, each after a longer pause, at what may have passed by then. */
-import { setTimeout } from 'node:timers/promises'
+
 import { ClawmeshError } from '../../policies/errors.js'
+import { pause } from './pause.js'
 
 export interface Retries {
   /** Beside the first time. */
@@ -25,10 +26,7 @@ export async function again<T>(retries: Retries | undefined, run: (before: numbe
       return await run(before)
     } catch (error) {
       if (before >= times || signal?.aborted || !(error instanceof ClawmeshError) || !worth(error)) throw error
-      const pause = Math.min(mostMs, firstMs * 2 ** before) * (1 - Math.random() / 4)
-      await setTimeout(pause, undefined, signal ? { signal } : {}).catch((cut: unknown) => {
-        throw signal?.aborted ? signal.reason : cut
-      })
+      await pause(Math.min(mostMs, firstMs * 2 ** before) * (1 - Math.random() / 4), signal)
     }
   }
 }

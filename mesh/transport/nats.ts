@@ -15,6 +15,8 @@ const connectWithinMs = 10_000
 /** A broker that reloads or comes up can leave a connection unanswered: better a new one soon than a long wait for this one. */
 const soonMs = 2500
 const letInWithinMs = 2000
+/** Says the broker where the answer to its challenge is long in coming, as that of a process that stood still: of who is asking it says nothing. */
+const answeredLate = /authentication timeout/i
 const reachWithinMs = 10_000
 
 /** What one needs to reach a broker. */
@@ -35,13 +37,15 @@ export interface NatsOptions extends NatsAccess {
 export async function connectNats(options: NatsOptions, withinMs = connectWithinMs): Promise<NatsTransport> {
   const began = performance.now()
   const triedMs = () => performance.now() - began
-  for (;;) {
+  for (let refusals = 0; ; ) {
     try {
       // A broker on a busy machine gets longer each time.
       return new NatsTransport(await connectOnce(options, Math.max(soonMs, triedMs())), options.user.inbox)
     } catch (cause) {
       const tried = triedMs()
-      if (cause instanceof AuthorizationError && tried > letInWithinMs) throw turnedAway(options, cause)
+      const isRefused = cause instanceof AuthorizationError && !answeredLate.test(cause.message)
+      // More than once: the time may have passed while this process stood still.
+      if (isRefused && ++refusals > 1 && tried > letInWithinMs) throw turnedAway(options, cause)
       if (tried > withinMs) {
         throw new ClawmeshError('BROKER_UNAVAILABLE', `No NATS server lets us in at ${options.servers.join(', ')}.`, {
           hint: 'Check that it runs and that this node belongs to its mesh.',

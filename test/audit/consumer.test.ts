@@ -44,9 +44,9 @@ describe('an event file', () => {
     for (let n = 0; n < 20; n += 1) {
       const facts = { n, text: 'ä'.repeat(wholeBelow(random, 30)) }
       for (const writer of writers) await writer.record({ kind: 'thought.asked', trace: 't', actor: 'worker', facts })
-      if (n % 3 === 0) await Promise.all(writers.map((writer) => writer.flush(1000)))
+      if (n % 3 === 0) await Promise.all(writers.map((writer) => writer.flush(60_000)))
     }
-    await Promise.all(writers.map((writer) => writer.flush(1000)))
+    await Promise.all(writers.map((writer) => writer.flush(60_000)))
   })
   beforeEach(() => {
     folder = temporaryFolder()

@@ -64,7 +64,7 @@ export async function killConsumer(count: number, seed: number, report: (line: s
     }
     stopped = true
     await written
-    await site.node.audit.flush(10_000)
+    await site.node.audit.flush(60_000)
     const last = await runCommand(command)
     if (last.status !== 0) result.faults.push(`the last export ended with ${last.status}: ${last.stderr}`)
     const source = await openLiveSource(data)

@@ -93,7 +93,7 @@ async function linesOf(kinds: readonly EventKind[]): Promise<{ kind: EventKind; 
   const writer = new AuditWriter({ credentials, addresses, log, chain: memoryChain(), now: Date.now })
   for (const [n, kind] of kinds.entries())
     await writer.record({ kind, trace: n % 2 === 0 ? 'task-1' : '', actor: 'worker-1', facts: { name: 'a', n } })
-  assert.ok(await writer.flush(5000))
+  assert.ok(await writer.flush(60_000))
   const ocsf = formatNamed('ocsf')
   const lines: { kind: EventKind; line: Json }[] = []
   for await (const events of readTrail({ log, authority, after: 0, ...strictReader(authority.root.publicKey) }))

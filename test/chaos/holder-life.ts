@@ -70,7 +70,7 @@ async function live([what = '', folder = '', url = '', user = '']: string[]): Pr
     say('there')
     return
   }
-  await node.directory.wait(() => sum.voters.every(({ name }) => node.find(name)) || undefined, 5000)
+  await node.directory.wait(() => sum.voters.every(({ name }) => node.find(name)) || undefined, 60_000)
   await debate(node, sum, {
     tasks,
     id: 'sum',

@@ -34,7 +34,7 @@ it('a debate whose holder is killed is gone on with by another, and no vote that
   assert.deepEqual(said.sort(), ['v0', 'v1'])
   think = Promise.resolve()
   const next = await mesh.join('next')
-  await next.directory.wait(() => sum.voters.every(({ name }) => next.find(name)) || undefined, 5000)
+  await next.directory.wait(() => sum.voters.every(({ name }) => next.find(name)) || undefined, 60_000)
   const { outcome, bill, transcript } = await debate(next, sum, { tasks, id: 'sum' })
   assert.deepEqual([outcome.answer, outcome.support, bill.tokens], ['42', 3, 30])
   assert.deepEqual(asked.sort(), ['v0', 'v1', 'v2', 'v2'], 'only the one whose vote was not recorded')

@@ -51,8 +51,7 @@ export class KillMatrix {
   }
 
   async kill(kill: Kill): Promise<Judged> {
-    // A node that is still being loaded sees that its parent is gone when it is loaded.
-    const command = new Command({ data: this.data, more: this.#args, afterMs: kill.kind === 'command' ? 5000 : 1500 })
+    const command = new Command({ data: this.data, more: this.#args })
     const wasThere = await killWhen(command, kill)
     const ended = await command.ended()
     const [outcome, faults] = this.#judge(kill, ended, wasThere)

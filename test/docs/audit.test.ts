@@ -41,7 +41,7 @@ async function writeTrail(folder: string): Promise<Sources & { auditor: Agreemen
       await record(1)
       // Two events in one record.
       await Promise.all([record(2), record(3)])
-      assert.ok(await writer.flush(5000))
+      assert.ok(await writer.flush(60_000))
       writer.close()
     }
     stored.length = 0
@@ -90,7 +90,7 @@ describe('docs/audit.md', () => {
     const writer = new AuditWriter({ credentials, addresses, log, chain: memoryChain(), now: Date.now, filings })
     for (const n of [1, 2])
       await writer.record({ kind: 'thought.asked', trace: 'of ada', actor: 'worker', facts: { n, words: 'PRIVATE' } })
-    assert.ok(await writer.flush(5000))
+    assert.ok(await writer.flush(60_000))
     await writer.close()
     const messages: Uint8Array[] = []
     for await (const { bytes } of log.read()) messages.push(bytes)

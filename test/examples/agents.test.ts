@@ -8,7 +8,7 @@ import { installation } from '../../mesh/installation.js'
 const run = (name: string, ...args: string[]) =>
   execFileSync(process.execPath, [join(installation, 'dist', 'examples', `${name}.js`), ...args], {
     encoding: 'utf8',
-    timeout: 60_000,
+    timeout: 180_000,
   })
 
 describe('the example', () => {

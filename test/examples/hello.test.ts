@@ -8,7 +8,7 @@ import { installation } from '../../mesh/installation.js'
 describe('the first example', () => {
   it('greets each caller and counts them, and its process ends by itself', () => {
     const program = join(installation, 'dist', 'examples', 'hello.js')
-    const output = execFileSync(process.execPath, [program], { encoding: 'utf8', timeout: 20_000 })
+    const output = execFileSync(process.execPath, [program], { encoding: 'utf8', timeout: 120_000 })
     assert.equal(output, 'Hello Ada, you are number 1.\nHello Grace, you are number 2.\n')
   })
 

@@ -274,7 +274,7 @@ describe('the audit stream on NATS', () => {
       const { ok, faults } = verifyTrail({ stored, checkpoints: [], chains }, mesh.authority.root.publicKey)
       assert.equal(ok, false)
       assert.ok(faults.length > 0)
-    }, 20_000)
+    })
     await operator.close()
     await mesh.close()
     rmSync(folder, { recursive: true, force: true })

@@ -116,7 +116,7 @@ describe('dead letters', () => {
   it('are what waits for a node that is lost before it could be sent', async () => {
     const mute = await mesh.join('mute', { roles: ['worker'] })
     await mute.spawn(moody(Promise.resolve()), { as: 'unheard' })
-    await here.directory.wait(() => here.directory.locate('unheard'), 5000)
+    await here.directory.wait(() => here.directory.locate('unheard'), 60_000)
     const credentials = enrol(mesh.authority, { name: 'deaf', roles: ['worker'] }, Date.now())
     const transport = await mesh.connect(credentials)
     // Nothing that it says leaves it: no handshake is ever answered.
@@ -124,7 +124,7 @@ describe('dead letters', () => {
       credentials,
       transport: Object.assign(transport, { publish: () => undefined }),
     })
-    await deaf.directory.wait(() => deaf.directory.locate('unheard'), 5000)
+    await deaf.directory.wait(() => deaf.directory.locate('unheard'), 60_000)
     await deaf.ref('unheard').tell(Note, 'went with the hello')
     await new Promise((resolve) => setImmediate(resolve))
     await deaf.ref('unheard').tell(Note, 'waited for the welcome')
@@ -184,7 +184,7 @@ describe('dead letters', () => {
     ]
     for (const subject of forbidden)
       await assert.rejects(member.request(subject, JSON.stringify({ seq: first?.sequence }), { timeout: 300 }), subject)
-    await member.request(addresses.dead(holder, holder), 'no letter', { timeout: 3000 })
+    await member.request(addresses.dead(holder, holder), 'no letter', { timeout: 30_000 })
     await member.close()
     const { kept, unreadable } = await dead.list()
     assert.deepEqual([kept[0]?.letter.id, unreadable], [first?.letter.id, none + 1])
@@ -245,10 +245,10 @@ describe('dead letters', () => {
     assert.ok(kept.deadline <= latestTime)
     const member = await mesh.plain(await mesh.memberUser(credentials))
     const tooLong = new Uint8Array(deadLimits.messageBytes + 1)
-    const answer = await member.request(addresses.dead(from.holder, from.holder), tooLong, { timeout: 3000 })
+    const answer = await member.request(addresses.dead(from.holder, from.holder), tooLong, { timeout: 30_000 })
     assert.match(answer.string(), /maximum allowed/)
     await member.close()
-    await writer.close(5000)
+    await writer.close(60_000)
     await transport.close()
   })
 
@@ -288,7 +288,7 @@ describe('dead letters', () => {
     isThere = true
     await eventually(() => assert.equal(appended.length, taken))
     assert.ok(keep())
-    await writer.close(5000)
+    await writer.close(60_000)
     assert.equal(appended.length, taken + 1)
   })
 })

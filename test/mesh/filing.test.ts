@@ -61,7 +61,7 @@ describe('filing', () => {
     const { subjects } = mesh.authority
     for (const name of ['ada', 'bob']) first.file(`of ${name}`, subjects.keyOf(name))
     await Promise.all([do3('of ada', 'about Ada'), do3('of bob', 'about Bob'), do3('of nobody', 'about nobody')])
-    await Promise.all(nodes.map((node) => node.audit.flush(2000)))
+    await Promise.all(nodes.map((node) => node.audit.flush(60_000)))
     const said = (words: string) => [{ words }, { words }, { words }]
     const all = await events()
     assert.deepEqual(wordsOf(all, 'of ada'), said('about Ada'))
@@ -84,7 +84,7 @@ describe('filing', () => {
     await do3('of ada', 'too late')
     first.file('of ada again', subjects.keyOf('ada'))
     await do3('of ada again', 'Ada is back')
-    await Promise.all(nodes.map((node) => node.audit.flush(2000)))
+    await Promise.all(nodes.map((node) => node.audit.flush(60_000)))
     const last = await events()
     assert.deepEqual(wordsOf(last, 'of ada'), Array(6).fill(erased))
     assert.deepEqual(wordsOf(last, 'of ada again'), said('Ada is back'))

@@ -4,16 +4,17 @@ import { Lease } from '../../mesh/lease.js'
 
 describe('a lease of which a beat was taken 8 s ago', () => {
   const nodes = 4
-  /** Beats, as [how many milliseconds ago it was sent, the revision that it got]; resolves to how often it lapsed. */
-  function lapses(beats: [number, number][], isLeaderless: boolean): number {
+  /** Beats, as [how many milliseconds ago it was sent, the revision that it got, how often each other was found to have written since the one before, and how many names were]; resolves to how often it lapsed. */
+  function lapses(beats: [number, number, number[]?, number?][], isLeaderless: boolean): number {
     const lease = new Lease()
     let count = 0
     lease.onLapse(() => {
       count += 1
     })
-    for (const [at, [ago, revision]] of beats.entries()) {
+    for (const [at, [ago, revision, written, names = 0]] of beats.entries()) {
       if (at === 1 && isLeaderless) lease.leaderless()
-      lease.renew(performance.now() - ago, revision, nodes)
+      const looked = written && { at: performance.now(), hangup: undefined, written, names }
+      lease.renew(performance.now() - ago, revision, nodes, looked)
     }
     return count
   }
@@ -21,6 +22,16 @@ describe('a lease of which a beat was taken 8 s ago', () => {
 
   it('has lapsed where the bucket took the beats of others meanwhile', () => {
     assert.equal(lapses([first, [0, 14]], false), 1)
+  })
+
+  it('has not where each of them wrote once, as after a time in which all stood still', () => {
+    assert.equal(lapses([first, [0, 14, [1, 1, 1]]], false), 0)
+    assert.equal(lapses([first, [0, 18, [1, 1, 1], 4]], false), 0)
+  })
+
+  it('has where one of them wrote on, or somebody who is not known', () => {
+    assert.equal(lapses([first, [0, 14, [0, 3, 0]]], false), 1)
+    assert.equal(lapses([first, [0, 16, [1, 1]]], false), 1)
   })
 
   it('has not where the bucket had no leader, and everybody comes in one rush', () => {

@@ -56,8 +56,8 @@ describe('spans', () => {
         }),
       ]),
     )
-    await home.directory.wait(() => home.find('outer'), 5000)
-    await far.directory.wait(() => far.find('inner'), 5000)
+    await home.directory.wait(() => home.find('outer'), 60_000)
+    await far.directory.wait(() => far.find('inner'), 60_000)
   })
   after(() => mesh.close())
 

@@ -133,7 +133,7 @@ describe('a supervisor below another one, on another machine', () => {
       /"office-1" went down 2 times .* gave up: Actor "desk" went down 2 times/,
     )
     await assert.rejects(top.ref('phone').ask(Stand, null, { timeoutMs: 300 }), /UNREACHABLE|No node/)
-    await Promise.all([top.audit.flush(2000), middle.audit.flush(2000)])
+    await Promise.all([top.audit.flush(60_000), middle.audit.flush(60_000)])
     const events = (await auditEvents(mesh)).filter(({ kind }) => kind === 'actor.abandoned')
     assert.deepEqual(
       events.map(({ facts: { name, supervisor: of, escalates } }) => `${name} of ${of}: ${escalates}`).sort(),

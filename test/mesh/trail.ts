@@ -37,7 +37,7 @@ export async function makeTrail(folder: string): Promise<{ authority: Authority;
     for (const [index, { writer }] of writers.entries()) {
       await writer.intend(eventOf(half * 10 + index))
       await Promise.all([1, 2, 3].map((n) => writer.record(eventOf(half * 10 + index + n))))
-      await writer.flush(1000)
+      await writer.flush(60_000)
     }
     if (half === 0) {
       const { records } = verifyTrail(

@@ -5,11 +5,13 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
+import { Awake } from '../kit/awake.js'
 import { eventually } from '../kit/eventually.js'
 import { temporaryFolder } from '../kit/mesh.js'
 import { run } from './command.js'
 
-const endsWithinMs = 4000
+/** Of this process's own time. Less than what it would wait for the silent server; on a machine that is busy with other tests many times what it takes. */
+const endsWithinMs = 9000
 const request = ['start', 'how many lines has notes.txt']
 
 describe('a start that is interrupted', () => {
@@ -23,12 +25,12 @@ describe('a start that is interrupted', () => {
   /** Interrupts it as soon as `when` holds of what it has said. */
   async function interrupt(when: (said: string) => void, env: Record<string, string> = {}): Promise<string> {
     const running = run([...request, '--workspace', workspace, '--data', data, '--model', 'shipped'], { env })
-    await eventually(() => when(running.stderr()), 20_000)
-    const at = performance.now()
+    await eventually(() => when(running.stderr()), 60_000)
+    const awake = new Awake()
     running.child.kill('SIGINT')
     const ended = await running.ended
-    const tookMs = performance.now() - at
-    assert.ok(tookMs < endsWithinMs, `it took ${Math.round(tookMs)} ms: ${ended.stderr}`)
+    assert.ok(awake.ms < endsWithinMs, `it took ${Math.round(awake.ms)} ms: ${ended.stderr}`)
+    awake.stop()
     assert.equal(ended.status, 1)
     assert.deepEqual(ended.error.slice(0, 1), ['clawmesh: Stopped by SIGINT.'])
     assert.equal(ended.error.length, 2, ended.stderr)

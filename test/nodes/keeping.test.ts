@@ -17,17 +17,17 @@ import { serveElsewhere } from '../../nodes/elsewhere.js'
 import { serveModel } from '../../nodes/process/serve.js'
 import { spendingFile } from '../../nodes/router-rules.js'
 import type { Label } from '../../policies/router-label.js'
+import type { Opinion } from '../../router/opinion.js'
 import { ProviderStore } from '../../router/provider/store.js'
 import { type Answer, type ModelServer, serve } from '../inference/openai/server.js'
 import { memoryMesh, type TestMesh, temporaryFolder } from '../kit/mesh.js'
 import { type Cloud, openCloud } from '../router/cloud.js'
 import { secretKey, shipped } from '../router/kit.js'
 
-const judgesWithinSeconds = 1
 const rules = shipped
   .replace(/^elsewhere: \[\]$/m, 'elsewhere: [cloud/large]')
   .replace('\nbudgets: []', '\nbudgets: [{ name: month, limit: 3, per: month }]')
-  .replace(/^on_error/m, `judge: { model: local, seconds: ${judgesWithinSeconds} }\non_error`)
+  .replace(/^on_error/m, `judge: { model: local, seconds: 60 }\non_error`)
   .replace(/^tagger: .*$/m, 'tagger: { kinds: [] }')
   .replace(/^order: \{\}$/m, 'order: { prices: [{ model: cloud/large, upTo: hard, input: 0, output: 1000000 }] }')
   .replace(/(- name: the-rest-may-leave\n\s+when: )\{\}/, '$1{ within: [month] }')
@@ -45,6 +45,8 @@ describe('a prompt that the node with the keys keeps', () => {
   let holder: MeshNode
   let here: MeshNode
   let judging: Answer
+  /** How long the judging model is waited for. */
+  let seconds = 60
   let count = 0
   const undo: (() => unknown)[] = []
   const says = (text: string) => {
@@ -67,13 +69,14 @@ describe('a prompt that the node with the keys keeps', () => {
     mesh = await memoryMesh()
     undo.push(() => mesh.close())
     holder = await mesh.join('operator', { roles: ['authority', 'supervisor', 'gateway'] })
-    await serveElsewhere(holder, { rules, store, spending: spendingFile(folder), opinion: opinionOf(holder) })
+    const opinion: Opinion = (judge, ...asked) => opinionOf(holder)({ ...judge, seconds }, ...asked)
+    await serveElsewhere(holder, { rules, store, spending: spendingFile(folder), opinion })
     here = await mesh.join('here', { roles: ['supervisor'] })
     const model = await mesh.join('model', { roles: ['inference'] })
     await serveModel(model, await OpenAiBackend.open({ url: local.url }))
     for (const node of [here, holder]) {
-      await node.directory.wait(() => node.directory.node('model')?.advert['model'], 5000)
-      await node.directory.wait(() => node.directory.node('operator')?.advert['elsewhere'], 5000)
+      await node.directory.wait(() => node.directory.node('model')?.advert['model'], 60_000)
+      await node.directory.wait(() => node.directory.node('operator')?.advert['elsewhere'], 60_000)
     }
   })
   after(async () => {
@@ -82,6 +85,7 @@ describe('a prompt that the node with the keys keeps', () => {
   beforeEach(() => {
     cloud.sent.length = 0
     local.asked.length = 0
+    seconds = 60
     says('{"label": "INTERNAL"}')
   })
 
@@ -92,7 +96,7 @@ describe('a prompt that the node with the keys keeps', () => {
     const request = { messages: [{ role: 'user' as const, content }], maxTokens: 1, temperature: 0 }
     const thinking = {
       ...{ session, model, actor: 'test', trace },
-      ...{ deadline: here.now() + 20_000, signal: new AbortController().signal },
+      ...{ deadline: here.now() + 60_000, signal: new AbortController().signal },
     }
     const { text } = await think(here, request, thinking)
     return { text, label: session.sensitivity.label }
@@ -132,6 +136,7 @@ describe('a prompt that the node with the keys keeps', () => {
     judging = (response) => void response.writeHead(500).end()
     await isKept(ask(plan, 'cloud/large'), /gave no label/)
     judging = () => undefined
+    seconds = 1
     assert.equal((await ask(plan, 'auto')).text, 'said here')
     nothingLeft()
   })

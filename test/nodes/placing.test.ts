@@ -115,7 +115,7 @@ describe('what computes on a GPU', () => {
       const known = await asker.directory.wait(() => {
         const found = candidates(asker)
         return found.length === 6 ? found : undefined
-      }, 5000)
+      }, 60_000)
       const onGpu = known?.filter(({ gpu }) => gpu).map(({ name, model }) => `${name} ${model}`)
       assert.deepEqual(onGpu, ['gpu served'])
     } finally {

@@ -106,7 +106,7 @@ describe('traces', () => {
       const began = performance.now()
       await Promise.all(sinks.map((sink) => sink.close()))
       const took = performance.now() - began
-      assert.ok(took < 15_000, `${took} ms`)
+      assert.ok(took < 45_000, `${took} ms`)
     } finally {
       hanging.close()
     }

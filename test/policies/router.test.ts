@@ -38,7 +38,7 @@ describe('router rules with a truth table beside them', () => {
 
 describe('the shipped router rules', () => {
   it('count a prompt in no time, whatever white space it is made of', () => {
-    const begun = performance.now()
+    const begun = process.cpuUsage()
     for (const space of ['\n', '\r', '\r\n', '\u2028', ' \n', '\t'])
       for (const end of ['', '- a\n- b\n- c'])
         assert.equal(
@@ -48,7 +48,8 @@ describe('the shipped router rules', () => {
           }),
           'simple',
         )
-    assert.ok(performance.now() - begun < 10_000, 'twelve prompts of 30,000 lines are read in no time')
+    const { user } = process.cpuUsage(begun)
+    assert.ok(user < 10e6, 'twelve prompts of 30,000 lines are read in no time')
   })
 
   it('let nothing leave until a person names a model', () => {

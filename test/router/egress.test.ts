@@ -13,6 +13,7 @@ import { Router } from '../../router/router.js'
 import { namesIn } from '../../router/tagger/names.js'
 import { TaggerProcess } from '../../router/tagger/process.js'
 import { type Tagger, tagKinds } from '../../router/tagger/tagger.js'
+import { eventually } from '../kit/eventually.js'
 import { streamChunks } from './cloud.js'
 import { leaked } from './data/canary.js'
 import { evasions } from './data/evasions.js'
@@ -295,8 +296,8 @@ describe('when a part of the router fails, nothing leaves:', () => {
 
   it('the tagger is gone, cannot be loaded or does not answer', async () => {
     const missing = new TaggerProcess({ folder: '/nowhere' })
-    const stopped = new TaggerProcess({ answerMs: 200 })
-    await stopped.tag(['warm'])
+    const stopped = new TaggerProcess({ answerMs: 1000 })
+    await eventually(() => stopped.tag(['warm']))
     process.kill(stopped.pid ?? 0, 'SIGSTOP')
     for (const tagger of [missing, stopped]) {
       const router = new Router({ rules: rulesWithCloud, egress: stand.egress, audit: stand.trail, tagger })

@@ -8,6 +8,7 @@ import { installation } from '../../mesh/installation.js'
 import { shippedTagger, TaggerProcess } from '../../router/tagger/process.js'
 import { Seen } from '../../router/tagger/seen.js'
 import type { Tagger } from '../../router/tagger/tagger.js'
+import { eventually } from '../kit/eventually.js'
 
 const exported = join(installation, 'test', 'router', 'data', 'gliner')
 const folder = mkdtempSync(join(tmpdir(), 'clawmesh-tagger-'))
@@ -143,8 +144,8 @@ describe('the tagger that ships', () => {
     await assert.rejects(asked, { code: 'TAGGER_UNAVAILABLE' })
     assert.equal((await found(tagger, 'Hallo Thorvald Quandahl')).length, 1)
     assert.notEqual(tagger.pid, first)
-    const slow = new TaggerProcess({ answerMs: 300 })
-    await slow.tag(['warm'])
+    const slow = new TaggerProcess({ answerMs: 1000 })
+    await eventually(() => slow.tag(['warm']))
     process.kill(slow.pid ?? 0, 'SIGSTOP')
     await assert.rejects(slow.tag(['Anna Becker']), /did not answer/)
     slow.close()

@@ -9,6 +9,7 @@ import { launch } from '../../sandbox/launch.js'
 import { type FileFacts, Opens, type OpensHooks } from '../../sandbox/opens/opens.js'
 import { findPlaces } from '../../sandbox/place.js'
 import { grantedPaths, planLaunch } from '../../sandbox/plan.js'
+import { descendant } from './descendant.js'
 import { newStage, pool } from './stage.js'
 
 type Asked = Parameters<OpensHooks['ask']>[0]
@@ -205,20 +206,26 @@ describe('a name that a running program changes', {
 
   test('is not changed for a process that has ended by the time of the yes', async () => {
     const { workspace } = await stage()
-    const script = `$child = fork; if (!$child) { unlink "${workspace}/notes"; exit } open $go, "<", "${workspace}/notes"; select undef, undef, undef, 0.3; kill 9, $child; wait; sleep 1`
+    const until = (name: string) => `until (-e "${workspace}/${name}") { select undef, undef, undef, 0.02 }`
+    // The word by which it is known that the child is gone stands in no command line before.
+    const gone = `$0 = "child" . "-gone"; ${until('told')}`
+    const script = `$child = fork; if (!$child) { unlink "${workspace}/notes"; exit } ${until('asked')}; kill 9, $child; wait; ${gone}`
     let answered = false
+    const kinds: string[] = []
     const { told } = await run(workspace, script, {
       ask: async () => {
-        await new Promise((later) => setTimeout(later, 900))
+        await writeFile(join(workspace, 'asked'), '')
+        await descendant('child-gone')
         answered = true
         return 'allow'
       },
+      record: (kind) => {
+        kinds.push(kind)
+        void writeFile(join(workspace, 'told'), '')
+      },
     })
     assert.ok(answered)
-    assert.deepEqual(
-      told.map(({ kind }) => kind),
-      ['file.intended', 'file.refused'],
-    )
+    assert.deepEqual([...told.map(({ kind }) => kind), ...kinds], ['file.intended', 'file.refused'])
     assert.equal(await readFile(join(workspace, 'notes'), 'utf8'), 'mine')
   })
 })

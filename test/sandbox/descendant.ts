@@ -7,7 +7,7 @@ interface Process {
   readonly command: string
 }
 
-const withinMs = 10_000
+const withinMs = 60_000
 
 /** Looks every few milliseconds. */
 export async function descendant(word: string): Promise<number> {

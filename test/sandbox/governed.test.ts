@@ -29,7 +29,7 @@ test('a connection is intended under the policy of its action, and not once that
     await assert.rejects(async () => beingWritten, /changed/)
     await assert.rejects(async () => hooks.intend?.(facts), /changed/)
     await assert.rejects(async () => hooks.ask?.({ kind: 'connect', path: 'example.org:443' }), /changed/)
-    await node.audit.flush(5000)
+    await node.audit.flush(60_000)
     const told = (await auditEvents(mesh)).filter(({ kind }) => /network|held/.test(kind))
     assert.deepEqual(
       told.map(({ kind, facts: { policy } }) => [kind, Object(policy).version]),

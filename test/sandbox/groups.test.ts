@@ -37,7 +37,7 @@ function newPool(options: ConstructorParameters<typeof Pool>[0] = {}) {
 
 async function until(holds: () => boolean, otherwise: string): Promise<void> {
   for (let tries = 0; !holds(); tries++) {
-    if (tries === 500) assert.fail(otherwise)
+    if (tries === 3000) assert.fail(otherwise)
     await new Promise((soon) => setTimeout(soon, 10))
   }
 }

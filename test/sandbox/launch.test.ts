@@ -263,10 +263,10 @@ describe('nothing is left', () => {
     })
 })
 
-/** Looks every few milliseconds, for at most five seconds. */
+/** Looks every few milliseconds, for at most half a minute or so. */
 async function until(holds: () => Promise<boolean>, otherwise: string): Promise<void> {
   for (let tries = 0; !(await holds()); tries++) {
-    if (tries === 500) assert.fail(otherwise)
+    if (tries === 3000) assert.fail(otherwise)
     await new Promise((soon) => setTimeout(soon, 10))
   }
 }

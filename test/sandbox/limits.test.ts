@@ -16,7 +16,7 @@ describe('limits', { concurrency: 2 }, () => {
     const { workspace } = await newStage()
     const outcome = await shell(limited('wall_ms: 300'), workspace, 'sleep 60 & sleep 60')
     assert.deepEqual([outcome.timedOut, outcome.exitCode, outcome.signal, outcome.killed], [true, null, null, false])
-    assert.ok(outcome.wallMs >= 300 && outcome.wallMs < 5000, `${outcome.wallMs} ms`)
+    assert.ok(outcome.wallMs >= 300 && outcome.wallMs < 30_000, `${outcome.wallMs} ms`)
   })
 
   test('wall time that is over at once ends what has hardly begun', async () => {

@@ -232,8 +232,8 @@ except OSError as e: print(e.errno)
     const { out, timedOut } = await run(
       { workspace },
       `cat "${beside}/letter"`,
-      { ask: () => new Promise((answer) => setTimeout(answer, 1500, 'allow')) },
-      { policy: `${askAll}\nlimits: { wall_ms: 1200 }` },
+      { ask: () => new Promise((answer) => setTimeout(answer, 3000, 'allow')) },
+      { policy: `${askAll}\nlimits: { wall_ms: 2700 }` },
     )
     assert.deepEqual([out, timedOut], ['dear', false])
   })
@@ -267,14 +267,16 @@ except OSError as e: print(e.errno)
   test('of an action that has ended is not asked for any more', async () => {
     const { workspace, beside } = await stage()
     let isWithdrawn = false
-    const { exitCode, told } = await run({ workspace }, `cat "${beside}/letter" & sleep 0.5; exit 3`, {
+    const script = `cat "${beside}/letter" & until [ -e asked ]; do sleep 0.02; done; exit 3`
+    const { exitCode, told } = await run({ workspace }, script, {
       ask: (_, ended) =>
-        new Promise((answer) =>
+        new Promise((answer) => {
           ended.addEventListener('abort', () => {
             isWithdrawn = true
             answer('allow')
-          }),
-        ),
+          })
+          void writeFile(join(workspace, 'asked'), '')
+        }),
     })
     assert.deepEqual([exitCode, isWithdrawn, told], [3, true, []])
   })

@@ -9,7 +9,7 @@ import { ClawmeshError } from '../../../policies/errors.js'
 import type { Prices } from '../../../policies/prices.js'
 import type { DataSubject } from '../../data-subject.js'
 import { wasWithdrawn } from '../job/job.js'
-import { type Allowed, forgottenMs, hold, isWithin, letGo } from '../job/take-up.js'
+import { type Allowed, hold, isWithin, letGo, livingSince } from '../job/take-up.js'
 import { readPrices } from '../model/costs.js'
 import { candidates } from '../model/model.js'
 import { priced } from '../model/price.js'
@@ -101,7 +101,7 @@ async function takeUp(
   rulesOf: Parameters<typeof cutOffDebates>[1],
   { subject, progress, allowed = {} }: RequestedDebate,
 ): Promise<string> {
-  const until = performance.now() + forgottenMs
+  const livesOn = livingSince(node)
   const cutOff = () => cutOffDebates(tasks, rulesOf, subject.name)
   const end = Date.now() + (allowed.ms ?? Number.POSITIVE_INFINITY)
   for (const { id, budget, until: ends = Number.POSITIVE_INFINITY } of await cutOff()) {
@@ -109,7 +109,7 @@ async function takeUp(
       progress(`debate ${id} was cut off, and may use more than is given now: this is another`)
       continue
     }
-    if (!(await hold(node, id, until - performance.now()))) {
+    if (!(await hold(node, id, livesOn))) {
       progress(`the same is being debated as ${id} already: this is another`)
       continue
     }
@@ -126,7 +126,7 @@ async function takeUp(
     await letGo(node, id)
   }
   const id = randomUUID()
-  await hold(node, id, 0)
+  await hold(node, id)
   return id
 }
 

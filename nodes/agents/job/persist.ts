@@ -4,7 +4,7 @@ import type { Task } from '../../../mesh/task/task.js'
 import type { Tasks } from '../../../mesh/task/tasks.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { type Job, type JobResult, runJob } from './job.js'
-import { type Asked, forgottenMs, hold, letGo, takeUp } from './take-up.js'
+import { type Asked, hold, letGo, livingSince, takeUp } from './take-up.js'
 
 const timesAtMost = 3
 
@@ -35,7 +35,7 @@ export async function doAsked(
 
 /** The very task, unless it is in other hands by now, or was ended by them. */
 async function goOnWith(node: MeshNode, tasks: Tasks, id: string): Promise<Task> {
-  if (!(await hold(node, id, forgottenMs))) throw leftTo(id, 'Another supervisor goes on with')
+  if (!(await hold(node, id, livingSince(node)))) throw leftTo(id, 'Another supervisor goes on with')
   try {
     if (await tasks.hasEnded(id)) throw leftTo(id, 'Another supervisor has ended')
     return await tasks.resume(id)

@@ -7,11 +7,12 @@ import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import type { MeshNode } from '../../../mesh/index.js'
-import { leaseMs } from '../../../mesh/lease.js'
+import type { Peer } from '../../../mesh/seal/incarnation.js'
 import type { Amounts } from '../../../mesh/task/budget.js'
 import type { Task, TaskInfo } from '../../../mesh/task/task.js'
 import type { Tasks } from '../../../mesh/task/tasks.js'
 import { timeOver } from '../../../mesh/task/time.js'
+import { failoverMs } from '../../../mesh/transport/transport.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { listed } from './plan.js'
 
@@ -48,8 +49,19 @@ export interface Allowed {
   ms?: number | undefined
 }
 
-/** A run that died has its names for no longer than this. */
-export const forgottenMs = leaseMs + 1000
+/** Whoever has beaten so often since lives. Who died has not, however long this process or the broker stood still meanwhile. */
+const beatsOfLiving = 3
+/** By then a run that died has lost its names, whatever stood still. */
+const forgottenMs = failoverMs
+
+/** Whether a node has lived on since this was called. */
+export function livingSince({ directory }: MeshNode): (node: Peer) => boolean {
+  const before = directory.beats()
+  return ({ id, certificate: { holder } }) => {
+    const newest = directory.newestOf(holder)
+    return newest?.run === id && newest.beat >= (before.get(id) ?? 0) + beatsOfLiving
+  }
+}
 
 /**
  * Goes on with what was asked before and cut off; otherwise begins. What was begun on other files or under another policy is not gone on with, and what is
@@ -64,13 +76,13 @@ export async function takeUp(
   { budget, ms }: Allowed = {},
 ): Promise<Task> {
   const end = ms === undefined ? undefined : Date.now() + ms
-  const until = performance.now() + forgottenMs
+  const livesOn = livingSince(node)
   for (const { id, budget: own, until: ends } of (await tasks.list()).filter((info) => isCutOff(info, asked))) {
     if (!isWithin(own?.limit, budget) || (end ?? Number.POSITIVE_INFINITY) < (ends ?? Number.POSITIVE_INFINITY)) {
       progress(`task ${id} was cut off, and may use more than is given now: this is another`)
       continue
     }
-    if (!(await hold(node, id, until - performance.now()))) {
+    if (!(await hold(node, id, livesOn))) {
       progress(`the same is being done as task ${id} already: this is another`)
       continue
     }
@@ -84,7 +96,7 @@ export async function takeUp(
     await letGo(node, id)
   }
   const id = randomUUID()
-  await hold(node, id, 0)
+  await hold(node, id)
   return tasks.begin({ ...asked }, id, { budget, until: end })
 }
 
@@ -129,13 +141,21 @@ function isCutOff({ state, facts }: TaskInfo, asked: Asked): boolean {
 
 const nameOf = (task: string) => `task/${task}`
 
-/** False if another node that does tasks has it, and goes on having it. What others call themselves keeps nobody from a task. */
-export async function hold({ directory, self }: MeshNode, task: string, withinMs: number): Promise<boolean> {
+/** False if another node that does tasks has it, and `livesOn`; left out: has it now. What others call themselves keeps nobody from a task. */
+export async function hold(
+  { directory, self }: MeshNode,
+  task: string,
+  livesOn: (node: Peer) => boolean = () => true,
+): Promise<boolean> {
   const isFree = () => {
     const holder = directory.locate(nameOf(task))
     return !holder || holder.id === self.id || !holder.certificate.roles.includes('supervisor') || undefined
   }
-  if (!(await directory.wait(isFree, withinMs))) return false
+  const isHeld = () => {
+    const holder = directory.locate(nameOf(task))
+    return holder && livesOn(holder) ? false : undefined
+  }
+  if (!(await directory.wait(() => isFree() ?? isHeld(), forgottenMs))) return false
   try {
     await directory.claim(nameOf(task))
     return true

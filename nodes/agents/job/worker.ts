@@ -1,8 +1,9 @@
 /** A worker agent: asks a model what to do, has it done in the sandbox, reports. Thoughts and what came of them are recorded. */
-import { setTimeout } from 'node:timers/promises'
+
 import { z } from 'zod'
 import { type ToolCall, toolCallSchema } from '../../../inference/tool.js'
 import { actor, type Context, type MeshNode, message, on } from '../../../mesh/index.js'
+import { pause } from '../../../mesh/task/pause.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { actionOutcomeSchema } from '../../../sandbox/service.js'
 import { act } from '../act.js'
@@ -117,7 +118,7 @@ async function chooseCall(
       else if (failure.code === 'MODEL_FAILED') failures += 1
       if (unusable === unusableAnswers) throw unsuited(failure)
       if (failures === failuresAllowed || !failure.retry || node.now() + thinkAgainMs > deadline) throw failure
-      await setTimeout(thinkAgainMs, undefined, { signal })
+      await pause(thinkAgainMs, signal)
     }
   }
 }

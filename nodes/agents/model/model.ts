@@ -7,13 +7,14 @@
  * 3. An answer that was begun is gone on with by the very same model, behind the last event that was delivered: nothing is lost or said twice. And what was asked in
  *    the mesh once is never asked elsewhere instead, whatever the rules would let it.
  */
-import { setTimeout } from 'node:timers/promises'
+
 import { z } from 'zod'
 import type { Answer, GenerateEvent, GenerateRequest, ModelInfo, Usage } from '../../../inference/backend.js'
 import { type ModelOffer, offerSchema } from '../../../inference/place.js'
 import { DescribeModel, Generate, inferenceName } from '../../../inference/service.js'
 import { allows, type CallOptions, type Grant, type MeshNode, type NodeInfo } from '../../../mesh/index.js'
 import type { Advert } from '../../../mesh/membership.js'
+import { pause } from '../../../mesh/task/pause.js'
 import { inOrder } from '../../../policies/complexity.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { preferenceOf } from '../../../policies/preference.js'
@@ -123,7 +124,7 @@ export async function think(node: MeshNode, given: GenerateRequest, thinking: Th
       if (before) failed.add(before.name)
       // Nothing that could be gone on with: it is begun anew.
       if (!goesOn) telling = new Telling(stop)
-      await setTimeout(againMs, undefined, { signal })
+      await pause(againMs, signal)
     }
   }
 }

@@ -41,7 +41,7 @@ describe('a flood', () => {
     await mesh.close()
   })
 
-  const counted = (total: number) => eventually(async () => assert.equal(await tap.refused(), total), 30_000)
+  const counted = (total: number) => eventually(async () => assert.equal(await tap.refused(), total), 120_000)
 
   it('of 10,000 mutated messages: each refused and counted, none taken', async () => {
     const seed = Number(process.env['CLAWMESH_SEED'] ?? 7)
@@ -49,11 +49,9 @@ describe('a flood', () => {
     // By a connection of its own, the tap may have yet to get what was answered.
     const frames = await eventually(() => {
       const caught = tap.to(victim.self).map(({ bytes }) => bytes)
-      assert.deepEqual(
-        caught.map((bytes) => readFrame(bytes).type),
-        ['hello', 'letter'],
+      return (['hello', 'letter'] as const).map(
+        (type) => caught.find((bytes) => readFrame(bytes).type === type) ?? assert.fail(`no ${type} has come`),
       )
-      return caught
     })
     const before = { handled, events: (await tap.refusals()).length, total: await tap.refused() }
     const ways = frames.flatMap((frame) => mutations(frame, random))

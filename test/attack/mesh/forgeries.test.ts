@@ -229,7 +229,7 @@ describe('a message that is not what it says', () => {
   })
 
   it('answer-from-another-node: to the number of a call that is waiting', async () => {
-    const call = friend.ref('till').ask(Wait, null)
+    const call = friend.ref('till').ask(Wait, null, { timeoutMs: 120_000 })
     await eventually(() => assert.notEqual(letGo.length, 0))
     // Numbers of calls are not secret; the traitor tries all that may be.
     const calls = Array.from({ length: 60 }, (_, number) => number + 1)

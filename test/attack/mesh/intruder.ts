@@ -126,7 +126,7 @@ export class Traitor {
   /** Says anything to a peer, with a handshake of its own each time; what is left out is as an honest ask has it. */
   send(peer: Peer, lie: Lie, body: unknown): void {
     const now = Date.now()
-    const { kind = 'ask', call = 1, from = this.self.id, sent = now, deadline = now + 5000, boundFor = peer.id } = lie
+    const { kind = 'ask', call = 1, from = this.self.id, sent = now, deadline = now + 60_000, boundFor = peer.id } = lie
     const addressOf = (id: string) => this.#addresses.inbox(this.directory.peer(id) ?? { ...this.self, id })
     const prologue = `clawmesh 2\0${addressOf(from)}\0${addressOf(boundFor)}`
     const initiator = new Initiator(this.self.agreement, peer.agreementPublic, utf8(prologue))

@@ -32,7 +32,7 @@ describe('a room under attack', () => {
   let mallory: MeshNode
   const papers = new Map<string, Credentials>()
   /** Keys of all publishers, as any member learns them. */
-  const learned: Announcement[] = []
+  const learned: (Announcement & { by: Hearing })[] = []
   const announce = Hearing.prototype.announce
   /** What any node counted as refused, at once; the audit trail has it within a second. */
   const refused: string[] = []
@@ -44,7 +44,7 @@ describe('a room under attack', () => {
       count.call(this, code, reason, node)
     }
     Hearing.prototype.announce = function (said, from) {
-      learned.push({ ...said, key: Uint8Array.from(said.key) })
+      learned.push({ ...said, key: Uint8Array.from(said.key), by: this })
       announce.call(this, said, from)
     }
     mesh = await natsMesh()
@@ -161,7 +161,7 @@ describe('a room under attack', () => {
       assert.ok(signing)
       const chain = new Ratchet(Uint8Array.from(key.key))
       chain.skip(1)
-      const deadline = Date.now() + 5000
+      const deadline = Date.now() + 60_000
       const head = { room: adas.id, publisher: ada.self.id, epoch: key.epoch, first: key.first, number: 1, deadline }
       const plain = encode([[deadline, 'a lie']])
       return chain.step((once) => writeRoomFrame(head, (bound) => sealWith(once, plain, bound), signing))
@@ -226,7 +226,7 @@ describe('a room under attack', () => {
       epoch: held.epoch,
       first: 0,
       number: 0,
-      deadline: Date.now() + 5000,
+      deadline: Date.now() + 60_000,
     }
     const signing = papers.get('mallory')?.signing ?? assert.fail()
     const frame = writeRoomFrame(head, (bound) => sealWith(new Uint8Array(32), new Uint8Array(1), bound), signing)
@@ -249,14 +249,10 @@ describe('a room under attack', () => {
     const [keys, posts] = [learned.length, tap.caught.length]
     await adas.publish('among us')
     await eventually(() => assert.deepEqual(heard, ['mallory: hello', 'ada: among us']))
-    // Two were told the new key: the boss and bob.
-    assert.deepEqual(
-      learned.slice(keys).map(({ epoch, publisher }) => [epoch > before, publisher === ada.self.id]),
-      [
-        [true, true],
-        [true, true],
-      ],
-    )
+    // Two were told the new key, the boss and bob; once more where the first telling was not acknowledged in time.
+    const told = learned.slice(keys)
+    assert.equal(new Set(told.map(({ by }) => by)).size, 2)
+    for (const { epoch, publisher } of told) assert.deepEqual([epoch > before, publisher], [true, ada.self.id])
     const toMallory = `.room.${mallory.self.certificate.holder}.`
     assert.deepEqual(
       tap.caught.slice(posts).filter(({ subject }) => subject.includes(toMallory)),

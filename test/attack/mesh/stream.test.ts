@@ -63,7 +63,7 @@ describe('the items of a stream', () => {
   async function read(): Promise<number[]> {
     items = 0
     const seen: number[] = []
-    for await (const n of reader.ref('counter').stream(Count, 10, { timeoutMs: 3000 })) seen.push(n)
+    for await (const n of reader.ref('counter').stream(Count, 10, { timeoutMs: 60_000 })) seen.push(n)
     return seen
   }
 

@@ -113,7 +113,7 @@ describe('attempts to get out', { concurrency: 2 }, () => {
     binary = await compileAttempts(folder)
     await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready))
     port = (server.address() as AddressInfo).port
-    sentinel = spawn('sleep', ['60'])
+    sentinel = spawn('sleep', ['3600'])
   })
   after(() => {
     server.close()

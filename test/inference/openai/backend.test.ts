@@ -18,7 +18,7 @@ async function server(completion: Answer, models?: string): Promise<ModelServer>
 }
 
 /** A request to a server that answers so. */
-async function ask(completion: Answer, deadlines = { silence: 5000, total: 10_000 }, tools = [countLines]) {
+async function ask(completion: Answer, deadlines = { silence: 60_000, total: 120_000 }, tools = [countLines]) {
   const { url } = await server(completion)
   const backend = await OpenAiBackend.open({ url, deadlines })
   const messages = [{ role: 'user' as const, content: 'how many lines has notes.txt?' }]
@@ -228,13 +228,13 @@ describe('what a server gets wrong becomes one clear error', () => {
 
   it('silence before the headers', () =>
     assert.rejects(
-      ask(() => {}, { silence: 150, total: 5000 }),
+      ask(() => {}, { silence: 150, total: 60_000 }),
       coded('DEADLINE'),
     ))
 
   it('silence in the middle', () =>
     assert.rejects(
-      ask((response) => void response.write(piece), { silence: 150, total: 5000 }),
+      ask((response) => void response.write(piece), { silence: 150, total: 60_000 }),
       coded('DEADLINE'),
     ))
 
@@ -277,6 +277,6 @@ describe('what a server gets wrong becomes one clear error', () => {
         await new Promise((resolve) => setTimeout(resolve, 5))
       }
     }
-    await assert.rejects(ask(trickle, { silence: 1000, total: 250 }), coded('DEADLINE'))
+    await assert.rejects(ask(trickle, { silence: 60_000, total: 250 }), coded('DEADLINE'))
   })
 })

@@ -41,7 +41,7 @@ describe('a model server that nobody named', () => {
 
   it('is used if it is the person’s own', async () => {
     const server = await serve(await recorded('ollama/models.json'), stream(await recorded('ollama/text.sse')))
-    const [found] = await probeServers(undefined, 5000, [server.url])
+    const [found] = await probeServers(undefined, 60_000, [server.url])
     assert.deepEqual([found?.kind, found?.distrust], ['ollama', undefined])
     const backend = await OpenAiBackend.open({ url: server.url, found: true })
     for await (const event of backend.generate(sum)) assert.ok(event.type)
@@ -50,7 +50,7 @@ describe('a model server that nobody named', () => {
   })
 
   it('is used if it is a service of the machine', { skip: cannotBeAnother }, async () => {
-    const [found] = await probeServers(undefined, 5000, [await serveAs(service)])
+    const [found] = await probeServers(undefined, 60_000, [await serveAs(service)])
     assert.deepEqual([found?.kind, found?.distrust], ['ollama', undefined])
   })
 
@@ -58,10 +58,10 @@ describe('a model server that nobody named', () => {
     skip: cannotBeAnother,
   }, async () => {
     const url = await serveAs(nobody)
-    const [found] = await probeServers(undefined, 5000, [url])
+    const [found] = await probeServers(undefined, 60_000, [url])
     assert.equal(found?.distrust, `another user of this machine runs it (user id ${nobody})`)
     await assert.rejects(OpenAiBackend.open({ url, found: true }), coded('DENIED'))
-    const [named] = await probeServers(url, 5000, [])
+    const [named] = await probeServers(url, 60_000, [])
     assert.equal(named?.distrust, undefined)
     assert.equal((await OpenAiBackend.open({ url })).model.name, 'llama3.2:latest')
   })

@@ -41,7 +41,7 @@ describe('the address of a model server', () => {
 describe('probing for model servers', () => {
   it('finds the one that was named', async () => {
     const server = await serve(await recorded('ollama/models.json'), () => {})
-    const [found] = await probeServers(server.url, 5000)
+    const [found] = await probeServers(server.url, 60_000)
     assert.equal(found?.kind, 'ollama')
     assert.deepEqual(
       found?.models.map(({ id }) => id),

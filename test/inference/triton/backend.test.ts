@@ -304,11 +304,12 @@ describe('what Triton gets wrong becomes one clear error', () => {
       await new Promise((resolve) => signal.addEventListener('abort', resolve))
     },
   }
-  it('silence', () => assert.rejects(ask(silent, sum, { deadlines: { silence: 150, total: 5000 } }), coded('DEADLINE')))
+  it('silence', () =>
+    assert.rejects(ask(silent, sum, { deadlines: { silence: 150, total: 60_000 } }), coded('DEADLINE')))
 
   it('an answer that never ends', () =>
     assert.rejects(
-      ask(endless('vllm'), { ...sum, maxTokens: 10_000_000 }, { deadlines: { silence: 5000, total: 250 } }),
+      ask(endless('vllm'), { ...sum, maxTokens: 10_000_000 }, { deadlines: { silence: 60_000, total: 250 } }),
       coded('DEADLINE'),
     ))
 

@@ -12,6 +12,7 @@ import type { BrokerUser } from '../../../mesh/broker/accounts.js'
 import { seedOf } from '../../../mesh/broker/keys.js'
 import { writeJoinerToken } from '../../../mesh/broker/token.js'
 import { enrol } from '../../../mesh/seal/credentials.js'
+import { connectNats } from '../../../mesh/transport/nats.js'
 import { eventually } from '../../kit/eventually.js'
 import { type NatsMesh, natsMesh, temporaryFolder } from '../../kit/mesh.js'
 
@@ -166,7 +167,7 @@ describe('what a member may do on the broker', () => {
       )
     }
     // Its own it may: the audit stream answers, through the service of another account, and keeps a repetition once.
-    const publish = () => jetstream(member).publish(addresses.audit(holder), 'x', { msgID: 'once' })
+    const publish = () => jetstream(member).publish(addresses.audit(holder), 'x', { msgID: 'once', timeout: 30_000 })
     assert.equal((await publish()).duplicate, false)
     assert.equal((await publish()).duplicate, true)
   })
@@ -181,13 +182,24 @@ describe('what a member may do on the broker', () => {
       fromSeed(Buffer.from(user.seed)),
     ]
     const revoked = { [key.getPublicKey()]: Math.ceil(Date.now() / 1000) }
-    await system.request('$SYS.REQ.CLAIMS.UPDATE', await mesh.accounts.meshToken(revoked))
+    await system.request('$SYS.REQ.CLAIMS.UPDATE', await mesh.accounts.meshToken(revoked), { timeout: 30_000 })
     await cut
     assert.match(String(await other.closed()), /authorization/i)
     await assert.rejects(mesh.plain(user), /authorization/i)
     const member = await mesh.connect()
     await member.close()
     await system.close()
+  })
+
+  it('is to come in though it stood still when it was asked who it is', async () => {
+    const credentials = enrol(mesh.authority, { name: 'sleeper', roles: ['worker'] }, Date.now())
+    const options = { servers: mesh.brokers.urls, user: await mesh.memberUser(credentials), name: 'sleeper' }
+    const connecting = connectNats(options)
+    await new Promise(setImmediate)
+    // By then the broker waits no longer, and says so as it says to one who is not who he says.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2200)
+    const connection = await connecting
+    await connection.close()
   })
 
   it('is a short question to the authority and nothing else for one who holds an invitation', async () => {
@@ -222,7 +234,7 @@ describe('what a member may do on the broker', () => {
     }
     const authority = await mesh.connectAsAuthority()
     await authority.answer(addresses.enrolment, async (question) => question)
-    assert.equal((await joiner.request(addresses.enrolment, 'hello')).string(), 'hello')
+    assert.equal((await joiner.request(addresses.enrolment, 'hello', { timeout: 30_000 })).string(), 'hello')
     await joiner.close()
     await authority.close()
     await assert.rejects(mesh.plain(userUntil(issuedAt - 1)), /authorization/i)

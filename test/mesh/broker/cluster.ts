@@ -90,7 +90,7 @@ export async function runCluster(
     const call = async (node: MeshNode) => {
       for (let n = 0; !isOver; n += 1) {
         try {
-          if ((await node.ref('echo').ask(Echo, n, { timeoutMs: 20_000 })) !== n) result.wronged += 1
+          if ((await node.ref('echo').ask(Echo, n, { timeoutMs: 120_000 })) !== n) result.wronged += 1
           result.answered += 1
         } catch (error) {
           if (!(error instanceof ClawmeshError && error.code === 'UNREACHABLE')) result.wronged += 1
@@ -100,7 +100,7 @@ export async function runCluster(
     const load = [...nodes.map(write), ...nodes.slice(1).map(call)]
     await eventually(() => {
       if (acknowledged.size < writers || result.answered < writers) throw new Error('the load has not begun')
-    }, 30_000)
+    }, 120_000)
     for (let kill = 0; kill < kills; kill += 1) {
       const leader = await leaderOf(watcher, addresses.auditStream)
       const member = mesh.brokers.members[Number(leader.slice(-1)) - 1]
@@ -116,13 +116,13 @@ export async function runCluster(
         // Who was taken for lost answers nobody until a supervisor, which there is none here, starts it anew.
         if (result.misjudged === 0 && result.answered <= before.answered + writers)
           throw new Error('nobody is answered')
-      }, 30_000)
+      }, 120_000)
       say(`${leader} was killed; the longest gap so far is ${Math.round(result.gapMs)} ms`)
       await new Promise((resolve) => setTimeout(resolve, 1000 + random() * 2000))
     }
     isOver = true
     await Promise.all(load)
-    await Promise.all(nodes.map((node) => node.audit.flush(20_000)))
+    await Promise.all(nodes.map((node) => node.audit.flush(120_000)))
     await Promise.all([watcher.close(), operator.close()])
     await count(mesh, acknowledged, result)
     return result

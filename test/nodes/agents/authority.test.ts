@@ -50,7 +50,7 @@ describe('agents on nodes of workers', () => {
     await hand.spawn(agent(hand, { ...simple, name: 'chief', tools: ['count_lines', helper] }))
     const toolless = delegate({ name: 'helper', description: 'Helps.', agent: 'clerk', tools: ['sum_column'] })
     await hand.spawn(agent(hand, { ...simple, name: 'strict', tools: [toolless] }))
-    await boss.directory.wait(() => boss.nodes().find(({ advert }) => advert['model']), 5000)
+    await boss.directory.wait(() => boss.nodes().find(({ advert }) => advert['model']), 60_000)
   })
   after(async () => {
     await mesh.close()

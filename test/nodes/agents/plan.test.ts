@@ -118,9 +118,9 @@ describe('a plan', () => {
       '1 + '.repeat(5000),
       `how many${' '.repeat(19_000)}x`,
     ]) {
-      const began = performance.now()
+      const began = process.cpuUsage()
       assert.throws(() => planRequest(request.slice(0, 20_000), () => []), { code: 'USAGE' })
-      assert.ok(performance.now() - began < 5000, request.slice(0, 30))
+      assert.ok(process.cpuUsage(began).user < 5e6, request.slice(0, 30))
     }
   })
 

@@ -79,7 +79,7 @@ describe('a request that was cut off', () => {
   it('is left alone while another node does it, and gone on with as soon as that one is gone', async () => {
     const other = await mesh.join('other', { roles: ['supervisor'] })
     const first = await take(asked(), other)
-    await node.directory.wait(() => node.directory.locate(`task/${first.id}`), 5000)
+    await node.directory.wait(() => node.directory.locate(`task/${first.id}`), 60_000)
     const second = await take()
     assert.notEqual(second.id, first.id)
     assert.match(said.join(), new RegExp(`being done as task ${first.id} already`))
@@ -92,7 +92,7 @@ describe('a request that was cut off', () => {
   it('is another once that one has ended, also while its end is waited for', async () => {
     const other = await mesh.join('other', { roles: ['supervisor'] })
     const first = await take(asked(), other)
-    await node.directory.wait(() => node.directory.locate(`task/${first.id}`), 5000)
+    await node.directory.wait(() => node.directory.locate(`task/${first.id}`), 60_000)
     const waiting = take()
     await first.end({ ok: true, answer: 'done' })
     await other.directory.release(`task/${first.id}`)
@@ -105,7 +105,7 @@ describe('a request that was cut off', () => {
     const first = await take()
     await leave(first)
     await worker.directory.claim(`task/${first.id}`)
-    await node.directory.wait(() => node.directory.locate(`task/${first.id}`), 5000)
+    await node.directory.wait(() => node.directory.locate(`task/${first.id}`), 60_000)
     assert.equal((await take()).id, first.id)
   })
 })

@@ -222,18 +222,23 @@ describe('a held action', () => {
   })
 
   it('a yes for a time is one to other tasks too, until the time is over', async () => {
-    const first = stand.ask({ task: task(), paths: ['/timed'] })
-    const [view] = await stand.shown()
-    await stand.decide(view?.id ?? '', { answer: 'allow', reach: 'time', forMs: 400 }, 'Grace')
-    await first
-    assert.equal((await stand.ask({ task: task(), paths: ['/timed'] })).answer, 'allow')
-    await eventually(async () => {
-      const { grants } = await stand.front.ref(approvalsName).ask(ListApprovals, { state: 'open' })
+    let aheadMs = 0
+    const timed = await openDesk({}, () => Date.now() + aheadMs)
+    try {
+      const first = timed.ask({ task: task() })
+      const [view] = await timed.shown()
+      await timed.decide(view?.id ?? '', { answer: 'allow', reach: 'time', forMs: 20_000 }, 'Grace')
+      await first
+      assert.equal((await timed.ask({ task: task() })).answer, 'allow')
+      aheadMs = 20_000
+      const { grants } = await timed.front.ref(approvalsName).ask(ListApprovals, { state: 'open' })
       assert.deepEqual(grants, [])
-    })
-    const later = stand.ask({ task: task(), paths: ['/timed'] })
-    for (const { id } of await stand.shown()) await stand.decide(id, refuse, 'Grace')
-    assert.equal((await later).answer, 'refuse')
+      const later = timed.ask({ task: task() })
+      for (const { id } of await timed.shown()) await timed.decide(id, refuse, 'Grace')
+      assert.equal((await later).answer, 'refuse')
+    } finally {
+      await timed.close()
+    }
   })
 
   it('of a flood is few questions: the same ones are folded, one yes lets one go, one no ends them, and one for the session all', async () => {
@@ -294,7 +299,7 @@ describe('a held action', () => {
     const own = task()
     const id = 'an-id-of-its-own'
     const question = { id, node: 'innocent', tool: 'read_file', args: {}, missing: [], workspace: '/' }
-    const answer = stand.box.ref(approverName).ask(AskApproval, question, { trace: own, timeoutMs: 20_000 })
+    const answer = stand.box.ref(approverName).ask(AskApproval, question, { trace: own, timeoutMs: 120_000 })
     const view = await eventually(async () => {
       const found = (await stand.open()).find((one) => one.task === own)
       assert.ok(found)

@@ -59,7 +59,7 @@ export class Stand {
     return askPerson(node, question, {
       signal: signal ?? new AbortController().signal,
       trace: task,
-      deadline: node.now() + 30_000,
+      deadline: node.now() + 120_000,
     })
   }
 
@@ -81,12 +81,12 @@ export class Stand {
   }
 
   async *follow(after = 0): AsyncGenerator<View> {
-    yield* this.front.ref(approvalsName).stream(FollowApprovals, { after }, { timeoutMs: 60_000 })
+    yield* this.front.ref(approvalsName).stream(FollowApprovals, { after }, { timeoutMs: 300_000 })
   }
 
   /** Facts of the events of one kind, as an auditor reads them. */
   async events(kind: string): Promise<Record<string, unknown>[]> {
-    await this.home.audit.flush(5000)
+    await this.home.audit.flush(60_000)
     const auditor = await this.mesh.connectAsAuditor()
     const events = await auditEvents(this.mesh, auditor)
     await auditor.close()
@@ -117,12 +117,13 @@ export class Stand {
   }
 }
 
-export async function openDesk(options: Partial<ServeApprovals> = {}): Promise<Stand> {
+/** `now`: the clock of all its nodes. */
+export async function openDesk(options: Partial<ServeApprovals> = {}, now: () => number = Date.now): Promise<Stand> {
   const mesh = await natsMesh()
-  const home = await mesh.join('home', { roles: ['authority', 'supervisor', 'gateway'] })
-  const box = await mesh.join('box', { roles: ['sandbox'] })
-  const front = await mesh.join('front', { roles: ['gateway'] })
-  const ada = await mesh.join('ada', { roles: ['approver'] })
+  const home = await mesh.join('home', { roles: ['authority', 'supervisor', 'gateway'], now })
+  const box = await mesh.join('box', { roles: ['sandbox'], now })
+  const front = await mesh.join('front', { roles: ['gateway'], now })
+  const ada = await mesh.join('ada', { roles: ['approver'], now })
   const stand = new Stand(mesh, home, box, front, ada)
   await stand.serve(home, options)
   return stand

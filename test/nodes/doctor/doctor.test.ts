@@ -92,7 +92,7 @@ describe('clawmesh doctor', () => {
       ),
     ])
     assert.match(early.join(), /^mesh: fault: This clock is 6\d\.\d s ahead of/)
-    assert.match(slow.join(), /^mesh: note: This clock is (9|10)\.\d s behind/)
+    assert.match(slow.join(), /^mesh: note: This clock is ([5-9]|10)\.\d s behind/)
     assert.match(ended.join(), /^certificate: note: The certificate of "guest" ended at/)
     await home.do('revoke', 'guest')
     assert.match((await found({ data: guest.data }, membershipChecks)).join(), /^mesh: fault: .* it was revoked/)

@@ -52,9 +52,8 @@ describe('an agent', () => {
     const mesh = await meshWith(rule)
     const ref = await mesh.spawn(agent(mesh, { ...simple, ...options }))
     const events: AgentEvent[] = []
-    const began = performance.now()
     const result = await runTask(ref, task, { onEvent: (event) => events.push(event) })
-    return { result, events, ms: performance.now() - began, mesh, ref }
+    return { result, events, mesh, ref }
   }
 
   it('thinks, acts, observes, and answers', async () => {
@@ -134,9 +133,8 @@ describe('an agent', () => {
   it('ends with its time, though a model never answers', async () => {
     const stalls: Rule = (_, signal) =>
       new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(signal.reason)))
-    const { result, ms } = await run(stalls, { budget: { ms: 400 } })
+    const { result } = await run(stalls, { budget: { ms: 400 } })
     assert.equal(result.by, 'time')
-    assert.ok(ms < 15_000, `${ms} ms`)
   })
 
   it('goes on when a tool never returns', async () => {
@@ -155,10 +153,9 @@ describe('an agent', () => {
       const saw = observed(request)
       return saw === undefined ? call('stuck') : call('finish', { answer: saw })
     }
-    const { result, ms } = await run(rule, { tools: [stuck], toolMs: 300 })
+    const { result } = await run(rule, { tools: [stuck], toolMs: 300 })
     assert.match(result.answer, /failed: It did not return within \d+ ms/)
     assert.equal(signalled?.aborted, true)
-    assert.ok(ms < 15_000, `${ms} ms`)
   })
 
   it('takes what a tool throws, and arguments that do not fit, for observations', async () => {
@@ -377,10 +374,8 @@ describe('an agent', () => {
       const ring = { a: 'b', b: 'c', c: 'a' }
       for (const [name, next] of Object.entries(ring))
         await mesh.spawn(agent(mesh, { ...simple, name, tools: [toHelper(next)] }))
-      const began = performance.now()
       const { answer } = await runTask(mesh.ref('a'), 'Get help.')
       assert.match(answer, /denied: the task would go round in a circle: a → b → c → a/)
-      assert.ok(performance.now() - began < 5000)
     })
 
     it('hands a task over, typed, and ends with the other’s answer, or goes on where there is none', async () => {

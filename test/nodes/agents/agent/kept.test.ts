@@ -80,6 +80,7 @@ describe('a run that is kept', () => {
     const again: Place['again'] = async (options = {}) => {
       await node?.close()
       node = await mesh.join(`place-${++number}`, { roles: ['worker', 'supervisor'] })
+      await node.directory.wait(() => node?.directory.node('model')?.advert['model'], 60_000)
       await node.spawn(agent(node, { name: 'clerk', instructions: 'Pay.', tools: [pay], tasks, ...options }))
       return node
     }
@@ -110,7 +111,7 @@ describe('a run that is kept', () => {
         const place = await again(interrupting)
         const asked = { task: 'Pay the bills.', id: 'bills', ...(given ? { seen: given } : {}) }
         const result = await runTask(place.ref('clerk'), asked)
-        await place.audit.flush(5000)
+        await place.audit.flush(60_000)
         const told = (await auditEvents(mesh)).filter(({ kind }) => kind.startsWith('label.'))
         return { seen: result.seen, told: told.map(({ kind, actor, facts }) => [kind, actor, facts['why']]) }
       }
@@ -189,7 +190,7 @@ describe('a run that is kept', () => {
     const last = await run(node)
     assert.equal(last.answer, 'done: paid, refused: pay was not allowed, by Ada')
     assert.deepEqual([paid, model.requests.length], [[1], 3])
-    await node.audit.flush(5000)
+    await node.audit.flush(60_000)
     const trail = (await auditEvents(mesh)).filter(({ kind }) => kind === 'action.held' || kind === 'approval.answered')
     assert.deepEqual(
       trail.map(({ kind, facts }) => [kind, facts['answer']]),
@@ -271,7 +272,7 @@ describe('a run that is kept', () => {
         const last = `call 1, pay: ${said[0]}; call 2, look: done: two bills; call 3, pay: ${said[1]}`
         assert.equal((await run(node)).answer, last)
         assert.deepEqual([looked, paid, model.requests.length], [['look'], [first], 2])
-        await node.audit.flush(5000)
+        await node.audit.flush(60_000)
         const held = (await auditEvents(mesh)).filter(({ kind }) => kind === 'action.held')
         assert.deepEqual(
           held.map(({ facts }) => facts['question']),

@@ -177,11 +177,9 @@ describe('a coordination', () => {
       (_, signal) => new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(signal.reason))),
     )
     const workers = await clerks(mesh, 'a')
-    const began = performance.now()
     const stalled = await coordinate(mesh, { task: 't', parts: [{ task: 'x' }], workers, merge, partMs: 300 })
     assert.equal(stalled.status, 'failed')
     assert.match(stalled.givenUp[0]?.reasons[0] ?? '', /a: its time of \d+ ms was over/)
-    assert.ok(performance.now() - began < 15_000)
     const poor = await coordinate(mesh, { task: 't', parts: [{ task: 'x' }], workers, merge, budget: { tokens: 50 } })
     assert.match(poor.givenUp[0]?.reasons[0] ?? '', /tokens is too little/)
   })
@@ -199,13 +197,13 @@ describe('a coordination', () => {
   })
 
   it('ends at once when its caller gives up', async () => {
-    const mesh = await meshWith(
-      (_, signal) => new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(signal.reason))),
-    )
-    const workers = await clerks(mesh, 'a')
     const stop = new AbortController()
+    const mesh = await meshWith((_, signal) => {
+      stop.abort(new ClawmeshError('CANCELLED', 'enough'))
+      return new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(signal.reason)))
+    })
+    const workers = await clerks(mesh, 'a')
     const running = coordinate(mesh, { task: 't', parts: [{ task: 'x' }], workers, merge }, { signal: stop.signal })
-    setTimeout(() => stop.abort(new ClawmeshError('CANCELLED', 'enough')), 100)
     await assert.rejects(running, { code: 'CANCELLED' })
   })
 })

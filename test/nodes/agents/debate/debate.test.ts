@@ -16,17 +16,18 @@ type Said = string | Error | 'stalls' | null
 const ballot = (answer: string | null): Ballot => ({ answer, confidence: 0.5, reason: '', tokens: 10 })
 
 /** Voters that say what they are told to, in each round; a judge likewise. Those who stall end only when their signal does. */
-function voter(said: Said[], ended: string[] = []) {
+function voter(said: readonly Said[], ended: string[] = [], stalled: () => void = () => undefined) {
   const saidIn = (round: number): Said => said[Math.min(round, said.length) - 1] ?? null
   const say = async (what: Said, name: string, signal: AbortSignal): Promise<Ballot> => {
     if (what instanceof Error) throw what
     if (what !== 'stalls') return ballot(what)
-    return new Promise((_, reject) =>
+    return new Promise((_, reject) => {
       signal.addEventListener('abort', () => {
         ended.push(name)
         reject(signal.reason)
-      }),
-    )
+      })
+      stalled()
+    })
   }
   return actor(
     'voter',
@@ -44,17 +45,22 @@ describe('a debate', () => {
     await Promise.all(meshes.splice(0).map((mesh) => mesh.close()))
   })
 
-  async function hold(voters: Said[][], more: Partial<DebateSpec> = {}, judge?: Said, signal?: AbortSignal) {
+  async function hold(
+    voters: (readonly Said[])[],
+    more: Partial<DebateSpec> = {},
+    judge?: Said,
+    signal?: AbortSignal,
+    stalled?: () => void,
+  ) {
     const mesh = await localMesh()
     meshes.push(mesh)
     const ended: string[] = []
-    for (const [place, said] of voters.entries()) await mesh.spawn(voter(said, ended), { as: `v${place}` })
+    for (const [place, said] of voters.entries()) await mesh.spawn(voter(said, ended, stalled), { as: `v${place}` })
     if (judge !== undefined) await mesh.spawn(voter([judge], ended), { as: 'judge' })
-    const spec = { question: 'q', voters: voters.map((_, place) => ({ name: `v${place}` })), roundMs: 1500, ...more }
-    const began = performance.now()
+    const spec = { question: 'q', voters: voters.map((_, place) => ({ name: `v${place}` })), roundMs: 60_000, ...more }
     const result = await debate(mesh, spec, signal ? { signal } : {})
     assert.deepEqual(replay(result.transcript).outcome, result.outcome, 'its transcript comes to the same outcome')
-    return { ...result, ms: performance.now() - began, ended, mesh }
+    return { ...result, ended, mesh }
   }
 
   it('is decided by what its voters come to agree on', async () => {
@@ -64,17 +70,16 @@ describe('a debate', () => {
   })
 
   it('loses the vote of one whose answer cannot be read, and nobody’s time', async () => {
-    const { outcome, ms, transcript } = await hold([['x'], [null], ['x']], { rounds: 2, roundMs: 20_000 })
+    const { outcome, transcript } = await hold([['x'], [null], ['x']], { rounds: 2 })
     assert.deepEqual([outcome.answer, outcome.support], ['x', 2])
-    assert.ok(ms < 15_000, `${ms} ms`)
     assert.ok(transcript.events.some((event) => event.type === 'failed' && event.code === 'MODEL_FAILED'))
+    assert.ok(!transcript.events.some(({ type }) => type === 'late'), 'nobody waited for the end of a round')
   })
 
   it('loses the vote of one who dies, within the time of the round', async () => {
-    const { outcome, transcript, ms } = await hold([['x'], [new Error('dead')], ['x']], { roundMs: 2000 })
+    const { outcome, transcript } = await hold([['x'], [new Error('dead')], ['x']], {})
     assert.deepEqual([outcome.status, outcome.answer], ['decided', 'x'])
     assert.ok(transcript.events.some((event) => event.type === 'late' || event.type === 'failed'))
-    assert.ok(ms < 15_000, `${ms} ms`)
   })
 
   it('loses the vote of one who stalls, and calls him off', async () => {
@@ -84,14 +89,13 @@ describe('a debate', () => {
   })
 
   it('ends undecided when all stall', async () => {
-    const { outcome, ms } = await hold([['stalls'], ['stalls'], ['stalls']], { roundMs: 500 })
+    const { outcome } = await hold([['stalls'], ['stalls'], ['stalls']], { roundMs: 500 })
     assert.equal(outcome.status, 'undecided')
     assert.match(outcome.reason, /at most [01] of 3 votes/)
-    assert.ok(ms < 15_000, `${ms} ms`)
   })
 
   it('ends undecided when the judge stalls', async () => {
-    const judged = { rounds: 1, vote: 'judge', judge: 'judge', roundMs: 500 } as const
+    const judged = { rounds: 1, vote: 'judge', judge: 'judge', roundMs: 3000 } as const
     const { outcome, ended } = await hold([['x'], ['y'], ['x']], judged, 'stalls')
     assert.equal(outcome.status, 'undecided')
     assert.match(outcome.reason, /judge did not answer in time/)
@@ -105,7 +109,7 @@ describe('a debate', () => {
   })
 
   it('calls off whoever still thinks when it is decided', async () => {
-    const { outcome, ended, bill } = await hold([['x'], ['x'], ['stalls']], { rounds: 1, roundMs: 20_000 })
+    const { outcome, ended, bill } = await hold([['x'], ['x'], ['stalls']], { rounds: 1 })
     assert.equal(outcome.answer, 'x')
     await eventually(() => assert.deepEqual(ended, ['v2']))
     assert.equal(bill.unbilled, 1)
@@ -118,15 +122,14 @@ describe('a debate', () => {
   })
 
   it('ends when its caller gives up', async () => {
-    const gaveUp = AbortSignal.timeout(300)
-    const { outcome, ms, ended } = await hold(
-      [['stalls'], ['stalls'], ['stalls']],
-      { roundMs: 20_000 },
-      undefined,
-      gaveUp,
-    )
+    const giveUp = new AbortController()
+    let thinking = 0
+    const stalling = ['stalls'] as const
+    const { outcome, ended } = await hold([stalling, stalling, stalling], {}, undefined, giveUp.signal, () => {
+      thinking += 1
+      if (thinking === 3) giveUp.abort()
+    })
     assert.equal(outcome.status, 'undecided')
-    assert.ok(ms < 15_000, `${ms} ms`)
     await eventually(() => assert.equal(ended.length, 3))
   })
 
@@ -144,7 +147,7 @@ describe('a debate', () => {
     for (const name of ['a', 'b']) await here.spawn(voter(['x']), { as: name })
     await there.spawn(voter(['stalls']), { as: 'c' })
     const voters = ['a', 'b', 'c'].map((name) => ({ name }))
-    const held = debate(here, { question: 'q', voters, rounds: 1, quorum: 3, roundMs: 1500 })
+    const held = debate(here, { question: 'q', voters, rounds: 1, quorum: 3 })
     await there.close()
     const { outcome } = await held
     assert.equal(outcome.status, 'undecided')

@@ -35,7 +35,7 @@ describe('debaters', () => {
     assert.ok(first)
     const all = Object.keys(models)
     assert.deepEqual(
-      await first.directory.wait(() => (servedModels(first).length === all.length ? all : undefined), 5000),
+      await first.directory.wait(() => (servedModels(first).length === all.length ? all : undefined), 60_000),
       all,
     )
     return first
@@ -126,7 +126,7 @@ describe('debaters', () => {
     const mesh = await localMesh({ name: 'alpha' })
     meshes.push(mesh)
     await serveModel(mesh, new Fragile(() => json('yes'), { name: 'alpha' }))
-    await mesh.directory.wait(() => servedModels(mesh)[0], 5000)
+    await mesh.directory.wait(() => servedModels(mesh)[0], 60_000)
     await mesh.spawn(debater(mesh), { as: 'a', args: {} })
     const { outcome, bill } = await debate(mesh, { question: 'Yes?', voters: [{ name: 'a' }], rounds: 1 })
     assert.deepEqual([outcome.answer, answers, bill.unbilled], ['yes', 2, 1])
@@ -156,7 +156,7 @@ describe('debaters', () => {
       children: names.map((name) => ({ name, definition: 'fragile' })),
     })
     const voters = names.map((name) => ({ name }))
-    const spec = { question: 'q', voters, rounds: 2, quorum: 3, roundMs: 10_000 }
+    const spec = { question: 'q', voters, rounds: 2, quorum: 3, roundMs: 60_000 }
     const { outcome, bill, transcript } = await debate(mesh, spec)
     assert.deepEqual([outcome.status, outcome.support, crashed.size], ['decided', 3, 1])
     // What was lost has cost something, and nobody knows what.

@@ -81,7 +81,7 @@ describe('the room of a debate', () => {
             const parsed = CastBallot.request.parse(request)
             asked.push({ voter: name, request: parsed })
             // Real voters take their time; on a loaded machine these would be done before the list of members is there.
-            if (parsed.room !== undefined && hearsOfRooms) await node.room(parsed.room, 'boss', 5000)
+            if (parsed.room !== undefined && hearsOfRooms) await node.room(parsed.room, 'boss', 60_000)
             return seat.handle(request, context)
           },
         },
@@ -97,7 +97,7 @@ describe('the room of a debate', () => {
   async function hold(more: Partial<DebateSpec>, how: Vote, onEvent: (event: DebateEvent) => void = () => undefined) {
     asked = []
     vote = how
-    const result = await debate(boss, { question: 'q', voters, roundMs: 8000, ...more }, { onEvent })
+    const result = await debate(boss, { question: 'q', voters, roundMs: 60_000, ...more }, { onEvent })
     assert.deepEqual(replay(result.transcript).outcome, result.outcome)
     return result
   }

@@ -142,7 +142,7 @@ describe('an MCP server elsewhere', () => {
     return (name: string, args: Record<string, unknown> = {}, seen: Sensitivity = nothing) => {
       const tool = tools.find((each) => each.tool === name)
       assert.ok(tool, name)
-      return callMcp(mind, tool, args, { timeoutMs: 10_000, seen })
+      return callMcp(mind, tool, args, { timeoutMs: 60_000, seen })
     }
   }
 
@@ -215,7 +215,7 @@ describe('an MCP server elsewhere', () => {
 
   it('has an end on the trail for each beginning, also for one that came to nothing', async () => {
     await eventually(async () => {
-      await box.audit.flush(5000)
+      await box.audit.flush(60_000)
       const events = (await auditEvents(ours)).filter(({ facts }) => facts['tool'] === mcpName('atlas'))
       const count = (kind: string) => events.filter((event) => event.kind === kind).length
       assert.ok(count('action.intended') >= 5)
@@ -259,10 +259,10 @@ describe('an MCP server elsewhere', () => {
       await serveMcp(box, server(), { login: file })
       await assert.rejects(mcpTools(mind, 'atlas'), /atlas asks for a login/)
       const fetch = fetchOf(server(), resolver())
-      await logIn({ ...server(), login, fetch }, file, { open: browse, signal: AbortSignal.timeout(10_000) })
+      await logIn({ ...server(), login, fetch }, file, { open: browse, signal: AbortSignal.timeout(60_000) })
       const [whoami] = await mcpTools(mind, 'atlas')
       assert.ok(whoami)
-      assert.equal((await callMcp(mind, whoami, {}, { timeoutMs: 10_000, seen: nothing })).text, 'anna')
+      assert.equal((await callMcp(mind, whoami, {}, { timeoutMs: 60_000, seen: nothing })).text, 'anna')
       const path = join(folder, 'mcp-logins', 'login.sealed')
       const token = String(file.read().tokens?.['access_token'])
       assert.ok(token.length > 30 && !readFileSync(path).includes(token))
@@ -277,7 +277,7 @@ describe('an MCP server elsewhere', () => {
     it('is not logged into through a host that nobody named', async () => {
       peer.issuer = 'https://login.example'
       const file = fileOf('other')
-      const sitting = { open: () => assert.fail('nobody is asked'), signal: AbortSignal.timeout(10_000) }
+      const sitting = { open: () => assert.fail('nobody is asked'), signal: AbortSignal.timeout(60_000) }
       const reached = { ...server(), login, fetch: fetchOf(server(), resolver()) }
       await assert.rejects(logIn(reached, file, sitting), /https:\/\/login\.example is not named for this MCP server/)
       assert.equal(file.read().tokens, undefined)

@@ -84,7 +84,7 @@ ${more}`
     try {
       const [lookUp] = await mcpTools(site.node, 'glossary')
       assert.ok(lookUp)
-      const outcome = await callMcp(site.node, lookUp, { word: 'actor' }, { timeoutMs: 20_000 })
+      const outcome = await callMcp(site.node, lookUp, { word: 'actor' }, { timeoutMs: 60_000 })
       assert.deepEqual(outcome, { status: 'done', text: 'actor: something that is sent messages', label: 'INTERNAL' })
     } finally {
       const trail = await site.close()

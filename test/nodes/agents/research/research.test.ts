@@ -101,9 +101,9 @@ network_policies:
     await here.directory.describe({ sandbox: true })
     for (const name of ['reader-1', 'reader-2']) await here.spawn(reader(here), { as: name })
     await serveModel(await mesh.join('model', { roles: ['inference'] }), local)
-    await node.directory.wait(() => node.directory.node('model')?.advert['model'], 5000)
-    await here.directory.wait(() => here.directory.node('model')?.advert['model'], 5000)
-    await here.directory.wait(() => here.directory.node('operator')?.advert['elsewhere'], 5000)
+    await node.directory.wait(() => node.directory.node('model')?.advert['model'], 60_000)
+    await here.directory.wait(() => here.directory.node('model')?.advert['model'], 60_000)
+    await here.directory.wait(() => here.directory.node('operator')?.advert['elsewhere'], 60_000)
   })
   after(async () => {
     for (const step of undo.splice(0).reverse()) await step()

@@ -196,7 +196,7 @@ describe('a catalog of a program', () => {
       const { caller } = await client('developer', 'legacy')
       assert.match(wordsOf(await caller.callTool({ name: 'greet', arguments: {} })), /Hello Ada/)
       await caller.close()
-    }, 20_000)
+    }, 60_000)
   })
   after(async () => {
     for (const step of undo.splice(0).reverse()) await step()
@@ -367,7 +367,7 @@ describe('a catalog of a program', () => {
     const followers = Array.from({ length: 140 }, follow)
     const refused = followers.map((each) => assert.rejects(each, { code: 'RATE_LIMITED' }))
     const book = { of: 'resource' as const, name: 'library://book/{+title}', argument: 'title', typed: 'a/b' }
-    assert.deepEqual(await library.ask(CompleteArgument, book, { timeoutMs: 5000 }), { values: ['a/b'] })
+    assert.deepEqual(await library.ask(CompleteArgument, book, { timeoutMs: 60_000 }), { values: ['a/b'] })
     await Promise.any(refused)
     stop.abort()
     await Promise.allSettled([...followers, ...refused])

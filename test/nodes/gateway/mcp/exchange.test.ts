@@ -130,7 +130,7 @@ describe('MCP at the gateway', () => {
     const caller = await client('operator')
     await caller.callTool({ name: 'calculate', arguments: { expression: '6 * 7' } })
     await caller.close()
-    await front.audit.flush(5000)
+    await front.audit.flush(60_000)
     await eventually(async () => {
       const events = await auditEvents(mesh)
       const trace = events.find(({ facts }) => facts['key'] === 'operator' && facts['tool'] === 'calculate')?.trace

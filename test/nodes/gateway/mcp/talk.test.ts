@@ -14,7 +14,7 @@ const stays = AbortSignal.any([])
 
 it('a use goes on for the key that began it, with what it was begun for, and for nobody else', async () => {
   const talks = new Talks()
-  const turn = await talks.begin(anna, 5000, stays, (ask) => ask(question)).next(stays)
+  const turn = await talks.begin(anna, 60_000, stays, (ask) => ask(question)).next(stays)
   assert.ok('asks' in turn)
   assert.equal(talks.of(turn.state, { ...anna, key: 'bert' }), undefined)
   assert.equal(talks.of(turn.state, { ...anna, about: 'sell' }), undefined)
@@ -25,7 +25,7 @@ it('a use goes on for the key that began it, with what it was begun for, and for
 it('an answer that comes twice is none to the next question', async () => {
   const talks = new Talks()
   const turn = await talks
-    .begin(anna, 5000, stays, async (ask) => [await ask(question), await ask(question)])
+    .begin(anna, 60_000, stays, async (ask) => [await ask(question), await ask(question)])
     .next(stays)
   assert.ok('asks' in turn)
   const next = await talks.of(turn.state, anna)?.answered('yes').next(stays)
