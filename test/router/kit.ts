@@ -65,6 +65,7 @@ export async function openStand(
     tagger,
     router: new Router({ rules, egress, audit: trail, tagger, ...more }),
     close: async () => {
+      egress.close()
       tagger.close()
       await cloud.close()
       rmSync(folder, { recursive: true, force: true })
