@@ -107,9 +107,18 @@ function causeOf({ cause }: Error): string | undefined {
 }
 
 process.stdout.setMaxListeners(0)
+let isGathering = false
 
+/** What is said in one breath goes out at once. Resolves when more may be said. */
 async function say(kind: FrameKind, id: number, ...bodies: Uint8Array[]): Promise<void> {
-  // All of a frame at once: between two pieces another question could say something.
-  const hasRoom = encodeFrame(kind, id, ...bodies).map((piece) => process.stdout.write(piece))
-  if (hasRoom.includes(false)) await once(process.stdout, 'drain')
+  const { stdout } = process
+  if (!isGathering) {
+    isGathering = true
+    stdout.cork()
+    process.nextTick(() => {
+      isGathering = false
+      stdout.uncork()
+    })
+  }
+  if (!stdout.write(encodeFrame(kind, id, ...bodies))) await once(stdout, 'drain')
 }

@@ -32,15 +32,15 @@ const headerBytes = lengthBytes + 1 + 4
 /** A router reads texts of 12 Mi characters; as JSON in UTF-8 those are fewer bytes than this. */
 export const mostBytes = 128 * 1024 * 1024
 
-/** In pieces, so that a large body is not copied. */
-export function encodeFrame(kind: FrameKind, id: number, ...bodies: readonly Uint8Array[]): Uint8Array[] {
+/** In one piece: each piece would be a way of its own through a sandbox. */
+export function encodeFrame(kind: FrameKind, id: number, ...bodies: readonly Uint8Array[]): Buffer {
   const header = Buffer.alloc(headerBytes)
   const length = bodies.reduce((sum, body) => sum + body.length, 0)
   if (length > mostBytes) throw new RangeError(`a frame of ${length} bytes is too long`)
   header.writeUInt32LE(length, 0)
   header.writeUInt8(kind, lengthBytes)
   header.writeUInt32LE(id, lengthBytes + 1)
-  return [header, ...bodies]
+  return Buffer.concat([header, ...bodies])
 }
 
 export const jsonBody = (value: unknown): Buffer => Buffer.from(JSON.stringify(value))

@@ -277,7 +277,7 @@ class Running {
 
   #say(kind: FrameKind, id: number, ...bodies: Uint8Array[]): void {
     if (this.hasEnded || !this.#channel.input.writable) return
-    for (const piece of encodeFrame(kind, id, ...bodies)) this.#channel.input.write(piece)
+    this.#channel.input.write(encodeFrame(kind, id, ...bodies))
   }
 }
 
