@@ -147,6 +147,8 @@ function ledgerAt(path: string): () => Spending {
   }
 }
 
+export const providersFile = (data: string): string => join(data, 'providers.sealed')
+
 /** The key store of the mesh in this data folder. */
 export const providerStore = (data: string, { root }: Authority): ProviderStore =>
-  new ProviderStore(join(data, 'providers.sealed'), digest(utf8('clawmesh providers 1\0'), root.secretKey))
+  new ProviderStore(providersFile(data), digest(utf8('clawmesh providers 1\0'), root.secretKey))
