@@ -1,6 +1,6 @@
 /** Tries what the process that holds the keys should not be able to: one line of JSON on its input says what, one on its output what came of each. */
 import { spawnSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { createInterface } from 'node:readline'
 
@@ -15,7 +15,7 @@ async function outcome(attempt: Attempt): Promise<string> {
   if ('connect' in attempt) return connecting(attempt.connect, attempt.port)
   try {
     if ('read' in attempt) readFileSync(attempt.read)
-    else if ('write' in attempt) writeFileSync(attempt.write, 'x')
+    else if ('write' in attempt) appendFileSync(attempt.write, '')
     else if ('execute' in attempt) {
       const { error, stdout } = spawnSync(attempt.execute, attempt.args)
       if (error) throw error
