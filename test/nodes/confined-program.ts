@@ -17,7 +17,7 @@ async function outcome(attempt: Attempt): Promise<string> {
     if ('read' in attempt) readFileSync(attempt.read)
     else if ('write' in attempt) appendFileSync(attempt.write, '')
     else if ('execute' in attempt) {
-      const { error, stdout } = spawnSync(attempt.execute, attempt.args)
+      const { error, stdout } = spawnSync(attempt.execute, attempt.args, { env: {} })
       if (error) throw error
       return String(stdout).trim()
     } else return Object.keys(process.env).sort().join(' ')
