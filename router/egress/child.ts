@@ -39,7 +39,7 @@ process.stdin.on('end', () => process.exit(0))
 process.stdout.on('error', () => process.exit(0))
 
 function take({ kind, id, body }: Frame): void {
-  if (kind === frameKinds.opening) open(body)
+  if (kind === frameKinds.opening && !opened) open(body)
   else if (kind === frameKinds.ask) void answer(id, body)
   else if (kind === frameKinds.cancel) asked.get(id)?.ending.abort()
   else if (kind === frameKinds.taken) asked.get(id)?.window.taken(Number(body.toString()))

@@ -32,6 +32,9 @@ const headerBytes = lengthBytes + 1 + 4
 /** A router reads texts of 12 Mi characters; as JSON in UTF-8 those are fewer bytes than this. */
 export const mostBytes = 128 * 1024 * 1024
 
+/** Of what comes back: one event of a provider's stream, which is shorter. */
+export const mostAnswerBytes = 32 * 1024 * 1024
+
 /** In one piece: each piece would be a way of its own through a sandbox. */
 export function encodeFrame(kind: FrameKind, id: number, ...bodies: readonly Uint8Array[]): Buffer {
   const header = Buffer.alloc(headerBytes)
@@ -50,9 +53,15 @@ const isKind = (kind: number): kind is FrameKind => kinds.has(kind)
 
 /** Takes the pieces of a pipe as they come, and gives each frame once it is whole. */
 export class FrameReader {
+  readonly #most: number
   #pieces: Buffer[] = []
   #held = 0
   #wanted = headerBytes
+
+  /** @param most bytes of a body */
+  constructor(most = mostBytes) {
+    this.#most = most
+  }
 
   /** Throws RangeError for what is no frame: then nothing of what follows can be believed. */
   read(piece: Buffer): Frame[] {
@@ -65,7 +74,7 @@ export class FrameReader {
     while (rest.length >= headerBytes) {
       const whole = headerBytes + rest.readUInt32LE(0)
       const kind = rest.readUInt8(lengthBytes)
-      if (whole > headerBytes + mostBytes || !isKind(kind)) throw new RangeError('it said what is no frame')
+      if (whole > headerBytes + this.#most || !isKind(kind)) throw new RangeError('it said what is no frame')
       this.#wanted = whole
       if (rest.length < whole) break
       frames.push({ kind, id: rest.readUInt32LE(lengthBytes + 1), body: rest.subarray(headerBytes, whole) })

@@ -13,7 +13,7 @@ import type { ProviderStore, Providers } from '../provider/store.js'
 import type { Channel, StartHolder } from './channel.js'
 import type { Destination } from './clearance.js'
 import { broken, failed, givenUp } from './failed.js'
-import { encodeFrame, type Frame, type FrameKind, FrameReader, frameKinds, jsonBody } from './frame.js'
+import { encodeFrame, type Frame, type FrameKind, FrameReader, frameKinds, jsonBody, mostAnswerBytes } from './frame.js'
 import { deltaSchema, failureSchema, type Opening, windowBytes } from './protocol.js'
 import { newTokenKey, TokenMint } from './token.js'
 import { unanswered } from './unanswered.js'
@@ -117,7 +117,7 @@ class Running {
   readonly #most: number
   readonly #mint: TokenMint
   readonly #questions = new Map<number, Question>()
-  readonly #frames = new FrameReader()
+  readonly #frames = new FrameReader(mostAnswerBytes)
   readonly #since = performance.now()
   #lastId = 0
   #isLeaving = false

@@ -29,9 +29,9 @@ export const deltaSchema: z.ZodType<Delta> = z.strictObject({
     .exactOptional(),
   usage: z
     .strictObject({
-      promptTokens: z.int().nonnegative().exactOptional(),
-      cachedTokens: z.int().nonnegative().exactOptional(),
-      outputTokens: z.int().nonnegative().exactOptional(),
+      promptTokens: z.number().nonnegative().exactOptional(),
+      cachedTokens: z.number().nonnegative().exactOptional(),
+      outputTokens: z.number().nonnegative().exactOptional(),
     })
     .exactOptional(),
   reason: z.enum(['stop', 'length', 'call']).exactOptional(),

@@ -247,7 +247,7 @@ function memoryHolds(pid: number, text: string): boolean {
         return to === '' ? [] : [[Number.parseInt(from, 16), Number.parseInt(to, 16)] as const]
       })
       .some(([from, to]) => {
-        const bytes = Buffer.alloc(to - from)
+        const bytes = Buffer.allocUnsafe(to - from)
         try {
           return bytes.subarray(0, readSync(memory, bytes, 0, bytes.length, from)).includes(wanted)
         } catch {
