@@ -80,20 +80,33 @@ const variables = [
   ...Object.keys(readConfig().certificates),
 ]
 
+const undo: (() => unknown)[] = []
+const folder = temporaryFolder()
+after(async () => {
+  for (const step of undo.splice(0).reverse()) await step()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+/** One that asks a provider, started by the words before it. */
+async function program(store: string, before: readonly string[] = []) {
+  const cloud = await openCloud()
+  undo.push(() => cloud.close())
+  const [path, sealing] = [join(folder, store), randomBytes(32)]
+  new ProviderStore(path, sealing).add('cloud', { form: 'openai', url: cloud.url, key: 'k-0', models: ['large'] })
+  const module = join(installation, 'dist', 'test', 'nodes', 'keys-program.js')
+  const words = [...before, process.execPath, module, path, sealing.toString('hex'), 'confined', 'hello']
+  const asking = spawn(words[0] ?? '', words.slice(1), { env: { PATH: readConfig().searchPath } })
+  undo.push(() => asking.kill('SIGKILL'))
+  return { asking, cloud }
+}
+
 describe('a program in the place of the process that holds the keys', { skip: why ?? false }, () => {
-  const undo: (() => unknown)[] = []
   let mesh: TestMesh
   let node: MeshNode
-  let folder: string
   before(async () => {
-    folder = temporaryFolder()
-    undo.push(() => rmSync(folder, { recursive: true, force: true }))
     mesh = await memoryMesh()
     undo.push(() => mesh.close())
     node = await mesh.join('holder', { roles: ['authority'] })
-  })
-  after(async () => {
-    for (const step of undo.splice(0).reverse()) await step()
   })
 
   /** Answers `ok` to whoever looks, and a question with the end of an answer; counts who came. */
@@ -215,20 +228,34 @@ describe('a program in the place of the process that holds the keys', { skip: wh
   })
 
   it('is gone, sandbox and all, when the node is killed; until then it sends as it would without', async () => {
-    const cloud = await openCloud()
-    undo.push(() => cloud.close())
-    const [path, sealing] = [join(folder, 'killed.sealed'), randomBytes(32)]
-    new ProviderStore(path, sealing).add('cloud', { form: 'openai', url: cloud.url, key: 'k-0', models: ['large'] })
-    const program = join(installation, 'dist', 'test', 'nodes', 'keys-program.js')
-    const args = [program, path, sealing.toString('hex'), 'confined', 'hello']
-    const asking = spawn(process.execPath, args, { env: {}, stdio: ['pipe', 'pipe', 'inherit'] })
-    undo.push(() => asking.kill('SIGKILL'))
+    const { asking, cloud } = await program('killed')
     assert.equal(String((await once(asking.stdout, 'data'))[0]), 'ok\n')
     assert.match(cloud.sent[0] ?? '', /Bearer k-0/)
     const below = descendants(asking.pid ?? 0)
     assert.ok(below.length > 1)
     asking.kill('SIGKILL')
     await eventually(() => assert.deepEqual(below.filter(isThere), []))
+  })
+})
+
+describe('where a machine holds nothing', () => {
+  it('it is a process of its own all the same, and that is said', async (t) => {
+    const build = join(installation, 'sandbox', 'launcher', 'build')
+    // A mount namespace of its own: nothing of this is seen outside.
+    const script = `mount -t tmpfs tmpfs "${build}" && exec "$@"`
+    const before = ['unshare', '--user', '--map-root-user', '--mount', 'sh', '-c', script, 'sh']
+    const { asking, cloud } = await program('unheld', before)
+    let said = ''
+    asking.stderr.on('data', (bytes) => {
+      said += String(bytes)
+    })
+    const [answer] = await Promise.race([once(asking.stdout, 'data'), once(asking, 'exit')])
+    if (/unshare|mount/.test(said)) return t.skip('there are no user namespaces to do this in')
+    assert.equal(String(answer), 'ok\n', said)
+    await eventually(() =>
+      assert.match(said, /not kept from the rest of the network here: the launcher has not been built/),
+    )
+    assert.match(cloud.sent[0] ?? '', /Bearer k-0/)
   })
 })
 
