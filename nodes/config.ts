@@ -32,6 +32,8 @@ export interface Config extends Omit<Typing, 'data'> {
   visibleGpus: string | undefined
   /** Servers of the DNS that the way out of sandboxes asks, as ADDRESS or ADDRESS:PORT; undefined: whatever this machine asks. */
   nameServers: readonly string[] | undefined
+  /** Authorities that Node was told to trust besides its own, by variable: for a process of ours that is started with no variable else. */
+  certificates: Readonly<Record<string, string>>
   /** Where spans go, by the variables of OpenTelemetry; undefined: nowhere. Only reading it throws USAGE: what opens no node needs none of them. */
   readonly traces: TraceTarget | undefined
   /** The person's own folder, and where programs keep their settings in it. */
@@ -54,6 +56,9 @@ export function readConfig(environment: Environment = process.env): Config {
       ?.split(',')
       .map((server) => server.trim())
       .filter(Boolean),
+    certificates: Object.fromEntries(
+      certificateVariables.flatMap((name) => (environment[name] ? [[name, environment[name]]] : [])),
+    ),
     get traces() {
       return traceTarget(environment)
     },
@@ -63,6 +68,8 @@ export function readConfig(environment: Environment = process.env): Config {
     configHome: environment['XDG_CONFIG_HOME'] || join(home(environment), '.config'),
   }
 }
+
+const certificateVariables = ['NODE_EXTRA_CA_CERTS', 'NODE_USE_SYSTEM_CA', 'SSL_CERT_FILE', 'SSL_CERT_DIR']
 
 /** Never throws: a failure is told by it. */
 export const readTyping = (environment: Environment = process.env, words = process.argv.slice(2)): Typing => ({

@@ -8,12 +8,13 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { type GenerateEvent, generateEventSchema, generateRequestSchema } from '../inference/backend.js'
 import { billed, mostTokens } from '../inference/service.js'
-import { actor, type Context, type MeshNode, message, type NodeInfo, on } from '../mesh/index.js'
+import { actor, type Context, type MeshNode, message, type NodeInfo, on, type Self } from '../mesh/index.js'
 import type { Authority } from '../mesh/seal/authority.js'
 import { digest, utf8 } from '../mesh/seal/keys.js'
 import type { Role } from '../policies/roles.js'
 import { parseRouterRules } from '../policies/router.js'
 import { sensitivitySchema } from '../policies/router-label.js'
+import type { Egress } from '../router/egress/egress.js'
 import { Spending } from '../router/egress/spending.js'
 import { isUnanswered } from '../router/egress/unanswered.js'
 import type { Opinion } from '../router/opinion.js'
@@ -74,32 +75,38 @@ export interface ElsewhereOptions {
   readonly spending?: string
   /** Asks the judging model of the rules. */
   readonly opinion?: Opinion
+  /** Told what a person should know of how the keys are held. */
+  readonly progress?: (text: string) => void
 }
 
 /** @throws ClawmeshError POLICY_INVALID for rules that cannot be kept, and as ProviderStore.read does */
 export async function serveElsewhere(node: MeshNode, options: ElsewhereOptions): Promise<void> {
-  const { rules: text, store, spending, opinion } = options
+  const { rules: text, store, spending, opinion, progress } = options
   const rules = parseRouterRules(text, 'the router rules of the mesh')
   const models: string[] = []
   if (store && store.read().size > 0) {
     // Loaded where there is a way out: the tables of the detectors would be a part of every start.
-    const [{ Egress }, { Router }] = await Promise.all([
+    const [{ Egress }, { Router }, { confined }] = await Promise.all([
       import('../router/egress/egress.js'),
       import('../router/router.js'),
+      import('./keys/confined.js'),
     ])
-    const egress = Egress.open(store)
+    const name = elsewhereName(node.name)
+    const egress = Egress.open(store, confined(node, { actor: name, progress }))
     models.push(...egress.models.filter((model) => rules.elsewhere.includes(model)))
     const router = new Router({
       ...{ rules, egress, audit: node.audit, tagger: taggerOf(rules) },
       ...(spending !== undefined && { spending: ledgerAt(spending) }),
       ...(opinion && { opinion }),
     })
-    await node.spawn(elsewhere(router), { as: elsewhereName(node.name) })
+    await node.spawn(elsewhere(router, egress), { as: name })
+    // What nothing may go to need not be there; what may be asked is there when it is first asked.
+    if (models.length > 0) void egress.ready().catch(() => undefined)
   }
   await node.directory.describe({ elsewhere: { models, rules: text } })
 }
 
-function elsewhere(router: Router) {
+function elsewhere(router: Router, egress: Egress) {
   const sessions = new Map<string, RouterSession>()
   const sessionOf = ({ sender, trace }: Context): RouterSession => {
     // What belongs to no task has nothing in common.
@@ -124,7 +131,11 @@ function elsewhere(router: Router) {
     for await (const event of billed(events, context, isUnanswered))
       yield event.type === 'done' ? { ...event, usage: event.usage && { ...event.usage } } : event
   }
-  return actor('elsewhere', () => [on(AskElsewhere, answer)], { args: z.unknown(), concurrency: 64 })
+  const start = ({ signal }: Self) => {
+    signal.addEventListener('abort', () => egress.close(), { once: true })
+    return [on(AskElsewhere, answer)]
+  }
+  return actor('elsewhere', start, { args: z.unknown(), concurrency: 64 })
 }
 
 /** Opened when it is first asked for, and tried again where that failed. */
@@ -136,6 +147,8 @@ function ledgerAt(path: string): () => Spending {
   }
 }
 
+export const providersFile = (data: string): string => join(data, 'providers.sealed')
+
 /** The key store of the mesh in this data folder. */
 export const providerStore = (data: string, { root }: Authority): ProviderStore =>
-  new ProviderStore(join(data, 'providers.sealed'), digest(utf8('clawmesh providers 1\0'), root.secretKey))
+  new ProviderStore(providersFile(data), digest(utf8('clawmesh providers 1\0'), root.secretKey))

@@ -112,7 +112,7 @@ export async function startSite(options: SiteOptions): Promise<Site> {
 
     const node = await supervise(ground, folder, progress)
     undo.push(() => node.close())
-    await serveElsewhere(node, elsewhereOf(node, ground, folder))
+    await serveElsewhere(node, { ...elsewhereOf(node, ground, folder), progress })
     const found = checkpointMark(folder.checkpoints)
     if (found) await node.note('checkpoints.found', found)
 

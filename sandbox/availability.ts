@@ -23,6 +23,8 @@ export type Availability =
       readonly available: true
       /** Of Landlock. */
       readonly abi: number
+      /** Whether connections of an action can be decided on; where they cannot it has none. */
+      readonly connects: boolean
       /** What holds less than it could on this machine, in words. */
       readonly notes: readonly string[]
       /** Of what an action takes as a whole, what the kernel itself counts. */
@@ -58,7 +60,7 @@ export async function sandboxAvailability(): Promise<Availability> {
     const groups = await openGroups()
     await closeGroups(groups)
     const grouped = controllers.filter((each) => groups[each] !== undefined)
-    return { available: true, abi, notes, grouped, groups: groupsInWords(groups) }
+    return { available: true, abi, connects: silent.length === 0, notes, grouped, groups: groupsInWords(groups) }
   } catch (error) {
     const { message } = ClawmeshError.from(error)
     return { available: false, reason: message, hint: await hintFor(message) }

@@ -10,6 +10,8 @@ import { ClawmeshError } from '../../policies/errors.js'
 import { sandboxAvailability } from '../../sandbox/availability.js'
 import { controllers } from '../../sandbox/groups.js'
 import { launcherPath, launcherProblem, type Problem } from '../../sandbox/launcher.js'
+import { providersFile } from '../elsewhere.js'
+import { whyNot } from '../keys/confined.js'
 import { type Check, type Finding, fault, note } from './check.js'
 
 const oldestNode = [20, 11] as const
@@ -93,6 +95,24 @@ const ungrouped = (groups: string): Finding =>
     'Run the mesh as a service of systemd (`clawmesh service install`), which asks for a group of its own.',
   )
 
+const providers: Check = {
+  name: 'providers',
+  well: 'The process that holds the keys of providers, where there are some, can connect to these alone.',
+  look: async ({ data }) => {
+    if (!existsSync(providersFile(data))) return []
+    const why = await whyNot()
+    return why === undefined
+      ? []
+      : [
+          note(
+            `The process that holds the keys of providers could connect anywhere: ${why}.`,
+            'What leaves is cleared all the same; that the system holds the process to its providers is a second barrier.',
+            'Have the checks launcher and sandbox be well.',
+          ),
+        ]
+  },
+}
+
 const broker: Check = {
   name: 'nats-server',
   well: 'There is a nats-server that can be used.',
@@ -153,4 +173,4 @@ const models: Check = {
 
 const nearest = (path: string): string => (existsSync(path) ? path : nearest(dirname(path)))
 
-export const machineChecks: readonly Check[] = [node, launcher, sandbox, broker, disk, models]
+export const machineChecks: readonly Check[] = [node, launcher, sandbox, providers, broker, disk, models]

@@ -1,5 +1,6 @@
 /**
- * Who may be asked elsewhere, with which key: one file that only its owner can read, sealed by a key of the mesh.
+ * Who may be asked elsewhere, with which key: one file that only its owner can read, sealed by a key of the mesh. Each key in it is sealed once more, and to read
+ * the store opens none: that is for the process that sends (`router/egress/child.ts`), which is handed them sealed, with what opens them.
  *
  *     const store = new ProviderStore(path, key)
  *     store.add('frontier', { form: 'openai', url: 'https://api.example.com/v1', key: '…', models: ['large'] })
@@ -9,8 +10,10 @@ import { isIPv4 } from 'node:net'
 import { z } from 'zod'
 import { writeWhole } from '../../mesh/disk.js'
 import { openWith, sealWith } from '../../mesh/seal/box.js'
+import { digest, utf8 } from '../../mesh/seal/keys.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { formNames } from './form.js'
+import { sealKey } from './sealed-key.js'
 
 const providerSchema = z.strictObject({
   form: z.enum(formNames),
@@ -20,13 +23,19 @@ const providerSchema = z.strictObject({
   models: z.array(z.string().min(1)).min(1),
 })
 const nameSchema = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be small letters, digits and dashes')
-const storeSchema = z.record(nameSchema, providerSchema)
+const providersSchema = z.record(nameSchema, providerSchema)
+const keptSchema = providerSchema.omit({ key: true }).extend({ sealed: z.base64() })
+const storeSchema = z.record(nameSchema, keptSchema)
 
 export type Provider = z.output<typeof providerSchema>
-export type Providers = ReadonlyMap<string, Provider>
+/** As it is kept: the key is sealed. */
+export type KeptProvider = z.output<typeof keptSchema>
+export type Providers = ReadonlyMap<string, KeptProvider>
 
 /** What it is sealed for: nothing else that the mesh seals opens as a key store. */
-const bound = new TextEncoder().encode('clawmesh providers 1')
+const bound = utf8('clawmesh providers 2')
+/** Of stores in which the keys were not sealed by themselves. */
+const boundBefore = utf8('clawmesh providers 1')
 
 export class ProviderStore {
   readonly #path: string
@@ -45,8 +54,12 @@ export class ProviderStore {
    */
   read(): Providers {
     if (!existsSync(this.#path)) return new Map()
-    const plain = openWith(this.#key, readPrivate(this.#path), bound)
-    return new Map(Object.entries(checked(JSON.parse(new TextDecoder().decode(plain)))))
+    return new Map(Object.entries(this.#opened(readPrivate(this.#path))))
+  }
+
+  /** What opens the keys: for the process that sends, and nobody else. 32 bytes. */
+  get unsealing(): Uint8Array {
+    return digest(utf8('clawmesh provider keys 1\0'), this.#key)
   }
 
   /** @throws ClawmeshError USAGE for a name that is taken or a provider that cannot be used, and as `read` does */
@@ -57,7 +70,7 @@ export class ProviderStore {
         hint: 'Remove it first, or choose another name.',
       })
     }
-    this.#write(checked({ ...Object.fromEntries(known), [name]: provider }))
+    this.#write({ ...Object.fromEntries(known), ...this.#sealed(checked(providersSchema, { [name]: provider })) })
   }
 
   /** @throws ClawmeshError USAGE if there is none of this name, and as `read` does */
@@ -71,13 +84,37 @@ export class ProviderStore {
     this.#write(rest)
   }
 
-  #write(providers: Record<string, Provider>): void {
-    writeWhole(this.#path, sealWith(this.#key, new TextEncoder().encode(JSON.stringify(providers)), bound))
+  #opened(sealed: Uint8Array): Record<string, KeptProvider> {
+    try {
+      return checked(storeSchema, jsonOf(openWith(this.#key, sealed, bound)))
+    } catch (error) {
+      if (ClawmeshError.from(error).code !== 'UNAUTHENTIC') throw error
+      // One from before is written anew at once, so that its keys are in the memory of this process once and never again.
+      const providers = this.#sealed(checked(providersSchema, jsonOf(openWith(this.#key, sealed, boundBefore))))
+      this.#write(providers)
+      return providers
+    }
+  }
+
+  #sealed(providers: Record<string, Provider>): Record<string, KeptProvider> {
+    const { unsealing } = this
+    return Object.fromEntries(
+      Object.entries(providers).map(([name, { key, ...provider }]) => [
+        name,
+        { ...provider, sealed: sealKey(unsealing, name, provider, key) },
+      ]),
+    )
+  }
+
+  #write(providers: Record<string, KeptProvider>): void {
+    writeWhole(this.#path, sealWith(this.#key, utf8(JSON.stringify(providers)), bound))
   }
 }
 
-function checked(providers: unknown): Record<string, Provider> {
-  const parsed = storeSchema.safeParse(providers)
+const jsonOf = (plain: Uint8Array): unknown => JSON.parse(new TextDecoder().decode(plain))
+
+function checked<T>(schema: z.ZodType<Record<string, T>>, providers: unknown): Record<string, T> {
+  const parsed = schema.safeParse(providers)
   if (parsed.success) return parsed.data
   const [issue] = parsed.error.issues
   // The message must not repeat what stands there: a key may be among it.

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -223,6 +224,13 @@ static int accept_from(int door, const struct sockaddr_in *from)
     }
 }
 
+/* Whether small pieces wait for each other is the program's to say, of its own socket; on the way they do not. */
+static void send_at_once(int socket)
+{
+    const int yes = 1;
+    setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+}
+
 /* Answers with what the action's socket would have said, had it been outside. */
 static int join(struct connection *connection)
 {
@@ -241,6 +249,8 @@ static int join(struct connection *connection)
     int inside = accept_from(door, &from);
     if (inside < 0)
         return ETIMEDOUT;
+    send_at_once(inside);
+    send_at_once(connection->relay.outside);
     relay_begin(&connection->relay, inside, connection->relay.outside);
     return 0;
 }

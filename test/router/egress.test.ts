@@ -4,9 +4,12 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, wr
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
+import { openWith, sealWith } from '../../mesh/seal/box.js'
+import { utf8 } from '../../mesh/seal/keys.js'
 import { detectors } from '../../router/detect/detectors.js'
 import { clear } from '../../router/egress/clearance.js'
 import { Egress } from '../../router/egress/egress.js'
+import { openKey } from '../../router/provider/sealed-key.js'
 import { type Provider, ProviderStore } from '../../router/provider/store.js'
 import { choose } from '../../router/route.js'
 import { Router } from '../../router/router.js'
@@ -396,6 +399,25 @@ describe('the key store', () => {
     bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1
     writeFileSync(path, bytes)
     assert.throws(() => Egress.open(new ProviderStore(path, sealing)), { code: 'UNAUTHENTIC' })
+  })
+
+  it('seals each key by itself, for its name and address; one from before is written anew when it is read', () => {
+    const path = nextPath()
+    const before = sealWith(sealing, utf8(JSON.stringify({ frontier: provider })), utf8('clawmesh providers 1'))
+    writeFileSync(path, before, { mode: 0o600 })
+    const store = new ProviderStore(path, sealing)
+    const { frontier } = Object.fromEntries(store.read())
+    assert.ok(frontier && !('key' in frontier))
+    assert.equal(openKey(store.unsealing, 'frontier', frontier, frontier.sealed), 'k-123')
+    assert.throws(() => openKey(sealing, 'frontier', frontier, frontier.sealed), { code: 'UNAUTHENTIC' })
+    for (const to of [
+      { ...frontier, url: 'https://api.example.org/v1' },
+      { ...frontier, form: 'anthropic' },
+    ])
+      assert.throws(() => openKey(store.unsealing, 'frontier', to, frontier.sealed), { code: 'UNAUTHENTIC' })
+    const opened = Buffer.from(openWith(sealing, readFileSync(path), utf8('clawmesh providers 2')))
+    assert.equal(opened.includes('k-123'), false)
+    assert.deepEqual(Object.fromEntries(store.read()), { frontier })
   })
 
   it('is made for its owner alone, and refused where others can read it', () => {

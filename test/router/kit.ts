@@ -7,6 +7,7 @@ import type { AuditEvent } from '../../mesh/audit/event.js'
 import { installation } from '../../mesh/installation.js'
 import { parseRouterRules, type RouterRules } from '../../policies/router.js'
 import type { RouterAudit } from '../../router/audit.js'
+import type { StartHolder } from '../../router/egress/channel.js'
 import { Egress } from '../../router/egress/egress.js'
 import { ProviderStore } from '../../router/provider/store.js'
 import { type AnswerEvent, Router, type RouterOptions } from '../../router/router.js'
@@ -50,12 +51,13 @@ export const secretKey = 'the-key-of-the-cloud-0123456789'
 export async function openStand(
   rules: RouterRules = rulesWithCloud,
   more: Pick<RouterOptions, 'spending' | 'opinion'> = {},
+  start?: StartHolder,
 ): Promise<Stand> {
   const cloud = await openCloud()
   const folder = mkdtempSync(join(tmpdir(), 'clawmesh-router-'))
   const store = new ProviderStore(join(folder, 'providers.sealed'), randomBytes(32))
   store.add('cloud', { form: 'openai', url: cloud.url, key: secretKey, models: ['large'] })
-  const egress = Egress.open(store)
+  const egress = Egress.open(store, start)
   const trail = new MemoryTrail()
   const tagger = new TaggerProcess()
   return {
@@ -65,6 +67,7 @@ export async function openStand(
     tagger,
     router: new Router({ rules, egress, audit: trail, tagger, ...more }),
     close: async () => {
+      egress.close()
       tagger.close()
       await cloud.close()
       rmSync(folder, { recursive: true, force: true })

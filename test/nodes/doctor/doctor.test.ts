@@ -248,7 +248,7 @@ describe('clawmesh doctor', () => {
     const model = join(installation, 'inference', 'shipped', 'model', 'tokenizer.json')
     writeFileSync(join(spare, 'tokenizer.json'), '{}')
     // A mount namespace of its own: nothing of this is seen outside.
-    const script = `mount -t tmpfs -o size=8m tmpfs "${small}" && mount -t tmpfs tmpfs "${build}" &&
+    const script = `mount -t tmpfs -o size=8m tmpfs "${small}" && touch "${small}/providers.sealed" && mount -t tmpfs tmpfs "${build}" &&
       mount --bind "${join(spare, 'tokenizer.json')}" "${model}" && echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"`
     const { status, stdout, stderr } = await run(['doctor', '--data', small, '--fix', '--json'], {
       before: ['unshare', '--user', '--map-root-user', '--mount', 'sh', '-c', script, 'sh'],
@@ -263,6 +263,7 @@ describe('clawmesh doctor', () => {
     assert.match(of('launcher')?.what ?? '', /has not been built/)
     assert.match(of('launcher')?.mended ?? '', /was built/)
     assert.match(of('sandbox')?.todo ?? '', /user\.max_user_namespaces/)
+    assert.match(of('providers')?.what ?? '', /could connect anywhere/)
     assert.match(of('nats-server')?.what ?? '', /\/bin\/true does not run as a nats-server/)
     assert.match(of('disk')?.what ?? '', /^\d MB are free/)
     assert.match(of('models')?.what ?? '', /tokenizer\.json cannot be used/)
