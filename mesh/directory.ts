@@ -10,7 +10,7 @@ import { z } from 'zod'
 import { ClawmeshError } from '../policies/errors.js'
 import type { Addresses } from './address.js'
 import { decode, encode } from './codec.js'
-import { Lease, type Looked } from './lease.js'
+import { Lease, type Looked, type Written } from './lease.js'
 import { type Advert, Membership, type NodeInfo } from './membership.js'
 import { Names } from './names.js'
 import { openWith, sealWith } from './seal/box.js'
@@ -22,6 +22,8 @@ import { type SigningKey, utf8 } from './seal/keys.js'
 import type { Bucket, Entry, Subscription } from './transport/transport.js'
 
 export const beatMs = 1000
+/** What each word counts beside the beats: so little that no run has said so much as to make a beat of it. */
+const between = 2 ** -24
 
 const actorSchema = z.tuple([z.string(), z.string()])
 
@@ -44,7 +46,8 @@ export class Directory {
   #policy: Edition | undefined
   #watch: Subscription | undefined
   #timer: NodeJS.Timeout | undefined
-  #beat = 0
+  /** Beats by the clock, and what was said between them. Both are told in one number, which only rises. */
+  #beat = { byClock: 0, between: 0 }
   #draining = false
   #connection = 1
   readonly #lease = new Lease()
@@ -70,8 +73,10 @@ export class Directory {
   async start(advert: Advert): Promise<void> {
     this.#advert = advert
     await this.observe()
+    this.#beat.byClock += 1
     await this.#announce()
     this.#timer = setInterval(() => {
+      this.#beat.byClock += 1
       // One that nobody takes is not repeated: the next one comes soon, and says more.
       void this.#announce(0).catch(() => undefined)
       this.#members.sweep()
@@ -266,10 +271,10 @@ export class Directory {
   async #announce(withinMs?: number): Promise<void> {
     const { bucket, addresses, self, now } = this.#options
     const key = addresses.nodeKey(self.certificate.name)
-    this.#beat += 1
+    this.#beat.between += 1
     const value = this.#seal(key, [
       this.#announcement,
-      this.#beat,
+      this.#beat.byClock + this.#beat.between * between,
       now(),
       this.#draining,
       this.#connection,
@@ -290,11 +295,11 @@ export class Directory {
   async #look(revision: number): Promise<Looked> {
     const at = performance.now()
     const before = this.#lease.revision
-    const [hangup, written] = await Promise.all([
+    const [hangup, others] = await Promise.all([
       this.#hangup(),
       this.#lease.isOver ? this.#writtenByOthers(revision) : undefined,
     ])
-    return { at, hangup, ...(written ? { written, names: this.#names.takenBetween(before, revision) } : {}) }
+    return { at, hangup, ...(others ? { others, names: this.#names.takenBetween(before, revision) } : {}) }
   }
 
   async #hangup(): Promise<number | undefined> {
@@ -310,15 +315,21 @@ export class Directory {
   }
 
   /** Since our beat before this one; asked of the bucket, since the watch may lag behind. */
-  #writtenByOthers(revision: number): Promise<number[]> {
+  #writtenByOthers(revision: number): Promise<Written[]> {
     const { bucket } = this.#options
     return Promise.all(
       this.#members.keysOfOthers().map(async (key) => {
         const entry = await bucket.get(key)
-        if (entry?.value === undefined) return 0
+        if (entry?.value === undefined) return { beats: 0, times: 0 }
         this.#read(entry)
         const { run = '', beat = 0 } = this.#members.newestAt(key) ?? {}
-        return beat - (this.#beats.get(run) ?? 0) - (entry.revision > revision ? 1 : 0)
+        const last = this.#beats.get(run) ?? 0
+        // One of after our own is not of the time that is asked about.
+        const after = entry.revision > revision ? 1 : 0
+        return {
+          beats: Math.floor(beat) - Math.floor(last) - after,
+          times: Math.round(((beat % 1) - (last % 1)) / between) - after,
+        }
       }),
     )
   }

@@ -17,14 +17,22 @@ export const hangupMs = 1500
 /** One other node writes at least so often in the time of a lease. */
 const writesOfOthers = 3
 
+/** By one node, to its own entry. */
+export interface Written {
+  /** Beats that came by the clock, one in a second at most. */
+  readonly beats: number
+  /** Those, and what it had to say between them. */
+  readonly times: number
+}
+
 /** What is found by a node that has beaten late: whether there was a hint that its connection had ended, and who lived on meanwhile. */
 export interface Looked {
   /** When it was asked, on this machine's monotonic clock. */
   readonly at: number
   /** The revision of the newest one. */
   readonly hangup: number | undefined
-  /** How often each other node that is known has written its entry between the two beats; left out where that was not asked. */
-  readonly written?: readonly number[] | undefined
+  /** What each other node that is known has written between the two beats; left out where that was not asked. */
+  readonly others?: readonly Written[] | undefined
   /** How many names of actors are known to have been taken between them, which is no sign of life of anybody for long. */
   readonly names?: number
 }
@@ -64,7 +72,7 @@ export class Lease {
     this.#unhung = Math.max(this.#unhung, looked?.at ?? since)
     const lapsed = before !== undefined && performance.now() - before.since > leaseMs
     const written = before ? revision - before.revision - 1 : 0
-    const most = mostOfOne(written - (looked?.names ?? 0), looked?.written)
+    const most = mostOfOne(written - (looked?.names ?? 0), looked?.others)
     const isProof = this.#sawNoLeader ? written > 2 * nodes : most >= writesOfOthers
     // One that was sent before the bucket had a leader, and is answered only now, does not end that time.
     if (performance.now() - since < leaseMs) this.#sawNoLeader = false
@@ -124,7 +132,7 @@ export class Lease {
   }
 }
 
-/** How often one other node has written, as far as is known: what nobody is known to have written may all be one's, and of all it is where nobody was asked. */
-function mostOfOne(written: number, known: readonly number[] = []): number {
-  return Math.max(written - known.reduce((sum, times) => sum + times, 0), ...known)
+/** How often one other node has beaten, as far as is known: what nobody is known to have written may all be one's, and of all it is where nobody was asked. */
+function mostOfOne(written: number, known: readonly Written[] = []): number {
+  return Math.max(written - known.reduce((sum, { times }) => sum + times, 0), ...known.map(({ beats }) => beats))
 }

@@ -12,8 +12,9 @@ describe('a lease of which a beat was taken 8 s ago', () => {
       count += 1
     })
     for (const [at, [ago, revision, written, names = 0]] of beats.entries()) {
+      const others = written?.map((times) => ({ beats: times, times }))
       if (at === 1 && isLeaderless) lease.leaderless()
-      const looked = written && { at: performance.now(), hangup: undefined, written, names }
+      const looked = others && { at: performance.now(), hangup: undefined, others, names }
       lease.renew(performance.now() - ago, revision, nodes, looked)
     }
     return count
