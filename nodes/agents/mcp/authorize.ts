@@ -20,7 +20,7 @@ import { ClawmeshError } from '../../../policies/errors.js'
 import { productVersion } from '../../version.js'
 import type { Login } from './login.js'
 import type { LoginFile } from './login-file.js'
-import { PersonLogin } from './login-provider.js'
+import { issuerCheck, PersonLogin } from './login-provider.js'
 
 export interface Sitting {
   /** Shows a person the address at which to say yes. */
@@ -51,9 +51,10 @@ export async function logIn(
     // One that registered itself did so with the port of that time.
     file.change({ client: undefined, ...(wanted === undefined ? { tokens: undefined, discovery: undefined } : {}) })
     const provider = new PersonLogin(login, file, { redirect, state, open: show })
-    const transport = new StreamableHTTPClientTransport(new URL(url), { authProvider: provider, fetch })
+    const check = issuerCheck(login)
+    const transport = new StreamableHTTPClientTransport(new URL(url), { authProvider: provider, fetch, ...check })
     if (wanted !== undefined && tokens !== undefined)
-      await auth(provider, { serverUrl: url, scope: wanted, fetchFn: fetch, forceReauthorization: true })
+      await auth(provider, { serverUrl: url, scope: wanted, fetchFn: fetch, forceReauthorization: true, ...check })
     else await provoke(transport).catch((error: unknown) => isAsked || Promise.reject(error))
     if (!isAsked) return
     const answer = await desk.answered(signal)

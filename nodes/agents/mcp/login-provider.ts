@@ -42,6 +42,11 @@ const missing = (server: string) =>
     },
   )
 
+/** The SDK asks no authorization server that calls itself otherwise than it was found; but where a person has named the one that is meant, PersonLogin looks at the name itself. */
+export const issuerCheck = (login: Login) => ({
+  skipIssuerMetadataValidation: login.as === 'person' && login.issuer !== undefined,
+})
+
 interface Browser {
   redirect: string
   state?: string
@@ -115,12 +120,24 @@ export class PersonLogin implements OAuthClientProvider {
     throw why
   }
 
+  /** The SDK has told nobody anything yet. Throws UNAUTHENTIC for another than the one that is named. */
   saveDiscoveryState(found: OAuthDiscoveryState): void {
+    const why = this.#strangeness(found)
+    if (why !== undefined)
+      throw new ClawmeshError('UNAUTHENTIC', `The authorization server is not the one that is named: ${why}.`, {
+        hint: 'Nothing was sent there. If it is meant, say so in the file of MCP servers: login: { issuer: … }, as it calls itself.',
+      })
     this.#file.change({ discovery: { ...found } })
   }
 
+  /** One that was found when the file of servers said otherwise is looked for anew. */
   discoveryState(): OAuthDiscoveryState | undefined {
-    return this.#file.read().discovery as unknown as OAuthDiscoveryState | undefined
+    const found = this.#file.read().discovery as unknown as OAuthDiscoveryState | undefined
+    return found && this.#strangeness(found) === undefined ? found : undefined
+  }
+
+  #strangeness(found: OAuthDiscoveryState): string | undefined {
+    return this.#login.issuer === undefined ? undefined : strangeness(this.#login.issuer, found)
   }
 
   saveCodeVerifier(verifier: string): void {
@@ -136,4 +153,21 @@ export class PersonLogin implements OAuthClientProvider {
     if (scope === 'all' || scope === 'client') this.#file.change({ client: undefined })
     if (scope === 'all' || scope === 'discovery') this.#file.change({ discovery: undefined })
   }
+}
+
+/**
+ * Why what was found is not the authorization server of that name; undefined where it is. Anybody can say a name: what was found elsewhere is believed that it is the named one only where all
+ * that it has itself asked at is at the origin of the name, so that whoever borrows the name sends to its owner.
+ */
+function strangeness(
+  named: string,
+  { authorizationServerUrl: at, authorizationServerMetadata: said }: OAuthDiscoveryState,
+) {
+  const name = said?.issuer ?? at
+  if (name !== named) return `it calls itself ${name}, and not ${named}`
+  if (said === undefined || name === at || `${name}/` === at) return undefined
+  const { origin } = new URL(named)
+  const asked = [said.authorization_endpoint, said.token_endpoint, said.registration_endpoint]
+  const strange = asked.find((each) => each !== undefined && new URL(each).origin !== origin)
+  return strange && `it was found at ${at}, calls itself ${named}, and would be asked at ${strange}`
 }

@@ -39,6 +39,9 @@ async function loginOf(): Promise<Login | undefined> {
   const known = given.client_id === undefined ? {} : { client: given.client_id, issuer: await issuer() }
   if (scenario.startsWith('auth/client-credentials'))
     return { as: 'program', ...known, ...(given.private_key_pem === undefined ? {} : { signs: 'ES256' }) }
+  // Found at the server's own root, where it calls itself after where it is asked.
+  if (scenario === 'auth/2025-03-26-oauth-metadata-backcompat')
+    return { as: 'person', issuer: new URL('/oauth', url).href }
   if (scenario === 'auth/basic-cimd')
     return { as: 'person', client: 'https://conformance-test.local/client-metadata.json' }
   return { as: 'person', ...known }

@@ -22,7 +22,6 @@ const nodeVersion = 22
 const notOffered: Record<string, Record<string, string>> = {
   server: {},
   client: {
-    'auth/2025-03-26-oauth-metadata-backcompat': 'its authorization server calls itself otherwise than it was found',
     'auth/cross-app-access-complete-flow': 'no mesh has an identity provider that speaks for its people',
   },
 }
