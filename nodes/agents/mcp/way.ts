@@ -59,7 +59,7 @@ async function overHttp(server: UrlServer, { login: file, before }: Start): Prom
   const fetch = fetchOf(server, resolver(readConfig().nameServers))
   const options =
     server.login && file && login
-      ? { authProvider: login.providerOf(server.name, server.login, file), ...login.issuerCheck(server.login) }
+      ? { authProvider: login.providerOf(server.name, server.login, file, fetch), ...login.issuerCheck(server.login) }
       : {}
   return new StreamableHTTPClientTransport(new URL(server.url), { fetch, ...options }) as McpTransport
 }
