@@ -19,8 +19,9 @@ export interface Organisation extends TlsPeer {
   lasts: number
   /** Whether it lets its people use anything. */
   allows: boolean
-  /** How often it has renewed a login. */
+  /** How often it was to renew a login, and whose it renews then; the same person's unless told otherwise. */
   renewals: number
+  renews: (person: string | undefined) => string | undefined
   /** Nobody is logged in any more. */
   forget(): void
 }
@@ -76,7 +77,7 @@ export async function openOrganisation(file: string, grantsTo: string): Promise<
       if (form.get('grant_type') !== 'refresh_token') return grant(form)
       organisation.renewals += 1
       const token = form.get('refresh_token') ?? ''
-      const person = renewable.get(token)
+      const person = organisation.renews(renewable.get(token))
       return word(renewable.delete(token) ? person : undefined)
     },
   }
@@ -94,6 +95,7 @@ export async function openOrganisation(file: string, grantsTo: string): Promise<
     lasts: 3600,
     allows: true,
     renewals: 0,
+    renews: (person: string | undefined) => person,
     forget: () => renewable.clear(),
   })
   return organisation

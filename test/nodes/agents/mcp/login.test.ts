@@ -210,6 +210,18 @@ describe('a login into an MCP server', () => {
       assert.equal(await whoami(), 'berta')
       file.remove()
       assert.match(await whoami(), /wiki asks for a login/)
+      giveSecrets()
+      await sit(employee())
+      assert.equal(await whoami(), 'berta')
+      organisation.lasts = 30
+      await sit(employee())
+      peer.expire()
+      organisation.renews = (person) => {
+        file.remove()
+        return person
+      }
+      assert.match(await whoami(), /wiki asks for a login/, 'also while it is renewed')
+      assert.deepEqual(file.read(), {})
     })
 
     it('is worth nothing where another identity provider or client is named by now', async () => {
@@ -233,6 +245,10 @@ describe('a login into an MCP server', () => {
     })
 
     it('is taken from nobody who calls himself otherwise, or says who a person is to somebody else', async () => {
+      giveSecrets()
+      organisation.lasts = 30
+      organisation.renews = () => 'berta'
+      await assert.rejects(sit(employee()), /renews the login of another person/)
       giveSecrets()
       organisation.audience = 'another'
       await assert.rejects(sit(employee()), /is not said to this client/)
