@@ -107,7 +107,7 @@ async function asEmployee(
     open(address)
     return answered()
   }
-  await new Identity(login.idp, file, fetch).signIn({ redirect, state, ask })
+  await new Identity(name, login.idp, file, fetch).signIn({ redirect, state, ask })
   const authProvider = providerOf(name, login, file, fetch)
   await provoke(new StreamableHTTPClientTransport(new URL(url), { authProvider, fetch }))
 }

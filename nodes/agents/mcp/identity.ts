@@ -43,7 +43,7 @@ const claimsSchema = z.looseObject({
 })
 type Claims = z.output<typeof claimsSchema>
 
-/** What it says of a person is renewed so long before it runs out: clocks differ. */
+/** What it says of a person is renewed so long before it runs out, where it is: clocks differ. */
 const marginMs = 60_000
 
 interface Asked {
@@ -62,12 +62,15 @@ interface Wanted {
 }
 
 export class Identity {
+  readonly #server: string
   readonly #idp: Idp
   readonly #file: LoginFile
   readonly #fetch: FetchLike
   #renewed: Promise<string | undefined> | undefined
 
-  constructor(idp: Idp, file: LoginFile, fetch: FetchLike) {
+  /** `server`: as the person calls it whose login this is. */
+  constructor(server: string, idp: Idp, file: LoginFile, fetch: FetchLike) {
+    this.#server = server
     this.#idp = idp
     this.#file = file
     this.#fetch = fetch
@@ -123,9 +126,9 @@ export class Identity {
 
   async #current(): Promise<string | undefined> {
     const { idToken, refreshToken } = this.#kept
-    const runsOut = idToken === undefined ? 0 : (claimsOf(idToken)?.exp ?? 0) * 1000
-    if (runsOut > Date.now() + marginMs) return idToken
-    if (refreshToken === undefined) return undefined
+    const leftMs = (idToken === undefined ? 0 : (claimsOf(idToken)?.exp ?? 0) * 1000) - Date.now()
+    if (refreshToken === undefined) return leftMs > 0 ? idToken : undefined
+    if (leftMs > marginMs) return idToken
     // One for all calls: many a provider takes a token that comes twice for a stolen one.
     this.#renewed ??= this.#renew(refreshToken).finally(() => {
       this.#renewed = undefined
@@ -186,7 +189,7 @@ export class Identity {
 
   #unusable(why: string, cause?: unknown): ClawmeshError {
     return new ClawmeshError('UNAUTHENTIC', `The identity provider ${this.#idp.issuer} cannot be used: ${why}.`, {
-      hint: 'Look at `idp` in the file of MCP servers, ask who runs the identity provider, or log in anew: clawmesh mcp login NAME.',
+      hint: `Look at idp in the file of MCP servers, ask who runs the identity provider, or log in anew: clawmesh mcp login ${this.#server}`,
       cause,
     })
   }

@@ -37,7 +37,12 @@ export function providerOf(
   if (login.as === 'token') return { token: async () => secret, onUnauthorized: () => Promise.reject(missing(server)) }
   const common = { clientId: login.client, expectedIssuer: login.issuer, clientName: name }
   if (login.as === 'employee')
-    return new EmployeeLogin(server, { ...common, clientSecret: secret }, new Identity(login.idp, file, fetch), fetch)
+    return new EmployeeLogin(
+      server,
+      { ...common, clientSecret: secret },
+      new Identity(server, login.idp, file, fetch),
+      fetch,
+    )
   const { scope, signs } = login
   const program = { ...common, ...(scope === undefined ? {} : { scope }) }
   return signs === undefined

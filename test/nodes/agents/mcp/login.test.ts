@@ -181,10 +181,16 @@ describe('a login into an MCP server', () => {
 
     it('is renewed when it has run out, once for all calls, until the provider does so no more', async () => {
       giveSecrets()
-      organisation.lasts = 30
+      organisation.lasts = 50
       await serve(employee())
       await sit(employee())
       assert.deepEqual(await Promise.all([whoami(), whoami()]), ['anna', 'anna'])
+      const { identity: short } = file.read()
+      assert.ok(short)
+      file.change({ identity: { ...short, refreshToken: undefined } })
+      peer.expire()
+      assert.equal(await whoami(), 'anna', 'what cannot be renewed is good to its end')
+      file.change({ identity: short })
       organisation.lasts = 3600
       const before = organisation.renewals
       peer.expire()
