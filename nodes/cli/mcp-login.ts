@@ -4,13 +4,15 @@ import { dirname } from 'node:path'
 import { readCredentials } from '../../mesh/seal/credentials.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { resolver } from '../../sandbox/egress/resolve.js'
+import type { Login } from '../agents/mcp/login.js'
+import type { LoginFile } from '../agents/mcp/login-file.js'
 import { readConfig } from '../config.js'
 import { dataPaths } from '../data-folder.js'
 import { nodeFiles } from '../member/member.js'
 import { machineName, recallOffer } from '../member/offer.js'
 import { type Command, text, type Values, whole } from './command.js'
 import { dataFolder, dataOption, jsonOption } from './options.js'
-import { readSecret } from './secret.js'
+import { readSecrets } from './secret.js'
 import { stopOnSignal } from './stop.js'
 import { progress } from './terminal.js'
 
@@ -22,12 +24,16 @@ const file = {
 
 export const mcpLogin: Command = {
   name: 'mcp login',
-  usage: 'NAME [--secret] [--json]',
+  usage: 'NAME [--secret] [--idp-secret] [--json]',
   help: 'Logs this machine into the MCP server NAME of its file of servers, for the agents of the mesh: prints an address to open in a browser and waits for the yes, or, where it logs in as a program or with a token, takes that from standard input.',
   options: {
     secret: {
       type: 'boolean',
       help: 'the client is registered with a secret, which is read from standard input first',
+    },
+    'idp-secret': {
+      type: 'boolean',
+      help: 'the client at the identity provider is registered with a secret, which is read from standard input too, on a line after the other',
     },
     port: {
       type: 'string',
@@ -40,25 +46,46 @@ export const mcpLogin: Command = {
   },
   takes: 'NAME',
   run: async (name, values) => {
-    const { server, login } = await placeOf(name, values)
-    const isAlone = server.login.as !== 'person'
-    if (isAlone || values['secret'] === true)
-      login.change({
-        secret: await readSecret(`The secret of ${server.login.client ?? 'this client'} at ${server.name}`),
-      })
-    if (isAlone) {
+    const { server, login: file } = await placeOf(name, values)
+    const { login } = server
+    await takeSecrets(server.name, login, file, values)
+    if (login.as === 'program' || login.as === 'token')
       return done(values, { server: server.name }, `Kept, sealed. ${server.name} is logged into when it is used next.`)
-    }
     const { logIn } = await import('../agents/mcp/authorize.js')
     const stop = stopOnSignal()
     const port = whole(values, 'port', 1024, 65_535)
-    await logIn(server, login, {
+    await logIn({ ...server, login }, file, {
       open: (url) => progress(`Open this address in a browser on this machine, and say yes there:\n${url}`),
       ...(port === undefined ? {} : { port }),
       signal: stop.signal,
     })
     return done(values, { server: server.name }, `Logged into ${server.name}. Its tools can be used from now on.`)
   },
+}
+
+/** Of the client at the server, of the client at the identity provider, of both or neither. */
+async function takeSecrets(server: string, login: Login, file: LoginFile, values: Values): Promise<void> {
+  const isAlone = login.as === 'program' || login.as === 'token'
+  const isFirst = login.as === 'employee' && file.read().secret === undefined
+  const takes: { what: string; keep: (secret: string) => void }[] = []
+  if (isAlone || isFirst || values['secret'] === true)
+    takes.push({
+      what: `The secret of ${('client' in login ? login.client : undefined) ?? 'this client'} at ${server}`,
+      keep: (secret) => file.change({ secret }),
+    })
+  if (values['idp-secret'] === true) {
+    if (login.as !== 'employee')
+      throw new ClawmeshError('USAGE', `The login of ${server} is by no identity provider.`, {
+        hint: 'Leave --idp-secret out, or say in the file of MCP servers: login: { as: employee, …, idp: { issuer, client } }.',
+      })
+    const { issuer, client } = login.idp
+    takes.push({
+      what: `The secret of ${client} at ${issuer}`,
+      keep: (secret) => file.change({ identity: { issuer, client, secret } }),
+    })
+  }
+  const secrets = await readSecrets(takes.map(({ what }) => what))
+  for (const [index, { keep }] of takes.entries()) keep(secrets[index] ?? '')
 }
 
 export const mcpLogout: Command = {

@@ -12,6 +12,23 @@ export async function readSecret(what: string): Promise<string> {
   throw new ClawmeshError('USAGE', 'There is no key.', { hint: 'Type it, or pipe it in: … NAME … < FILE' })
 }
 
+/** Several, in this order: each is asked for, or has a line of its own where they are piped in. Throws USAGE where there are more or fewer. */
+export async function readSecrets(whats: readonly string[]): Promise<string[]> {
+  if (whats.length < 2 || process.stdin.isTTY) {
+    const typed: string[] = []
+    for (const what of whats) typed.push(await readSecret(what))
+    return typed
+  }
+  const lines = readFileSync(0, 'utf8')
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '')
+  if (lines.length === whats.length) return lines
+  throw new ClawmeshError('USAGE', `There are ${lines.length} lines, and ${whats.length} secrets are wanted.`, {
+    hint: `Pipe in, each on a line of its own: ${whats.join('; ')}.`,
+  })
+}
+
 async function askHidden(question: string): Promise<string> {
   process.stderr.write(question)
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })

@@ -1,5 +1,6 @@
 /**
- * A person's login into an MCP server: the authorization server is found, the person says yes in a browser, and what comes back to this machine is changed for tokens.
+ * A person's login into an MCP server: the authorization server is found, or the identity provider of the person's organisation is named, the person says yes in a browser, and what comes
+ * back to this machine is changed for tokens.
  *
  *     await logIn(server, file, { open: (url) => progress(`Open ${url}`), signal })
  *
@@ -18,9 +19,10 @@ import {
 } from '@modelcontextprotocol/client'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { productVersion } from '../../version.js'
-import type { Login } from './login.js'
+import { Identity } from './identity.js'
+import type { LoginOf } from './login.js'
 import type { LoginFile } from './login-file.js'
-import { PersonLogin } from './login-provider.js'
+import { issuerCheck, PersonLogin, providerOf } from './login-provider.js'
 
 export interface Sitting {
   /** Shows a person the address at which to say yes. */
@@ -30,36 +32,31 @@ export interface Sitting {
   signal: AbortSignal
 }
 
+interface Reached {
+  name: string
+  url: string
+  login: LoginOf<'person' | 'employee'>
+  fetch: FetchLike
+}
+
 /** Rejects with UNAUTHENTIC where the person or the server says no, and as the signal does. */
-export async function logIn(
-  server: { name: string; url: string; login: Login; fetch: FetchLike },
-  file: LoginFile,
-  { open, port = 0, signal }: Sitting,
-): Promise<void> {
-  const { login, url, fetch } = server
+export async function logIn(server: Reached, file: LoginFile, { open, port = 0, signal }: Sitting): Promise<void> {
   const state = randomBytes(24).toString('base64url')
   const desk = await openDesk(port, state)
-  try {
-    const redirect = `http://127.0.0.1:${desk.port}/callback`
-    let isAsked = false
-    const show = (address: URL) => {
-      isAsked = true
-      open(address)
-      return undefined
-    }
-    const { wanted, tokens } = file.read()
-    // One that registered itself did so with the port of that time.
-    file.change({ client: undefined, ...(wanted === undefined ? { tokens: undefined, discovery: undefined } : {}) })
-    const provider = new PersonLogin(login, file, { redirect, state, open: show })
-    const transport = new StreamableHTTPClientTransport(new URL(url), { authProvider: provider, fetch })
-    if (wanted !== undefined && tokens !== undefined)
-      await auth(provider, { serverUrl: url, scope: wanted, fetchFn: fetch, forceReauthorization: true })
-    else await provoke(transport).catch((error: unknown) => isAsked || Promise.reject(error))
-    if (!isAsked) return
+  const redirect = `http://127.0.0.1:${desk.port}/callback`
+  const answered = async () => {
     const answer = await desk.answered(signal)
-    if (answer.has('error'))
-      throw new ClawmeshError('UNAUTHENTIC', `The login into ${server.name} was refused: ${answer.get('error')}.`)
-    await transport.finishAuth(answer)
+    const refusal = answer.get('error')
+    if (refusal === null) return answer
+    throw new ClawmeshError('UNAUTHENTIC', `The login into ${server.name} was refused: ${refusal}.`)
+  }
+  const fetch: FetchLike = (url, init = {}) =>
+    server.fetch(url, { ...init, signal: AbortSignal.any(init.signal ? [signal, init.signal] : [signal]) })
+  const { login, ...reached } = { ...server, fetch }
+  const sitting = { redirect, state, open, answered }
+  try {
+    if (login.as === 'person') await asPerson({ ...reached, login }, file, sitting)
+    else await asEmployee({ ...reached, login }, file, sitting)
   } catch (cause) {
     signal.throwIfAborted()
     if (cause instanceof ClawmeshError) throw cause
@@ -68,6 +65,51 @@ export async function logIn(
   } finally {
     desk.close()
   }
+}
+
+interface Seat {
+  redirect: string
+  state: string
+  open: (url: URL) => void
+  answered: () => Promise<URLSearchParams>
+}
+
+async function asPerson(
+  { login, url, fetch }: Reached & { login: LoginOf<'person'> },
+  file: LoginFile,
+  { redirect, state, open, answered }: Seat,
+): Promise<void> {
+  let isAsked = false
+  const show = (address: URL) => {
+    isAsked = true
+    open(address)
+    return undefined
+  }
+  const { wanted, tokens } = file.read()
+  // One that registered itself did so with the port of that time.
+  file.change({ client: undefined, ...(wanted === undefined ? { tokens: undefined, discovery: undefined } : {}) })
+  const provider = new PersonLogin(login, file, { redirect, state, open: show })
+  const check = issuerCheck(login)
+  const transport = new StreamableHTTPClientTransport(new URL(url), { authProvider: provider, fetch, ...check })
+  if (wanted !== undefined && tokens !== undefined)
+    await auth(provider, { serverUrl: url, scope: wanted, fetchFn: fetch, forceReauthorization: true, ...check })
+  else await provoke(transport).catch((error: unknown) => isAsked || Promise.reject(error))
+  if (isAsked) await transport.finishAuth(await answered())
+}
+
+/** The server is asked once, so that whoever may not use it hears so now. */
+async function asEmployee(
+  { name, login, url, fetch }: Reached & { login: LoginOf<'employee'> },
+  file: LoginFile,
+  { redirect, state, open, answered }: Seat,
+): Promise<void> {
+  const ask = (address: URL) => {
+    open(address)
+    return answered()
+  }
+  await new Identity(name, login.idp, file, fetch).signIn({ redirect, state, ask })
+  const authProvider = providerOf(name, login, file, fetch)
+  await provoke(new StreamableHTTPClientTransport(new URL(url), { authProvider, fetch }))
 }
 
 /** Asks for what takes a login: some servers let anybody begin. */

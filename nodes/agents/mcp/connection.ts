@@ -34,8 +34,9 @@ export class McpConnection {
   readonly #client: Client
   readonly #transport: McpTransport
   #tools: Definition[] = []
-  /** It said that its tools are others now. */
-  #isStale = true
+  /** How often it has said that its tools are others now, and how often it had when they were listed. */
+  #changes = 0
+  #listed = -1
   #isOpen = true
   #closed: (how: string) => void = () => undefined
   /** Resolves when nothing more is said to the server, or heard of it: how that came about. */
@@ -52,7 +53,7 @@ export class McpConnection {
       this.#closed(transport.why ?? 'the connection was closed')
     }
     client.setNotificationHandler('notifications/tools/list_changed', () => {
-      this.#isStale = true
+      this.#changes += 1
     })
   }
 
@@ -87,19 +88,15 @@ export class McpConnection {
 
   /** As the server describes them now. */
   async tools({ timeoutMs, signal }: Waiting): Promise<readonly Definition[]> {
-    if (!this.#isStale) return this.#tools
-    this.#isStale = false
-    try {
-      const { tools } = await this.#asked('the list of its tools', timeoutMs, signal, (options) =>
-        this.#client.listTools(undefined, { ...options, cacheMode: 'refresh' }),
-      )
-      if (tools.length > mostTools) throw this.#invalid(`it has ${tools.length} tools; ${mostTools} is the most`)
-      this.#tools = tools.map(definitionOf)
-      return this.#tools
-    } catch (error) {
-      this.#isStale = true
-      throw error
-    }
+    if (this.#listed === this.#changes) return this.#tools
+    const changes = this.#changes
+    const { tools } = await this.#asked('the list of its tools', timeoutMs, signal, (options) =>
+      this.#client.listTools(undefined, { ...options, cacheMode: 'refresh' }),
+    )
+    if (tools.length > mostTools) throw this.#invalid(`it has ${tools.length} tools; ${mostTools} is the most`)
+    this.#tools = tools.map(definitionOf)
+    this.#listed = changes
+    return this.#tools
   }
 
   /** A server that does not answer in time is ended: what it does meanwhile, nobody asked for. */

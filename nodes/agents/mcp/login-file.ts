@@ -15,6 +15,16 @@ const keptSchema = z.object({
   tokens: z.record(z.string(), z.unknown()).optional(),
   /** Where the authorization server was found. */
   discovery: z.record(z.string(), z.unknown()).optional(),
+  /** Of a person at the identity provider of this name, by the client of this number: its secret, and what was said of the person. */
+  identity: z
+    .object({
+      issuer: z.string(),
+      client: z.string(),
+      secret: z.string().optional(),
+      idToken: z.string().optional(),
+      refreshToken: z.string().optional(),
+    })
+    .optional(),
   /** What the server has asked for and the tokens do not allow: it takes another login. */
   wanted: z.string().optional(),
 })

@@ -57,9 +57,11 @@ async function overHttp(server: UrlServer, { login: file, before }: Start): Prom
   ])
   await before()
   const fetch = fetchOf(server, resolver(readConfig().nameServers))
-  const authProvider = server.login && file && login?.providerOf(server.name, server.login, file)
-  const options = authProvider ? { fetch, authProvider } : { fetch }
-  return new StreamableHTTPClientTransport(new URL(server.url), options) as McpTransport
+  const options =
+    server.login && file && login
+      ? { authProvider: login.providerOf(server.name, server.login, file, fetch), ...login.issuerCheck(server.login) }
+      : {}
+  return new StreamableHTTPClientTransport(new URL(server.url), { fetch, ...options }) as McpTransport
 }
 
 /** What the server connects to, and what it opens beyond its policy, is decided as for any action; it lives longer than the call that started it. */

@@ -1,121 +1,96 @@
-/** An MCP server behind TLS and the authorization server that it sends its clients to: OAuth 2.1 with registration, PKCE and refresh, as the MCP specification asks for it. */
-import { createHash, randomUUID } from 'node:crypto'
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import { createServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
+/**
+ * An MCP server behind TLS and the authorization server that it sends its clients to: OAuth 2.1 with registration, PKCE and refresh, as the MCP specification asks for it, and with grants of an
+ * identity provider that it trusts (SEP-990). Its one tool, `whoami`, says whose token it was asked with.
+ */
+import { randomUUID } from 'node:crypto'
 import { createMcpHandler, McpServer } from '@modelcontextprotocol/server'
 import { z } from 'zod'
-import { openTlsAuthority } from '../../../../nodes/authority/tls.js'
+import { Codes } from './code.js'
+import type { Organisation } from './identity-provider.js'
+import { verified } from './jwt.js'
+import { type Answer, clientOf, openTlsPeer, type TlsPeer } from './tls-peer.js'
 
-export interface Peer {
-  url: string
-  /** PEM. */
-  trust: string
+export interface Peer extends TlsPeer {
   /** Where it tells a client to log in; its own address unless told otherwise. */
   issuer: string
-  /** Of each request. */
-  readonly asked: string[]
-  /** What was handed out is good no more. */
+  /** What it calls itself, and where it says it is asked; its own address unless told otherwise. */
+  calls: string
+  endpoints: string
+  /** Whose grants it takes, from which client. */
+  trusts?: { organisation: Organisation; client: string; secret: string }
+  /** The tokens that were handed out are good no more; those that renew them are. */
   expire(): void
-  close(): Promise<void>
 }
 
 export async function openPeer(file: string): Promise<Peer> {
-  const tls = openTlsAuthority(file, 'test', Date.now())
-  const codes = new Map<string, string>()
-  const good = new Set<string>()
-  const asked: string[] = []
-  const mcp = createMcpHandler(() => {
-    const server = new McpServer({ name: 'peer', version: '1' })
-    server.registerTool('whoami', { inputSchema: z.object({}) }, () => ({ content: [{ type: 'text', text: 'anna' }] }))
-    return server
-  })
-  const grant = () => {
-    const tokens = { access_token: randomUUID(), refresh_token: randomUUID(), token_type: 'Bearer', expires_in: 3600 }
-    good.add(tokens.access_token).add(tokens.refresh_token)
-    return tokens
+  const codes = new Codes()
+  const people = new Map<string, string>()
+  const renewable = new Map<string, string>()
+  const mcp = (person: string) =>
+    createMcpHandler(() => {
+      const server = new McpServer({ name: 'peer', version: '1' })
+      server.registerTool('whoami', { inputSchema: z.object({}) }, () => ({
+        content: [{ type: 'text', text: person }],
+      }))
+      return server
+    })
+  const grant = (person: string | undefined) => {
+    if (person === undefined) return Response.json({ error: 'invalid_grant' }, { status: 400 })
+    const [access_token, refresh_token] = [randomUUID(), randomUUID()]
+    people.set(access_token, person)
+    renewable.set(refresh_token, person)
+    return Response.json({ access_token, refresh_token, token_type: 'Bearer', expires_in: 3600 })
   }
-  const tokensFor = (form: URLSearchParams) => {
-    const given = form.get('refresh_token') ?? form.get('code') ?? ''
-    const challenge = codes.get(given)
-    const proof = createHash('sha256')
-      .update(form.get('code_verifier') ?? '')
-      .digest('base64url')
-    if (codes.delete(given) && challenge === proof) return grant()
-    return good.delete(given) ? grant() : undefined
+  const renewed = (form: URLSearchParams) => {
+    const token = form.get('refresh_token') ?? ''
+    const person = renewable.get(token)
+    renewable.delete(token)
+    return person
   }
-  const routes: Record<string, (url: URL, body: string) => [number, object | string, Record<string, string>?]> = {
-    '/.well-known/oauth-protected-resource/mcp': () => [
-      200,
-      { resource: `${peer.url}/mcp`, authorization_servers: [peer.issuer] },
-    ],
-    '/.well-known/oauth-authorization-server': () => [
-      200,
-      {
-        issuer: peer.url,
-        authorization_endpoint: `${peer.url}/authorize`,
-        token_endpoint: `${peer.url}/token`,
-        registration_endpoint: `${peer.url}/register`,
+  const granted = (request: Request, form: URLSearchParams) => {
+    const { organisation, client, secret } = peer.trusts ?? {}
+    if (!organisation || clientOf(request, form) !== `${client}:${secret}`) return undefined
+    const claims = verified(organisation.key, form.get('assertion') ?? '', 'oauth-id-jag+jwt')
+    const isOurs = claims?.['aud'] === peer.calls && claims['resource'] === `${peer.url}/mcp`
+    return isOurs && claims['client_id'] === client ? String(claims['sub']) : undefined
+  }
+  const routes: Record<string, Answer> = {
+    '/.well-known/oauth-protected-resource/mcp': () =>
+      Response.json({ resource: `${peer.url}/mcp`, authorization_servers: [peer.issuer] }),
+    '/.well-known/oauth-authorization-server': () =>
+      Response.json({
+        issuer: peer.calls,
+        authorization_endpoint: `${peer.endpoints}/authorize`,
+        token_endpoint: `${peer.endpoints}/token`,
+        registration_endpoint: `${peer.endpoints}/register`,
         response_types_supported: ['code'],
         code_challenge_methods_supported: ['S256'],
-        token_endpoint_auth_methods_supported: ['none'],
-      },
-    ],
-    '/register': (_, body) => [201, { ...JSON.parse(body), client_id: 'client-1' }],
-    '/authorize': ({ searchParams }) => {
-      const code = randomUUID()
-      codes.set(code, searchParams.get('code_challenge') ?? '')
-      const back = new URL(searchParams.get('redirect_uri') ?? '')
-      back.search = String(new URLSearchParams({ code, state: searchParams.get('state') ?? '' }))
-      return [302, '', { location: back.href }]
+        token_endpoint_auth_methods_supported: ['none', 'client_secret_basic'],
+      }),
+    '/register': (_, body) => Response.json({ ...JSON.parse(body), client_id: 'client-1' }, { status: 201 }),
+    '/authorize': ({ url }) => codes.redirect(new URL(url), 'anna'),
+    '/token': (request, body) => {
+      const form = new URLSearchParams(body)
+      if (form.get('grant_type') === 'refresh_token') return grant(renewed(form))
+      if (form.get('grant_type') === 'authorization_code') return grant(codes.take(form))
+      return grant(granted(request, form))
     },
-    '/token': (_, body) => {
-      const tokens = tokensFor(new URLSearchParams(body))
-      return tokens ? [200, tokens] : [400, { error: 'invalid_grant' }]
+    '/mcp': (request) => {
+      const [, token = ''] = /^Bearer (.+)$/.exec(request.headers.get('authorization') ?? '') ?? []
+      const person = people.get(token)
+      if (person !== undefined) return mcp(person).fetch(request)
+      const where = `Bearer resource_metadata="${peer.url}/.well-known/oauth-protected-resource/mcp"`
+      return new Response(null, { status: 401, headers: { 'www-authenticate': where } })
     },
   }
-  const answer = async (request: IncomingMessage, reply: ServerResponse): Promise<unknown> => {
-    const url = new URL(request.url ?? '/', peer.url)
-    let body = ''
-    for await (const piece of request) body += piece
-    asked.push(`${request.method} ${url.pathname}`)
-    const route = routes[url.pathname]
-    if (route) {
-      const [status, said, headers = {}] = route(url, body)
-      reply.writeHead(status, { 'content-type': 'application/json', ...headers })
-      return reply.end(typeof said === 'string' ? said : JSON.stringify(said))
-    }
-    if (url.pathname !== '/mcp') return reply.writeHead(404).end()
-    const [, token = ''] = /^Bearer (.+)$/.exec(request.headers.authorization ?? '') ?? []
-    if (!good.has(token))
-      return reply
-        .writeHead(401, {
-          'www-authenticate': `Bearer resource_metadata="${peer.url}/.well-known/oauth-protected-resource/mcp"`,
-        })
-        .end()
-    const headers = Object.entries(request.headers).map(([name, value]): [string, string] => [name, String(value)])
-    const given = await mcp.fetch(
-      new Request(url, { method: request.method ?? 'GET', headers, ...(body ? { body } : {}) }),
-    )
-    return reply.writeHead(given.status, Object.fromEntries(given.headers)).end(await given.text())
-  }
-  const { certificate: cert, key } = tls.issue('peer', ['localhost', '127.0.0.1'], Date.now())
-  const server = createServer({ cert, key }, (request, reply) => {
-    answer(request, reply).catch((error) => reply.destroy(error))
+  const answer: Answer = (request, body) =>
+    routes[new URL(request.url).pathname]?.(request, body) ?? new Response(null, { status: 404 })
+  const tls = await openTlsPeer(file, answer)
+  const peer: Peer = Object.assign(tls, {
+    issuer: tls.url,
+    calls: tls.url,
+    endpoints: tls.url,
+    expire: () => people.clear(),
   })
-  const peer: Peer = {
-    url: '',
-    issuer: '',
-    trust: tls.certificate,
-    asked,
-    expire: () => good.clear(),
-    close: () => {
-      server.closeAllConnections()
-      return new Promise((resolve) => server.close(() => resolve()))
-    },
-  }
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  peer.url = `https://localhost:${(server.address() as AddressInfo).port}`
-  peer.issuer = peer.url
   return peer
 }

@@ -19,11 +19,23 @@ import { temporaryFolder } from '../../../kit/mesh.js'
 const url = process.argv.at(-1) ?? ''
 const scenario = process.env['MCP_CONFORMANCE_SCENARIO'] ?? ''
 const given = z
-  .looseObject({ client_id: z.string(), client_secret: z.string(), private_key_pem: z.string() })
+  .looseObject({
+    client_id: z.string(),
+    client_secret: z.string(),
+    private_key_pem: z.string(),
+    idp_issuer: z.string(),
+    idp_client_id: z.string(),
+    idp_id_token: z.string(),
+  })
   .partial()
   .parse(JSON.parse(process.env['MCP_CONFORMANCE_CONTEXT'] ?? '{}'))
 const argumentsOf: Record<string, Record<string, unknown>> = { add_numbers: { a: 5, b: 3 } }
 const mostLogins = 2
+
+const idp =
+  given.idp_issuer === undefined || given.idp_client_id === undefined
+    ? undefined
+    : { issuer: given.idp_issuer, client: given.idp_client_id }
 
 /** What a person is told who registers a client. */
 async function issuer(): Promise<string> {
@@ -36,12 +48,22 @@ async function issuer(): Promise<string> {
 
 async function loginOf(): Promise<Login | undefined> {
   if (!scenario.startsWith('auth/')) return undefined
-  const known = given.client_id === undefined ? {} : { client: given.client_id, issuer: await issuer() }
+  const { client_id: client } = given
+  if (client === undefined) return personsLogin()
+  const known = { client, issuer: await issuer() }
+  if (idp !== undefined) return { as: 'employee', ...known, idp }
   if (scenario.startsWith('auth/client-credentials'))
     return { as: 'program', ...known, ...(given.private_key_pem === undefined ? {} : { signs: 'ES256' }) }
+  return { as: 'person', ...known }
+}
+
+function personsLogin(): Login {
+  // Found at the server's own root, where it calls itself after where it is asked.
+  if (scenario === 'auth/2025-03-26-oauth-metadata-backcompat')
+    return { as: 'person', issuer: new URL('/oauth', url).href }
   if (scenario === 'auth/basic-cimd')
     return { as: 'person', client: 'https://conformance-test.local/client-metadata.json' }
-  return { as: 'person', ...known }
+  return { as: 'person' }
 }
 
 const folder = temporaryFolder()
@@ -52,13 +74,15 @@ try {
   const file = new LoginFile(folder, 'peer', signingKey())
   const secret = given.private_key_pem ?? given.client_secret
   if (secret !== undefined) file.change({ secret })
+  // The suite's identity provider has had its person already.
+  if (idp && given.idp_id_token !== undefined) file.change({ identity: { ...idp, idToken: given.idp_id_token } })
   const server = { name: 'peer', url, runs: 'unsandboxed' as const, ...(login ? { login } : {}) }
   await serveMcp(mesh, server, { login: file })
   for (let logins = 0; ; logins += 1) {
     const failure = await useAll()
     if (failure === undefined) break
     process.stdout.write(`${failure}\n`)
-    if (logins === mostLogins || !login || !/asks for a login/.test(failure)) {
+    if (logins === mostLogins || login?.as !== 'person' || !/asks for a login/.test(failure)) {
       process.exitCode = 1
       break
     }

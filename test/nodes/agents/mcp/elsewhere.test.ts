@@ -1,14 +1,13 @@
-/** MCP servers on another machine: the gateway of another mesh, and a server that asks for a login. */
+/** MCP servers on another machine: the gateway of another mesh. */
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
-import { createServer, request } from 'node:https'
+import { rmSync } from 'node:fs'
+import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { z } from 'zod'
 import { actor, type MeshNode, on } from '../../../../mesh/index.js'
 import { signingKey } from '../../../../mesh/seal/keys.js'
-import { logIn } from '../../../../nodes/agents/mcp/authorize.js'
 import { mcpName, serveMcp } from '../../../../nodes/agents/mcp/host.js'
 import type { Login } from '../../../../nodes/agents/mcp/login.js'
 import { LoginFile } from '../../../../nodes/agents/mcp/login-file.js'
@@ -28,7 +27,6 @@ import { resolver } from '../../../../sandbox/egress/resolve.js'
 import { auditEvents } from '../../../kit/events.js'
 import { eventually } from '../../../kit/eventually.js'
 import { memoryMesh, type TestMesh, temporaryFolder } from '../../../kit/mesh.js'
-import { openPeer, type Peer } from './authorization-server.js'
 
 /** That anybody would mind. */
 const nothing: Sensitivity = { label: 'PUBLIC', categories: [] }
@@ -222,65 +220,6 @@ describe('an MCP server elsewhere', () => {
       assert.equal(count('action.ended'), count('action.intended'))
       const outcomes = new Set(events.map(({ facts }) => Object(facts['outcome']).status))
       assert.deepEqual([...outcomes].sort(), ['ended', 'failed', undefined])
-    })
-  })
-
-  describe('that asks for a login', () => {
-    let peer: Peer
-    const login: Login = { as: 'person' }
-    before(async () => {
-      peer = await openPeer(join(folder, 'peer.json'))
-      undo.push(() => peer.close())
-    })
-    const server = (): RemoteServer => ({
-      name: 'atlas',
-      url: `${peer.url}/mcp`,
-      runs: 'elsewhere',
-      addresses: ['127.0.0.1'],
-      trust: peer.trust,
-      login,
-    })
-    /** A person with a browser: goes where the page sends it. */
-    const browse = (address: URL) => {
-      const page = request(address, { ca: peer.trust }, async (reply) => {
-        reply.resume()
-        const back = new URL(reply.headers.location ?? '')
-        // Another page that guesses where the answer is waited for is told nothing, and changes nothing.
-        const guess = new URL(`?code=theirs&state=guessed`, back)
-        assert.equal((await fetch(guess)).status, 404)
-        assert.equal((await fetch(`${back.origin}//`)).status, 404)
-        assert.equal((await fetch(back)).status, 200)
-      })
-      page.end()
-    }
-
-    it('is used by the agents of a mesh once a person has said yes, and by nobody before', async () => {
-      const file = fileOf('login')
-      await serveMcp(box, server(), { login: file })
-      await assert.rejects(mcpTools(mind, 'atlas'), /atlas asks for a login/)
-      const fetch = fetchOf(server(), resolver())
-      await logIn({ ...server(), login, fetch }, file, { open: browse, signal: AbortSignal.timeout(60_000) })
-      const [whoami] = await mcpTools(mind, 'atlas')
-      assert.ok(whoami)
-      assert.equal((await callMcp(mind, whoami, {}, { timeoutMs: 60_000, seen: nothing })).text, 'anna')
-      const path = join(folder, 'mcp-logins', 'login.sealed')
-      const token = String(file.read().tokens?.['access_token'])
-      assert.ok(token.length > 30 && !readFileSync(path).includes(token))
-      assert.equal(statSync(path).mode & 0o077, 0)
-      assert.ok(
-        readdirSync(folder).every(
-          (name) => !statSync(join(folder, name)).isFile() || !readFileSync(join(folder, name)).includes(token),
-        ),
-      )
-    })
-
-    it('is not logged into through a host that nobody named', async () => {
-      peer.issuer = 'https://login.example'
-      const file = fileOf('other')
-      const sitting = { open: () => assert.fail('nobody is asked'), signal: AbortSignal.timeout(60_000) }
-      const reached = { ...server(), login, fetch: fetchOf(server(), resolver()) }
-      await assert.rejects(logIn(reached, file, sitting), /https:\/\/login\.example is not named for this MCP server/)
-      assert.equal(file.read().tokens, undefined)
     })
   })
 })

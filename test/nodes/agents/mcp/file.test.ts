@@ -53,6 +53,10 @@ ${more}`
       ['servers: { A: { command: node } }', /small letters/],
       ["servers: { a: { url: 'http://192.0.2.1/mcp', runs: unsandboxed } }", /not on this machine/],
       ["servers: { a: { url: 'http://127.0.0.1/mcp' } }", /runs/],
+      [
+        "servers: { a: { url: 'https://a.example', runs: elsewhere, login: { as: employee, client: c, issuer: 'https://b.example' } } }",
+        /login\.idp/,
+      ],
       ['servers: { a: { command: node, sandbox: no-such } }', /no-such/],
       ['servers: [', /cannot be used/],
     ] as const)
