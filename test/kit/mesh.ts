@@ -86,22 +86,27 @@ export async function natsMesh(
     const token = await accounts.memberToken(certificate, user.getPublicKey())
     return { token, seed: seedOf(user), inbox: addresses.repliesTo(certificate.holder) }
   }
-  const [operator, auditor] = await Promise.all([connectTo('mesh'), connectTo('audit')])
-  await operator.provideBuckets(addresses, count)
-  await auditor.provideAudit(addresses, count)
+  const opened: NatsTransport[] = []
+  const end = async () => {
+    for (const connection of opened) await connection.close()
+    await brokers.stop()
+    rmSync(folder, { recursive: true, force: true })
+  }
   const [broker] = brokers.members
   if (!broker) throw new Error('no broker')
+  try {
+    const operator = await connectTo('mesh')
+    opened.push(operator)
+    const auditor = await connectTo('audit')
+    opened.push(auditor)
+    await operator.provideBuckets(addresses, count)
+    await auditor.provideAudit(addresses, count)
+  } catch (error) {
+    await end()
+    throw error
+  }
   const some = () => enrol(authority, { name: 'member', roles: ['worker'] }, Date.now())
-  const mesh = testMesh(
-    authority,
-    async (credentials = some()) => connectAs(await memberUser(credentials)),
-    async () => {
-      await operator.close()
-      await auditor.close()
-      await brokers.stop()
-      rmSync(folder, { recursive: true, force: true })
-    },
-  )
+  const mesh = testMesh(authority, async (credentials = some()) => connectAs(await memberUser(credentials)), end)
   return {
     ...mesh,
     broker,
