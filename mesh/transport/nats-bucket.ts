@@ -19,6 +19,7 @@ import {
   PermissionViolationError,
 } from '@nats-io/transport-node'
 import { ClawmeshError } from '../../policies/errors.js'
+import { type Acknowledgements, NobodyStores } from './acknowledgements.js'
 import { type Bucket, type Entry, failoverMs, type Subscription } from './transport.js'
 
 type OnConnection = (listener: (connected: boolean) => void) => Subscription
@@ -67,6 +68,7 @@ export async function replicate(connection: NatsConnection, stream: string, has:
 export async function openNatsBucket(
   connection: NatsConnection,
   name: string,
+  acknowledgements: Acknowledgements,
   onConnection: OnConnection,
   inbox: string | undefined,
 ): Promise<Bucket> {
@@ -75,12 +77,13 @@ export async function openNatsBucket(
     reachable(() => new Kvm(client).open(name)),
     reachable(() => jetstreamManager(connection, { timeout: answerWithinMs })),
   ])
-  return new NatsBucket({ kv, name, jetstream: client, manager, onConnection, inbox })
+  return new NatsBucket({ kv, name, acknowledgements, jetstream: client, manager, onConnection, inbox })
 }
 
 interface NatsBucketParts {
   kv: KV
   name: string
+  acknowledgements: Acknowledgements
   jetstream: JetStreamClient
   manager: JetStreamManager
   onConnection: OnConnection
@@ -90,6 +93,7 @@ interface NatsBucketParts {
 
 class NatsBucket implements Bucket {
   readonly #kv: KV
+  readonly #acknowledgements: Acknowledgements
   readonly #inbox: string | undefined
   readonly #jetstream: JetStreamClient
   readonly #manager: JetStreamManager
@@ -97,8 +101,9 @@ class NatsBucket implements Bucket {
   readonly #subjects: string
   readonly #onConnection: OnConnection
 
-  constructor({ kv, name, jetstream: client, manager, onConnection, inbox }: NatsBucketParts) {
+  constructor({ kv, name, acknowledgements, jetstream: client, manager, onConnection, inbox }: NatsBucketParts) {
     this.#kv = kv
+    this.#acknowledgements = acknowledgements
     this.#inbox = inbox
     this.#jetstream = client
     this.#manager = manager
@@ -108,16 +113,20 @@ class NatsBucket implements Bucket {
   }
 
   put(key: string, value: Uint8Array, withinMs = failoverMs): Promise<number> {
-    return reachable(() => this.#kv.put(key, value), withinMs)
+    return reachable(() => this.#put(key, value), withinMs)
   }
 
   async swap(key: string, value: Uint8Array, revision: number): Promise<number | undefined> {
     try {
-      return await this.#kv.put(key, value, { previousSeq: revision })
+      return await this.#put(key, value, { 'Nats-Expected-Last-Subject-Sequence': String(revision) })
     } catch (error) {
       if (isWrongRevision(error)) return undefined
       throw unreachable(error)
     }
+  }
+
+  async #put(key: string, value: Uint8Array, header: Readonly<Record<string, string>> = {}): Promise<number> {
+    return (await this.#acknowledgements.publish(`${this.#subjects}${key}`, value, header, answerWithinMs)).seq
   }
 
   async get(key: string): Promise<Entry | undefined> {
@@ -313,6 +322,7 @@ export async function reachable<T>(work: () => Promise<T>, withinMs = failoverMs
 }
 
 const isLeaderless = (error: unknown) =>
+  error instanceof NobodyStores ||
   (error instanceof Error && error.name === 'JetStreamNotEnabled') ||
   (error instanceof JetStreamApiError && error.status === unavailable)
 

@@ -13,6 +13,7 @@ import {
 } from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/transport-node'
 import { ClawmeshError } from '../../policies/errors.js'
+import type { Acknowledgements } from './acknowledgements.js'
 import { addAtLeader, reachable, replicate, unreachable } from './nats-bucket.js'
 import type { RemovableLog, Stored } from './transport.js'
 
@@ -25,6 +26,7 @@ const emptyBatches = 2
 /** A reader that nobody deletes is forgotten. */
 const readerMs = 30_000
 
+const storedWithinMs = 2000
 const guardMs = 1000
 const answerWithinMs = 1500
 /** A broker that is killed and started again stays away for less than this many looks. */
@@ -111,16 +113,19 @@ export async function provideBounded(
 export class NatsLog implements RemovableLog {
   readonly #connection: NatsConnection
   readonly #stream: string
+  readonly #acknowledgements: Acknowledgements
   readonly #jetstream: JetStreamClient
 
-  constructor(connection: NatsConnection, stream: string) {
+  constructor(connection: NatsConnection, stream: string, acknowledgements: Acknowledgements) {
     this.#connection = connection
     this.#stream = stream
+    this.#acknowledgements = acknowledgements
     this.#jetstream = jetstream(connection)
   }
 
   async append(subject: string, id: string, bytes: Uint8Array): Promise<void> {
-    const { seq } = await reachable(() => this.#jetstream.publish(subject, bytes, { msgID: id, timeout: 2000 }), 0)
+    const header = { 'Nats-Msg-Id': id }
+    const { seq } = await reachable(() => this.#acknowledgements.publish(subject, bytes, header, storedWithinMs), 0)
     // A repetition whose first is still on its way to the other brokers: it stands nowhere yet, and may never.
     if (seq === 0) throw unreachable(new Error('the first of a repetition is not stored yet'))
   }

@@ -1,10 +1,17 @@
 /** The mesh over a NATS server: core subjects for messages, a key-value bucket for the directory, a stream for the audit log. */
-import { AuthorizationError, connect, jwtAuthenticator, type NatsConnection } from '@nats-io/transport-node'
+import {
+  AuthorizationError,
+  connect,
+  jwtAuthenticator,
+  type NatsConnection,
+  PermissionViolationError,
+} from '@nats-io/transport-node'
 import { z } from 'zod'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { Addresses } from '../address.js'
 import type { BrokerUser } from '../broker/accounts.js'
 import { deadLimits } from '../dead/stream.js'
+import { Acknowledgements } from './acknowledgements.js'
 import { openNatsBucket, provideBucket, unreachable } from './nats-bucket.js'
 import { NatsLog, provideBounded, provideLog } from './nats-log.js'
 import type { Bucket, Receive, RemovableLog, Subscription, Transport } from './transport.js'
@@ -98,11 +105,13 @@ export class NatsTransport implements Transport {
   readonly #connection: NatsConnection
   readonly #listeners = new Set<(connected: boolean) => void>()
   readonly #inbox: string | undefined
+  readonly #acknowledgements: Acknowledgements
   #connected = true
 
   constructor(connection: NatsConnection, inbox?: string) {
     this.#connection = connection
     this.#inbox = inbox
+    this.#acknowledgements = new Acknowledgements(connection, inbox)
     void this.#followStatus()
   }
 
@@ -133,11 +142,12 @@ export class NatsTransport implements Transport {
   }
 
   async bucket(name: string): Promise<Bucket> {
-    return openNatsBucket(this.#connection, name, (listener) => this.onConnection(listener), this.#inbox)
+    const onConnection = (listener: (connected: boolean) => void) => this.onConnection(listener)
+    return openNatsBucket(this.#connection, name, this.#acknowledgements, onConnection, this.#inbox)
   }
 
   log(stream: string): RemovableLog {
-    return new NatsLog(this.#connection, stream)
+    return new NatsLog(this.#connection, stream, this.#acknowledgements)
   }
 
   onConnection(listener: (connected: boolean) => void): Subscription {
@@ -210,7 +220,10 @@ export class NatsTransport implements Transport {
     for await (const status of this.#connection.status()) {
       if (status.type === 'disconnect') this.#tell(false)
       if (status.type === 'reconnect') this.#tell(true)
+      if (status.type === 'error' && status.error instanceof PermissionViolationError)
+        this.#acknowledgements.refused(status.error)
     }
+    this.#acknowledgements.close()
   }
 
   #tell(connected: boolean): void {
