@@ -19,19 +19,31 @@ export function workspaceId({ folder, shared }: Workspace): string {
   return createHash('sha256').update(`${thisMachine()}\0${dev}\0${ino}`).digest('base64url')
 }
 
+/**
+ * The same for what outlives a start of the machine: what was begun on these files and cut off goes on with them, and not with those of another machine, or of another folder, that have the same
+ * path. Throws what `statSync` throws.
+ */
+export function lastingWorkspaceId({ folder, shared }: Workspace): string {
+  if (shared !== undefined) return `shared ${shared}`
+  const { ino } = statSync(folder, { bigint: true })
+  return createHash('sha256')
+    .update(`${text('/etc/machine-id')}\0${hostname()}\0${ino}`)
+    .digest('base64url')
+}
+
 let boot: string | undefined
 
 /** Containers of one machine have one kernel, which counts their folders together. */
 function thisMachine(): string {
-  boot ??= bootId()
+  boot ??= text('/proc/sys/kernel/random/boot_id')
   return `${boot}\0${hostname()}`
 }
 
-function bootId(): string {
+function text(path: string): string {
   try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+    return readFileSync(path, 'utf8').trim()
   } catch {
-    // Not Linux: nothing is run in a sandbox there.
+    // Not Linux, where nothing is run in a sandbox, or a container without a number of its own.
     return ''
   }
 }

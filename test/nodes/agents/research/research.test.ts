@@ -200,7 +200,7 @@ network_policies:
       keepResearch(
         node,
         tasks,
-        researchOf(question, { folder: workspace, files: [file], urls: [] }, 'Ada'),
+        researchOf(question, { workspace: { folder: workspace }, files: [file], urls: [] }, 'Ada'),
         { allowed, signal, progress: () => undefined },
         (task, until) =>
           research(
