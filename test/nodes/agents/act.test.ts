@@ -125,6 +125,31 @@ describe('an action about files of one machine, where two have such files', () =
     assert.equal((await act(agent, sum, {})).outcome.status, 'done')
   })
 
+  it('is about the very folder also where another takes its place at the last moment', async () => {
+    const third = temporaryFolder()
+    folders.push(third, `${third}-before`)
+    writeFileSync(join(third, 'notes.txt'), 'a\n')
+    const profile = parseProfile('filesystem_policy: { read_only: [.] }')
+    let looks = 0
+    const inForce = () => {
+      looks += 1
+      // First when it comes, and then right before it is written down.
+      if (looks === 2) {
+        renameSync(third, `${third}-before`)
+        mkdirSync(third)
+        writeFileSync(join(third, 'notes.txt'), 'a\nb\n')
+      }
+      return { profile, policy: { name: 'own', version: null, digest: '' } }
+    }
+    await two.spawn(sandboxService(two, { workspace: third, profile: inForce }), { as: 'sandbox/third' })
+    const request = { tool: count.name, args: count.arguments, workspace: workspaceId({ folder: third }) }
+    await assert.rejects(agent.ref('sandbox/third').ask(RunAction, request), {
+      code: 'DENIED',
+      message: /not those of node/,
+    })
+    assert.ok(looks > 2)
+  })
+
   it('is about the very folder: another that takes its place is not meant, until it is asked about', async () => {
     renameSync(second.folder, `${second.folder}-before`)
     folders.push(`${second.folder}-before`)
