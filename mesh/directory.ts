@@ -280,7 +280,7 @@ export class Directory {
       this.#connection,
       this.#advert,
     ])
-    const since = performance.now()
+    const since = this.#lease.now()
     const beats = this.#members.beats()
     const revision = await bucket.put(key, value, withinMs).catch((error: unknown) => {
       if (ClawmeshError.from(error).data['leaderless']) this.#lease.leaderless()
@@ -293,7 +293,7 @@ export class Directory {
 
   /** `revision`: of the beat that came late. */
   async #look(revision: number): Promise<Looked> {
-    const at = performance.now()
+    const at = this.#lease.now()
     const before = this.#lease.revision
     const [hangup, others] = await Promise.all([
       this.#hangup(),

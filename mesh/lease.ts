@@ -7,6 +7,7 @@
  *
  * A node whose lease has lapsed, while the others wrote on, was taken for lost. It has no work any more, and begins no effect until its lease is renewed.
  */
+import { platform, uptime } from 'node:os'
 import { ClawmeshError } from '../policies/errors.js'
 import { failoverMs } from './transport/transport.js'
 
@@ -27,7 +28,7 @@ export interface Written {
 
 /** What is found by a node that has beaten late: whether there was a hint that its connection had ended, and who lived on meanwhile. */
 export interface Looked {
-  /** When it was asked, on this machine's monotonic clock. */
+  /** When it was asked, by the clock of the lease. */
   readonly at: number
   /** The revision of the newest one. */
   readonly hangup: number | undefined
@@ -37,7 +38,12 @@ export interface Looked {
   readonly names?: number
 }
 
+/** A laptop whose lid was closed for an hour has not beaten for an hour. The monotonic clock of Linux stands still meanwhile, and its uptime does not; elsewhere that clock goes on. */
+const withSleep = platform() === 'linux' ? () => uptime() * 1000 : () => performance.now()
+
 export class Lease {
+  /** Milliseconds, and goes on while the machine sleeps. */
+  readonly now: () => number
   /** When the newest beat that the bucket took was sent, and its revision; undefined before one was. */
   #held: { since: number; revision: number } | undefined
   /** When it was last so that nobody could have gone by a hint: when that beat was sent, or when it was asked whether there was one. */
@@ -47,6 +53,10 @@ export class Lease {
   #sawNoLeader = false
   readonly #lapseListeners = new Set<() => void>()
   readonly #renewedListeners = new Set<() => void>()
+
+  constructor(now: () => number = withSleep) {
+    this.now = now
+  }
 
   /** It lapsed, and the others have given this node up. */
   onLapse(listener: () => void): void {
@@ -70,12 +80,12 @@ export class Lease {
     if (before && before.revision >= revision) return false
     this.#held = { since: Math.max(since, before?.since ?? since), revision }
     this.#unhung = Math.max(this.#unhung, looked?.at ?? since)
-    const lapsed = before !== undefined && performance.now() - before.since > leaseMs
+    const lapsed = before !== undefined && this.now() - before.since > leaseMs
     const written = before ? revision - before.revision - 1 : 0
     const most = mostOfOne(written - (looked?.names ?? 0), looked?.others)
     const isProof = this.#sawNoLeader ? written > 2 * nodes : most >= writesOfOthers
     // One that was sent before the bucket had a leader, and is answered only now, does not end that time.
-    if (performance.now() - since < leaseMs) this.#sawNoLeader = false
+    if (this.now() - since < leaseMs) this.#sawNoLeader = false
     const wasHungUp = before !== undefined && (looked?.hangup ?? 0) > before.revision
     if ((lapsed && isProof) || wasHungUp) {
       this.#lapses += 1
@@ -92,12 +102,12 @@ export class Lease {
 
   /** The time of its newest beat is over. */
   get isOver(): boolean {
-    return this.#held !== undefined && performance.now() - this.#held.since > leaseMs
+    return this.#held !== undefined && this.now() - this.#held.since > leaseMs
   }
 
   /** Its next beat comes so late that others could have gone by a hint. */
   get isLate(): boolean {
-    return this.#held !== undefined && performance.now() - this.#unhung >= hangupMs
+    return this.#held !== undefined && this.now() - this.#unhung >= hangupMs
   }
 
   /**
@@ -115,7 +125,7 @@ export class Lease {
   }
 
   async #isHeld(withinMs: number): Promise<boolean> {
-    const isFresh = () => this.#held === undefined || (performance.now() - this.#held.since < leaseMs && !this.isLate)
+    const isFresh = () => this.#held === undefined || (this.now() - this.#held.since < leaseMs && !this.isLate)
     if (isFresh()) return true
     return new Promise((resolve) => {
       const end = (is: boolean) => {

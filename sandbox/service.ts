@@ -129,6 +129,7 @@ export function sandboxService(node: MeshNode, options: SandboxServiceOptions) {
               await node.audit.intend({ kind: 'action.intended', trace, actor: name, facts })
               // Writing it down takes time.
               stillHolds('waited: nothing was run')
+              isMeant()
             },
           })
           turn?.end()

@@ -140,6 +140,6 @@ async function placeOf(name: string | undefined, values: Values) {
   const fetch = fetchOf(found, resolver(readConfig().nameServers))
   return {
     server: { name: found.name, url: found.url, login: found.login, fetch },
-    login: new LoginFile(dirname(credentials), found.name, readCredentials(credentials, undefined).signing),
+    login: new LoginFile(dirname(credentials), found, readCredentials(credentials, undefined).signing),
   }
 }

@@ -154,7 +154,8 @@ async function serveMcpServers(node: MeshNode, { mcp = [], credentials }: NodePl
   ])
   const { signing } = readCredentials(credentials, undefined)
   for (const server of mcp) {
-    await serveMcp(node, serverOf(server), { login: new LoginFile(dirname(credentials), server.name, signing) })
+    const said = serverOf(server)
+    await serveMcp(node, said, { login: new LoginFile(dirname(credentials), said, signing) })
     log.info({ server: server.name }, 'an MCP server runs')
   }
 }

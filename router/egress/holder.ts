@@ -30,17 +30,16 @@ export interface HolderOptions {
   readonly most: number
   /** Of one that is older nothing more is asked. */
   readonly oldMs: number
+  /** One that has lived shorter than this is not replaced for finding nobody. */
+  readonly provedMs: number
 }
-
-/** One that has lived shorter than this is not replaced for finding nobody. */
-const provedMs = 60_000
 
 export class Holder {
   readonly #options: HolderOptions
   #running: Promise<Running> | undefined
 
   constructor(options: Pick<HolderOptions, 'start' | 'providers' | 'unsealing'> & Partial<HolderOptions>) {
-    this.#options = { loadMs: 30_000, most: 64, oldMs: 12 * 3_600_000, ...options }
+    this.#options = { loadMs: 30_000, most: 64, oldMs: 12 * 3_600_000, provedMs: 60_000, ...options }
   }
 
   /** Starts it where none is there. Rejects with MODEL_BUSY where it cannot be started. */
@@ -51,13 +50,13 @@ export class Holder {
   /** @throws ClawmeshError as the process says, MODEL_BUSY if it ends or cannot be started, CANCELLED */
   async *ask(destination: Destination, body: Uint8Array, signal: AbortSignal): AsyncGenerator<Delta> {
     if (signal.aborted) throw givenUp(signal.reason)
-    const running = await unlessAborted(this.#current(), signal)
+    const [running, starting] = await unlessAborted(this.#current(), signal)
     try {
       yield* running.ask(destination, body, signal)
     } catch (error) {
       // Only what the system says of a connection comes with a cause.
       const isLost = error instanceof ClawmeshError && error.code !== 'CANCELLED' && error.cause !== undefined
-      if (isLost && running.ageMs > provedMs) this.#replace(running)
+      if (isLost && running.ageMs > this.#options.provedMs) this.#replace(running, starting)
       throw error
     }
   }
@@ -67,13 +66,13 @@ export class Holder {
     this.#running = undefined
   }
 
-  async #current(): Promise<Running> {
+  /** Beside it, what it came of. */
+  async #current(): Promise<[Running, Promise<Running>]> {
     for (;;) {
       const starting = this.#running ?? this.#start()
       const running = await starting
-      if (!running.hasEnded && running.ageMs < this.#options.oldMs) return running
-      if (this.#running === starting) this.#running = undefined
-      running.retire()
+      if (!running.hasEnded && running.ageMs < this.#options.oldMs) return [running, starting]
+      this.#replace(running, starting)
     }
   }
 
@@ -86,8 +85,9 @@ export class Holder {
     return starting
   }
 
-  #replace(running: Running): void {
-    this.#running = undefined
+  /** One that another question has replaced before leaves its successor where it is: nobody else would end that. */
+  #replace(running: Running, starting: Promise<Running>): void {
+    if (this.#running === starting) this.#running = undefined
     running.retire()
   }
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { platform, uptime } from 'node:os'
 import { describe, it } from 'node:test'
 import { Lease } from '../../mesh/lease.js'
 
@@ -14,8 +15,8 @@ describe('a lease of which a beat was taken 8 s ago', () => {
     for (const [at, [ago, revision, written, names = 0]] of beats.entries()) {
       const others = written?.map((times) => ({ beats: times, times }))
       if (at === 1 && isLeaderless) lease.leaderless()
-      const looked = others && { at: performance.now(), hangup: undefined, others, names }
-      lease.renew(performance.now() - ago, revision, nodes, looked)
+      const looked = others && { at: lease.now(), hangup: undefined, others, names }
+      lease.renew(lease.now() - ago, revision, nodes, looked)
     }
     return count
   }
@@ -48,6 +49,25 @@ describe('a lease of which a beat was taken 8 s ago', () => {
   })
 })
 
+describe('a lease on a machine that was asleep', () => {
+  it('is over, and lets nothing be done that was begun before, though hardly any time has passed for this process', async () => {
+    let asleep = 0
+    const lease = new Lease(() => performance.now() + asleep)
+    lease.renew(lease.now(), 10, 2)
+    const fence = lease.fence()
+    await fence()
+    asleep = 3_600_000
+    assert.ok(lease.isOver && lease.isLate)
+    const at = lease.now()
+    lease.renew(at, 3611, 2, { at, hangup: undefined, others: [{ beats: 3600, times: 3600 }] })
+    await assert.rejects(fence(), { code: 'UNREACHABLE' })
+  })
+
+  it('is by the clock that goes on meanwhile', { skip: platform() !== 'linux' }, () => {
+    assert.ok(Math.abs(new Lease().now() - uptime() * 1000) < 1000)
+  })
+})
+
 describe('a lease whose beat comes late', () => {
   /** Resolves to how often it lapsed, and whether its node may begin something. */
   function found(hangup: number | undefined): [number, boolean] {
@@ -56,7 +76,7 @@ describe('a lease whose beat comes late', () => {
     lease.onLapse(() => {
       lapses += 1
     })
-    const now = performance.now()
+    const now = lease.now()
     lease.renew(now - 3000, 10, 4)
     assert.ok(lease.isLate)
     lease.renew(now - 2000, 12, 4, { at: now, hangup })

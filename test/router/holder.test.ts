@@ -45,14 +45,17 @@ describe('the process that holds the keys', () => {
   })
 
   /** Beside it, the channels of the processes that it started, the last one last. */
-  function holding(providers: Providers = storeOf().read()): { holder: Holder; channels: Channel[] } {
+  function holding(options: { providers?: Providers; provedMs?: number } = {}): {
+    holder: Holder
+    channels: Channel[]
+  } {
     const channels: Channel[] = []
     const start = async (program: Parameters<ReturnType<typeof plainly>>[0]) => {
       const channel = await plainly()(program)
       channels.push(channel)
       return channel
     }
-    const holder = new Holder({ start, providers, unsealing: storeOf().unsealing })
+    const holder = new Holder({ start, providers: storeOf().read(), unsealing: storeOf().unsealing, ...options })
     undo.push(() => holder.close())
     return { holder, channels }
   }
@@ -143,6 +146,22 @@ describe('the process that holds the keys', () => {
     assert.equal(cloud.sent.length, 2)
   })
 
+  it('that is lost to several questions is replaced once: its successor is not left behind', async () => {
+    const { holder, channels } = holding({ provedMs: 0 })
+    cloud.answer = (_, response) => {
+      response.writeHead(200)
+      response.write(`data: ${JSON.stringify({ choices: [{ delta: { content: 'half' } }] })}\n\n`)
+    }
+    const [soon, late] = ['soon', 'late'].map((text) => holder.ask(large, bodyOf(text), never))
+    for (const each of [soon, late]) await each?.next()
+    channels[0]?.stop()
+    await assert.rejects(async () => soon?.next(), { code: 'MODEL_BUSY' })
+    await holder.ready()
+    await assert.rejects(async () => late?.next(), { code: 'MODEL_BUSY' })
+    await holder.ready()
+    assert.equal(channels.length, 2)
+  })
+
   it('that cannot be started has asked nobody, and says so', async () => {
     const start = () => Promise.reject(new Error('no room'))
     const holder = new Holder({ start, providers: storeOf().read(), unsealing: storeOf().unsealing })
@@ -161,7 +180,9 @@ describe('the process that holds the keys', () => {
     const other = await openCloud()
     undo.push(() => other.close())
     const moved = new Map([...storeOf().read()].map(([name, each]) => [name, { ...each, url: other.url }]))
-    await assert.rejects(holding(moved).holder.ask(large, bodyOf('hello'), never).next(), { code: 'MODEL_BUSY' })
+    await assert.rejects(holding({ providers: moved }).holder.ask(large, bodyOf('hello'), never).next(), {
+      code: 'MODEL_BUSY',
+    })
     assert.equal(other.sent.length, 0)
   })
 

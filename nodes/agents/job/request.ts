@@ -41,7 +41,7 @@ export async function doRequest(node: MeshNode, tasks: Tasks, requested: Request
   const about = workspaceId(workspace)
   await waitForFiles(node, workspace, about)
   const places = await workPlaces(node)
-  const asked = { ...askedOf(request, workspace.folder, files), subject: subject?.name }
+  const asked = { ...askedOf(request, workspace, files), subject: subject?.name }
   const count = Math.min(workersAtMost, Math.max(workersAtLeast, places.length))
   const workers = Array.from({ length: count }, (_, index) => `${prefix}-worker-${index + 1}`)
   progress(`${count} workers on ${places.join(', ')}`)

@@ -14,25 +14,29 @@ import type { Tasks } from '../../../mesh/task/tasks.js'
 import { timeOver } from '../../../mesh/task/time.js'
 import { failoverMs } from '../../../mesh/transport/transport.js'
 import { ClawmeshError } from '../../../policies/errors.js'
+import { lastingWorkspaceId, type Workspace } from '../../../sandbox/workspace.js'
 import { listed } from './plan.js'
 
 /** What a task of this kind is about, as its journal keeps it. */
 export interface Asked {
   request: string
   workspace: string
-  /** Hash of what the answer depends on: each file's path, size and time of change, and the policy. */
+  /** Hash of what the answer depends on: whose files they are, each one's path, size and time of change, and the policy. */
   basis: string
   /** Whom it is about: the same for another person is another task. */
   subject?: string | undefined
 }
 
-export function askedOf(request: string, workspace: string, files: () => string[], policy = ''): Asked {
+/** `workspace`: null where it is about no files. */
+export function askedOf(request: string, workspace: Workspace | null, files: () => string[], policy = ''): Asked {
   const hash = createHash('sha256').update(policy)
+  const { folder } = workspace ?? { folder: '' }
+  if (workspace) hash.update(`\0${lastingWorkspaceId(workspace)}`)
   for (const file of listed(files)) {
-    const { size, mtimeMs } = statSync(join(workspace, file), { throwIfNoEntry: false }) ?? { size: -1, mtimeMs: 0 }
+    const { size, mtimeMs } = statSync(join(folder, file), { throwIfNoEntry: false }) ?? { size: -1, mtimeMs: 0 }
     hash.update(`\0${file}\0${size}\0${mtimeMs}`)
   }
-  return { request, workspace, basis: hash.digest('hex') }
+  return { request, workspace: folder, basis: hash.digest('hex') }
 }
 
 const ofAsked = z.object({

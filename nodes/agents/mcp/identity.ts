@@ -46,6 +46,9 @@ type Claims = z.output<typeof claimsSchema>
 /** What it says of a person is renewed so long before it runs out, where it is: clocks differ. */
 const marginMs = 60_000
 
+/** A renewal that nobody answers must not keep all later calls waiting. */
+const answersWithinMs = 30_000
+
 interface Asked {
   /** Of the client, where the provider sends the person back to. */
   redirect: string
@@ -69,11 +72,11 @@ export class Identity {
   #renewed: Promise<string | undefined> | undefined
 
   /** `server`: as the person calls it whose login this is. */
-  constructor(server: string, idp: Idp, file: LoginFile, fetch: FetchLike) {
+  constructor(server: string, idp: Idp, file: LoginFile, fetch: FetchLike, withinMs = answersWithinMs) {
     this.#server = server
     this.#idp = idp
     this.#file = file
-    this.#fetch = fetch
+    this.#fetch = within(withinMs, fetch, idp.issuer)
   }
 
   /** As the provider numbers its people; undefined where nobody is logged in. */
@@ -194,6 +197,22 @@ export class Identity {
     })
   }
 }
+
+/** Throws UNREACHABLE for one that does not answer. */
+const within =
+  (ms: number, fetch: FetchLike, issuer: string): FetchLike =>
+  async (url, init = {}) => {
+    const late = AbortSignal.timeout(ms)
+    try {
+      return await fetch(url, { ...init, signal: AbortSignal.any(init.signal ? [late, init.signal] : [late]) })
+    } catch (cause) {
+      if (!late.aborted) throw cause
+      throw new ClawmeshError('UNREACHABLE', `The identity provider ${issuer} has not answered within ${ms} ms.`, {
+        hint: 'Try again later, or ask who runs the identity provider.',
+        cause,
+      })
+    }
+  }
 
 /** What is written in it; its signature is for others to look at. */
 function claimsOf(idToken: string): Claims | undefined {

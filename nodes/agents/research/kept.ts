@@ -3,6 +3,7 @@ import type { MeshNode } from '../../../mesh/index.js'
 import type { Task } from '../../../mesh/task/task.js'
 import type { Tasks } from '../../../mesh/task/tasks.js'
 import { ClawmeshError } from '../../../policies/errors.js'
+import type { Workspace } from '../../../sandbox/workspace.js'
 import { cutsOff, wasWithdrawn } from '../job/job.js'
 import { type Allowed, type Asked, askedOf, letGo, takeUp } from '../job/take-up.js'
 import type { ResearchResult } from './research.js'
@@ -13,12 +14,12 @@ export interface KeptResearch {
   progress: (text: string) => void
 }
 
-/** `files`: relative to `folder`. The same words that are asked as a request are another task. */
+/** `files`: relative to the folder of `workspace`; null: there are none. The same words that are asked as a request are another task. */
 export const researchOf = (
   question: string,
-  { folder, files, urls }: { folder: string; files: readonly string[]; urls: readonly string[] },
+  { workspace, files, urls }: { workspace: Workspace | null; files: readonly string[]; urls: readonly string[] },
   subject: string,
-): Asked => ({ ...askedOf(`research: ${question}`, folder, () => [...files], JSON.stringify(urls)), subject })
+): Asked => ({ ...askedOf(`research: ${question}`, workspace, () => [...files], JSON.stringify(urls)), subject })
 
 /** Rejects with what `takeUp` and `work` reject with, and with BUDGET_SPENT when its time is over. */
 export async function keepResearch(

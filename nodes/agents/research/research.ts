@@ -312,7 +312,7 @@ class Researcher {
     const left = this.#deadline - this.#node.now()
     // What an hour of the mesh costs is set aside for as long as it may take.
     const ms = this.#options.task?.budget?.limit.money === undefined ? left : Math.min(left, sourceMs)
-    const { text } = await this.#paid(role, bytes, ms, async () => {
+    const { text } = await this.#paid(role, bytes, ms, async ({ tokens = Number.POSITIVE_INFINITY }) => {
       const own: Used[] = []
       const answer = await think(this.#node, request, {
         model,
@@ -321,6 +321,8 @@ class Researcher {
         deadline: this.#node.now() + ms,
         signal: this.#signal,
         trace: this.#options.trace,
+        // Whoever breaks off is paid, too: it is asked no more often than what was set aside lasts for.
+        again: () => (own.length + 1) * bytes <= tokens,
         onUse: ({ model: asked, zone, usage, seconds }) => {
           const use = { model: asked, zone, usage, seconds, role }
           own.push(use)

@@ -97,7 +97,8 @@ async function startResearch(question: string | undefined, values: Values): Prom
         const subject = dataSubject(node, subjects, text(values, 'subject') ?? accountName())
         // The folder is a real path, and that of the mesh may have been named by a link.
         const files = sources.files.map((file) => relative(realpathSync(workspace.folder), join(folder, file)))
-        const about = researchOf(question.trim(), { ...sources, folder: sources.folder ?? '' }, subject.name)
+        const own = sources.folder === undefined ? null : { ...workspace, folder: sources.folder }
+        const about = researchOf(question.trim(), { ...sources, workspace: own }, subject.name)
         const sizes = new Map(files.map((file, index) => [file, sizeOf(join(folder, sources.files[index] ?? ''))]))
         return keepResearch(node, tasks, about, { allowed, signal, progress }, (task, until) => {
           const trace = task.id

@@ -238,7 +238,7 @@ async function work(site: Site, run: Run, results: JobResult[]): Promise<void> {
 
 function doJob({ node, tasks, ground }: Site, run: Run, job: Job): Promise<JobResult> {
   const subject = dataSubject(node, ground.authority.subjects, run.subject)
-  const asked = { ...askedOf(job.request, run.workspace, run.files, run.policy), subject: subject.name }
+  const asked = { ...askedOf(job.request, { folder: run.workspace }, run.files, run.policy), subject: subject.name }
   return doAsked(node, tasks, asked, job, (task) => subject.file(task.id))
 }
 

@@ -1,6 +1,7 @@
 /** I9: what an agent's action is asked under goes with it to the sandbox, and from there to the person; and it is done on the files that are meant, or not at all. */
 import assert from 'node:assert/strict'
-import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, renameSync, rmSync, statfsSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it, test } from 'node:test'
 import { z } from 'zod'
@@ -10,7 +11,7 @@ import { keepWorkspace, serveSandbox } from '../../../nodes/process/serve.js'
 import { parseProfile } from '../../../policies/profile.js'
 import { AskApproval, approverName } from '../../../sandbox/approval.js'
 import { RunAction, sandboxName, sandboxService } from '../../../sandbox/service.js'
-import { workspaceId } from '../../../sandbox/workspace.js'
+import { lastingWorkspaceId, workspaceId } from '../../../sandbox/workspace.js'
 import { eventually } from '../../kit/eventually.js'
 import { memoryMesh, type TestMesh, temporaryFolder } from '../../kit/mesh.js'
 import { newStage } from '../../sandbox/stage.js'
@@ -125,6 +126,31 @@ describe('an action about files of one machine, where two have such files', () =
     assert.equal((await act(agent, sum, {})).outcome.status, 'done')
   })
 
+  it('is about the very folder also where another takes its place at the last moment', async () => {
+    const third = temporaryFolder()
+    folders.push(third, `${third}-before`)
+    writeFileSync(join(third, 'notes.txt'), 'a\n')
+    const profile = parseProfile('filesystem_policy: { read_only: [.] }')
+    let looks = 0
+    const inForce = () => {
+      looks += 1
+      // First when it comes, and then right before it is written down.
+      if (looks === 2) {
+        renameSync(third, `${third}-before`)
+        mkdirSync(third)
+        writeFileSync(join(third, 'notes.txt'), 'a\nb\n')
+      }
+      return { profile, policy: { name: 'own', version: null, digest: '' } }
+    }
+    await two.spawn(sandboxService(two, { workspace: third, profile: inForce }), { as: 'sandbox/third' })
+    const request = { tool: count.name, args: count.arguments, workspace: workspaceId({ folder: third }) }
+    await assert.rejects(agent.ref('sandbox/third').ask(RunAction, request), {
+      code: 'DENIED',
+      message: /not those of node/,
+    })
+    assert.ok(looks > 2)
+  })
+
   it('is about the very folder: another that takes its place is not meant, until it is asked about', async () => {
     renameSync(second.folder, `${second.folder}-before`)
     folders.push(`${second.folder}-before`)
@@ -136,6 +162,25 @@ describe('an action about files of one machine, where two have such files', () =
     assert.notEqual(now, second.id)
     assert.deepEqual(await eventually(() => lines(agent, now)), ['two', 3])
   })
+})
+
+const isLayered = statfsSync(tmpdir()).type === 0x794c7630
+test('a folder that was removed and made anew is another, also under the same number', { skip: isLayered }, () => {
+  const folder = temporaryFolder()
+  try {
+    const ids = Array.from({ length: 10 }, () => {
+      rmSync(folder, { recursive: true })
+      mkdirSync(folder)
+      return [workspaceId({ folder }), lastingWorkspaceId({ folder })]
+    })
+    assert.equal(new Set(ids.flat()).size, 20)
+    const [id, lasting] = ids.at(-1) ?? []
+    writeFileSync(join(folder, 'a.txt'), 'a')
+    chmodSync(folder, 0o750)
+    assert.deepEqual([workspaceId({ folder }), lastingWorkspaceId({ folder })], [id, lasting])
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
 })
 
 test('files that people gave one name are the same wherever they lie, and a folder is itself by whatever path', () => {

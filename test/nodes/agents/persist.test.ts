@@ -23,7 +23,7 @@ describe('a task whose supervisor the others have given up', { concurrency: 3 },
       const said: string[] = []
       const request = 'How many lines has a.csv?'
       const progress = (text: string) => said.push(text)
-      const asked = askedOf(request, workspace, files)
+      const asked = askedOf(request, { folder: workspace }, files)
       const job = { request, workspace: about, files, workers, signal: new AbortController().signal, progress }
       const doing = doAsked(supervisor, tasks, asked, job, ({ id }) => {
         if (taken.push(id) === 1) cable.pull()

@@ -1,6 +1,6 @@
 /** What was cut off is gone on with only if it would still be the answer. */
 import assert from 'node:assert/strict'
-import { rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { mkdirSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { addressesOf } from '../../../mesh/address.js'
@@ -16,15 +16,19 @@ describe('a request that was cut off', () => {
   let mesh: TestMesh
   let node: MeshNode
   let said: string[] = []
-  const asked = (request = 'count', policy = 'p') => askedOf(request, workspace, () => ['a.txt'], policy)
+  const asked = (request = 'count', policy = 'p') => askedOf(request, { folder: workspace }, () => ['a.txt'], policy)
   const take = (what = asked(), by = node) => takeUp(by, tasks, what, (text) => said.push(text))
   /** As whoever did it ends, or dies. */
   const leave = ({ id }: Task) => node.directory.release(`task/${id}`)
 
-  beforeEach(async () => {
-    workspace = temporaryFolder()
+  const away = () => `${workspace}.away`
+  const write = () => {
     writeFileSync(join(workspace, 'a.txt'), 'one\n')
     utimesSync(join(workspace, 'a.txt'), 1000, 1000)
+  }
+  beforeEach(async () => {
+    workspace = temporaryFolder()
+    write()
     mesh = await memoryMesh()
     node = await mesh.join('home', { roles: ['supervisor'] })
     const { authority } = mesh
@@ -33,7 +37,7 @@ describe('a request that was cut off', () => {
     said = []
   })
   afterEach(async () => {
-    rmSync(workspace, { recursive: true, force: true })
+    for (const folder of [workspace, away()]) rmSync(folder, { recursive: true, force: true })
     await mesh.close()
   })
 
@@ -60,6 +64,11 @@ describe('a request that was cut off', () => {
     'a file was written': () => writeFileSync(join(workspace, 'a.txt'), 'one\ntwo\n'),
     'a file was written again with the same length': () => writeFileSync(join(workspace, 'a.txt'), 'two\n'),
     'a file is gone': () => rmSync(join(workspace, 'a.txt')),
+    'another folder, with files that look the same, has taken the place of that one': () => {
+      renameSync(workspace, away())
+      mkdirSync(workspace)
+      write()
+    },
   }))
     it(`is begun anew when ${what}`, async () => {
       const first = await take()

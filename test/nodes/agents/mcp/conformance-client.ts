@@ -71,7 +71,7 @@ const mesh = await localMesh()
 try {
   await mesh.spawn(actor('approver', () => [on(AskApproval, () => ({ answer: 'allow' as const, by: 'anna' }))]))
   const login = await loginOf()
-  const file = new LoginFile(folder, 'peer', signingKey())
+  const file = new LoginFile(folder, { name: 'peer', url }, signingKey())
   const secret = given.private_key_pem ?? given.client_secret
   if (secret !== undefined) file.change({ secret })
   // The suite's identity provider has had its person already.

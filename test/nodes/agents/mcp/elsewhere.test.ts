@@ -129,7 +129,7 @@ describe('an MCP server elsewhere', () => {
     for (const step of undo.splice(0).reverse()) await step()
   })
 
-  const fileOf = (server: string) => new LoginFile(folder, server, signingKey())
+  const fileOf = (server: string) => new LoginFile(folder, { name: server }, signingKey())
   async function serve(more: Partial<RemoteServer> = {}, secret: string | undefined = key) {
     const login = fileOf('atlas')
     login.remove()

@@ -1,14 +1,17 @@
 /** Logins into MCP servers elsewhere: of a person, there or at the identity provider of an organisation. What was sent, and to whom, is read from what they were told. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { request } from 'node:https'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 import type { MeshNode } from '../../../../mesh/index.js'
 import { signingKey } from '../../../../mesh/seal/keys.js'
 import { logIn } from '../../../../nodes/agents/mcp/authorize.js'
 import { mcpName, serveMcp } from '../../../../nodes/agents/mcp/host.js'
-import type { LoginOf } from '../../../../nodes/agents/mcp/login.js'
+import { Identity } from '../../../../nodes/agents/mcp/identity.js'
+import type { Login, LoginOf } from '../../../../nodes/agents/mcp/login.js'
 import { LoginFile } from '../../../../nodes/agents/mcp/login-file.js'
 import { fetchOf } from '../../../../nodes/agents/mcp/outbound.js'
 import { callMcp, mcpTools } from '../../../../nodes/agents/mcp/tool.js'
@@ -45,7 +48,7 @@ describe('a login into an MCP server', () => {
     peer = await openPeer(authority)
     organisation = await openOrganisation(authority, 'mesh-7')
     peer.trusts = { organisation, client: 'mesh-7', secret }
-    file = new LoginFile(folder, 'wiki', signingKey())
+    file = fileOf()
   })
   afterEach(async () => {
     await box.stop(mcpName('wiki'))
@@ -56,6 +59,9 @@ describe('a login into an MCP server', () => {
     for (const step of undo.reverse()) await step()
   })
 
+  const key = signingKey()
+  const fileOf = (more: { url?: string; login?: Login } = {}) =>
+    new LoginFile(folder, { name: 'wiki', url: reached().url, ...more }, key)
   const reached = () => {
     const hosts = [new URL(organisation.url).host]
     const { trust } = peer
@@ -104,6 +110,21 @@ describe('a login into an MCP server', () => {
           (name) => !statSync(join(folder, name)).isFile() || !readFileSync(join(folder, name)).includes(token),
         ),
       )
+    })
+
+    it('goes to nobody who is called by the same name later, nor to another issuer or client', async () => {
+      await sit({ as: 'person' })
+      const changes = [
+        { url: 'https://other.example/mcp' },
+        { login: { as: 'token' as const } },
+        { login: { as: 'person' as const, client: 'mesh-8' } },
+        { login: { as: 'person' as const, issuer: 'https://login.example' } },
+      ]
+      for (const change of changes) assert.deepEqual(fileOf(change).read(), {})
+      assert.equal(typeof fileOf().read().tokens?.['access_token'], 'string')
+      fileOf(changes[0]).change({ secret })
+      assert.deepEqual(fileOf(changes[0]).read(), { secret })
+      assert.deepEqual(fileOf().read(), {})
     })
 
     it('is through no host that nobody named', async () => {
@@ -204,6 +225,23 @@ describe('a login into an MCP server', () => {
       organisation.forget()
       peer.expire()
       assert.match(await whoami(), /wiki asks for a login/)
+    })
+
+    it('is not waited for without an end where its provider does not answer, and is asked for anew', async () => {
+      let asked = 0
+      const silent = createServer(() => {
+        asked += 1
+      })
+      await once(silent.listen(0, '127.0.0.1'), 'listening')
+      const url = `https://127.0.0.1:${(silent.address() as AddressInfo).port}`
+      const idp = { issuer: url, client: 'clawmesh' }
+      file.change({ identity: { ...idp, idToken: 'of another time', refreshToken: 'good' } })
+      const fetch = fetchOf({ url, runs: 'elsewhere', addresses: ['127.0.0.1'] }, resolver())
+      const identity = new Identity('wiki', idp, file, fetch, 200)
+      const wanted = { audience: peer.url, resource: reached().url }
+      for (const _ of [1, 2]) await assert.rejects(identity.grant(wanted), { code: 'UNREACHABLE' })
+      assert.equal(asked, 2)
+      silent.close()
     })
 
     it('ends with the logging out, and is another’s when another logs in', async () => {

@@ -200,7 +200,7 @@ network_policies:
       keepResearch(
         node,
         tasks,
-        researchOf(question, { folder: workspace, files: [file], urls: [] }, 'Ada'),
+        researchOf(question, { workspace: { folder: workspace }, files: [file], urls: [] }, 'Ada'),
         { allowed, signal, progress: () => undefined },
         (task, until) =>
           research(
@@ -252,6 +252,20 @@ network_policies:
       })
       assert.deepEqual(asked, [])
       assert.equal((await newest()).state, 'ended')
+    })
+
+    it('asks a provider that breaks off, and is paid, no more often than its budget lasts for', async () => {
+      cloud.answer = (_, response) => {
+        response.writeHead(200, { 'content-type': 'text/event-stream' })
+        response.end(`data: ${JSON.stringify({ choices: [{ delta: { content: 'half' } }] })}\n\n`)
+      }
+      const tokens = 4700
+      await assert.rejects(kept('notes.txt', { allowed: { budget: { tokens } } }), { code: 'BUDGET_SPENT' })
+      const most = cloud.sent.map((each) => {
+        const { messages, max_tokens } = JSON.parse(each.slice(each.indexOf('\n\n') + 2))
+        return Buffer.byteLength(JSON.stringify(messages)) + max_tokens
+      })
+      assert.ok(most.length > 0 && most.reduce((sum, each) => sum + each, 0) <= tokens, most.join())
     })
 
     it('has an end: what is under way is cut off then', async () => {
