@@ -39,7 +39,15 @@ const overlay = 0x794c7630
  */
 function lookAt(folder: string) {
   const { dev, ino, birthtimeNs } = statSync(folder, { bigint: true })
-  return { dev, ino, born: statfsSync(folder).type === overlay ? 0n : birthtimeNs }
+  return { dev, ino, born: knowsBirth() && statfsSync(folder).type !== overlay ? birthtimeNs : 0n }
+}
+
+let knows: boolean | undefined
+
+/** Where the system call for it is kept from this process, Node gives the time of the last change instead: also of what has none, as /proc. */
+function knowsBirth(): boolean {
+  knows ??= statSync('/proc/self', { bigint: true, throwIfNoEntry: false })?.birthtimeNs === 0n
+  return knows
 }
 
 let boot: string | undefined
