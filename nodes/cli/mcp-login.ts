@@ -67,6 +67,10 @@ export const mcpLogin: Command = {
 async function takeSecrets(server: string, login: Login, file: LoginFile, values: Values): Promise<void> {
   const isAlone = login.as === 'program' || login.as === 'token'
   const isFirst = login.as === 'employee' && file.read().secret === undefined
+  if (login.as === 'person' && values['secret'] === true && login.issuer === undefined) {
+    const { unaddressed } = await import('../agents/mcp/login-provider.js')
+    throw unaddressed(login.client ?? 'this client')
+  }
   const takes: { what: string; keep: (secret: string) => void }[] = []
   if (isAlone || isFirst || values['secret'] === true)
     takes.push({

@@ -97,6 +97,11 @@ class EmployeeLogin extends CrossAppAccessProvider {
   }
 }
 
+export const unaddressed = (client: string) =>
+  new ClawmeshError('UNAUTHENTIC', `It is not said which authorization server the secret of ${client} is for.`, {
+    hint: 'Say so in the file of MCP servers: login: { as: person, client: …, issuer: … }, as that server calls itself.',
+  })
+
 interface Browser {
   redirect: string
   state?: string
@@ -138,11 +143,13 @@ export class PersonLogin implements OAuthClientProvider {
     return this.#browser.state ?? ''
   }
 
+  /** Throws UNAUTHENTIC for a secret of which nobody has said whom it is for: the server itself says where it sends us, and would have it. */
   clientInformation(): StoredOAuthClientInformation | undefined {
     const { client: id, issuer } = this.#login
     const { client, secret } = this.#file.read()
     if (id === undefined || this.clientMetadataUrl !== undefined)
       return client as unknown as StoredOAuthClientInformation | undefined
+    if (secret !== undefined && issuer === undefined) throw unaddressed(id)
     return {
       client_id: id,
       ...(secret === undefined ? {} : { client_secret: secret }),

@@ -164,6 +164,15 @@ describe('a login into an MCP server', () => {
       assert.equal(file.read().discovery, undefined)
     })
 
+    it('has no secret for a server of which nobody has said that it is for it', async () => {
+      file.change({ secret })
+      await assert.rejects(sit({ as: 'person', client: 'mesh-7' }, nobody), /which authorization server the secret/)
+      assert.deepEqual(sent(peer), [])
+      const named: PersonsLogin = { as: 'person', client: 'mesh-7', issuer: peer.calls }
+      await sit(named)
+      assert.deepEqual(sent(peer), ['/authorize', '/token'])
+    })
+
     it('is not renewed at one that is not named any more', async () => {
       await serve({ as: 'person' })
       await sit({ as: 'person' })
