@@ -146,7 +146,7 @@ describe('attempts to get out', { concurrency: 2 }, () => {
       const untouched = await facts()
       const again = await extraFor(name, fresh.folder, fresh.workspace)
       const isNetwork = name.startsWith('network-')
-      const profile = `${isNetwork ? sites.rule(binary) : ''}${isOpen ? askForAll : ''}filesystem_policy: { include_workdir: true, read_only: [${kept[name] ?? ''}] }\nlimits: { wall_ms: 10000, memory_mb: 64 }`
+      const profile = `${isNetwork ? sites.rule(binary) : ''}${isOpen ? askForAll : ''}filesystem_policy: { include_workdir: true, read_only: [${kept[name] ?? ''}] }\nlimits: { wall_ms: 120000, memory_mb: 64 }`
       const action = { program: binary, args: [name, fresh.target, fresh.workspace, isNetwork ? sites.inside : again] }
       if (refused.includes(name)) {
         await assert.rejects(
