@@ -17,7 +17,7 @@ import { governedOpens } from './opens/governed.js'
 import { Pool } from './pool.js'
 import { type Files, runTool, type ToolOutcome } from './run.js'
 import { type Turn, Turns } from './turns.js'
-import { workspaceId } from './workspace.js'
+import { type Workspace, workspaceId } from './workspace.js'
 
 const usageSchema = z.object({ wallMs: z.number(), cpuMs: z.number(), maxRssKb: z.number() })
 
@@ -86,7 +86,7 @@ export function sandboxService(node: MeshNode, options: SandboxServiceOptions) {
       const run = async (request: z.output<typeof RunAction.request>, context: Context): Promise<ActionOutcome> => {
         const { tool, args, network } = request
         const isMeant = () => {
-          if (request.workspace !== undefined && request.workspace !== workspaceId({ folder: workspace, shared }))
+          if (request.workspace !== undefined && request.workspace !== idOf({ folder: workspace, shared }))
             throw notMeant(node.name)
         }
         isMeant()
@@ -154,6 +154,15 @@ const policyChanged = (when: string): ClawmeshError =>
   new ClawmeshError('DENIED', `The policy changed ${when}.`, {
     hint: 'Ask for it again.',
   })
+
+/** Undefined where it is not there. */
+function idOf(workspace: Workspace): string | undefined {
+  try {
+    return workspaceId(workspace)
+  } catch {
+    return undefined
+  }
+}
 
 const notMeant = (name: string): ClawmeshError =>
   new ClawmeshError('DENIED', `The files that this is about are not those of node "${name}", or not any more.`, {

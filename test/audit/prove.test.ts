@@ -32,11 +32,17 @@ it('an export is held against the checkpoints where they are at hand: a cut end 
     assert.equal(await auditExport.run(undefined, { data, to }), 0)
     assert.match(provedText(found({ data })), /up to where it ends.*cannot be judged: no checkpoint/s)
     assert.equal(await auditCheckpoint.run(undefined, { data }), 0)
+    await site.node.audit.intend({ kind: 'task.started', trace: 't', actor: 'me', facts: { n: 5 } })
     assert.equal(await auditExport.run(undefined, { data, to }), 0)
     const whole = found({ data })
     assert.ok(whole.vouched !== undefined && whole.vouched >= 5 && whole.vouchedAt !== undefined)
     assert.match(provedText(whole), /all that the authority vouched for last/)
     const lines = readFileSync(to, 'utf8').split('\n')
+    const begins = lines.flatMap((line, at) => (line !== '' && JSON.parse(line).record ? [at] : []))
+    writeFileSync(to, `${lines.slice(0, begins[whole.vouched]).join('\n')}\n`)
+    const cut = found({ data })
+    assert.ok(cut.records < whole.records && cut.vouched === cut.records)
+    assert.match(provedText(cut), /whole up to where it ends.*whether there was more, and it was cut off, cannot be/s)
     writeFileSync(to, `${lines.slice(0, 4).join('\n')}\n`)
     assert.throws(
       () => found({ data }),

@@ -37,7 +37,11 @@ const observationSchema: z.ZodType<Observation> = z.object({
 /** What a person settles has cost nothing, and brings nothing in. */
 const keptSchema = z.looseObject({ tokens: z.int().nonnegative().default(0), seen: sensitivitySchema.optional() })
 
-const factsSchema = z.object({ agent: z.string(), task: z.string() })
+const filesSchema = z.object({ workspace: z.string(), holder: z.string() })
+/** Whose files a run is about: those of the node that it was begun on, which keeps its number through restarts, and what they were called then. */
+type RunFiles = z.output<typeof filesSchema>
+
+const factsSchema = z.object({ agent: z.string(), task: z.string(), files: filesSchema.optional() })
 const outcomeSchema = z.object({ result: agentResultSchema })
 
 /** The place of a call in a run: the number of its thought, and which of the calls of that thought it is, from 0. */
@@ -57,6 +61,8 @@ export interface Most {
 export type Bill = (tokens: number | null, money?: number) => Promise<void>
 
 export interface RunJournal {
+  /** The files that it is about, as `act` takes them; undefined: as for any action. */
+  readonly workspace: string | undefined
   /** In this and all lives before. */
   readonly spent: { tokens: number; ms: number; money: number }
   readonly left: { tokens: number; ms: number; money: number }
@@ -76,6 +82,7 @@ export interface RunJournal {
 
 /** Of a run that nobody wants to go on with. */
 export const unkept: RunJournal = {
+  workspace: undefined,
   spent: { tokens: 0, ms: 0, money: 0 },
   left: { tokens: Number.POSITIVE_INFINITY, ms: Number.POSITIVE_INFINITY, money: Number.POSITIVE_INFINITY },
   reserve: async () => async () => undefined,
@@ -90,21 +97,30 @@ export async function openRun(
   node: MeshNode,
   tasks: Tasks,
   id: string,
-  facts: z.output<typeof factsSchema>,
+  facts: Pick<z.output<typeof factsSchema>, 'agent' | 'task'>,
   session: RouterSession,
   { tokens, ms, money }: Pick<Budget, 'tokens' | 'ms' | 'money'>,
 ): Promise<RunJournal | AgentResult> {
   const known = (await tasks.list()).find((task) => task.id === id)
   const budget = { tokens, ms, ...(money === undefined ? {} : { money }) }
-  if (!known) return new KeptRun(node, await tasks.begin(facts, id, { budget }), session)
+  if (!known) {
+    const files = ownFiles(node)
+    return new KeptRun(node, await tasks.begin({ ...facts, ...(files && { files }) }, id, { budget }), session, files)
+  }
   const same = factsSchema.safeParse(known.facts).data
   if (same?.agent !== facts.agent || same.task !== facts.task)
     throw new ClawmeshError('USAGE', `Task ${id} is another one.`, { hint: 'Give a new task an id of its own.' })
   const ended = outcomeSchema.safeParse(known.outcome).data
   if (ended) return ended.result
-  const run = new KeptRun(node, await tasks.resume(id), session)
+  const run = new KeptRun(node, await tasks.resume(id), session, same.files)
   await run.refuseForged()
   return run
+}
+
+function ownFiles(node: MeshNode): RunFiles | undefined {
+  const { holder } = node.self.certificate
+  const workspace = node.directory.node(node.name)?.advert['workspace']
+  return typeof workspace === 'string' ? { workspace, holder } : undefined
 }
 
 /** What a run waits for: whether it may make this call. */
@@ -178,15 +194,23 @@ class KeptRun implements RunJournal {
   readonly #task: Task
   readonly #session: RouterSession
   readonly #label: KeptLabel
+  readonly #files: RunFiles | undefined
 
-  constructor(node: MeshNode, task: Task, session: RouterSession) {
+  constructor(node: MeshNode, task: Task, session: RouterSession, files: RunFiles | undefined) {
     this.#node = node
     this.#task = task
     this.#session = session
+    this.#files = files
     this.#label = labelKept(task, node.rootKey)
     const { spent, left } = task.budget ?? { spent: {}, left: {} }
     this.spent = { ...unkept.spent, ...spent }
     this.left = { ...unkept.left, ...left }
+  }
+
+  get workspace(): string | undefined {
+    const there = this.#node.nodes().find(({ peer }) => peer.certificate.holder === this.#files?.holder)
+    const now = there?.advert['workspace']
+    return typeof now === 'string' ? now : this.#files?.workspace
   }
 
   async reserve(purpose: string, { money, ...most }: Most): Promise<Bill> {

@@ -91,8 +91,9 @@ async function actOn(work: Work, reaches: boolean, call: ToolCall, workspace?: n
       reason: `by the rule ${stays} nothing that this agent has seen leaves the mesh, and an address could carry it`,
     }
   const network = stays === undefined
-  return (await act(work.node, call, { signal, trace, grant, deadline: toolDeadline(work) }, { workspace, network }))
-    .outcome
+  const options = { signal, trace, grant, deadline: toolDeadline(work) }
+  const about = workspace === undefined ? work.journal.workspace : workspace
+  return (await act(work.node, call, options, { workspace: about, network })).outcome
 }
 
 /** Of what comes from a network: what is in it counts as well, once it is in a prompt. */

@@ -58,24 +58,21 @@ export function verifyExport(path: string, values: Values): Proved {
 }
 
 export function provedText({ files, events, records, partial, compared, vouched = 0, vouchedAt }: Proved): string {
-  const isEndKnown = vouchedAt !== undefined && vouched === records
-  const extent = [partial && ' from where it begins', !isEndKnown && ' up to where it ends']
-    .filter(Boolean)
-    .join(' and')
+  const extent = `${partial ? ' from where it begins and' : ''} up to where it ends`
   const readable = compared
     ? 'What it says in the clear is what the records hold.'
     : "What it says in the clear of sealed events was not compared with them: that takes the auditors' key, and the same command where the mesh was made."
   return `The export is whole${extent}: ${events} events in ${files} file${files > 1 ? 's' : ''}.\n${readable}\n${endLine({ records, compared, vouched, vouchedAt })}\n`
 }
 
-/** A file that lost its last records is a whole beginning of the trail: only who saw more can tell. */
+/** A file that lost its last records is a whole beginning of the trail: only who saw more can tell. So is one that was cut back to what the authority vouched for. */
 function endLine({ records, compared, vouched = 0, vouchedAt }: Omit<Proved, 'files' | 'events' | 'partial'>): string {
   if (!compared)
     return 'Whether its end was cut off cannot be judged: that takes the checkpoints, and the same command where the mesh was made.'
   if (vouchedAt === undefined)
     return 'Whether its end was cut off cannot be judged: no checkpoint covers it from its first record on. `clawmesh audit checkpoint` makes one.'
   return vouched === records
-    ? `Its end is there: it holds all that the authority vouched for last, at ${vouchedAt}.`
+    ? `It holds all that the authority vouched for last, at ${vouchedAt}, and nothing behind that; whether there was more, and it was cut off, cannot be judged.`
     : `It holds all that the authority vouched for last, at ${vouchedAt}; whether anything was cut off behind its newest record, ${records - vouched} records later, cannot be judged.`
 }
 

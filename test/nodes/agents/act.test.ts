@@ -149,6 +149,8 @@ describe('an action about files of one machine, where two have such files', () =
       message: /not those of node/,
     })
     assert.ok(looks > 2)
+    rmSync(third, { recursive: true })
+    await assert.rejects(agent.ref('sandbox/third').ask(RunAction, request), { code: 'DENIED' })
   })
 
   it('is about the very folder: another that takes its place is not meant, until it is asked about', async () => {

@@ -1,5 +1,7 @@
 /** Runs that outlive the process of their agent: cut off, interrupted for a person, in doubt. */
 import assert from 'node:assert/strict'
+import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterEach, describe, it } from 'node:test'
 import { z } from 'zod'
 import { addressesOf } from '../../../../mesh/address.js'
@@ -12,14 +14,16 @@ import { answerInterruption, interruptions } from '../../../../nodes/agents/agen
 import { lowerRun } from '../../../../nodes/agents/agent/label.js'
 import { ownTool } from '../../../../nodes/agents/agent/own-tool.js'
 import { readPrices } from '../../../../nodes/agents/model/costs.js'
-import { serveModel } from '../../../../nodes/process/serve.js'
+import { keepWorkspace, serveModel } from '../../../../nodes/process/serve.js'
 import { ClawmeshError } from '../../../../policies/errors.js'
+import { parseProfile } from '../../../../policies/profile.js'
 import type { Sensitivity } from '../../../../policies/router-label.js'
 import { signLowering } from '../../../../router/lowering.js'
+import { sandboxName, sandboxService } from '../../../../sandbox/service.js'
 import { auditEvents } from '../../../kit/events.js'
 import { eventually } from '../../../kit/eventually.js'
-import { memoryMesh, type TestMesh } from '../../../kit/mesh.js'
-import { call, type Rule, RuleBackend } from '../../../kit/rules.js'
+import { memoryMesh, type TestMesh, temporaryFolder } from '../../../kit/mesh.js'
+import { call, observed, type Rule, RuleBackend } from '../../../kit/rules.js'
 import { MemoryTrail } from '../../../router/kit.js'
 
 /** A task of which nothing more is settled once its process is dead: whoever wants to waits for `over`. */
@@ -87,7 +91,49 @@ describe('a run that is kept', () => {
     return { mesh, tasks, model, again }
   }
   const run = (node: MeshNode, id = 'bills') => runTask(node.ref('clerk'), { task: 'Pay the bills.', id })
+  const runOn = async (node: MeshNode, options: AgentOptions, id: string) => {
+    // The one before it has the name until that is heard.
+    await eventually(() => assert.equal(node.directory.locate('clerk'), undefined))
+    await node.spawn(agent(node, options))
+    try {
+      return await runTask(node.ref('clerk'), { task: 'Count the lines.', id })
+    } finally {
+      await node.stop('clerk')
+    }
+  }
   const interrupting = { policy: { pay: 'interrupt' } } as const
+
+  it('is about the files of the machine that it was begun on, wherever it goes on', async () => {
+    const { mesh, tasks } = await place((request) => {
+      const seen = observed(request)
+      return seen === undefined ? call('count_lines', { path: 'notes.txt' }) : call('finish', { answer: seen })
+    })
+    const profile = parseProfile('filesystem_policy: { read_only: [.] }')
+    const asking = { policy: { count_lines: 'interrupt' } } as const
+    const options = { name: 'clerk', instructions: 'Count.', tools: ['count_lines' as const], tasks, ...asking }
+    const begin = async (name: string, text: string) => {
+      const folder = temporaryFolder()
+      undo.push(() => rmSync(folder, { recursive: true, force: true }))
+      writeFileSync(join(folder, 'notes.txt'), text)
+      const node = await mesh.join(name, { roles: ['worker', 'supervisor', 'sandbox'] })
+      await node.spawn(sandboxService(node, { workspace: folder, profile }), { as: sandboxName(name) })
+      await node.directory.describe({ sandbox: true })
+      await keepWorkspace(node, { folder })
+      return node
+    }
+    const one = await begin('one', 'a\n')
+    const two = await begin('two', 'a\nb\n')
+    for (const node of [one, two]) await eventually(() => assert.ok(node.directory.node('model')?.advert['model']))
+    const [there, away] = ['there', 'away']
+    for (const id of [there, away]) {
+      assert.equal((await runOn(one, options, id)).by, 'interrupted')
+      await answerInterruption(two, tasks, { id, answer: 'allow', by: 'Ada' })
+    }
+    assert.match((await runOn(two, options, there)).answer, /1 line/)
+    await one.close()
+    await eventually(() => assert.equal(two.directory.node('one'), undefined))
+    assert.match((await runOn(two, options, away)).answer, /has the files that this is about/)
+  })
 
   it('does not forget how sensitive is what it has seen', async () => {
     const { again } = await place()
