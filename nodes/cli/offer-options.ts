@@ -16,8 +16,8 @@ export const offerOptions: Command['options'] = {
   },
   shared: {
     type: 'string',
-    value: 'NAME',
-    help: 'other machines have the same files, in a network folder or as copies, and say so by the same name: work on them may be done on any of these (default: the files are of this machine alone)',
+    value: 'NAME|none',
+    help: 'other machines have the same files, in a network folder or as copies, and say so by the same name: work on them may be done on any of these (none: no longer; default: the files are of this machine alone)',
   },
   policy: {
     type: 'string',
@@ -74,7 +74,11 @@ export function givenOffer(values: Values): Partial<Offer> {
 }
 
 /** A machine without a workspace is not wrong, and whoever wanted actions of it should hear of it. */
-export function sayIfIdle(command: 'up' | 'join', { workspace }: Offer): void {
+export function sayIfIdle(command: 'up' | 'join', { workspace, shared }: Offer): void {
+  if (shared !== undefined)
+    progress(
+      `The files of this machine are those of all that say --shared ${shared}: work on them may be done on any of these (--shared none ends that).`,
+    )
   if (workspace === undefined)
     progress(
       `This machine has no workspace and so runs no actions; \`clawmesh ${command} --workspace DIR\` gives it one.`,

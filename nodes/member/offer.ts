@@ -41,9 +41,12 @@ const fileOf = (data: string) => join(data, 'offer.json')
 /** What is given now, and for the rest what was given last time. */
 export function recallOffer(data: string, given: Partial<Offer>): Offer {
   const said = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
-  if (!existsSync(fileOf(data))) return { policy: ofMesh, ...said }
+  if (!existsSync(fileOf(data))) return withShared({ policy: ofMesh, ...said })
   try {
-    return { ...offerSchema.parse(JSON.parse(readFileSync(fileOf(data), 'utf8'))), ...said }
+    const kept = offerSchema.parse(JSON.parse(readFileSync(fileOf(data), 'utf8')))
+    // What was said of one folder is not said of another.
+    if (given.workspace !== undefined && given.workspace !== kept.workspace) delete kept.shared
+    return withShared({ ...kept, ...said })
   } catch (cause) {
     throw new ClawmeshError('USAGE', `${fileOf(data)} cannot be read.`, {
       hint: 'Remove it, and say what this machine offers once more.',
@@ -51,6 +54,11 @@ export function recallOffer(data: string, given: Partial<Offer>): Offer {
     })
   }
 }
+
+const notShared = 'none'
+
+const withShared = ({ shared, ...offer }: Offer): Offer =>
+  shared === undefined || shared === notShared ? offer : { ...offer, shared }
 
 export const keepOffer = (data: string, offer: Offer): void => writeWhole(fileOf(data), JSON.stringify(offer, null, 2))
 

@@ -155,7 +155,8 @@ async function serveMcpServers(node: MeshNode, { mcp = [], credentials }: NodePl
   const { signing } = readCredentials(credentials, undefined)
   for (const server of mcp) {
     const said = serverOf(server)
-    await serveMcp(node, said, { login: new LoginFile(dirname(credentials), said, signing) })
+    const login = new LoginFile(dirname(credentials), said, signing)
+    await serveMcp(node, said, { login, mayBeAway: true })
     log.info({ server: server.name }, 'an MCP server runs')
   }
 }

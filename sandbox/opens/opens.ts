@@ -268,17 +268,25 @@ export class Opens {
     return scopeOf(profile, { kind: access, path }, workspace) !== undefined
   }
 
-  /** Why a person did not allow it; undefined for a yes. */
+  /** Why a person did not allow it; undefined for a yes. One to a change is for one: what is done twice has another effect, as where another file has the name by then. */
   async #refusal(id: number, asked: AskedOfFile): Promise<string | undefined> {
     const { by: _, ...what } = asked
     const key = JSON.stringify(what)
-    const known = this.#answers.get(key)
-    if (!known && this.#answers.size >= mostQuestions) return tooMany
-    this.#tell(`asked ${id}`)
-    const asking = known ?? this.#options.ask(asked, this.#ended.signal)
-    this.#answers.set(key, asking)
-    const answer = await asking
-    return answer === 'allow' ? undefined : `it was not allowed${byWhom(answer)}`
+    for (;;) {
+      const known = this.#answers.get(key)
+      if (!known && this.#answers.size >= mostQuestions) return tooMany
+      this.#tell(`asked ${id}`)
+      const asking = known ?? this.#options.ask(asked, this.#ended.signal)
+      this.#answers.set(key, asking)
+      const answer = await asking
+      if (answer !== 'allow') return `it was not allowed${byWhom(answer)}`
+      if (asked.operation === undefined) return undefined
+      if (!known) {
+        this.#answers.delete(key)
+        return undefined
+      }
+      if (this.#ended.signal.aborted) return 'the action had ended by then'
+    }
   }
 
   #given(id: number, error: number): void {

@@ -479,6 +479,16 @@ describe('a mesh with a provider elsewhere', () => {
       seesNothingOf(plan, 'diabetes')
     })
 
+    it('the provider, which takes no question: it is asked a few times and no more, and where any model will do one of the mesh answers', async () => {
+      cloud.answer = (_, response) => void response.writeHead(503).end()
+      const reply = await chat({ ...said('hello'), model: 'cloud/large' })
+      assert.ok(reply.status >= 500, reply.text)
+      assert.deepEqual([cloud.sent.length, local.length], [5, 0])
+      const any = await chat({ ...said('hello'), model: 'auto' })
+      assert.equal(any.status, 200, any.text)
+      assert.deepEqual([cloud.sent.length, local.length], [10, 1])
+    })
+
     it('the provider, in the middle of its answer', async () => {
       cloud.answer = (_, response) => {
         response.writeHead(200)

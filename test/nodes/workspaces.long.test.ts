@@ -99,6 +99,16 @@ describe('machines that have workspaces of their own', () => {
     assert.match(error.join('\n'), /have other files: guest/)
   })
 
+  it('a machine that is drained has its files to itself, and who asks is told', async () => {
+    await home.stop()
+    await home.up('--name', 'home', '--gateway', 'none', '--workspace', ours, ...policy)
+    assert.equal((await home.do('nodes', 'drain', 'home')).status, 0)
+    const { status, error } = await home.do('run', 'How many lines has notes.txt?')
+    assert.notEqual(status, 0)
+    assert.match(error.join('\n'), /are on home, which takes no work now.*nodes undrain home/s)
+    assert.equal((await home.do('nodes', 'undrain', 'home')).status, 0)
+  })
+
   it('either does it where a person says that both have the same files', async () => {
     for (const machine of [guest, home]) await machine.stop()
     cpSync(join(ours, 'notes.txt'), join(theirs, 'notes.txt'))

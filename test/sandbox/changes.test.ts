@@ -188,6 +188,20 @@ describe('a name that a running program changes', {
     assert.equal(await readFile(join(beside, 'sent'), 'utf8'), 'dear')
   })
 
+  test('is asked for each time that it is done, and not again where it was refused', async () => {
+    const { workspace, beside } = await stage()
+    const [there, back] = [`rename "${beside}/letter", "${beside}/sent"`, `rename "${beside}/sent", "${beside}/letter"`]
+    const script = `t("there", ${there}); t("back", ${back}); t("there", ${there})`
+    const { out, asked } = await run(workspace, script)
+    assert.deepEqual(out, ['there done', 'back done', 'there done'])
+    assert.equal(asked.length, 3)
+    const refused = await run(workspace, `t("back", ${back}); t("back", ${back})`, {
+      ask: async () => ({ refusedBy: 'Grace' }),
+    })
+    assert.deepEqual(refused.out, ['back Permission denied', 'back Permission denied'])
+    assert.equal(refused.asked.length, 1)
+  })
+
   test('is asked for once more where the same rename would replace something by now', async () => {
     const { workspace, beside } = await stage()
     const again = 'open $f, ">", $l; print $f "second"; close $f'

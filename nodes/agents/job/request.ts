@@ -80,6 +80,13 @@ export async function workPlaces(node: MeshNode): Promise<string[]> {
 async function waitForFiles(node: MeshNode, { folder }: Workspace, about: string): Promise<void> {
   const having = () => sandboxesOf(node).find(({ advert }) => advert['workspace'] === about)
   if (await node.directory.wait(having, lookMs)) return
+  const drained = node.nodes().filter(({ advert, draining }) => draining && advert['workspace'] === about)
+  if (drained.length > 0) {
+    const names = drained.map(({ name }) => name).join(', ')
+    throw new ClawmeshError('UNREACHABLE', `The files of ${folder} are on ${names}, which takes no work now.`, {
+      hint: `It is being drained: \`clawmesh nodes undrain ${drained[0]?.name}\` has it take work again.`,
+    })
+  }
   const others = sandboxesOf(node).map(({ name }) => name)
   if (others.length === 0) throw noSandbox()
   throw new ClawmeshError('UNREACHABLE', `No node that can act has ${folder} as its workspace.`, {

@@ -66,10 +66,12 @@ const recordedLength = 1000
 export interface McpOptions {
   /** What this machine has of its login, where the server has one. */
   login?: LoginFile
+  /** One elsewhere that cannot be reached now is tried again when it is called. */
+  mayBeAway?: boolean
 }
 
 /**
- * Starts the server once, so that one that cannot be used is known at once; but for one that waits for a person's login, which may come later. Throws USAGE, DENIED,
+ * Starts the server once, so that one that cannot be used is known at once; but for one that waits for a person's login, which may come later, or may be away. Throws USAGE, DENIED,
  * SANDBOX_UNAVAILABLE, and what its start throws.
  */
 export async function serveMcp(node: MeshNode, server: McpServer, options: McpOptions = {}): Promise<ActorRef> {
@@ -86,8 +88,10 @@ export async function serveMcp(node: MeshNode, server: McpServer, options: McpOp
     await ref.ask(DescribeMcp, null, { timeoutMs: 2 * (server.startMs ?? usualStartMs) })
     return ref
   } catch (error) {
-    if ('url' in server && server.login && ClawmeshError.from(error).code === 'UNAUTHENTIC') {
-      const { message, hint } = ClawmeshError.from(error)
+    const { code, message, hint } = ClawmeshError.from(error)
+    const waits = 'url' in server && server.login && code === 'UNAUTHENTIC'
+    const isAway = 'url' in server && server.runs === 'elsewhere' && (code === 'UNREACHABLE' || code === 'DEADLINE')
+    if (waits || (isAway && options.mayBeAway)) {
       log.warn({ server: server.name, hint }, message)
       return ref
     }

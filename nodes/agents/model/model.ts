@@ -66,13 +66,16 @@ export interface Thinking {
   again?: () => boolean
 }
 
+/** Before it is asked again the first time; each time twice as long, up to these. */
 const againMs = 150
+const mostAgainMs = { mesh: 1000, elsewhere: 5000 }
 const offeredSchema = z.array(offerSchema.pick({ model: true, digest: true, backend: true, draining: true }))
 const acceleratedSchema = z.object({ accelerators: z.array(z.unknown()).min(1) })
 
 /**
  * The model's answer. Thinking changes nothing, so what was lost on the way (a process that died, a node that went) is asked again until the deadline: where the
- * same model is to be had, it goes on behind the last word that was delivered; else from the beginning, if the caller may have that. A provider whose answers break off is asked three times.
+ * same model is to be had, it goes on behind the last word that was delivered; else from the beginning, if the caller may have that. A provider whose answers break off is asked three times, one
+ * that takes no question five times.
  *
  * Throws DENIED or UNREACHABLE where no model may be asked, MODEL_FAILED for an answer that cannot be used, and what a model throws.
  */
@@ -97,7 +100,8 @@ export async function think(node: MeshNode, given: GenerateRequest, thinking: Th
   let before: Candidate | undefined
   const failed = new Set<string>()
   let paid = 0
-  for (;;) {
+  let unreached = 0
+  for (let tries = 0; ; tries += 1) {
     const resume = telling.resume(before?.digest)
     try {
       const wish = { model, among, grant, order, before, failed, isBegun: resume !== undefined }
@@ -120,17 +124,28 @@ export async function think(node: MeshNode, given: GenerateRequest, thinking: Th
       const goesOn = telling.resume(before?.digest) !== undefined
       // What a provider has begun it is paid for, however it ended.
       if (before?.zone === 'elsewhere' && isPaid(failure) && ++paid === mostPaid) throw failure
-      if (!isLost || !(goesOn || again()) || node.now() + againMs > deadline) throw failure
+      // One that cannot be reached is not waited for: a model of the mesh is asked, where any will do.
+      if (before?.zone === 'elsewhere' && isUnanswered(failure) && ++unreached === mostUnreached) {
+        if ((model !== undefined && model !== auto) || candidates(node).every(({ zone }) => zone === 'elsewhere'))
+          throw failure
+        decision = stays(decision)
+        continue
+      }
+      const pauseMs = Math.min(mostAgainMs[before?.zone ?? 'mesh'], againMs * 2 ** tries)
+      if (!isLost || !(goesOn || again()) || node.now() + pauseMs > deadline) throw failure
       if (before) failed.add(before.name)
       // Nothing that could be gone on with: it is begun anew.
       if (!goesOn) telling = new Telling(stop)
-      await pause(againMs, signal)
+      await pause(pauseMs, signal)
     }
   }
 }
 
 /** How often a provider may be asked the same that gives no whole answer. */
 const mostPaid = 3
+
+/** How often one that takes no question is tried, over some two seconds. */
+const mostUnreached = 5
 
 const isPaid = (failure: ClawmeshError): boolean => failure.code === 'MODEL_BUSY' && !isUnanswered(failure)
 

@@ -206,6 +206,25 @@ describe('an MCP server elsewhere', () => {
     hostile.close()
   })
 
+  it('that is away is an error, or, where it may be, tried again when it is called', async () => {
+    // A port on which nobody listens any more.
+    const gone = createServer()
+    await new Promise<void>((ready) => gone.listen(0, '127.0.0.1', ready))
+    const { port } = gone.address() as AddressInfo
+    await new Promise((closed) => gone.close(closed))
+    const server: RemoteServer = {
+      name: 'atlas',
+      url: `https://localhost:${port}/mcp`,
+      runs: 'elsewhere',
+      addresses: ['127.0.0.1', '::1'],
+      trust,
+    }
+    await assert.rejects(serveMcp(box, server), { code: 'UNREACHABLE' })
+    await eventually(() => assert.ok(!box.directory.locate(mcpName('atlas'))))
+    await serveMcp(box, server, { mayBeAway: true })
+    await assert.rejects(mcpTools(mind, 'atlas'), { code: 'UNREACHABLE' })
+  })
+
   it('is used with the token that this machine has, and waits for one that it has not', async () => {
     await assert.rejects(serve({}, 'cm_of-nobody'), /asks for a login/)
     assert.ok(ours.authority && box.directory.locate(mcpName('atlas')), 'it is there when the token comes')
