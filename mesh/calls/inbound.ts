@@ -51,6 +51,8 @@ export class Inbound {
     if (kind !== 'cancel' && kind !== 'credit') return this.#admit(letter)
     const request = this.#requests.get(peer.id)?.get(call)
     if (kind === 'credit') request?.addCredit(body)
+    // Of a call whose time is over, its caller says no other thing than its deadline does, and may say it first.
+    else if (request && request.deadline <= this.#options.now()) request.expire()
     else request?.breakOff(new ClawmeshError('CANCELLED', 'The caller gave up.'))
   }
 
