@@ -8,7 +8,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { join, relative } from 'node:path'
+import { basename, dirname, join, relative } from 'node:path'
 import { installation } from '../mesh/installation.js'
 
 const mostAgain = 3
@@ -51,7 +51,7 @@ function filesOf(words: readonly string[]): string[] {
     .map((path) => join('dist', 'test', path.replace(/\.ts$/, '.js')))
 }
 
-/** Of a test that was written in TypeScript the runner names the source. */
+/** The runner names where a test is written, in TypeScript: of a suite that several files run, not the file that ran it. So all that use it are run. */
 function filesThatFailed(): string[] {
   const list = join(installation, failed)
   if (!existsSync(list)) return []
@@ -63,5 +63,14 @@ function filesThatFailed(): string[] {
         .replace(/^dist\//, '')
         .replace(/\.ts$/, '.js'),
     )
-  return [...new Set(lines.map(compiled))].sort()
+  const running = (path: string) => (path.endsWith('.test.js') ? [path] : usersOf(path))
+  return [...new Set(lines.map(compiled).flatMap(running))].sort()
+}
+
+function usersOf(suite: string): string[] {
+  const name = `${basename(dirname(suite))}/${basename(suite)}'`
+  const users = filesOf(['.test.ts']).filter((path) => readFileSync(join(installation, path), 'utf8').includes(name))
+  if (users.length > 0) return users
+  process.stderr.write(`Something failed in ${suite}, and which test runs that is not known.\n`)
+  process.exit(1)
 }

@@ -68,6 +68,8 @@ describe('a mesh with a provider elsewhere', () => {
   let mesh: TestMesh
   let cloud: Cloud
   let gateway: Gateway
+  /** With less patience: for what is tried again until its time is over. */
+  let brief: Gateway
   let holder: MeshNode
   let here: MeshNode
   let model: MeshNode
@@ -117,6 +119,9 @@ describe('a mesh with a provider elsewhere', () => {
       limits: { answerMs: 60_000 },
     })
     undo.push(() => gateway.close())
+    const limits = { answerMs: 3000 }
+    brief = await openGateway({ node: holder, data: folder, host: '127.0.0.1', port: 0, limits })
+    undo.push(() => brief.close())
     key = new ApiKeys(folder).add('me', 'developer', Date.now())
     await here.directory.wait(() => here.directory.node('operator')?.advert['elsewhere'], 60_000)
   })
@@ -145,8 +150,8 @@ describe('a mesh with a provider elsewhere', () => {
 
   const sent = () => cloud.sent.join('\n')
   const seesNothingOf = (...values: string[]) => assert.deepEqual(leaked(sent(), values), [])
-  const chat = (body: object) =>
-    ask(gateway.url, '/v1/chat/completions', { method: 'POST', key, body: { model: 'cloud/large', ...body } })
+  const chat = (body: object, at = gateway) =>
+    ask(at.url, '/v1/chat/completions', { method: 'POST', key, body: { model: 'cloud/large', ...body } })
   const said = (content: string) => ({ messages: [{ role: 'user', content }] })
   const isRefused = async (reply: ReturnType<typeof chat>) => {
     const { status, text } = await reply
@@ -395,7 +400,7 @@ describe('a mesh with a provider elsewhere', () => {
 
   describe('when a part fails, refuses and sends nothing:', () => {
     const refusesAll = async () => {
-      const { status } = await chat(said(`Is ${address} right?`))
+      const { status } = await chat(said(`Is ${address} right?`), brief)
       assert.ok(status >= 400)
       await assert.rejects(asks(`Is ${address} right?`))
       assert.deepEqual(cloud.sent, [])
@@ -466,7 +471,7 @@ describe('a mesh with a provider elsewhere', () => {
         )
       acknowledge()
       await new Promise(setImmediate)
-      await chat(said('the next question')).catch(() => undefined)
+      await chat(said('the next question'), brief).catch(() => undefined)
       assert.equal(sent().includes('hello'), false)
     })
 

@@ -101,12 +101,17 @@ export async function think(node: MeshNode, given: GenerateRequest, thinking: Th
   const failed = new Set<string>()
   let paid = 0
   let unreached = 0
+  /** Since when nobody has what was asked before. */
+  let goneAt: number | undefined
   for (let tries = 0; ; tries += 1) {
     const resume = telling.resume(before?.digest)
+    let isChosen = false
     try {
       const wish = { model, among, grant, order, before, failed, isBegun: resume !== undefined }
       const chosen = chooseModel(node, decision, wish, given)
       before = chosen
+      isChosen = true
+      goneAt = undefined
       // Only a model whose files are known answers alike for the same seed; others are asked as the caller asked.
       const known = chosen.digest !== undefined && seed !== undefined ? { seed } : {}
       return await askOnce(node, chosen, { ...given, ...known, ...(resume ? { resume } : {}) }, telling, thinking)
@@ -118,6 +123,8 @@ export async function think(node: MeshNode, given: GenerateRequest, thinking: Th
         decision = await decideAgain(kept)
         continue
       }
+      if (before && !isChosen) goneAt ??= performance.now()
+      if (goneAt !== undefined && performance.now() - goneAt > comesBackMs) throw failure
       // An answer that cannot be used is the caller's to judge: asking in the same words would hardly mend it.
       const isLost =
         failure.retry && (failure.code !== 'MODEL_FAILED' || isGone(failure)) && failure.code !== 'DEADLINE'
@@ -143,6 +150,9 @@ export async function think(node: MeshNode, given: GenerateRequest, thinking: Th
 
 /** How often a provider may be asked the same that gives no whole answer. */
 const mostPaid = 3
+
+/** A node that was started again has its models again within that. */
+const comesBackMs = 15_000
 
 /** How often one that takes no question is tried, over some two seconds. */
 const mostUnreached = 5
