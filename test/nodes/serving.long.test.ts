@@ -81,7 +81,7 @@ describe('a machine with a model on its disk', () => {
       ),
     )
     const { chosen, nodes } = await json('place', '--why', 'how are you?', '--model', 'makers/letters')
-    assert.deepEqual(chosen, { node: 'guest', model: 'makers/letters' })
+    assert.deepEqual(chosen, { node: 'guest', model: 'makers/letters', short: false })
     const reason = nodes.find(({ model }: { model: string }) => model === 'makers/letters')
     assert.ok(reason.load >= 1000 && reason.ms >= reason.load && reason.network > 0)
     const dropped = nodes.find(({ node }: { node: string }) => node === 'home')

@@ -168,7 +168,9 @@ describe('attempts to get out', { concurrency: 2 }, () => {
       assert.deepEqual(await facts(), untouched)
       if (isOpen) {
         assert.equal(await readFile(again, 'utf8'), 'fine')
-        assert.ok((asked.length > 0 || unaskedOf.includes(name)) && asked.length <= mostQuestions, asked.join('\n'))
+        // A change that was allowed is asked for anew each time: it is different ones that are few.
+        const different = new Set(asked).size
+        assert.ok((different > 0 || unaskedOf.includes(name)) && different <= mostQuestions, asked.join('\n'))
       }
       // Each came as far as its hello, and that was read.
       const objection = /asks for (hidden|a name that it hides)|it says a thing twice/
