@@ -73,8 +73,8 @@ export function givenOffer(values: Values): Partial<Offer> {
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
 }
 
-/** A machine without a workspace is not wrong, and whoever wanted actions of it should hear of it. */
-export function sayIfIdle(command: 'up' | 'join', { workspace, shared }: Offer): void {
+/** What follows from the offer and may surprise: whose files these are, and that a machine without a workspace runs no actions, which is not wrong. */
+export function sayOffer(command: 'up' | 'join', { workspace, shared }: Offer): void {
   if (shared !== undefined)
     progress(
       `The files of this machine are those of all that say --shared ${shared}: work on them may be done on any of these (--shared none ends that).`,

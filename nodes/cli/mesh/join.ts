@@ -12,7 +12,7 @@ import { parseServers } from '../../outside.js'
 import { keepNode } from '../../process/keeper.js'
 import { type NodeReport, planInference } from '../../process/plan.js'
 import { type Command, text, type Values } from '../command.js'
-import { givenOffer, offerOptions, sayIfIdle } from '../offer-options.js'
+import { givenOffer, offerOptions, sayOffer } from '../offer-options.js'
 import { size } from '../size.js'
 import { stopOnSignal, untilStopped } from '../stop.js'
 import { progress } from '../terminal.js'
@@ -82,7 +82,7 @@ async function runJoin(given: string | undefined, values: Values): Promise<numbe
       progress(
         `Joined as "${name}": ${granted.join(', ')}. After a reboot, \`clawmesh join\` with no string is enough.`,
       )
-      sayIfIdle('join', offer)
+      sayOffer('join', offer)
       await untilStopped(stop)
     } finally {
       progress('draining')

@@ -17,7 +17,7 @@ import { type Answering, answerAtTerminal } from '../approve/inbox.js'
 import { type Command, text, type Values } from '../command.js'
 import { readDuration } from '../duration.js'
 import { introduceModels, passNotesOn } from '../job/introduce.js'
-import { givenOffer, offerOptions, sayIfIdle } from '../offer-options.js'
+import { givenOffer, offerOptions, sayOffer } from '../offer-options.js'
 import { brokersOption, readBrokers } from '../options.js'
 import { stopOnSignal, untilStopped } from '../stop.js'
 import { progress } from '../terminal.js'
@@ -117,7 +117,7 @@ async function runUp(_: string | undefined, values: Values): Promise<number> {
       keepListen(folder.authority, { ...listen, port: ports[0] ?? listen.port, ports })
       answering = answerAtTerminal(site.node)
       passNotesOn(site.node, progress)
-      sayIfIdle('up', offer)
+      sayOffer('up', offer)
       await introduceModels(site.node, progress)
       gateway = place && (await serve(site, folder, workspaceOf(folder.path, undefined), place, listen.advertise))
       if (values['json']) {
