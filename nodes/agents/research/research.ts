@@ -16,17 +16,16 @@ import { DescribeModel, inferenceName } from '../../../inference/service.js'
 import type { CallOptions, MeshNode } from '../../../mesh/index.js'
 import type { Task } from '../../../mesh/task/task.js'
 import { ClawmeshError, type ErrorCode } from '../../../policies/errors.js'
-import { mostCostOf, type Prices } from '../../../policies/prices.js'
-import type { Asker, Router } from '../../../router/router.js'
+import type { Prices } from '../../../policies/prices.js'
 import type { RouterSession } from '../../../router/session.js'
-import { holderOf } from '../../elsewhere.js'
 import { thoughts } from '../authority.js'
-import { type Bill, Purse, type Taken } from '../job/purse.js'
 import { inTurn } from '../job/turn.js'
 import { readPrices } from '../model/costs.js'
-import { candidates, modelsOfMesh, think, tokensOf } from '../model/model.js'
-import { openSession, routerOf } from '../model/privacy.js'
-import { billOf, type ResearchBill, type ResearchRole, researchRoles, type Used } from './bill.js'
+import { candidates, modelsOfMesh, think } from '../model/model.js'
+import { openSession } from '../model/privacy.js'
+import { Account } from './account.js'
+import { type ResearchBill, type ResearchRole, researchRoles, type Used } from './bill.js'
+import { writerElsewhere } from './elsewhere.js'
 import { distinct, type Evidence, placeOf } from './evidence.js'
 import { citedIn, planPrompt, readPlan, writePrompt } from './prompt.js'
 import { isUrl, ReadSource, usedSchema } from './reader.js'
@@ -81,8 +80,6 @@ const sourceMs = 600_000
 const mostEvidence = 60
 /** What a page may come to, and any source whose size nobody knows. */
 const usualBytes = 64 * 1024
-/** Of a prompt, and of a source, for each question that is set aside for it: no tokenizer makes more tokens than there are bytes. */
-const bytesOfQuestion = 4000
 const answerTokens = 1200
 const sourcesAtOnce = 2
 
@@ -127,8 +124,7 @@ class Researcher {
   readonly #options: ResearchOptions & { trace: string }
   readonly #deadline: number
   readonly #signal: AbortSignal
-  readonly #purse: Purse | undefined
-  readonly #used: Used[] = []
+  readonly #account: Account
   readonly #unread: string[] = []
   #madeUp = 0
 
@@ -137,18 +133,18 @@ class Researcher {
     this.#asked = asked
     this.#options = options
     this.#deadline = Math.min(node.now() + (options.ms ?? usualMs), options.task?.until ?? Number.POSITIVE_INFINITY)
-    const prices = asked.prices ?? readPrices()
-    this.#purse = options.task && new Purse(options.task, { prices, models: () => candidates(node) })
+    const { prices = readPrices() } = asked
+    this.#account = new Account(options.task, { prices, models: () => candidates(node) })
     this.#signal = options.signal ?? new AbortController().signal
   }
 
   async run(): Promise<ResearchResult> {
-    const { question, sources, prices = readPrices() } = this.#asked
+    const { question, sources } = this.#asked
     if (sources.length === 0)
       throw new ClawmeshError('USAGE', 'There are no sources.', { hint: 'Name a folder with text files.' })
     const session = await openSession(this.#node, this.#options.trace)
     const local = await mostCapable(this.#node, this.#asked.model, this.#call)
-    const { questions } = await this.#step('plan', planSchema, async () => {
+    const { questions } = await this.#account.step('plan', planSchema, async () => {
       const { text, used } = await this.#ask('plan', planPrompt(question, sources), { model: local.name }, session)
       const planned = readPlan(text, question)
       await this.#node.audit.record({
@@ -167,7 +163,7 @@ class Researcher {
         hint: 'Ask in other words, name other sources, or use a more capable model.',
       })
     }
-    const { answer, writer } = await this.#step('write', writtenSchema, () =>
+    const { answer, writer } = await this.#account.step('write', writtenSchema, () =>
       this.#write(evidence, local.name, session),
     )
     const { cited, unknown } = citedIn(answer, evidence.length)
@@ -179,7 +175,7 @@ class Researcher {
       unknownCitations: unknown,
       madeUp: this.#madeUp,
       unread: this.#unread,
-      bill: billOf(this.#used, prices),
+      bill: this.#account.bill,
     }
   }
 
@@ -194,9 +190,9 @@ class Researcher {
         const reader = readers[(index + attempt) % readers.length] ?? ''
         const deadline = Math.min(this.#deadline, this.#node.now() + sourceMs)
         try {
-          const found = await this.#step(`read ${index + 1} ${path}`, readSchema, () =>
-            this.#paid(`reading ${path}`, this.#sizeOf(path), sourceMs, async (taken) => {
-              const call = { ...this.#call, deadline, entrust: reading(taken) }
+          const found = await this.#account.step(`read ${index + 1} ${path}`, readSchema, () =>
+            this.#account.paid(`reading ${path}`, { bytes: this.#sizeOf(path), ms: sourceMs }, async ({ tokens }) => {
+              const call = { ...this.#call, deadline, entrust: reading(tokens) }
               const read = await this.#node
                 .ref(reader)
                 .ask(ReadSource, { path, ...files, questions, model, seen }, call)
@@ -232,10 +228,17 @@ class Researcher {
     session: RouterSession,
   ): Promise<z.output<typeof writtenSchema>> {
     const messages = writePrompt(this.#asked.question, evidence)
-    const elsewhere = await this.#elsewhere(evidence, messages, session)
+    const elsewhere = await writerElsewhere(this.#node, {
+      evidence,
+      request: { messages, maxTokens: answerTokens },
+      session,
+      asker: { roles: this.#node.roles, actor: 'research', trace: this.#options.trace },
+      mayAsk: (model) => this.#account.mayAsk(model),
+    })
     const tried: Used[] = []
-    let reason = elsewhere.kept
-    if (reason === '') {
+    let reason: string
+    if ('kept' in elsewhere) reason = elsewhere.kept
+    else {
       try {
         const { text, used } = await this.#ask('write', messages, { model: elsewhere.model, used: tried }, session)
         return { answer: text, writer: { model: elsewhere.model, zone: 'elsewhere', reason: '' }, used }
@@ -250,56 +253,6 @@ class Researcher {
     return { answer: text, writer: { model: local, zone: 'mesh', reason }, used }
   }
 
-  /** The first model elsewhere that the rules name for all of it and that can be asked, or why there is none. */
-  async #elsewhere(
-    evidence: readonly Evidence[],
-    messages: ChatMessage[],
-    session: RouterSession,
-  ): Promise<{ model: string; kept: string }> {
-    const kept = await this.#keptHere(evidence)
-    if (kept !== undefined) return { model: '', kept }
-    const served = holderOf(this.#node)?.models ?? []
-    if (served.length === 0) return { model: '', kept: 'the mesh has no model elsewhere' }
-    const router = await routerOf(this.#node)
-    const { decision } = await router.judge(session, { messages, maxTokens: answerTokens }, this.#asker)
-    const may = decision.models.filter((name) => served.includes(name))
-    if (may.length === 0)
-      return {
-        model: '',
-        kept: `by the rule ${decision.rule} all of it together stays here, with what was read beside it`,
-      }
-    const model = may.find((name) => this.#isPriced(name))
-    return model === undefined
-      ? { model: '', kept: `the price table has no price for ${may.join(', ')}` }
-      : { model, kept: '' }
-  }
-
-  /** What costs nobody knows how much is not asked by who has so much to spend. */
-  #isPriced(model: string): boolean {
-    const { prices = readPrices() } = this.#asked
-    if (this.#options.task?.budget?.limit.money === undefined) return true
-    return mostCostOf(prices, { model, zone: 'elsewhere' }, { tokens: 0, ms: 0 }) !== undefined
-  }
-
-  /** Why the evidence may not leave, naming the first piece that may not; undefined if each of them may. */
-  async #keptHere(evidence: readonly Evidence[]): Promise<string | undefined> {
-    const router: Router = await routerOf(this.#node)
-    const kept: string[] = []
-    for (const each of evidence) {
-      const session = router.open(this.#options.trace)
-      session.raise(each.seen)
-      const request = { messages: [{ role: 'user' as const, content: each.quote }], maxTokens: 1 }
-      const { decision } = await router.judge(session, request, this.#asker)
-      if (decision.effect === 'block')
-        throw new ClawmeshError('DENIED', `The rule ${decision.rule} blocks ${placeOf(each)}: no model sees it.`, {
-          hint: 'Take the secret out of the source, or leave the source out.',
-        })
-      if (decision.effect === 'local') kept.push(`${placeOf(each)} stays here by the rule ${decision.rule}`)
-    }
-    const [first] = kept
-    return first && `${first}${kept.length > 1 ? `, and so do ${kept.length - 1} others` : ''}`
-  }
-
   /** With all that was used for it; `used` has what was used before, in vain. */
   async #ask(
     role: ResearchRole,
@@ -311,8 +264,8 @@ class Researcher {
     const bytes = Buffer.byteLength(JSON.stringify(messages)) + answerTokens
     const left = this.#deadline - this.#node.now()
     // What an hour of the mesh costs is set aside for as long as it may take.
-    const ms = this.#options.task?.budget?.limit.money === undefined ? left : Math.min(left, sourceMs)
-    const { text } = await this.#paid(role, bytes, ms, async ({ tokens = Number.POSITIVE_INFINITY }) => {
+    const ms = this.#account.hasMoneyLimit ? Math.min(left, sourceMs) : left
+    const { text } = await this.#account.paid(role, { bytes, ms }, async ({ tokens = Number.POSITIVE_INFINITY }) => {
       const own: Used[] = []
       const answer = await think(this.#node, request, {
         model,
@@ -334,43 +287,8 @@ class Researcher {
     return { text, used }
   }
 
-  /** What it may take at most is set aside before it is done, and billed by what it used. */
-  async #paid<T extends { used: readonly Used[] }>(
-    purpose: string,
-    bytes: number,
-    ms: number,
-    work: (taken: Pick<Taken, 'tokens' | 'models'>) => Promise<T>,
-  ): Promise<T> {
-    const parts = Math.max(1, Math.ceil(bytes / bytesOfQuestion))
-    const taken = await this.#purse?.take(purpose, { parts, ms: Math.max(1, ms) })
-    let bill: Bill | null = null
-    try {
-      const done = await work(taken ?? { tokens: undefined, models: undefined })
-      bill = { tokens: tokensIn(done.used), uses: done.used }
-      return done
-    } finally {
-      await taken?.settle(bill)
-    }
-  }
-
-  /** Done once in all lives of its task; what it used is in the bill, whoever did it. */
-  async #step<T extends { used: readonly Used[] }>(
-    name: string,
-    result: z.ZodType<T>,
-    run: () => Promise<T>,
-  ): Promise<T> {
-    const { task } = this.#options
-    const done = await (task ? task.step(name, { result, repeatable: true }, run) : run())
-    this.#used.push(...done.used)
-    return done
-  }
-
   #sizeOf(source: string): number {
     return (isUrl(source) ? undefined : this.#asked.sizeOf?.(source)) ?? usualBytes
-  }
-
-  get #asker(): Asker {
-    return { roles: this.#node.roles, actor: 'research', trace: this.#options.trace }
   }
 
   get #call(): CallOptions & { deadline: number } {
@@ -383,7 +301,7 @@ class Researcher {
 }
 
 /** What a reader is given: two tools, models of the mesh, and the files. */
-const reading = ({ tokens }: Pick<Taken, 'tokens'>) => ({
+const reading = (tokens: number | undefined) => ({
   may: {
     act: { on: ['read_lines', 'http_fetch'] },
     ...thoughts({ tokens, models: ['mesh'] }).may,
@@ -393,11 +311,6 @@ const reading = ({ tokens }: Pick<Taken, 'tokens'>) => ({
 
 /** What goes wrong with all sources and all models alike. */
 const endsAll = new Set<ErrorCode>(['BUDGET_SPENT', 'FENCED', 'IN_DOUBT'])
-
-function tokensIn(used: readonly Used[]): number | null {
-  const each = used.map(({ usage }) => tokensOf(usage && { ...usage }))
-  return each.reduce<number | null>((sum, one) => (sum === null || one === null ? null : sum + one), 0)
-}
 
 const roleUsed = z.array(usedSchema.extend({ role: z.enum(researchRoles) }))
 const planSchema = z.object({ questions: z.array(z.string()), used: roleUsed })
