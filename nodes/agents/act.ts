@@ -24,13 +24,9 @@ export async function act(
   options: CallOptions,
   { workspace, network = true }: Acting = {},
 ): Promise<Acted> {
-  const { name } = chooseSandbox(node, call, workspace)
-  const request = {
-    tool: call.name,
-    args: call.arguments,
-    network,
-    ...(typeof workspace === 'string' && { workspace }),
-  }
+  const { name, advert } = chooseSandbox(node, call, workspace)
+  const files = typeof workspace === 'string' && advert['workspace'] === workspace && { workspace }
+  const request = { tool: call.name, args: call.arguments, network, ...files }
   return { node: name, outcome: await node.ref(sandboxName(name)).ask(RunAction, request, options) }
 }
 
@@ -44,6 +40,7 @@ function chooseSandbox(node: MeshNode, call: ToolCall, workspace: Acting['worksp
     const having = all.filter(({ advert }) => advert['workspace'] === workspace)
     const chosen = having.find((each) => each === own) ?? having[0]
     if (chosen) return chosen
+    if (withoutFiles.has(call.name)) return own ?? first
     throw new ClawmeshError('UNREACHABLE', 'No node that can act has the files that this is about now.', {
       hint: 'The machine whose workspace they lie in must be there: see `clawmesh nodes`.',
     })

@@ -5,6 +5,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as after } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { ClawmeshError, type ErrorCode, errorCodes } from '../../policies/errors.js'
 import { type NodePlan, type NodeReport, nodeReportSchema } from './plan.js'
@@ -14,6 +15,8 @@ const startTimeoutMs = 30_000
 const drainTimeoutMs = 8000
 /** At first, when what fails may well be the person's mistake. */
 const startsAllowed = 3
+/** Between starts of one that waits for its mesh. */
+const waitMs = 2000
 const restartsAllowed = 5
 const restartWindowMs = 30_000
 
@@ -25,6 +28,8 @@ export interface KeeperOptions {
   onGiveUp?: (name: string, error: ClawmeshError) => void
   /** Whatever the node says: that it is ready, each time; that it lost the mesh, or has it again. */
   onReport?: (report: NodeReport) => void
+  /** It was of the mesh before: one that is away when it starts is waited for, and not taken for a mistake. */
+  waits?: boolean
   /** Aborted before the node is ready: it is ended, and the reason is what is told. */
   signal?: AbortSignal
 }
@@ -38,13 +43,17 @@ export interface KeptNode {
 /** Resolves when the node says that it is ready; rejects with its own error if it cannot be. */
 export async function keepNode(options: KeeperOptions): Promise<KeptNode> {
   let child = startProcess(options)
+  let said = ''
   for (let start = 1; ; start += 1) {
     try {
       await ready(child, options)
       break
     } catch (error) {
-      if (options.signal?.aborted || start === startsAllowed || !ClawmeshError.from(error).retry) throw error
-      options.onRestart?.(options.name, `did not come up (${ClawmeshError.from(error).message})`)
+      const { message, retry } = ClawmeshError.from(error)
+      if (options.signal?.aborted || !retry || (start === startsAllowed && !options.waits)) throw error
+      if (message !== said) options.onRestart?.(options.name, `did not come up (${message})`)
+      said = message
+      if (start >= startsAllowed) await after(waitMs)
       child = startProcess(options)
     }
   }

@@ -76,6 +76,8 @@ async function runJoin(given: string | undefined, values: Values): Promise<numbe
       onRestart: (_, reason) => progress(`node ${name} ${reason}; it is started again`),
       onGiveUp: (_, error) => stop.abort(error),
       onReport: sayReports(begun),
+      waits: !invitation,
+      signal: stop.signal,
     })
     try {
       if (values['json']) process.stdout.write(`${JSON.stringify({ ok: true, node: name, roles: granted, data })}\n`)

@@ -46,7 +46,7 @@ export async function acted(
   const about = workspace && { workspace: workspaceId(workspace) }
   const { outcome, ...where } = await act(node, { name, arguments: args }, { signal, deadline, trace }, about)
   if (outcome.status === 'done') return { ...where, result: outcome.result }
-  throw new ClawmeshError('TASK_FAILED', `${outcome.status}: ${outcome.reason}`)
+  throw new ClawmeshError('TASK_FAILED', `${outcome.status} on ${where.node}: ${outcome.reason}`)
 }
 
 const listNodes = (node: MeshNode) =>

@@ -108,6 +108,9 @@ describe('an action about files of one machine, where two have such files', () =
 
   it('is done by nobody else while that machine is away', async () => {
     await assert.rejects(lines(one, 'the files of a third'), { code: 'UNREACHABLE' })
+    const sum = { name: 'calculate', arguments: { expression: '2 + 3' } }
+    const { node, outcome } = await act(one, sum, {}, { workspace: 'the files of a third' })
+    assert.deepEqual([node, outcome.status], ['one', 'done'], 'a sum is about no files')
   })
 
   it('is refused by a node with other files, whoever sent it there', async () => {
