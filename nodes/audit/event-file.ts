@@ -138,11 +138,14 @@ export interface ReadFile {
   after: number
   /** Where the last whole record ends; what follows is what a crash left of the lines of one. */
   end: number
+  /** How many bytes that is. */
+  torn: number
 }
 
 /** Throws AUDIT_BROKEN, naming the line, if the file is not of this format, or if a record lacks lines and another follows. */
 export function readEventFile(path: string, format: Format): ReadFile {
-  const [first, ...lines] = linesOf(readFileSync(path)).map(({ text, end }, index) => {
+  const bytes = readFileSync(path)
+  const [first, ...lines] = linesOf(bytes).map(({ text, end }, index) => {
     const place = `line ${index + 1}`
     try {
       return { place, end, read: format.read(text) }
@@ -152,7 +155,7 @@ export function readEventFile(path: string, format: Format): ReadFile {
   })
   if (!first || !('opening' in first.read)) throw broken(path, 'it does not begin with the first line of an export')
   const { opening } = first.read
-  const file: ReadFile = { path, opening, records: [], lines: [], after: opening.after, end: first.end }
+  const file: ReadFile = { path, opening, records: [], lines: [], after: opening.after, end: first.end, torn: 0 }
   let ids: string[] = []
   let whole = 0
   for (const { place, end, read } of lines) {
@@ -169,6 +172,7 @@ export function readEventFile(path: string, format: Format): ReadFile {
   // The lines of the last record are not all there.
   if (ids.length > 0) file.records.pop()
   file.lines.length = whole
+  file.torn = bytes.length - file.end
   return file
 }
 
@@ -207,6 +211,8 @@ export function checkEventFile(
 /** What files that follow one another hold. */
 export interface Exported extends Part {
   events: number
+  /** Bytes behind the last whole record of the last file. */
+  torn: number
 }
 
 /**
@@ -224,7 +230,7 @@ export function checkExport(
   const strict = strictReader(rootKey)
   const hashes: Uint8Array[] = []
   let before: number | undefined
-  let events = 0
+  let [events, torn] = [0, 0]
   let expected: HeadState[] | undefined = partial ? undefined : []
   for (const path of files) {
     const file = readEventFile(path, format)
@@ -240,8 +246,9 @@ export function checkExport(
       hashes.push(hash)
     }
     expected = strict.reader.state()
+    torn = file.torn
   }
-  return { events, before: before ?? 0, hashes }
+  return { events, torn, before: before ?? 0, hashes }
 }
 
 const sorted = (heads: HeadState[]) => heads.toSorted((a, b) => (a.hash < b.hash ? -1 : 1))

@@ -49,6 +49,16 @@ it('an export is held against the checkpoints where they are at hand: a cut end 
       /is not all of the trail: it ends after record \d+, and the authority vouched for/,
     )
     assert.match(provedText(found({})), /whole up to where it ends.*Whether its end was cut off cannot be judged/s)
+    assert.equal(found({}).torn, 0)
+    writeFileSync(
+      to,
+      lines
+        .slice(0, 4)
+        .join('\n')
+        .concat('\n', lines[4]?.slice(0, 20) ?? ''),
+    )
+    assert.equal(found({}).torn, 20)
+    assert.match(provedText(found({})), /Behind its last whole record stand 20 bytes of another/)
     const isPasted = ({ hint }: ClawmeshError) => hint.endsWith(': clawmesh audit key')
     assert.throws(() => found({ root: '' }), isPasted)
   } finally {

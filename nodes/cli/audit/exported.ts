@@ -19,6 +19,8 @@ export interface Proved {
   events: number
   records: number
   partial: boolean
+  /** Bytes behind the last whole record: of one that its writer had no time to end, or that somebody cut. */
+  torn: number
   /** All that stands in the clear was compared with what the records hold. */
   compared: boolean
   /** How many of the records the checkpoints cover, of those that are at hand; undefined where none are. */
@@ -51,22 +53,41 @@ export function verifyExport(path: string, values: Values): Proved {
     events: exported.events,
     records: exported.hashes.length,
     partial,
+    torn: exported.torn,
     compared: authority !== undefined,
     vouched: vouched?.records,
     vouchedAt: vouched?.at === undefined ? undefined : new Date(vouched.at).toISOString(),
   }
 }
 
-export function provedText({ files, events, records, partial, compared, vouched = 0, vouchedAt }: Proved): string {
+export function provedText({
+  files,
+  events,
+  records,
+  partial,
+  torn,
+  compared,
+  vouched = 0,
+  vouchedAt,
+}: Proved): string {
   const extent = `${partial ? ' from where it begins and' : ''} up to where it ends`
   const readable = compared
     ? 'What it says in the clear is what the records hold.'
     : "What it says in the clear of sealed events was not compared with them: that takes the auditors' key, and the same command where the mesh was made."
-  return `The export is whole${extent}: ${events} events in ${files} file${files > 1 ? 's' : ''}.\n${readable}\n${endLine({ records, compared, vouched, vouchedAt })}\n`
+  const rest =
+    torn === 0
+      ? ''
+      : `\nBehind its last whole record stand ${torn} bytes of another: its writer was cut off there, or somebody cut the file. \`clawmesh audit export --to FILE\` goes on with it.`
+  return `The export is whole${extent}: ${events} events in ${files} file${files > 1 ? 's' : ''}.\n${readable}\n${endLine({ records, compared, vouched, vouchedAt })}${rest}\n`
 }
 
 /** A file that lost its last records is a whole beginning of the trail: only who saw more can tell. So is one that was cut back to what the authority vouched for. */
-function endLine({ records, compared, vouched = 0, vouchedAt }: Omit<Proved, 'files' | 'events' | 'partial'>): string {
+function endLine({
+  records,
+  compared,
+  vouched = 0,
+  vouchedAt,
+}: Omit<Proved, 'files' | 'events' | 'partial' | 'torn'>): string {
   if (!compared)
     return 'Whether its end was cut off cannot be judged: that takes the checkpoints, and the same command where the mesh was made.'
   if (vouchedAt === undefined)
