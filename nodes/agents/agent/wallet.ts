@@ -1,7 +1,7 @@
 /** What an agent may still spend of money, by a price table. What is spent, set aside and left is held as its tokens are (allowance.ts). */
 import type { MeshNode } from '../../../mesh/index.js'
 import type { Prices } from '../../../policies/prices.js'
-import { candidates } from '../model/model.js'
+import { candidates } from '../model/candidate.js'
 import { costOfUses, dearest, type PricedUse, priced } from '../model/price.js'
 import type { Allowance } from './allowance.js'
 

@@ -5,7 +5,7 @@
 import type { Amounts } from '../../../mesh/task/budget.js'
 import type { Task } from '../../../mesh/task/task.js'
 import type { Prices } from '../../../policies/prices.js'
-import type { Candidate } from '../model/model.js'
+import type { Candidate } from '../model/candidate.js'
 import { costOfUses, dearest, type PricedUse, priced } from '../model/price.js'
 import { offeredTools } from '../tools.js'
 

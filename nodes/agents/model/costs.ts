@@ -59,3 +59,6 @@ export function recordUse(
 
 export const readPrices = (path = join(installation, 'policies', 'prices.yaml')): Prices =>
   parsePrices(readFileSync(path, 'utf8'), path)
+
+/** null: nobody counted them. */
+export const tokensOf = (usage: Usage | null): number | null => usage && usage.promptTokens + usage.outputTokens

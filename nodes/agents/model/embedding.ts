@@ -5,9 +5,11 @@
 import { Embed, inferenceName } from '../../../inference/service.js'
 import type { MeshNode } from '../../../mesh/index.js'
 import { ClawmeshError } from '../../../policies/errors.js'
+import { type Candidate, candidates } from './candidate.js'
+import { permitted } from './choice.js'
 import { recordUse } from './costs.js'
-import { type Candidate, candidates, permitted, type Thinking } from './model.js'
 import { routerOf } from './privacy.js'
+import type { Thinking } from './think.js'
 
 export interface Embedding extends Pick<Thinking, 'session' | 'actor' | 'deadline' | 'signal' | 'trace' | 'noteAsked'> {
   model: string

@@ -2,7 +2,7 @@
 import type { NodeInfo } from '../../../mesh/index.js'
 import { parseRouterRules } from '../../../policies/router.js'
 import { elsewhereOf } from '../../elsewhere.js'
-import { candidatesOf } from './model.js'
+import { candidatesOf } from './candidate.js'
 
 /** Its name where no node serves it: what it cannot be asked of does not leave. */
 export function unservedJudge(nodes: readonly NodeInfo[]): string | undefined {

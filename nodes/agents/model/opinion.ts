@@ -1,8 +1,8 @@
 /** Asks the judging model of the router rules: a question to a model of the mesh like any other, judged and on record, of nobody's session. */
 import type { MeshNode } from '../../../mesh/index.js'
 import type { Opinion } from '../../../router/opinion.js'
-import { think } from './model.js'
 import { openSession } from './privacy.js'
+import { think } from './think.js'
 
 export const opinionOf =
   (node: MeshNode): Opinion =>

@@ -9,8 +9,8 @@ import { z } from 'zod'
 import { usageSchema } from '../../../inference/backend.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { costOf, mostCostOf, type Prices } from '../../../policies/prices.js'
+import type { Candidate } from './candidate.js'
 import type { Use } from './costs.js'
-import type { Candidate } from './model.js'
 
 /** What was used of one model, in one question or several. */
 export const pricedUseSchema = z.object({

@@ -3,7 +3,7 @@ import type { z } from 'zod'
 import type { Task } from '../../../mesh/task/task.js'
 import { mostCostOf } from '../../../policies/prices.js'
 import { type Bill, type Market, Purse, type Taken } from '../job/purse.js'
-import { tokensOf } from '../model/model.js'
+import { tokensOf } from '../model/costs.js'
 import { billOf, type ResearchBill, type Used } from './bill.js'
 
 /** Of a prompt, and of a source, for each question that is set aside for it: no tokenizer makes more tokens than there are bytes. */

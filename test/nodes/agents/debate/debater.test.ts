@@ -9,7 +9,7 @@ import { type Ballot, CastBallot } from '../../../../nodes/agents/debate/ballot.
 import { replay } from '../../../../nodes/agents/debate/course.js'
 import { debate } from '../../../../nodes/agents/debate/debate.js'
 import { debater } from '../../../../nodes/agents/debate/debater.js'
-import { servedModels } from '../../../../nodes/agents/model/model.js'
+import { servedModels } from '../../../../nodes/agents/model/candidate.js'
 import { serveModel } from '../../../../nodes/process/serve.js'
 import { ClawmeshError } from '../../../../policies/errors.js'
 import { call, type Rule, RuleBackend } from '../../../kit/rules.js'
