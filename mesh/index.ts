@@ -18,6 +18,7 @@ export {
   on,
   type Self,
 } from './actor/actor.js'
+export type { SpawnOptions } from './actor/local-actors.js'
 export { type Message, message, nothing, type StreamMessage } from './actor/message.js'
 export { ActorRef } from './actor/ref.js'
 export type { Child, SuperviseOptions, Supervisor } from './actor/supervision.js'
@@ -28,7 +29,7 @@ export { type Ability, abilityOf, allows, type Terms, type Use, type Wanted } fr
 export { localMesh } from './local.js'
 export { serveMail } from './mail/serve.js'
 export type { NodeInfo } from './membership.js'
-export { type JoinOptions, joinMesh, MeshNode, type SpawnOptions } from './node.js'
+export { type JoinOptions, joinMesh, MeshNode } from './node.js'
 export type { Lost, Post, SubscribeOptions } from './room/history.js'
 export type { Room } from './room/room.js'
 export type { PublishOptions } from './room/speaker.js'

@@ -10,9 +10,9 @@ import type { Principal } from '../policies/decide.js'
 import { ClawmeshError, type ErrorCode } from '../policies/errors.js'
 import type { Role } from '../policies/roles.js'
 import type { ActorDefinition, CallOptions } from './actor/actor.js'
-import { Cell, type SupervisedBy } from './actor/cell.js'
+import { LocalActors, type SpawnOptions } from './actor/local-actors.js'
 import { ActorRef, type Caller } from './actor/ref.js'
-import { ActorDown, nodeActor, nodeActorName, roomsActor } from './actor/system.js'
+import { nodeActor, nodeActorName, roomsActor } from './actor/system.js'
 import { addressesOf } from './address.js'
 import { type Chain, memoryChain } from './audit/chain.js'
 import type { AuditEvent, EventKind } from './audit/event.js'
@@ -52,13 +52,6 @@ export interface JoinOptions {
   /** Gets a span of each call that the node makes or answers; it is the node's from here on, and is closed with it. */
   spans?: SpanSink | undefined
   now?: () => number
-}
-
-export interface SpawnOptions<A> {
-  /** The actor's name in the whole mesh; the definition's own if left out. */
-  as?: string
-  args?: A
-  supervisor?: SupervisedBy
 }
 
 /** The transport is the node's from here on, and is closed with it, also if it cannot join. */
@@ -130,7 +123,7 @@ export class MeshNode {
   readonly #sink: SpanSink | undefined
   readonly #spans: Spans | undefined
   readonly #calls: Caller
-  readonly #cells = new Map<string, Cell>()
+  readonly #actors: LocalActors
   readonly #hosts = new Map<string, ActorDefinition>()
   #closing: Promise<void> | undefined
 
@@ -198,12 +191,18 @@ export class MeshNode {
       now,
     })
     this.#calls = spans ? new SpannedCalls(this.#outbound, spans) : this.#outbound
+    this.#actors = new LocalActors({
+      claim: (actor) => directory.claim(actor),
+      release: (actor) => directory.release(actor),
+      ref: (actor) => this.ref(actor),
+      noteCrash: (name, reason) => this.note('actor.crashed', { name, reason }),
+    })
     this.#inbound = new Inbound({
-      cell: (name) => this.#cells.get(name),
+      cell: (name) => this.#actors.get(name),
       send,
       refused: (error, peer) => this.#refusals.count(error.code, error.message, peer.certificate.name),
       undelivered: (letter, error, known) => this.#undelivered(letter.peer, letter, error, known),
-      crashed: (cell, error) => void this.#crashed(cell, error),
+      crashed: (cell, error) => void this.#actors.crashed(cell, error),
       senderOfMail: (carrier, certificate) => this.#senderOfMail(carrier, certificate),
       grants,
       filings,
@@ -234,17 +233,12 @@ export class MeshNode {
       this.#outbound.lose(peer)
       this.#post.renew(peer)
     })
-    this.directory.onTaken((actor) => {
-      const cell = this.#cells.get(actor)
-      // Who calls it from here finds the other one from now on.
-      this.#cells.delete(actor)
-      cell?.end(new ClawmeshError('CANCELLED', `Actor "${actor}" runs elsewhere now.`))
-    })
+    this.directory.onTaken((actor) => this.#actors.taken(actor))
     this.directory.onCutOff(() => this.#cutOff())
     this.directory.onRevoked((holder, peer) => this.#revoked(holder, peer))
     await this.#post.start()
-    await this.#start(nodeActor(this), nodeActorName(this.name), undefined, undefined)
-    await this.#start(roomsActor(this.#rooms), roomsActorName(this.name), undefined, undefined)
+    await this.#actors.start(nodeActor(this), nodeActorName(this.name))
+    await this.#actors.start(roomsActor(this.#rooms), roomsActorName(this.name))
     await this.directory.start({ ...advert, since: this.now(), hosts: [...this.#hosts.keys()] })
     await this.note('node.joined', { roles: [...this.roles] })
   }
@@ -264,15 +258,8 @@ export class MeshNode {
   }
 
   /** Starts an actor here, under a name that nobody else in the mesh can have at the same time. */
-  async spawn<A>(definition: ActorDefinition<A>, options: SpawnOptions<A> = {}): Promise<ActorRef> {
-    const { as = definition.name, args, supervisor } = options
-    await this.directory.claim(as)
-    try {
-      return await this.#start(definition as ActorDefinition, as, args, supervisor)
-    } catch (error) {
-      await this.directory.release(as)
-      throw error
-    }
+  spawn<A>(definition: ActorDefinition<A>, options: SpawnOptions<A> = {}): Promise<ActorRef> {
+    return this.#actors.spawn(definition, options)
   }
 
   /** Starts an actor that another node asked for, by the name of its definition. */
@@ -295,12 +282,8 @@ export class MeshNode {
   }
 
   /** `of`: only if it was started for this supervisor and, where that is said, in this run. */
-  async stop(actor: string, of?: { name: string; run?: number | undefined }): Promise<void> {
-    const supervisor = this.#cells.get(actor)?.supervisor
-    if (of && (supervisor?.name !== of.name || (of.run ?? supervisor.run) !== supervisor.run)) return
-    this.#cells.get(actor)?.end()
-    this.#cells.delete(actor)
-    await this.directory.release(actor)
+  stop(actor: string, of?: { name: string; run?: number | undefined }): Promise<void> {
+    return this.#actors.stop(actor, of)
   }
 
   /** For the office that keeps mail: hands it over in its sender's name. Others take that from a node of the authority alone. */
@@ -356,14 +339,13 @@ export class MeshNode {
   }
 
   async #leave(): Promise<void> {
-    for (const cell of this.#cells.values())
-      cell.end(new ClawmeshError('UNREACHABLE', `Node "${this.name}" is leaving the mesh.`))
+    this.#actors.end(new ClawmeshError('UNREACHABLE', `Node "${this.name}" is leaving the mesh.`))
     this.#rooms.close()
     this.#outbound.close()
     this.#refusals.flush()
     await this.note('node.left', { sent: this.traffic.sent, received: this.traffic.received })
     await this.audit.flush(5000)
-    await Promise.all([...this.#cells.keys()].map((actor) => this.directory.release(actor).catch(() => undefined)))
+    await this.#actors.releaseAll()
     await this.directory.stop()
     this.#post.stop()
     await this.#dead.close(buryWithinMs)
@@ -371,26 +353,6 @@ export class MeshNode {
     await this.audit.close()
     await this.#transport.close()
     await this.#sink?.close()
-  }
-
-  async #start(
-    definition: ActorDefinition,
-    name: string,
-    args: unknown,
-    supervisor: SupervisedBy | undefined,
-  ): Promise<ActorRef> {
-    const cell = new Cell(definition, name, supervisor)
-    const ref = this.ref(name)
-    let failed: Error | undefined
-    await cell.start(ref, args, (error) => {
-      failed ??= error
-      void this.#crashed(cell, error)
-    })
-    if (failed) throw failed
-    // A supervisor whose first order was answered in vain gives it again: one actor under one name.
-    this.#cells.get(name)?.end()
-    this.#cells.set(name, cell)
-    return ref
   }
 
   #deliver(letter: Letter): void {
@@ -403,32 +365,9 @@ export class MeshNode {
 
   /** Where an actor runs now, if it does. */
   find(target: string): Peer | undefined {
-    if (this.#cells.has(target)) return this.self
+    if (this.#actors.has(target)) return this.self
     const node = nodeOf(target)
     return node === undefined ? this.directory.locate(target) : this.directory.node(node)?.peer
-  }
-
-  async #crashed(cell: Cell, error: unknown): Promise<void> {
-    if (this.#cells.get(cell.name) !== cell) return
-    const reason = error instanceof Error ? error.message : String(error)
-    this.#cells.delete(cell.name)
-    cell.end(new ClawmeshError('ACTOR_CRASHED', `Actor "${cell.name}" crashed: ${reason}`))
-    await this.note('actor.crashed', { name: cell.name, reason })
-    await this.directory.release(cell.name).catch(() => undefined)
-    if (cell.supervisor) await this.#report(cell.supervisor, cell.name, reason)
-  }
-
-  /** A report that is lost on the way leaves a child dead for good, so it is made until it is heard. */
-  async #report(supervisor: SupervisedBy, child: string, reason: string): Promise<void> {
-    while (!this.#closing) {
-      try {
-        await this.ref(supervisor.name).ask(ActorDown, { name: child, run: supervisor.run, reason })
-        return
-      } catch (error) {
-        if (!ClawmeshError.from(error).retry) return
-        await new Promise((resolve) => setTimeout(resolve, reportAgainMs))
-      }
-    }
   }
 
   #senderOfMail(carrier: Peer, wire: Uint8Array): Principal {
@@ -497,7 +436,6 @@ export class MeshNode {
   }
 }
 
-const reportAgainMs = 200
 const buryWithinMs = 2000
 
 /** The node whose own actors answer to this name. */
