@@ -1,5 +1,5 @@
 /** Which process is killed at which moment of which step of a task: written down before it begins, read by the programs in which those moments come. */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { childrenOf } from '../kit/children.js'
@@ -30,10 +30,15 @@ const pidFile = (folder: string, victim: Victim) => join(folder, `${victim}.pid`
 export const writePlan = (folder: string, plan: Plan): void => writeFileSync(planFile(folder), JSON.stringify(plan))
 
 /** The process that is this now. */
-export const nameVictim = (folder: string, victim: Victim, pid: number): void =>
-  writeFileSync(pidFile(folder, victim), String(pid))
+export function nameVictim(folder: string, victim: Victim, pid: number): void {
+  const file = pidFile(folder, victim)
+  writeFileSync(`${file}.new`, String(pid))
+  renameSync(`${file}.new`, file)
+}
 
-const readPid = (folder: string, victim: Victim): number => Number(readFileSync(pidFile(folder, victim), 'utf8'))
+/** Throws where it is none: process 0 would be whoever kills, and all beside it. */
+const readPid = (folder: string, victim: Victim): number =>
+  z.coerce.number().int().positive().parse(readFileSync(pidFile(folder, victim), 'utf8'))
 
 /** In the programs of the task: `at` is called at each moment, and kills once for each step, before it returns. */
 export class Doom {

@@ -31,7 +31,7 @@ describe('a signal ends the command within 15 s, with no process left and the da
       await eventually(() => assert.ok(isReleased(mesh), 'the mesh goes on'), 15_000)
       assert.match(stderr(), /draining/)
     } finally {
-      if (!isReleased(mesh)) process.kill(-(child.pid ?? 0), 'SIGKILL')
+      if (child.pid !== undefined && !isReleased(mesh)) process.kill(-child.pid, 'SIGKILL')
     }
     const { left } = await ended
     await eventually(() => assert.deepEqual(left(), []))

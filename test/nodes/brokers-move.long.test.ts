@@ -50,7 +50,7 @@ it('is carried over whole, and back on its one broker where that is cut short', 
   assert.equal(await words('tasks', 'list'), tasks)
   const [broker, ...others] = brokersBelow(three.child.pid ?? 0)
   assert.equal(others.length, 2)
-  process.kill(broker ?? 0, 'SIGKILL')
+  process.kill(broker ?? assert.fail('no broker runs'), 'SIGKILL')
   await words('run', 'how many words has notes.txt')
   await home.stop()
   await words('audit', 'verify')

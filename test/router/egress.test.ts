@@ -301,7 +301,7 @@ describe('when a part of the router fails, nothing leaves:', () => {
     const missing = new TaggerProcess({ folder: '/nowhere' })
     const stopped = new TaggerProcess({ answerMs: 1000 })
     await eventually(() => stopped.tag(['warm']))
-    process.kill(stopped.pid ?? 0, 'SIGSTOP')
+    process.kill(stopped.pid ?? assert.fail('it does not run'), 'SIGSTOP')
     for (const tagger of [missing, stopped]) {
       const router = new Router({ rules: rulesWithCloud, egress: stand.egress, audit: stand.trail, tagger })
       const { decision } = await router.judge(router.open('task-1'), asking(text), asker)
@@ -317,7 +317,7 @@ describe('when a part of the router fails, nothing leaves:', () => {
     const tagger: Tagger = {
       tag: async (texts) => {
         asked += 1
-        if (asked === 2) process.kill(stand.tagger.pid ?? 0, 'SIGKILL')
+        if (asked === 2) process.kill(stand.tagger.pid ?? assert.fail('it does not run'), 'SIGKILL')
         return stand.tagger.tag(texts)
       },
     }

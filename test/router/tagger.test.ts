@@ -146,7 +146,7 @@ describe('the tagger that ships', () => {
     assert.notEqual(tagger.pid, first)
     const slow = new TaggerProcess({ answerMs: 1000 })
     await eventually(() => slow.tag(['warm']))
-    process.kill(slow.pid ?? 0, 'SIGSTOP')
+    process.kill(slow.pid ?? assert.fail('it does not run'), 'SIGSTOP')
     await assert.rejects(slow.tag(['Anna Becker']), /did not answer/)
     slow.close()
   })
