@@ -1,96 +1,62 @@
 import { randomUUID } from 'node:crypto'
-import { setMaxListeners } from 'node:events'
 import { ClawmeshError } from '../../policies/errors.js'
 import {
   type Backend,
   type ChatMessage,
-  cancelled,
   checkRequest,
   type GenerateEvent,
   type GenerateRequest,
   type ModelInfo,
 } from '../backend.js'
-import { findKnown, readCatalogue } from '../catalogue.js'
 import { AnswerReader } from '../chat/answer.js'
 import { ChatFormat, formatNames, formatOf } from '../chat/format.js'
 import { lastUserText } from '../constrain/span.js'
-import { saysSo } from '../onnx/memory.js'
 import { checkCall } from '../tool.js'
-import { parseTritonUrl } from './address.js'
-import { type Deadlines, TritonClient } from './client.js'
+import type { Deadlines, TritonClient } from './client.js'
 import { type Dialect, dialectOf, readPiece } from './dialect.js'
+import { Places } from './places.js'
 import type { InferRequest, InferResponse } from './protocol.js'
+import { giveBack, type Served } from './served.js'
 import { Tally } from './tally.js'
-import {
-  decodeTensor,
-  decodeText,
-  encodeTensor,
-  type OutputTensor,
-  type TensorInfo,
-  type TensorValue,
-} from './tensor.js'
+import { decodeTensor, decodeText, encodeTensor, type OutputTensor, type TensorValue } from './tensor.js'
 
-export interface TritonOptions {
-  /** On this machine: grpc://127.0.0.1:8001/MODEL?chat=FORMAT. */
-  url: string
-  /** Answers under way at once; one more is refused. */
-  slots?: number
-  deadlines?: Deadlines
-  /** Most milliseconds that a load may take. */
-  loadMs?: number
-}
-
-/** What a server says of one of its models. */
-interface Served {
-  name: string
-  version: string
-  inputs: readonly TensorInfo[]
-  parameters: Readonly<Record<string, string>>
-  decoupled: boolean
-  /** What stands in the prompt for an image; undefined: it is shown none. */
-  imageMark: string | undefined
-}
-
-const openingMs = 5000
-const usualLoadMs = 600_000
+/** Most milliseconds that are waited for the answer to a stop. */
+const stopMs = 1000
 
 /**
- * A language model on a Triton server on this machine.
+ * A language model on a Triton server on this machine that takes and gives text.
  *
- * 1. Each answer has a stream of its own. Cancelling it, or leaving the loop, ends the RPC and with it the server's work.
+ * 1. Each answer has a stream of its own. Cancelling it, or leaving the loop, ends the RPC and with it the server's work; a model that can be told by the request's id is told.
  * 2. An answer ends with the response that Triton marks as final; a stream that ends without one is a failure.
  * 3. What a server may send for one answer is bounded by what was asked for.
- * 4. A model that was named and is not loaded is loaded, and unloaded in the end; one that was loaded before stays.
+ * 4. A model that was loaded for this is unloaded in the end; one that was loaded before stays.
  */
-export class TritonBackend implements Backend {
+export class TextBackend implements Backend {
   readonly model: ModelInfo
   readonly slots: number
   private readonly client: TritonClient
   private readonly served: Served
   private readonly dialect: Dialect
   private readonly format: ChatFormat
-  /** It was not loaded before it was asked for here, so it leaves with this backend (invariant 4). */
-  private readonly borrowed: boolean
   private readonly deadlines: Deadlines
-  private readonly closing = new AbortController()
-  private readonly running = new Set<symbol>()
+  private readonly places: Places
+  /** Stops that were not answered yet. */
+  private readonly stopping = new Set<Promise<void>>()
 
   private constructor(
     client: TritonClient,
     served: Served,
     dialect: Dialect,
     format: ChatFormat,
-    options: TritonOptions & { borrowed: boolean },
+    { slots, deadlines }: { slots: number; deadlines: Deadlines },
   ) {
     this.client = client
     this.served = served
     this.dialect = dialect
     this.format = format
-    this.borrowed = options.borrowed
-    this.slots = options.slots ?? 64
-    this.deadlines = options.deadlines ?? { silence: 120_000, total: 900_000 }
-    // Each answer under way listens.
-    setMaxListeners(0, this.closing.signal)
+    this.slots = slots
+    this.deadlines = deadlines
+    this.places = new Places(slots)
     this.model = {
       name: served.name,
       digest: null,
@@ -102,25 +68,17 @@ export class TritonBackend implements Backend {
     }
   }
 
-  /** Throws DENIED for a server elsewhere, USAGE for a URL that is none, MODEL_UNSUITED for a model that is not there or no language model. */
-  static async open(options: TritonOptions): Promise<TritonBackend> {
-    const { target, model, chat } = parseTritonUrl(options.url)
-    const client = new TritonClient(target)
-    let borrowed: string | undefined
-    try {
-      const name = model ?? (await onlyModel(client))
-      if (await ensureLoaded(client, name, options.loadMs ?? usualLoadMs)) borrowed = name
-      const served = await look(client, name)
-      const dialect = dialectOf(served.name, served.inputs, served.parameters)
-      const format = await ChatFormat.named(
-        chat ?? served.parameters.chat_format ?? formatOf(served.name) ?? noFormat(served.name),
-      )
-      return new TritonBackend(client, served, dialect, format, { ...options, borrowed: borrowed !== undefined })
-    } catch (thrown) {
-      if (borrowed !== undefined) await giveBack(client, borrowed)
-      client.close()
-      throw thrown
-    }
+  /** `chat`: the format that the person named. Throws MODEL_UNSUITED for no language model, and where nobody says which format it is talked to in. */
+  static async open(
+    client: TritonClient,
+    served: Served,
+    chat: string | undefined,
+    { slots = 64, deadlines }: { slots?: number | undefined; deadlines: Deadlines },
+  ): Promise<TextBackend> {
+    const { name, inputs, parameters } = served
+    const dialect = dialectOf(name, inputs, parameters)
+    const format = await ChatFormat.named(chat ?? parameters.chat_format ?? formatOf(name) ?? noFormat(name))
+    return new TextBackend(client, served, dialect, format, { slots, deadlines })
   }
 
   async *generate(request: GenerateRequest, signal?: AbortSignal): AsyncIterable<GenerateEvent> {
@@ -129,26 +87,13 @@ export class TritonBackend implements Backend {
       throw new ClawmeshError('MODEL_UNSUITED', `Triton does not bound how long ${this.model.name} thinks.`, {
         hint: 'Leave the bound out, have it not think at all, or ask a model on vLLM, NIM or the built-in backend.',
       })
-    const { signal: closed } = this.closing
-    if (closed.aborted || signal?.aborted) throw cancelled()
-    if (this.running.size >= this.slots) throw busy(this.slots)
-    const slot = Symbol()
-    const free = (): boolean => this.running.delete(slot)
-    this.running.add(slot)
-    // Whoever cancels may ask again at once, before the answer has come to its end.
-    signal?.addEventListener('abort', free)
-    try {
-      yield* this.answer(checked, signal ? AbortSignal.any([signal, closed]) : closed)
-    } finally {
-      free()
-      signal?.removeEventListener('abort', free)
-    }
+    yield* this.places.take((ended) => this.answer(checked, ended), signal)
   }
 
   async dispose(): Promise<void> {
-    if (this.closing.signal.aborted) return
-    this.closing.abort()
-    if (this.borrowed) await giveBack(this.client, this.served.name)
+    if (!this.places.close()) return
+    await Promise.all(this.stopping)
+    if (this.served.borrowed) await giveBack(this.client, this.served.name)
     this.client.close()
   }
 
@@ -188,11 +133,25 @@ export class TritonBackend implements Backend {
 
   /** New text as it comes, to the response that is marked as final (invariant 2). */
   private async *texts(request: InferRequest, tally: Tally, signal: AbortSignal): AsyncIterable<string> {
-    for await (const response of this.client.stream(request, this.deadlines, signal)) {
-      const outputs = outputsOf(response)
-      // The final response may be empty: it only says so.
-      if (outputs.length > 0) yield tally.take(readPiece(outputs))
-      if (response.parameters.triton_final_response?.bool_param) return
+    let isUnderWay = true
+    const stop = (): void => {
+      if (isUnderWay) this.stop(request.id)
+      isUnderWay = false
+    }
+    // Before the stream hears of it: the model knows no id any more once it has seen that its RPC is gone.
+    signal.addEventListener('abort', stop)
+    try {
+      for await (const response of this.client.stream(request, this.deadlines, signal)) {
+        const outputs = outputsOf(response)
+        // The final response may be empty: it only says so.
+        if (outputs.length > 0) yield tally.take(readPiece(outputs))
+        isUnderWay = !response.parameters.triton_final_response?.bool_param
+        if (!isUnderWay) return
+      }
+      isUnderWay = false
+    } finally {
+      signal.removeEventListener('abort', stop)
+      stop()
     }
     throw new ClawmeshError(
       'MODEL_FAILED',
@@ -201,6 +160,18 @@ export class TritonBackend implements Backend {
         hint: 'Look at the log of the server, and ask again.',
       },
     )
+  }
+
+  /** Tells the model itself that an answer is not wanted any more, where its dialect has a word for that (invariant 1). Whether it hears it is its own affair: the RPC ends as well. */
+  private stop(id: string): void {
+    const { stop } = this.dialect
+    if (!stop || !this.served.inputs.some(({ name }) => name === 'stop')) return
+    const asked = this.client.stream({ ...this.request(stop), id }, { silence: stopMs, total: stopMs })
+    const told = (async () => {
+      for await (const _ of asked);
+    })().catch(() => {})
+    this.stopping.add(told)
+    void told.finally(() => this.stopping.delete(told))
   }
 
   private request(values: Record<string, TensorValue>): InferRequest {
@@ -228,75 +199,10 @@ export class TritonBackend implements Backend {
   }
 }
 
-/** Whether it had to be loaded for this. Throws MODEL_UNSUITED for what the repository does not have, MEMORY_FULL, MODEL_BUSY while somebody else loads it. */
-async function ensureLoaded(client: TritonClient, name: string, ms: number): Promise<boolean> {
-  const index = await client.ask('RepositoryIndex', {}, openingMs)
-  const versions = index.filter((each) => each.name === name)
-  const { ready } = versions.length > 0 ? await client.ask('ModelReady', { name }, openingMs) : { ready: false }
-  if (ready) return false
-  if (versions.length === 0)
-    throw new ClawmeshError('MODEL_UNSUITED', `Triton at ${client.target} has no model ${name}.`, {
-      hint: `Its repository has: ${[...new Set(index.map((each) => each.name))].join(', ') || 'none'}.`,
-    })
-  if (versions.some(({ state }) => state === 'LOADING'))
-    throw new ClawmeshError('MODEL_BUSY', `${name} is not ready on Triton at ${client.target}.`, {
-      hint: 'It is still being loaded: try again in a moment.',
-    })
-  await client.ask('RepositoryModelLoad', { model_name: name }, ms).catch((thrown: unknown) => {
-    if (saysSo(String(thrown))) throw noMemory(name, thrown)
-    // A server that has loaded all of its models at the start lets nobody load one.
-    if (!/explicit model load/i.test(String(thrown))) throw thrown
-    throw new ClawmeshError('MODEL_UNSUITED', `${name} is not loaded on Triton at ${client.target}.`, {
-      hint: 'Start the server with --model-control-mode=explicit, so that models can be loaded, or name one that is ready.',
-      cause: thrown,
-    })
-  })
-  return true
-}
-
-/** A server that is gone holds nothing any more. */
-async function giveBack(client: TritonClient, name: string): Promise<void> {
-  await client.ask('RepositoryModelUnload', { model_name: name }, openingMs).catch(() => {})
-}
-
-async function look(client: TritonClient, name: string): Promise<Served> {
-  const [server, { inputs }, { parameters, decoupled }, catalogue] = await Promise.all([
-    client.ask('ServerMetadata', {}, openingMs),
-    client.ask('ModelMetadata', { name }, openingMs),
-    client.ask('ModelConfig', { name }, openingMs),
-    readCatalogue(),
-  ])
-  const sees = findKnown(catalogue, name)?.modalities.includes('image') ? '<image>' : undefined
-  // vLLM's backend lists the input for every model, so that alone says nothing of what the model takes.
-  const imageMark = inputs.some((input) => input.name === 'image') ? (parameters.image_mark ?? sees) : undefined
-  return { name, version: server.version, inputs, parameters, decoupled, imageMark }
-}
-
 /** The message with a mark for each of its images before its words; what a person wrote is no such mark. */
 function withMarks({ role, content, images = [] }: ChatMessage, mark: string): ChatMessage {
   const words = content.replaceAll(mark, `${mark[0]}\u200b${mark.slice(1)}`)
   return { role, content: `${`${mark}\n`.repeat(images.length)}${words}` }
-}
-
-function noMemory(name: string, cause: unknown): ClawmeshError {
-  return new ClawmeshError('MEMORY_FULL', `Triton has not the memory to load ${name}.`, {
-    hint: 'Unload another model, or use a smaller one, or one of fewer bits.',
-    cause,
-  })
-}
-
-async function onlyModel(client: TritonClient): Promise<string> {
-  const models = await client.ask('RepositoryIndex', { ready: true }, openingMs)
-  const names = [...new Set(models.map(({ name }) => name))]
-  const [first, second] = names
-  if (first !== undefined && second === undefined) return first
-  throw new ClawmeshError(
-    'MODEL_UNSUITED',
-    `Triton at ${client.target} has ${names.length === 0 ? 'no model that is ready' : `${names.length} models`}.`,
-    {
-      hint: names.length === 0 ? 'Load a model first.' : `Name one behind the address: ${names.join(', ')}.`,
-    },
-  )
 }
 
 function outputsOf({ outputs, raw_output_contents: raw }: InferResponse): OutputTensor[] {
@@ -310,12 +216,6 @@ function outputsOf({ outputs, raw_output_contents: raw }: InferResponse): Output
 function contextOf(parameters: Readonly<Record<string, string>>): number | null {
   const stated = Number(parameters.max_model_len ?? parameters.max_sequence_length)
   return Number.isSafeInteger(stated) && stated > 0 ? stated : null
-}
-
-function busy(slots: number): ClawmeshError {
-  return new ClawmeshError('MODEL_BUSY', `The model has ${slots} answers under way.`, {
-    hint: 'Ask again in a moment.',
-  })
 }
 
 function noFormat(model: string): never {

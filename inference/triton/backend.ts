@@ -1,0 +1,38 @@
+import type { Backend } from '../backend.js'
+import { parseTritonUrl } from './address.js'
+import { type Deadlines, TritonClient } from './client.js'
+import { PlainBackend } from './plain.js'
+import { findServed, giveBack, isPlain } from './served.js'
+import { TextBackend } from './text.js'
+
+export interface TritonOptions {
+  /** On this machine: grpc://127.0.0.1:8001/MODEL?chat=FORMAT, or ?tokenizer=/FOLDER for a model that takes token ids and gives logits. */
+  url: string
+  /** Answers under way at once; one more is refused. */
+  slots?: number
+  deadlines?: Deadlines
+  /** Most milliseconds that a load may take. */
+  loadMs?: number
+}
+
+/**
+ * A language model on a Triton server on this machine. One that was named and is not loaded is loaded, and unloaded in the end. Throws DENIED for a server elsewhere, USAGE for a URL that is none,
+ * MODEL_UNSUITED for a model that is not there or no language model, MEMORY_FULL, MODEL_BUSY, MODEL_BROKEN for a folder that is none.
+ */
+export async function openTriton(options: TritonOptions): Promise<Backend> {
+  const { url, slots, loadMs, deadlines = { silence: 120_000, total: 900_000 } } = options
+  const { target, model, chat, tokenizer } = parseTritonUrl(url)
+  const client = new TritonClient(target)
+  let borrowed: string | undefined
+  try {
+    const served = await findServed(client, model, loadMs)
+    if (served.borrowed) borrowed = served.name
+    return isPlain(served)
+      ? await PlainBackend.open(client, served, tokenizer, { slots, deadlines })
+      : await TextBackend.open(client, served, chat, { slots, deadlines })
+  } catch (thrown) {
+    if (borrowed !== undefined) await giveBack(client, borrowed)
+    client.close()
+    throw thrown
+  }
+}
