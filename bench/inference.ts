@@ -9,8 +9,8 @@ import { OnnxBackend } from '../inference/onnx/backend.js'
 import type { Stats } from '../inference/onnx/protocol.js'
 import { Text } from '../inference/onnx/text.js'
 import { type LlamaForm, type LlamaShape, llamaModel } from '../test/inference/onnx/llama.js'
+import { askTransformers } from '../test/kit/transformers.js'
 import type { Figure, Report } from './figure.js'
-import { askTransformers } from './transformers.js'
 
 /** The built-in backend under several requests at once. */
 export default async function bench(report: Report): Promise<void> {

@@ -6,6 +6,7 @@ import { type Cpu, parseCpuinfo, parseLscpu } from './hardware/cpu.js'
 import { type Fact, fact, factSchema } from './hardware/fact.js'
 import { type Host, thisHost } from './hardware/host.js'
 import { clamp, type Memory, parseCgroup, parseLimit, parseMeminfo } from './hardware/memory.js'
+import { readOthers } from './hardware/other.js'
 import { parseQuota } from './hardware/quota.js'
 
 /** What a machine has to run models on, each fact with where it was read. What nothing reports is left out, never guessed. */
@@ -37,7 +38,11 @@ export async function readHardware(host: Host = thisHost): Promise<HardwareAdver
     readMemory(host),
     host.file('/proc/device-tree/model'),
   ])
-  const [accelerators, quota] = await Promise.all([readNvidia(host, machine.whole), readQuota(host, cpu.value.threads)])
+  const [nvidia, others, quota] = await Promise.all([
+    readNvidia(host, machine.whole),
+    readOthers(host),
+    readQuota(host, cpu.value.threads),
+  ])
   const board = tree?.replaceAll('\0', '').trim()
   return {
     platform,
@@ -45,7 +50,7 @@ export async function readHardware(host: Host = thisHost): Promise<HardwareAdver
     ...(board ? { board: fact(board, '/proc/device-tree/model') } : {}),
     cpu: { ...describeCpu(cpu), ...(quota ? { quota } : {}) },
     memory: machine.limited,
-    accelerators,
+    accelerators: [...nvidia, ...others],
   }
 }
 

@@ -1,7 +1,9 @@
+import { join } from 'node:path'
 import { ClawmeshError } from '../policies/errors.js'
 import { describeModel } from './models.js'
 import { OnnxBackend, type OnnxOptions } from './onnx/backend.js'
 import { readConfig } from './onnx/config.js'
+import { cacheNumberBytes } from './onnx/inputs.js'
 import type { StoredModel } from './shelved.js'
 
 /** The graph as it is loaded, and weights that lie in files of their own. */
@@ -11,7 +13,7 @@ const weightFile = /^model\.onnx$|\.onnx[._]data(_\d+)?$/
 const slots = 4
 
 /**
- * A model folder on this disk, as it can be offered without loading it: sizes from its config.json, its digest from the manifest. What the manifest says is checked
+ * A model folder on this disk, as it can be offered without loading it: sizes from its config.json and from what its graph takes, its digest from the manifest. What the manifest says is checked
  * when it is loaded. Throws MODEL_BROKEN, and MODEL_UNSUITED for a folder without a graph that the built-in backend loads.
  */
 export async function readStored(
@@ -27,12 +29,14 @@ export async function readStored(
     })
   const { shape, info } = readConfig(model)
   const { kvHeads, headDim, layers } = shape
+  // Of a graph that does not say it, the larger ones.
+  const numberBytes = (await cacheNumberBytes(join(folder, graph.path))) ?? Float32Array.BYTES_PER_ELEMENT
   return {
     info: { ...info, name, digest },
     slots,
     weights: files.reduce((sum, { path, bytes }) => sum + (weightFile.test(path) ? bytes : 0), 0),
-    // Keys and values, in float32.
-    kvBytesPerToken: 2 * layers * kvHeads * headDim * Float32Array.BYTES_PER_ELEMENT,
+    // Keys and values.
+    kvBytesPerToken: 2 * layers * kvHeads * headDim * numberBytes,
     open: () => OnnxBackend.open({ folder, slots, ...options }),
   }
 }

@@ -10,10 +10,13 @@ import { visibleOf } from './visible.js'
 export const memorySchema = z.object({ total: z.number().nonnegative(), free: z.number().nonnegative() })
 
 export const acceleratorSchema = z.object({
-  vendor: z.enum(['nvidia', 'apple']),
+  /** `other`: nobody that is known here. */
+  vendor: z.enum(['nvidia', 'apple', 'amd', 'intel', 'other']),
   name: factSchema(z.string()),
+  /** What it is named by; its place on the bus, where it has no id of its own. */
   uuid: factSchema(z.string()).optional(),
   computeCapability: factSchema(z.string()).optional(),
+  /** Its version; of a driver that has none, its name. */
   driver: factSchema(z.string()).optional(),
   /** Watts. */
   powerLimit: factSchema(z.number().positive()).optional(),

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { arch, platform } from 'node:os'
 
 /** A machine to be read: what its files and its own commands say. */
@@ -10,6 +10,8 @@ export interface Host {
   visibleGpus?: string | undefined
   /** undefined: there is no such file, or it may not be read. */
   file(path: string): Promise<string | undefined>
+  /** Names in a folder; none where there is no such folder, or it may not be read. */
+  entries(folder: string): Promise<string[]>
   /** Standard output; undefined: there is no such command, it failed, or it took longer than five seconds. */
   output(command: string, ...args: string[]): Promise<string | undefined>
 }
@@ -19,6 +21,7 @@ export const thisHost: Host = {
   platform: platform(),
   arch: arch(),
   file: (path) => readFile(path, 'utf8').catch(() => undefined),
+  entries: (folder) => readdir(folder).catch(() => []),
   output: (command, ...args) =>
     new Promise((resolve) => {
       // In English and with no other environment: the answers are parsed.
@@ -29,5 +32,5 @@ export const thisHost: Host = {
     }),
 }
 
-/** Where the commands stand; WSL keeps nvidia-smi in a folder of its own. */
-const searchPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/wsl/lib'
+/** Where the commands stand; WSL keeps nvidia-smi in a folder of its own, and so does ROCm its tools. */
+const searchPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/wsl/lib:/opt/rocm/bin'

@@ -4,17 +4,14 @@
  */
 import { basename } from 'node:path'
 import { ClawmeshError } from '../../policies/errors.js'
-import { Vocabulary } from '../constrain/vocabulary.js'
 import { broken, openModel } from '../models.js'
-import { readConfig } from './config.js'
 import { Graph } from './graph.js'
 import { measureSpeed, warmUp } from './measure.js'
 import { isOutOfMemory } from './memory.js'
 import type { FromChild, LoadOrder, LoadTimes, News, ToChild, WireError } from './protocol.js'
 import { Scheduler } from './scheduler.js'
 import { Sequence } from './sequence.js'
-import { Text } from './text.js'
-import type { Loaded } from './writer.js'
+import { type Loaded, readLoaded } from './writer.js'
 
 let host: { loaded: Loaded; scheduler: Scheduler } | undefined
 /** What the step under way has to tell. */
@@ -36,9 +33,8 @@ async function load(order: LoadOrder): Promise<void> {
     const modules = performance.now()
     const model = await openModel(folder)
     const verified = performance.now()
-    const config = readConfig(model)
-    const text = new Text(model)
-    const vocabulary = Vocabulary.byteLevel(config.shape.vocabulary, (id) => text.spelling(id), text.special)
+    const loaded = readLoaded(model)
+    const { config } = loaded
     const ready = performance.now()
     const outside = model.paths
       .filter((path) => /\.onnx[._]data(_\d+)?$/.test(path))
@@ -60,7 +56,7 @@ async function load(order: LoadOrder): Promise<void> {
       first: performance.now() - created,
     }
     const scheduler = new Scheduler(graph, config.shape, { ...order, afterStep: tell })
-    host = { loaded: { config, text, vocabulary }, scheduler }
+    host = { loaded, scheduler }
     send({ type: 'loaded', model: { ...config.info, digest: model.digest }, times })
     send({ type: 'measured', speed: await measureSpeed(graph, config.shape, slots, scheduler) })
   } catch (thrown) {

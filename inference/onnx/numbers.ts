@@ -1,4 +1,5 @@
 import { Tensor } from 'onnxruntime-node'
+import { widenedHalves } from './half.js'
 
 /** What a graph carries from token to token: numbers, or the bits of halves. They are moved and cleared, never reckoned with, and zero has no bits in either. */
 export type Numbers = Float32Array | Uint16Array
@@ -33,20 +34,5 @@ export function tensorOf(numbers: Numbers, dims: readonly number[]): Tensor {
 
 /** Numbers that can be reckoned with: halves are widened, into memory of their own. */
 export function widened(numbers: Numbers): Float32Array {
-  if (numbers instanceof Float32Array) return numbers
-  halves ??= Float32Array.from({ length: 1 << 16 }, (_, bits) => numberOfHalf(bits))
-  const wide = new Float32Array(numbers.length)
-  for (let i = 0; i < wide.length; i++) wide[i] = halves[numbers[i] ?? 0] ?? 0
-  return wide
-}
-
-/** All of them, by their bits: a vocabulary is widened for each token. */
-let halves: Float32Array | undefined
-
-/** IEEE 754 binary16: a sign, five bits of exponent, ten of fraction. */
-function numberOfHalf(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1
-  const [exponent, fraction] = [(bits >> 10) & 0x1f, bits & 0x3ff]
-  if (exponent === 0x1f) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN
-  return sign * (exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25))
+  return numbers instanceof Float32Array ? numbers : widenedHalves(numbers)
 }

@@ -4,15 +4,24 @@ import { AnswerReader } from '../chat/answer.js'
 import { type CallState, openCall } from '../constrain/automaton.js'
 import { ruleOf } from '../constrain/rule.js'
 import { lastUserText, spansOf } from '../constrain/span.js'
-import type { Vocabulary } from '../constrain/vocabulary.js'
-import type { ModelConfig } from './config.js'
-import { type Text, TextStream } from './text.js'
+import { Vocabulary } from '../constrain/vocabulary.js'
+import type { OpenedModel } from '../models.js'
+import { type ModelConfig, readConfig } from './config.js'
+import { Text, TextStream } from './text.js'
 
 /** What the answers of one loaded model share. */
 export interface Loaded {
   config: ModelConfig
   text: Text
   vocabulary: Vocabulary
+}
+
+/** From config.json, tokenizer.json and tokenizer_config.json. Throws MODEL_BROKEN. */
+export function readLoaded(model: OpenedModel): Loaded {
+  const config = readConfig(model)
+  const text = new Text(model)
+  const vocabulary = Vocabulary.byteLevel(config.shape.vocabulary, (id) => text.spelling(id), text.special)
+  return { config, text, vocabulary }
 }
 
 /** What an answer says before it says that it is done. */

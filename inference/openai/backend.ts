@@ -33,7 +33,7 @@ export interface OpenAiOptions {
   deadlines?: Deadlines
 }
 
-/** A model of an OpenAI-compatible server on this machine: Ollama, vLLM, NIM, llama.cpp and their like. */
+/** A model of an OpenAI-compatible server on this machine: Ollama, vLLM, NIM, llama.cpp, Dynamo and their like. */
 export class OpenAiBackend implements Backend {
   readonly model: ModelInfo
   private readonly base: string
@@ -127,14 +127,14 @@ interface Described {
 
 /** Few servers say whether a model takes images, and none how it is told to think; of the Nemotron family the catalogue does. */
 async function describe(listed: ListedModel, kind: ServerKind): Promise<Described> {
-  const { id, max_model_len, meta, multimodal } = listed
+  const { id, max_model_len, context_window, meta, multimodal } = listed
   const known = findKnown(await readCatalogue(), id)
   const modalities: Modality[] | undefined = multimodal ? ['text', 'image'] : known?.modalities
   const model: ModelInfo = {
     name: id,
     digest: null,
     backend: `openai:${kind}`,
-    context: max_model_len ?? meta?.n_ctx ?? meta?.n_ctx_train ?? null,
+    context: max_model_len ?? context_window ?? meta?.n_ctx ?? meta?.n_ctx_train ?? null,
     ...(meta?.n_params ? { parameters: meta.n_params } : {}),
     ...(modalities ? { modalities } : {}),
     purpose: 'Served by a program of yours on this machine.',

@@ -5,7 +5,7 @@ import { distrust } from './owner.js'
 import { malformed } from './sse.js'
 import { type ListedModel, modelListSchema } from './wire.js'
 
-export type ServerKind = 'ollama' | 'vllm' | 'llama.cpp' | 'nim' | 'other'
+export type ServerKind = 'ollama' | 'vllm' | 'llama.cpp' | 'nim' | 'dynamo' | 'other'
 
 export interface FoundServer {
   /** Up to and with `/v1`. */
@@ -16,7 +16,7 @@ export interface FoundServer {
   distrust?: string
 }
 
-/** Where these servers listen if nobody says otherwise: Ollama; vLLM and NIM; llama.cpp. */
+/** Where these servers listen if nobody says otherwise: Ollama; vLLM, NIM and Dynamo; llama.cpp. */
 export const usualAddresses = ['http://127.0.0.1:11434', 'http://127.0.0.1:8000', 'http://127.0.0.1:8080'] as const
 
 /**
@@ -62,12 +62,13 @@ function parseList(text: string): ListedModel[] {
   }
 }
 
-/** Each server signs its list: vLLM and llama.cpp by `owned_by`, Ollama with the library or the person a model came from. */
+/** Each server signs its list: vLLM, llama.cpp and Dynamo by `owned_by`, Ollama with the library or the person a model came from. */
 function kindOf(models: readonly ListedModel[]): ServerKind {
   const [first] = models
   if (!first) return 'other'
   if (first.owned_by === 'vllm') return 'vllm'
   if (first.owned_by === 'llamacpp' || first.meta) return 'llama.cpp'
+  if (first.owned_by === 'nvidia') return 'dynamo'
   if (first.max_model_len) return 'nim'
   return first.owned_by === 'library' || /^[^/]+(\/[^/]+)*:[^/]+$/.test(first.id) ? 'ollama' : 'other'
 }

@@ -13,6 +13,8 @@ export const modelListSchema = z.object({
       owned_by: z.string().optional(),
       /** vLLM, NIM. */
       max_model_len: z.int().positive().nullish(),
+      /** Dynamo, newer ones. */
+      context_window: z.int().positive().nullish(),
       /** llama.cpp: what the model was trained with, and its size. */
       meta: z
         .object({

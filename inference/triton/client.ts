@@ -18,7 +18,8 @@ export class TritonClient {
   readonly target: string
   private readonly client: Client
 
-  constructor(target: string) {
+  /** `mostBytes`: of one answer; four million, if left out. */
+  constructor(target: string, mostBytes?: number) {
     this.target = target
     this.client = new Client(target, credentials.createInsecure(), {
       // A proxy that the environment names would carry prompts off this machine.
@@ -28,15 +29,23 @@ export class TritonClient {
       // A server that was started anew is found at once.
       'grpc.initial_reconnect_backoff_ms': 100,
       'grpc.max_reconnect_backoff_ms': 1000,
+      ...(mostBytes === undefined ? {} : { 'grpc.max_receive_message_length': mostBytes }),
     })
   }
 
-  /** One question, one answer, within `ms`. */
-  async ask<N extends Unary>(name: N, request: object, ms: number): Promise<z.output<(typeof replies)[N]>> {
+  /** One question, one answer, within `ms`. Throws CANCELLED, DEADLINE, and what the server's errors mean. */
+  async ask<N extends Unary>(
+    name: N,
+    request: object,
+    ms: number,
+    signal?: AbortSignal,
+  ): Promise<z.output<(typeof replies)[N]>> {
     const { path, requestSerialize, responseDeserialize } = method(name)
+    if (signal?.aborted) throw cancelled()
+    let cancel = (): void => {}
     const reply = await new Promise<unknown>((resolve, reject) => {
       const options = { deadline: Date.now() + ms }
-      this.client.makeUnaryRequest(
+      const call = this.client.makeUnaryRequest(
         path,
         requestSerialize,
         responseDeserialize,
@@ -45,7 +54,12 @@ export class TritonClient {
         options,
         (error, value) => (error ? reject(rpcFailure(error, this.target)) : resolve(value)),
       )
-    })
+      cancel = () => {
+        reject(cancelled())
+        call.cancel()
+      }
+      signal?.addEventListener('abort', cancel)
+    }).finally(() => signal?.removeEventListener('abort', cancel))
     const parsed = replies[name].safeParse(reply)
     if (parsed.success) return parsed.data as z.output<(typeof replies)[N]>
     throw streamFailure(`${name} of an unknown form`, this.target, parsed.error)

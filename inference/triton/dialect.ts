@@ -28,6 +28,8 @@ export interface Dialect {
   /** `pieces`: each answer carries what is new; `whole`: all text so far. */
   text: 'pieces' | 'whole'
   inputs(question: Question): Record<string, TensorValue>
+  /** What ends an answer under way when it is sent with the id of its request; left out where the end of the RPC is all that is known. */
+  stop?: Record<string, TensorValue>
 }
 
 /**
@@ -48,7 +50,7 @@ export function dialectOf(
     'MODEL_UNSUITED',
     `${model} on Triton takes ${inputs.map(({ name }) => name).join(', ') || 'nothing'}: no language model that is known here.`,
     {
-      hint: 'Serve it with the vLLM backend or TensorRT-LLM, and name the model that takes text_input (ensemble or tensorrt_llm_bls).',
+      hint: 'Serve it with the vLLM backend or TensorRT-LLM, and name the model that takes text_input (ensemble or tensorrt_llm_bls), or one that takes input_ids and gives logits.',
     },
   )
 }
@@ -92,7 +94,7 @@ const tensorrtLlm: Dialect = {
   }),
 }
 
-/** TensorRT-LLM's LLM API: each answer of a stream repeats the text so far; nothing is counted. It sees a cancelled RPC within 100 ms. */
+/** TensorRT-LLM's LLM API: each answer of a stream repeats the text so far; nothing is counted. It looks for cancelled RPCs every 100 ms, and hears `stop` at once. */
 const tensorrtLlmApi: Dialect = {
   name: 'tensorrt-llm-api',
   text: 'whole',
@@ -106,6 +108,8 @@ const tensorrtLlmApi: Dialect = {
     ...(seed === undefined ? {} : { sampling_param_seed: seed }),
     ...(stops.length > 0 ? { sampling_param_stop: stops } : {}),
   }),
+  // The prompt is not optional there, and is not read.
+  stop: { text_input: '', stop: true },
 }
 
 /** What the tensors of one answer say; the dialects agree on the names. */

@@ -26,6 +26,11 @@ export function rpcFailure(thrown: unknown, target: string): ClawmeshError {
         cause: thrown,
       })
     case status.RESOURCE_EXHAUSTED:
+      if (/larger than max/i.test(details))
+        return new ClawmeshError('MODEL_UNSUITED', message, {
+          hint: 'Shorten the prompt, or have the model give the logits of the last token alone.',
+          cause: thrown,
+        })
       return new ClawmeshError('MODEL_BUSY', message, { hint: 'Ask again in a moment.', cause: thrown })
     default:
       return streamFailure(details, target, thrown)

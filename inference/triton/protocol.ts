@@ -8,6 +8,22 @@ import { installation } from '../../mesh/installation.js'
 
 const tensorInfo = z.object({ name: z.string(), datatype: z.string(), shape: z.array(z.number()) })
 
+export const inferResponseSchema = z.object({
+  id: z.string(),
+  parameters: z.record(z.string(), z.object({ bool_param: z.boolean().optional() })),
+  outputs: z.array(
+    z.object({
+      name: z.string(),
+      datatype: z.string(),
+      shape: z.array(z.number()),
+      /** Where a server puts elements that are not in the raw contents. */
+      contents: z.object({ bytes_contents: z.array(z.instanceof(Uint8Array)) }).nullish(),
+    }),
+  ),
+  raw_output_contents: z.array(z.instanceof(Buffer)),
+})
+export type InferResponse = z.infer<typeof inferResponseSchema>
+
 export const replies = {
   ServerLive: z.object({ live: z.boolean() }),
   ServerReady: z.object({ ready: z.boolean() }),
@@ -24,12 +40,15 @@ export const replies = {
     .object({
       config: z.object({
         backend: z.string(),
+        input: z.array(z.object({ name: z.string(), optional: z.boolean() })),
         parameters: z.record(z.string(), z.object({ string_value: z.string() })),
         model_transaction_policy: z.object({ decoupled: z.boolean() }).nullish(),
       }),
     })
-    .transform(({ config: { backend, parameters, model_transaction_policy: policy } }) => ({
+    .transform(({ config: { backend, input, parameters, model_transaction_policy: policy } }) => ({
       backend,
+      /** Inputs that may be left out. */
+      optional: new Set(input.flatMap(({ name, optional }) => (optional ? [name] : []))),
       parameters: Object.fromEntries(Object.entries(parameters).map(([key, value]) => [key, value.string_value])),
       /** Whether one request may have several answers. */
       decoupled: policy?.decoupled ?? false,
@@ -37,6 +56,7 @@ export const replies = {
   RepositoryIndex: z
     .object({ models: z.array(z.object({ name: z.string(), state: z.string(), reason: z.string() })) })
     .transform(({ models }) => models),
+  ModelInfer: inferResponseSchema,
   RepositoryModelLoad: z.object({}),
   RepositoryModelUnload: z.object({}),
   ModelStatistics: z
@@ -59,21 +79,6 @@ export const replies = {
 } as const
 export type Unary = keyof typeof replies
 
-export const inferResponseSchema = z.object({
-  id: z.string(),
-  parameters: z.record(z.string(), z.object({ bool_param: z.boolean().optional() })),
-  outputs: z.array(
-    z.object({
-      name: z.string(),
-      datatype: z.string(),
-      /** Where a server puts elements that are not in the raw contents. */
-      contents: z.object({ bytes_contents: z.array(z.instanceof(Uint8Array)) }).nullish(),
-    }),
-  ),
-  raw_output_contents: z.array(z.instanceof(Buffer)),
-})
-export type InferResponse = z.infer<typeof inferResponseSchema>
-
 export const streamResponseSchema = z.object({
   error_message: z.string(),
   infer_response: inferResponseSchema.nullable(),
@@ -84,6 +89,8 @@ export interface InferRequest {
   id: string
   parameters: Record<string, { bool_param: boolean }>
   inputs: { name: string; datatype: string; shape: number[] }[]
+  /** All, if left out. */
+  outputs?: { name: string }[]
   raw_input_contents: Buffer[]
 }
 
@@ -97,7 +104,7 @@ const definitions = loadSync(join(installation, 'inference', 'triton', 'kserve.p
 
 export const inferenceService = definitions['inference.GRPCInferenceService'] as ServiceDefinition
 
-export function method(name: Unary | 'ModelInfer' | 'ModelStreamInfer'): MethodDefinition<object, unknown> {
+export function method(name: Unary | 'ModelStreamInfer'): MethodDefinition<object, unknown> {
   const found = (inferenceService as Record<string, MethodDefinition<object, unknown>>)[name]
   if (!found) throw new Error(`kserve.proto defines no ${name}`)
   return found

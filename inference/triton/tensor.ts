@@ -1,7 +1,7 @@
 import { ClawmeshError } from '../../policies/errors.js'
 
 /** What an input is set to: its datatype decides how that is written. */
-export type TensorValue = string | boolean | number | readonly string[]
+export type TensorValue = string | boolean | number | readonly string[] | readonly number[]
 
 /** An input or output as ModelMetadata describes it; -1 in a shape is any size. */
 export interface TensorInfo {
@@ -21,34 +21,21 @@ const longestText = 4_000_000
 
 /** The bytes of a tensor as raw contents hold them (little-endian; BYTES with a length of four bytes before each element). */
 export function encodeTensor(datatype: string, value: TensorValue): { count: number; raw: Buffer } {
-  if (datatype === 'BYTES') {
-    const texts = typeof value === 'object' ? value : [String(value)]
-    return { count: texts.length, raw: Buffer.concat(texts.map(withLength)) }
-  }
-  const raw = Buffer.alloc(8)
-  const number = Number(value)
-  switch (datatype) {
-    case 'BOOL':
-      return { count: 1, raw: raw.subarray(0, raw.writeUInt8(number)) }
-    case 'INT32':
-      return { count: 1, raw: raw.subarray(0, raw.writeInt32LE(number)) }
-    case 'UINT32':
-      return { count: 1, raw: raw.subarray(0, raw.writeUInt32LE(number)) }
-    case 'INT64':
-      return { count: 1, raw: raw.subarray(0, raw.writeBigInt64LE(BigInt(number))) }
-    case 'UINT64':
-      return { count: 1, raw: raw.subarray(0, raw.writeBigUInt64LE(BigInt(number))) }
-    case 'FP32':
-      return { count: 1, raw: raw.subarray(0, raw.writeFloatLE(number)) }
-    default:
-      throw new ClawmeshError(
-        'MODEL_UNSUITED',
-        `The model takes a tensor of type ${datatype}, which is not written here.`,
-        {
-          hint: 'Use the vLLM or TensorRT-LLM backend of Triton with its usual inputs.',
-        },
-      )
-  }
+  const elements: readonly (string | boolean | number)[] = typeof value === 'object' ? value : [value]
+  const count = elements.length
+  if (datatype === 'BYTES') return { count, raw: Buffer.concat(elements.map((each) => withLength(String(each)))) }
+  const form = numbers[datatype]
+  if (!form)
+    throw new ClawmeshError(
+      'MODEL_UNSUITED',
+      `The model takes a tensor of type ${datatype}, which is not written here.`,
+      {
+        hint: 'Use the vLLM or TensorRT-LLM backend of Triton with its usual inputs.',
+      },
+    )
+  const raw = Buffer.alloc(count * form.size)
+  for (const [i, each] of elements.entries()) form.put(raw, Number(each), i * form.size)
+  return { count, raw }
 }
 
 function withLength(text: string): Buffer {
@@ -61,19 +48,34 @@ function withLength(text: string): Buffer {
 /** The elements of a tensor from its raw contents. Types that nothing here reads come out empty. Throws MODEL_FAILED. */
 export function decodeTensor(name: string, datatype: string, raw: Buffer): OutputTensor {
   if (datatype === 'BYTES') return { name, values: textsOf(name, raw) }
-  const read = readers[datatype]
-  if (!read) return { name, values: [] }
-  if (raw.length % read.size !== 0) throw unreadable(name, `${raw.length} bytes are no whole number of ${datatype}`)
-  return { name, values: Array.from({ length: raw.length / read.size }, (_, i) => read.at(raw, i * read.size)) }
+  const form = numbers[datatype]
+  if (!form) return { name, values: [] }
+  if (raw.length % form.size !== 0) throw unreadable(name, `${raw.length} bytes are no whole number of ${datatype}`)
+  return { name, values: Array.from({ length: raw.length / form.size }, (_, i) => form.get(raw, i * form.size)) }
 }
 
-const readers: Record<string, { size: number; at(raw: Buffer, offset: number): number }> = {
-  BOOL: { size: 1, at: (raw, offset) => raw.readUInt8(offset) },
-  INT32: { size: 4, at: (raw, offset) => raw.readInt32LE(offset) },
-  UINT32: { size: 4, at: (raw, offset) => raw.readUInt32LE(offset) },
-  FP32: { size: 4, at: (raw, offset) => raw.readFloatLE(offset) },
-  INT64: { size: 8, at: (raw, offset) => Number(raw.readBigInt64LE(offset)) },
-  UINT64: { size: 8, at: (raw, offset) => Number(raw.readBigUInt64LE(offset)) },
+interface NumberForm {
+  /** Bytes of one. */
+  size: number
+  get(raw: Buffer, offset: number): number
+  put(raw: Buffer, value: number, offset: number): void
+}
+
+const numbers: Record<string, NumberForm> = {
+  BOOL: { size: 1, get: (raw, at) => raw.readUInt8(at), put: (raw, value, at) => raw.writeUInt8(value, at) },
+  INT32: { size: 4, get: (raw, at) => raw.readInt32LE(at), put: (raw, value, at) => raw.writeInt32LE(value, at) },
+  UINT32: { size: 4, get: (raw, at) => raw.readUInt32LE(at), put: (raw, value, at) => raw.writeUInt32LE(value, at) },
+  FP32: { size: 4, get: (raw, at) => raw.readFloatLE(at), put: (raw, value, at) => raw.writeFloatLE(value, at) },
+  INT64: {
+    size: 8,
+    get: (raw, at) => Number(raw.readBigInt64LE(at)),
+    put: (raw, value, at) => raw.writeBigInt64LE(BigInt(value), at),
+  },
+  UINT64: {
+    size: 8,
+    get: (raw, at) => Number(raw.readBigUInt64LE(at)),
+    put: (raw, value, at) => raw.writeBigUInt64LE(BigInt(value), at),
+  },
 }
 
 function textsOf(name: string, raw: Buffer): string[] {

@@ -77,6 +77,6 @@ const networked =
 async function openNamed(url: string): Promise<Backend> {
   if (!isTritonUrl(url)) return OpenAiBackend.open({ url })
   // Loaded when it is wanted: gRPC would be a part of every node's start.
-  const { TritonBackend } = await import('../../inference/triton/backend.js')
-  return TritonBackend.open({ url })
+  const { openTriton } = await import('../../inference/triton/backend.js')
+  return openTriton({ url })
 }

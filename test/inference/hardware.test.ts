@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { totalmem } from 'node:os'
 import { describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -7,19 +7,22 @@ import type { Host } from '../../inference/hardware/host.js'
 import { clamp, parseLimit } from '../../inference/hardware/memory.js'
 import { parseNvidia } from '../../inference/hardware/nvidia.js'
 import { parseQuota } from '../../inference/hardware/quota.js'
+import { parseRocm, parseXpuList, parseXpuMemory } from '../../inference/hardware/smi.js'
 import { type HardwareAdvert, hardwareAdvertSchema, readHardware } from '../../inference/hardware.js'
 
 /** A machine whose files and commands' outputs lie in a folder. */
 function recorded(machine: string, platform = 'linux', arch = 'x64'): Host {
-  const read = (path: string): Promise<string | undefined> => {
-    const url = new URL(`../../../test/inference/fixtures/hardware/${machine}/${path}`, import.meta.url)
-    return readFile(fileURLToPath(url), 'utf8').catch(() => undefined)
+  const at = (path: string): string =>
+    fileURLToPath(new URL(`../../../test/inference/fixtures/hardware/${machine}/${path}`, import.meta.url))
+  const read = (path: string): Promise<string | undefined> => readFile(at(path), 'utf8').catch(() => undefined)
+  // nvidia-smi is asked for columns, for a list, and for its table; xpu-smi for all devices, and for one by its number.
+  const asked = (command: string, [first, ...more]: string[]): string => {
+    if (command === 'xpu-smi') return more[0] === '-d' ? `${command} ${more[1]}` : command
+    return command !== 'nvidia-smi' || more.length > 0 ? command : `${command} ${first ?? '(table)'}`
   }
-  // nvidia-smi is asked for columns, for a list, and for its table.
-  const asked = (command: string, [first, ...more]: string[]): string =>
-    command !== 'nvidia-smi' || more.length > 0 ? command : `${command} ${first ?? '(table)'}`
   const output = (command: string, ...args: string[]) => read(`commands/${asked(command, args)}`)
-  return { platform, arch, file: (path) => read(`files${path}`), output }
+  const entries = (folder: string) => readdir(at(`files${folder}`)).catch(() => [])
+  return { platform, arch, file: (path) => read(`files${path}`), entries, output }
 }
 
 async function advertOf(...machine: Parameters<typeof recorded>): Promise<HardwareAdvert> {
@@ -206,6 +209,85 @@ describe('the hardware advert of', () => {
     assert.equal(memory.value.total, 17179869184)
   })
 
+  it('a desktop with a Radeon card and a smaller one in its processor', async () => {
+    const { accelerators } = await advertOf('desktop-radeon')
+    const [first, second] = [1, 2].map((card) => `/sys/class/drm/card${card}/device`)
+    assert.deepEqual(accelerators, [
+      {
+        vendor: 'amd',
+        name: { value: 'Radeon RX 7900 XT', source: 'rocm-smi' },
+        uuid: { value: '0xd1cf8a4a2d5e3f10', source: 'rocm-smi' },
+        driver: { value: 'amdgpu', source: `${first}/uevent` },
+        memory: {
+          value: { total: 21458059264, free: 21458059264 - 27856896 },
+          source: `${first}/mem_info_vram_total`,
+        },
+        unifiedMemory: false,
+      },
+      {
+        vendor: 'amd',
+        // Its own tool knows no name; the system's list does.
+        name: { value: 'Advanced Micro Devices, Inc. [AMD/ATI] Raphael', source: '/usr/share/misc/pci.ids' },
+        uuid: { value: '0000:12:00.0', source: `${second}/uevent` },
+        driver: { value: 'amdgpu', source: `${second}/uevent` },
+        memory: { value: { total: 67108864, free: 67108864 - 26079232 }, source: `${second}/mem_info_vram_total` },
+        unifiedMemory: false,
+      },
+    ])
+  })
+
+  it('a Radeon card whose machine has none of the tools: what the kernel says is enough', async () => {
+    const host = { ...recorded('desktop-radeon'), output: async () => undefined }
+    const [card] = (await readHardware(host)).accelerators
+    assert.deepEqual(
+      [card?.vendor, card?.name.value, card?.uuid?.value, card?.memory?.value.total],
+      [
+        'amd',
+        'Advanced Micro Devices, Inc. [AMD/ATI] Navi 31 [Radeon RX 7900 XT/7900 XTX/7900 GRE/7900M]',
+        'd1cf8a4a2d5e3f10',
+        21458059264,
+      ],
+    )
+  })
+
+  it('a server with Intel cards, of which its tool knows two and the memory of one; its display chip is none', async () => {
+    const { accelerators } = await advertOf('server-arc-pro')
+    assert.deepEqual(
+      accelerators.map(({ vendor, name, uuid, memory }) => [vendor, name.value, uuid?.value, memory]),
+      [
+        [
+          'intel',
+          'Intel(R) Arc(TM) Pro B60 Graphics',
+          '00000000-0000-0097-0000-0000e2118086',
+          { value: { total: 25669140480, free: 25447604224 }, source: 'xpu-smi' },
+        ],
+        ['intel', 'Intel(R) Arc(TM) Pro B60 Graphics', '00000000-0000-00a3-0000-0000e2118086', undefined],
+        ['intel', 'PCI device 8086:e211', '0000:b8:00.0', undefined],
+      ],
+    )
+  })
+
+  it('hardware that nobody has heard of, by what it reports; what a virtual machine draws with is none', async () => {
+    const { accelerators } = await advertOf('unknown-accelerator')
+    const [card, chip] = ['/sys/class/drm/card2/device', '/sys/class/accel/accel0/device']
+    assert.deepEqual(accelerators, [
+      {
+        vendor: 'other',
+        name: { value: 'PCI device abce:0001', source: `${card}/device` },
+        uuid: { value: '0000:42:00.0', source: `${card}/uevent` },
+        driver: { value: 'xq_gpu', source: `${card}/uevent` },
+        unifiedMemory: false,
+      },
+      {
+        vendor: 'other',
+        name: { value: 'PCI device abcd:0042', source: `${chip}/device` },
+        uuid: { value: '0000:41:00.0', source: `${chip}/uevent` },
+        driver: { value: 'xq_npu', source: `${chip}/uevent` },
+        unifiedMemory: false,
+      },
+    ])
+  })
+
   it('a machine of which nothing can be read is what Node knows of this one', async () => {
     const { cpu, memory, accelerators } = await advertOf('nowhere')
     assert.deepEqual([cpu.model.source, memory.source, accelerators.length], ['node', 'node', 0])
@@ -263,6 +345,21 @@ describe('what tools print that is no value', () => {
       'a, b',
     ]
     for (const text of noise) assert.deepEqual(parseNvidia(text), [])
+  })
+
+  it('is no device of AMD or Intel', () => {
+    for (const text of [
+      '',
+      'ERROR: no GPU',
+      '[]',
+      '{"card0": 7}',
+      '{"device_list": {}}',
+      '{"card0": {"Card Series": "x"}}',
+    ]) {
+      assert.equal(parseRocm(text).size, 0)
+      assert.deepEqual(parseXpuList(text), [])
+      assert.equal(parseXpuMemory(text), undefined)
+    }
   })
 
   it('is no limit', () => {

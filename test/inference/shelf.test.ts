@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { collect } from '../../inference/backend.js'
+import { cacheNumberBytes } from '../../inference/onnx/inputs.js'
 import { memoryNeeded } from '../../inference/place.js'
 import { Shelf, type ShelfOptions } from '../../inference/shelf.js'
 import type { StoredModel } from '../../inference/shelved.js'
@@ -14,6 +15,7 @@ import { coded, sum } from '../contract/backend.js'
 import { eventually } from '../kit/eventually.js'
 import { temporaryFolder } from './folder.js'
 import { markovModel } from './markov.js'
+import { type LlamaShape, llamaModel } from './onnx/llama.js'
 
 const letters = ['a', 'b', 'c'] as const
 const folders = await Promise.all(letters.map((letter) => markovModel(() => letter.charCodeAt(0), 4096)))
@@ -52,6 +54,22 @@ describe('models that are loaded when they are asked for', () => {
     assert.deepEqual(answers, ['aaaa', 'aaaa', 'bbbb', 'aaaa'])
     await eventually(() => assert.deepEqual(loaded(shelf), []))
     assert.equal(await ask(shelf, 'a'), 'aaaa')
+  })
+
+  it('are offered with keys and values counted as numbers of the size that the graph carries along', async () => {
+    const shape: LlamaShape = { layers: 2, hidden: 64, heads: 4, ffn: 96, vocabulary: 262, context: 1024 }
+    const [whole, halves] = await Promise.all(
+      [false, true].map((halves) => llamaModel(shape, 'grouped', undefined, { halves })),
+    )
+    const perToken = async (folder = '') => (await readStored(folder, 'tests/sized')).kvBytesPerToken
+    assert.deepEqual([await perToken(whole), await perToken(halves)], [2 * 2 * 64 * 4, 2 * 2 * 64 * 2])
+    // What is no graph says nothing: it is counted as the larger ones, and is refused when it is loaded.
+    const graph = join(halves ?? '', 'model.onnx')
+    const content = await readFile(graph)
+    for (const broken of [content.subarray(0, 1000), Buffer.alloc(0), Buffer.alloc(5000, 0xff), content.subarray(7)]) {
+      await writeFile(graph, broken)
+      assert.equal(await cacheNumberBytes(graph), undefined)
+    }
   })
 
   it('make room for others, the one longest unused first, and never while they are in use', async () => {

@@ -13,7 +13,11 @@ import { eventually } from './eventually.js'
 export interface RealModel {
   name: string
   dialect: string
-  behaviour: 'answer' | 'endless' | 'faulty'
+  behaviour: 'answer' | 'endless' | 'faulty' | 'deaf'
+  /** In the fixtures; model.py, if left out. */
+  program?: string
+  /** More of the model's parameters. */
+  parameters?: Record<string, string>
   published: { inputs: readonly TensorInfo[]; outputs: readonly TensorInfo[] }
   decoupled?: boolean
   chatFormat?: string
@@ -116,18 +120,27 @@ const types: Record<string, string> = { BYTES: 'TYPE_STRING' }
 
 async function place(
   folder: string,
-  { name, dialect, behaviour, published, decoupled = true, chatFormat = 'llama-nemotron' }: RealModel,
+  {
+    name,
+    dialect,
+    behaviour,
+    published,
+    decoupled = true,
+    chatFormat = 'llama-nemotron',
+    program,
+    parameters: more,
+  }: RealModel,
 ): Promise<void> {
   const batched = published.inputs[0]?.shape.length === 2
   const tensor = ({ name, datatype, shape }: TensorInfo): string =>
-    `{ name: "${name}" data_type: ${types[datatype] ?? `TYPE_${datatype}`} dims: [ ${shape.at(-1)} ]`
-  const parameters = { dialect, behaviour, chat_format: chatFormat }
+    `{ name: "${name}" data_type: ${types[datatype] ?? `TYPE_${datatype}`} dims: [ ${shape.slice(batched ? 1 : 0)} ]`
+  const parameters = { dialect, behaviour, chat_format: chatFormat, ...more }
   const config = [
     `name: "${name}"`,
     'backend: "python"',
     `max_batch_size: ${batched ? 4 : 0}`,
     `model_transaction_policy { decoupled: ${decoupled} }`,
-    `input [ ${published.inputs.map((input) => `${tensor(input)} optional: ${input.name !== 'text_input'} }`).join(', ')} ]`,
+    `input [ ${published.inputs.map((input) => `${tensor(input)} optional: ${!program && input.name !== 'text_input'} }`).join(', ')} ]`,
     `output [ ${published.outputs.map((output) => `${tensor(output)} }`).join(', ')} ]`,
     ...Object.entries(parameters).map(
       ([key, value]) => `parameters { key: "${key}" value: { string_value: "${value}" } }`,
@@ -135,7 +148,10 @@ async function place(
   ]
   await mkdir(join(folder, '1'), { recursive: true })
   await writeFile(join(folder, 'config.pbtxt'), config.join('\n'))
-  await cp(join(installation, 'test', 'inference', 'fixtures', 'triton', 'model.py'), join(folder, '1', 'model.py'))
+  await cp(
+    join(installation, 'test', 'inference', 'fixtures', 'triton', program ?? 'model.py'),
+    join(folder, '1', 'model.py'),
+  )
 }
 
 function freePort(): Promise<number> {

@@ -21,6 +21,8 @@ export interface ServedModel {
   name: string
   inputs: readonly TensorInfo[]
   outputs: readonly TensorInfo[]
+  /** Names of the inputs that may be left out; any, if it does not say. */
+  optional?: readonly string[]
   parameters?: Record<string, string>
   decoupled?: boolean
   ready?: boolean
@@ -100,16 +102,27 @@ export async function serveTriton(models: readonly ServedModel[]): Promise<Trito
       inputs,
       outputs,
     })),
-    ModelConfig: unary(({ name, parameters = {}, decoupled = true }) => ({
+    ModelConfig: unary(({ name, inputs, optional, parameters = {}, decoupled = true }) => ({
       config: {
         name,
         backend: 'python',
+        input: inputs.map((input) => ({ name: input.name, optional: optional?.includes(input.name) ?? true })),
         parameters: Object.fromEntries(
           Object.entries(parameters).map(([key, value]) => [key, { string_value: value }]),
         ),
         model_transaction_policy: { decoupled },
       },
     })),
+    ModelInfer: (call: ServerUnaryCall<InferRequest, object>, reply: sendUnaryData<object>) => {
+      const inputs = readInputs(call.request)
+      asked.push({ id: call.request.id, inputs })
+      const work = inferred(call, find(call.request.model_name), inputs).then(
+        (value) => reply(null, value),
+        (error: Error) => reply({ code: status.INVALID_ARGUMENT, details: error.message, metadata: new Metadata() }),
+      )
+      running.add(work)
+      void work.finally(() => running.delete(work))
+    },
     ModelStreamInfer: (call: InferCall) => {
       call.on('data', (request: InferRequest) => {
         const inputs = readInputs(request)
@@ -132,6 +145,23 @@ export async function serveTriton(models: readonly ServedModel[]): Promise<Trito
     idle: async () => void (await Promise.all(running)),
     close: () => server.forceShutdown(),
   }
+}
+
+/** The first answer, which is the only one of its kind. Throws what Triton finds wrong. */
+async function inferred(
+  call: ServerUnaryCall<InferRequest, object>,
+  model: ServedModel | undefined,
+  asked: Asked,
+): Promise<object> {
+  const gone = new AbortController()
+  call.on('cancelled', () => gone.abort())
+  const fault = model ? mismatch(model, call.request.inputs) : 'Request for unknown model'
+  if (!model || fault !== undefined) throw new Error(fault)
+  for await (const given of model.answer(asked, gone.signal)) {
+    if ('error' in given) throw new Error(String(given.error))
+    return response(model, call.request.id, given as Record<string, TensorValue>, true)
+  }
+  throw new Error('no answer')
 }
 
 async function answer(
@@ -169,9 +199,20 @@ function response(model: ServedModel, id: string, given: Record<string, TensorVa
     model_version: '1',
     id,
     parameters: { triton_final_response: { bool_param: final } },
-    outputs: outputs.map(({ name, datatype }, i) => ({ name, datatype, shape: [tensors[i]?.count ?? 0] })),
+    outputs: outputs.map(({ name, datatype, shape }, i) => ({
+      name,
+      datatype,
+      shape: shapeOf(shape, tensors[i]?.count ?? 0),
+    })),
     raw_output_contents: tensors.map(({ raw }) => raw),
   }
+}
+
+/** The shape of so many elements, as the model states it: of the sizes that it leaves open, all but the last are one. */
+function shapeOf(stated: readonly number[], count: number): number[] {
+  const fixed = stated.reduce((product, size) => (size === -1 ? product : product * size), 1)
+  const last = stated.lastIndexOf(-1)
+  return stated.map((size, i) => (size !== -1 ? size : i === last ? count / fixed : 1))
 }
 
 /** What Triton finds wrong with a request, in its words. */

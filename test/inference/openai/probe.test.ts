@@ -50,6 +50,18 @@ describe('probing for model servers', () => {
     await server.close()
   })
 
+  it('tells NIM and Dynamo apart, with the contexts that they state', async () => {
+    for (const [kind, context] of [
+      ['nim', 131072],
+      ['dynamo', 4096],
+    ] as const) {
+      const server = await serve(await recorded(`${kind}/models.json`), () => {})
+      const { model } = await OpenAiBackend.open({ url: server.url })
+      assert.deepEqual([model.backend, model.context], [`openai:${kind}`, context])
+      await server.close()
+    }
+  })
+
   it('gives up on one that says nothing', async () => {
     const server = await serve(
       () => {},

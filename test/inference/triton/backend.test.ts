@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, describe, it } from 'node:test'
-import { type Answer, collect, type GenerateRequest } from '../../../inference/backend.js'
-import { TritonBackend, type TritonOptions } from '../../../inference/triton/backend.js'
+import { type Answer, type Backend, collect, type GenerateRequest } from '../../../inference/backend.js'
+import { openTriton, type TritonOptions } from '../../../inference/triton/backend.js'
 import { backendContract, coded, countLines, sum } from '../../contract/backend.js'
 import { type Asked, type Given, type ServedModel, serveTriton, type TritonServer } from '../../kit/triton.js'
 import { bls, llmApi, vllm } from './published.js'
@@ -15,8 +15,8 @@ async function serve(...models: ServedModel[]): Promise<TritonServer> {
   return server
 }
 
-async function open(server: TritonServer, path: string, options: Partial<TritonOptions> = {}): Promise<TritonBackend> {
-  const backend = await TritonBackend.open({ url: `${server.url}/${path}`, ...options })
+async function open(server: TritonServer, path: string, options: Partial<TritonOptions> = {}): Promise<Backend> {
+  const backend = await openTriton({ url: `${server.url}/${path}`, ...options })
   running.push(() => backend.dispose())
   return backend
 }
@@ -226,6 +226,44 @@ describe('a model on Triton', () => {
     assert.deepEqual(told.model.modalities, ['text', 'image'])
   })
 
+  it('is told by the id of its request that an answer is not wanted any more, where its dialect has a word for that', async () => {
+    const ended: ((backend: Backend) => Promise<unknown>)[] = [
+      async (backend) => {
+        for await (const { type } of backend.generate({ ...sum, maxTokens: 100_000 })) if (type === 'token') break
+      },
+      async (backend) => {
+        const cancel = new AbortController()
+        for await (const _ of backend.generate({ ...sum, maxTokens: 100_000 }, cancel.signal)) cancel.abort()
+      },
+      async (backend) => {
+        for await (const _ of backend.generate({ ...sum, maxTokens: 100_000 })) await backend.dispose()
+      },
+    ]
+    for (const end of ended) {
+      const server = await serve(endless('tensorrt-llm-api'))
+      const backend = await open(server, '')
+      await end(backend).catch(coded('CANCELLED'))
+      await backend.dispose()
+      const [first, second] = server.asked
+      assert.ok(first && first.id !== '')
+      assert.deepEqual(second, { id: first.id, inputs: { text_input: [''], stop: [1] } })
+    }
+    // Neither what has come to its end, nor a model that has no such input, is told anything.
+    const older = { ...llmApi, inputs: llmApi.inputs.filter(({ name }) => name !== 'stop') }
+    for (const served of [
+      model('tensorrt-llm-api', written),
+      { ...endless('tensorrt-llm-api'), ...older },
+      endless('vllm'),
+    ]) {
+      const server = await serve(served)
+      const backend = await open(server, '')
+      for await (const { type } of backend.generate({ ...sum, thinking: false, maxTokens: 64 }))
+        if (served.answer.length === 2 && type === 'token') break
+      await backend.dispose()
+      assert.equal(server.asked.length, 1)
+    }
+  })
+
   it('serves many at once, each with its own answer', async () => {
     const backend = await open(await serve(model('vllm', (prompt) => [prompt.match(/number \d+/)?.[0] ?? 'none'])), '')
     const numbers = Array.from({ length: 40 }, (_, i) => `number ${i}`)
@@ -361,7 +399,7 @@ describe('what Triton gets wrong becomes one clear error', () => {
       'grpc://127.0.0.1.example:8001/m',
       'triton://0.0.0.0:8001',
     ])
-      await assert.rejects(TritonBackend.open({ url }), coded('DENIED'), url)
+      await assert.rejects(openTriton({ url }), coded('DENIED'), url)
     for (const url of [
       'grpc://',
       'http://127.0.0.1:8001/m',
@@ -370,6 +408,6 @@ describe('what Triton gets wrong becomes one clear error', () => {
       'grpc://127.0.0.1/m?x=1',
       'grpc://127.0.0.1/%zz',
     ])
-      await assert.rejects(TritonBackend.open({ url }), coded('USAGE'), url)
+      await assert.rejects(openTriton({ url }), coded('USAGE'), url)
   })
 })

@@ -66,3 +66,9 @@ export const llmApi = {
   ]),
   outputs: tensors(['text_output BYTES -1', 'finish_reason BYTES -1']),
 }
+
+/** A decoder as exports on the Hugging Face hub have it, without its cache. */
+export const plain = (vocabulary: number) => ({
+  inputs: tensors(['input_ids INT64 -1,-1', 'attention_mask INT64 -1,-1', 'position_ids INT64 -1,-1']),
+  outputs: tensors([`logits FP32 -1,-1,${vocabulary}`]),
+})

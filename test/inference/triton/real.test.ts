@@ -1,33 +1,65 @@
 import assert from 'node:assert/strict'
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { collect } from '../../../inference/backend.js'
-import { TritonBackend } from '../../../inference/triton/backend.js'
+import { type Answer, type Backend, collect } from '../../../inference/backend.js'
+import { shippedModelFolder } from '../../../inference/models.js'
+import { OnnxBackend } from '../../../inference/onnx/backend.js'
+import { openTriton } from '../../../inference/triton/backend.js'
 import { TritonClient } from '../../../inference/triton/client.js'
-import { backendContract, coded, sum } from '../../contract/backend.js'
+import { backendContract, coded, countLines, sum } from '../../contract/backend.js'
 import { eventually } from '../../kit/eventually.js'
 import { type RealTriton, startTriton } from '../../kit/real-triton.js'
-import { bls, llmApi, vllm } from './published.js'
+import { bls, llmApi, plain, vllm } from './published.js'
 
 /** A Python environment with nvidia-pytriton; `npm run soak -- triton` makes one. */
 const environment = process.env['CLAWMESH_TEST_TRITON']
 
+/** Whether onnxruntime is there as well, for a model of plain tensors. */
+const computes =
+  environment !== undefined &&
+  readdirSync(join(environment, 'lib')).some((python) =>
+    existsSync(join(environment, 'lib', python, 'site-packages', 'onnxruntime')),
+  )
+
 const dialects = { vllm, 'tensorrt-llm': bls, 'tensorrt-llm-api': llmApi }
+
+const past = ['key', 'value'].map((part) => ({
+  name: `past_key_values.0.${part}`,
+  datatype: 'FP32',
+  shape: [-1, 5, -1, 32],
+}))
 
 describe('a real Triton', {
   skip: environment ? false : 'CLAWMESH_TEST_TRITON names no Python environment with nvidia-pytriton',
 }, () => {
   let triton: RealTriton
-  const open = (path: string, slots?: number): Promise<TritonBackend> =>
-    TritonBackend.open({ url: `${triton.url}/${path}`, ...(slots ? { slots } : {}) })
+  const open = (path: string, slots?: number): Promise<Backend> =>
+    openTriton({ url: `${triton.url}/${path}`, ...(slots ? { slots } : {}) })
   const models = Object.entries(dialects).flatMap(([dialect, published]) => [
     { name: dialect, dialect, published, behaviour: 'answer' as const },
     { name: `${dialect}-endless`, dialect, published, behaviour: 'endless' as const },
   ])
+  const weights = { model: join(shippedModelFolder, 'model.onnx') }
+  const tensors = (['plain', 'plain-past'] as const).map((name) => ({
+    name,
+    dialect: 'plain',
+    behaviour: 'answer' as const,
+    program: 'plain.py',
+    parameters: weights,
+    decoupled: false,
+    published: {
+      inputs: [...plain(262).inputs, ...(name === 'plain' ? [] : past)],
+      outputs: [{ name: 'logits', datatype: 'FP32', shape: [-1, 262] }],
+    },
+  }))
   before(async () => {
     triton = await startTriton(environment ?? '', [
       ...models,
       { name: 'faulty', dialect: 'vllm', published: vllm, behaviour: 'faulty' },
       { name: 'asleep', dialect: 'vllm', published: vllm, behaviour: 'answer', unloaded: true },
+      { name: 'deaf', dialect: 'tensorrt-llm-api', published: llmApi, behaviour: 'deaf' },
+      ...(computes ? tensors : []),
       { name: 'at-once', dialect: 'vllm', published: vllm, behaviour: 'answer', decoupled: false },
     ])
   })
@@ -86,6 +118,36 @@ describe('a real Triton', {
     await backend.dispose()
   })
 
+  it('stops a model that hears nothing but a stop with the id of its request', async () => {
+    const backend = await open('deaf')
+    const endless = { ...sum, maxTokens: 100_000, thinking: false }
+    for await (const { type } of backend.generate(endless)) if (type === 'token') break
+    await eventually(async () =>
+      assert.match((await collect(backend.generate({ ...endless, maxTokens: 1 }))).text, /^0 others/),
+    )
+    await backend.dispose()
+  })
+
+  it('serves a model of plain tensors, which says and calls what the built-in backend does with the same weights', {
+    skip: computes ? false : 'the environment has no onnxruntime',
+  }, async () => {
+    const ours = await OnnxBackend.open({ folder: shippedModelFolder })
+    const question = { ...sum, messages: [{ role: 'user' as const, content: 'how many lines has notes.txt?' }] }
+    const requests = [sum, { ...sum, temperature: 1.2, seed: 7, maxTokens: 12 }, { ...question, tools: [countLines] }]
+    const answers = async (backend: Backend) => {
+      const said: Answer[] = []
+      for (const request of requests) said.push(await collect(backend.generate(request)))
+      return said
+    }
+    const expected = await answers(ours)
+    for (const { name } of tensors) {
+      const backend = await open(`${name}?tokenizer=${shippedModelFolder}`)
+      assert.deepEqual(await answers(backend), expected, name)
+      await backend.dispose()
+    }
+    await ours.dispose()
+  })
+
   it('tells what it is and has', async () => {
     const client = new TritonClient(new URL(triton.url).host)
     const server = await client.ask('ServerMetadata', {}, 5000)
@@ -94,7 +156,7 @@ describe('a real Triton', {
     const index = await client.ask('RepositoryIndex', { ready: true }, 5000)
     assert.deepEqual(
       index.map(({ name }) => name).sort(),
-      [...models.map(({ name }) => name), 'at-once', 'faulty'].sort(),
+      [...[...models, ...(computes ? tensors : [])].map(({ name }) => name), 'at-once', 'deaf', 'faulty'].sort(),
     )
     const [statistics] = await client.ask('ModelStatistics', { name: 'vllm' }, 5000)
     assert.ok(statistics && statistics.inference_count >= 40 && (statistics.inference_stats?.success?.ns ?? 0) > 0)

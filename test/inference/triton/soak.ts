@@ -26,7 +26,7 @@ function install(folder: string): string | undefined {
   const python = join(folder, 'bin', 'python3')
   const steps = [
     ...(existsSync(python) ? [] : [['python3', '-m', 'venv', folder]]),
-    [python, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', 'nvidia-pytriton'],
+    [python, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', 'nvidia-pytriton', 'onnxruntime'],
   ]
   for (const [command = '', ...args] of steps) {
     const { status, error } = spawnSync(command, args, { stdio: ['ignore', 2, 2] })

@@ -5,7 +5,7 @@ import { describe, it } from 'node:test'
 import { loadSync } from '@grpc/proto-loader'
 import { z } from 'zod'
 import { collect } from '../../../inference/backend.js'
-import { TritonBackend } from '../../../inference/triton/backend.js'
+import { openTriton } from '../../../inference/triton/backend.js'
 import { readPiece } from '../../../inference/triton/dialect.js'
 import {
   type InferRequest,
@@ -124,7 +124,7 @@ describe('the protocol', () => {
         },
       },
     ])
-    const backend = await TritonBackend.open({ url: server.url })
+    const backend = await openTriton({ url: server.url })
     await collect(
       backend.generate({ messages: [{ role: 'user', content: '12 + 7' }], maxTokens: 64, temperature: 0, seed: 7 }),
     )
