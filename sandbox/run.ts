@@ -16,6 +16,7 @@ import { type Answer, byWhom } from './answer.js'
 import { type DeedFacts, Deeds } from './deeds.js'
 import { Egress, type EgressHooks } from './egress/egress.js'
 import { type ActionOutcome, launch } from './launch.js'
+import { isRead, namesOf } from './opens/change.js'
 import { type AskedOfFile, Opens, type OpensHooks } from './opens/opens.js'
 import { findPlace, findPlaces, type Place, recode } from './place.js'
 import { type Action, grantedPaths, planLaunch } from './plan.js'
@@ -121,7 +122,8 @@ export async function runTool(call: ToolCall): Promise<ToolOutcome> {
   if (signal?.aborted) throw new ClawmeshError('CANCELLED', `${tool} was cancelled before it began.`)
   await call.before?.({ tool, args, need, granted: missing })
 
-  for (const access of missing) places.set(access.path, approvedPlace(access, named.get(access.path)))
+  for (const access of missing)
+    if (access.kind !== 'execute') places.set(access.path, approvedPlace(access, named.get(access.path)))
   const widened = widen(profile, missing)
   const plan = planLaunch(widened, workspace, runtime, places)
   const stdin = definition.program ? '' : JSON.stringify({ tool, args })
@@ -214,19 +216,23 @@ async function actionOf(
   if (!tool.program) return { action: await toolRuntime(tool), need }
   const { command, args: given } = tool.program(args)
   const { program, execute, need: wanted } = await findProgram(command)
+  const others = await Promise.all((need.execute ?? []).map((each) => findProgram(each)))
+  const paths = others.filter((each) => !each.need.startsWith('tool:')).map((each) => each.program)
   // A look at a repository takes no lock, so that nobody is asked for one.
   const env = command === 'node' ? nodeEnvironment : { GIT_OPTIONAL_LOCKS: '0' }
-  return { action: { program, args: given, execute, env }, need: { ...need, program: wanted } }
+  return {
+    action: { program, args: given, execute: [...execute, ...paths], env },
+    need: { read: need.read, write: need.write, program: wanted, ...(paths.length > 0 && { execute: paths }) },
+  }
 }
 
 /** Nobody is asked for what whoever asks may not have. */
 function withinObjection({ opens, objection }: ToolCall, workspace: string): OpensHooks {
   const refuse = async () => nobody
   if (!opens) return { ask: refuse }
-  const isBeyond = ({ kind, path, to, operation }: AskedOfFile) => {
-    const write = kind === 'write' ? [path, ...(to === undefined ? [] : [to])] : []
-    // What is renamed is read by its new name.
-    const read = kind === 'read' || operation === 'rename' ? [path] : []
+  const isBeyond = (asked: AskedOfFile) => {
+    const write = asked.kind === 'write' ? namesOf(asked) : []
+    const read = asked.kind === 'read' || isRead(asked.operation) ? [asked.path] : []
     return objection?.({ read, write }, workspace) !== undefined
   }
   return { ...opens, ask: (access, signal) => (isBeyond(access) ? refuse() : opens.ask(access, signal)) }
