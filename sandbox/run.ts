@@ -81,6 +81,8 @@ export interface ToolCall {
   readonly signal?: AbortSignal | undefined
   /** Where a prepared worker comes from; left out, a launcher is started. */
   readonly pool?: Pool | undefined
+  /** Without namespaces: a person of this machine has named that (launcher/degraded.c). */
+  readonly degraded?: boolean | undefined
   /** Why whoever asks may not have this, whatever the profile says; undefined if nothing stands against it. */
   readonly objection?: ((files: Files, workspace: string) => string | undefined) | undefined
   /** Asks a person; left out, whatever would be asked for is refused. */
@@ -104,7 +106,7 @@ export async function runTool(call: ToolCall): Promise<ToolOutcome> {
   const args = checkedArgs(definition, call.args)
   const workspace = await realWorkspace(call.workspace)
   const { need: own, named } = await realNeed(definition, args, workspace)
-  const { action: runtime, need } = await actionOf(definition, args, own)
+  const { action: runtime, need } = await actionOf(definition, args, own, call.degraded)
   const objection = call.objection?.(definition.program ? reachOf(profile, need, workspace) : need, workspace)
   if (objection !== undefined) return { status: 'denied', missing: [], reason: objection }
   const writable = profile.write.map((path) => inWorkspace(path, workspace))
@@ -156,7 +158,10 @@ export async function runTool(call: ToolCall): Promise<ToolOutcome> {
       : undefined
   const told = definition.program ? deeds : undefined
   if (!definition.program) for (const path of need.write) deeds.wrote(path)
-  const outcome = await launch(plan, { signal, pool: call.pool, egress, opens, deeds: told, stdin })
+  const outcome = await launch(plan, {
+    ...{ signal, pool: call.pool, degraded: call.degraded },
+    ...{ egress, opens, deeds: told, stdin },
+  })
   return toToolOutcome(tool, outcome, missing, await deeds.facts(), definition.program ? programAnswer : toolAnswer)
 }
 
@@ -212,14 +217,20 @@ async function actionOf(
   tool: Tool,
   args: Record<string, unknown>,
   need: Need,
+  degraded = false,
 ): Promise<{ action: Action; need: Need }> {
-  if (!tool.program) return { action: await toolRuntime(tool), need }
+  // Its configuration is there to be seen and may not be read: OpenSSL would end the program for that.
+  const unread = degraded ? { OPENSSL_CONF: '/dev/null' } : {}
+  if (!tool.program) {
+    const action = await toolRuntime(tool)
+    return { action: { ...action, env: { ...action.env, ...unread } }, need }
+  }
   const { command, args: given } = tool.program(args)
   const { program, execute, need: wanted } = await findProgram(command)
   const others = await Promise.all((need.execute ?? []).map((each) => findProgram(each)))
   const paths = others.filter((each) => !each.need.startsWith('tool:')).map((each) => each.program)
   // A look at a repository takes no lock, so that nobody is asked for one.
-  const env = command === 'node' ? nodeEnvironment : { GIT_OPTIONAL_LOCKS: '0' }
+  const env = { ...(command === 'node' ? nodeEnvironment : { GIT_OPTIONAL_LOCKS: '0' }), ...unread }
   return {
     action: { program, args: given, execute: [...execute, ...paths], env },
     need: { read: need.read, write: need.write, program: wanted, ...(paths.length > 0 && { execute: paths }) },

@@ -90,7 +90,7 @@ static const unsigned allowed[] = {
 /* Of these, what a policy can take away. A new process is a clone without CLONE_THREAD: threads are none. Ends at a 0, which is a read. */
 static const unsigned groups[CALL_GROUPS][16] = {
 #ifdef __x86_64__
-    [CALLS_PROCESSES] = {SYS_fork, SYS_vfork},
+    [CALLS_PROCESSES] = {SYS_fork, SYS_vfork, NR_pidfd_open, SYS_setpriority, SYS_sched_setaffinity},
     [CALLS_SIGNALS] = {SYS_kill, SYS_tkill, SYS_tgkill, NR_pidfd_send_signal, SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo},
     [CALLS_NAMES] = {SYS_mkdirat, SYS_unlinkat, SYS_renameat, SYS_renameat2, SYS_linkat, SYS_symlinkat, SYS_mkdir, SYS_unlink, SYS_rmdir,
                      SYS_rename, SYS_link, SYS_symlink},
@@ -98,6 +98,7 @@ static const unsigned groups[CALL_GROUPS][16] = {
     [CALLS_TIMES] = {SYS_utimensat, SYS_utime, SYS_utimes, SYS_futimesat},
     [CALLS_WATCHING] = {SYS_inotify_init1, SYS_inotify_add_watch, SYS_inotify_rm_watch, SYS_inotify_init},
 #else
+    [CALLS_PROCESSES] = {NR_pidfd_open, SYS_setpriority, SYS_sched_setaffinity},
     [CALLS_SIGNALS] = {SYS_kill, SYS_tkill, SYS_tgkill, NR_pidfd_send_signal, SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo},
     [CALLS_NAMES] = {SYS_mkdirat, SYS_unlinkat, SYS_renameat, SYS_renameat2, SYS_linkat, SYS_symlinkat},
     [CALLS_MODES] = {SYS_fchmod, SYS_fchmodat},
@@ -324,6 +325,12 @@ static void emit_without(const struct spec *spec)
     emit(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 4);
     emit_load(offsetof(struct seccomp_data, args));
     emit(BPF_JMP | BPF_JSET | BPF_K, CLONE_THREAD, 1, 0);
+    emit_return(DENIED(EPERM));
+    emit_load(offsetof(struct seccomp_data, nr));
+    /* That it dies with its parent may be all that ends it. */
+    emit(BPF_JMP | BPF_JEQ | BPF_K, SYS_prctl, 0, 4);
+    emit_load(offsetof(struct seccomp_data, args));
+    emit(BPF_JMP | BPF_JEQ | BPF_K, PR_SET_PDEATHSIG, 0, 1);
     emit_return(DENIED(EPERM));
     emit_load(offsetof(struct seccomp_data, nr));
 }

@@ -85,6 +85,7 @@ struct spec {
     bool network; /* it may ask for connections; each is decided by the client */
     enum holding opens;
     bool without[CALL_GROUPS];
+    bool degraded; /* no namespaces: degraded.c. No spec can say this */
     bool deeds; /* what it runs and opens for writing is told to the client */
     const char *door; /* with opens: the name of the socket at which its worker takes what was opened for it */
     struct {
