@@ -32,6 +32,8 @@ export interface Config extends Omit<Typing, 'data'> {
   visibleGpus: string | undefined
   /** Servers of the DNS that the way out of sandboxes asks, as ADDRESS or ADDRESS:PORT; undefined: whatever this machine asks. */
   nameServers: readonly string[] | undefined
+  /** Whether actions may do without namespaces where these cannot be had. Only reading it throws USAGE, for a word that means nothing. */
+  readonly mayDegrade: boolean
   /** Authorities that Node was told to trust besides its own, by variable: for a process of ours that is started with no variable else. */
   certificates: Readonly<Record<string, string>>
   /** Where spans go, by the variables of OpenTelemetry; undefined: nowhere. Only reading it throws USAGE: what opens no node needs none of them. */
@@ -56,6 +58,9 @@ export function readConfig(environment: Environment = process.env): Config {
       ?.split(',')
       .map((server) => server.trim())
       .filter(Boolean),
+    get mayDegrade() {
+      return mayDegrade(environment)
+    },
     certificates: Object.fromEntries(
       certificateVariables.flatMap((name) => (environment[name] ? [[name, environment[name]]] : [])),
     ),
@@ -67,6 +72,13 @@ export function readConfig(environment: Environment = process.env): Config {
     home: home(environment),
     configHome: environment['XDG_CONFIG_HOME'] || join(home(environment), '.config'),
   }
+}
+
+function mayDegrade({ CLAWMESH_SANDBOX: word }: Environment): boolean {
+  if (!word || word === 'degraded') return word === 'degraded'
+  throw new ClawmeshError('USAGE', `CLAWMESH_SANDBOX is "${word}", which means nothing.`, {
+    hint: 'Set it to "degraded", or leave it out.',
+  })
 }
 
 const certificateVariables = ['NODE_EXTRA_CA_CERTS', 'NODE_USE_SYSTEM_CA', 'SSL_CERT_FILE', 'SSL_CERT_DIR']
@@ -101,6 +113,7 @@ const carried = [
   'CLAWMESH_MODEL_URL',
   'CLAWMESH_OPENAI_URL',
   'CLAWMESH_MODEL_HUB',
+  'CLAWMESH_SANDBOX',
   'CUDA_VISIBLE_DEVICES',
   ...collectors,
   'OTEL_SERVICE_NAME',

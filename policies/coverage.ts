@@ -13,6 +13,8 @@ export interface Need {
   readonly write: readonly string[]
   /** The path of a program, or `tool:NAME`: a tool of the closed set brings its own program and needs no grant to be executed. */
   readonly program: string
+  /** Other programs that it may start, each by its path. */
+  readonly execute?: readonly string[]
 }
 
 export interface Coverage {
@@ -25,7 +27,9 @@ export interface Coverage {
 
 export function covers(profile: Profile, need: Need, workspace: string): Coverage {
   const wanted: Access[] = [
-    ...(need.program.startsWith('tool:') ? [] : [{ kind: 'execute' as const, path: need.program }]),
+    ...[need.program, ...(need.execute ?? [])]
+      .filter((path) => !path.startsWith('tool:'))
+      .map((path) => ({ kind: 'execute' as const, path })),
     ...need.read.map((path) => ({ kind: 'read' as const, path })),
     ...need.write.map((path) => ({ kind: 'write' as const, path })),
   ]
@@ -41,6 +45,9 @@ export function scopeOf(profile: Profile, { kind, path }: Access, workspace: str
     return connection && profile.ask.find((scope) => scope.kind === 'connect' && isAskable(connection, scope.path))
   }
   if (isKernels(path)) return undefined
+  // What an action can change is no program, whoever is asked.
+  const isWritable = isWithin(path, workspace) || deepestGrant(profile, path, workspace)?.list === 'write'
+  if (kind === 'execute' && isWritable) return undefined
   return profile.ask.find((scope) => scope.kind === kind && isWithin(path, inWorkspace(scope.path, workspace)))
 }
 

@@ -33,6 +33,7 @@ const comparisons: Record<keyof Profile, Compare> = {
     })
   },
   network: networkChanges,
+  without: (before, after) => listed('syscalls.deny', before.without, after.without, (_, isNew) => !isNew),
   limits: (before, after) =>
     (Object.keys(after.limits) as (keyof Limits)[]).flatMap((name) => {
       const [was, is] = [before.limits[name], after.limits[name]]

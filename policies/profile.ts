@@ -7,8 +7,8 @@
  *     ask:
  *       - write: .                  # a write in the workspace is held for a person instead of denied
  *
- * The names and meanings of `filesystem_policy`, `landlock`, `process` and `network_policies` are OpenShell's; `limits` and `ask` are
- * ours. Where OpenShell goes on with less protection, we refuse: a field that we cannot enforce is an error that names it.
+ * The names and meanings of `filesystem_policy`, `landlock`, `process` and `network_policies` are OpenShell's; `limits`, `ask` and
+ * `syscalls` are ours. Where OpenShell goes on with less protection, we refuse: a field that we cannot enforce is an error that names it.
  */
 import { z } from 'zod'
 import { isKernels } from './coverage.js'
@@ -44,6 +44,10 @@ export interface Limits {
   readonly outputBytes: number
 }
 
+/** System calls that a policy can take away from its actions, by the name of their group. */
+export const callGroups = ['processes', 'signals', 'names', 'modes', 'times', 'watching', 'sockets'] as const
+export type CallGroup = (typeof callGroups)[number]
+
 /** Paths are absolute, or start with `.` and are then below the workspace. */
 export interface Profile {
   readonly read: readonly string[]
@@ -51,6 +55,8 @@ export interface Profile {
   readonly limits: Limits
   readonly network: readonly NetworkRule[]
   readonly ask: readonly Access[]
+  /** Calls that fail, of those that an action has otherwise. */
+  readonly without: readonly CallGroup[]
 }
 
 /** There in every sandbox, private to it, and never the host's: a policy that lists them grants nothing more. */
@@ -89,10 +95,15 @@ const count = (most: number) => z.int().min(1).max(most)
 const askPath = z.union([z.literal('/'), path])
 
 const askable = z
-  .strictObject({ read: askPath.optional(), write: askPath.optional(), connect: askableHost.optional() })
+  .strictObject({
+    read: askPath.optional(),
+    write: askPath.optional(),
+    execute: askPath.optional(),
+    connect: askableHost.optional(),
+  })
   .refine(
     (named) => Object.values(named).filter((value) => value !== undefined).length === 1,
-    'must name exactly one of read, write and connect',
+    'must name exactly one of read, write, execute and connect',
   )
 
 const schema = z.strictObject({
@@ -139,6 +150,7 @@ const schema = z.strictObject({
     })
     .prefault({}),
   ask: z.array(askable).default([]),
+  syscalls: z.strictObject({ deny: z.array(z.enum(callGroups)).default([]) }).prefault({}),
 })
 
 /**
@@ -174,9 +186,11 @@ function toProfile(parsed: z.output<typeof schema>): Profile {
       outputBytes: limits.output_bytes,
     },
     network: toRules(parsed.network_policies),
-    ask: parsed.ask.map(({ read, write, connect }) => {
-      if (connect !== undefined) return { kind: 'connect', path: connect }
-      return read === undefined ? { kind: 'write', path: write ?? '' } : { kind: 'read', path: read }
-    }),
+    ask: parsed.ask.flatMap((named) =>
+      (['read', 'write', 'execute', 'connect'] as const).flatMap((kind) =>
+        named[kind] === undefined ? [] : [{ kind, path: named[kind] }],
+      ),
+    ),
+    without: [...new Set(parsed.syscalls.deny)],
   }
 }

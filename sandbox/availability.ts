@@ -25,6 +25,8 @@ export type Availability =
       readonly abi: number
       /** Whether connections of an action can be decided on; where they cannot it has none. */
       readonly connects: boolean
+      /** Its actions have no namespaces: a person has named that. */
+      readonly degraded: boolean
       /** What holds less than it could on this machine, in words. */
       readonly notes: readonly string[]
       /** Of what an action takes as a whole, what the kernel itself counts. */
@@ -34,7 +36,20 @@ export type Availability =
     }
   | ({ readonly available: false } & Problem)
 
-export async function sandboxAvailability(): Promise<Availability> {
+/** @param mayDegrade a person of this machine has named the mode without namespaces, for where these cannot be had */
+export async function sandboxAvailability({ mayDegrade = false } = {}): Promise<Availability> {
+  const found = await wholeAvailability()
+  if (found.available || !mayDegrade) return found
+  const broken = await probe({ degraded: true }).catch((error: unknown) => [ClawmeshError.from(error).message])
+  if (broken.length > 0) return { ...found, reason: `${found.reason}; nor without namespaces: ${broken.join(', ')}` }
+  const notes = [
+    `the sandbox is degraded, as CLAWMESH_SANDBOX says, since ${found.reason}: each action is one process, without namespaces, a network or a /tmp of its own, and nobody is asked for files while it runs`,
+  ]
+  const groups = 'no control group holds an action: it is one process, and has its limits'
+  return { available: true, degraded: true, abi: await landlockAbi(), connects: false, notes, grouped: [], groups }
+}
+
+async function wholeAvailability(): Promise<Availability> {
   const problem = await launcherProblem()
   if (problem) return { available: false, ...problem }
   // Memory of an action as a whole is looked at by way of it.
@@ -60,7 +75,8 @@ export async function sandboxAvailability(): Promise<Availability> {
     const groups = await openGroups()
     await closeGroups(groups)
     const grouped = controllers.filter((each) => groups[each] !== undefined)
-    return { available: true, abi, connects: silent.length === 0, notes, grouped, groups: groupsInWords(groups) }
+    const said = { notes, grouped, groups: groupsInWords(groups) }
+    return { available: true, degraded: false, abi, connects: silent.length === 0, ...said }
   } catch (error) {
     const { message } = ClawmeshError.from(error)
     return { available: false, reason: message, hint: await hintFor(message) }
@@ -76,7 +92,7 @@ const gaveWay = (layers: readonly string[], whose = ''): Problem => ({
 async function probePooled(): Promise<string[]> {
   const pool = new Pool({ idle: 1 })
   try {
-    return [...(await probe(pool)), ...(await probe(pool))]
+    return [...(await probe({ pool })), ...(await probe({ pool }))]
   } finally {
     pool.close()
   }
@@ -99,15 +115,15 @@ async function probeNetwork(): Promise<string[]> {
 }
 
 /** The names of the layers that gave way. */
-async function probe(pool?: Pool): Promise<string[]> {
+async function probe({ pool, degraded = false }: { pool?: Pool; degraded?: boolean } = {}): Promise<string[]> {
   const folder = await realpath(await mkdtemp(join(tmpdir(), 'clawmesh-probe-')))
   const secret = join(folder, 'secret')
   try {
     await writeFile(secret, 'not for the probe')
-    const action = { program: await realpath(probePath), args: [secret] }
+    const action = { program: await realpath(probePath), args: [secret, ...(degraded ? ['degraded'] : [])] }
     const profile = parseProfile('limits: { wall_ms: 5000, memory_mb: 64, processes: 4 }')
     const places = await findPlaces(grantedPaths(profile, folder, action))
-    const { exitCode, stdout } = await launch(planLaunch(profile, folder, action, places), { pool })
+    const { exitCode, stdout } = await launch(planLaunch(profile, folder, action, places), { pool, degraded })
     if (exitCode === 0) return []
     return stdout.length > 0 ? stdout.toString().trim().split('\n') : ['the probe did not finish']
   } finally {
@@ -120,16 +136,18 @@ async function landlockAbi(): Promise<number> {
   return Number(stdout.trim().split(' ')[1] ?? 0)
 }
 
+const orDegraded = 'Or take less protection by its name: CLAWMESH_SANDBOX=degraded (docs/policies.md).'
+
 async function hintFor(message: string): Promise<string> {
   const setting = async (name: string) => (await readFile(`/proc/sys/${name}`, 'utf8').catch(() => '')).trim()
   if (message.includes('landlock'))
     return 'Use Linux 6.7 or newer with Landlock enabled (lsm=landlock,… on the kernel command line).'
   if ((await setting('kernel/apparmor_restrict_unprivileged_userns')) === '1')
-    return 'AppArmor restricts user namespaces here: add a profile that allows `userns` to the launcher, or start as root.'
+    return `AppArmor restricts user namespaces here: add a profile that allows \`userns\` to the launcher, or start as root. ${orDegraded}`
   if (
     (await setting('kernel/unprivileged_userns_clone')) === '0' ||
     (await setting('user/max_user_namespaces')) === '0'
   )
-    return 'User namespaces are switched off here: set kernel.unprivileged_userns_clone=1 and user.max_user_namespaces above 0.'
-  return 'In a container, allow user namespaces and mounts to it, or run the sandbox role outside of it.'
+    return `User namespaces are switched off here: set kernel.unprivileged_userns_clone=1 and user.max_user_namespaces above 0. ${orDegraded}`
+  return `In a container, allow user namespaces and mounts to it, or run the sandbox role outside of it. ${orDegraded}`
 }

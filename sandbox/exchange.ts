@@ -43,15 +43,17 @@ export interface Exchange {
 interface WorkerOptions {
   readonly pool?: Pool | undefined
   readonly signal?: AbortSignal | undefined
+  /** Without namespaces, by a launcher of its own. */
+  readonly degraded?: boolean | undefined
 }
 
 /** Of the pool where one is given, else by a launcher of its own. Throws SANDBOX_UNAVAILABLE where there is none, CANCELLED where the signal came before. */
-export async function findWorker({ pool, signal }: WorkerOptions): Promise<Worker> {
+export async function findWorker({ pool, signal, degraded }: WorkerOptions): Promise<Worker> {
   const problem = await launcherProblem()
   if (problem)
     throw new ClawmeshError('SANDBOX_UNAVAILABLE', `No sandbox here: ${problem.reason}.`, { hint: problem.hint })
   if (signal?.aborted) throw cancelled()
-  const worker = await (pool ? pool.worker() : ownWorker())
+  const worker = await (degraded ? ownWorker(['--degraded']) : pool ? pool.worker() : ownWorker())
   if (!signal?.aborted) return worker
   worker.kill()
   throw cancelled()
@@ -166,8 +168,8 @@ export function exchange(
   return { stop, input: egress || opens || deeds ? feed : write, ended: wholeReport() }
 }
 
-async function ownWorker(): Promise<Worker> {
-  const { process, control } = await spawnLauncher([])
+async function ownWorker(args: readonly string[] = []): Promise<Worker> {
+  const { process, control } = await spawnLauncher(args)
   return { socket: control, kill: () => process.kill('SIGKILL') }
 }
 

@@ -39,6 +39,8 @@ export interface LaunchOptions {
   readonly pool?: Pool | undefined
   readonly signal?: AbortSignal | undefined
   readonly stdin?: string | Buffer | undefined
+  /** Without namespaces, as launcher/degraded.c says: it has no network, nothing that it does is held or told, and a plan that takes more is refused. */
+  readonly degraded?: boolean | undefined
   /** Decides on its connections, for this one action; without, it has no network, whatever the plan says. */
   readonly egress?: Egress | undefined
   /** Decides on what it opens beyond the plan, for this one action; without, all of that fails. */
@@ -53,9 +55,10 @@ export interface LaunchOptions {
  * where the signal was aborted before the start
  */
 export async function launch(plan: LaunchPlan, options: LaunchOptions = {}): Promise<ActionOutcome> {
-  const egress = plan.network ? options.egress : undefined
-  const opens = options.opens?.holding && options.opens
-  const { deeds } = options
+  const isWhole = !options.degraded
+  const egress = isWhole && plan.network ? options.egress : undefined
+  const opens = isWhole && options.opens?.holding ? options.opens : undefined
+  const deeds = isWhole ? options.deeds : undefined
   const governed = { network: egress !== undefined, opens, deeds: deeds !== undefined }
   const request = encodeRequest(encodeSpec(plan, governed), options.stdin)
   const worker = await findWorker(options)

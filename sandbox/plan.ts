@@ -8,7 +8,7 @@
 import { dirname } from 'node:path'
 import { grantOf, hasNetwork, inWorkspace, isWithin } from '../policies/coverage.js'
 import { ClawmeshError } from '../policies/errors.js'
-import type { Profile } from '../policies/profile.js'
+import type { CallGroup, Profile } from '../policies/profile.js'
 import type { Link, Place } from './place.js'
 
 export interface Action {
@@ -58,6 +58,8 @@ export interface LaunchPlan {
   readonly outputBytes: number
   /** Whether there is anything that it may connect to, or ask for. */
   readonly network: boolean
+  /** Groups of calls that fail. */
+  readonly without: readonly CallGroup[]
 }
 
 const mebibyte = 1024 * 1024
@@ -139,6 +141,7 @@ export function planLaunch(
     },
     outputBytes: limits.outputBytes,
     network: hasNetwork(profile),
+    without: profile.without,
   }
 }
 

@@ -16,6 +16,7 @@ import { type Answer, byWhom } from './answer.js'
 import { type DeedFacts, Deeds } from './deeds.js'
 import { Egress, type EgressHooks } from './egress/egress.js'
 import { type ActionOutcome, launch } from './launch.js'
+import { isRead, namesOf } from './opens/change.js'
 import { type AskedOfFile, Opens, type OpensHooks } from './opens/opens.js'
 import { findPlace, findPlaces, type Place, recode } from './place.js'
 import { type Action, grantedPaths, planLaunch } from './plan.js'
@@ -80,6 +81,8 @@ export interface ToolCall {
   readonly signal?: AbortSignal | undefined
   /** Where a prepared worker comes from; left out, a launcher is started. */
   readonly pool?: Pool | undefined
+  /** Without namespaces: a person of this machine has named that (launcher/degraded.c). */
+  readonly degraded?: boolean | undefined
   /** Why whoever asks may not have this, whatever the profile says; undefined if nothing stands against it. */
   readonly objection?: ((files: Files, workspace: string) => string | undefined) | undefined
   /** Asks a person; left out, whatever would be asked for is refused. */
@@ -103,7 +106,7 @@ export async function runTool(call: ToolCall): Promise<ToolOutcome> {
   const args = checkedArgs(definition, call.args)
   const workspace = await realWorkspace(call.workspace)
   const { need: own, named } = await realNeed(definition, args, workspace)
-  const { action: runtime, need } = await actionOf(definition, args, own)
+  const { action: runtime, need } = await actionOf(definition, args, own, call.degraded)
   const objection = call.objection?.(definition.program ? reachOf(profile, need, workspace) : need, workspace)
   if (objection !== undefined) return { status: 'denied', missing: [], reason: objection }
   const writable = profile.write.map((path) => inWorkspace(path, workspace))
@@ -121,7 +124,8 @@ export async function runTool(call: ToolCall): Promise<ToolOutcome> {
   if (signal?.aborted) throw new ClawmeshError('CANCELLED', `${tool} was cancelled before it began.`)
   await call.before?.({ tool, args, need, granted: missing })
 
-  for (const access of missing) places.set(access.path, approvedPlace(access, named.get(access.path)))
+  for (const access of missing)
+    if (access.kind !== 'execute') places.set(access.path, approvedPlace(access, named.get(access.path)))
   const widened = widen(profile, missing)
   const plan = planLaunch(widened, workspace, runtime, places)
   const stdin = definition.program ? '' : JSON.stringify({ tool, args })
@@ -154,7 +158,10 @@ export async function runTool(call: ToolCall): Promise<ToolOutcome> {
       : undefined
   const told = definition.program ? deeds : undefined
   if (!definition.program) for (const path of need.write) deeds.wrote(path)
-  const outcome = await launch(plan, { signal, pool: call.pool, egress, opens, deeds: told, stdin })
+  const outcome = await launch(plan, {
+    ...{ signal, pool: call.pool, degraded: call.degraded },
+    ...{ egress, opens, deeds: told, stdin },
+  })
   return toToolOutcome(tool, outcome, missing, await deeds.facts(), definition.program ? programAnswer : toolAnswer)
 }
 
@@ -210,23 +217,33 @@ async function actionOf(
   tool: Tool,
   args: Record<string, unknown>,
   need: Need,
+  degraded = false,
 ): Promise<{ action: Action; need: Need }> {
-  if (!tool.program) return { action: await toolRuntime(tool), need }
+  // Its configuration is there to be seen and may not be read: OpenSSL would end the program for that.
+  const unread = degraded ? { OPENSSL_CONF: '/dev/null' } : {}
+  if (!tool.program) {
+    const action = await toolRuntime(tool)
+    return { action: { ...action, env: { ...action.env, ...unread } }, need }
+  }
   const { command, args: given } = tool.program(args)
   const { program, execute, need: wanted } = await findProgram(command)
+  const others = await Promise.all((need.execute ?? []).map((each) => findProgram(each)))
+  const paths = others.filter((each) => !each.need.startsWith('tool:')).map((each) => each.program)
   // A look at a repository takes no lock, so that nobody is asked for one.
-  const env = command === 'node' ? nodeEnvironment : { GIT_OPTIONAL_LOCKS: '0' }
-  return { action: { program, args: given, execute, env }, need: { ...need, program: wanted } }
+  const env = { ...(command === 'node' ? nodeEnvironment : { GIT_OPTIONAL_LOCKS: '0' }), ...unread }
+  return {
+    action: { program, args: given, execute: [...execute, ...paths], env },
+    need: { read: need.read, write: need.write, program: wanted, ...(paths.length > 0 && { execute: paths }) },
+  }
 }
 
 /** Nobody is asked for what whoever asks may not have. */
 function withinObjection({ opens, objection }: ToolCall, workspace: string): OpensHooks {
   const refuse = async () => nobody
   if (!opens) return { ask: refuse }
-  const isBeyond = ({ kind, path, to, operation }: AskedOfFile) => {
-    const write = kind === 'write' ? [path, ...(to === undefined ? [] : [to])] : []
-    // What is renamed is read by its new name.
-    const read = kind === 'read' || operation === 'rename' ? [path] : []
+  const isBeyond = (asked: AskedOfFile) => {
+    const write = asked.kind === 'write' ? namesOf(asked) : []
+    const read = asked.kind === 'read' || isRead(asked.operation) ? [asked.path] : []
     return objection?.({ read, write }, workspace) !== undefined
   }
   return { ...opens, ask: (access, signal) => (isBeyond(access) ? refuse() : opens.ask(access, signal)) }

@@ -71,12 +71,14 @@ export interface SandboxServiceOptions {
   shared?: string | undefined
   /** One for good, or what says which is in force: it is asked for each action. */
   profile: Profile | (() => PolicyInForce)
+  /** Its actions have no namespaces: each says so, in its summary or reason and in its events. */
+  degraded?: boolean
   /** Where names lead; left out, whatever this machine asks. */
   resolve?: Resolve
 }
 
 export function sandboxService(node: MeshNode, options: SandboxServiceOptions) {
-  const { workspace, shared, profile: given, resolve = resolver() } = options
+  const { workspace, shared, profile: given, degraded = false, resolve = resolver() } = options
   const now = () => (typeof given === 'function' ? given() : { profile: given, policy: undefined })
   return actor(
     'sandbox',
@@ -96,7 +98,7 @@ export function sandboxService(node: MeshNode, options: SandboxServiceOptions) {
           if (now().profile !== profile) throw policyChanged(`while ${tool} ${then}`)
         }
         // Every decision says what it was made under.
-        const under = policy ? { policy: { ...policy } } : {}
+        const under = { ...(policy && { policy: { ...policy } }), ...(degraded && { sandbox: 'degraded' as const }) }
         const action = { tool, args, workspace, trace, actor: name, signal, deadline, under }
         const governed = {
           ...action,
@@ -115,6 +117,7 @@ export function sandboxService(node: MeshNode, options: SandboxServiceOptions) {
             profile,
             signal,
             pool,
+            degraded,
             objection: (need, root) => grant && beyondGrant(grant, need, root),
             egress: network ? governedEgress(node, resolve, { ...governed, aside }) : undefined,
             opens: governedOpens(node, { ...governed, aside }),
@@ -134,7 +137,7 @@ export function sandboxService(node: MeshNode, options: SandboxServiceOptions) {
           })
           turn?.end()
           await ended(factsOf(outcome))
-          return toWire(outcome)
+          return toWire(degraded ? saidOf(outcome) : outcome)
         } catch (error) {
           const { code, message: reason } = ClawmeshError.from(error)
           await ended({ status: 'error', code, reason })
@@ -187,5 +190,12 @@ const factsOf = (outcome: ToolOutcome) =>
   outcome.status === 'done'
     ? { status: 'done', summary: outcome.result.summary, usage: outcome.usage, deeds: outcome.deeds }
     : { ...outcome }
+
+/** Whoever sees what came of an action sees what it was held by. */
+function saidOf(outcome: ToolOutcome): ToolOutcome {
+  const said = (text: string) => `${text} (degraded sandbox)`
+  if (outcome.status !== 'done') return { ...outcome, reason: said(outcome.reason) }
+  return { ...outcome, result: { ...outcome.result, summary: said(outcome.result.summary) } }
+}
 
 const toWire = (outcome: ToolOutcome): ActionOutcome => actionOutcomeSchema.parse(outcome)

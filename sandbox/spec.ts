@@ -28,6 +28,7 @@ export function encodeSpec(plan: LaunchPlan, { network = false, opens, deeds = f
     ...(network ? [['network', 'governed']] : []),
     ...(opens?.holding ? [['opens', opens.holding, opens.door]] : []),
     ...(deeds ? [['deeds', 'told']] : []),
+    ...plan.without.map((group) => ['without', group]),
     ['end'],
   ]
   return encode(fields)

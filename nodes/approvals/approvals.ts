@@ -246,9 +246,10 @@ export class Approvals {
     const { id, task, node, tool, args, missing } = asking.question
     const { answer, by } = grant
     const facts = { question: id, node, tool, args, missing, answer, by, grant: grant.id }
+    // Before anything is awaited: of the last use there is one.
+    grant.uses += 1
     try {
       await this.#options.node.audit.intend({ kind: 'approval.decided', trace: task, actor, facts })
-      grant.uses += 1
       asking.settle({ answer, by: `${by}, by an answer that stands` })
     } catch (error) {
       asking.settle({ answer: 'refuse', by: `nobody: ${ClawmeshError.from(error).message}` })
@@ -256,11 +257,11 @@ export class Approvals {
   }
 
   /** Its first step is taken before this returns, so that nobody else can claim the question meanwhile. */
-  async #claim(asking: Asking, { forMs }: Decision, verdict: Verdict): Promise<View> {
+  async #claim(asking: Asking, decision: Decision, verdict: Verdict): Promise<View> {
     asking.deciding = this.#write(asking, verdict)
     try {
       const view = await asking.deciding
-      const grant = grantOf(asking.question, verdict, forMs)
+      const grant = grantOf(asking.question, verdict, decision)
       if (grant) this.#stand(grant)
       this.#close(asking, verdict)
       return view

@@ -1,5 +1,5 @@
 /** Answers that stand for more than one action. They live in memory: after a restart a person is asked again. */
-import { type Grant, type Question, reaches } from './question.js'
+import { type Grant, isSpent, type Question, reaches } from './question.js'
 
 const mostKept = 1000
 
@@ -8,7 +8,7 @@ export class Grants {
 
   /** The oldest makes room where there are too many. */
   add(grant: Grant, now: number): void {
-    for (const { id, until } of this.#grants.values()) if (now >= until) this.#grants.delete(id)
+    for (const each of this.#grants.values()) if (isSpent(each, now)) this.#grants.delete(each.id)
     const [oldest] = this.#grants.keys()
     if (this.#grants.size >= mostKept && oldest !== undefined) this.#grants.delete(oldest)
     this.#grants.set(grant.id, grant)
@@ -21,7 +21,7 @@ export class Grants {
   }
 
   list(now: number): Grant[] {
-    return [...this.#grants.values()].filter(({ until }) => now < until)
+    return [...this.#grants.values()].filter((each) => !isSpent(each, now))
   }
 
   /** The tasks that an answer stands for alone. */

@@ -3,22 +3,33 @@ import { z } from 'zod'
 import { accessSchema } from '../../sandbox/approval.js'
 
 const longestGrantMs = 24 * 60 * 60 * 1000
+const mostUses = 1000
 
-/** How far an answer reaches: this action, whatever of the kind its task asks for, or whatever of the kind comes within a time. */
+/**
+ * How far an answer reaches: this action, whatever of the kind its task asks for, whatever of the kind comes within a time, or so many actions of the
+ * kind, this one counted.
+ */
+const reachSchema = z.enum(['once', 'session', 'time', 'uses'])
 export const decisionSchema = z
   .strictObject({
     answer: z.enum(['allow', 'refuse']),
-    reach: z.enum(['once', 'session', 'time']).default('once'),
+    reach: reachSchema.default('once'),
     /** For `time`. */
     forMs: z.int().positive().max(longestGrantMs).optional(),
+    /** For `uses`. */
+    uses: z.int().min(2).max(mostUses).optional(),
   })
   .refine(({ reach, forMs }) => (reach === 'time') === (forMs !== undefined), 'time, and time alone, needs forMs')
-  .refine(({ answer, reach }) => answer === 'allow' || reach !== 'time', 'a refusal is for once or for the session')
+  .refine(({ reach, uses }) => (reach === 'uses') === (uses !== undefined), 'uses, and uses alone, needs their number')
+  .refine(
+    ({ answer, reach }) => answer === 'allow' || (reach !== 'time' && reach !== 'uses'),
+    'a refusal is for once or for the session',
+  )
 export type Decision = z.output<typeof decisionSchema>
 
 const verdictSchema = z.object({
   answer: z.enum(['allow', 'refuse']),
-  reach: z.enum(['once', 'session', 'time']),
+  reach: reachSchema,
   /** The approver's name, or why nobody answered. */
   by: z.string(),
   /** The node that brought the answer; the desk's own where nobody did. */
@@ -79,6 +90,8 @@ export const grantSchema = z.object({
   since: z.number(),
   until: z.number(),
   uses: z.int(),
+  /** Null: any number. */
+  most: z.int().nullable(),
 })
 export type Grant = z.output<typeof grantSchema>
 
@@ -95,7 +108,11 @@ export function additions(missing: Question['missing']): View['adds'] {
 }
 
 /** Undefined for what answers one action; what belongs to no task has no session. A refusal for the session is of all that the task asks for. */
-export function grantOf(question: Question, verdict: Verdict, forMs: number | undefined): Grant | undefined {
+export function grantOf(
+  question: Question,
+  verdict: Verdict,
+  { forMs, uses }: Pick<Decision, 'forMs' | 'uses'>,
+): Grant | undefined {
   const { id, task, node, workspace, tool, missing } = question
   const { answer, reach, by, at } = verdict
   if (reach === 'once' || (reach === 'session' && task === '')) return undefined
@@ -108,11 +125,18 @@ export function grantOf(question: Question, verdict: Verdict, forMs: number | un
     since: at,
     until: at + (forMs ?? longestGrantMs),
     uses: 0,
+    // The action that was asked about is the first.
+    most: uses === undefined ? null : uses - 1,
   }
 }
 
-export function reaches({ task, action, until }: Grant, question: Question, now: number): boolean {
-  if (now >= until || (task !== null && task !== question.task)) return false
+/** It is over: its time, or the number of its uses. */
+export const isSpent = ({ until, uses, most }: Grant, now: number): boolean =>
+  now >= until || (most !== null && uses >= most)
+
+export function reaches(grant: Grant, question: Question, now: number): boolean {
+  const { task, action } = grant
+  if (isSpent(grant, now) || (task !== null && task !== question.task)) return false
   if (!action) return true
   const isSamePlace = action.node === question.node && action.workspace === question.workspace
   return isSamePlace && action.tool === question.tool && question.missing.every((one) => isListed(one, action.missing))

@@ -10,6 +10,7 @@ import { ClawmeshError } from '../../policies/errors.js'
 import { sandboxAvailability } from '../../sandbox/availability.js'
 import { controllers } from '../../sandbox/groups.js'
 import { launcherPath, launcherProblem, type Problem } from '../../sandbox/launcher.js'
+import { readConfig } from '../config.js'
 import { providersFile } from '../elsewhere.js'
 import { whyNot } from '../keys/confined.js'
 import { type Check, type Finding, fault, note } from './check.js'
@@ -72,7 +73,7 @@ const sandbox: Check = {
   look: async () => {
     // That there is no launcher, or an old one, is another check's to say.
     if ((await launcherProblem()) ?? staleLauncher()) return []
-    const found = await sandboxAvailability()
+    const found = await sandboxAvailability(readConfig())
     if (!found.available)
       return [
         fault(
@@ -81,6 +82,10 @@ const sandbox: Check = {
           found.hint,
         ),
       ]
+    if (found.degraded)
+      return found.notes.map((text) =>
+        note(`${sentence(text)}.`, 'What stands in for namespaces is less.', degradedTodo),
+      )
     const older = found.notes.map((text) =>
       note(`${text}.`, 'The kernel is older than that layer.', 'Use Linux 6.12 or newer.'),
     )
@@ -88,9 +93,12 @@ const sandbox: Check = {
   },
 }
 
+const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}`
+const degradedTodo = 'Allow user namespaces to the launcher, and leave out CLAWMESH_SANDBOX.'
+
 const ungrouped = (groups: string): Finding =>
   note(
-    `${groups.charAt(0).toUpperCase()}${groups.slice(1)}.`,
+    `${sentence(groups)}.`,
     'The kernel holds a group to its limits at once. Without one an action can be over its memory for up to a fifth of a second before it is ended.',
     'Run the mesh as a service of systemd (`clawmesh service install`), which asks for a group of its own.',
   )

@@ -91,8 +91,8 @@ async function boot(plan: NodePlan): Promise<Running> {
   transport.onConnection((connected) => report({ type: 'connection', connected }))
   const credentials = await freshened(earlier, plan, transport)
   const notes = [...(models?.notes ?? []), ...(stored?.notes ?? [])]
-  if (availability && !availability.available)
-    notes.push(`no action can run here: ${availability.reason}. ${availability.hint}`)
+  if (availability?.available) notes.push(...availability.notes)
+  else if (availability) notes.push(`no action can run here: ${availability.reason}. ${availability.hint}`)
   for (const note of notes) log.warn(note)
   let node: MeshNode | undefined
   let hasServed = false
@@ -125,7 +125,10 @@ async function boot(plan: NodePlan): Promise<Running> {
     const standing = new StandingPolicy({ name: policyName, text, follows, file, mesh, rootKey })
     await standing.begin(node)
     const resolve = resolver(readConfig().nameServers)
-    const service = sandboxService(node, { workspace, shared, profile: standing.current, resolve })
+    const service = sandboxService(node, {
+      ...{ workspace, shared, profile: standing.current, resolve },
+      degraded: availability.degraded,
+    })
     await node.spawn(service, { as: sandboxName(name) })
     await keepWorkspace(node, { folder: workspace, shared })
   }
@@ -175,7 +178,7 @@ function turnedAway(reason: Error): void {
 /** A self-test that was ended from outside says nothing of this machine, so it is made once more. One that cannot be made is not passed. */
 async function testSandbox(): Promise<Availability> {
   const test = () =>
-    sandboxAvailability().catch((error: unknown): Availability => {
+    sandboxAvailability(readConfig()).catch((error: unknown): Availability => {
       const { message, hint } = ClawmeshError.from(error)
       return { available: false, reason: message, hint }
     })

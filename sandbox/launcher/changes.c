@@ -20,7 +20,7 @@
 
 enum { NONE = -1 };
 
-/* Where in a call its names, the folders that they are meant from, a mode and flags are. */
+/* Where in a call its names, the folders that they are meant from, a mode and flags are. What a symbolic link says stands where another name would. */
 static const struct form {
     long call;
     enum change change;
@@ -30,11 +30,15 @@ static const struct form {
     {SYS_mkdirat, CHANGE_MAKE_FOLDER, 0, 1, NONE, NONE, 2, NONE},
     {SYS_renameat, CHANGE_RENAME, 0, 1, 2, 3, NONE, NONE},
     {SYS_renameat2, CHANGE_RENAME, 0, 1, 2, 3, NONE, 4},
+    {SYS_linkat, CHANGE_LINK, 0, 1, 2, 3, NONE, 4},
+    {SYS_symlinkat, CHANGE_SYMLINK, 1, 2, NONE, 0, NONE, NONE},
 #ifdef __x86_64__
     {SYS_unlink, CHANGE_REMOVE, NONE, 0, NONE, NONE, NONE, NONE},
     {SYS_rmdir, CHANGE_REMOVE_FOLDER, NONE, 0, NONE, NONE, NONE, NONE},
     {SYS_mkdir, CHANGE_MAKE_FOLDER, NONE, 0, NONE, NONE, 1, NONE},
     {SYS_rename, CHANGE_RENAME, NONE, 0, NONE, 1, NONE, NONE},
+    {SYS_link, CHANGE_LINK, NONE, 0, NONE, 1, NONE, NONE},
+    {SYS_symlink, CHANGE_SYMLINK, NONE, 1, NONE, 0, NONE, NONE},
 #endif
 };
 enum { FORMS = sizeof forms / sizeof *forms };
@@ -84,35 +88,44 @@ static bool is_open_question(const struct spec *spec, struct wanted *wanted)
     return !paths_is_own(mount) && (mount == NULL || mount->access != ACCESS_WRITE);
 }
 
-/* Only what is simply a rename, or a removal of a file or of an empty folder. */
-static bool read_flags(const struct seccomp_notif *call, const struct form *form, enum change *change)
+/* Only what is simply a rename or a link, or a removal of a file or of an empty folder. A rename that must not replace says so in the place of a mode. */
+static bool read_flags(const struct seccomp_notif *call, const struct form *form, enum change *change, unsigned *mode)
 {
     unsigned flags = form->flags == NONE ? 0 : (unsigned)call->data.args[form->flags];
-    *change = form->change;
-    if (form->change == CHANGE_REMOVE && flags == AT_REMOVEDIR)
-        *change = CHANGE_REMOVE_FOLDER;
-    return flags == 0 || *change == CHANGE_REMOVE_FOLDER;
+    *change = form->change == CHANGE_REMOVE && flags == AT_REMOVEDIR ? CHANGE_REMOVE_FOLDER : form->change;
+    *mode = form->mode == NONE ? 0 : (unsigned)call->data.args[form->mode];
+    if (form->change == CHANGE_RENAME && flags == K_RENAME_NOREPLACE)
+        *mode = K_RENAME_NOREPLACE;
+    return flags == 0 || *change == CHANGE_REMOVE_FOLDER || *mode == K_RENAME_NOREPLACE;
+}
+
+static bool read_to(const struct seccomp_notif *call, const struct form *form, struct wanted *to)
+{
+    to->path[0] = '\0';
+    if (form->change == CHANGE_SYMLINK)
+        return paths_copy((pid_t)call->pid, call->data.args[form->to], to->path);
+    return form->to == NONE || read_name(call, form->to_folder, form->to, to);
 }
 
 void changes_take(const struct spec *spec, const struct seccomp_notif *call)
 {
     static struct wanted from, to;
     enum change change;
+    unsigned mode;
     const struct form *form = form_of(call->data.nr);
-    bool is_clear = read_flags(call, form, &change) && read_name(call, form->folder, form->name, &from) &&
-                    (form->to == NONE || read_name(call, form->to_folder, form->to, &to)) && paths_find_root(from.thread);
-    if (form->to == NONE)
-        to.path[0] = '\0';
+    bool is_clear = read_flags(call, form, &change, &mode) && read_name(call, form->folder, form->name, &from) &&
+                    read_to(call, form, &to) && paths_find_root(from.thread);
     /* Both are looked at: either may be the one that is not granted. */
     bool is_question = is_clear && is_open_question(spec, &from);
-    if (is_clear && form->to != NONE)
+    if (is_clear && form->to != NONE && change != CHANGE_SYMLINK)
         is_question |= is_open_question(spec, &to);
     uint32_t id = is_question && held_lasts(call->id) ? opens_hold(call, true, false) : 0;
     if (id == 0) {
         held_continue(call->id);
         return;
     }
-    unsigned mode = form->mode == NONE ? 0 : paths_masked((unsigned)call->data.args[form->mode], from.thread);
+    if (form->mode != NONE)
+        mode = paths_masked(mode, from.thread);
     int length = snprintf(frame_room(), FRAME_BYTES, "change %u %d %llx %s %u %s", id, from.thread,
                           (unsigned long long)image_of(from.thread), spec_change_word(change), mode, from.path);
     size_t rest = strlen(to.path);
@@ -120,49 +133,135 @@ void changes_take(const struct spec *spec, const struct seccomp_notif *call)
     frame_start(FRAME_OPEN, (size_t)length + 1 + rest, MSG_DONTWAIT);
 }
 
+/* A name, and the folder that it is in. */
+struct entry {
+    int folder;
+    const char *name;
+};
+
+/* Below the folder that is mounted: through no link, and on no other mount, since no name goes from one to another. */
+static bool find(int tree, const char *path, struct entry *entry)
+{
+    struct k_open_how how = {O_PATH | O_DIRECTORY | O_CLOEXEC, 0,
+                             K_RESOLVE_BENEATH | K_RESOLVE_NO_XDEV | K_RESOLVE_NO_SYMLINKS | K_RESOLVE_NO_MAGICLINKS};
+    char folder[PATH_BYTES];
+    const char *slash = strrchr(path, '/');
+    *entry = (struct entry){tree, slash == NULL ? path : slash + 1};
+    if (slash == NULL)
+        return true;
+    snprintf(folder, sizeof folder, "%.*s", (int)(slash - path), path);
+    entry->folder = (int)syscall(NR_openat2, tree, folder, &how, sizeof how);
+    return entry->folder >= 0;
+}
+
+static bool has_two_names(const struct spec *spec)
+{
+    return spec->change.operation == CHANGE_RENAME || spec->change.operation == CHANGE_LINK;
+}
+
+static bool find_both(const struct spec *spec, int tree, struct entry *from, struct entry *to)
+{
+    *to = (struct entry){-1, ""};
+    return find(tree, spec->change.name, from) && (!has_two_names(spec) || find(tree, spec->change.to, to));
+}
+
+void change_find_owner(const struct spec *spec, int tree, struct stat *found)
+{
+    struct entry from, to;
+    struct stat other;
+    /* What is wrong is said where it is done. */
+    if (!find_both(spec, tree, &from, &to) || fstat(from.folder, found) != 0 || !has_two_names(spec))
+        return;
+    errno = 0;
+    if (fstat(to.folder, &other) != 0 || other.st_uid != found->st_uid)
+        refuse(STAGE_HAND, "%s and %s are in folders of two owners", spec->change.name, spec->change.to);
+}
+
+static bool is_that(const struct stat *found, uint64_t device, uint64_t inode)
+{
+    return found->st_dev == device && found->st_ino == inode;
+}
+
 /* An entry that was asked about, as far as can be told: a new one in its place is not what a person said yes to. */
-static int look_at(int folder, const char *name, uint64_t device, uint64_t inode)
+static int look_at(struct entry entry, uint64_t device, uint64_t inode)
 {
     struct stat found;
-    if (fstatat(folder, name, &found, AT_SYMLINK_NOFOLLOW) != 0)
+    if (fstatat(entry.folder, entry.name, &found, AT_SYMLINK_NOFOLLOW) != 0)
         return inode == 0 && errno == ENOENT ? 0 : errno;
     if (inode == 0)
         return EEXIST;
-    return found.st_dev == device && found.st_ino == inode ? 0 : ESTALE;
+    return is_that(&found, device, inode) ? 0 : ESTALE;
 }
 
 /* That a rename replaces nothing where nobody was asked about that, the kernel itself sees to. */
-static int look_again(const struct spec *spec, int folder)
+static int look_again(const struct spec *spec, struct entry from, struct entry to)
 {
-    int error = look_at(folder, spec->change.name, spec->change.device, spec->change.inode);
+    int error = look_at(from, spec->change.device, spec->change.inode);
     if (error == 0 && spec->change.to_inode != 0)
-        error = look_at(folder, spec->change.to, spec->change.to_device, spec->change.to_inode);
+        error = look_at(to, spec->change.to_device, spec->change.to_inode);
     return error;
 }
 
-static int make(const struct spec *spec, int folder)
+/* By its descriptor, so that it is this very file. */
+static int make_link(const struct spec *spec, struct entry from, struct entry to)
 {
-    const char *name = spec->change.name;
+    char path[64];
+    struct stat found;
+    int file = openat(from.folder, from.name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (file < 0 || fstat(file, &found) != 0)
+        return -1;
+    errno = ESTALE;
+    if (!is_that(&found, spec->change.device, spec->change.inode))
+        return -1;
+    snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+    return linkat(AT_FDCWD, path, to.folder, to.name, AT_SYMLINK_FOLLOW);
+}
+
+/*
+ * The kernel renames a name, and whoever may write in the folder that it was in could have put something else there at the last moment. A plain file of
+ * theirs might as well have been what was asked about, with other words in it; anything else goes back.
+ */
+static int make_rename(const struct spec *spec, struct entry from, struct entry to)
+{
+    struct stat found;
+    /* A file system that cannot promise to replace nothing says EINVAL, and nothing is renamed. */
+    unsigned flags = spec->change.to_inode == 0 ? K_RENAME_NOREPLACE : 0;
+    if (syscall(SYS_renameat2, from.folder, from.name, to.folder, to.name, flags) != 0)
+        return -1;
+    if (fstatat(to.folder, to.name, &found, AT_SYMLINK_NOFOLLOW) != 0 || S_ISREG(found.st_mode) ||
+        is_that(&found, spec->change.device, spec->change.inode))
+        return 0;
+    syscall(SYS_renameat2, to.folder, to.name, from.folder, from.name, K_RENAME_NOREPLACE);
+    errno = ESTALE;
+    return -1;
+}
+
+static int make(const struct spec *spec, struct entry from, struct entry to)
+{
     switch (spec->change.operation) {
     case CHANGE_REMOVE:
-        return unlinkat(folder, name, 0);
+        return unlinkat(from.folder, from.name, 0);
     case CHANGE_REMOVE_FOLDER:
-        return unlinkat(folder, name, AT_REMOVEDIR);
+        return unlinkat(from.folder, from.name, AT_REMOVEDIR);
     case CHANGE_MAKE_FOLDER:
-        return mkdirat(folder, name, (mode_t)(spec->change.mode & 0777));
+        return mkdirat(from.folder, from.name, (mode_t)(spec->change.mode & 0777));
+    case CHANGE_SYMLINK:
+        return symlinkat(spec->change.to, from.folder, from.name);
+    case CHANGE_LINK:
+        return make_link(spec, from, to);
     default:
-        /* A file system that cannot promise to replace nothing says EINVAL, and nothing is renamed. */
-        return (int)syscall(SYS_renameat2, folder, name, folder, spec->change.to, spec->change.to_inode == 0 ? K_RENAME_NOREPLACE : 0);
+        return make_rename(spec, from, to);
     }
 }
 
 int change_make(const struct spec *spec)
 {
     char word[16];
+    struct entry from, to;
     privileges_drop();
     umask(0);
-    int error = look_again(spec, spec->mounts[0].tree);
-    if (error == 0 && make(spec, spec->mounts[0].tree) != 0)
+    int error = find_both(spec, spec->mounts[0].tree, &from, &to) ? look_again(spec, from, to) : errno;
+    if (error == 0 && make(spec, from, to) != 0)
         error = errno;
     snprintf(word, sizeof word, "%d", error);
     return pass_send(CONTROL, word, NULL, 0) ? 0 : STAGE_HAND;

@@ -15,6 +15,8 @@
 static void __attribute__((noreturn)) become_action(struct spec *spec)
 {
     signal(SIGPIPE, SIG_DFL); /* ignored, it would stay so; the others are as they should be */
+    if (spec->degraded)
+        stop_with_parent(); /* elsewhere all end with process 1 */
     limits_set(spec);
     landlock_restrict(spec);
     /* The control descriptor goes with the rest, at exec: until then it can say what failed. */
@@ -53,6 +55,19 @@ static int reap_until(pid_t action)
             report("exit %d", WEXITSTATUS(status));
         return 0;
     }
+}
+
+int start_action(struct spec *spec)
+{
+    pid_t action = vfork(); /* nothing is copied that the exec would throw away */
+    if (action < 0)
+        refuse(STAGE_NAMESPACES, "cannot start the action");
+    if (action == 0)
+        become_action(spec);
+    for (int stream = 0; stream < CONTROL; stream++)
+        close(stream);
+    close_from(CONTROL + 1);
+    return reap_until(action);
 }
 
 /* Until the worker says go; what it could open and we could not comes first. */
@@ -95,13 +110,5 @@ int run_process_one(struct child worker, struct streams streams, struct spec *sp
     if (spec->network)
         loopback_open();
     privileges_drop();
-    pid_t action = vfork(); /* nothing is copied that the exec would throw away */
-    if (action < 0)
-        refuse(STAGE_NAMESPACES, "cannot start the action");
-    if (action == 0)
-        become_action(spec);
-    for (int stream = 0; stream < CONTROL; stream++)
-        close(stream);
-    close_from(CONTROL + 1);
-    return reap_until(action);
+    return start_action(spec);
 }

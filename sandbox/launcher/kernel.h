@@ -63,7 +63,7 @@ struct k_mount_attr {
 struct k_open_how {
     uint64_t flags, mode, resolve;
 };
-enum { K_RESOLVE_NO_MAGICLINKS = 0x02, K_RESOLVE_NO_SYMLINKS = 0x04, K_RESOLVE_IN_ROOT = 0x10 };
+enum { K_RESOLVE_NO_XDEV = 0x01, K_RESOLVE_NO_MAGICLINKS = 0x02, K_RESOLVE_NO_SYMLINKS = 0x04, K_RESOLVE_BENEATH = 0x08, K_RESOLVE_IN_ROOT = 0x10 };
 
 /* Descriptors */
 enum { K_CLOSE_RANGE_CLOEXEC = 4 };

@@ -48,10 +48,15 @@ int run_offline(char **arguments); /* returns only if it cannot */
 
 /* worker.c */
 int work(void); /* one action, for the client at the control descriptor */
+void make_streams(struct streams *ours, struct streams *actions);
 void close_from(unsigned first);
 void close_at_exec_from(unsigned first);
 
+/* degraded.c */
+int work_degraded(void); /* the same without namespaces, where a person has named that */
+
 /* inside.c */
+int start_action(struct spec *spec); /* and reaps until it has ended */
 int run_process_one(struct child worker, struct streams streams, struct spec *spec, bool trees_are_sent);
 
 /* namespaces.c */
@@ -87,6 +92,7 @@ void loopback_open(void); /* inside: what the worker needs to answer in the empt
 
 /* privileges.c */
 void privileges_drop(void);
+void privileges_give_up(void); /* where there is no user namespace: what a plain user can */
 
 /* limits.c */
 void limits_set(const struct spec *spec);

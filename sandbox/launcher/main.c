@@ -3,6 +3,7 @@
  *
  *     clawmesh-sandbox 3<>SOCKET               one action; spec.h says what is read there, report.h what is written
  *     clawmesh-sandbox --pool [GROUPS] 3<>SOCKET  one for each connection of who started it to ./socket; the end of the descriptor ends the pool
+ *     clawmesh-sandbox --degraded 3<>SOCKET    one action, without namespaces; degraded.c
  *     clawmesh-sandbox --offline PROGRAM …     no action: a program of ours, without a network; offline.c
  *     clawmesh-sandbox --version               the Landlock ABI of this kernel, on standard output
  *     clawmesh-sandbox --delegated FOLDER      whether this control group was left to who runs in it; group.h
@@ -64,5 +65,7 @@ int main(int count, char **arguments)
         groups_use(arguments + 2);
         return pool();
     }
+    if (count == 2 && strcmp(arguments[1], "--degraded") == 0)
+        return work_degraded();
     return count == 1 ? work() : STAGE_SPEC;
 }

@@ -24,7 +24,9 @@ static struct held_open {
     uint32_t id; /* 0: free */
     uint64_t call;
     bool close_at_exec, asked;
-    bool is_change; /* of a name: no file is ever the answer to it */
+    bool is_change;  /* of a name: no file is ever the answer to it */
+    bool is_cut;     /* truncate: it is made here, and the file itself goes no further */
+    uint64_t length; /* to this */
 } opens[OPENS];
 
 static uint32_t last_id;
@@ -32,6 +34,7 @@ static unsigned told_writes;
 static size_t held, asked;
 static int64_t asked_since_us, waited_us;
 static int door = -1;
+static uint64_t most_bytes; /* of a file */
 
 static int64_t now_us(void)
 {
@@ -85,7 +88,7 @@ static bool read_call(const struct seccomp_notif *call, struct wanted *wanted)
     wanted->folder = AT_FDCWD;
     if (call->data.nr == SYS_openat)
         wanted->folder = (int)*arguments++;
-    wanted->flags = (unsigned)arguments[1];
+    wanted->flags = call->data.nr == SYS_truncate ? O_WRONLY : (unsigned)arguments[1];
     wanted->mode = (unsigned)arguments[2];
 #ifdef SYS_creat
     if (call->data.nr == SYS_creat) {
@@ -195,6 +198,10 @@ void opens_take(const struct spec *spec, const struct seccomp_notif *call)
         held_continue(call->id);
         return;
     }
+    if (call->data.nr == SYS_truncate) {
+        find(id)->is_cut = true;
+        find(id)->length = call->data.args[1];
+    }
     int length = snprintf(frame_room(), FRAME_BYTES, "open %u %d %u %u %llx %s", id, wanted.thread, wanted.flags, wanted.mode,
                           (unsigned long long)image_of(wanted.thread), wanted.path);
     frame_start(FRAME_OPEN, (size_t)length, MSG_DONTWAIT);
@@ -225,6 +232,24 @@ void opens_order(char *words)
         let_go(open);
 }
 
+/* With the limit of the action, which is not ours. */
+static int cut(int file, uint64_t length)
+{
+    if (length > most_bytes && (int64_t)length > 0)
+        return EFBIG;
+    return ftruncate(file, (off_t)length) == 0 ? 0 : errno;
+}
+
+/* 0 where the call then has what it wanted, or why it has not. */
+static int give(const struct held_open *open, int file)
+{
+    if (!open->is_cut)
+        return held_give(open->call, file, open->close_at_exec);
+    int error = held_lasts(open->call) ? cut(file, open->length) : ENOENT;
+    held_answer(open->call, error);
+    return error;
+}
+
 /* What another worker has opened, for a call that may be gone by now. */
 static void take_file(int from)
 {
@@ -236,8 +261,8 @@ static void take_file(int from)
     struct held_open *open = NULL;
     unsigned id = (unsigned)strtoul(word, NULL, 10);
     if (count == 1 && id != 0 && (open = find(id)) != NULL && !open->is_change) {
-        int error = held_give(open->call, files[0], open->close_at_exec);
-        if (error != 0)
+        int error = give(open, files[0]);
+        if (error != 0 && !open->is_cut)
             held_answer(open->call, error == EMFILE || error == ENFILE ? error : EACCES);
         let_go(open);
         int length = snprintf(frame_room(), LINE_BYTES, "given %u %d", id, error);
@@ -249,6 +274,7 @@ static void take_file(int from)
 
 void opens_begin(const struct spec *spec)
 {
+    most_bytes = spec->file_bytes;
     door = door_open(spec->door);
     if (door < 0)
         refuse(STAGE_DESCRIPTORS, "cannot open a door for files");

@@ -14,6 +14,8 @@
  *     continue ID                    the kernel decides
  *     refuse ID ERRNO                the call fails so
  *
+ * A truncation by path is an open for writing, by whose file it is then made here.
+ *
  * Where the client is to be told what the action does, the path of each open for writing that is granted goes to it too (FRAME_WROTE), and
  * the call goes on: that is the path as we looked at it, which a racing thread may have changed by the time that the kernel does.
  */

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "changes.h"
 #include "kernel.h"
 #include "layers.h"
 #include "report.h"
@@ -68,6 +69,8 @@ void root_open_trees(struct spec *spec, bool as_root)
         if (mount->access == ACCESS_PIN)
             continue;
         open_tree(mount, &found);
+        if (as_root && spec->change.operation != CHANGE_NONE)
+            change_find_owner(spec, mount->tree, &found);
         /* Granted system folders stay as they are: what in them only root may read is not meant for an action. */
         bool program_folder = mount->access == ACCESS_EXECUTE && mount->kind == KIND_FOLDER;
         if (as_root && !program_folder)

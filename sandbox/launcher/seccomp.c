@@ -87,6 +87,27 @@ static const unsigned allowed[] = {
 #endif
 };
 
+/* Of these, what a policy can take away. A new process is a clone without CLONE_THREAD: threads are none. Ends at a 0, which is a read. */
+static const unsigned groups[CALL_GROUPS][16] = {
+#ifdef __x86_64__
+    [CALLS_PROCESSES] = {SYS_fork, SYS_vfork, NR_pidfd_open, SYS_setpriority, SYS_sched_setaffinity},
+    [CALLS_SIGNALS] = {SYS_kill, SYS_tkill, SYS_tgkill, NR_pidfd_send_signal, SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo},
+    [CALLS_NAMES] = {SYS_mkdirat, SYS_unlinkat, SYS_renameat, SYS_renameat2, SYS_linkat, SYS_symlinkat, SYS_mkdir, SYS_unlink, SYS_rmdir,
+                     SYS_rename, SYS_link, SYS_symlink},
+    [CALLS_MODES] = {SYS_fchmod, SYS_fchmodat, SYS_chmod},
+    [CALLS_TIMES] = {SYS_utimensat, SYS_utime, SYS_utimes, SYS_futimesat},
+    [CALLS_WATCHING] = {SYS_inotify_init1, SYS_inotify_add_watch, SYS_inotify_rm_watch, SYS_inotify_init},
+#else
+    [CALLS_PROCESSES] = {NR_pidfd_open, SYS_setpriority, SYS_sched_setaffinity},
+    [CALLS_SIGNALS] = {SYS_kill, SYS_tkill, SYS_tgkill, NR_pidfd_send_signal, SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo},
+    [CALLS_NAMES] = {SYS_mkdirat, SYS_unlinkat, SYS_renameat, SYS_renameat2, SYS_linkat, SYS_symlinkat},
+    [CALLS_MODES] = {SYS_fchmod, SYS_fchmodat},
+    [CALLS_TIMES] = {SYS_utimensat},
+    [CALLS_WATCHING] = {SYS_inotify_init1, SYS_inotify_add_watch, SYS_inotify_rm_watch},
+#endif
+    [CALLS_SOCKETS] = {SYS_socketpair, SYS_socket, SYS_connect},
+};
+
 /* Calls that depend on an argument: denied where (argument & mask) equals one of the values, or unless it does. */
 enum verdict { DENY_IF, ALLOW_IF };
 struct look {
@@ -164,6 +185,12 @@ static void emit_return(unsigned value)
     emit(BPF_RET | BPF_K, value, 0, 0);
 }
 
+static void emit_held(unsigned number)
+{
+    emit(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1);
+    emit_return(SECCOMP_RET_USER_NOTIF);
+}
+
 #define DENIED(error) (SECCOMP_RET_ERRNO | (unsigned)(error))
 
 /* With the number loaded: decides the call if it is this one, goes on to what follows if it is not. */
@@ -234,8 +261,7 @@ static void emit_socket(void)
 
 static void emit_network(void)
 {
-    emit(BPF_JMP | BPF_JEQ | BPF_K, SYS_connect, 0, 1);
-    emit_return(SECCOMP_RET_USER_NOTIF);
+    emit_held(SYS_connect);
     emit_socket();
     emit_setsockopt();
     for (unsigned i = 0; i < NETWORK_LOOKS; i++)
@@ -278,15 +304,35 @@ static void emit_creat(void)
 static void emit_changes(void)
 {
     static const unsigned calls[] = {
-        SYS_unlinkat, SYS_mkdirat, SYS_renameat, SYS_renameat2,
+        SYS_unlinkat, SYS_mkdirat, SYS_renameat, SYS_renameat2, SYS_linkat, SYS_symlinkat,
 #ifdef __x86_64__
-        SYS_unlink, SYS_rmdir, SYS_mkdir, SYS_rename,
+        SYS_unlink, SYS_rmdir, SYS_mkdir, SYS_rename, SYS_link, SYS_symlink,
 #endif
     };
-    for (unsigned i = 0; i < sizeof calls / sizeof *calls; i++) {
-        emit(BPF_JMP | BPF_JEQ | BPF_K, calls[i], 0, 1);
-        emit_return(SECCOMP_RET_USER_NOTIF);
-    }
+    for (unsigned i = 0; i < sizeof calls / sizeof *calls; i++)
+        emit_held(calls[i]);
+}
+
+static void emit_without(const struct spec *spec)
+{
+    for (size_t group = 0; group < CALL_GROUPS; group++)
+        for (const unsigned *call = groups[group]; spec->without[group] && *call != 0; call++) {
+            emit(BPF_JMP | BPF_JEQ | BPF_K, *call, 0, 1);
+            emit_return(DENIED(EPERM));
+        }
+    if (!spec->without[CALLS_PROCESSES])
+        return;
+    emit(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 4);
+    emit_load(offsetof(struct seccomp_data, args));
+    emit(BPF_JMP | BPF_JSET | BPF_K, CLONE_THREAD, 1, 0);
+    emit_return(DENIED(EPERM));
+    emit_load(offsetof(struct seccomp_data, nr));
+    /* That it dies with its parent may be all that ends it. */
+    emit(BPF_JMP | BPF_JEQ | BPF_K, SYS_prctl, 0, 4);
+    emit_load(offsetof(struct seccomp_data, args));
+    emit(BPF_JMP | BPF_JEQ | BPF_K, PR_SET_PDEATHSIG, 0, 1);
+    emit_return(DENIED(EPERM));
+    emit_load(offsetof(struct seccomp_data, nr));
 }
 
 static int by_number(const void *one, const void *other)
@@ -351,15 +397,16 @@ int seccomp_restrict(const struct spec *spec)
     emit(BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1);
     emit_return(SECCOMP_RET_KILL_PROCESS);
 #endif
+    emit_without(spec);
     const enum holding holding = spec->opens == HOLD_NONE && spec->deeds ? HOLD_WRITES : spec->opens;
 #ifdef SYS_creat
     if (holding != HOLD_NONE)
         emit_creat();
 #endif
-    if (spec_is_governed(spec)) {
-        emit(BPF_JMP | BPF_JEQ | BPF_K, SYS_set_tid_address, 0, 1); /* image.h */
-        emit_return(SECCOMP_RET_USER_NOTIF);
-    }
+    if (holding != HOLD_NONE)
+        emit_held(SYS_truncate); /* as an open for writing */
+    if (spec_is_governed(spec))
+        emit_held(SYS_set_tid_address); /* image.h */
     if (spec->opens != HOLD_NONE)
         emit_changes();
     for (unsigned i = 0; i < LOOKS; i++)

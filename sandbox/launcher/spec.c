@@ -7,19 +7,22 @@
 
 typedef const char *problem; /* NULL: none */
 
-/* Absolute, and exactly what it looks like: no empty, '.' or '..' component, no '/' at the end. */
-static bool plain_path(const char *path)
+/* Exactly what it looks like: no empty, '.' or '..' component, no '/' at either end. */
+static bool plain_below(const char *path)
 {
-    if (path[0] != '/' || path[1] == '\0')
-        return false;
-    for (const char *part = path; *part != '\0';) {
-        part++;
+    for (const char *part = path;; part++) {
         size_t length = strcspn(part, "/");
         if (length == 0 || (length == 1 && part[0] == '.') || (length == 2 && part[0] == '.' && part[1] == '.'))
             return false;
         part += length;
+        if (*part == '\0')
+            return true;
     }
-    return true;
+}
+
+static bool plain_path(const char *path)
+{
+    return path[0] == '/' && plain_below(path + 1);
 }
 
 /* The place of a word in a list, or the list's length. */
@@ -108,6 +111,18 @@ static problem take_opens(struct spec *spec, char **values)
     return plain_door(values[1]) ? NULL : "no name of a door";
 }
 
+static problem take_without(struct spec *spec, char **values)
+{
+    static const char *const groups[] = {
+        [CALLS_PROCESSES] = "processes", [CALLS_SIGNALS] = "signals",   [CALLS_NAMES] = "names",    [CALLS_MODES] = "modes",
+        [CALLS_TIMES] = "times",         [CALLS_WATCHING] = "watching", [CALLS_SOCKETS] = "sockets"};
+    size_t group = place_of(values[0], groups, CALL_GROUPS);
+    if (group == CALL_GROUPS)
+        return "unknown group of calls";
+    spec->without[group] = true;
+    return NULL;
+}
+
 static problem take_deeds(struct spec *spec, char **values)
 {
     spec->deeds = true;
@@ -136,7 +151,8 @@ static problem take_hand(struct spec *spec, char **values)
 }
 
 static const char *const changes[] = {
-    [CHANGE_REMOVE] = "remove", [CHANGE_REMOVE_FOLDER] = "remove-folder", [CHANGE_MAKE_FOLDER] = "make-folder", [CHANGE_RENAME] = "rename"};
+    [CHANGE_REMOVE] = "remove", [CHANGE_REMOVE_FOLDER] = "remove-folder", [CHANGE_MAKE_FOLDER] = "make-folder",
+    [CHANGE_RENAME] = "rename", [CHANGE_LINK] = "link",                   [CHANGE_SYMLINK] = "symlink"};
 enum { CHANGES = sizeof changes / sizeof *changes };
 
 const char *spec_change_word(enum change change)
@@ -144,10 +160,11 @@ const char *spec_change_word(enum change change)
     return changes[change];
 }
 
-static bool plain_name(const char *name)
+static bool takes(enum change change, const char *to)
 {
-    size_t length = strlen(name);
-    return length > 0 && length < 256 && strchr(name, '/') == NULL && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+    if (change == CHANGE_RENAME || change == CHANGE_LINK)
+        return plain_below(to);
+    return (to[0] != '\0') == (change == CHANGE_SYMLINK);
 }
 
 static problem take_change(struct spec *spec, char **values)
@@ -161,8 +178,7 @@ static problem take_change(struct spec *spec, char **values)
     spec->change.operation = change;
     spec->change.name = values[1];
     spec->change.to = values[2];
-    bool is_named = plain_name(values[1]) && (change == CHANGE_RENAME ? plain_name(values[2]) : values[2][0] == '\0');
-    problem problem = is_named ? NULL : "not a name in a folder";
+    problem problem = plain_below(values[1]) && takes(change, values[2]) ? NULL : "not a name below a folder";
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers && problem == NULL; i++)
         problem = read_number(values[3 + i], numbers[i]);
     return problem;
@@ -196,6 +212,7 @@ static const struct field {
     {"network", 1, take_network, 0},
     {"opens", 2, take_opens, 0},
     {"deeds", 1, take_deeds, 0},
+    {"without", 1, take_without, 0},
     {"hand", HAND_VALUES, take_hand, 0},
     {"change", CHANGE_VALUES, take_change, 0},
     {"wall_ms", 1, NULL, offsetof(struct spec, wall_ms)},

@@ -9,7 +9,7 @@
  * Where the spec says `network`, `opens` or `deeds`, whatever comes after the request comes in frames (order.h): an input that follows, and answers.
  *
  * A spec that says `hand` runs nothing: its one mount is a file, which is opened and handed to the worker of an action that waits for it. Nor does one
- * that says `change`: its one mount is a folder, in which one name is changed.
+ * that says `change`: its one mount is a folder, in which or below which one name is changed.
  */
 #ifndef CLAWMESH_SPEC_H
 #define CLAWMESH_SPEC_H
@@ -48,8 +48,19 @@ enum kind {
     KIND_NEW, /* nothing: an empty file is made, so that it alone can be granted and not its folder */
 };
 
-/* A change of one name in a folder. */
-enum change { CHANGE_NONE, CHANGE_REMOVE, CHANGE_REMOVE_FOLDER, CHANGE_MAKE_FOLDER, CHANGE_RENAME };
+/* Calls that a policy can take away by the name of their group; seccomp.c has the calls. */
+enum calls { CALLS_PROCESSES, CALLS_SIGNALS, CALLS_NAMES, CALLS_MODES, CALLS_TIMES, CALLS_WATCHING, CALLS_SOCKETS, CALL_GROUPS };
+
+/* A change of one name; the last three take another word. */
+enum change {
+    CHANGE_NONE,
+    CHANGE_REMOVE,
+    CHANGE_REMOVE_FOLDER,
+    CHANGE_MAKE_FOLDER,
+    CHANGE_RENAME,
+    CHANGE_LINK,    /* another name for a file */
+    CHANGE_SYMLINK, /* the other word is where it leads, and may be any text */
+};
 
 struct mount {
     enum access access;
@@ -73,6 +84,8 @@ struct spec {
     size_t mount_count, link_count, argument_count, variable_count;
     bool network; /* it may ask for connections; each is decided by the client */
     enum holding opens;
+    bool without[CALL_GROUPS];
+    bool degraded; /* no namespaces: degraded.c. No spec can say this */
     bool deeds; /* what it runs and opens for writing is told to the client */
     const char *door; /* with opens: the name of the socket at which its worker takes what was opened for it */
     struct {
@@ -81,7 +94,7 @@ struct spec {
     } hand;
     struct {
         enum change operation; /* CHANGE_NONE: this spec is of an action, or says `hand` */
-        const char *name, *to; /* in the folder; `to` is for a rename */
+        const char *name, *to; /* paths below the folder; of a symbolic link `to` is its text */
         uint64_t mode, device, inode; /* of what has the name; 0: nothing had it */
         uint64_t to_device, to_inode; /* of what a rename replaces; 0: nothing had that name */
     } change;

@@ -18,7 +18,7 @@
 #include "opens.h"
 #include "report.h"
 
-static void make_streams(struct streams *ours, struct streams *actions)
+void make_streams(struct streams *ours, struct streams *actions)
 {
     int input[2], output[2], errors[2];
     if (pipe2(input, O_CLOEXEC) != 0 || pipe2(output, O_CLOEXEC) != 0 || pipe2(errors, O_CLOEXEC) != 0)

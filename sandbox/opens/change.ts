@@ -1,27 +1,30 @@
 /**
- * A change of one name that an action wants beyond what it was granted: what it is of, by the real path of its folder, and how it is made. Renames are within a
- * folder: between two, they would need both at once; programs then copy, which is asked for open by open. Folders are not renamed, since what lies in them
- * would come along unasked. launcher/changes.c is the worker that makes one.
+ * A change of one name that an action wants beyond what it was granted: what it is of, by the real path of its folder, and how it is made. Only plain files go
+ * from one folder to another or get a second name: with a folder, what lies in it would come along unasked, and a link may lead elsewhere from there.
+ * launcher/changes.c is the worker that makes one.
  */
 import type { BigIntStats } from 'node:fs'
 import { lstat } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname, join, relative } from 'node:path'
+import { isWithin } from '../../policies/coverage.js'
 import type { Pool } from '../pool.js'
 import { encodeChange } from '../spec.js'
 import { runErrand } from './errand.js'
 import { follow } from './wanted.js'
 
-export const operations = ['remove', 'remove-folder', 'make-folder', 'rename'] as const
+export const operations = ['remove', 'remove-folder', 'make-folder', 'rename', 'link', 'symlink'] as const
 export type Operation = (typeof operations)[number]
 
 export interface WantedChange extends Entry {
   readonly operation: Operation
   /** What has the name, or is to have it; no symbolic link in any part before the name. */
   readonly path: string
-  /** Of a rename: in the same folder. */
+  /** Of a rename or a link: the other name. Of a symbolic link: what it says, which need not be a path at all. */
   readonly to?: string
   /** Of a rename onto a name that something has. */
   readonly replaced?: Entry
+  /** A symbolic link, which is renamed in its folder or made. */
+  readonly leads?: true
 }
 
 /** What has a name; zeros where nothing has it. */
@@ -32,25 +35,45 @@ interface Entry {
 
 const nothing: Entry = { device: 0n, inode: 0n }
 
+/** Of a rename: it must replace nothing (RENAME_NOREPLACE). */
+const replacesNothing = 1
+
 export const isOperation = (word: string): word is Operation => operations.some((each) => each === word)
 
+/** The names that an operation is of, each decided on; a symbolic link is no leave to go where it leads. */
+export const namesOf = ({ operation, path, to }: Partial<Pick<WantedChange, 'operation' | 'path' | 'to'>>): string[] =>
+  [path, operation === 'symlink' ? undefined : to].filter((each) => each !== undefined)
+
+/** What is moved, or has another name, is read by that. */
+export const isRead = (operation: Operation | undefined): boolean => operation === 'rename' || operation === 'link'
+
 /**
- * @param path absolute, as is `to`
+ * @param path absolute, as is the other name
+ * @param mode of a new folder; of a rename, whether it must replace nothing
  * @returns undefined where the kernel is to say what is wrong: there is nothing, or something, or something else than the operation is for
  */
-export async function wantedChange(operation: Operation, path: string, to: string): Promise<WantedChange | undefined> {
+export async function wantedChange(
+  operation: Operation,
+  path: string,
+  to: string,
+  mode: number,
+): Promise<WantedChange | undefined> {
   const from = await nameIn(path)
-  const target = operation === 'rename' ? await nameIn(to) : undefined
-  if (!from || (operation === 'rename' && (!target || dirname(target) !== dirname(from)))) return undefined
+  if (!from) return undefined
   const found = await at(from)
   if (operation === 'make-folder') return found ? undefined : { operation, path: from, ...nothing }
+  if (operation === 'symlink') return found ? undefined : { operation, path: from, to, leads: true, ...nothing }
   if (!found || !(operation === 'remove-folder' ? found.isDirectory() : isFile(found))) return undefined
   const entry = { operation, path: from, ...entryOf(found) }
-  if (!target) return entry
+  if (!isRead(operation)) return entry
+  const target = await nameIn(to)
+  if (!target || folderOf(from, target) === '/') return undefined
+  if ((operation === 'link' || dirname(target) !== dirname(from)) && !found.isFile()) return undefined
   // What it would replace is removed by it.
   const replaced = await at(target)
-  if (replaced && !isFile(replaced)) return undefined
-  return { ...entry, to: target, ...(replaced && { replaced: entryOf(replaced) }) }
+  if (replaced && (operation === 'link' || mode === replacesNothing || !isFile(replaced))) return undefined
+  const leads = found.isSymbolicLink() && { leads: true as const }
+  return { ...entry, to: target, ...leads, ...(replaced && { replaced: entryOf(replaced) }) }
 }
 
 /** Resolves to the number of what went wrong, or 0. Rejects as `runErrand` does. */
@@ -59,14 +82,22 @@ export async function makeChange(
   mode: number,
   pool: Pool | undefined,
 ): Promise<number> {
-  const folder = dirname(path)
+  // A name goes from one folder to another within one mount alone.
+  const folder = isRead(operation) ? folderOf(path, to) : dirname(path)
   const mount = { access: 'rw', kind: 'folder', source: folder, target: folder } as const
-  const name = { name: basename(path), to: to && basename(to) }
-  const change = { operation, ...name, mode, device, inode, toDevice: replaced.device, toInode: replaced.inode }
+  const names = { name: relative(folder, path), to: isRead(operation) ? relative(folder, to) : to }
+  const change = { operation, ...names, mode, device, inode, toDevice: replaced.device, toInode: replaced.inode }
   const report = await runErrand(encodeChange(mount, change), mount, pool)
   const [, error = ''] = report.map((line) => /^changed (\d+)$/.exec(line)).find((found) => found) ?? []
   if (error === '') throw new Error('the worker does not say what became of the change')
   return Number(error)
+}
+
+/** The nearest folder that two names are in or below. */
+function folderOf(one: string, other: string): string {
+  let folder = dirname(one)
+  while (!isWithin(dirname(other), folder)) folder = dirname(folder)
+  return folder
 }
 
 async function nameIn(path: string): Promise<string | undefined> {

@@ -12,7 +12,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:os'
-import { grantOf, isKernels, isWithin, scopeOf } from '../../policies/coverage.js'
+import { grantOf, inWorkspace, isKernels, isWithin, scopeOf } from '../../policies/coverage.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { Access, Profile } from '../../policies/profile.js'
 import { type Answer, byWhom } from '../answer.js'
@@ -22,7 +22,7 @@ import type { Image } from '../image.js'
 import { mostQuestions, tooMany } from '../patience.js'
 import type { Mount } from '../plan.js'
 import type { Pool } from '../pool.js'
-import { isOperation, makeChange, type Operation, type WantedChange, wantedChange } from './change.js'
+import { isOperation, isRead, makeChange, namesOf, type Operation, type WantedChange, wantedChange } from './change.js'
 import { handOver } from './hand.js'
 import { type WantedFile, wantedFile } from './wanted.js'
 
@@ -31,7 +31,7 @@ export interface FileFacts {
   readonly path: string
   /** What was executed. */
   readonly program: string
-  /** Of a name that is changed, and to what. */
+  /** Of a name that is changed, and to what; of a symbolic link, where it leads. */
   readonly operation?: Operation
   readonly to?: string
   /** Of a rename: something has that name, and goes. */
@@ -154,7 +154,7 @@ export class Opens {
       /^change (\d+) (\d+) ([0-9a-f]+) ([a-z-]+) (\d+) ([^\0]*)\0(.*)$/s.exec(text) ?? []
     if (!isOperation(operation) || !Buffer.from(text).equals(bytes))
       return this.#tell(`continue ${Number(text.split(' ')[1])}`)
-    const change = () => wantedChange(operation, path, to)
+    const change = () => wantedChange(operation, path, to, Number(mode))
     void this.#decideChange(Number(id), () => this.#who(Number(thread), image), change, Number(mode))
   }
 
@@ -240,17 +240,19 @@ export class Opens {
 
   /**
    * Each name has to be one that may be written or asked for. A mount of the action's own goes when its name does, and what it kept from being written would
-   * be so no more: such a name is nobody's to give. What is renamed is read by its new name.
+   * be so no more: such a name is nobody's to give. Nor is one that the policy names, or what is above it, to a link: the next action would be granted where
+   * that leads. What is renamed is read by its new name.
    */
-  #isChangeAskable({ operation, path, to }: WantedChange): boolean {
-    const { mounts } = this.#options
-    const names = to === undefined ? [path] : [path, to]
+  #isChangeAskable(change: WantedChange): boolean {
+    const { mounts, profile, workspace } = this.#options
+    const { operation, path, leads } = change
+    const names = namesOf(change)
+    const named = [...profile.read, ...profile.write].map((each) => inWorkspace(each, workspace))
     const may = (kind: 'read' | 'write', each: string) =>
       this.#isGranted(kind, each) || this.#isAskable({ access: kind, path: each })
     const isMount = (each: string) => mounts.some(({ target }) => isWithin(target, each))
-    return (
-      !names.some(isMount) && names.every((each) => may('write', each)) && (operation !== 'rename' || may('read', path))
-    )
+    if (names.some(isMount) || (leads && names.some((name) => named.some((each) => isWithin(each, name))))) return false
+    return names.every((each) => may('write', each)) && (!isRead(operation) || may('read', path))
   }
 
   #isGranted(kind: 'read' | 'write', path: string): boolean {

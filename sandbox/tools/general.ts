@@ -25,10 +25,14 @@ const declared = {
   writes: paths
     .optional()
     .describe('files or folders that are written and that the policy does not grant: a person is asked for them'),
+  executes: paths
+    .optional()
+    .describe('programs that it starts and that the policy does not grant, by name: a person is asked for them'),
 }
 const named = {
   reads: ({ reads = [] }: { reads?: string[] | undefined }) => reads,
   writes: ({ writes = [] }: { writes?: string[] | undefined }) => writes,
+  executes: ({ executes = [] }: { executes?: string[] | undefined }) => executes,
 }
 
 const diff = long.min(1).superRefine((text, context) => {

@@ -49,6 +49,8 @@ interface Definition<Args extends z.ZodObject> {
   /** Paths as given, relative to the workspace. */
   reads?: (args: z.output<Args>) => readonly string[]
   writes?: (args: z.output<Args>) => readonly string[]
+  /** Programs that it starts, by their names in the usual folders or absolute paths. */
+  executes?: (args: z.output<Args>) => readonly string[]
   hasEffect?: boolean
   reaches?: boolean
   needsSqlite?: boolean
@@ -64,6 +66,7 @@ export function defineTool<Args extends z.ZodObject>(definition: Definition<Args
     args,
     reads,
     writes,
+    executes,
     program,
     hasEffect = false,
     reaches = false,
@@ -85,7 +88,12 @@ export function defineTool<Args extends z.ZodObject>(definition: Definition<Args
     need: (given, workspace) => {
       const parsed = args.parse(given)
       const absolute = (paths: readonly string[]) => paths.map((path) => resolve(workspace, path))
-      return { read: absolute(reads?.(parsed) ?? []), write: absolute(writes?.(parsed) ?? []), program: `tool:${name}` }
+      return {
+        read: absolute(reads?.(parsed) ?? []),
+        write: absolute(writes?.(parsed) ?? []),
+        program: `tool:${name}`,
+        ...(executes && { execute: executes(parsed) }),
+      }
     },
   }
 }

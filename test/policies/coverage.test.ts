@@ -45,6 +45,15 @@ test('widening covers exactly what was missing, and leaves the profile as it was
   assert.equal(covers(profile, need, workspace).covered, false)
 })
 
+test('what lies in the workspace or can be written is no program, whoever is asked', () => {
+  const workspace = '/home/anna/ledger'
+  const profile = parseProfile('filesystem_policy: { read_write: [/srv] }\nask: [{ execute: / }]')
+  const execute = (path: string) =>
+    covers(profile, { read: [], write: [], program: 'tool:shell', execute: [path] }, workspace)
+  assert.equal(execute('/usr/bin/env').askable, true)
+  for (const path of ['/home/anna/ledger/run.sh', '/srv/run.sh', '/dev/run']) assert.equal(execute(path).askable, false)
+})
+
 test('what is the kernel’s is denied outright, whatever may be asked for', () => {
   const everything = parseProfile('ask: [{ read: / }, { write: / }]')
   for (const path of ['/proc/1/environ', '/proc', '/dev/sda', '/dev/null', '/sys/kernel/notes']) {

@@ -1,7 +1,7 @@
 /** Names that a running program changes beyond what it was granted: plain programs, people who answer, the machine's own disk. */
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { lstat, mkdir, readdir, readFile, rename, stat, symlink, writeFile } from 'node:fs/promises'
+import { lstat, mkdir, readdir, readFile, readlink, rename, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { parseProfile } from '../../policies/profile.js'
@@ -122,7 +122,7 @@ describe('a name that a running program changes', {
     const { out, wishes } = await run(
       workspace,
       `$w = "${workspace}"; $b = "${beside}"; t("granted", rename "$w/notes", "$w/mine"); t("none", rename "$b/none", "$b/some");
-      t("folder", rename "$b/full", "$b/moved"); t("apart", rename "$b/letter", "$w/letter"); t("over", rename "$b/letter", "$b/empty");
+      t("folder", rename "$b/full", "$b/moved"); t("apart", rename "$b/full", "$w/full"); t("second", link "$b/full", "$w/full"); t("over", rename "$b/letter", "$b/empty");
       t("mount", rename "$w/kept", "$w/left"); t("off", unlink "$w/kept"); t("onto", rename "$w/mine", "$w/kept"); t("bare", rmdir "$w/bare"); t("there", mkdir "$b/full"); t("above", rmdir "$w/pinned"); t("own", mkdir "/tmp/x");
       t("dots", rmdir "$b/empty/.")`,
       {},
@@ -140,6 +140,88 @@ describe('a name that a running program changes', {
       { policy: 'ask: [{ write: / }]' },
     )
     assert.deepEqual(narrow.wishes, [], 'what is renamed could be read by its new name')
+  })
+
+  test('goes from one folder to another, has a second name, is a link that is made, is cut: each asked for by all that it is of', async () => {
+    const { workspace, beside } = await stage()
+    await mkdir(join(workspace, 'out'))
+    await writeFile(join(workspace, 'out', 'sum'), 'sum')
+    await writeFile(join(beside, 'kept'), 'kept')
+    const { out, wishes, told, err } = await run(
+      workspace,
+      `$w = "${workspace}"; $b = "${beside}"; t("out", rename "$w/out/sum", "$b/sum"); t("in", rename "$b/letter", "$w/out/letter"); t("over", rename "$w/out/letter", "$b/kept");
+      t("second", link "$b/sum", "$w/out/again"); t("there", link "$b/sum", "$w/out/again"); t("link", symlink "../beside/none", "$w/way"); t("cut", truncate "$b/sum", 2); t("long", truncate "$b/sum", 65 << 20)`,
+      {},
+      { granted: 'read_only: [., /usr, /bin, /lib, /lib64], read_write: [./out]' },
+    )
+    assert.deepEqual(
+      wishes,
+      [
+        `rename ${workspace}/out/sum ${beside}/sum`,
+        `rename ${beside}/letter ${workspace}/out/letter`,
+        `rename ${workspace}/out/letter ${beside}/kept`,
+        `link ${beside}/sum ${workspace}/out/again`,
+        `symlink ${workspace}/way ../beside/none`,
+        ` ${beside}/sum`,
+      ],
+      err,
+    )
+    const done = ['out', 'in', 'over', 'second', 'link', 'cut'].map((each) => `${each} done`)
+    assert.deepEqual(
+      out.filter((line) => line.endsWith(' done')),
+      done,
+    )
+    assert.ok(out.includes('long File too large'), 'the policy says how large a file may be')
+    assert.equal(await readFile(join(workspace, 'out', 'again'), 'utf8'), 'su')
+    assert.equal((await stat(join(beside, 'sum'))).nlink, 2)
+    assert.equal(await readFile(join(beside, 'kept'), 'utf8'), 'dear')
+    assert.equal(await readlink(join(workspace, 'way')), '../beside/none')
+    assert.equal(told.filter(({ kind }) => kind === 'file.changed').length, 5)
+  })
+
+  test('is not asked for where a link would stand for what the policy grants', async () => {
+    const { workspace, beside } = await stage()
+    await symlink(beside, join(workspace, 'way'))
+    const { out, wishes } = await run(
+      workspace,
+      `$w = "${workspace}"; t("named", symlink "${beside}", "$w/data"); t("above", symlink "${beside}", "$w/far"); t("moved", rename "$w/way", "$w/data"); t("aside", symlink "${beside}", "$w/other")`,
+      {},
+      { granted: 'read_only: [., ./data, ./far/away, /usr, /bin, /lib, /lib64]' },
+    )
+    assert.deepEqual(wishes, [`symlink ${workspace}/other ${beside}`])
+    assert.deepEqual(
+      out.filter((line) => line.endsWith(' done')),
+      ['aside done'],
+    )
+  })
+
+  test('goes nowhere where its folder, or what it is to be a name of, is another by the time of the yes', async () => {
+    const { workspace, beside } = await stage()
+    const swapped = async (script: string, swap: (asked: Asked) => Promise<unknown>) => {
+      const { out } = await run(workspace, `$w = "${workspace}"; $b = "${beside}"; t("it", ${script})`, {
+        ask: async (asked) => {
+          await swap(asked)
+          return 'allow'
+        },
+      })
+      assert.match(out[0] ?? '', /^it (?!done)/, script)
+    }
+    await swapped('link "$w/notes", "$b/notes"', async ({ path }) => {
+      await rename(path, `${path}.kept`)
+      await writeFile(path, 'another')
+    })
+    await swapped('rename "$w/notes", "$b/empty/notes"', async () => {
+      await rename(join(beside, 'empty'), join(beside, 'was'))
+      await symlink(workspace, join(beside, 'empty'))
+    })
+    await swapped('symlink "x", "$b/new"', () => writeFile(join(beside, 'new'), 'there'))
+    await swapped('rename "$w/notes", "$b/new"', async ({ to = '' }) => {
+      await rename(to, `${to}.kept`)
+      await writeFile(to, 'another')
+    })
+    assert.deepEqual((await readdir(workspace)).sort(), ['notes', 'notes.kept'])
+    assert.deepEqual(await readdir(join(beside, 'was')), [])
+    assert.equal(await readFile(join(beside, 'new'), 'utf8'), 'another')
   })
 
   test('is that of what was asked about: another in its place stays', async () => {

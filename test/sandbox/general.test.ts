@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, realpath, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { ClawmeshError } from '../../policies/errors.js'
@@ -68,6 +68,33 @@ describe('general tools', { concurrency: 2 }, () => {
     assert.deepEqual([shell.exitCode, shell.output, shell.errors, shell.summary], [3, '3\n', 'no\n', 'status 3'])
     const { outcome } = await use('shell', { command: 'id' }, asked, { ask: async () => 'allow' })
     assert.equal(outcome.status, 'denied')
+  })
+
+  test('a program that may be asked for is asked for by its real path, and runs once under a policy that has it and no other', async () => {
+    const libraries = 'filesystem_policy: { read_only: [., /lib, /lib64, /usr/lib] }'
+    const profile = parseProfile(`${libraries}\nask: [{ execute: /usr/bin }, { execute: . }]`)
+    const questions: Question[] = []
+    const ask = async (question: Question) => {
+      questions.push(question)
+      return 'allow' as const
+    }
+    const args = { command: 'id -u; ls', executes: ['id'] }
+    const { outcome } = await use('shell', args, profile, { ask })
+    assert.ok(outcome.status === 'done', JSON.stringify(outcome))
+    assert.match(String(outcome.result['output']), /^1000\n$/)
+    assert.match(String(outcome.result['errors']), /ls: .*not found/)
+    const sh = await realpath('/bin/sh')
+    assert.deepEqual(questions[0]?.missing, [
+      { kind: 'execute', path: sh },
+      { kind: 'execute', path: '/usr/bin/id' },
+    ])
+    const { outcome: refused } = await use('shell', args, profile, { ask: async () => ({ refusedBy: 'Grace' }) })
+    assert.equal(refused.status, 'refused')
+    const { workspace } = await filled()
+    await writeFile(join(workspace, 'own'), '#!/bin/sh\n', { mode: 0o755 })
+    const own = { command: './own', executes: [join(workspace, 'own')] }
+    const { outcome: denied } = await use('shell', own, profile, { ask, workspace })
+    assert.equal(denied.status, 'denied')
   })
 
   test('Python sees no module of the workspace', async () => {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { readdir } from 'node:fs/promises'
+import { readdir, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { parseProfile } from '../../policies/profile.js'
+import { callGroups, parseProfile } from '../../policies/profile.js'
 import { launch } from '../../sandbox/launch.js'
 import { findPlaces } from '../../sandbox/place.js'
 import { grantedPaths, planLaunch } from '../../sandbox/plan.js'
@@ -108,6 +109,26 @@ describe('limits', { concurrency: 2 }, () => {
     )
     assert.ok(Number(outcome.out) <= (1 + 2) * 1024 * 1024, outcome.out)
     assert.match(outcome.err, /No space|too large|exceeded/i)
+  })
+
+  test('what a policy takes away of the system calls fails, by its group', async () => {
+    const { workspace } = await newStage()
+    const does: Record<string, string> = {
+      processes: '(true)',
+      signals: 'kill -0 $$',
+      names: 'exec mkdir made',
+      modes: 'exec chmod 600 file',
+      times: 'exec touch -d @0 file',
+      sockets: `exec perl -e 'use Socket; socketpair(my $a, my $b, AF_UNIX, SOCK_STREAM, 0) or exit 1'`,
+    }
+    await writeFile(join(workspace, 'file'), '')
+    const ending = async (policy: string, script: string) => (await shell(policy, workspace, script)).exitCode
+    for (const [group, script] of Object.entries(does)) {
+      const others = callGroups.filter((each) => each !== group).join(', ')
+      await rm(join(workspace, 'made'), { recursive: true, force: true })
+      assert.notEqual(await ending(`${programs}\nsyscalls: { deny: [${group}] }`, script), 0, group)
+      assert.equal(await ending(`${programs}\nsyscalls: { deny: [${others}] }`, script), 0, group)
+    }
   })
 
   test('open files run out', async () => {

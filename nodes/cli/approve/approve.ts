@@ -66,11 +66,11 @@ export const approveShow: Command = {
 
 export const approveAllow: Command = {
   name: 'approve allow',
-  usage: 'ID [--for session|15m]',
-  help: 'Allows a held action: this once, or also what else its task asks for of the kind, or what comes of the kind within a time.',
+  usage: 'ID [--for session|15m|3x]',
+  help: 'Allows a held action: this once, or also what else its task asks for of the kind, what comes of the kind within a time, or so many of the kind.',
   options: {
     ...options,
-    for: { type: 'string', value: 'session|TIME', help: 'how far the yes reaches (default: this once)' },
+    for: { type: 'string', value: 'session|TIME|NUMBERx', help: 'how far the yes reaches (default: this once)' },
   },
   takes: 'id of a question',
   run: (id, values) => decide(id, values, allowing(text(values, 'for'))),
@@ -120,6 +120,9 @@ function decide(given: string | undefined, values: Values, decision: Decision): 
 function allowing(reach: string | undefined): Decision {
   if (reach === undefined) return { answer: 'allow', reach: 'once' }
   if (reach === 'session') return { answer: 'allow', reach: 'session' }
+  const [, uses] = /^(\d{1,4})x$/.exec(reach) ?? []
+  if (uses === '1') return { answer: 'allow', reach: 'once' }
+  if (uses !== undefined) return { answer: 'allow', reach: 'uses', uses: Number(uses) }
   return { answer: 'allow', reach: 'time', forMs: readDuration(reach, 'for') }
 }
 

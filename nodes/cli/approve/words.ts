@@ -23,8 +23,13 @@ function deed({ kind, path, operation, to, replaces }: Question['missing'][numbe
     'remove-folder': 'remove the folder',
     'make-folder': 'make the folder',
     rename: 'rename',
+    link: 'give',
+    symlink: 'make the link',
   }
-  const onto = to === undefined ? [] : ['to', `${quoted(to)}${replaces ? ', which is replaced,' : ''}`]
+  // Programs outside are led by it too.
+  const towards = { link: 'the second name', symlink: 'that leads whoever follows it, outside of the sandbox too, to' }
+  const word = operation === 'link' || operation === 'symlink' ? towards[operation] : 'to'
+  const onto = to === undefined ? [] : [word, `${quoted(to)}${replaces ? ', which is replaced,' : ''}`]
   return [operation ? verb[operation] : kind, quoted(path), ...onto].join(' ')
 }
 
@@ -41,7 +46,7 @@ export function verdictLine({ verdict }: View): string {
   if (!verdict) return 'open'
   const { answer, by, reach } = verdict
   if (by.startsWith('nobody: the question was not answered')) return 'not answered in time: refused'
-  const reaching = reach === 'session' ? ' for this task' : reach === 'time' ? ' for a time' : ''
+  const reaching = { once: '', session: ' for this task', time: ' for a time', uses: ' for a number of uses' }[reach]
   return `${answer === 'allow' ? 'allowed' : 'refused'}${reaching} by ${by}`
 }
 
@@ -66,8 +71,8 @@ export function detail(view: View): string {
 
 export const line = (view: View): string => `${view.id}  ${verdictLine(view).padEnd(8)}  ${headline(view)}`
 
-export function grantLine({ id, answer, by, task, action, until, uses }: Grant): string {
+export function grantLine({ id, answer, by, task, action, until, uses, most }: Grant): string {
   const what = action ? `${action.tool} on ${action.node}` : 'everything'
   const whose = task === null ? 'of any task' : `of task ${task}`
-  return `${id}  stands: ${answer} ${what} ${whose}, by ${by}, until ${new Date(until).toISOString()}, used ${uses} times`
+  return `${id}  stands: ${answer} ${what} ${whose}, by ${by}, until ${new Date(until).toISOString()}, used ${uses} times${most === null ? '' : ` of ${most}`}`
 }

@@ -58,10 +58,14 @@ const verbs = {
   'remove-folder': 'remove the folder',
   'make-folder': 'make the folder',
   rename: 'rename',
+  link: 'give',
+  symlink: 'make the link',
 }
 
+const towards = { link: 'the second name', symlink: 'that leads whoever follows it, outside of the sandbox too, to' }
+
 const deed = ({ kind, path, by, operation, to, replaces }) =>
-  `${verbs[operation] ?? kind} ${whole(path)}${to ? ` to ${whole(to)}${replaces ? ', which is replaced,' : ''}` : ''}${by ? ` by ${whole(by)}` : ''}`
+  `${verbs[operation] ?? kind} ${whole(path)}${to ? ` ${towards[operation] ?? 'to'} ${whole(to)}${replaces ? ', which is replaced,' : ''}` : ''}${by ? ` by ${whole(by)}` : ''}`
 
 const headline = ({ tool, node, missing }) => `${tool} on ${node} wants to ${missing.map(deed).join(' and ')}`
 

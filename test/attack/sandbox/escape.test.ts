@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { lstat, mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -56,6 +56,7 @@ const maybeOutside = [
 const kept: Record<string, string> = {
   'rename-parent-of-read-only': './kept/inner',
   'make-missing-read-only': './kept/inner',
+  'name-into-read-only': './kept/inner',
 }
 
 /** Not even started: what is to be kept is not there to be held. */
@@ -65,7 +66,18 @@ const refused = ['make-missing-read-only']
 const outsideOfTmp = '/var/tmp'
 
 /** Race with what a person allows. */
-const toWhatIsAllowed = ['open-racing-path', 'open-racing-link', 'name-racing-path']
+const toWhatIsAllowed = [
+  'open-racing-path',
+  'open-racing-link',
+  'open-truncate-racing-path',
+  'name-racing-path',
+  'name-move-racing-path',
+  'name-move-racing-kind',
+  'name-link-racing-path',
+]
+
+/** What is allowed may be written, too. */
+const writing = ['open-truncate-racing-path']
 
 /** While a person is asked about a rename, somebody else puts a file at the new name. */
 const appearing = ['name-appearing-target']
@@ -75,16 +87,17 @@ const unaskedOf = ['open-place-first', 'open-proc-root', 'name-exchange']
 
 const askForAll = 'ask: [{ read: / }, { write: / }]\n'
 
-/** A person who lets `allowed` be read, and renamed to `allowed.moved` and back, and nothing else. */
+/** A person who lets `allowed` be read, and be or become `allowed.moved` and two names in the workspace, and nothing else. */
 function opensFor(
+  name: string,
   plan: LaunchPlan,
   policy: string,
   workspace: string,
   allowed: string,
   asked: string[],
   opened: unknown[],
-  meanwhile: (path: string) => Promise<void>,
 ): Opens {
+  const names = [allowed, `${allowed}.moved`, join(workspace, 'moved'), join(workspace, 'own')]
   return new Opens({
     profile: parseProfile(policy),
     workspace,
@@ -93,9 +106,10 @@ function opensFor(
     record: (kind) => opened.push(kind !== 'file.refused'),
     ask: async ({ kind, path, to }) => {
       asked.push(`${kind} ${path} ${to}`)
-      if (to !== undefined) await meanwhile(to)
-      const isOfIt = [path, to ?? allowed].every((each) => each === allowed || each === `${allowed}.moved`)
-      return isOfIt && (kind === 'read' || to !== undefined) ? 'allow' : { refusedBy: 'Grace' }
+      if (to !== undefined && appearing.includes(name)) await writeFile(to, 'of another')
+      const isOfIt = to === undefined ? path === allowed : [path, to].every((each) => names.includes(each))
+      const may = isOfIt && (kind === 'read' || to !== undefined || writing.includes(name))
+      return may ? 'allow' : { refusedBy: 'Grace' }
     },
   })
 }
@@ -160,14 +174,15 @@ describe('attempts to get out', { concurrency: 2 }, () => {
       const egress = isNetwork ? sites.egress(profile, fresh.workspace, binary, opened) : undefined
       const decided = await plan(profile, fresh.workspace, action)
       const asked: string[] = []
-      const appears = (path: string) => (appearing.includes(name) ? writeFile(path, 'of another') : Promise.resolve())
-      const opens = isOpen ? opensFor(decided, profile, fresh.workspace, again, asked, opened, appears) : undefined
+      const opens = isOpen ? opensFor(name, decided, profile, fresh.workspace, again, asked, opened) : undefined
       const outcome = await launch(decided, { pool, egress, opens })
       // Status 1 says that the attempt itself saw the refusal; 31 is SIGSYS, for calls that no program makes by accident.
       assert.ok(outcome.exitCode === 1 || outcome.signal === 31, `ended with ${outcome.exitCode} / ${outcome.signal}`)
       assert.deepEqual(await facts(), untouched)
       if (isOpen) {
         assert.equal(await readFile(again, 'utf8'), 'fine')
+        const moved = await lstat(`${again}.moved`).catch(() => undefined)
+        assert.ok(!moved?.isSymbolicLink(), 'nothing leads anybody elsewhere')
         // A change that was allowed is asked for anew each time: it is different ones that are few.
         const different = new Set(asked).size
         assert.ok((different > 0 || unaskedOf.includes(name)) && different <= mostQuestions, asked.join('\n'))
@@ -197,6 +212,7 @@ describe('attempts to get out', { concurrency: 2 }, () => {
     if (/^(open|name)-/.test(name)) {
       const open = join(folder, 'open')
       await writeFile(open, 'fine')
+      if (name === 'name-into-read-only') await mkdir(join(workspace, 'kept', 'inner'), { recursive: true })
       return open
     }
     if (name.startsWith('tcp') || name === 'udp-send') return String(port)

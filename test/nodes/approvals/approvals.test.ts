@@ -164,7 +164,7 @@ describe('a held action', () => {
     }
     const verdict = { answer: 'allow' as const, reach: 'session' as const, by: 'Grace', via: 'n', at: 0 }
     for (const [index, wish] of wishes.entries()) {
-      const grant = grantOf({ ...asked, missing: [wish] }, verdict, undefined)
+      const grant = grantOf({ ...asked, missing: [wish] }, verdict, {})
       assert.ok(grant)
       assert.deepEqual(
         wishes.map((other) => reaches(grant, { ...asked, missing: [other] }, 1)),
@@ -239,6 +239,20 @@ describe('a held action', () => {
     } finally {
       await timed.close()
     }
+  })
+
+  it('a yes for a number of uses is one to so many, of any task, and to no more at once', async () => {
+    const first = stand.ask({ task: task() })
+    const [view] = await stand.shown()
+    await stand.decide(view?.id ?? '', { answer: 'allow', reach: 'uses', uses: 3 }, 'Grace')
+    await first
+    const others = Array.from({ length: 3 }, () => stand.ask({ task: task() }))
+    const [left] = await stand.shown()
+    await stand.decide(left?.id ?? '', refuse, 'Hedy')
+    const answers = (await Promise.all(others)).map(({ answer }) => answer)
+    assert.deepEqual(answers.sort(), ['allow', 'allow', 'refuse'])
+    const { grants } = await stand.front.ref(approvalsName).ask(ListApprovals, { state: 'open' })
+    assert.ok(!grants.some(({ id }) => id === view?.id))
   })
 
   it('of a flood is few questions: the same ones are folded, one yes lets one go, one no ends them, and one for the session all', async () => {

@@ -1,0 +1,100 @@
+/** Where a machine gives no namespaces and a person has named the mode without them: one process, real ones, in namespaces of a test that allow no further ones. */
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { chmod, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, test } from 'node:test'
+import { promisify } from 'node:util'
+import { installation } from '../../mesh/installation.js'
+import { parseProfile } from '../../policies/profile.js'
+import { launch } from '../../sandbox/launch.js'
+import { RunAction, sandboxName, sandboxService } from '../../sandbox/service.js'
+import { auditEvents } from '../kit/events.js'
+import { eventually } from '../kit/eventually.js'
+import { memoryMesh } from '../kit/mesh.js'
+import { descendant, parentOf } from './descendant.js'
+import { newStage, plan, programs, shell } from './stage.js'
+
+/** Whoever runs the tests: root's actions have another id, which needs leave of the file system here. */
+async function stage() {
+  const made = await newStage()
+  await Promise.all([chmod(made.folder, 0o755), chmod(made.workspace, 0o777)])
+  return made
+}
+
+describe('without namespaces an action', { concurrency: 2 }, () => {
+  test('is one process, with what was granted and no socket', async () => {
+    const { workspace, target } = await stage()
+    const sh = (script: string) => shell(programs, workspace, script, { degraded: true })
+    assert.equal((await sh('echo kept > made; read line < made; echo $line')).out, 'kept\n')
+    for (const script of ['(true)', `read line < '${target}'`, 'exec chmod 600 made', 'exec touch made', 'kill -0 $$'])
+      assert.notEqual((await sh(script)).exitCode, 0, script)
+    const socket = `use Socket; print socket(my $s, AF_INET, SOCK_STREAM, 0) || socketpair(my $a, my $b, AF_UNIX, SOCK_STREAM, 0) ? "open" : "none"`
+    const { stdout } = await launch(
+      await plan(programs, workspace, { program: '/usr/bin/perl', args: ['-e', socket] }),
+      { degraded: true },
+    )
+    assert.equal(stdout.toString(), 'none')
+  })
+
+  test('has no less in a place than around it: such a policy is refused', async () => {
+    const { workspace } = await stage()
+    await writeFile(join(workspace, 'kept'), '')
+    const policy = 'filesystem_policy: { include_workdir: true, read_only: [./kept, /usr, /bin, /lib, /lib64] }'
+    await assert.rejects(shell(policy, workspace, 'true', { degraded: true }), /kept cannot have less than/)
+  })
+
+  test('dies with its worker, and when its time is over', async () => {
+    const { workspace } = await stage()
+    const waits = `exec sleep 3599`
+    const ended = shell(`${programs}\nlimits: { wall_ms: 60000 }`, workspace, waits, { degraded: true }).catch(String)
+    const action = await descendant('3599')
+    const processOne = await parentOf(action)
+    process.kill(await parentOf(processOne), 'SIGKILL')
+    assert.match(String(await ended), /was ended from outside/)
+    await eventually(async () => assert.deepEqual([await parentOf(action), await parentOf(processOne)], [0, 0]))
+    const late = await shell(`${programs}\nlimits: { wall_ms: 300 }`, workspace, 'exec sleep 3598', { degraded: true })
+    assert.ok(late.timedOut)
+  })
+
+  test('says so in what came of it, and in each of its events', async () => {
+    const { workspace } = await stage()
+    await writeFile(join(workspace, 'notes.txt'), 'one\ntwo\n')
+    const mesh = await memoryMesh()
+    try {
+      const node = await mesh.join('sandboxed', { roles: ['sandbox'] })
+      const profile = parseProfile('filesystem_policy: { read_only: [.] }')
+      await node.spawn(sandboxService(node, { workspace, profile, degraded: true }), { as: sandboxName('sandboxed') })
+      const asker = await mesh.join('asker', { roles: ['supervisor'] })
+      const run = (path: string) =>
+        asker.ref(sandboxName('sandboxed')).ask(RunAction, { tool: 'count_lines', args: { path } })
+      const [done, denied] = [await run('notes.txt'), await run('../target')]
+      assert.ok(done.status === 'done' && done.result.summary.endsWith('(degraded sandbox)'), JSON.stringify(done))
+      assert.ok(denied.status === 'denied' && denied.reason.endsWith('(degraded sandbox)'))
+      const events = (await auditEvents(mesh)).filter(({ kind }) => kind.startsWith('action.'))
+      assert.ok(events.length > 0 && events.every(({ facts }) => facts['sandbox'] === 'degraded'))
+    } finally {
+      await mesh.close()
+    }
+  })
+
+  test('is had only where it is named and namespaces are not to be had, and only if what is left holds', {
+    skip: !existsSync('/usr/bin/unshare') && 'there is no unshare here',
+  }, async () => {
+    const look = (mayDegrade: boolean) =>
+      `import { sandboxAvailability } from '${installation}/dist/sandbox/availability.js'; console.log(JSON.stringify(await sandboxAvailability({ mayDegrade: ${mayDegrade} })))`
+    const without = 'echo 1 > /proc/sys/user/max_user_namespaces; exec unshare -U --map-user=1000 --map-group=1000 "$@"'
+    const found = async (mayDegrade: boolean, wrapping: string[] = []) => {
+      const command = [...wrapping, process.execPath, '--input-type=module', '--eval', look(mayDegrade)]
+      return JSON.parse((await promisify(execFile)(command[0] ?? '', command.slice(1))).stdout)
+    }
+    const closed = ['unshare', '-U', '-r', 'sh', '-c', without, 'sh']
+    const [here, unnamed, named] = await Promise.all([found(true), found(false, closed), found(true, closed)])
+    assert.equal(here.degraded, false)
+    assert.equal(unnamed.available, false)
+    assert.match(unnamed.hint, /CLAWMESH_SANDBOX=degraded/)
+    assert.deepEqual([named.available, named.degraded, named.connects], [true, true, false], JSON.stringify(named))
+    assert.match(named.notes[0], /^the sandbox is degraded/)
+  })
+})
