@@ -94,6 +94,7 @@ async function otherMachines({ mesh }: Stand): Promise<() => Promise<void>> {
     swap: (...args) => told.swap(...args),
     get: (key) => told.get(key),
     delete: (...args) => told.delete(...args),
+    purge: (...args) => told.purge(...args),
     watch: async () => ({ unsubscribe: () => undefined }),
   }
   const machines: Directory[] = []

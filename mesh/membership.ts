@@ -30,6 +30,8 @@ export interface NodeInfo {
   readonly peer: Peer
   readonly name: string
   readonly roles: readonly Role[]
+  /** As its certificate says. */
+  readonly labels: readonly string[]
   readonly draining: boolean
   readonly advert: Advert
   /** How often it has been connected, this time included. */
@@ -191,9 +193,9 @@ export class Membership {
     // An entry met for the first time may be one that a dead node left behind. If this errs, because clocks differ, the next beat mends it.
     const isFresh = known !== undefined || now() - beatAt < leaseMs
     const seen = isFresh ? performance.now() : 0
-    const { name, roles } = peer.certificate
+    const { name, roles, labels } = peer.certificate
     const aheadMs = now() - beatAt
-    const node = { peer, announcement, name, roles, draining, advert, connection, beat, seen, aheadMs }
+    const node = { peer, announcement, name, roles, labels, draining, advert, connection, beat, seen, aheadMs }
     this.#nodes.set(peer.id, node)
     if (known && known.connection !== connection) for (const returned of this.#returnedListeners) returned(node)
     const before = this.#keys.get(key)

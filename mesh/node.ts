@@ -286,9 +286,9 @@ export class MeshNode {
     return this.#actors.stop(actor, of)
   }
 
-  /** For the office that keeps mail: hands it over in its sender's name. Others take that from a node of the authority alone. */
-  deliver(mail: Mail, options: CallOptions): Promise<void> {
-    return this.#outbound.deliver(mail, options)
+  /** For the office that keeps mail: hands it over in its sender's name, with what `read` says that it says. Others take that from a node of the authority alone. */
+  deliver(mail: Mail, read: () => Promise<unknown>, options: CallOptions): Promise<void> {
+    return this.#outbound.deliver(mail, read, options)
   }
 
   /** Resolves to whether the stream of dead letters has it. */

@@ -34,7 +34,13 @@ import { type AuditTrail, sealTrail } from './trail.js'
 
 export interface SiteOptions extends GroundOptions {
   /** The nodes beside the supervising one. */
-  nodes: { name: string; roles: readonly Role[]; plan: Pick<NodePlan, 'sandbox' | 'inference' | 'mcp'> }[]
+  nodes: {
+    name: string
+    roles: readonly Role[]
+    /** Those that it had, if left out. */
+    labels?: string[] | undefined
+    plan: Pick<NodePlan, 'sandbox' | 'inference' | 'mcp'>
+  }[]
   /** Given where nobody can come to answer: held actions are refused at once while nobody follows the questions. */
   unattended?: (question: Question) => void
   /** Something that the site cannot mend: whoever waits for it should give up. */
@@ -201,8 +207,8 @@ async function startNodes(
   undo: (() => Promise<unknown>)[],
 ): Promise<KeptNode[]> {
   const started = await Promise.allSettled(
-    nodes.map(async ({ name, roles, plan }) => {
-      await enrolHere(ground, folder, name, roles)
+    nodes.map(async ({ name, roles, labels, plan }) => {
+      await enrolHere(ground, folder, name, roles, labels)
       const kept = await keepNode({
         name,
         plan: { ...nodeFiles(folder, name), ...plan },

@@ -14,6 +14,8 @@ export interface Child {
   args?: unknown
   /** The node it should start on if it can; any other one will do after that. */
   prefers?: string
+  /** It starts on no node whose certificate does not say all of these. */
+  labels?: readonly string[]
 }
 
 /**
@@ -248,7 +250,8 @@ export class Supervision implements Supervisor {
         if (this.#runs.get(child.name) === run) this.#runs.delete(child.name)
       }
     }
-    const reason = last instanceof Error ? last.message : `no node hosts "${child.definition}"`
+    const where = child.labels?.length ? ` with ${child.labels.join(', ')}` : ''
+    const reason = last instanceof Error ? last.message : `no node${where} hosts "${child.definition}"`
     throw new ClawmeshError('UNREACHABLE', `Actor "${child.name}" could not be started on any node: ${reason}`, {
       cause: last,
     })
@@ -256,11 +259,11 @@ export class Supervision implements Supervisor {
 
   /** The preferred node, else the one with the fewest of our children; never one that just failed. */
   #choose(child: Child, failed: Set<string>): string | undefined {
+    const { definition, labels = [] } = child
     const able = this.#node
       .nodes()
-      .filter(
-        ({ name, draining, advert }) => !draining && !failed.has(name) && hosts(advert['hosts'], child.definition),
-      )
+      .filter(({ name, draining }) => !draining && !failed.has(name))
+      .filter((node) => hosts(node.advert['hosts'], definition) && labels.every((label) => node.labels.includes(label)))
       .map(({ name }) => name)
     if (child.prefers !== undefined && able.includes(child.prefers)) return child.prefers
     const taken = [...this.#runs.values()]

@@ -112,13 +112,17 @@ export class Outbound implements Caller {
     }
   }
 
-  /** Hands over what was kept. Resolves when its handler has answered; rejects as `ask` does. */
-  async deliver(mail: Mail, options: CallOptions): Promise<void> {
-    const { actor, message: name, to, trace, content, from, id, about } = mail
+  /** Hands over what was kept; `read` says what it says, once it is known who gets it. Resolves when its handler has answered; rejects as `ask` does, or as `read`. */
+  async deliver(mail: Mail, read: () => Promise<unknown>, options: CallOptions): Promise<void> {
+    const { actor, message: name, to, trace, from, id, about } = mail
     const deadline = this.#deadline(options)
     const definition = message(name, { request: z.unknown(), reply: z.unknown(), ...(to === 'members' ? {} : { to }) })
-    await this.#whereverItIs(actor, definition, deadline, options.signal, (peer) => {
-      const wire = [actor, name, trace, content, null, null, null, about ?? null, [from, id]]
+    await this.#whereverItIs(actor, definition, deadline, options.signal, async (peer) => {
+      const wire = [actor, name, trace, await read(), null, null, null, about ?? null, [from, id]]
+      // To read it may have taken a while.
+      if (options.signal?.aborted) throw cancelled(options.signal)
+      if (this.#options.find(actor)?.id !== peer.id)
+        throw new ClawmeshError('ACTOR_MOVED', `Actor "${actor}" does not run where it did.`)
       return new Promise<void>((resolve, reject) => {
         this.#open(peer, 'ask', wire, deadline, options.signal, { receive: () => resolve(), fail: reject })
       })

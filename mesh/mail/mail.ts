@@ -3,17 +3,24 @@
  * neither one that has left nor one that is there. Whoever takes it gets it under the session with its node, like any other message.
  *
  *     ['waiting', from, actor, message, trace, content, deadline, to, about, id, what]
+ *     ['waiting', …, what, body]               its content is too large for that, and stands beside it in pieces (../body.ts)
  *     ['taken', id, what, until]               the same message again is not delivered again until then
  */
 import { z } from 'zod'
 import { ClawmeshError } from '../../policies/errors.js'
 import { type Role, roles } from '../../policies/roles.js'
+import { type Body, bodySchema, pieceBytes, type Room } from '../body.js'
 import { binary, decode, encode, time } from '../codec.js'
 import { openWith, sealWith } from '../seal/box.js'
 import { digest, hex, utf8 } from '../seal/keys.js'
 
-/** In bytes of msgpack. */
-export const mostMailBytes = 256 * 1024
+/** Of what it says, in bytes of msgpack. */
+export const mailRoom: Room = {
+  what: 'The message',
+  inRecord: pieceBytes,
+  most: 8 * 1024 * 1024,
+  instead: 'Write it to a file and send where that is.',
+}
 export const mailLimits = {
   /** Of one sender for one actor. */
   perActor: 1000,
@@ -34,7 +41,10 @@ export interface Mail {
   readonly actor: string
   readonly message: string
   readonly trace: string
+  /** Undefined where it has a body. */
   readonly content: unknown
+  /** Where content is kept that is too large for the record. */
+  readonly body: Body | undefined
   /** Milliseconds since 1970: when it is a dead letter. */
   readonly deadline: number
   /** Which roles may take it. */
@@ -65,11 +75,12 @@ const waitingSchema = z
     binary.nullable(),
     token,
     token,
+    bodySchema.optional(),
   ])
   .transform(
-    ([, from, actor, message, trace, content, deadline, to, about, id, what]): Standing => ({
+    ([, from, actor, message, trace, content, deadline, to, about, id, what, body]): Standing => ({
       state: 'waiting',
-      mail: { from, actor, message, trace, content, deadline, to, about: about ?? undefined, id, what },
+      mail: { from, actor, message, trace, content, body, deadline, to, about: about ?? undefined, id, what },
     }),
   )
 const takenSchema = z
@@ -83,6 +94,10 @@ export const mailId = (holder: string, actor: string, key: string): string =>
 
 export const digestOf = (message: string, content: unknown): string =>
   hex(digest(encode([message, content]))).slice(0, 32)
+
+/** In bytes of msgpack. */
+export const weightOf = ({ content, body }: Pick<Mail, 'content' | 'body'>): number =>
+  body?.bytes ?? encode(content).length
 
 /** `secret`: 32 bytes that only the authority's machine has. */
 export const mailKey = (secret: Uint8Array): Uint8Array => digest(utf8('clawmesh mail 1\0'), secret)
@@ -100,6 +115,7 @@ export function openStanding(sealed: Uint8Array, place: string, key: Uint8Array)
 
 function wireOf(standing: Standing): unknown[] {
   if (standing.state === 'taken') return ['taken', standing.id, standing.what, standing.until]
-  const { from, actor, message, trace, content, deadline, to, about, id, what } = standing.mail
-  return ['waiting', from, actor, message, trace, content, deadline, to, about ?? null, id, what]
+  const { from, actor, message, trace, content, body, deadline, to, about, id, what } = standing.mail
+  const wire = ['waiting', from, actor, message, trace, content, deadline, to, about ?? null, id, what]
+  return body ? [...wire, body] : wire
 }

@@ -7,15 +7,17 @@
  * 3. So it is delivered at least once, each time under the same id. That it was taken is on disk before the next one goes.
  * 4. The same message of the same sender under the same key is acknowledged and not delivered again, until the deadline of the first.
  * 5. It is bounded for each sender and actor, for each sender and in all, and a full one says so to the sender.
+ * 6. What is large is in memory only while it is stored or handed over. Where it cannot be read as it was kept, it is a dead letter.
  */
 import { setTimeout } from 'node:timers/promises'
 import { ClawmeshError, type ErrorCode } from '../../policies/errors.js'
 import type { Context } from '../actor/actor.js'
+import { bodyOf } from '../body.js'
 import { encode } from '../codec.js'
 import type { MeshNode } from '../node.js'
 import { Space } from '../post/space.js'
 import { type Certificate, readCertificate } from '../seal/certificate.js'
-import { digestOf, type Mail, mailId, mailLimits, mostMailBytes } from './mail.js'
+import { digestOf, type Mail, mailId, mailLimits, mailRoom, weightOf } from './mail.js'
 import type { KeptRequest } from './messages.js'
 import type { Place, Places } from './places.js'
 
@@ -67,7 +69,7 @@ export class Office {
 
   /** Takes up what an earlier process left. */
   async begin(): Promise<void> {
-    const { standing, unreadable } = await this.#places.read()
+    const { standing, unreadable } = await this.#places.takeOver()
     for (const { place, standing: found } of standing) {
       const { id, what } = found.state === 'taken' ? found : found.mail
       const until = found.state === 'taken' ? found.until : found.mail.deadline
@@ -105,7 +107,7 @@ export class Office {
 
   #takeUp(kept: Kept, mail: Mail): void {
     const { holder } = readCertificate(mail.from, this.#node.rootKey)
-    const bytes = weightOf(mail.content)
+    const bytes = weightOf(mail)
     this.#senderOf(holder).take(bytes)
     this.#space.take(bytes)
     this.#enter({ kept, mail, holder, bytes })
@@ -115,7 +117,7 @@ export class Office {
     this.#closing.abort(new ClawmeshError('UNREACHABLE', 'The office that keeps the mail is closing.'))
   }
 
-  /** Resolves when it is stored. Rejects with MAILBOX_FULL, MESSAGE_INVALID, DISK_FULL, UNREACHABLE. */
+  /** Resolves when it is stored. Rejects with MAILBOX_FULL, MESSAGE_INVALID, DISK_FULL, UNREACHABLE, BROKER_UNAVAILABLE. */
   async keep(request: KeptRequest, context: Context): Promise<void> {
     const from = this.#certificateOf(context)
     const { actor, message, content, to, about } = request
@@ -132,16 +134,14 @@ export class Office {
         },
       )
     }
-    const bytes = weightOf(content)
-    if (bytes > mostMailBytes)
-      throw new ClawmeshError('MESSAGE_INVALID', `The message is ${bytes} bytes; ${mostMailBytes} can be kept.`, {
-        hint: 'Write it to a file and send where that is.',
-        data: { bytes, most: mostMailBytes },
-      })
+    const whole = encode(content)
+    const bytes = whole.length
+    const body = bodyOf(whole, mailRoom)
     const deadline = Math.floor(this.#node.now() + request.keepMs)
     const place = this.#room(actor, from.holder, bytes)
-    const mail = { from: from.wire, actor, message, trace: context.trace, content, deadline, to, about, id, what }
-    const stored = this.#places.write(place, { state: 'waiting', mail }, this.#closing.signal)
+    const said = { actor, message, trace: context.trace, content: body ? null : content, body }
+    const mail = { ...said, from: from.wire, deadline, to, about, id, what }
+    const stored = this.#places.keep(place, mail, whole, this.#closing.signal)
     const kept: Kept = { id, what, until: deadline, place, isTaken: false, stored }
     this.#kept.set(id, kept)
     stored.catch(() => this.#forget(id, kept))
@@ -256,10 +256,8 @@ export class Office {
     }
   }
 
-  /** Nothing but its id and a digest is left on disk. */
-  async #close({ kept, holder, bytes, isOver }: Waiting, isStored = true): Promise<void> {
-    const { id, what, until } = kept
-    if (isStored) await this.#places.write(kept.place, { state: 'taken', id, what, until }, this.#closing.signal)
+  async #close({ kept, mail, holder, bytes, isOver }: Waiting, isStored = true): Promise<void> {
+    if (isStored) await this.#places.close(kept.place, mail, this.#closing.signal)
     kept.isTaken = true
     this.#space.give(bytes)
     this.#senderOf(holder).give(bytes)
@@ -271,10 +269,19 @@ export class Office {
     try {
       if (mail.deadline <= this.#node.now()) return late(mail, undefined, { nowhere: true })
       const deadline = Math.min(mail.deadline, this.#node.now() + attemptMs)
-      await this.#node.deliver(mail, { deadline, signal })
+      await this.#node.deliver(mail, () => this.#read(mail), { deadline, signal })
       return undefined
     } catch (error) {
       return ClawmeshError.from(error)
+    }
+  }
+
+  async #read(mail: Mail): Promise<unknown> {
+    try {
+      return await this.#places.contentOf(mail)
+    } catch (cause) {
+      const { code, message, hint } = ClawmeshError.from(cause)
+      throw new ClawmeshError(code, message, { hint, data: { nowhere: true }, cause })
     }
   }
 
@@ -282,7 +289,7 @@ export class Office {
   async #bury(mail: Mail, { code, message: reason }: ClawmeshError, begun: boolean): Promise<void> {
     const { actor, message, trace, deadline, to, content } = mail
     const from = readCertificate(mail.from, this.#node.rootKey)
-    const lost = { code, reason, begun, from, actor, message, trace, deadline, to, content }
+    const lost = { code, reason, begun, from, actor, message, trace, deadline, to, content, bytes: weightOf(mail) }
     while (!(await this.#node.bury(lost))) {
       this.#closing.signal.throwIfAborted()
       await rest(longestPauseMs, this.#closing.signal)
@@ -314,5 +321,3 @@ const late = ({ actor, message, deadline }: Mail, last?: ClawmeshError, data = {
   )
 
 const boxOf = ({ holder, mail }: { holder: string; mail: Pick<Mail, 'actor'> }): string => `${holder} ${mail.actor}`
-
-const weightOf = (content: unknown): number => encode(content).length

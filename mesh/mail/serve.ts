@@ -1,11 +1,10 @@
 /** The office on a node of the authority, one in a mesh; and what is done with mail where the mesh stands still. */
 import { z } from 'zod'
 import { actor, on } from '../actor/actor.js'
-import { encode } from '../codec.js'
 import type { MeshNode } from '../node.js'
 import { readCertificate } from '../seal/certificate.js'
 import type { Bucket } from '../transport/transport.js'
-import { mailKey } from './mail.js'
+import { mailKey, weightOf } from './mail.js'
 import { ForgetMail, KeepMail, officeName } from './messages.js'
 import { Office } from './office.js'
 import { Places } from './places.js'
@@ -63,9 +62,9 @@ export async function waitingMail(
   const { standing, unreadable } = await new Places(bucket, mailKey(secret)).read()
   const waiting = standing.flatMap(({ standing: found }): WaitingMail[] => {
     if (found.state !== 'waiting') return []
-    const { id, actor: to, message, from, trace, content, deadline } = found.mail
+    const { id, actor: to, message, from, trace, deadline } = found.mail
     const { name } = readCertificate(from, rootKey)
-    return [{ id, actor: to, message, from: name, trace, bytes: encode(content).length, until: deadline }]
+    return [{ id, actor: to, message, from: name, trace, bytes: weightOf(found.mail), until: deadline }]
   })
   return { waiting, unreadable }
 }
@@ -76,8 +75,7 @@ export async function forgetMail({ bucket, secret }: MailStore, tasks: ReadonlyS
   let count = 0
   for (const { place, standing } of (await places.read()).standing) {
     if (standing.state !== 'waiting' || !tasks.has(standing.mail.trace)) continue
-    const { id, what, deadline: until } = standing.mail
-    await places.write(place, { state: 'taken', id, what, until }, AbortSignal.timeout(forgetWithinMs))
+    await places.close(place, standing.mail, AbortSignal.timeout(forgetWithinMs))
     count += 1
   }
   return count

@@ -46,7 +46,13 @@ export interface Authority {
   readonly tasksKey: Uint8Array
   /** The keys of those whom recorded content is about. */
   readonly subjects: SubjectStore
-  certify(name: string, roles: readonly Role[], publicKey: Uint8Array, now: number): Certificate
+  certify(
+    name: string,
+    roles: readonly Role[],
+    publicKey: Uint8Array,
+    now: number,
+    labels?: readonly string[],
+  ): Certificate
 }
 
 /** A new authority that lives in memory only. */
@@ -107,8 +113,8 @@ function authorityOf(
     ...keys,
     tasksKey: digest(utf8('clawmesh tasks 1\0'), keys.root.secretKey),
     subjects: new SubjectStore(shelf, keys),
-    certify: (name, roles, publicKey, now) =>
-      issueCertificate({ mesh, name, publicKey, roles, notBefore: now, notAfter: now + lifeMs }, keys.root),
+    certify: (name, roles, publicKey, now, labels = []) =>
+      issueCertificate({ mesh, name, publicKey, roles, labels, notBefore: now, notAfter: now + lifeMs }, keys.root),
   }
 }
 

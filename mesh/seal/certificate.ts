@@ -1,12 +1,15 @@
 /**
- * A node certificate: the authority's word that a signing key belongs to a named node with these roles, for a time.
- * On the wire it is `[body, signature]`, the body a positional msgpack array, so that there is one way to write it.
+ * A node certificate: the authority's word that a signing key belongs to a named node with these roles and labels, for a time.
+ * On the wire it is `[body, signature]`, the body a positional msgpack array, so that there is one way to write it: without labels they are left out.
  */
 import { z } from 'zod'
 import { ClawmeshError } from '../../policies/errors.js'
 import { type Role, roles } from '../../policies/roles.js'
 import { binary, decode, encode } from '../codec.js'
 import { fingerprint, type SigningKey, sign, verifies } from './keys.js'
+
+/** What the authority says of a machine, beside its roles: `site=berlin`, `gpu`. */
+export const labelsSchema = z.array(z.string().regex(/^[a-z0-9][a-z0-9._-]{0,62}(=[a-z0-9._-]{1,62})?$/)).max(16)
 
 const bodySchema = z
   .tuple([
@@ -17,12 +20,14 @@ const bodySchema = z
     z.array(z.enum(roles)),
     z.number().int(),
     z.number().int(),
+    labelsSchema.min(1).optional(),
   ])
-  .transform(([, mesh, name, publicKey, held, notBefore, notAfter]) => ({
+  .transform(([, mesh, name, publicKey, held, notBefore, notAfter, labels = []]) => ({
     mesh,
     name,
     publicKey,
     roles: held,
+    labels,
     notBefore,
     notAfter,
   }))
@@ -30,9 +35,13 @@ const bodySchema = z
 const wireSchema = z.tuple([binary, binary])
 
 /** What a certificate says. Times are milliseconds since 1970. */
-export type CertificateBody = Omit<z.output<typeof bodySchema>, 'roles'> & { roles: readonly Role[] }
+export type CertificateBody = Omit<z.output<typeof bodySchema>, 'roles' | 'labels'> & {
+  roles: readonly Role[]
+  labels?: readonly string[]
+}
 
 export interface Certificate extends CertificateBody {
+  readonly labels: readonly string[]
   /** Names the key, not the paper: a renewed certificate keeps its holder's id. */
   readonly holder: string
   readonly wire: Uint8Array
@@ -45,9 +54,11 @@ export const holderOf = (publicKey: Uint8Array): string => fingerprint(publicKey
 export const clockToleranceMs = 30_000
 
 export function issueCertificate(body: CertificateBody, root: SigningKey): Certificate {
-  const inner = encode([1, body.mesh, body.name, body.publicKey, body.roles, body.notBefore, body.notAfter])
+  const { labels = [] } = body
+  const said = [1, body.mesh, body.name, body.publicKey, body.roles, body.notBefore, body.notAfter]
+  const inner = encode(labels.length > 0 ? [...said, labels] : said)
   const wire = encode([inner, sign('certificate', inner, root)])
-  return { ...body, holder: holderOf(body.publicKey), wire }
+  return { ...body, labels, holder: holderOf(body.publicKey), wire }
 }
 
 /**

@@ -30,14 +30,14 @@ const fileSchema = z.object({
 /** Makes a node a member. With `signing` it keeps the key that it had, so its audit chain goes on. */
 export function enrol(
   authority: Authority,
-  node: { name: string; roles: readonly Role[]; signing?: SigningKey },
+  node: { name: string; roles: readonly Role[]; labels?: readonly string[] | undefined; signing?: SigningKey },
   now: number,
 ): Credentials {
   const signing = node.signing ?? signingKey()
   return {
     mesh: authority.mesh,
     rootKey: authority.root.publicKey,
-    certificate: authority.certify(node.name, node.roles, signing.publicKey, now),
+    certificate: authority.certify(node.name, node.roles, signing.publicKey, now, node.labels),
     signing,
     meshKey: authority.meshKey,
     auditorKey: authority.auditor.publicKey,

@@ -12,7 +12,7 @@
  */
 import { z } from 'zod'
 import { ClawmeshError, type ErrorCode, errorCodes } from '../../policies/errors.js'
-import { type Bodies, bodySchema } from './body.js'
+import { type Bodies, bodySchema, mostBodyBytes, pieceBytes, type Room } from '../body.js'
 import { type Amounts, amountsSchema, Budget, type BudgetState, budgetRecords } from './budget.js'
 import type { Journal } from './journal.js'
 import { again, type Retries } from './retry.js'
@@ -27,6 +27,8 @@ export const taskRecordSchema = z.discriminatedUnion('type', [
     at: z.number(),
     by: z.string(),
     facts: z.unknown(),
+    /** Where they are kept, if they are too large for the record, and left out here. */
+    body: bodySchema.optional(),
     /** What it may use; whatever it takes, if left out. */
     budget: amountsSchema.optional(),
     /** The task whose budget it is a part of. */
@@ -44,9 +46,31 @@ export const taskRecordSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('cleared'), step: z.string(), by: z.string() }),
   /** A person has answered what the step asks. Takes nothing over: whoever does the task goes on. */
   z.object({ type: z.literal('answered'), step: z.string(), result: z.unknown(), by: z.string() }),
-  z.object({ type: z.literal('ended'), at: z.number(), outcome: z.unknown() }),
+  z.object({ type: z.literal('ended'), at: z.number(), outcome: z.unknown(), body: bodySchema.optional() }),
 ])
 export type TaskRecord = z.output<typeof taskRecordSchema>
+
+/** What a task is about and what it came to are read with each list of tasks; its results where it goes on. */
+export const room = {
+  facts: {
+    what: 'What a task is about',
+    inRecord: 3 * pieceBytes,
+    most: 8 * 1024 * 1024,
+    instead: 'Write it to a file, and say where that is.',
+  },
+  outcome: {
+    what: 'What a task came to',
+    inRecord: 3 * pieceBytes,
+    most: 8 * 1024 * 1024,
+    instead: 'Write it to a file, and say where that is.',
+  },
+  result: {
+    what: 'The result of a step',
+    inRecord: pieceBytes,
+    most: mostBodyBytes,
+    instead: 'Write it to a file and give back where that is, or cut the step into smaller ones.',
+  },
+} as const satisfies Record<string, Room>
 
 export type StepOptions<T> = {
   result: z.ZodType<T>
@@ -261,19 +285,18 @@ export class Task {
   }
 
   async end(outcome: unknown, now = this.#now()): Promise<void> {
-    await this.#append({ type: 'ended', at: now, outcome })
+    const ended = { type: 'ended', at: now, outcome } as const
+    await this.#bodies.keep(outcome, room.outcome, (body) =>
+      this.#append(body ? { ...ended, outcome: undefined, body } : ended),
+    )
     await this.#parent?.settleChild(this.id, this.budget?.spent ?? {})
   }
 
-  async #done(step: string, value: unknown): Promise<void> {
-    const kept = await this.#bodies.keep(value)
-    try {
-      await this.#append({ type: 'done', step, ...kept })
-    } catch (error) {
-      // No record will ever name it.
-      if ('body' in kept && ClawmeshError.from(error).code === 'FENCED') await this.#bodies.drop(kept.body)
-      throw error
-    }
+  #done(step: string, result: unknown): Promise<void> {
+    const done = { type: 'done', step, result } as const
+    return this.#bodies.keep(result, room.result, (body) =>
+      this.#append(body ? { ...done, result: undefined, body } : done),
+    )
   }
 
   #append(record: TaskRecord): Promise<void> {

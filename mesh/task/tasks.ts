@@ -2,11 +2,11 @@
 import { randomUUID } from 'node:crypto'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { Addresses } from '../address.js'
+import { Bodies } from '../body.js'
 import type { Bucket, Entry, Transport } from '../transport/transport.js'
-import { Bodies } from './body.js'
 import type { Amounts } from './budget.js'
 import { Journal } from './journal.js'
-import { describeTask, Task, type TaskInfo, type TaskRecord, taskRecordSchema } from './task.js'
+import { describeTask, room, Task, type TaskInfo, type TaskRecord, taskRecordSchema } from './task.js'
 
 export interface TasksOptions {
   transport: Transport
@@ -45,7 +45,8 @@ export class Tasks {
    * it does not is all that the parent has left. `until` is when its time is over, in milliseconds since 1970; that of its parent, where that is sooner. Rejects with BUDGET_SPENT if the parent has less.
    */
   async begin(facts: unknown, id: string = randomUUID(), { budget, parent, until }: Begun = {}): Promise<Task> {
-    const journal = this.#journal(this.#options.addresses.taskKey(id))
+    const place = this.#options.addresses.taskKey(id)
+    const [journal, bodies] = [this.#journal(place), this.#bodies(place)]
     const limit = parent?.budget ? { ...parent.budget.left, ...budget } : budget
     if (parent && limit) await parent.reserve(`task ${id}`, limit, id)
     const end = Math.min(until ?? Number.POSITIVE_INFINITY, parent?.until ?? Number.POSITIVE_INFINITY)
@@ -55,8 +56,10 @@ export class Tasks {
       ...(parent ? { parent: parent.id } : {}),
       ...(Number.isFinite(end) ? { until: end } : {}),
     }
-    await journal.append(record)
-    return new Task(journal, this.#bodies(this.#options.addresses.taskKey(id)), [record], this.#now, parent)
+    await bodies.keep(facts, room.facts, (body) =>
+      journal.append(body ? { ...record, facts: undefined, body } : record),
+    )
+    return new Task(journal, bodies, [record], this.#now, parent)
   }
 
   /**
@@ -135,9 +138,8 @@ export class Tasks {
 
   /** What is known of each, oldest first. */
   async list(): Promise<TaskInfo[]> {
-    return [...groupByPlace(await this.#entries())]
-      .map(([place, entries]) => this.#describe(place, entries))
-      .sort((a, b) => a.begunAt - b.begunAt)
+    const all = [...groupByPlace(await this.#entries())].map(([place, entries]) => this.#inFull(place, entries))
+    return (await Promise.all(all)).sort((a, b) => a.begunAt - b.begunAt)
   }
 
   /**
@@ -172,7 +174,7 @@ export class Tasks {
           continue
         }
         waiting.delete(key)
-        for (const record of readAll(journal, [entry])) {
+        for (const record of await this.#whole(place, readAll(journal, [entry]), { withResults: false })) {
           if (next > after) yield { number: next, record }
           next += 1
           if (record.type === 'ended') return
@@ -228,23 +230,21 @@ export class Tasks {
     return next !== undefined && next.value === undefined
   }
 
-  /** One damaged journal must not hide the others. */
+  /** By its journal alone. One that is damaged must not hide the others. */
   #describe(place: string, entries: Entry[]): TaskInfo {
     try {
       return describeTask(readAll(this.#journal(place), entries))
     } catch (error) {
-      const { message } = ClawmeshError.from(error)
-      return {
-        id: place,
-        begunAt: 0,
-        by: '',
-        facts: undefined,
-        state: 'damaged',
-        steps: [],
-        outcome: message,
-        budget: undefined,
-        until: undefined,
-      }
+      return damaged(place, error)
+    }
+  }
+
+  async #inFull(place: string, entries: Entry[]): Promise<TaskInfo> {
+    try {
+      const records = readAll(this.#journal(place), entries)
+      return describeTask(await this.#whole(place, records, { withResults: false }))
+    } catch (error) {
+      return damaged(place, error)
     }
   }
 
@@ -259,12 +259,15 @@ export class Tasks {
     return [...entries.values()]
   }
 
-  /** With the results that are kept beside the journal. */
-  #whole(place: string, records: TaskRecord[]): Promise<TaskRecord[]> {
-    const read = async (record: TaskRecord): Promise<TaskRecord> =>
-      record.type === 'done' && record.body
-        ? { type: 'done', step: record.step, result: await this.#bodies(place).read(record.body) }
-        : record
+  /** With what is kept beside the journal. */
+  #whole(place: string, records: TaskRecord[], { withResults } = { withResults: true }): Promise<TaskRecord[]> {
+    const read = async (record: TaskRecord): Promise<TaskRecord> => {
+      if (!('body' in record) || !record.body || (record.type === 'done' && !withResults)) return record
+      const { body, ...said } = record
+      const kept = await this.#bodies(place).read(body)
+      if (said.type === 'task') return { ...said, facts: kept }
+      return said.type === 'ended' ? { ...said, outcome: kept } : { ...said, result: kept }
+    }
     return Promise.all(records.map(read))
   }
 
@@ -276,6 +279,18 @@ export class Tasks {
     return new Journal(this.#bucket, place, this.#options.key)
   }
 }
+
+const damaged = (place: string, error: unknown): TaskInfo => ({
+  id: place,
+  begunAt: 0,
+  by: '',
+  facts: undefined,
+  state: 'damaged',
+  steps: [],
+  outcome: ClawmeshError.from(error).message,
+  budget: undefined,
+  until: undefined,
+})
 
 const noTask = (id: string) =>
   new ClawmeshError('NOT_FOUND', `There is no task ${id}.`, { hint: '`clawmesh tasks list` has those that there are.' })

@@ -78,6 +78,10 @@ class MemoryBucket implements Bucket {
     this.#entries.delete(key)
   }
 
+  async purge(keys: string): Promise<void> {
+    for (const key of this.#entries.keys()) if (matches(keys, key)) this.#entries.delete(key)
+  }
+
   async watch(changed: (entry: Entry) => void, keys?: string): Promise<Subscription> {
     const tell = (entry: Entry) => {
       if (keys === undefined || matches(keys, entry.key)) changed(entry)

@@ -144,6 +144,10 @@ class NatsBucket implements Bucket {
     }
   }
 
+  async purge(keys: string): Promise<void> {
+    await reachable(() => this.#manager.streams.purge(this.#stream, { filter: `${this.#subjects}${keys}` }))
+  }
+
   /**
    * A watch lives in the memory of one broker: it is deleted when it is no longer wanted, ends with its broker, and is forgotten five minutes after its
    * watcher died. So it is begun anew after each reconnection, and when nothing more is heard of it, and all that the bucket holds comes again: `changed`

@@ -43,6 +43,8 @@ export interface Bucket {
   get(key: string): Promise<Entry | undefined>
   /** Deletes whatever is there or, with a revision, only what is the key's latest one; otherwise does nothing. */
   delete(key: string, revision?: number): Promise<void>
+  /** Removes all keys that match, as in `watch`, and every mark of them: no watcher is told. The authority's alone. */
+  purge(keys: string): Promise<void>
   /**
    * Calls back for every key that exists, then for every change; resolves when the first part is done. `keys`: of those that match alone, where `*` stands for one
    * part between dots; left out, of all.

@@ -12,7 +12,7 @@ import { type Asked, type Grant, readQuestion, type Wish } from '../../mesh/seal
 import { fromHex } from '../../mesh/seal/keys.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { Role } from '../../policies/roles.js'
-import { checkNodeName, type OpenInvitation, type Register } from './register.js'
+import { checkNodeName, type Member, type OpenInvitation, type Register } from './register.js'
 
 export interface DeskOptions {
   authority: Authority
@@ -71,9 +71,11 @@ export class Desk {
     const name = nameFor(invitation, wish)
     const granted = rolesFor(invitation, wish)
     const holder = holderOf(publicKey)
-    await register.redeem(invitation, { name, holder, roles: granted, brokerKeys: [wish.brokerKey], since: now })
-    await node.note('node.enrolled', { name, holder, roles: granted, invitation: asked.id })
-    return { secret, grant: await this.#grantFor(name, granted, publicKey, wish) }
+    const { labels = [] } = invitation
+    const member = { name, holder, roles: granted, labels, brokerKeys: [wish.brokerKey], since: now }
+    await register.redeem(invitation, member)
+    await node.note('node.enrolled', { name, holder, roles: granted, labels, invitation: asked.id })
+    return { secret, grant: await this.#grantFor(member, publicKey, wish) }
   }
 
   async #renew(asked: Asked): Promise<{ secret: Uint8Array; grant: Grant }> {
@@ -85,12 +87,12 @@ export class Desk {
         hint: 'Let it join again by a new invitation.',
       })
     await register.admit({ ...member, brokerKeys: [wish.brokerKey] })
-    return { secret: authority.meshKey, grant: await this.#grantFor(member.name, member.roles, publicKey, wish) }
+    return { secret: authority.meshKey, grant: await this.#grantFor(member, publicKey, wish) }
   }
 
-  async #grantFor(name: string, granted: readonly Role[], publicKey: Uint8Array, { brokerKey }: Wish): Promise<Grant> {
+  async #grantFor({ name, roles, labels }: Member, publicKey: Uint8Array, { brokerKey }: Wish): Promise<Grant> {
     const { authority, accounts, servers, tlsAuthority } = this.#options
-    const certificate = authority.certify(name, granted, publicKey, this.#now())
+    const certificate = authority.certify(name, roles, publicKey, this.#now(), labels)
     return {
       certificate: certificate.wire,
       meshKey: authority.meshKey,

@@ -17,13 +17,15 @@ import { checkNodeName, Register } from './register.js'
 
 export interface InvitationWish {
   roles: Role[]
+  /** What the mesh says of the machine from then on, in its certificate. */
+  labels: string[]
   name: string | undefined
   lifeMs: number
 }
 
 /** The string. `folder` is the authority's. */
 export function issueInvitation(folder: string, reachable: Reachable, wish: InvitationWish, now: number): string {
-  const { name, roles, lifeMs } = wish
+  const { name, roles, labels, lifeMs } = wish
   if (name !== undefined) checkNodeName(name)
   const { authority, accounts, register } = open(folder, now)
   if (name !== undefined && register.member(name))
@@ -35,7 +37,7 @@ export function issueInvitation(folder: string, reachable: Reachable, wish: Invi
   // A second back: the clock of the broker's machine may be a little behind the one that reads this.
   const issuedAt = Math.floor(now / 1000) - 1
   const expires = Math.ceil((now + lifeMs) / 1000)
-  register.invite({ id, secret: hex(secret), roles, expires, ...(name === undefined ? {} : { name }) })
+  register.invite({ id, secret: hex(secret), roles, labels, expires, ...(name === undefined ? {} : { name }) })
   const { servers, tlsAuthority } = reachable
   return writeInvitation({
     servers,

@@ -11,6 +11,7 @@ import { setTimeout } from 'node:timers/promises'
 import { z } from 'zod'
 import type { RevokedUsers } from '../../mesh/broker/accounts.js'
 import { writeWhole } from '../../mesh/disk.js'
+import { labelsSchema } from '../../mesh/seal/certificate.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { roles } from '../../policies/roles.js'
 import { takeLock } from '../lock.mjs'
@@ -19,6 +20,7 @@ const memberSchema = z.object({
   name: z.string(),
   holder: z.string(),
   roles: z.array(z.enum(roles)),
+  labels: labelsSchema.optional(),
   /** nkey public keys of its users on the broker: more than one if it lost one. */
   brokerKeys: z.array(z.string()),
   /** Milliseconds since 1970. */
@@ -37,6 +39,7 @@ const invitationSchema = z.object({
   /** Left out: the newcomer's own choice. */
   name: z.string().optional(),
   roles: z.array(z.enum(roles)),
+  labels: labelsSchema.optional(),
   expires: z.number().int(),
   /** The key that used it. */
   holder: z.string().optional(),

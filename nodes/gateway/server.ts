@@ -137,7 +137,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
     'GET /healthz': () => ({ status: 'ok' }),
     'GET /readyz': () => readiness(node),
     'GET /openapi.json': () => openApi(people()),
-    'GET /metrics': ({ reply }) => reply.type('text/plain; version=0.0.4').send(metrics.text(node.nodes().length)),
+    'GET /metrics': ({ reply }) => reply.type('text/plain; version=0.0.4').send(metrics.text(node.nodes())),
     'GET /v1/models': () => modelsOf(node),
     'POST /v1/chat/completions': ({ request, reply }) => complete(desk, request, reply, parseChat),
     'POST /v1/completions': ({ request, reply }) => complete(desk, request, reply, parseText),

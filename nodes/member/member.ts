@@ -25,22 +25,23 @@ type EnrolmentGround = Pick<Ground, 'authority' | 'accounts' | 'addresses' | 're
   tls: { authority: string } | undefined
 }
 
-/** A node that ran here before keeps its keys, so its audit chain goes on; its certificate is new each time. */
+/** A node that ran here before keeps its keys, so its audit chain goes on, and its labels where none are said; its certificate is new each time. */
 export async function enrolHere(
   ground: EnrolmentGround,
   folder: DataPaths,
   name: string,
   roles: readonly Role[],
+  labels = ground.register.member(name)?.labels,
 ): Promise<{ credentials: Credentials; access: Access }> {
   const { authority, accounts, addresses, register, servers, tls } = ground
   const files = nodeFiles(folder, name)
   const now = Date.now()
   const signing = existsSync(files.credentials) ? readCredentials(files.credentials, undefined).signing : undefined
-  const credentials = enrol(authority, signing ? { name, roles, signing } : { name, roles }, now)
+  const credentials = enrol(authority, { name, roles, labels, ...(signing && { signing }) }, now)
   const { holder } = credentials.certificate
   const seed = brokerSeed(files.access)
   const brokerKey = publicKeyOf(seed)
-  await register.admit({ name, holder, roles: [...roles], brokerKeys: [brokerKey], since: now })
+  await register.admit({ name, holder, roles: [...roles], labels, brokerKeys: [brokerKey], since: now })
   const token = await accounts.memberToken(credentials.certificate, brokerKey)
   const access: Access = {
     servers,

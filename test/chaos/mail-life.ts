@@ -16,7 +16,13 @@ import { readCredentials } from '../../mesh/seal/credentials.js'
 import { connectNats } from '../../mesh/transport/nats.js'
 import type { Bucket } from '../../mesh/transport/transport.js'
 
-const Job = message('test.job', { request: z.number(), reply: nothing })
+const Job = message('test.job', {
+  // What does not come whole is a dead letter.
+  request: z.tuple([z.number(), z.string()]).refine(([number, filling]) => filling === fillingOf(number)),
+  reply: nothing,
+})
+/** Each third is too large for one record. */
+const fillingOf = (number: number) => (number % 3 === 1 ? `${number} `.repeat(150_000) : '')
 const userSchema = z.object({ token: z.string(), seed: z.string(), inbox: z.string().optional() })
 
 export const linesIn = (file: string): string[] =>
@@ -46,7 +52,7 @@ async function live([folder = '', url = '', role = '', count = '', moments = '']
     for (let number = 0; number < Number(count); number += 1) {
       if (acknowledged.has(String(number))) continue
       moment()
-      await node.ref('taker').mail(Job, number, { key: `job ${number}`, timeoutMs: 120_000 })
+      await node.ref('taker').mail(Job, [number, fillingOf(number)], { key: `job ${number}`, timeoutMs: 120_000 })
       moment()
       append(folder, 'acknowledged', String(number))
     }
@@ -55,9 +61,16 @@ async function live([folder = '', url = '', role = '', count = '', moments = '']
 }
 
 const mortal = (real: Bucket, moment: () => void): Bucket => ({
-  put: (key, value) => real.put(key, value),
+  put: async (key, value) => {
+    moment()
+    return real.put(key, value)
+  },
   get: (key) => real.get(key),
   delete: (key) => real.delete(key),
+  purge: async (keys) => {
+    moment()
+    await real.purge(keys)
+  },
   watch: (changed, keys) => real.watch(changed, keys),
   swap: async (key, value, revision) => {
     moment()
@@ -84,7 +97,7 @@ function withMoments(node: MeshNode, moment: () => void): MeshNode {
 /** Notes each delivery, and has its effect once for each id. */
 const taker = (folder: string, moment: () => void) =>
   actor('taker', () => [
-    on(Job, (number, { mailed }) => {
+    on(Job, ([number], { mailed }) => {
       moment()
       appendFileSync(join(folder, 'deliveries'), `${number} ${mailed}\n`)
       const line = `${number} ${mailed}`

@@ -1,4 +1,8 @@
-/** Sends numbered mail while everybody who has a part in it is killed again and again: the sender, the office, the taker, the broker. Says what became of it. */
+/**
+ * Sends numbered mail, some of it large, while everybody who has a part in it is killed again and again: the sender, the office, the taker, the broker, which also stands still every other time.
+ * Says what became of it.
+ */
+import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,6 +12,8 @@ import { addressesOf } from '../../mesh/address.js'
 import { DeadStream } from '../../mesh/dead/stream.js'
 import { openAuthority } from '../../mesh/seal/authority.js'
 import { enrol, writeCredentials } from '../../mesh/seal/credentials.js'
+import type { Bucket } from '../../mesh/transport/transport.js'
+import { eventually } from '../kit/eventually.js'
 import { natsMesh } from '../kit/mesh.js'
 import { seededRandom, wholeBelow } from '../kit/random.js'
 import { linesIn } from './mail-life.js'
@@ -16,6 +22,8 @@ export interface Mailed {
   /** How many lives each party took. */
   lives: Record<string, number>
   brokerDeaths: number
+  /** How often it stood still. */
+  brokerHalts: number
   /** Deliveries beyond the first. */
   repeats: number
   /** What is wrong; nothing if all promises held. */
@@ -26,7 +34,9 @@ const life = fileURLToPath(new URL('mail-life.js', import.meta.url))
 const parties = { office: 'authority', sender: 'worker', taker: 'worker' } as const
 /** More often, and the broker is given up, as it should be. */
 const brokerLivesMs = 7000
+const brokerHaltsMs = 4000
 const standstillMs = 120_000
+const clearedWithinMs = 60_000
 
 interface Deaths {
   /** A life ends after up to so many moments. */
@@ -63,6 +73,7 @@ export async function mailThroughDeaths(seed: number, count: number, deaths: Dea
   }
   const kept = Object.keys(parties).map(keepAlive)
   let brokerDeaths = 0
+  let brokerHalts = 0
   let brokerBorn = 0
   let seen = { effects: -1, at: performance.now() }
   const faults: string[] = []
@@ -79,8 +90,15 @@ export async function mailThroughDeaths(seed: number, count: number, deaths: Dea
       // The first death comes when there is something to lose.
       if (deaths.ofBroker && seen.effects > 0 && now - brokerBorn > brokerLivesMs) {
         brokerBorn = now
-        brokerDeaths += 1
-        process.kill(broker.pid, 'SIGKILL')
+        if (brokerDeaths > brokerHalts) {
+          brokerHalts += 1
+          process.kill(broker.pid, 'SIGSTOP')
+          await setTimeout(brokerHaltsMs)
+          process.kill(broker.pid, 'SIGCONT')
+        } else {
+          brokerDeaths += 1
+          process.kill(broker.pid, 'SIGKILL')
+        }
       }
       await setTimeout(50)
     }
@@ -90,14 +108,26 @@ export async function mailThroughDeaths(seed: number, count: number, deaths: Dea
     const log = transport.log(addressesOf(authority.mesh, authority.meshKey).deadStream)
     const { kept: letters } = await new DeadStream(log, authority).list()
     if (letters.length > 0) faults.push(`${letters.length} dead letters`)
+    const bucket = await transport.bucket(addressesOf(authority.mesh, authority.meshKey).mail)
+    const isClear = eventually(async () => assert.equal(await piecesIn(bucket), 0), clearedWithinMs)
+    await isClear.catch(({ message }: Error) => faults.push(`pieces are left: ${message}`))
     await transport.close()
-    return { lives, brokerDeaths, repeats: deliveries.length - new Set(deliveries).size, faults }
+    return { lives, brokerDeaths, brokerHalts, repeats: deliveries.length - new Set(deliveries).size, faults }
   } finally {
     isOver = true
     for (const child of running.values()) child.kill('SIGKILL')
     await Promise.all(kept)
     await mesh.close()
   }
+}
+
+async function piecesIn(bucket: Bucket): Promise<number> {
+  let pieces = 0
+  const watch = await bucket.watch(({ value }) => {
+    if (value) pieces += 1
+  }, 'body.*.*.*')
+  watch.unsubscribe()
+  return pieces
 }
 
 /** Lines are `number id`. */
@@ -119,15 +149,15 @@ function faultsIn(count: number, deliveries: string[], effects: string[], acknow
 export async function soakMail(count: number, seed: number): Promise<boolean> {
   let clean = true
   for (let number = seed; number < seed + count; number += 1) {
-    for (const moments of [8, 60]) {
-      const { lives, brokerDeaths, repeats, faults } = await mailThroughDeaths(number, 24, {
+    for (const moments of [12, 60]) {
+      const { lives, brokerDeaths, brokerHalts, repeats, faults } = await mailThroughDeaths(number, 24, {
         moments,
         most: 1000,
         ofBroker: true,
       })
       clean &&= faults.length === 0
       process.stdout.write(
-        `seed ${number}: lives ${JSON.stringify(lives)}, ${brokerDeaths} deaths of the broker, ${repeats} repeats: ${faults.join('; ') || 'clean'}\n`,
+        `seed ${number}: lives ${JSON.stringify(lives)}, ${brokerDeaths} deaths and ${brokerHalts} halts of the broker, ${repeats} repeats: ${faults.join('; ') || 'clean'}\n`,
       )
     }
   }

@@ -37,6 +37,7 @@ async function live([folder = '', url = '', user = '', id = '', moments = '']: s
     put: (key, value) => real.put(key, value),
     get: (key) => real.get(key),
     delete: (key) => real.delete(key),
+    purge: (keys) => real.purge(keys),
     watch: (changed, keys) => real.watch(changed, keys),
     swap: async (key, value, revision) => {
       moment()

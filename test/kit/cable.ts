@@ -27,6 +27,7 @@ export class Cable {
           put: (key, value) => plugged().then(() => bucket.put(key, value)),
           swap: (key, value, revision) => plugged().then(() => bucket.swap(key, value, revision)),
           delete: (key, revision) => bucket.delete(key, revision),
+          purge: (keys) => bucket.purge(keys),
           watch: (changed) => bucket.watch((entry) => void plugged().then(() => changed(entry))),
         }
         return cut

@@ -24,7 +24,7 @@ export interface TestMesh {
   readonly authority: Authority
   /** As the broker lets the holder of these credentials, or some member, in. */
   connect(credentials?: Credentials): Promise<Transport>
-  join(name: string, options?: Partial<JoinOptions> & { roles?: Role[] }): Promise<MeshNode>
+  join(name: string, options?: Partial<JoinOptions> & { roles?: Role[]; labels?: string[] }): Promise<MeshNode>
   close(): Promise<void>
 }
 
@@ -133,8 +133,8 @@ function testMesh(authority: Authority, connect: TestMesh['connect'], end: () =>
   return {
     authority,
     connect,
-    join: async (name, { roles = defaultRoles, ...options } = {}) => {
-      const credentials = options.credentials ?? enrol(authority, { name, roles }, Date.now())
+    join: async (name, { roles = defaultRoles, labels, ...options } = {}) => {
+      const credentials = options.credentials ?? enrol(authority, { name, roles, labels }, Date.now())
       const node = await joinMesh({
         credentials,
         transport: options.transport ?? (await connect(credentials)),

@@ -32,6 +32,7 @@ const forward = (bucket: Bucket): Bucket => ({
   swap: (key, value, revision) => bucket.swap(key, value, revision),
   get: (key) => bucket.get(key),
   delete: (key, revision) => bucket.delete(key, revision),
+  purge: (keys) => bucket.purge(keys),
   watch: (changed, keys) => bucket.watch(changed, keys),
 })
 

@@ -5,11 +5,14 @@ import { z } from 'zod'
 import { addressesOf } from '../../mesh/address.js'
 import { DeadStream } from '../../mesh/dead/stream.js'
 import { actor, localMesh, type MeshNode, message, nothing, on, serveMail } from '../../mesh/index.js'
-import { mailLimits } from '../../mesh/mail/mail.js'
+import { mailKey, mailLimits, mailRoom } from '../../mesh/mail/mail.js'
 import { ForgetMail, officeName } from '../../mesh/mail/messages.js'
+import { Places } from '../../mesh/mail/places.js'
 import { waitingMail } from '../../mesh/mail/serve.js'
+import { createAuthority } from '../../mesh/seal/authority.js'
 import { writeRevocations } from '../../mesh/seal/revocation.js'
-import type { Transport } from '../../mesh/transport/transport.js'
+import { MemoryBroker } from '../../mesh/transport/memory.js'
+import type { Bucket, Entry, Transport } from '../../mesh/transport/transport.js'
 import { ClawmeshError, type ErrorCode } from '../../policies/errors.js'
 import { eventually } from '../kit/eventually.js'
 import { type NatsMesh, natsMesh } from '../kit/mesh.js'
@@ -19,6 +22,15 @@ const Order = message('test.order', { request: z.string(), reply: nothing, from:
 const Vouch = message('test.vouch', { request: z.string(), reply: nothing, to: ['auditor'] })
 
 const Stuck = message('test.stuck', { request: z.string(), reply: nothing })
+
+async function entriesOf(bucket: Bucket, keys: string): Promise<Entry[]> {
+  const entries: Entry[] = []
+  const watch = await bucket.watch((entry) => {
+    if (entry.value) entries.push(entry)
+  }, keys)
+  watch.unsubscribe()
+  return entries
+}
 
 const code = (wanted: ErrorCode) => (error: unknown) => error instanceof ClawmeshError && error.code === wanted
 
@@ -84,11 +96,8 @@ describe('mail', () => {
     for (const text of ['first', 'second', 'third']) await passing.ref('late').mail(Note, text)
     await passing.close()
     await office.close()
-    const found: string[] = []
-    const watch = await (await authority.bucket(addresses().mail)).watch(({ value }) => {
-      found.push(Buffer.from(value ?? []).toString('latin1'))
-    })
-    watch.unsubscribe()
+    const entries = await entriesOf(await authority.bucket(addresses().mail), 'place.*')
+    const found = entries.map(({ value = [] }) => Buffer.from(value).toString('latin1'))
     assert.equal(found.length, 3)
     assert.ok(!found.some((value) => /first|second|third|late|test\.note/.test(value)))
     const store = { bucket: await authority.bucket(addresses().mail), secret: mesh.authority.tasksKey }
@@ -111,6 +120,47 @@ describe('mail', () => {
       ['first', 'second', 'third'].map((text) => [text, 'passing: gateway']),
     )
     assert.equal(new Set(came.map(({ id }) => id)).size, 3)
+  })
+
+  it('of some megabytes waits in sealed pieces, comes whole and in its turn, and leaves nothing behind', async () => {
+    const large = 'canary '.repeat(400_000)
+    for (const text of [large, 'next']) await sender.ref('library').mail(Note, text)
+    const bucket = await authority.bucket(addresses().mail)
+    const pieces = await entriesOf(bucket, 'body.*.*.*')
+    assert.equal(pieces.length, 11)
+    for (const { value = new Uint8Array() } of pieces)
+      assert.ok(value.length < 300_000 && !Buffer.from(value).includes('canary'))
+    await office.close()
+    // As an office leaves it that ends before it has written where they belong.
+    await bucket.put(`body.mail.${'0'.repeat(32)}.0`, pieces[0]?.value ?? assert.fail())
+    office = await openOffice()
+    assert.equal((await entriesOf(bucket, 'body.*.*.*')).length, pieces.length)
+    const came: Came[] = []
+    await host.spawn(clerk(came), { as: 'library' })
+    await eventually(() => assert.ok(came.length === 2 && came[0]?.text === large && came[1]?.text === 'next'))
+    await eventually(async () => assert.deepEqual(await entriesOf(bucket, 'body.*.*.*'), []))
+  })
+
+  it('of which a piece was changed, exchanged or removed is a dead letter that nobody has begun, and what follows comes', async () => {
+    const came: Came[] = []
+    const bucket = await authority.bucket(addresses().mail)
+    for (const damage of ['changed', 'exchanged', 'removed']) {
+      await sender.ref(damage).mail(Note, damage.repeat(100_000))
+      await sender.ref(damage).mail(Note, damage)
+      const [one, two] = await entriesOf(bucket, 'body.*.*.*')
+      assert.ok(one?.value && two?.value)
+      if (damage === 'removed') await bucket.delete(one.key)
+      else await bucket.put(one.key, damage === 'exchanged' ? two.value : one.value.with(99, 1 ^ (one.value[99] ?? 0)))
+      await host.spawn(clerk(came), { as: damage })
+      await eventually(() => assert.equal(came.at(-1)?.text, damage))
+      const { kept } = await dead.list()
+      const letter = kept.map((each) => each.letter).find(({ actor: to }) => to === damage)
+      assert.deepEqual(
+        [letter?.code, letter?.begun, letter?.bytes],
+        ['UNAUTHENTIC', false, damage.length * 100_000 + 5],
+      )
+    }
+    assert.equal(came.length, 3)
   })
 
   it('is one message under one key, however often it is sent, also to the next office; another under the same is refused', async () => {
@@ -193,13 +243,17 @@ describe('mail', () => {
       message: Order.name,
       trace: '',
       content: 'forged',
+      body: undefined,
       deadline: Date.now() + 10_000,
       to: 'members' as const,
       about: undefined,
       id: '0'.repeat(32),
       what: '0'.repeat(32),
     }
-    await assert.rejects(sender.deliver(forged, {}), code('DENIED'))
+    await assert.rejects(
+      sender.deliver(forged, async () => forged.content, {}),
+      code('DENIED'),
+    )
   })
 
   it('is a dead letter when its time is over, and says whether anybody had begun', async () => {
@@ -214,9 +268,38 @@ it('mail is bounded for each actor, by size too, and a full one says so', async 
   const ref = mesh.ref('nobody')
   await Promise.all(Array.from({ length: mailLimits.perActor }, (_, n) => ref.mail(Note, String(n))))
   await assert.rejects(ref.mail(Note, 'one more'), code('MAILBOX_FULL'))
-  await assert.rejects(mesh.ref('other').mail(Note, 'x'.repeat(300_000)), code('MESSAGE_INVALID'))
+  await assert.rejects(mesh.ref('other').mail(Note, 'x'.repeat(mailRoom.most)), code('MESSAGE_INVALID'))
+  await mesh.ref('other').mail(Note, 'x'.repeat(mailRoom.most - 1024))
+  await assert.rejects(mesh.ref('third').mail(Note, 'x'.repeat(mailRoom.most - 1024)), code('MAILBOX_FULL'))
   await mesh.ref('other').mail(Note, 'fine')
   await mesh.close()
+})
+
+it('mail in pieces is not acknowledged by an office that another one has followed meanwhile', async () => {
+  const authority = createAuthority()
+  const broker = new MemoryBroker()
+  const node = await localMesh({ with: { authority, broker } })
+  const bucket = await broker.connect().bucket(addressesOf(authority.mesh, authority.meshKey).mail)
+  let follow = async () => undefined as unknown
+  const held: Bucket = {
+    ...{ put: (key, value) => bucket.put(key, value), get: (key) => bucket.get(key) },
+    ...{ delete: (key) => bucket.delete(key), purge: (keys) => bucket.purge(keys) },
+    watch: (changed, keys) => bucket.watch(changed, keys),
+    swap: async (key, value, revision) => {
+      await follow()
+      return bucket.swap(key, value, revision)
+    },
+  }
+  const secret = authority.tasksKey
+  await serveMail(node, { bucket: held, secret })
+  follow = async () => {
+    assert.notDeepEqual(await entriesOf(bucket, 'body.*.*.*'), [])
+    // It removes the pieces that no record names yet.
+    await new Places(bucket, mailKey(secret)).takeOver()
+    assert.deepEqual(await entriesOf(bucket, 'body.*.*.*'), [])
+  }
+  await assert.rejects(node.ref('nobody').mail(Note, 'x'.repeat(300_000)), code('FENCED'))
+  await node.close()
 })
 
 it('mail of a task that is to be forgotten is gone, wherever it stands in its box, and the rest is not', async () => {

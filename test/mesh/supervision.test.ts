@@ -78,6 +78,22 @@ describe('a child that crashes as soon as it is started', () => {
   })
 })
 
+it('a child starts on a node with the labels that it needs, which the authority alone gives, and on no other', async () => {
+  const mesh = await memoryMesh()
+  const here = await mesh.join('here', { hosts: [child], labels: ['gpu'] })
+  const berlin = await mesh.join('there', { hosts: [child], labels: ['gpu', 'site=berlin'] })
+  assert.deepEqual(berlin.self.certificate.labels, ['gpu', 'site=berlin'])
+  const labels = ['site=berlin', 'gpu']
+  const children = [1, 2, 3].map((number) => ({ name: `child-${number}`, definition: 'child', labels }))
+  const supervisor = await supervise(here, { name: 'keeper', children })
+  assert.deepEqual(
+    children.map(({ name }) => supervisor.placeOf(name)),
+    ['there', 'there', 'there'],
+  )
+  await supervisor.stop()
+  await mesh.close()
+})
+
 describe('a supervisor below another one, on another machine', () => {
   let mesh: TestMesh
   let top: MeshNode

@@ -12,7 +12,7 @@ describe('an invitation', () => {
   const folder = temporaryFolder()
   const servers = ['nats://127.0.0.1:4222']
   const now = Date.now()
-  const wish = { roles: ['worker' as const], name: undefined, lifeMs: 60_000 }
+  const wish = { roles: ['worker' as const], labels: [], name: undefined, lifeMs: 60_000 }
   const text = issueInvitation(folder, { local: servers, servers, isOutside: false }, wish, now)
   rmSync(folder, { recursive: true })
   const usage = (pattern: RegExp) => (error: unknown) =>

@@ -37,7 +37,8 @@ describe('a mesh of two machines', () => {
   })
 
   it('takes in a machine that has nothing but the string', async () => {
-    invitation = await home.invite('--roles', 'worker,inference')
+    refused(await home.do('invite', '--labels', 'Berlin, no'), 2, /are no labels/)
+    invitation = await home.invite('--roles', 'worker,inference', '--labels', 'site=berlin,gpu')
     await guest.join(invitation, '--name', 'guest', '--models', 'makers/none')
     const nodes = await home.nodes()
     assert.deepEqual(
@@ -151,7 +152,10 @@ describe('a mesh of two machines', () => {
     await eventually(() => assert.notEqual(certificate(), first), 10_000)
     const second = certificate()
     await eventually(() => assert.notEqual(certificate(), second), 10_000)
-    assert.ok((await home.names()).includes('guest'))
+    const guestNow = (await home.nodes()).find(({ name }) => name === 'guest')
+    assert.deepEqual(guestNow?.labels, ['site=berlin', 'gpu'])
+    // What it just wrote may be on its way; a while later nothing is.
+    await eventually(async () => assert.equal((await home.nodes()).find(({ name }) => name === 'guest')?.auditLag, 0))
   })
 
   it('refuses a string that was used, and one whose name is taken', async () => {

@@ -14,8 +14,10 @@ export const nodesSchema = z.object({
     z.object({
       name: z.string(),
       roles: z.array(z.string()),
+      labels: z.array(z.string()),
       model: z.string().nullable(),
       hardware: z.string().nullable(),
+      auditLag: z.number().nullable(),
     }),
   ),
 })

@@ -8,6 +8,7 @@ import { issueInvitation } from '../../authority/issue.js'
 import { isRunning } from '../../data-folder.js'
 import { type Command, text, type Values } from '../command.js'
 import { readDuration } from '../duration.js'
+import { readLabels } from '../labels.js'
 import { dataFolder, dataOption, jsonOption } from '../options.js'
 import { progress } from '../terminal.js'
 
@@ -15,10 +16,11 @@ const usual: readonly Role[] = ['inference', 'worker', 'sandbox']
 
 export const invite: Command = {
   name: 'invite',
-  usage: '[--roles inference,worker,sandbox] [--name NAME] [--expires 1h]',
+  usage: '[--roles inference,worker,sandbox] [--labels site=berlin,gpu] [--name NAME] [--expires 1h]',
   help: 'Prints an invitation for one machine. Type it where the mesh runs; whoever has the string can join, so hand it over as you would a password.',
   options: {
     roles: { type: 'string', value: 'LIST', help: `what the machine may be (default: ${usual.join(',')})` },
+    labels: { type: 'string', value: 'LIST', help: 'what its certificate says of it: words, or KEY=VALUE' },
     name: { type: 'string', value: 'NAME', help: 'what it will be called (default: as it likes)' },
     expires: { type: 'string', value: 'TIME', help: 'how long the invitation is good: 15m, 1h (default), 7d' },
     data: dataOption,
@@ -31,6 +33,7 @@ async function runInvite(_: string | undefined, values: Values): Promise<number>
   const data = dataFolder(values)
   const wish = {
     roles: readRoles(text(values, 'roles')),
+    labels: readLabels(text(values, 'labels')) ?? [],
     name: text(values, 'name'),
     lifeMs: readDuration(text(values, 'expires') ?? '1h', 'expires'),
   }

@@ -16,7 +16,7 @@ import { printable } from '../printable.js'
 export const nodes: Command = {
   name: 'nodes',
   usage: '[--json]',
-  help: 'Lists the nodes of the mesh: roles, hardware, models and what they have to do, trust zone, since when. Works on every machine of the mesh while its node runs.',
+  help: 'Lists the nodes of the mesh: roles, labels, hardware, models and what they have to do, trust zone, since when. Works on every machine of the mesh while its node runs.',
   options: {
     data: { type: 'string', value: 'DIR', help: 'the data folder of the mesh, or of the node that joined it' },
     json: jsonOption,
@@ -32,6 +32,7 @@ const advertSchema = z.object({
   sandbox: z.boolean().optional(),
   offers: z.array(offerSchema).optional().catch(undefined),
   memoryFree: z.number().optional().catch(undefined),
+  auditLag: z.number().optional().catch(undefined),
   drainingGpus: z.array(z.string()).optional().catch(undefined),
   policy: policyAdvertSchema.optional().catch(undefined),
 })
@@ -39,6 +40,8 @@ const advertSchema = z.object({
 interface Row {
   name: string
   roles: readonly string[]
+  /** As its certificate says. */
+  labels: readonly string[]
   hardware: string | null
   /** What can be drained alone, by its `uuid`; bytes. null where nothing says. */
   accelerators: {
@@ -58,6 +61,8 @@ interface Row {
   policy: string | null
   /** How that differs from what the mesh wants: "version 2 of 3", "a policy of its own". */
   drift: string | null
+  /** Audit events on its disk that are not on the stream yet, as it last said; null: it does not say. */
+  auditLag: number | null
   /** ISO 8601. */
   since: string | null
   draining: boolean
@@ -100,15 +105,16 @@ function rowsOf({ directory }: Outlook): Row[] {
 }
 
 function rowOf(
-  { name, roles, draining, advert }: NodeInfo,
+  { name, roles, labels, draining, advert }: NodeInfo,
   newestPolicy: Outlook['directory']['policy'],
 ): Omit<Row, 'catalogs'> {
   const said = advertSchema.safeParse(advert)
   const { since, hardware, model, zone, sandbox, policy, ...more } = said.success ? said.data : {}
-  const { offers, memoryFree, drainingGpus } = more
+  const { offers, memoryFree, drainingGpus, auditLag } = more
   return {
     name,
     roles,
+    labels,
     hardware: hardware ? machineWords(hardware) : null,
     accelerators: (hardware?.accelerators ?? []).map(({ name, uuid, mig, memory }) => ({
       name: name.value,
@@ -135,6 +141,7 @@ function rowOf(
     memoryFree: memoryFree ?? null,
     policy: policy ? `${policy.name}${policy.version === null ? '' : ` v${policy.version}`}` : null,
     drift: (policy && driftOf(policy, newestPolicy)) ?? null,
+    auditLag: auditLag ?? null,
     since: since === undefined ? null : new Date(since).toISOString(),
     draining,
     drainingGpus: drainingGpus ?? [],
@@ -173,13 +180,15 @@ function load({ loaded, slots, running, queued, draining }: ModelRow): string {
   return `${running}/${slots}${queued > 0 ? `, ${queued} waiting` : ''}`
 }
 
-type Remarkable = Pick<Row, 'draining' | 'drainingGpus' | 'drift' | 'catalogs'>
+type Remarkable = Pick<Row, 'labels' | 'draining' | 'drainingGpus' | 'drift' | 'auditLag' | 'catalogs'>
 
-function remarks({ draining, drainingGpus, drift, catalogs }: Remarkable): string {
+function remarks({ labels, draining, drainingGpus, drift, auditLag, catalogs }: Remarkable): string {
   const drains = drainingGpus.length > 0 ? `draining ${drainingGpus.join(', ')}` : ''
   return [
+    labels.join(' '),
     draining ? 'draining' : drains,
     drift === null ? '' : `policy: ${drift}`,
+    auditLag ? `${auditLag} audit events wait` : '',
     ...catalogs.map((name) => `catalog ${name}`),
   ]
     .filter(Boolean)

@@ -17,6 +17,7 @@ import { type Answering, answerAtTerminal } from '../approve/inbox.js'
 import { type Command, text, type Values } from '../command.js'
 import { readDuration } from '../duration.js'
 import { introduceModels, passNotesOn } from '../job/introduce.js'
+import { readLabels } from '../labels.js'
 import { givenOffer, offerOptions, sayOffer } from '../offer-options.js'
 import { brokersOption, readBrokers } from '../options.js'
 import { stopOnSignal, untilStopped } from '../stop.js'
@@ -75,6 +76,11 @@ export const up: Command = {
       help: 'what it shows there, PEM (default: one that the mesh signs)',
     },
     'gateway-key': { type: 'string', value: 'FILE', help: 'the key of that certificate, PEM' },
+    labels: {
+      type: 'string',
+      value: 'LIST',
+      help: 'what the certificate says of this machine: site=berlin,gpu (none: nothing any longer)',
+    },
     ...offerOptions,
     json: { type: 'boolean', help: 'print one JSON object when the mesh is up: its name, this node, its gateway' },
   },
@@ -84,6 +90,7 @@ export const up: Command = {
 async function runUp(_: string | undefined, values: Values): Promise<number> {
   const config = readConfig()
   const brokers = readBrokers(values)
+  const labels = readLabels(text(values, 'labels'))
   const life = text(values, 'certificates')
   const certificateLifeMs = life === undefined ? undefined : readDuration(life, 'certificates')
   const data = resolve(text(values, 'data') ?? config.data)
@@ -103,7 +110,7 @@ async function runUp(_: string | undefined, values: Values): Promise<number> {
       ...listen,
       brokers,
       certificateLifeMs,
-      nodes: [{ name: offer.name ?? machineName(), roles, plan }],
+      nodes: [{ name: offer.name ?? machineName(), roles, labels, plan }],
       progress,
       onFailure: (error) => stop.abort(error),
       signal: stop.signal,

@@ -1,5 +1,6 @@
 /** What the gateway counts, as Prometheus reads it. */
 import type { Usage } from '../../../inference/backend.js'
+import type { NodeInfo } from '../../../mesh/index.js'
 
 /** Upper bounds in seconds. */
 const bounds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
@@ -37,7 +38,10 @@ export class Metrics {
   }
 
   /** The text exposition format, version 0.0.4. */
-  text(nodes: number): string {
+  text(nodes: readonly Pick<NodeInfo, 'name' | 'advert'>[]): string {
+    const lags = nodes.flatMap(({ name, advert: { auditLag } }) =>
+      typeof auditLag === 'number' ? `clawmesh_audit_lag{node="${name}"} ${auditLag}` : [],
+    )
     const requests = [...this.#requests.values()]
     const sample = ({ route, status, count }: (typeof requests)[number], name: string) =>
       `${name}{route="${route}",status="${status}"} ${count}`
@@ -54,7 +58,13 @@ export class Metrics {
       ...head('clawmesh_gateway_request_seconds', 'histogram', 'From the head of a request to the end of its answer.'),
       ...[...this.#latencies].flatMap(([route, latency]) => histogram(route, latency)),
       ...head('clawmesh_nodes', 'gauge', 'Nodes of the mesh that are alive.'),
-      `clawmesh_nodes ${nodes}`,
+      `clawmesh_nodes ${nodes.length}`,
+      ...head(
+        'clawmesh_audit_lag',
+        'gauge',
+        'Audit events that stand on the disk of a node and not yet on the stream.',
+      ),
+      ...lags,
     ]
     return `${lines.join('\n')}\n`
   }

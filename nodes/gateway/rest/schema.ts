@@ -16,6 +16,8 @@ export const nodesReplySchema = z.object({
     z.object({
       name: z.string(),
       roles: z.array(z.string()),
+      /** As its certificate says. */
+      labels: z.array(z.string()),
       /** What it serves, and where that computes; null for a node that serves none. */
       model: z.string().nullable(),
       zone: z.enum(['mesh', 'elsewhere']).nullable(),

@@ -25,13 +25,14 @@ export function readiness(node: MeshNode): object {
 }
 
 export const nodesOf = (node: MeshNode): z.output<typeof nodesReplySchema> => ({
-  nodes: node.nodes().map(({ name, roles, draining, advert }) => {
+  nodes: node.nodes().map(({ name, roles, labels, draining, advert }) => {
     const { model, zone } = advert
     const { since, hardware, sandbox, offers, load = null, notes } = advertSchema.parse(advert)
     const [offer] = offers
     return {
       name,
       roles: [...roles],
+      labels: [...labels],
       model: typeof model === 'string' ? model : null,
       zone: typeof model !== 'string' ? null : zone === 'mesh' ? 'mesh' : 'elsewhere',
       draining,

@@ -3,10 +3,11 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { z } from 'zod'
 import { addressesOf } from '../../../mesh/address.js'
+import { mostBodyBytes, pieceBytes } from '../../../mesh/body.js'
 import { encode } from '../../../mesh/codec.js'
 import { createAuthority } from '../../../mesh/seal/authority.js'
 import { enrol } from '../../../mesh/seal/credentials.js'
-import { mostBodyBytes, pieceBytes } from '../../../mesh/task/body.js'
+import { room } from '../../../mesh/task/task.js'
 import { openTasks, type Tasks } from '../../../mesh/task/tasks.js'
 import { MemoryBroker } from '../../../mesh/transport/memory.js'
 import type { Bucket, Entry, Transport } from '../../../mesh/transport/transport.js'
@@ -76,6 +77,7 @@ const tampered = (bucket: Bucket, swap: Bucket['swap']): Bucket => ({
   put: (key, value) => bucket.put(key, value),
   get: (key) => bucket.get(key),
   delete: (key) => bucket.delete(key),
+  purge: (keys) => bucket.purge(keys),
   watch: (changed, keys) => bucket.watch(changed, keys),
   swap,
 })
@@ -273,8 +275,31 @@ for (const [name, openGround] of Object.entries(grounds)) {
         again.step('huge', once, () => assert.fail('it was done twice')),
         coded('MESSAGE_INVALID'),
       )
-      await assert.rejects(again.end('x'.repeat(1024 * 1024)), coded('MESSAGE_INVALID'))
+      await assert.rejects(again.end('x'.repeat(room.outcome.most)), coded('MESSAGE_INVALID'))
       await tasks.remove(task.id, {})
+    })
+
+    it('keep what they are about and what they came to, however large, and show both', async () => {
+      const [about, came] = [`about ${'x'.repeat(1_000_000)}`, `came to ${'y'.repeat(2_000_000)}`]
+      const { id } = await tasks.begin({ about })
+      const shown = async () => (await tasks.list()).find((task) => task.id === id)
+      assert.deepEqual((await shown())?.facts, { about })
+      const next = await (await ground.open('two')).resume(id)
+      assert.deepEqual(next.facts, { about })
+      await next.end(came)
+      assert.equal((await shown())?.outcome, came)
+      const told = []
+      for await (const { record } of tasks.follow(id, -1, AbortSignal.timeout(5000))) told.push(record)
+      assert.deepEqual(
+        told.map((record) => (record.type === 'task' ? record.facts : record.type === 'ended' && record.outcome)),
+        [{ about }, false, came],
+      )
+      const bucket = await ground.bucket()
+      const [piece] = await entriesOf(bucket, 'body.*.*.*')
+      await bucket.delete(piece?.key ?? assert.fail('it is not kept in pieces'))
+      assert.deepEqual((await tasks.list()).filter(({ state }) => state === 'damaged').length, 1)
+      await tasks.forget(id)
+      assert.deepEqual(await entriesOf(bucket, 'body.*.*.*'), [])
     })
 
     it('is removed, whoever does it now, and also where a removal was cut short', async () => {
