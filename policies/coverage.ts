@@ -58,6 +58,7 @@ export function widen(profile: Profile, missing: readonly Access[]): Profile {
     ...profile,
     read: [...profile.read, ...added('read', 'execute')],
     write: [...profile.write, ...added('write')],
+    ...(profile.execute && { execute: [...profile.execute, ...added('execute')] }),
   }
 }
 
@@ -99,7 +100,8 @@ export function grantOf(profile: Profile, path: string, workspace: string): read
   const list = deepestGrant(profile, path, workspace)?.list
   if (list === undefined) return []
   if (list === 'write') return ['read', 'write']
-  return isWithin(path, workspace) ? ['read'] : ['read', 'execute']
+  const isListed = profile.execute?.some((each) => isWithin(path, inWorkspace(each, workspace))) ?? true
+  return isWithin(path, workspace) || !isListed ? ['read'] : ['read', 'execute']
 }
 
 /** `.` and what starts with `./` is meant below the workspace. */

@@ -22,7 +22,7 @@ export function differences(before: Profile, after: Profile): Change[] {
 }
 
 /** Of each field: one that a profile has and that is not compared does not compile. */
-const comparisons: Record<keyof Profile, Compare> = {
+const comparisons: Record<keyof Required<Profile>, Compare> = {
   read: (before, after) => listed('read', before.read, after.read, (path) => mayMoreAt(before, after, path)),
   write: (before, after) => listed('write', before.write, after.write, (path) => mayMoreAt(before, after, path)),
   ask: (before, after) => {
@@ -33,6 +33,10 @@ const comparisons: Record<keyof Profile, Compare> = {
     })
   },
   network: networkChanges,
+  execute: ({ execute: was }, { execute: is }) => {
+    if (was && is) return listed('exec', was, is, (_, isNew) => isNew)
+    return was === is ? [] : [{ field: 'exec', before: said(was), after: said(is), looser: is === undefined }]
+  },
   without: (before, after) => listed('syscalls.deny', before.without, after.without, (_, isNew) => !isNew),
   limits: (before, after) =>
     (Object.keys(after.limits) as (keyof Limits)[]).flatMap((name) => {
@@ -54,6 +58,8 @@ function listed(
     ...went.map((entry) => ({ field, before: entry, after: null, looser: isLooser(entry, false) })),
   ]
 }
+
+const said = (paths: readonly string[] | undefined): string | null => paths?.join(', ') ?? null
 
 /** Nobody's folder: what is in the workspace is compared wherever that is. No path of a policy can hold a NUL. */
 const workspace = '/\0workspace'

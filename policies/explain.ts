@@ -55,6 +55,7 @@ function reason(document: Document, profile: Profile, access: Access, workspace:
   if (scope) return `${whereIs(document, 'ask', scope)} lets ${doing[kind]} ${scope.path} be asked for`
   if (!grant) return `nothing grants ${doing[kind]} it, and no entry of ask lets it be asked for`
   if (kind === 'execute' && isWithin(path, workspace)) return 'nothing in the workspace is a program'
+  if (kind === 'execute' && grant.list === 'read') return `${at(document, 'exec')} does not name it`
   if (kind === 'execute') return `${line} grants writing ${grant.path}, and what can be written is no program`
   return `${line} grants ${grant.path} for reading only, and no entry of ask lets it be written`
 }

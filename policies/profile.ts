@@ -7,8 +7,8 @@
  *     ask:
  *       - write: .                  # a write in the workspace is held for a person instead of denied
  *
- * The names and meanings of `filesystem_policy`, `landlock`, `process` and `network_policies` are OpenShell's; `limits`, `ask` and
- * `syscalls` are ours. Where OpenShell goes on with less protection, we refuse: a field that we cannot enforce is an error that names it.
+ * The names and meanings of `filesystem_policy`, `landlock`, `process` and `network_policies` are OpenShell's; `limits`, `ask`,
+ * `exec` and `syscalls` are ours. Where OpenShell goes on with less protection, we refuse: a field that we cannot enforce is an error that names it.
  */
 import { z } from 'zod'
 import { isKernels } from './coverage.js'
@@ -55,6 +55,8 @@ export interface Profile {
   readonly limits: Limits
   readonly network: readonly NetworkRule[]
   readonly ask: readonly Access[]
+  /** Of what may be read and lies outside of the workspace, all that may be executed; undefined: all of it. */
+  readonly execute?: readonly string[] | undefined
   /** Calls that fail, of those that an action has otherwise. */
   readonly without: readonly CallGroup[]
 }
@@ -150,6 +152,7 @@ const schema = z.strictObject({
     })
     .prefault({}),
   ask: z.array(askable).default([]),
+  exec: z.array(path).optional(),
   syscalls: z.strictObject({ deny: z.array(z.enum(callGroups)).default([]) }).prefault({}),
 })
 
@@ -191,6 +194,7 @@ function toProfile(parsed: z.output<typeof schema>): Profile {
         named[kind] === undefined ? [] : [{ kind, path: named[kind] }],
       ),
     ),
+    ...(parsed.exec && { execute: parsed.exec }),
     without: [...new Set(parsed.syscalls.deny)],
   }
 }

@@ -82,7 +82,9 @@ const plainEnvironment = {
 
 /** Every path of the host that the plan will name, for findPlaces. */
 export function grantedPaths(profile: Profile, workspace: string, action: Action): string[] {
-  const granted = [...profile.read, ...profile.write].map((path) => inWorkspace(path, workspace))
+  const granted = [...profile.read, ...profile.write, ...(profile.execute ?? [])].map((path) =>
+    inWorkspace(path, workspace),
+  )
   return [...new Set([...granted, ...ownPaths(action)])]
 }
 
@@ -107,6 +109,9 @@ export function planLaunch(
   }
   for (const path of [...profile.read, ...profile.write])
     grant(inWorkspace(path, workspace), (real) => accessOf(profile, inWorkspace(path, workspace), real, workspace))
+  for (const path of (profile.execute ?? []).map((each) => inWorkspace(each, workspace)))
+    if (grantOf(profile, path, workspace).includes('execute'))
+      grant(path, (real) => accessOf(profile, path, real, workspace))
   // What the program is made of comes last: even inside a writable folder it stays as it is.
   for (const path of action.read ?? []) grant(path, () => 'r')
   for (const path of [action.program, ...(action.execute ?? [])]) grant(path, () => 'rx')

@@ -12,13 +12,25 @@
 #include "kernel.h"
 #include "report.h"
 
+enum { SHORT_BYTES = 256 };
+
 static int root = -1;
+
+/*
+ * The descriptors of the thread that asked last, as /proc has them: most of what it costs to ask where one leads is the way there. It stays with that
+ * thread: whoever has its number later is not found by it.
+ */
+static struct {
+    pid_t thread;
+    int folder;
+} last = {.folder = -1};
 
 /* A page at a time: behind the end of the path there may be nothing. */
 bool paths_copy(pid_t thread, uint64_t address, char *path)
 {
     for (size_t have = 0; have < PATH_BYTES;) {
-        size_t page = PATH_BYTES - (address + have) % PATH_BYTES, rest = PATH_BYTES - have;
+        /* Most are short, and what is not asked for is not copied. */
+        size_t page = PATH_BYTES - (address + have) % PATH_BYTES, rest = have == 0 ? SHORT_BYTES : PATH_BYTES - have;
         struct iovec here = {path + have, page < rest ? page : rest}, there = {(void *)(uintptr_t)(address + have), here.iov_len};
         ssize_t got = process_vm_readv(thread, &here, 1, &there, 1, 0);
         if (got <= 0)
@@ -30,13 +42,33 @@ bool paths_copy(pid_t thread, uint64_t address, char *path)
     return false; /* longer than a path can be */
 }
 
-static bool read_link(const char *link, char *target)
+static bool read_link_at(int folder, const char *link, char *target)
 {
-    ssize_t length = readlink(link, target, PATH_BYTES);
+    ssize_t length = readlinkat(folder, link, target, PATH_BYTES);
     if (length <= 0 || length == PATH_BYTES)
         return false;
     target[length] = '\0';
     return target[0] == '/';
+}
+
+static bool read_link(const char *link, char *target)
+{
+    return read_link_at(AT_FDCWD, link, target);
+}
+
+static bool read_descriptor(pid_t thread, int descriptor, char *target)
+{
+    char link[64];
+    snprintf(link, sizeof link, "%d", descriptor);
+    if (last.folder >= 0 && last.thread == thread && read_link_at(last.folder, link, target))
+        return true;
+    if (last.folder >= 0)
+        close(last.folder);
+    snprintf(link, sizeof link, "/proc/%d/fd", thread);
+    last.folder = open(link, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    last.thread = thread;
+    snprintf(link, sizeof link, "%d", descriptor);
+    return last.folder >= 0 && read_link_at(last.folder, link, target);
 }
 
 /* Puts the folder before the path that it is meant from, by the kernel's own name for it. */
@@ -47,11 +79,8 @@ bool paths_make_absolute(struct wanted *wanted)
     if (wanted->path[0] == '/')
         return true;
     wanted->is_real = wanted->flags & O_NOFOLLOW && strchr(wanted->path, '/') == NULL && wanted->path[0] != '.';
-    if (wanted->folder == AT_FDCWD)
-        snprintf(link, sizeof link, "/proc/%d/cwd", wanted->thread);
-    else
-        snprintf(link, sizeof link, "/proc/%d/fd/%d", wanted->thread, wanted->folder);
-    if (!read_link(link, folder))
+    snprintf(link, sizeof link, "/proc/%d/cwd", wanted->thread);
+    if (!(wanted->folder == AT_FDCWD ? read_link(link, folder) : read_descriptor(wanted->thread, wanted->folder, folder)))
         return false;
     size_t before = strlen(folder), length = strlen(wanted->path);
     if (before + 1 + length >= PATH_BYTES)
@@ -66,9 +95,10 @@ bool paths_make_absolute(struct wanted *wanted)
 bool paths_find_root(pid_t thread)
 {
     char link[64];
+    if (root >= 0)
+        return true;
     snprintf(link, sizeof link, "/proc/%d/root", thread);
-    if (root < 0)
-        root = open(link, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    root = open(link, O_PATH | O_DIRECTORY | O_CLOEXEC);
     return root >= 0;
 }
 

@@ -97,6 +97,23 @@ describe('general tools', { concurrency: 2 }, () => {
     assert.equal(denied.status, 'denied')
   })
 
+  test('a policy that lists what may be executed lets nothing else be, by the loader neither', async () => {
+    const sh = await realpath('/bin/sh')
+    const profile = parseProfile(
+      `filesystem_policy: { read_only: [., /usr, /bin, /lib, /lib64] }\nexec: [${sh}, /usr/bin/id, /usr/lib, /lib, /lib64]`,
+    )
+    const loader = `for each in /lib64/ld-linux-x86-64.so.2 /lib/ld-linux-aarch64.so.1; do [ -e $each ] && $each /usr/bin/env; done`
+    const { output, errors } = await done(
+      'shell',
+      { command: `id -u; env; ${loader}; cat /usr/bin/env > /dev/null` },
+      profile,
+    )
+    assert.equal(output, '1000\n')
+    assert.match(String(errors), /env: Permission denied[\s\S]*env: .*(failed to map|Operation not permitted)/)
+    const { outcome } = await use('python', { code: 'print(1)' }, profile)
+    assert.equal(outcome.status, 'denied')
+  })
+
   test('Python sees no module of the workspace', async () => {
     const { workspace } = await filled()
     await writeFile(join(workspace, 'json.py'), 'print("taken over")\n')
