@@ -16,11 +16,19 @@ export function seeded(seed: number): Random {
   return next
 }
 
+/** For each allowed token, of the pick under way: memory of the size of a vocabulary for each token of each answer would be most of what is collected again. */
+let weights = new Float64Array(0)
+
 /**
  * Picks one of the allowed tokens. `logits` has a number for each token of the vocabulary. Temperature 0: the likeliest, the
  * lowest id of equals. Throws if the logits of all of them are not numbers.
  */
-export function pick(logits: Float32Array, allowed: readonly number[], temperature: number, random: Random): number {
+export function pick(
+  logits: Float32Array,
+  allowed: readonly number[] | Int32Array,
+  temperature: number,
+  random: Random,
+): number {
   let best = -1
   let highest = Number.NEGATIVE_INFINITY
   // Plain loops without lists of their own: a vocabulary has tens of thousands of tokens, and this is done for each answer in each step.
@@ -34,13 +42,12 @@ export function pick(logits: Float32Array, allowed: readonly number[], temperatu
   }
   if (best === -1) throw new Error('the logits of all allowed tokens are not numbers')
   if (temperature === 0) return best
-  const weights = new Float64Array(allowed.length)
+  if (weights.length < allowed.length) weights = new Float64Array(allowed.length)
   let sum = 0
   for (let i = 0; i < allowed.length; i++) {
     const gap = ((logits[allowed[i] ?? 0] ?? Number.NaN) - highest) / temperature
     // Beyond that all of them together come to nothing, and each exponential costs time.
-    if (!(gap > -30)) continue
-    const weight = Math.exp(gap)
+    const weight = gap > -30 ? Math.exp(gap) : 0
     weights[i] = weight
     sum += weight
   }

@@ -14,15 +14,25 @@ export interface Loaded {
   config: ModelConfig
   text: Text
   vocabulary: Vocabulary
+  /** The tokens that a text is made of: no special one but those that end it and those that mark thoughts and calls. */
+  words: Int32Array
 }
 
 /** From config.json, tokenizer.json and tokenizer_config.json. Throws MODEL_BROKEN. */
 export function readLoaded(model: OpenedModel): Loaded {
   const config = readConfig(model)
   const text = new Text(model)
-  const vocabulary = Vocabulary.byteLevel(config.shape.vocabulary, (id) => text.spelling(id), text.special)
-  return { config, text, vocabulary }
+  const { vocabulary: size, ends } = config.shape
+  const vocabulary = Vocabulary.byteLevel(size, (id) => text.spelling(id), text.special)
+  const special = new Set(text.special.values())
+  const words = Int32Array.from({ length: size }, (_, id) => id).filter(
+    (id) => ends.includes(id) || text.marks.has(id) || (!special.has(id) && text.spelling(id) !== undefined),
+  )
+  return { config, text, vocabulary, words }
 }
+
+/** Tokens, by their ids. */
+export type Tokens = readonly number[] | Int32Array
 
 /** What an answer says before it says that it is done. */
 export type Written = Exclude<GenerateEvent, { type: 'done' }>
@@ -30,7 +40,7 @@ export type Written = Exclude<GenerateEvent, { type: 'done' }>
 /** What decides the next token of an answer, and what becomes of it. */
 export interface Writer {
   /** The tokens that may come next; of one alone the graph is not asked. */
-  allowed(): readonly number[]
+  allowed(): Tokens
   /** Takes a token; says why the answer ends with it, if it does. */
   take(token: number): 'stop' | 'call' | undefined
   /** The room is used up. Throws if what is written so far is no answer. */
@@ -39,16 +49,12 @@ export interface Writer {
 
 /** Text until one of the model's end tokens, with thoughts and calls told apart. No special token is written but those that mark them. */
 export function textWriter(
-  { config, text }: Loaded,
+  { config, text, words }: Loaded,
   { tools, thoughtTokens = Number.POSITIVE_INFINITY }: GenerateRequest,
   thinking: boolean,
   emit: (event: Written) => void,
 ): Writer {
-  const { vocabulary, ends } = config.shape
-  const special = new Set(text.special.values())
-  const allowed = Array.from({ length: vocabulary }, (_, id) => id).filter(
-    (id) => ends.includes(id) || text.marks.has(id) || (!special.has(id) && text.spelling(id) !== undefined),
-  )
+  const { ends } = config.shape
   const stream = new TextStream(text)
   const reader = new AnswerReader({ tools, thinking })
   const closing = text.encode('</think>')
@@ -66,7 +72,7 @@ export function textWriter(
   return {
     allowed: () => {
       const next = due()
-      return next === undefined ? allowed : [next]
+      return next === undefined ? words : [next]
     },
     take: (token) => {
       if (due() !== undefined) closed++
