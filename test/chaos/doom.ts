@@ -38,7 +38,11 @@ export function nameVictim(folder: string, victim: Victim, pid: number): void {
 
 /** Throws where it is none: process 0 would be whoever kills, and all beside it. */
 const readPid = (folder: string, victim: Victim): number =>
-  z.coerce.number().int().positive().parse(readFileSync(pidFile(folder, victim), 'utf8'))
+  z.coerce
+    .number()
+    .int()
+    .positive()
+    .parse(readFileSync(pidFile(folder, victim), 'utf8'))
 
 /** In the programs of the task: `at` is called at each moment, and kills once for each step, before it returns. */
 export class Doom {
