@@ -33,7 +33,7 @@ static void check(const struct spec *spec)
     if (spec_is_governed(spec) || spec_is_errand(spec))
         refuse(STAGE_NAMESPACES, "without namespaces no call can be held");
     for (const struct mount *each = spec->mounts; each < spec->mounts + spec->mount_count; each++) {
-        if (each->access == ACCESS_PIN || strcmp(each->source, each->target) != 0)
+        if (access_is_made(each->access) || strcmp(each->source, each->target) != 0)
             refuse(STAGE_NAMESPACES, "without namespaces %s cannot be put in place", each->source);
         for (const struct mount *above = spec->mounts; above < spec->mounts + spec->mount_count; above++)
             if (is_within(each->target, above->target) && above->access != each->access && above->access != ACCESS_READ)

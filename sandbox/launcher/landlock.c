@@ -47,7 +47,7 @@ void landlock_restrict(const struct spec *spec)
         refuse(STAGE_LANDLOCK, "cannot make a ruleset of ABI %d", abi);
 
     for (const struct mount *mount = spec->mounts; mount < spec->mounts + spec->mount_count; mount++) {
-        if (mount->access == ACCESS_PIN)
+        if (access_is_made(mount->access))
             continue; /* the rule of the mount above it holds there */
         struct k_landlock_path rule = {
             .allowed = rights[mount->access] & (mount->kind == KIND_FOLDER ? ~0ULL : file_rights),

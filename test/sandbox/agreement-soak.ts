@@ -80,7 +80,7 @@ export async function soakAgreement(count: number, seed: number): Promise<boolea
       return `  r${index}: { endpoints: [${endpoint}], binaries: [{ path: "${oneOf([program, program, '/usr/bin/curl', `${folder}/**`])}" }] }\n`
     })
     const network = rules.length > 0 ? `network_policies:\n${rules.join('')}` : ''
-    return `filesystem_policy: { read_only: [${some(4)}], read_write: [${some(3)}] }\nlimits: { wall_ms: 30000 }\n${network}`
+    return `filesystem_policy: { read_only: [${some(4)}], read_write: [${some(3)}], hidden: [${some(upTo(3) === 0 ? 1 : 0)}] }\nlimits: { wall_ms: 30000 }\n${network}`
   }
   const operation = (): Operation => {
     if (upTo(8) === 0) return { does: 'connect', kind: 'connect', at: `${oneOf(hosts)}:${port}` }
