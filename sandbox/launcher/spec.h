@@ -93,6 +93,7 @@ struct spec {
     enum holding opens;
     bool without[CALL_GROUPS];
     bool degraded; /* no namespaces: degraded.c. No spec can say this */
+    int executes[2]; /* then: the program and its loader, which is all that is executed; -1 for no loader */
     bool deeds; /* what it runs and opens for writing is told to the client */
     const char *door; /* with opens: the name of the socket at which its worker takes what was opened for it */
     struct {
