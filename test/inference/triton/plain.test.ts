@@ -134,6 +134,15 @@ describe('a model of plain tensors', () => {
     await assert.rejects(collect(hurried.generate(sum)), coded('DEADLINE'))
   })
 
+  it('is a clear error when its server goes away in mid-answer', async () => {
+    const server = await serve(chain(() => 97))
+    const backend = await open(server)
+    const answer = (async () => {
+      for await (const { type } of backend.generate(sum)) if (type === 'token') server.close()
+    })()
+    await assert.rejects(answer, coded('MODEL_FAILED'))
+  })
+
   it('that was loaded for this leaves in the end, also where it cannot be used', async () => {
     const server = await serve({ ...chain(() => ids.end), unloaded: true })
     await (await open(server)).dispose()
