@@ -184,7 +184,8 @@ describe('a model of plain tensors is refused', () => {
     })
     const url = `${server.url}/tiny?tokenizer=${await temporaryFolder()}`
     await assert.rejects(openTriton({ url }), coded('MODEL_BROKEN'))
-    await assert.rejects(openTriton({ url: `${server.url}/tiny?tokenizer=here` }), coded('USAGE'))
+    for (const path of ['tiny?tokenizer=here', `tiny?tokenizer=${shippedModelFolder}&chat=chatml`])
+      await assert.rejects(openTriton({ url: `${server.url}/${path}` }), coded('USAGE'))
   })
 
   it('for a prompt that its context does not hold, and for logits that are no numbers', async () => {
