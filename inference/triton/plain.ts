@@ -57,7 +57,7 @@ export class PlainBackend implements Backend {
 
   /** Throws MODEL_UNSUITED without a folder, and for a model whose tensors are not understood or not those of the folder, MODEL_BROKEN for a folder that is none. */
   static async open(
-    { target }: TritonClient,
+    target: string,
     served: Served,
     folder: string | undefined,
     { slots = 8, deadlines }: { slots?: number | undefined; deadlines: Deadlines },

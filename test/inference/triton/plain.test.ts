@@ -134,6 +134,15 @@ describe('a model of plain tensors', () => {
     await assert.rejects(collect(hurried.generate(sum)), coded('DEADLINE'))
   })
 
+  it('is a clear error when its server goes away in mid-answer', async () => {
+    const server = await serve(chain(() => 97))
+    const backend = await open(server)
+    const answer = (async () => {
+      for await (const { type } of backend.generate(sum)) if (type === 'token') server.close()
+    })()
+    await assert.rejects(answer, coded('MODEL_FAILED'))
+  })
+
   it('that was loaded for this leaves in the end, also where it cannot be used', async () => {
     const server = await serve({ ...chain(() => ids.end), unloaded: true })
     await (await open(server)).dispose()
@@ -175,7 +184,8 @@ describe('a model of plain tensors is refused', () => {
     })
     const url = `${server.url}/tiny?tokenizer=${await temporaryFolder()}`
     await assert.rejects(openTriton({ url }), coded('MODEL_BROKEN'))
-    await assert.rejects(openTriton({ url: `${server.url}/tiny?tokenizer=here` }), coded('USAGE'))
+    for (const path of ['tiny?tokenizer=here', `tiny?tokenizer=${shippedModelFolder}&chat=chatml`])
+      await assert.rejects(openTriton({ url: `${server.url}/${path}` }), coded('USAGE'))
   })
 
   it('for a prompt that its context does not hold, and for logits that are no numbers', async () => {
