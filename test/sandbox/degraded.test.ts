@@ -28,7 +28,8 @@ describe('without namespaces an action', { concurrency: 2 }, () => {
     const { workspace, target } = await stage()
     const sh = (script: string) => shell(programs, workspace, script, { degraded: true })
     assert.equal((await sh('echo kept > made; read line < made; echo $line')).out, 'kept\n')
-    for (const script of ['(true)', `read line < '${target}'`, 'exec chmod 600 made', 'exec touch made', 'kill -0 $$'])
+    const signals = `exec perl -e 'fcntl(STDIN, 8, getppid()) or exit 1'`
+    for (const script of ['(true)', signals, `read line < '${target}'`, 'exec chmod 600 made', 'exec touch made', 'kill -0 $$'])
       assert.notEqual((await sh(script)).exitCode, 0, script)
     const socket = `use Socket; print socket(my $s, AF_INET, SOCK_STREAM, 0) || socketpair(my $a, my $b, AF_UNIX, SOCK_STREAM, 0) ? "open" : "none"`
     const { stdout } = await launch(
