@@ -119,7 +119,7 @@ describe('limits', { concurrency: 2 }, () => {
     const does: [group: string, script: string][] = [
       ['processes', '(true)'],
       ['signals', 'kill -0 $$'],
-      ['signals', control('file', 8, '$$')],
+      ['signals', control('file', 8, 'getppid()')],
       ['names', 'exec mkdir made'],
       ['modes', 'exec chmod 600 file'],
       ['times', 'exec touch -d @0 file'],
