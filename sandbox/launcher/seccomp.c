@@ -313,6 +313,16 @@ static void emit_changes(void)
         emit_held(calls[i]);
 }
 
+/* One call with one value of an argument; whatever else it is goes on to what follows. */
+static void emit_denied(unsigned number, unsigned argument, unsigned value)
+{
+    emit(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 4);
+    emit_load((unsigned)offsetof(struct seccomp_data, args) + 8 * argument);
+    emit(BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1);
+    emit_return(DENIED(EPERM));
+    emit_load(offsetof(struct seccomp_data, nr));
+}
+
 static void emit_without(const struct spec *spec)
 {
     for (size_t group = 0; group < CALL_GROUPS; group++)
@@ -320,6 +330,15 @@ static void emit_without(const struct spec *spec)
             emit(BPF_JMP | BPF_JEQ | BPF_K, *call, 0, 1);
             emit_return(DENIED(EPERM));
         }
+    /* A descriptor signals whoever it is said to belong to, and does so for a folder that changes or a file that is opened. */
+    if (spec->without[CALLS_SIGNALS]) {
+        emit_denied(SYS_fcntl, 1, F_SETOWN);
+        emit_denied(SYS_fcntl, 1, F_SETOWN_EX);
+    }
+    if (spec->without[CALLS_WATCHING]) {
+        emit_denied(SYS_fcntl, 1, F_NOTIFY);
+        emit_denied(SYS_fcntl, 1, F_SETLEASE);
+    }
     if (!spec->without[CALLS_PROCESSES])
         return;
     emit(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 4);
@@ -328,11 +347,7 @@ static void emit_without(const struct spec *spec)
     emit_return(DENIED(EPERM));
     emit_load(offsetof(struct seccomp_data, nr));
     /* That it dies with its parent may be all that ends it. */
-    emit(BPF_JMP | BPF_JEQ | BPF_K, SYS_prctl, 0, 4);
-    emit_load(offsetof(struct seccomp_data, args));
-    emit(BPF_JMP | BPF_JEQ | BPF_K, PR_SET_PDEATHSIG, 0, 1);
-    emit_return(DENIED(EPERM));
-    emit_load(offsetof(struct seccomp_data, nr));
+    emit_denied(SYS_prctl, 0, PR_SET_PDEATHSIG);
 }
 
 static int by_number(const void *one, const void *other)

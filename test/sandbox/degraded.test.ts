@@ -37,6 +37,7 @@ describe('without namespaces an action', { concurrency: 2 }, () => {
       chmod: 'chmod 0600, "made"',
       times: 'utime 0, 0, "made"',
       signal: 'kill 0, getppid',
+      owner: 'fcntl STDIN, 8, getppid',
       socket: 'socket my $s, AF_INET, SOCK_STREAM, 0',
       pair: 'socketpair my $a, my $b, AF_UNIX, SOCK_STREAM, 0',
     }

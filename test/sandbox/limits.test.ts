@@ -113,21 +113,27 @@ describe('limits', { concurrency: 2 }, () => {
 
   test('what a policy takes away of the system calls fails, by its group', async () => {
     const { workspace } = await newStage()
-    const does: Record<string, string> = {
-      processes: '(true)',
-      signals: 'kill -0 $$',
-      names: 'exec mkdir made',
-      modes: 'exec chmod 600 file',
-      times: 'exec touch -d @0 file',
-      sockets: `exec perl -e 'use Socket; socketpair(my $a, my $b, AF_UNIX, SOCK_STREAM, 0) or exit 1'`,
-    }
+    // By a descriptor too: fcntl's F_SETOWN, F_NOTIFY and F_SETLEASE.
+    const control = (path: string, command: number, argument: string) =>
+      `exec perl -e 'use Fcntl; sysopen(my $f, "${path}", O_RDONLY) or exit 0; fcntl($f, ${command}, ${argument}) or exit 1'`
+    const does: [group: string, script: string][] = [
+      ['processes', '(true)'],
+      ['signals', 'kill -0 $$'],
+      ['signals', control('file', 8, 'getppid()')],
+      ['names', 'exec mkdir made'],
+      ['modes', 'exec chmod 600 file'],
+      ['times', 'exec touch -d @0 file'],
+      ['watching', control('.', 1026, '1')],
+      ['watching', control('file', 1024, '0')],
+      ['sockets', `exec perl -e 'use Socket; socketpair(my $a, my $b, AF_UNIX, SOCK_STREAM, 0) or exit 1'`],
+    ]
     await writeFile(join(workspace, 'file'), '')
     const ending = async (policy: string, script: string) => (await shell(policy, workspace, script)).exitCode
-    for (const [group, script] of Object.entries(does)) {
+    for (const [group, script] of does) {
       const others = callGroups.filter((each) => each !== group).join(', ')
       await rm(join(workspace, 'made'), { recursive: true, force: true })
-      assert.notEqual(await ending(`${programs}\nsyscalls: { deny: [${group}] }`, script), 0, group)
-      assert.equal(await ending(`${programs}\nsyscalls: { deny: [${others}] }`, script), 0, group)
+      assert.notEqual(await ending(`${programs}\nsyscalls: { deny: [${group}] }`, script), 0, `${group}: ${script}`)
+      assert.equal(await ending(`${programs}\nsyscalls: { deny: [${others}] }`, script), 0, `${group}: ${script}`)
     }
   })
 

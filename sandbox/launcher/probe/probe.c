@@ -88,6 +88,7 @@ int main(int count, char **arguments)
     expect("executing in /tmp", syscall(SYS_memfd_create, "x", 0) < 0);
     /* namespaces */
     expect("process namespace", degraded ? fork() < 0 && kill(getppid(), 0) != 0 : getppid() == 1 && getpid() < 10);
+    expect("signals by a descriptor", !degraded || fcntl(0, F_SETOWN, getppid()) != 0);
     expect("dying with its parent", !degraded || prctl(PR_SET_PDEATHSIG, 0) != 0);
     expect("new namespaces", unshare(CLONE_NEWUSER) != 0);
     expect("unprivileged id", getuid() != 0 && geteuid() != 0 && getgid() != 0);
