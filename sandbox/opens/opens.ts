@@ -247,7 +247,9 @@ export class Opens {
     const { mounts, profile, workspace } = this.#options
     const { operation, path, leads } = change
     const names = namesOf(change)
-    const named = [...profile.read, ...profile.write].map((each) => inWorkspace(each, workspace))
+    const named = [...profile.read, ...profile.write, ...(profile.execute ?? [])].map((each) =>
+      inWorkspace(each, workspace),
+    )
     const may = (kind: 'read' | 'write', each: string) =>
       this.#isGranted(kind, each) || this.#isAskable({ access: kind, path: each })
     const isMount = (each: string) => mounts.some(({ target }) => isWithin(target, each))

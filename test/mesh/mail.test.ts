@@ -1,6 +1,7 @@
 /** Messages that are kept until they are taken. On a real broker, but for what is about numbers alone. */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { z } from 'zod'
 import { addressesOf } from '../../mesh/address.js'
 import { DeadStream } from '../../mesh/dead/stream.js'
@@ -300,6 +301,41 @@ it('mail in pieces is not acknowledged by an office that another one has followe
   }
   await assert.rejects(node.ref('nobody').mail(Note, 'x'.repeat(300_000)), code('FENCED'))
   await node.close()
+})
+
+it('mail in pieces that cannot be kept leaves none, and where it cannot be seen whether another office has followed, that is waited for', async (test) => {
+  const authority = createAuthority()
+  const broker = new MemoryBroker()
+  const node = await localMesh({ with: { authority, broker } })
+  test.after(() => node.close())
+  const bucket = await broker.connect().bucket(addressesOf(authority.mesh, authority.meshKey).mail)
+  const away = new ClawmeshError('BROKER_UNAVAILABLE', 'Not now.')
+  let [failing, unseen] = [true, 0]
+  const held: Bucket = {
+    ...{ swap: (key, value, revision) => bucket.swap(key, value, revision), delete: (key) => bucket.delete(key) },
+    ...{ watch: (changed, keys) => bucket.watch(changed, keys), purge: (keys) => bucket.purge(keys) },
+    put: async (key, value) => {
+      if (failing && key.endsWith('.1')) throw away
+      // The others are on their way when one has failed.
+      if (failing && key.startsWith('body.')) await setImmediate()
+      return bucket.put(key, value)
+    },
+    get: async (key) => {
+      if (key === 'office' && unseen++ === 0) throw away
+      return bucket.get(key)
+    },
+  }
+  await serveMail(node, { bucket: held, secret: authority.tasksKey })
+  const text = 'x'.repeat(4_000_000)
+  await assert.rejects(node.ref('absent').mail(Note, text, { key: 'one' }), code('BROKER_UNAVAILABLE'))
+  await setImmediate()
+  assert.deepEqual(await entriesOf(bucket, 'body.*.*.*'), [])
+  failing = false
+  await node.ref('absent').mail(Note, text, { key: 'one' })
+  assert.equal(unseen, 2)
+  const came: Came[] = []
+  await node.spawn(clerk(came), { as: 'absent' })
+  await eventually(() => assert.equal(came.length, 1))
 })
 
 it('mail of a task that is to be forgotten is gone, wherever it stands in its box, and the rest is not', async () => {

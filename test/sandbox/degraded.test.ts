@@ -9,6 +9,7 @@ import { promisify } from 'node:util'
 import { installation } from '../../mesh/installation.js'
 import { parseProfile } from '../../policies/profile.js'
 import { launch } from '../../sandbox/launch.js'
+import { runTool } from '../../sandbox/run.js'
 import { RunAction, sandboxName, sandboxService } from '../../sandbox/service.js'
 import { auditEvents } from '../kit/events.js'
 import { eventually } from '../kit/eventually.js'
@@ -29,7 +30,14 @@ describe('without namespaces an action', { concurrency: 2 }, () => {
     const sh = (script: string) => shell(programs, workspace, script, { degraded: true })
     assert.equal((await sh('echo kept > made; read line < made; echo $line')).out, 'kept\n')
     const signals = `exec perl -e 'fcntl(STDIN, 8, getppid()) or exit 1'`
-    for (const script of ['(true)', signals, `read line < '${target}'`, 'exec chmod 600 made', 'exec touch made', 'kill -0 $$'])
+    for (const script of [
+      '(true)',
+      signals,
+      `read line < '${target}'`,
+      'exec chmod 600 made',
+      'exec touch made',
+      'kill -0 $$',
+    ])
       assert.notEqual((await sh(script)).exitCode, 0, script)
     const socket = `use Socket; print socket(my $s, AF_INET, SOCK_STREAM, 0) || socketpair(my $a, my $b, AF_UNIX, SOCK_STREAM, 0) ? "open" : "none"`
     const { stdout } = await launch(
@@ -44,6 +52,16 @@ describe('without namespaces an action', { concurrency: 2 }, () => {
     await writeFile(join(workspace, 'kept'), '')
     const policy = 'filesystem_policy: { include_workdir: true, read_only: [./kept, /usr, /bin, /lib, /lib64] }'
     await assert.rejects(shell(policy, workspace, 'true', { degraded: true }), /kept cannot have less than/)
+  })
+
+  test('is not held to a list of what may be executed: such a policy is refused too', async () => {
+    const { workspace } = await stage()
+    const profile = parseProfile(`${programs}\nexec: [/usr/bin/dash, /usr/lib, /lib, /lib64]`)
+    const loaded = 'exec /lib64/ld-linux-x86-64.so.2 /usr/bin/env'
+    await assert.rejects(
+      runTool({ tool: 'shell', args: { command: loaded }, workspace, profile, degraded: true }),
+      /cannot list what may be executed/,
+    )
   })
 
   test('dies with its worker, and when its time is over', async () => {
