@@ -27,9 +27,11 @@ export async function openTriton(options: TritonOptions): Promise<Backend> {
   try {
     const served = await findServed(client, model, loadMs)
     if (served.borrowed) borrowed = served.name
-    return isPlain(served)
-      ? await PlainBackend.open(client, served, tokenizer, { slots, deadlines })
-      : await TextBackend.open(client, served, chat, { slots, deadlines })
+    if (!isPlain(served)) return await TextBackend.open(client, served, chat, { slots, deadlines })
+    const backend = await PlainBackend.open(client, served, tokenizer, { slots, deadlines })
+    // It has a connection of its own, for larger answers.
+    client.close()
+    return backend
   } catch (thrown) {
     if (borrowed !== undefined) await giveBack(client, borrowed)
     client.close()

@@ -309,30 +309,31 @@ it('mail in pieces that cannot be kept leaves none, and where it cannot be seen 
   const node = await localMesh({ with: { authority, broker } })
   test.after(() => node.close())
   const bucket = await broker.connect().bucket(addressesOf(authority.mesh, authority.meshKey).mail)
-  const away = new ClawmeshError('BROKER_UNAVAILABLE', 'Not now.')
-  let [failing, unseen] = [true, 0]
+  let [failing, unseen, pieces] = [true, 0, 0]
   const held: Bucket = {
     ...{ swap: (key, value, revision) => bucket.swap(key, value, revision), delete: (key) => bucket.delete(key) },
     ...{ watch: (changed, keys) => bucket.watch(changed, keys), purge: (keys) => bucket.purge(keys) },
     put: async (key, value) => {
-      if (failing && key.endsWith('.1')) throw away
+      if (failing && key.endsWith('.1')) throw new ClawmeshError('DISK_FULL', 'No more.')
       // The others are on their way when one has failed.
       if (failing && key.startsWith('body.')) await setImmediate()
+      if (key.startsWith('body.')) pieces += 1
       return bucket.put(key, value)
     },
     get: async (key) => {
-      if (key === 'office' && unseen++ === 0) throw away
+      if (key === 'office' && unseen++ === 0) throw new ClawmeshError('BROKER_UNAVAILABLE', 'Not now.')
       return bucket.get(key)
     },
   }
   await serveMail(node, { bucket: held, secret: authority.tasksKey })
   const text = 'x'.repeat(4_000_000)
-  await assert.rejects(node.ref('absent').mail(Note, text, { key: 'one' }), code('BROKER_UNAVAILABLE'))
+  await assert.rejects(node.ref('absent').mail(Note, text, { key: 'one' }), code('DISK_FULL'))
   await setImmediate()
-  assert.deepEqual(await entriesOf(bucket, 'body.*.*.*'), [])
+  assert.equal((await entriesOf(bucket, 'body.*.*.*')).length, 0)
   failing = false
+  pieces = 0
   await node.ref('absent').mail(Note, text, { key: 'one' })
-  assert.equal(unseen, 2)
+  assert.deepEqual([unseen, pieces], [2, 16], 'it was kept once')
   const came: Came[] = []
   await node.spawn(clerk(came), { as: 'absent' })
   await eventually(() => assert.equal(came.length, 1))
