@@ -12,6 +12,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/sysinfo.h>
@@ -93,8 +94,11 @@ int work_degraded(void)
     source_make_new(spec);
     open_sources(spec);
     narrow(spec);
-    if (as_root)
+    if (as_root) {
+        if (setgroups(0, NULL) != 0)
+            refuse(STAGE_IDENTITY, "the worker cannot give up the groups of root");
         namespaces_leave_root();
+    }
     if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0 || !pass_pair(ends))
         refuse(STAGE_NAMESPACES, "cannot be what the action is left to");
     make_streams(&ours, &actions);

@@ -47,6 +47,19 @@ describe('without namespaces an action', { concurrency: 2 }, () => {
     assert.equal(stdout.toString(), 'none')
   })
 
+  test('has no group of the root that runs the node', {
+    skip: process.getuid?.() !== 0 && 'only root has such groups, and can have another for a moment',
+  }, async () => {
+    const { workspace } = await stage()
+    const groups = process.getgroups?.() ?? []
+    process.setgroups?.([...groups, 4])
+    try {
+      assert.match((await shell(programs, workspace, 'exec id -G', { degraded: true })).out, /^[1-9]\d*\n$/)
+    } finally {
+      process.setgroups?.(groups)
+    }
+  })
+
   test('has no less in a place than around it: such a policy is refused', async () => {
     const { workspace } = await stage()
     await writeFile(join(workspace, 'kept'), '')
