@@ -47,6 +47,13 @@ describe('without namespaces an action', { concurrency: 2 }, () => {
     assert.equal(stdout.toString(), 'none')
   })
 
+  test('need not read its input', async () => {
+    const { workspace } = await stage()
+    const script = 'exec <&-; echo unread; exec sleep 0.1'
+    const { out } = await shell(programs, workspace, script, { degraded: true, stdin: 'x'.repeat(1 << 20) })
+    assert.equal(out, 'unread\n')
+  })
+
   test('has no group of the root that runs the node', {
     skip: process.getuid?.() !== 0 && 'only root has such groups, and can have another for a moment',
   }, async () => {
