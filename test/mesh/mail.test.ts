@@ -339,6 +339,32 @@ it('mail in pieces that cannot be kept leaves none, and where it cannot be seen 
   await eventually(() => assert.equal(came.length, 1))
 })
 
+it('mail that comes behind some megabytes stands behind them on the disk too', async (test) => {
+  const authority = createAuthority()
+  const broker = new MemoryBroker()
+  const node = await localMesh({ with: { authority, broker } })
+  test.after(() => node.close())
+  const bucket = await broker.connect().bucket(addressesOf(authority.mesh, authority.meshKey).mail)
+  const slow: Bucket = {
+    ...{ swap: (key, value, revision) => bucket.swap(key, value, revision), delete: (key) => bucket.delete(key) },
+    ...{ watch: (changed, keys) => bucket.watch(changed, keys), purge: (keys) => bucket.purge(keys) },
+    get: (key) => bucket.get(key),
+    put: async (key, value) => {
+      for (let turn = 0; key.startsWith('body.') && turn < 20; turn++) await setImmediate()
+      return bucket.put(key, value)
+    },
+  }
+  const store = { bucket: slow, secret: authority.tasksKey }
+  await serveMail(node, store)
+  const texts = ['first', 'second '.repeat(100_000), 'third', 'fourth']
+  await Promise.all(texts.map((text) => node.ref('absent').mail(Note, text)))
+  const { waiting } = await waitingMail(store, authority.root.publicKey)
+  assert.deepEqual(
+    waiting.map(({ bytes }) => bytes),
+    [6, 700_005, 6, 7],
+  )
+})
+
 it('mail of a task that is to be forgotten is gone, wherever it stands in its box, and the rest is not', async () => {
   const mesh = await localMesh()
   for (const task of ['one', 'two', 'three', 'four']) await mesh.ref('absent').mail(Note, task, { trace: task })
