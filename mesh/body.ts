@@ -139,12 +139,18 @@ export class Bodies {
   }
 }
 
+/** Where one fails nothing more is begun, and it is over when nothing is under way: what is then removed does not come again. */
 async function inWindow(count: number, work: (number: number) => Promise<void>): Promise<void> {
   let next = 0
+  const failures: unknown[] = []
   const workOn = async () => {
-    while (next < count) await work(next++)
+    while (next < count && failures.length === 0)
+      await work(next++).catch((error: unknown) => {
+        failures.push(error)
+      })
   }
   await Promise.all(Array.from({ length: Math.min(atOnce, count) }, workOn))
+  if (failures.length > 0) throw failures[0]
 }
 
 const broken = (where: string) =>

@@ -15,13 +15,17 @@ export interface FoundProgram extends Pick<Action, 'program'> {
   readonly need: string
 }
 
-/** @throws ClawmeshError USAGE for one that is not in the usual folders */
+/**
+ * @throws ClawmeshError USAGE for one that is not in the usual folders, and for what is there and is no program: leave to execute a folder would be leave to read and execute all that is in it, and
+ * leave to execute a plain text would be leave to read it
+ */
 export async function findProgram(command: string): Promise<FoundProgram> {
   if (command === 'node') {
     const { real: program } = await findPlace(process.execPath)
     return { program, execute: [...(await librariesOf(program)), ...(await sharedSources())], need: 'tool:node' }
   }
-  const { real: program } = await findPlace(command.startsWith('/') ? command : await lookUp(command))
+  const { real: program, kind } = await findPlace(command.startsWith('/') ? command : await lookUp(command))
+  if (kind === 'folder' || (kind === 'file' && !(await isExecutable(program)))) throw noProgram(program)
   return { program, execute: [], need: program }
 }
 
@@ -36,14 +40,19 @@ async function sharedSources(): Promise<string[]> {
 
 async function lookUp(command: string): Promise<string> {
   for (const path of command.includes('/') ? [] : folders.map((folder) => join(folder, command)))
-    if (
-      await access(path, constants.X_OK).then(
-        () => true,
-        () => false,
-      )
-    )
-      return path
+    if (await isExecutable(path)) return path
   throw new ClawmeshError('USAGE', `There is no program "${command}" in ${folders.join(', ')}.`, {
     hint: 'Give the absolute path of a program, or "node".',
   })
 }
+
+const isExecutable = (path: string): Promise<boolean> =>
+  access(path, constants.X_OK).then(
+    () => true,
+    () => false,
+  )
+
+const noProgram = (path: string): ClawmeshError =>
+  new ClawmeshError('USAGE', `${path} is no program: a folder, or a file that nobody may execute.`, {
+    hint: 'Name the file that is to be executed, or what is to be read under "reads".',
+  })

@@ -8,6 +8,7 @@
  * opens, by its real path and through no link. Whatever has changed on the way while a person was asked ends in a refusal.
  */
 
+import { lstat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { covers, inWorkspace, type Need, widen } from '../policies/coverage.js'
 import { ClawmeshError } from '../policies/errors.js'
@@ -105,6 +106,7 @@ export async function runTool(call: ToolCall): Promise<ToolOutcome> {
   const definition = knownTool(tool)
   const args = checkedArgs(definition, call.args)
   const workspace = await realWorkspace(call.workspace)
+  if (call.degraded && profile.execute) throw cannotList()
   const { need: own, named } = await realNeed(definition, args, workspace)
   const { action: runtime, need } = await actionOf(definition, args, own, call.degraded)
   const objection = call.objection?.(definition.program ? reachOf(profile, need, workspace) : need, workspace)
@@ -115,6 +117,7 @@ export async function runTool(call: ToolCall): Promise<ToolOutcome> {
   const { covered, missing, askable } = covers(profile, need, workspace)
   if (!covered && !askable)
     return { status: 'denied', missing, reason: `the policy does not let ${tool} ${say(missing)}` }
+  const shown = await looksOf(missing)
   if (!covered) {
     const answer = call.ask ? await call.ask({ tool, args, missing, workspace }) : nobody
     if (answer !== 'allow')
@@ -123,6 +126,8 @@ export async function runTool(call: ToolCall): Promise<ToolOutcome> {
   // An answer can take minutes: the person may have given up on the action meanwhile.
   if (signal?.aborted) throw new ClawmeshError('CANCELLED', `${tool} was cancelled before it began.`)
   await call.before?.({ tool, args, need, granted: missing })
+  const changed = changedOf(shown, await looksOf(missing))
+  if (changed !== undefined) throw anotherProgram(changed)
 
   for (const access of missing)
     if (access.kind !== 'execute') places.set(access.path, approvedPlace(access, named.get(access.path)))
@@ -164,6 +169,32 @@ export async function runTool(call: ToolCall): Promise<ToolOutcome> {
   })
   return toToolOutcome(tool, outcome, missing, await deeds.facts(), definition.program ? programAnswer : toolAnswer)
 }
+
+/** How the programs that a person is asked for look at a moment, by their paths. Whoever writes into one, or puts another in its place, changes that. */
+async function looksOf(missing: readonly Access[]): Promise<Map<string, string>> {
+  const programs = missing.filter(({ kind }) => kind === 'execute')
+  const looks = programs.map(async ({ path }) => {
+    const look = await lstat(path, { bigint: true }).catch(() => undefined)
+    return [path, look ? [look.dev, look.ino, look.size, look.ctimeNs].join(' ') : ''] as const
+  })
+  return new Map(await Promise.all(looks))
+}
+
+const changedOf = (shown: ReadonlyMap<string, string>, now: ReadonlyMap<string, string>): string | undefined =>
+  [...shown].find(([path, look]) => now.get(path) !== look)?.[0]
+
+const anotherProgram = (path: string): ClawmeshError =>
+  new ClawmeshError('DENIED', `${path} is not what it was when it was asked for, so nothing was run.`, {
+    hint: 'Find out who changes it, and ask again.',
+  })
+
+/** Without mounts nothing is `noexec`. */
+const cannotList = (): ClawmeshError =>
+  new ClawmeshError(
+    'SANDBOX_FAILED',
+    'Without namespaces a policy cannot list what may be executed: a loader that may be would load as code whatever can be read.',
+    { hint: 'Leave `exec` out of the policy, or allow user namespaces on this machine.' },
+  )
 
 function knownTool(name: string): Tool {
   const tool = findTool(name)

@@ -32,6 +32,8 @@ export function parseRocm(text: string): Map<string, Told> {
 const size = z
   .union([z.string().regex(/^\d+$/), z.number().nonnegative()])
   .transform(Number)
+  // A number that says that it is not known is larger than any that can be meant.
+  .refine(Number.isSafeInteger)
   .optional()
   .catch(undefined)
 const xpuSchema = z.object({

@@ -70,7 +70,10 @@ async function readDevice(host: Host, path: string): Promise<SysDevice | undefin
 function memoryOf(total: Fact<string> | undefined, used: Fact<string> | undefined): Fact<Memory> | undefined {
   if (!total || !used || !/^\d+$/.test(total.value) || !/^\d+$/.test(used.value)) return undefined
   const [all, taken] = [Number(total.value), Number(used.value)]
-  return all > 0 ? fact({ total: all, free: Math.max(0, all - taken) }, total.source) : undefined
+  // A number that says that it is not known is larger than any that can be meant.
+  return all > 0 && Number.isSafeInteger(all)
+    ? fact({ total: all, free: Math.max(0, all - taken) }, total.source)
+    : undefined
 }
 
 /** The lists of names that systems keep of PCI devices. */

@@ -4,9 +4,13 @@ import type { InferResponse } from './protocol.js'
 
 /**
  * The last row of the output `logits` of one answer: [batch, tokens, vocabulary], or fewer dimensions. Throws MODEL_FAILED for bytes that are not what the shape says, MODEL_UNSUITED for a
- * vocabulary of another size, or a type that is not read here.
+ * vocabulary of another size, a type that is not read here, or rows that are neither those of the `tokens` that were sent nor that of the last alone: it would not be known whose is whose.
  */
-export function lastRow({ outputs, raw_output_contents: raw }: InferResponse, vocabulary: number): Float32Array {
+export function lastRow(
+  { outputs, raw_output_contents: raw }: InferResponse,
+  vocabulary: number,
+  tokens: number,
+): Float32Array {
   const at = outputs.findIndex(({ name }) => name === 'logits')
   const [output, bytes] = [outputs[at], raw[at]]
   if (!output || !bytes) throw failed('it has no logits')
@@ -22,6 +26,12 @@ export function lastRow({ outputs, raw_output_contents: raw }: InferResponse, vo
   const count = shape.reduce((product, size) => product * size, 1)
   if (count < vocabulary || bytes.length !== count * form.size)
     throw failed(`${bytes.length} bytes are no logits of ${datatype}[${shape.join(',')}]`)
+  const rows = shape.at(-2) ?? 1
+  if (rows !== 1 && rows !== tokens)
+    throw unsuited(
+      `it gives the logits of ${rows} tokens where ${tokens} were sent`,
+      'Have it take any number of tokens, and give the logits of these or of the last alone.',
+    )
   // A copy, so that it stands where numbers of its size may stand.
   const row = Uint8Array.from(bytes.subarray(bytes.length - vocabulary * form.size))
   return form.read(row.buffer)

@@ -140,7 +140,8 @@ export class PlainBackend implements Backend {
       outputs: [{ name: 'logits' }],
       raw_input_contents: asked.map(({ raw }) => raw),
     }
-    return lastRow(await this.client.ask('ModelInfer', request, ms, signal), loaded.config.shape.vocabulary)
+    const answer = await this.client.ask('ModelInfer', request, ms, signal)
+    return lastRow(answer, loaded.config.shape.vocabulary, tokens.length)
   }
 }
 

@@ -36,7 +36,7 @@ export class ActorRef {
 
   /**
    * Sends what is kept until the actor has taken it, whoever dies meanwhile: at least once, in the order of its sender, and never later than its time. Resolves when the broker has it; what came of it nobody says,
-   * unless it is a dead letter. Rejects with MAILBOX_FULL, MESSAGE_INVALID (256 KiB are taken), UNREACHABLE where nobody keeps mail now; then whether it is kept is not known, and it may be sent again under its key.
+   * unless it is a dead letter. Rejects with MAILBOX_FULL, MESSAGE_INVALID (8 MiB are taken), UNREACHABLE where nobody keeps mail now; then whether it is kept is not known, and it may be sent again under its key.
    */
   mail<Q extends z.ZodType>(message: Message<Q>, request: z.input<Q>, options: MailOptions = {}): Promise<void> {
     return this.#caller.mail(this.name, message, request, options)

@@ -58,6 +58,8 @@ export class Office {
   readonly #kept = new Map<string, Kept>()
   /** By sender and actor. */
   readonly #boxes = new Map<string, Waiting[]>()
+  /** By sender and actor: while a large one is being stored, the last that came. What comes after it is stored after it, since the disk tells the next office their order. */
+  readonly #storing = new Map<string, Promise<void>>()
   readonly #senders = new Map<string, Space>()
   readonly #space = new Space(mailLimits.messages, mailLimits.bytes)
   readonly #closing = new AbortController()
@@ -141,11 +143,26 @@ export class Office {
     const place = this.#room(actor, from.holder, bytes)
     const said = { actor, message, trace: context.trace, content: body ? null : content, body }
     const mail = { ...said, from: from.wire, deadline, to, about, id, what }
-    const stored = this.#places.keep(place, mail, whole, this.#closing.signal)
+    const stored = this.#inTurn(boxOf({ holder: from.holder, mail }), body !== undefined, () =>
+      this.#places.keep(place, mail, whole, this.#closing.signal),
+    )
     const kept: Kept = { id, what, until: deadline, place, isTaken: false, stored }
     this.#kept.set(id, kept)
     stored.catch(() => this.#forget(id, kept))
     this.#enter({ kept, mail, holder: from.holder, bytes })
+    return stored
+  }
+
+  #inTurn(box: string, isLarge: boolean, store: () => Promise<void>): Promise<void> {
+    const before = this.#storing.get(box)
+    const stored = before ? before.then(store) : store()
+    if (!before && !isLarge) return stored
+    const over = stored
+      .catch(() => undefined)
+      .then(() => {
+        if (this.#storing.get(box) === over) this.#storing.delete(box)
+      })
+    this.#storing.set(box, over)
     return stored
   }
 

@@ -95,7 +95,9 @@ export class Places {
     try {
       await this.#bodies.write(body, whole)
       await this.#write(place, { state: 'waiting', mail }, signal)
-      if ((await this.#bucket.get(reignKey))?.revision !== this.#reign) throw fenced()
+      // The place names them by now: whether that counts has to be known.
+      const reign = await answered(() => this.#bucket.get(reignKey), signal)
+      if (reign?.revision !== this.#reign) throw fenced()
     } catch (error) {
       const failure = ClawmeshError.from(error)
       // Whether the place names them is not known where this office is over: the next one sees.

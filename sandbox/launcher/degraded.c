@@ -13,8 +13,10 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
 #include <link.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/sysinfo.h>
@@ -126,6 +128,7 @@ static void __attribute__((noreturn)) run(struct child worker, struct streams st
 
 int work_degraded(void)
 {
+    signal(SIGPIPE, SIG_IGN); /* an action need not read its input */
     struct request *request = request_new();
     struct spec *spec = &request->spec;
     struct streams ours, actions;
@@ -137,8 +140,11 @@ int work_degraded(void)
     source_make_new(spec);
     open_sources(spec);
     narrow(spec);
-    if (as_root)
+    if (as_root) {
+        if (setgroups(0, NULL) != 0)
+            refuse(STAGE_IDENTITY, "the worker cannot give up the groups of root");
         namespaces_leave_root();
+    }
     open_program(spec);
     if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0 || !pass_pair(ends))
         refuse(STAGE_NAMESPACES, "cannot be what the action is left to");

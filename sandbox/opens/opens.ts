@@ -20,6 +20,7 @@ import { type Identity, identityOf, type Own } from '../egress/identity.js'
 import { encodeOrder } from '../frames.js'
 import type { Image } from '../image.js'
 import { mostQuestions, tooMany } from '../patience.js'
+import { findPlace } from '../place.js'
 import type { Mount } from '../plan.js'
 import type { Pool } from '../pool.js'
 import { isOperation, isRead, makeChange, namesOf, type Operation, type WantedChange, wantedChange } from './change.js'
@@ -203,7 +204,8 @@ export class Opens {
     mode: number,
   ): Promise<void> {
     const change = await look().catch(() => undefined)
-    if (!change || !this.#isChangeAskable(change)) return this.#tell(`continue ${id}`)
+    if (!change || !this.#isChangeAskable(change) || (await this.#leadsAstray(change)))
+      return this.#tell(`continue ${id}`)
     const { operation, path, to, replaced } = change
     const what = { operation, ...(to && { to }), ...(replaced && { replaces: true as const }) }
     let facts: FileFacts = { access: 'write', path, ...what, program: '' }
@@ -240,19 +242,30 @@ export class Opens {
 
   /**
    * Each name has to be one that may be written or asked for. A mount of the action's own goes when its name does, and what it kept from being written would
-   * be so no more: such a name is nobody's to give. Nor is one that the policy names, or what is above it, to a link: the next action would be granted where
-   * that leads. What is renamed is read by its new name.
+   * be so no more: such a name is nobody's to give. What is renamed is read by its new name.
    */
   #isChangeAskable(change: WantedChange): boolean {
-    const { mounts, profile, workspace } = this.#options
-    const { operation, path, leads } = change
+    const { mounts } = this.#options
+    const { operation, path } = change
     const names = namesOf(change)
-    const named = [...profile.read, ...profile.write].map((each) => inWorkspace(each, workspace))
     const may = (kind: 'read' | 'write', each: string) =>
       this.#isGranted(kind, each) || this.#isAskable({ access: kind, path: each })
     const isMount = (each: string) => mounts.some(({ target }) => isWithin(target, each))
-    if (names.some(isMount) || (leads && names.some((name) => named.some((each) => isWithin(each, name))))) return false
+    if (names.some(isMount)) return false
     return names.every((each) => may('write', each)) && (!isRead(operation) || may('read', path))
+  }
+
+  /** Nobody gives a name that the policy names, by a link too, or what is above it, to a link: the next action would be granted where that leads. */
+  async #leadsAstray(change: WantedChange): Promise<boolean> {
+    if (!change.leads) return false
+    const { profile, workspace } = this.#options
+    const named = [...profile.read, ...profile.write, ...(profile.execute ?? [])].map((each) =>
+      inWorkspace(each, workspace),
+    )
+    const real = await Promise.all(
+      named.map(async (each) => (await findPlace(each).catch(() => undefined))?.real ?? each),
+    )
+    return namesOf(change).some((name) => [...named, ...real].some((each) => isWithin(each, name)))
   }
 
   #isGranted(kind: 'read' | 'write', path: string): boolean {

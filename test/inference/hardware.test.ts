@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import type { Host } from '../../inference/hardware/host.js'
 import { clamp, parseLimit } from '../../inference/hardware/memory.js'
 import { parseNvidia } from '../../inference/hardware/nvidia.js'
+import { readOthers } from '../../inference/hardware/other.js'
 import { parseQuota } from '../../inference/hardware/quota.js'
 import { parseRocm, parseXpuList, parseXpuMemory } from '../../inference/hardware/smi.js'
 import { type HardwareAdvert, hardwareAdvertSchema, readHardware } from '../../inference/hardware.js'
@@ -110,6 +111,25 @@ describe('the hardware advert of', () => {
     assert.ok(cpu.flags.value.includes('avx512_bf16'))
     assert.equal(memory.source, '/proc/meminfo')
     assert.deepEqual(accelerators, [])
+  })
+
+  it('an accelerator whose memory is a number that no memory has: none is said', async () => {
+    const most = '18446744073709551615'
+    const files: Record<string, string> = {
+      vendor: '0x1002',
+      device: '0x744c',
+      mem_info_vram_total: most,
+      mem_info_vram_used: '0',
+    }
+    const [gpu] = await readOthers({
+      ...{ platform: 'linux', arch: 'x64', output: async () => undefined },
+      file: async (path) => files[path.split('/').at(-1) ?? ''],
+      entries: async (folder) =>
+        folder === '/sys/class/drm' ? ['card0'] : folder.endsWith('/drm') ? ['renderD128'] : [],
+    })
+    assert.deepEqual([gpu?.vendor, gpu?.memory], ['amd', undefined])
+    const said = { memory_physical_size_byte: most, memory_free_size_byte: '1' }
+    assert.equal(parseXpuMemory(JSON.stringify(said)), undefined)
   })
 
   it('a Mac', async () => {

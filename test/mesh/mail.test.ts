@@ -1,6 +1,7 @@
 /** Messages that are kept until they are taken. On a real broker, but for what is about numbers alone. */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { z } from 'zod'
 import { addressesOf } from '../../mesh/address.js'
 import { pieceBytes } from '../../mesh/body.js'
@@ -321,6 +322,68 @@ it('mail in pieces is not acknowledged by an office that another one has followe
   }
   await assert.rejects(node.ref('nobody').mail(Note, 'x'.repeat(300_000)), code('FENCED'))
   await node.close()
+})
+
+it('mail in pieces that cannot be kept leaves none, and where it cannot be seen whether another office has followed, that is waited for', async (test) => {
+  const authority = createAuthority()
+  const broker = new MemoryBroker()
+  const node = await localMesh({ with: { authority, broker } })
+  test.after(() => node.close())
+  const bucket = await broker.connect().bucket(addressesOf(authority.mesh, authority.meshKey).mail)
+  let [failing, unseen, pieces] = [true, 0, 0]
+  const held: Bucket = {
+    ...{ swap: (key, value, revision) => bucket.swap(key, value, revision), delete: (key) => bucket.delete(key) },
+    ...{ watch: (changed, keys) => bucket.watch(changed, keys), purge: (keys) => bucket.purge(keys) },
+    put: async (key, value) => {
+      if (failing && key.endsWith('.1')) throw new ClawmeshError('DISK_FULL', 'No more.')
+      // The others are on their way when one has failed.
+      if (failing && key.startsWith('body.')) await setImmediate()
+      if (key.startsWith('body.')) pieces += 1
+      return bucket.put(key, value)
+    },
+    get: async (key) => {
+      if (key === 'office' && unseen++ === 0) throw new ClawmeshError('BROKER_UNAVAILABLE', 'Not now.')
+      return bucket.get(key)
+    },
+  }
+  await serveMail(node, { bucket: held, secret: authority.tasksKey })
+  const text = 'x'.repeat(4_000_000)
+  await assert.rejects(node.ref('absent').mail(Note, text, { key: 'one' }), code('DISK_FULL'))
+  await setImmediate()
+  assert.equal((await entriesOf(bucket, 'body.*.*.*')).length, 0)
+  failing = false
+  pieces = 0
+  await node.ref('absent').mail(Note, text, { key: 'one' })
+  assert.deepEqual([unseen, pieces], [2, 16], 'it was kept once')
+  const came: Came[] = []
+  await node.spawn(clerk(came), { as: 'absent' })
+  await eventually(() => assert.equal(came.length, 1))
+})
+
+it('mail that comes behind some megabytes stands behind them on the disk too', async (test) => {
+  const authority = createAuthority()
+  const broker = new MemoryBroker()
+  const node = await localMesh({ with: { authority, broker } })
+  test.after(() => node.close())
+  const bucket = await broker.connect().bucket(addressesOf(authority.mesh, authority.meshKey).mail)
+  const slow: Bucket = {
+    ...{ swap: (key, value, revision) => bucket.swap(key, value, revision), delete: (key) => bucket.delete(key) },
+    ...{ watch: (changed, keys) => bucket.watch(changed, keys), purge: (keys) => bucket.purge(keys) },
+    get: (key) => bucket.get(key),
+    put: async (key, value) => {
+      for (let turn = 0; key.startsWith('body.') && turn < 20; turn++) await setImmediate()
+      return bucket.put(key, value)
+    },
+  }
+  const store = { bucket: slow, secret: authority.tasksKey }
+  await serveMail(node, store)
+  const texts = ['first', 'second '.repeat(100_000), 'third', 'fourth']
+  await Promise.all(texts.map((text) => node.ref('absent').mail(Note, text)))
+  const { waiting } = await waitingMail(store, authority.root.publicKey)
+  assert.deepEqual(
+    waiting.map(({ bytes }) => bytes),
+    [6, 700_005, 6, 7],
+  )
 })
 
 it('mail of a task that is to be forgotten is gone, wherever it stands in its box, with its pieces, and the rest is not', async () => {

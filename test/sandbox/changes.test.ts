@@ -184,9 +184,12 @@ describe('a name that a running program changes', {
     await symlink(beside, join(workspace, 'way'))
     const { out, wishes } = await run(
       workspace,
-      `$w = "${workspace}"; t("named", symlink "${beside}", "$w/data"); t("above", symlink "${beside}", "$w/far"); t("moved", rename "$w/way", "$w/data"); t("aside", symlink "${beside}", "$w/other")`,
+      `$w = "${workspace}"; $b = "${beside}"; t("named", symlink "${beside}", "$w/data"); t("above", symlink "${beside}", "$w/far"); t("moved", rename "$w/way", "$w/data"); t("through", symlink "/etc", "$b/late"); t("program", symlink "/usr/bin/env", "$b/tool"); t("aside", symlink "${beside}", "$w/other")`,
       {},
-      { granted: 'read_only: [., ./data, ./far/away, /usr, /bin, /lib, /lib64]' },
+      {
+        granted: `read_only: [., ./data, ./way/late, ./far/away, "${beside}", /usr, /bin, /lib, /lib64]`,
+        policy: `${askAll}\nexec: ["${beside}/tool", /usr, /bin, /lib, /lib64]`,
+      },
     )
     assert.deepEqual(wishes, [`symlink ${workspace}/other ${beside}`])
     assert.deepEqual(

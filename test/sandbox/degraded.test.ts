@@ -9,6 +9,7 @@ import { promisify } from 'node:util'
 import { installation } from '../../mesh/installation.js'
 import { parseProfile } from '../../policies/profile.js'
 import { launch } from '../../sandbox/launch.js'
+import { runTool } from '../../sandbox/run.js'
 import { RunAction, sandboxName, sandboxService } from '../../sandbox/service.js'
 import { auditEvents } from '../kit/events.js'
 import { eventually } from '../kit/eventually.js'
@@ -47,11 +48,42 @@ describe('without namespaces an action', { concurrency: 2 }, () => {
     assert.equal(stdout.toString(), 'end')
   })
 
+  test('need not read its input', async () => {
+    const { workspace } = await stage()
+    const script = 'exec <&-; echo unread'
+    const { out } = await shell(programs, workspace, script, { degraded: true, stdin: 'x'.repeat(1 << 20) })
+    assert.equal(out, 'unread\n')
+  })
+
+  test('has no group of the root that runs the node', {
+    skip: process.getuid?.() !== 0 && 'only root has such groups, and can have another for a moment',
+  }, async () => {
+    const { workspace } = await stage()
+    const groups = process.getgroups?.() ?? []
+    process.setgroups?.([...groups, 4])
+    try {
+      const { stdout } = await run(programs, workspace, ['/usr/bin/id', '-G'], { degraded: true })
+      assert.match(stdout.toString(), /^[1-9]\d*\n$/)
+    } finally {
+      process.setgroups?.(groups)
+    }
+  })
+
   test('has no less in a place than around it: such a policy is refused', async () => {
     const { workspace } = await stage()
     await writeFile(join(workspace, 'kept'), '')
     const policy = 'filesystem_policy: { include_workdir: true, read_only: [./kept, /usr, /bin, /lib, /lib64] }'
     await assert.rejects(shell(policy, workspace, 'true', { degraded: true }), /kept cannot have less than/)
+  })
+
+  test('is not held to a list of what may be executed: such a policy is refused too', async () => {
+    const { workspace } = await stage()
+    const profile = parseProfile(`${programs}\nexec: [/usr/bin/dash, /usr/lib, /lib, /lib64]`)
+    const loaded = 'exec /lib64/ld-linux-x86-64.so.2 /usr/bin/env'
+    await assert.rejects(
+      runTool({ tool: 'shell', args: { command: loaded }, workspace, profile, degraded: true }),
+      /cannot list what may be executed/,
+    )
   })
 
   test('dies with its worker, and when its time is over', async () => {

@@ -205,10 +205,11 @@ describe('a model of plain tensors is refused', () => {
 })
 
 describe('logits', () => {
-  const of = (datatype: string, shape: number[], bytes: Buffer, vocabulary = 2) =>
+  const of = (datatype: string, shape: number[], bytes: Buffer, tokens = 2) =>
     lastRow(
       { id: '', parameters: {}, outputs: [{ name: 'logits', datatype, shape }], raw_output_contents: [bytes] },
-      vocabulary,
+      2,
+      tokens,
     )
   const floats = (...values: number[]): Buffer => encodeTensor('FP32', values).raw
 
@@ -231,5 +232,7 @@ describe('logits', () => {
     ] as const)
       assert.throws(() => of('FP32', [...shape], bytes), coded('MODEL_FAILED'))
     assert.throws(() => of('FP32', [1, 3], floats(1, 2, 3)), coded('MODEL_UNSUITED'))
+    // Filled up to a length of the server's own: the last row is of no token.
+    assert.throws(() => of('FP32', [1, 4, 2], floats(1, 2, 3, 4, 0, 0, 0, 0)), coded('MODEL_UNSUITED'))
   })
 })
