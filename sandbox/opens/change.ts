@@ -23,6 +23,8 @@ export interface WantedChange extends Entry {
   readonly to?: string
   /** Of a rename onto a name that something has. */
   readonly replaced?: Entry
+  /** In two folders between which no name goes: nobody is asked, and programs then copy. */
+  readonly apart?: true
   /** A symbolic link, which is renamed in its folder or made. */
   readonly leads?: true
 }
@@ -67,13 +69,21 @@ export async function wantedChange(
   const entry = { operation, path: from, ...entryOf(found) }
   if (!isRead(operation)) return entry
   const target = await nameIn(to)
-  if (!target || folderOf(from, target) === '/') return undefined
+  if (!target) return undefined
   if ((operation === 'link' || dirname(target) !== dirname(from)) && !found.isFile()) return undefined
   // What it would replace is removed by it.
   const replaced = await at(target)
   if (replaced && (operation === 'link' || mode === replacesNothing || !isFile(replaced))) return undefined
   const leads = found.isSymbolicLink() && { leads: true as const }
-  return { ...entry, to: target, ...leads, ...(replaced && { replaced: entryOf(replaced) }) }
+  const apart = (await isApart(from, target)) && { apart: true as const }
+  return { ...entry, to: target, ...leads, ...apart, ...(replaced && { replaced: entryOf(replaced) }) }
+}
+
+/** On two disks; with nothing around both but the whole machine; or, where root runs this, of two owners, since no one power would be that of the action. */
+async function isApart(one: string, other: string): Promise<boolean> {
+  const [here, there] = await Promise.all([lstat(dirname(one)), lstat(dirname(other))])
+  const isOfTwo = process.geteuid?.() === 0 && here.uid !== there.uid
+  return here.dev !== there.dev || isOfTwo || (here.ino !== there.ino && folderOf(one, other) === '/')
 }
 
 /** Resolves to the number of what went wrong, or 0. Rejects as `runErrand` does. */

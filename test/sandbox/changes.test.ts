@@ -1,7 +1,7 @@
 /** Names that a running program changes beyond what it was granted: plain programs, people who answer, the machine's own disk. */
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { lstat, mkdir, readdir, readFile, readlink, rename, stat, symlink, writeFile } from 'node:fs/promises'
+import { chown, lstat, mkdir, readdir, readFile, readlink, rename, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { parseProfile } from '../../policies/profile.js'
@@ -177,6 +177,16 @@ describe('a name that a running program changes', {
     assert.equal(await readFile(join(beside, 'kept'), 'utf8'), 'dear')
     assert.equal(await readlink(join(workspace, 'way')), '../beside/none')
     assert.equal(told.filter(({ kind }) => kind === 'file.changed').length, 5)
+  })
+
+  test('goes from no folder to that of another owner where root runs the node: programs then copy', {
+    skip: process.geteuid?.() !== 0 && 'only root has other owners',
+  }, async () => {
+    const { workspace, beside } = await stage()
+    await chown(join(beside, 'empty'), 1, 1)
+    const script = `t("it", rename "${beside}/letter", "${beside}/empty/letter"); t("link", link "${beside}/letter", "${beside}/empty/letter")`
+    const { out, wishes } = await run(workspace, script)
+    assert.deepEqual([out, wishes], [['it Invalid cross-device link', 'link Invalid cross-device link'], []])
   })
 
   test('is not asked for where a link would stand for what the policy grants', async () => {
