@@ -96,7 +96,7 @@ const unasked = [
   '/usr/share/zoneinfo',
 ]
 
-const { EACCES, EXDEV } = constants.errno
+const { EACCES } = constants.errno
 
 export class Opens {
   /** The name under which the action's worker takes files. */
@@ -204,7 +204,7 @@ export class Opens {
   ): Promise<void> {
     const change = await look().catch(() => undefined)
     if (!change || !this.#isChangeAskable(change)) return this.#tell(`continue ${id}`)
-    if (change.apart) return this.#tell(`refuse ${id} ${EXDEV}`)
+    if (change.error) return this.#tell(`refuse ${id} ${change.error}`)
     const { operation, path, to, replaced } = change
     const what = { operation, ...(to && { to }), ...(replaced && { replaces: true as const }) }
     let facts: FileFacts = { access: 'write', path, ...what, program: '' }

@@ -171,6 +171,7 @@ describe('a name that a running program changes', {
       out.filter((line) => line.endsWith(' done')),
       done,
     )
+    assert.ok(out.includes('there File exists'))
     assert.ok(out.includes('long File too large'), 'the policy says how large a file may be')
     assert.equal(await readFile(join(workspace, 'out', 'again'), 'utf8'), 'su')
     assert.equal((await stat(join(beside, 'sum'))).nlink, 2)
