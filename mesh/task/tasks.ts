@@ -6,7 +6,7 @@ import { Bodies } from '../body.js'
 import type { Bucket, Entry, Transport } from '../transport/transport.js'
 import type { Amounts } from './budget.js'
 import { Journal } from './journal.js'
-import { describeTask, room, Task, type TaskInfo, type TaskRecord, taskRecordSchema } from './task.js'
+import { allowances, describeTask, Task, type TaskInfo, type TaskRecord, taskRecordSchema } from './task.js'
 
 export interface TasksOptions {
   transport: Transport
@@ -56,7 +56,7 @@ export class Tasks {
       ...(parent ? { parent: parent.id } : {}),
       ...(Number.isFinite(end) ? { until: end } : {}),
     }
-    await bodies.keep(facts, room.facts, (body) =>
+    await bodies.keep(facts, allowances.facts, (body) =>
       journal.append(body ? { ...record, facts: undefined, body } : record),
     )
     return new Task(journal, bodies, [record], this.#now, parent)

@@ -7,7 +7,7 @@ import { addressesOf } from '../../mesh/address.js'
 import { pieceBytes } from '../../mesh/body.js'
 import { DeadStream } from '../../mesh/dead/stream.js'
 import { actor, localMesh, type MeshNode, message, nothing, on, serveMail } from '../../mesh/index.js'
-import { mailKey, mailLimits, mailRoom } from '../../mesh/mail/mail.js'
+import { mailAllowance, mailKey, mailLimits } from '../../mesh/mail/mail.js'
 import { ForgetMail, officeName } from '../../mesh/mail/messages.js'
 import { Places } from '../../mesh/mail/places.js'
 import { waitingMail } from '../../mesh/mail/serve.js'
@@ -270,9 +270,9 @@ it('mail is bounded for each actor, by size too, and a full one says so', async 
   const ref = mesh.ref('nobody')
   await Promise.all(Array.from({ length: mailLimits.perActor }, (_, n) => ref.mail(Note, String(n))))
   await assert.rejects(ref.mail(Note, 'one more'), code('MAILBOX_FULL'))
-  await assert.rejects(mesh.ref('other').mail(Note, 'x'.repeat(mailRoom.most)), code('MESSAGE_INVALID'))
-  await mesh.ref('other').mail(Note, 'x'.repeat(mailRoom.most - 1024))
-  await assert.rejects(mesh.ref('third').mail(Note, 'x'.repeat(mailRoom.most - 1024)), code('MAILBOX_FULL'))
+  await assert.rejects(mesh.ref('other').mail(Note, 'x'.repeat(mailAllowance.most)), code('MESSAGE_INVALID'))
+  await mesh.ref('other').mail(Note, 'x'.repeat(mailAllowance.most - 1024))
+  await assert.rejects(mesh.ref('third').mail(Note, 'x'.repeat(mailAllowance.most - 1024)), code('MAILBOX_FULL'))
   await mesh.ref('other').mail(Note, 'fine')
   await mesh.close()
 })
