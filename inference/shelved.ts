@@ -7,7 +7,7 @@ import { memoryNeeded, type Speed } from './place.js'
 export interface StoredModel {
   info: ModelInfo
   slots: number
-  /** Bytes of the files, and of keys and values for each token. */
+  /** Bytes of the files and of what all slots hold at any length, and of keys and values for each token. */
   weights: number
   kvBytesPerToken: number
   open(): Promise<Backend>

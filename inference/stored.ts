@@ -3,7 +3,7 @@ import { ClawmeshError } from '../policies/errors.js'
 import { describeModel } from './models.js'
 import { OnnxBackend, type OnnxOptions } from './onnx/backend.js'
 import { readConfig } from './onnx/config.js'
-import { cacheNumberBytes } from './onnx/inputs.js'
+import { readCarried } from './onnx/inputs.js'
 import type { StoredModel } from './shelved.js'
 
 /** The graph as it is loaded, and weights that lie in files of their own. */
@@ -30,11 +30,11 @@ export async function readStored(
   const { shape, info } = readConfig(model)
   const { kvHeads, headDim, layers } = shape
   // Of a graph that does not say it, the larger ones.
-  const numberBytes = (await cacheNumberBytes(join(folder, graph.path))) ?? Float32Array.BYTES_PER_ELEMENT
+  const { numberBytes = Float32Array.BYTES_PER_ELEMENT, stateBytes } = await readCarried(join(folder, graph.path))
   return {
     info: { ...info, name, digest },
     slots,
-    weights: files.reduce((sum, { path, bytes }) => sum + (weightFile.test(path) ? bytes : 0), 0),
+    weights: files.reduce((sum, { path, bytes }) => sum + (weightFile.test(path) ? bytes : 0), slots * stateBytes),
     // Keys and values.
     kvBytesPerToken: 2 * layers * kvHeads * headDim * numberBytes,
     open: () => OnnxBackend.open({ folder, slots, ...options }),

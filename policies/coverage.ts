@@ -45,8 +45,10 @@ export function scopeOf(profile: Profile, { kind, path }: Access, workspace: str
     return connection && profile.ask.find((scope) => scope.kind === 'connect' && isAskable(connection, scope.path))
   }
   if (isKernels(path)) return undefined
+  const list = deepestGrant(profile, path, workspace)?.list
+  if (list === 'hidden') return undefined
   // What an action can change is no program, whoever is asked.
-  const isWritable = isWithin(path, workspace) || deepestGrant(profile, path, workspace)?.list === 'write'
+  const isWritable = isWithin(path, workspace) || list === 'write'
   if (kind === 'execute' && isWritable) return undefined
   return profile.ask.find((scope) => scope.kind === kind && isWithin(path, inWorkspace(scope.path, workspace)))
 }
@@ -67,7 +69,7 @@ export const hasNetwork = ({ network, ask }: Profile): boolean =>
   network.length > 0 || ask.some(({ kind }) => kind === 'connect')
 
 export interface Grant {
-  readonly list: 'read' | 'write'
+  readonly list: 'read' | 'write' | 'hidden'
   /** As the profile writes it. */
   readonly path: string
 }
@@ -75,9 +77,10 @@ export interface Grant {
 /** The deepest grant above a path decides, so that a read-only folder inside a writable one stays read-only. */
 export function deepestGrant(profile: Profile, path: string, workspace: string): Grant | undefined {
   const grants: Grant[] = [
-    // Of two for the same place the later wins, which is the one for writing.
+    // Of two for the same place the later wins: writing over reading, hiding over both.
     ...profile.read.map((path) => ({ list: 'read' as const, path })),
     ...profile.write.map((path) => ({ list: 'write' as const, path })),
+    ...profile.hidden.map((path) => ({ list: 'hidden' as const, path })),
   ]
   const depth = (grant: Grant) => inWorkspace(grant.path, workspace).length
   return grants
@@ -98,7 +101,7 @@ export function answerToConnect(profile: Profile, path: string, workspace: strin
 /** What may be done at a path. What can be written, or lies in the workspace, can never be executed. */
 export function grantOf(profile: Profile, path: string, workspace: string): readonly AccessKind[] {
   const list = deepestGrant(profile, path, workspace)?.list
-  if (list === undefined) return []
+  if (list === undefined || list === 'hidden') return []
   if (list === 'write') return ['read', 'write']
   const isListed = profile.execute?.some((each) => isWithin(path, inWorkspace(each, workspace))) ?? true
   return isWithin(path, workspace) || !isListed ? ['read'] : ['read', 'execute']

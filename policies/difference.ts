@@ -25,6 +25,7 @@ export function differences(before: Profile, after: Profile): Change[] {
 const comparisons: Record<keyof Required<Profile>, Compare> = {
   read: (before, after) => listed('read', before.read, after.read, (path) => mayMoreAt(before, after, path)),
   write: (before, after) => listed('write', before.write, after.write, (path) => mayMoreAt(before, after, path)),
+  hidden: (before, after) => listed('hidden', before.hidden, after.hidden, (path) => mayMoreAt(before, after, path)),
   ask: (before, after) => {
     const asked = new Map([...before.ask, ...after.ask].map((access) => [accessLine(access), access]))
     return listed('ask', before.ask.map(accessLine), after.ask.map(accessLine), (line, isNew) => {

@@ -50,6 +50,7 @@ function reason(document: Document, profile: Profile, access: Access, workspace:
   if (isKernels(path)) return 'it is the kernel’s: no policy grants it and nobody is asked for it'
   const grant = deepestGrant(profile, path, workspace)
   const line = grant && placeOf(document, grant)
+  if (grant?.list === 'hidden') return `${line} hides ${grant.path}, and nobody is asked for it`
   if (grant && answer === 'allow') return `${line} grants ${kind === 'write' ? 'writing' : doing[kind]} ${grant.path}`
   const scope = scopeOf(profile, access, workspace)
   if (scope) return `${whereIs(document, 'ask', scope)} lets ${doing[kind]} ${scope.path} be asked for`
@@ -82,6 +83,7 @@ function connectReason(document: Document, profile: Profile, access: Access, wor
 }
 
 function placeOf(document: Document, { list, path }: Grant): string {
+  if (list === 'hidden') return whereIs(document, 'filesystem_policy.hidden', path)
   if (list === 'read') return whereIs(document, 'filesystem_policy.read_only', path)
   const listed = whereIs(document, 'filesystem_policy.read_write', path)
   return listed.endsWith('read_write') && path === '.' ? at(document, 'filesystem_policy.include_workdir') : listed

@@ -52,6 +52,8 @@ export type CallGroup = (typeof callGroups)[number]
 export interface Profile {
   readonly read: readonly string[]
   readonly write: readonly string[]
+  /** Not to be had by anybody, inside of what is granted. */
+  readonly hidden: readonly string[]
   readonly limits: Limits
   readonly network: readonly NetworkRule[]
   readonly ask: readonly Access[]
@@ -115,6 +117,8 @@ const schema = z.strictObject({
       include_workdir: z.boolean().default(false),
       read_only: z.array(path).default([]),
       read_write: z.array(path).default([]),
+      /** Ours: Landlock cannot say it. */
+      hidden: z.array(path).default([]),
     })
     .prefault({}),
   landlock: z
@@ -171,12 +175,13 @@ export function profileOf(document: Document): Profile {
 }
 
 function toProfile(parsed: z.output<typeof schema>): Profile {
-  const { include_workdir, read_only, read_write } = parsed.filesystem_policy
+  const { include_workdir, read_only, read_write, hidden } = parsed.filesystem_policy
   const { limits } = parsed
   const granted = (paths: string[]) => [...new Set(paths)].filter((path) => !ownPaths.includes(path))
   return {
     read: granted(read_only),
     write: granted(include_workdir ? ['.', ...read_write] : read_write),
+    hidden: granted(hidden),
     limits: {
       wallMs: limits.wall_ms,
       cpuSeconds: limits.cpu_seconds,

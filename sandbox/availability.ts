@@ -43,7 +43,7 @@ export async function sandboxAvailability({ mayDegrade = false } = {}): Promise<
   const broken = await probe({ degraded: true }).catch((error: unknown) => [ClawmeshError.from(error).message])
   if (broken.length > 0) return { ...found, reason: `${found.reason}; nor without namespaces: ${broken.join(', ')}` }
   const notes = [
-    `the sandbox is degraded, as CLAWMESH_SANDBOX says, since ${found.reason}: each action is one process, without namespaces, a network or a /tmp of its own, and nobody is asked for files while it runs`,
+    `the sandbox is degraded, as CLAWMESH_SANDBOX says: each action is one process, without namespaces, a network or a /tmp of its own, and nobody is asked for files while it runs (${found.reason.replace(/\.$/, '')})`,
   ]
   const groups = 'no control group holds an action: it is one process, and has its limits'
   return { available: true, degraded: true, abi: await landlockAbi(), connects: false, notes, grouped: [], groups }

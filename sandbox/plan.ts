@@ -24,9 +24,9 @@ export interface Action {
 
 /**
  * r: read, never execute. rx: read and execute. rw: write, never execute. pin: nothing more than what is mounted above it, but a mount
- * point, which cannot be renamed. What every action has (/proc, /tmp, four devices) is the launcher's, and in no plan.
+ * point, which cannot be renamed. none: something empty in its place. What every action has (/proc, /tmp, four devices) is the launcher's, and in no plan.
  */
-export type MountAccess = 'r' | 'rx' | 'rw' | 'pin'
+export type MountAccess = 'r' | 'rx' | 'rw' | 'pin' | 'none'
 
 export interface Mount {
   readonly access: MountAccess
@@ -82,9 +82,8 @@ const plainEnvironment = {
 
 /** Every path of the host that the plan will name, for findPlaces. */
 export function grantedPaths(profile: Profile, workspace: string, action: Action): string[] {
-  const granted = [...profile.read, ...profile.write, ...(profile.execute ?? [])].map((path) =>
-    inWorkspace(path, workspace),
-  )
+  const { read, write, hidden, execute = [] } = profile
+  const granted = [...read, ...write, ...hidden, ...execute].map((path) => inWorkspace(path, workspace))
   return [...new Set([...granted, ...ownPaths(action)])]
 }
 
@@ -112,15 +111,18 @@ export function planLaunch(
   for (const path of (profile.execute ?? []).map((each) => inWorkspace(each, workspace)))
     if (grantOf(profile, path, workspace).includes('execute'))
       grant(path, (real) => accessOf(profile, path, real, workspace))
+  for (const path of profile.hidden) grant(inWorkspace(path, workspace), () => 'none')
   // What the program is made of comes last: even inside a writable folder it stays as it is.
   for (const path of action.read ?? []) grant(path, () => 'r')
   for (const path of [action.program, ...(action.execute ?? [])]) grant(path, () => 'rx')
 
-  const mounts = [...granted.values()]
-  requireReadOnly(
-    profile.read.map((path) => places.get(inWorkspace(path, workspace))),
-    mounts,
-  )
+  // What is hidden in nothing is nowhere.
+  const placesOf = (paths: readonly string[]) => paths.map((path) => places.get(inWorkspace(path, workspace)))
+  const all = [...granted.values()]
+  const mounts = all.filter((mount) => mount.access !== 'none' || nearestAbove(all, mount.target))
+  requireThere(placesOf(profile.read), mounts, 'read-only')
+  requireThere(placesOf(profile.hidden), mounts, 'hidden')
+  requireNothingIn(mounts)
   const different = mounts.filter((mount) => nearestAbove(mounts, mount.target)?.access !== mount.access)
   const needed = [...different, ...pins(different)].sort((one, other) => (one.target < other.target ? -1 : 1))
   const { limits } = profile
@@ -161,17 +163,27 @@ function accessOf(profile: Profile, granted: string, real: string, workspace: st
   return kinds.includes('execute') && !isWithin(real, workspace) ? 'rx' : 'r'
 }
 
-/** What stays read-only inside a writable folder has to be there: a mount holds only what exists. */
-function requireReadOnly(kept: readonly (Place | undefined)[], mounts: readonly Mount[]): void {
+/** What stays read-only, or hidden, inside a writable folder has to be there: a mount holds only what exists. */
+function requireThere(kept: readonly (Place | undefined)[], mounts: readonly Mount[], how: string): void {
   for (const place of kept) {
     if (place?.kind !== 'missing') continue
     const above = nearestAbove(mounts, place.real)
     if (above?.access !== 'rw') continue
     throw new ClawmeshError(
       'DENIED',
-      `The policy keeps ${place.real} read-only inside ${above.target}, but it does not exist, so an action could make it.`,
-      { hint: 'Make it first, or take it out of read_only.' },
+      `The policy keeps ${place.real} ${how} inside ${above.target}, but it does not exist, so an action could make it.`,
+      { hint: 'Make it first, or take it out of read_only and hidden.' },
     )
+  }
+}
+
+function requireNothingIn(mounts: readonly Mount[]): void {
+  for (const { target, access } of mounts) {
+    const above = nearestAbove(mounts, target)
+    if (access === 'none' || above?.access !== 'none') continue
+    throw new ClawmeshError('DENIED', `The policy hides ${above.target}, and an action would need ${target} in it.`, {
+      hint: 'Hide what lies beside it, one by one.',
+    })
   }
 }
 

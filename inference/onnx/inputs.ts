@@ -13,27 +13,49 @@ interface Field {
 /** Bytes of one number, by onnx.proto's TensorProto.DataType. */
 const bytesOfType: Record<number, number> = { 1: 4, 2: 1, 3: 1, 10: 2, 11: 8, 16: 2 }
 
-/** Bytes of one number of the keys and values that a graph takes (`past_key_values.N.…`). undefined where the file does not say: for a graph without any, or no graph at all. */
-export async function cacheNumberBytes(path: string): Promise<number | undefined> {
+/** What a graph carries from token to token, as far as its file says it. */
+export interface Carried {
+  /** Bytes of one number of the keys and values; undefined for a graph without any, or no graph at all. */
+  numberBytes: number | undefined
+  /** Bytes of all else that one answer carries along, whatever its length: the states of a hybrid. */
+  stateBytes: number
+}
+
+/** From the inputs `past_…` of a graph's file. */
+export async function readCarried(path: string): Promise<Carried> {
+  const carried: Carried = { numberBytes: undefined, stateBytes: 0 }
   const file = await open(path).catch(() => undefined)
-  if (!file) return undefined
+  if (!file) return carried
   try {
     const { size } = await file.stat()
     const reader = new Reader(file, size)
+    // ModelProto.graph, GraphProto.input.
     for await (const graph of reader.within({ from: 0, to: size }, 7))
       for await (const input of reader.within(graph, 11)) {
         const [name] = await reader.all(input, 1)
-        if (!name || !(await reader.text(name)).startsWith('past_key_values.')) continue
-        // ValueInfoProto.type, TypeProto.tensor_type, Tensor.elem_type.
-        const [type] = await reader.all(input, 2)
-        const [tensor] = type ? await reader.all(type, 1) : []
-        const [element] = tensor ? await reader.all(tensor, 1) : []
-        return element && bytesOfType[element.value]
+        const called = name ? await reader.text(name) : ''
+        if (!called.startsWith('past_') || called === 'past_lengths') continue
+        const { bytes, dims } = await typeOf(reader, input)
+        if (called.startsWith('past_key_values.')) carried.numberBytes ??= bytes
+        // Of one answer, without the batch. A graph that does not say a size is not loaded.
+        else carried.stateBytes += (bytes ?? 0) * dims.slice(1).reduce((product, each) => product * each, 1)
       }
-    return undefined
+    return carried
   } finally {
     await file.close()
   }
+}
+
+/** ValueInfoProto.type, TypeProto.tensor_type; its elem_type, and each dim_value of its shape: 0 for one that differs from run to run. */
+async function typeOf(reader: Reader, input: Range): Promise<{ bytes: number | undefined; dims: number[] }> {
+  const [type] = await reader.all(input, 2)
+  const [tensor] = type ? await reader.all(type, 1) : []
+  if (!tensor) return { bytes: undefined, dims: [] }
+  const [element] = await reader.all(tensor, 1)
+  const [shape] = await reader.all(tensor, 2)
+  const dims: number[] = []
+  for (const dim of shape ? await reader.all(shape, 1) : []) dims.push((await reader.all(dim, 1))[0]?.value ?? 0)
+  return { bytes: element && bytesOfType[element.value], dims }
 }
 
 type Range = Pick<Field, 'from' | 'to'>

@@ -1,8 +1,9 @@
+import { ClawmeshError } from '../../policies/errors.js'
 import type { Backend } from '../backend.js'
 import { parseTritonUrl } from './address.js'
 import { type Deadlines, TritonClient } from './client.js'
 import { PlainBackend } from './plain.js'
-import { findServed, giveBack, isPlain } from './served.js'
+import { findServed, giveBack, isPlain, type Served } from './served.js'
 import { TextBackend } from './text.js'
 
 export interface TritonOptions {
@@ -27,9 +28,13 @@ export async function openTriton(options: TritonOptions): Promise<Backend> {
   try {
     const served = await findServed(client, model, loadMs)
     if (served.borrowed) borrowed = served.name
-    if (!isPlain(served)) return await TextBackend.open(client, served, chat, { slots, deadlines })
-    const backend = await PlainBackend.open(client, served, tokenizer, { slots, deadlines })
-    // It has a connection of its own, for larger answers.
+    if (!isPlain(served)) {
+      const backend = await TextBackend.open(client, served, chat, { slots, deadlines })
+      refuseUnused(served, { tokenizer })
+      return backend
+    }
+    refuseUnused(served, { chat })
+    const backend = await PlainBackend.open(target, served, tokenizer, { slots, deadlines })
     client.close()
     return backend
   } catch (thrown) {
@@ -37,4 +42,13 @@ export async function openTriton(options: TritonOptions): Promise<Backend> {
     client.close()
     throw thrown
   }
+}
+
+/** What a person said of a model that it has no use for, they took it for another. */
+function refuseUnused({ name }: Served, said: Readonly<Record<string, string | undefined>>): void {
+  for (const [key, value] of Object.entries(said))
+    if (value !== undefined)
+      throw new ClawmeshError('USAGE', `${name} on Triton has no use for ?${key}=${value}.`, {
+        hint: 'A model that takes text is told its chat format (?chat=), one that takes token ids the folder of its tokenizer (?tokenizer=).',
+      })
 }

@@ -4,6 +4,7 @@ import { lastUserText } from '../constrain/span.js'
 import { describeModel } from '../models.js'
 import { Sequence } from '../onnx/sequence.js'
 import { type Loaded, readLoaded } from '../onnx/writer.js'
+import type { Speed } from '../place.js'
 import { checkCall } from '../tool.js'
 import { type Deadlines, TritonClient } from './client.js'
 import { lastRow } from './logits.js'
@@ -14,16 +15,20 @@ import { encodeTensor, type TensorInfo, type TensorValue } from './tensor.js'
 /** Most bytes of logits in one answer of the server: of 1,000 tokens, where a model of 128,000 gives those of all. */
 const mostBytes = 512 * 1024 * 1024
 
+/** Of the prompt that is timed. */
+const promptTokens = 64
+
 /**
  * A model on a Triton server on this machine that takes token ids and gives logits. What the tokens mean, and which comes next, is decided here, from the tokenizer and
  * the chat template of a model folder, as the built-in backend does it.
  *
  * 1. One ModelInfer for each token that is not forced. The server remembers nothing of an answer: all of its tokens are sent each time, and computed.
- * 2. The model is asked for one token before it is offered: what it takes and gives is then known to be understood.
+ * 2. The model is asked twice before it is offered: for one token, so that what it takes and gives is known to be understood, and for one behind a short prompt, which is timed.
  */
 export class PlainBackend implements Backend {
   readonly model: ModelInfo
   readonly slots: number
+  speed?: Speed
   private readonly client: TritonClient
   private readonly served: Served
   private readonly loaded: Loaded
@@ -57,7 +62,7 @@ export class PlainBackend implements Backend {
 
   /** Throws MODEL_UNSUITED without a folder, and for a model whose tensors are not understood or not those of the folder, MODEL_BROKEN for a folder that is none. */
   static async open(
-    { target }: TritonClient,
+    target: string,
     served: Served,
     folder: string | undefined,
     { slots = 8, deadlines }: { slots?: number | undefined; deadlines: Deadlines },
@@ -70,6 +75,7 @@ export class PlainBackend implements Backend {
     try {
       const backend = new PlainBackend(client, served, readLoaded(model), { slots, deadlines })
       await backend.logits([0], deadlines.silence)
+      await backend.measure()
       return backend
     } catch (thrown) {
       client.close()
@@ -86,6 +92,16 @@ export class PlainBackend implements Backend {
     if (!this.places.close()) return
     if (this.served.borrowed) await giveBack(this.client, this.served.name)
     this.client.close()
+  }
+
+  /** The tokens are of no meaning; the work is the same. Each token of an answer takes as long as its prompt does. */
+  private async measure(): Promise<void> {
+    const count = Math.max(1, Math.min(promptTokens, this.loaded.config.shape.context >> 1))
+    const tokens = Array.from({ length: count }, (_, i) => i % 2)
+    const begun = performance.now()
+    await this.logits(tokens, this.deadlines.silence)
+    const rate = 1000 / Math.max(0.01, performance.now() - begun)
+    this.speed = { prefill: count * rate, decode: rate }
   }
 
   private async *answer(request: GenerateRequest, signal: AbortSignal): AsyncIterable<GenerateEvent> {

@@ -7,6 +7,7 @@
  */
 import { ClawmeshError } from '../../policies/errors.js'
 import { decode, pack } from '../codec.js'
+import { readFloat64, readUint32, writeFloat64, writeUint32 } from '../numbers.js'
 import type { Peer } from '../seal/incarnation.js'
 
 export const kinds = [
@@ -64,25 +65,23 @@ export const encodeLetter = (kind: Kind, call: number, deadline: number, body: u
 /** `packed`: its body. */
 export function writeLetter(kind: Kind, call: number, deadline: number, packed: Uint8Array): Uint8Array {
   const plain = new Uint8Array(headLength + packed.length)
-  const view = new DataView(plain.buffer)
-  view.setUint32(0, plain.length - lengthBytes, true)
+  writeUint32(plain, 0, plain.length - lengthBytes)
   plain[4] = kinds.indexOf(kind)
-  view.setUint32(5, call, true)
-  view.setFloat64(9, deadline, true)
+  writeUint32(plain, 5, call)
+  writeFloat64(plain, 9, deadline)
   plain.set(packed, headLength)
   return plain
 }
 
 /** Reads letters one after the other. Throws MESSAGE_INVALID at the first that is none. */
 export function* decodeLetters(peer: Peer, bytes: Uint8Array): Iterable<Letter> {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   let at = 0
   while (at < bytes.length) {
-    const end = at + lengthBytes + (at + lengthBytes <= bytes.length ? view.getUint32(at, true) : 0)
+    const end = at + lengthBytes + (at + lengthBytes <= bytes.length ? readUint32(bytes, at) : 0)
     const kind = kinds[bytes[at + 4] ?? -1]
     if (kind === undefined || end <= at + headLength || end > bytes.length)
       throw new ClawmeshError('MESSAGE_INVALID', 'A message arrived that is no letter.')
-    const [call, deadline] = [view.getUint32(at + 5, true), view.getFloat64(at + 9, true)]
+    const [call, deadline] = [readUint32(bytes, at + 5), readFloat64(bytes, at + 9)]
     yield { peer, kind, call, deadline, body: decode(bytes.subarray(at + headLength, end)) }
     at = end
   }

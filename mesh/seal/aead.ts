@@ -5,6 +5,7 @@
  */
 import { createCipheriv, createDecipheriv } from 'node:crypto'
 import { ClawmeshError } from '../../policies/errors.js'
+import { writeUint32 } from '../numbers.js'
 import { sodium } from './sodium.js'
 
 export const tagLength = 16
@@ -47,8 +48,7 @@ export function open(key: Uint8Array, counter: number, bound: Uint8Array, sealed
 /** Four zero bytes and the counter, little-endian. */
 function nonceOf(counter: number): Uint8Array {
   const nonce = new Uint8Array(12)
-  const view = new DataView(nonce.buffer)
-  view.setUint32(4, counter % 0x1_0000_0000, true)
-  view.setUint32(8, Math.floor(counter / 0x1_0000_0000), true)
+  writeUint32(nonce, 4, counter)
+  writeUint32(nonce, 8, Math.floor(counter / 0x1_0000_0000))
   return nonce
 }

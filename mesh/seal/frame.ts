@@ -8,6 +8,7 @@
  * What a letter says, and what a handshake carries, is sealed. What is in the clear is bound to what is sealed.
  */
 import { ClawmeshError } from '../../policies/errors.js'
+import { readUint32, writeUint32 } from '../numbers.js'
 
 export interface HelloFrame {
   readonly type: 'hello'
@@ -48,17 +49,16 @@ export function helloFrame(from: string, handshake: Uint8Array): Uint8Array {
 export function welcomeFrame(index: number, handshake: Uint8Array): Uint8Array {
   const frame = new Uint8Array(welcomeHead + handshake.length)
   frame[0] = welcome
-  viewOf(frame).setUint32(1, index, true)
+  writeUint32(frame, 1, index)
   frame.set(handshake, welcomeHead)
   return frame
 }
 
 export function letterHeadOf(index: number, counter: number): Uint8Array {
   const head = new Uint8Array(letterHead)
-  const view = viewOf(head)
   head[0] = letter
-  view.setUint32(1, index, true)
-  view.setUint32(5, counter, true)
+  writeUint32(head, 1, index)
+  writeUint32(head, 5, counter)
   return head
 }
 
@@ -71,19 +71,16 @@ export function letterFrame(head: Uint8Array, sealed: Uint8Array): Uint8Array {
 
 /** Throws MESSAGE_INVALID for anything else. */
 export function readFrame(bytes: Uint8Array): Frame {
-  const view = viewOf(bytes)
   if (bytes[0] === letter && bytes.length > letterHead) {
     const head = bytes.subarray(0, letterHead)
-    const [index, counter] = [view.getUint32(1, true), view.getUint32(5, true)]
+    const [index, counter] = [readUint32(bytes, 1), readUint32(bytes, 5)]
     return { type: 'letter', index, counter, head, sealed: bytes.subarray(letterHead) }
   }
   if (bytes[0] === welcome && bytes.length > welcomeHead)
-    return { type: 'welcome', index: view.getUint32(1, true), handshake: bytes.subarray(welcomeHead) }
+    return { type: 'welcome', index: readUint32(bytes, 1), handshake: bytes.subarray(welcomeHead) }
   if (bytes[0] === hello && bytes.length > 1 + runIdLength) {
     const from = Buffer.from(bytes.subarray(1, 1 + runIdLength)).toString('hex')
     return { type: 'hello', from, handshake: bytes.subarray(1 + runIdLength) }
   }
   throw new ClawmeshError('MESSAGE_INVALID', 'A message arrived that is no clawmesh frame.')
 }
-
-const viewOf = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)

@@ -30,7 +30,7 @@ export function holderProfile(urls: readonly string[], known: ReadonlyMap<string
     allowedIps: allowedOf(host, known.get(host) ?? []),
   }))
   return {
-    ...{ read: [], write: [], ask: [], without: [] },
+    ...{ read: [], write: [], hidden: [], ask: [], without: [] },
     network: [{ name: 'providers', endpoints, binaries: [{ path: holderTool }] }],
     // As long as a launch may last; it is replaced before.
     limits: {

@@ -6,17 +6,21 @@
  *   seccomp    the list of every action, less the groups below: no other process, no socket, no signal, nothing that reaches another process.
  *   limits     those of a process, which is all that there is. Threads are counted with those of all others of its user.
  *
- * The action dies with process 1, which here is only its parent, and that dies with the worker: nothing in here could undo it. There is no /tmp of its own, no
- * /proc, and whether a file exists anywhere can be asked.
+ * The action dies with process 1, which here is only its parent, and that dies with the worker. A process could undo that by prctl, which is refused, and by
+ * executing a file with capabilities of its own, at which the kernel forgets it: so nothing is executed but the program and its loader, which have none.
+ * There is no /tmp of its own, no /proc, and whether a file exists anywhere can be asked.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
+#include <link.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/sysinfo.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "kernel.h"
@@ -35,7 +39,7 @@ static void check(const struct spec *spec)
     if (spec_is_governed(spec) || spec_is_errand(spec))
         refuse(STAGE_NAMESPACES, "without namespaces no call can be held");
     for (const struct mount *each = spec->mounts; each < spec->mounts + spec->mount_count; each++) {
-        if (each->access == ACCESS_PIN || strcmp(each->source, each->target) != 0)
+        if (access_is_made(each->access) || strcmp(each->source, each->target) != 0)
             refuse(STAGE_NAMESPACES, "without namespaces %s cannot be put in place", each->source);
         for (const struct mount *above = spec->mounts; above < spec->mounts + spec->mount_count; above++)
             if (is_within(each->target, above->target) && above->access != each->access && above->access != ACCESS_READ)
@@ -52,6 +56,46 @@ static void open_sources(struct spec *spec)
     for (struct mount *mount = spec->mounts; mount < spec->mounts + spec->mount_count; mount++) {
         struct stat found;
         mount->tree = source_open(mount, &found);
+    }
+}
+
+/* What the kernel executes of an ELF file of this machine beside it; -1 for none. */
+static int open_loader(int program, const char *path)
+{
+    ElfW(Ehdr) header;
+    ElfW(Phdr) segment;
+    char loader[PATH_MAX];
+    errno = 0;
+    if (pread(program, &header, sizeof header, 0) != sizeof header || memcmp(header.e_ident, ELFMAG, SELFMAG) != 0)
+        refuse(STAGE_EXEC, "without namespaces only a program itself is executed, and %s is none", path);
+    for (size_t i = 0; i < header.e_phnum; i++) {
+        if (pread(program, &segment, sizeof segment, (off_t)(header.e_phoff + i * header.e_phentsize)) != sizeof segment)
+            refuse(STAGE_EXEC, "cannot read %s", path);
+        if (segment.p_type != PT_INTERP)
+            continue;
+        if (segment.p_filesz == 0 || segment.p_filesz > sizeof loader ||
+            pread(program, loader, segment.p_filesz, (off_t)segment.p_offset) != (ssize_t)segment.p_filesz ||
+            loader[segment.p_filesz - 1] != '\0')
+            refuse(STAGE_EXEC, "cannot read the loader of %s", path);
+        int file = open(loader, O_RDONLY | O_CLOEXEC);
+        if (file < 0)
+            refuse(STAGE_EXEC, "cannot open %s", loader);
+        return file;
+    }
+    return -1;
+}
+
+static void open_program(struct spec *spec)
+{
+    char value[64];
+    spec->executes[0] = open(spec->program, O_RDONLY | O_CLOEXEC);
+    if (spec->executes[0] < 0)
+        refuse(STAGE_EXEC, "cannot open %s", spec->program);
+    spec->executes[1] = open_loader(spec->executes[0], spec->program);
+    for (size_t i = 0; i < 2; i++) {
+        errno = 0;
+        if (spec->executes[i] >= 0 && (fgetxattr(spec->executes[i], "security.capability", value, sizeof value) >= 0 || errno == ERANGE))
+            refuse(STAGE_EXEC, "%s has capabilities of its own", spec->program);
     }
 }
 
@@ -101,6 +145,7 @@ int work_degraded(void)
             refuse(STAGE_IDENTITY, "the worker cannot give up the groups of root");
         namespaces_leave_root();
     }
+    open_program(spec);
     if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0 || !pass_pair(ends))
         refuse(STAGE_NAMESPACES, "cannot be what the action is left to");
     make_streams(&ours, &actions);

@@ -83,7 +83,7 @@ static void await_go(struct spec *spec)
         if (strcmp(word, "go") == 0)
             return;
         for (size_t i = 0; i < count; mount++)
-            if (mount->access != ACCESS_PIN)
+            if (!access_is_made(mount->access))
                 mount->tree = trees[i++];
     }
 }

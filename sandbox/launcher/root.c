@@ -66,7 +66,7 @@ void root_open_trees(struct spec *spec, bool as_root)
 {
     for (struct mount *mount = spec->mounts; mount < spec->mounts + spec->mount_count; mount++) {
         struct stat found;
-        if (mount->access == ACCESS_PIN)
+        if (access_is_made(mount->access))
             continue;
         open_tree(mount, &found);
         if (as_root && spec->change.operation != CHANGE_NONE)
@@ -191,6 +191,21 @@ static int copy_of(int folder, const char *path)
     return tree;
 }
 
+/* In our own root, which has one of each for all. */
+static int nothing_of(int root, enum kind kind)
+{
+    const char *name = kind == KIND_FOLDER ? ".no-folder" : ".no-file";
+    int made = kind == KIND_FOLDER ? mkdirat(root, name, 0) : openat(root, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0);
+    if (made < 0 && errno != EEXIST)
+        refuse(STAGE_ROOT, "cannot make what hides something");
+    if (made >= 0 && kind != KIND_FOLDER)
+        close(made);
+    int tree = (int)syscall(NR_open_tree, root, name, K_OPEN_TREE_CLONE | O_CLOEXEC);
+    if (tree < 0 || set_attributes(tree, 0, (struct k_mount_attr){.attr_set = attributes[ACCESS_READ]}) != 0)
+        refuse(STAGE_ROOT, "cannot mount what hides something");
+    return tree;
+}
+
 static void place_mount(int root, const struct mount *mount)
 {
     const char *name;
@@ -207,7 +222,9 @@ static void place_mount(int root, const struct mount *mount)
     }
     if (point < 0)
         refuse(STAGE_ROOT, "cannot open the place for %s", mount->target);
-    int tree = mount->access == ACCESS_PIN ? copy_of(point, mount->target) : mount->tree;
+    int tree = mount->access == ACCESS_PIN    ? copy_of(point, mount->target)
+               : mount->access == ACCESS_NONE ? nothing_of(root, mount->kind)
+                                              : mount->tree;
     attach(tree, point, "");
     close(point);
     close(parent);

@@ -37,7 +37,7 @@ static size_t place_of(const char *word, const char *const words[], size_t count
 static problem take_mount(struct spec *spec, char **values)
 {
     static const char *const accesses[] = {
-        [ACCESS_READ] = "r", [ACCESS_EXECUTE] = "rx", [ACCESS_WRITE] = "rw", [ACCESS_PIN] = "pin"};
+        [ACCESS_READ] = "r", [ACCESS_EXECUTE] = "rx", [ACCESS_WRITE] = "rw", [ACCESS_PIN] = "pin", [ACCESS_NONE] = "none"};
     static const char *const kinds[] = {[KIND_FILE] = "file", [KIND_FOLDER] = "folder", [KIND_NEW] = "new"};
     enum { ACCESSES = sizeof accesses / sizeof *accesses, KINDS = sizeof kinds / sizeof *kinds };
     if (spec->mount_count == SPEC_MOUNTS)

@@ -35,8 +35,15 @@ enum access {
     ACCESS_EXECUTE, /* rx: read and execute */
     ACCESS_WRITE,   /* rw: read and write; nothing in it can be executed */
     ACCESS_PIN,     /* pin: what the mount above it grants; a mount point cannot be renamed, nor what lies below taken along */
+    ACCESS_NONE,    /* none: something empty, which nobody may look into, in the place of what is there */
     ACCESS_DEVICE,  /* one of the harmless device nodes, read and write; no spec can say this */
 };
+
+/* What is mounted there is made in the sandbox: nothing of the machine's is opened for it. */
+static inline bool access_is_made(enum access access)
+{
+    return access == ACCESS_PIN || access == ACCESS_NONE;
+}
 
 /* Which opens of the action are held and, unless they are granted, told to the client. */
 enum holding { HOLD_NONE, HOLD_WRITES, HOLD_ALL };
@@ -86,6 +93,7 @@ struct spec {
     enum holding opens;
     bool without[CALL_GROUPS];
     bool degraded; /* no namespaces: degraded.c. No spec can say this */
+    int executes[2]; /* then: the program and its loader, which is all that is executed; -1 for no loader */
     bool deeds; /* what it runs and opens for writing is told to the client */
     const char *door; /* with opens: the name of the socket at which its worker takes what was opened for it */
     struct {

@@ -91,7 +91,7 @@ static void send_trees(struct child child, struct spec *spec)
     int trees[SPEC_MOUNTS];
     size_t count = 0;
     for (struct mount *mount = spec->mounts; mount < spec->mounts + spec->mount_count; mount++) {
-        if (mount->access == ACCESS_PIN)
+        if (access_is_made(mount->access))
             continue;
         trees[count++] = mount->tree;
         mount->tree = -1;

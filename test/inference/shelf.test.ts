@@ -1,12 +1,12 @@
 /** Models that come and go: real model folders in real processes, with a memory that the test states. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { cp, readFile, writeFile } from 'node:fs/promises'
+import { cp, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { collect } from '../../inference/backend.js'
-import { cacheNumberBytes } from '../../inference/onnx/inputs.js'
+import { readCarried } from '../../inference/onnx/inputs.js'
 import { memoryNeeded } from '../../inference/place.js'
 import { Shelf, type ShelfOptions } from '../../inference/shelf.js'
 import type { StoredModel } from '../../inference/shelved.js'
@@ -63,12 +63,17 @@ describe('models that are loaded when they are asked for', () => {
     )
     const perToken = async (folder = '') => (await readStored(folder, 'tests/sized')).kvBytesPerToken
     assert.deepEqual([await perToken(whole), await perToken(halves)], [2 * 2 * 64 * 4, 2 * 2 * 64 * 2])
+    // Every other layer of a hybrid has a state in their place, for each slot and of any length: 3 numbers and 1 for each of 64.
+    const hybrid = await llamaModel({ ...shape, layers: 4 }, 'hybrid')
+    const { kvBytesPerToken, weights, slots } = await readStored(hybrid, 'tests/hybrid')
+    const { size } = await stat(join(hybrid, 'model.onnx'))
+    assert.deepEqual([kvBytesPerToken, weights - size], [2 * 2 * 64 * 4, slots * 2 * (3 + 1) * 64 * 4])
     // What is no graph says nothing: it is counted as the larger ones, and is refused when it is loaded.
     const graph = join(halves ?? '', 'model.onnx')
     const content = await readFile(graph)
     for (const broken of [content.subarray(0, 1000), Buffer.alloc(0), Buffer.alloc(5000, 0xff), content.subarray(7)]) {
       await writeFile(graph, broken)
-      assert.equal(await cacheNumberBytes(graph), undefined)
+      assert.deepEqual(await readCarried(graph), { numberBytes: undefined, stateBytes: 0 })
     }
   })
 

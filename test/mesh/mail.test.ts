@@ -365,10 +365,19 @@ it('mail that comes behind some megabytes stands behind them on the disk too', a
   )
 })
 
-it('mail of a task that is to be forgotten is gone, wherever it stands in its box, and the rest is not', async () => {
-  const mesh = await localMesh()
-  for (const task of ['one', 'two', 'three', 'four']) await mesh.ref('absent').mail(Note, task, { trace: task })
+it('mail of a task that is to be forgotten is gone, wherever it stands in its box, with its pieces, and the rest is not', async () => {
+  const authority = createAuthority()
+  const broker = new MemoryBroker()
+  const mesh = await localMesh({ with: { authority, broker } })
+  const bucket = await broker.connect().bucket(addressesOf(authority.mesh, authority.meshKey).mail)
+  await serveMail(mesh, { bucket, secret: authority.tasksKey })
+  for (const task of ['one', 'two', 'three', 'four']) {
+    const text = task === 'one' || task === 'three' ? task.repeat(100_000) : task
+    await mesh.ref('absent').mail(Note, text, { trace: task })
+  }
+  assert.equal((await entriesOf(bucket, 'body.*.*.*')).length, 4)
   assert.equal(await mesh.ref(officeName).ask(ForgetMail, { tasks: ['one', 'three'] }), 2)
+  assert.deepEqual(await entriesOf(bucket, 'body.*.*.*'), [])
   const came: Came[] = []
   await mesh.spawn(clerk(came), { as: 'absent' })
   await eventually(() =>

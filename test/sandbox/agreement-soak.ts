@@ -72,6 +72,8 @@ export async function soakAgreement(count: number, seed: number): Promise<boolea
 
   const paths = [...folders, ...files].filter((path) => path !== folder)
   const some = (most: number) => Array.from({ length: upTo(most + 1) }, () => JSON.stringify(oneOf(paths)))
+  // What is hidden is so only where something around it is granted.
+  const top = () => (upTo(2) === 0 ? [JSON.stringify(oneOf([workspace, beside]))] : [])
   const policy = () => {
     const rules = Array.from({ length: upTo(3) }, (_, index) => {
       const host = oneOf([...hosts, '"*.example.org"', '"**.example.org"', '"*.two.example.org"'])
@@ -80,7 +82,7 @@ export async function soakAgreement(count: number, seed: number): Promise<boolea
       return `  r${index}: { endpoints: [${endpoint}], binaries: [{ path: "${oneOf([program, program, '/usr/bin/curl', `${folder}/**`])}" }] }\n`
     })
     const network = rules.length > 0 ? `network_policies:\n${rules.join('')}` : ''
-    return `filesystem_policy: { read_only: [${some(4)}], read_write: [${some(3)}] }\nlimits: { wall_ms: 30000 }\n${network}`
+    return `filesystem_policy: { read_only: [${[...top(), ...some(4)]}], read_write: [${[...top(), ...some(3)]}], hidden: [${some(2)}] }\nlimits: { wall_ms: 30000 }\n${network}`
   }
   const operation = (): Operation => {
     if (upTo(8) === 0) return { does: 'connect', kind: 'connect', at: `${oneOf(hosts)}:${port}` }

@@ -15,7 +15,7 @@ import { auditEvents } from '../kit/events.js'
 import { eventually } from '../kit/eventually.js'
 import { memoryMesh } from '../kit/mesh.js'
 import { descendant, parentOf } from './descendant.js'
-import { newStage, plan, programs, shell } from './stage.js'
+import { newStage, plan, programs, run, shell } from './stage.js'
 
 /** Whoever runs the tests: root's actions have another id, which needs leave of the file system here. */
 async function stage() {
@@ -25,33 +25,35 @@ async function stage() {
 }
 
 describe('without namespaces an action', { concurrency: 2 }, () => {
-  test('is one process, with what was granted and no socket', async () => {
+  test('is one process, which executes nothing else, with what was granted and no socket', async () => {
     const { workspace, target } = await stage()
-    const sh = (script: string) => shell(programs, workspace, script, { degraded: true })
-    assert.equal((await sh('echo kept > made; read line < made; echo $line')).out, 'kept\n')
-    const signals = `exec perl -e 'fcntl(STDIN, 8, getppid()) or exit 1'`
-    for (const script of [
-      '(true)',
-      signals,
-      `read line < '${target}'`,
-      'exec chmod 600 made',
-      'exec touch made',
-      'kill -0 $$',
-    ])
-      assert.notEqual((await sh(script)).exitCode, 0, script)
-    const socket = `use Socket; print socket(my $s, AF_INET, SOCK_STREAM, 0) || socketpair(my $a, my $b, AF_UNIX, SOCK_STREAM, 0) ? "open" : "none"`
-    const { stdout } = await launch(
-      await plan(programs, workspace, { program: '/usr/bin/perl', args: ['-e', socket] }),
-      { degraded: true },
-    )
-    assert.equal(stdout.toString(), 'none')
+    const { out } = await shell(programs, workspace, 'echo kept > made; read line < made; echo $line', {
+      degraded: true,
+    })
+    assert.equal(out, 'kept\n')
+    const tries = {
+      fork: 'defined fork',
+      exec: 'exec("/usr/bin/true") || 0',
+      read: `open my $f, "<", "${target}"`,
+      chmod: 'chmod 0600, "made"',
+      times: 'utime 0, 0, "made"',
+      signal: 'kill 0, getppid',
+      owner: 'fcntl STDIN, 8, getppid',
+      socket: 'socket my $s, AF_INET, SOCK_STREAM, 0',
+      pair: 'socketpair my $a, my $b, AF_UNIX, SOCK_STREAM, 0',
+    }
+    const script = Object.entries(tries).map(([name, each]) => `print "${name} " if (${each});`)
+    const action = { program: '/usr/bin/perl', args: ['-e', `use Socket; ${script.join(' ')} print "end"`] }
+    const { stdout } = await launch(await plan(programs, workspace, action), { degraded: true })
+    assert.equal(stdout.toString(), 'end')
   })
 
   test('need not read its input', async () => {
     const { workspace } = await stage()
-    const script = 'exec <&-; echo unread; exec sleep 0.1'
-    const { out } = await shell(programs, workspace, script, { degraded: true, stdin: 'x'.repeat(1 << 20) })
-    assert.equal(out, 'unread\n')
+    const script = 'close STDIN; print "unread"; select undef, undef, undef, 0.1'
+    const options = { degraded: true, stdin: 'x'.repeat(1 << 20) }
+    const { stdout } = await run(programs, workspace, ['/usr/bin/perl', '-e', script], options)
+    assert.equal(stdout.toString(), 'unread')
   })
 
   test('has no group of the root that runs the node', {
@@ -61,7 +63,8 @@ describe('without namespaces an action', { concurrency: 2 }, () => {
     const groups = process.getgroups?.() ?? []
     process.setgroups?.([...groups, 4])
     try {
-      assert.match((await shell(programs, workspace, 'exec id -G', { degraded: true })).out, /^[1-9]\d*\n$/)
+      const { stdout } = await run(programs, workspace, ['/usr/bin/id', '-G'], { degraded: true })
+      assert.match(stdout.toString(), /^[1-9]\d*\n$/)
     } finally {
       process.setgroups?.(groups)
     }
@@ -86,15 +89,17 @@ describe('without namespaces an action', { concurrency: 2 }, () => {
 
   test('dies with its worker, and when its time is over', async () => {
     const { workspace } = await stage()
-    const waits = `exec sleep 3599`
-    const ended = shell(`${programs}\nlimits: { wall_ms: 60000 }`, workspace, waits, { degraded: true }).catch(String)
+    const waiting = (wallMs: number, seconds: number) => {
+      const command = ['/usr/bin/sleep', `${seconds}`]
+      return run(`${programs}\nlimits: { wall_ms: ${wallMs} }`, workspace, command, { degraded: true })
+    }
+    const ended = waiting(60_000, 3599).catch(String)
     const action = await descendant('3599')
     const processOne = await parentOf(action)
     process.kill(await parentOf(processOne), 'SIGKILL')
     assert.match(String(await ended), /was ended from outside/)
     await eventually(async () => assert.deepEqual([await parentOf(action), await parentOf(processOne)], [0, 0]))
-    const late = await shell(`${programs}\nlimits: { wall_ms: 300 }`, workspace, 'exec sleep 3598', { degraded: true })
-    assert.ok(late.timedOut)
+    assert.ok((await waiting(300, 3598)).timedOut)
   })
 
   test('says so in what came of it, and in each of its events', async () => {
@@ -106,9 +111,9 @@ describe('without namespaces an action', { concurrency: 2 }, () => {
       const profile = parseProfile('filesystem_policy: { read_only: [.] }')
       await node.spawn(sandboxService(node, { workspace, profile, degraded: true }), { as: sandboxName('sandboxed') })
       const asker = await mesh.join('asker', { roles: ['supervisor'] })
-      const run = (path: string) =>
+      const ask = (path: string) =>
         asker.ref(sandboxName('sandboxed')).ask(RunAction, { tool: 'count_lines', args: { path } })
-      const [done, denied] = [await run('notes.txt'), await run('../target')]
+      const [done, denied] = [await ask('notes.txt'), await ask('../target')]
       assert.ok(done.status === 'done' && done.result.summary.endsWith('(degraded sandbox)'), JSON.stringify(done))
       assert.ok(denied.status === 'denied' && denied.reason.endsWith('(degraded sandbox)'))
       const events = (await auditEvents(mesh)).filter(({ kind }) => kind.startsWith('action.'))

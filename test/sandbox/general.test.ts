@@ -123,6 +123,53 @@ describe('general tools', { concurrency: 2 }, () => {
     assert.ok(outcome.status === 'done' && outcome.result['output'] === 'other\n', JSON.stringify(outcome))
   })
 
+  test('what a policy hides inside of what it grants is not to be had, by no way and by no yes', async () => {
+    const { workspace } = await filled()
+    await mkdir(join(workspace, 'secrets', 'deep'), { recursive: true })
+    await Promise.all(['.env', 'secrets/key'].map((name) => writeFile(join(workspace, name), 'hidden words')))
+    const text = `filesystem_policy: { include_workdir: true, read_only: [/usr, /bin, /lib, /lib64], hidden: [./.env, ./secrets] }\nask: [{ read: / }, { write: / }]`
+    const tries = [
+      'cat .env',
+      'cat secrets/key',
+      'ls secrets',
+      'chmod 700 secrets',
+      'echo x > .env',
+      'mv .env a',
+      'mv secrets b',
+    ]
+    const more = [
+      'rm .env',
+      'ln .env c',
+      'rmdir secrets',
+      'echo x > secrets/new',
+      'cd secrets && cat key',
+      'mkdir secrets/d',
+      'truncate -s 0 .env',
+    ]
+    const questions: Question[] = []
+    const ask = async (question: Question) => {
+      questions.push(question)
+      return 'allow' as const
+    }
+    const command = [...tries, ...more].map((each) => `(${each}) && echo "done: ${each}"`).join('; ')
+    const { outcome } = await use('shell', { command: `${command}; cat notes.txt` }, parseProfile(text), {
+      ask,
+      workspace,
+    })
+    assert.ok(outcome.status === 'done', JSON.stringify(outcome))
+    assert.equal(outcome.result['output'], files['notes.txt'])
+    assert.deepEqual(questions, [])
+    assert.equal(await readFile(join(workspace, '.env'), 'utf8'), 'hidden words')
+    for (const args of [{ path: '.env' }, { path: 'secrets/key' }])
+      assert.equal((await use('count_lines', args, parseProfile(text), { ask, workspace })).outcome.status, 'denied')
+    const within = parseProfile(
+      'filesystem_policy: { include_workdir: true, hidden: [./secrets], read_only: [./secrets/deep] }',
+    )
+    await assert.rejects(use('count_lines', { path: 'notes.txt' }, within, { workspace }), /The policy hides .*secrets/)
+    const missing = parseProfile('filesystem_policy: { include_workdir: true, hidden: [./none] }')
+    await assert.rejects(use('count_lines', { path: 'notes.txt' }, missing, { workspace }), /none hidden inside/)
+  })
+
   test('a policy that lists what may be executed lets nothing else be, by the loader neither', async () => {
     const sh = await realpath('/bin/sh')
     const profile = parseProfile(

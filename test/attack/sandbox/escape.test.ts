@@ -181,6 +181,7 @@ describe('attempts to get out', { concurrency: 2 }, () => {
       assert.deepEqual(await facts(), untouched)
       if (isOpen) {
         assert.equal(await readFile(again, 'utf8'), 'fine')
+        await assert.rejects(lstat(`${fresh.target}.made`), { code: 'ENOENT' })
         const moved = await lstat(`${again}.moved`).catch(() => undefined)
         assert.ok(!moved?.isSymbolicLink(), 'nothing leads anybody elsewhere')
         // A change that was allowed is asked for anew each time: it is different ones that are few.

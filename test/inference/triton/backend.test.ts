@@ -384,6 +384,7 @@ describe('what Triton gets wrong becomes one clear error', () => {
     // Its name does not give its chat format away, and none is guessed.
     await assert.rejects(open(server, 'vllm_model'), coded('MODEL_UNSUITED'))
     await assert.rejects(open(server, 'vllm_model?chat=morse'), coded('USAGE'))
+    await assert.rejects(open(server, 'vllm_model?chat=chatml&tokenizer=/models'), coded('USAGE'))
     await open(server, 'vllm_model?chat=chatml')
     server.close()
     await assert.rejects(open(server, name), coded('MODEL_FAILED'))

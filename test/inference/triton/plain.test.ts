@@ -95,8 +95,11 @@ describe('a model of plain tensors', () => {
     const server = await serve({ ...model, inputs: [...model.inputs, ...extra], optional: ['temperature'] })
     const backend = await open(server)
     assert.deepEqual([backend.model.backend, backend.model.context], ['triton:plain', 512])
+    // Measured with 64 tokens, each of which takes as long as all of them.
+    const { prefill = 0, decode = 0 } = backend.speed ?? {}
+    assert.ok(decode > 0 && Math.abs(prefill / decode - 64) < 1e-6)
     assert.equal((await collect(backend.generate(sum))).text, 'a')
-    const [, first = assert.fail(), second = assert.fail()] = server.asked.map(({ inputs }): Asked => inputs)
+    const [, , first = assert.fail(), second = assert.fail()] = server.asked.map(({ inputs }): Asked => inputs)
     const { input_ids: tokens = [] } = first
     assert.equal(tokens.at(-1), ids.assistant)
     assert.deepEqual(second.input_ids, [...tokens, 97])
@@ -114,8 +117,8 @@ describe('a model of plain tensors', () => {
     let wasStopped = false
     const slow = chain(() => 97, {
       answer: async function* ({ input_ids: tokens = [] }, signal) {
-        // Of the one token that it is tried with it is not slow.
-        computing = tokens.length > 1
+        // With what it is tried with it is not slow.
+        computing = tokens.at(-1) === ids.assistant
         if (computing) await new Promise((resolve) => signal.addEventListener('abort', resolve))
         wasStopped ||= signal.aborted
         yield { logits: new Array<number>(ids.size).fill(0) }
@@ -132,6 +135,15 @@ describe('a model of plain tensors', () => {
     assert.ok(wasStopped)
     const hurried = await open(server, { deadlines: { silence: 60_000, total: 100 } })
     await assert.rejects(collect(hurried.generate(sum)), coded('DEADLINE'))
+  })
+
+  it('is a clear error when its server goes away in mid-answer', async () => {
+    const server = await serve(chain(() => 97))
+    const backend = await open(server)
+    const answer = (async () => {
+      for await (const { type } of backend.generate(sum)) if (type === 'token') server.close()
+    })()
+    await assert.rejects(answer, coded('MODEL_FAILED'))
   })
 
   it('that was loaded for this leaves in the end, also where it cannot be used', async () => {
@@ -175,7 +187,8 @@ describe('a model of plain tensors is refused', () => {
     })
     const url = `${server.url}/tiny?tokenizer=${await temporaryFolder()}`
     await assert.rejects(openTriton({ url }), coded('MODEL_BROKEN'))
-    await assert.rejects(openTriton({ url: `${server.url}/tiny?tokenizer=here` }), coded('USAGE'))
+    for (const path of ['tiny?tokenizer=here', `tiny?tokenizer=${shippedModelFolder}&chat=chatml`])
+      await assert.rejects(openTriton({ url: `${server.url}/${path}` }), coded('USAGE'))
   })
 
   it('for a prompt that its context does not hold, and for logits that are no numbers', async () => {

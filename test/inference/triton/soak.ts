@@ -7,7 +7,7 @@ import { cacheFolder } from '../../../nodes/config.js'
 
 const suite = fileURLToPath(new URL('./real.test.js', import.meta.url))
 
-/** Resolves to whether every run passed; false, with the reason, where the server cannot be had. */
+/** Resolves to whether every run passed; false, with the reason, where the server cannot be had. A count of 0 has it installed and no more. */
 export async function soakTriton(count: number): Promise<boolean> {
   const environment = process.env['CLAWMESH_TEST_TRITON'] ?? install(join(cacheFolder(process.env), 'test-triton'))
   if (environment === undefined) return false
