@@ -2,7 +2,8 @@
 import { randomUUID } from 'node:crypto'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { Addresses } from '../address.js'
-import { Bodies } from '../body.js'
+import { Bodies, bodyOf } from '../body.js'
+import { encode } from '../codec.js'
 import type { Bucket, Entry, Transport } from '../transport/transport.js'
 import type { Amounts } from './budget.js'
 import { Journal } from './journal.js'
@@ -48,7 +49,11 @@ export class Tasks {
     const place = this.#options.addresses.taskKey(id)
     const [journal, bodies] = [this.#journal(place), this.#bodies(place)]
     const limit = parent?.budget ? { ...parent.budget.left, ...budget } : budget
-    if (parent && limit) await parent.reserve(`task ${id}`, limit, id)
+    // What is refused for its size takes nothing of its parent.
+    if (parent && limit) {
+      bodyOf(encode(facts), allowances.facts)
+      await parent.reserve(`task ${id}`, limit, id)
+    }
     const end = Math.min(until ?? Number.POSITIVE_INFINITY, parent?.until ?? Number.POSITIVE_INFINITY)
     const record: TaskRecord = {
       ...{ type: 'task', id, at: this.#now(), by: this.#options.by, facts },

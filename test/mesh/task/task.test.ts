@@ -364,6 +364,8 @@ for (const [name, openGround] of Object.entries(grounds)) {
     it('carve the budget of a child from that of its parent, and give back what it did not use, also after the death of both', async () => {
       const parent = await tasks.begin({}, undefined, { budget: { tokens: 1000, ms: 1000 } })
       await assert.rejects(tasks.begin({}, undefined, { budget: { tokens: 1001 }, parent }), coded('BUDGET_SPENT'))
+      const large = 'x'.repeat(9 << 20)
+      await assert.rejects(tasks.begin(large, undefined, { budget: { tokens: 1 }, parent }), coded('MESSAGE_INVALID'))
       const child = await tasks.begin({}, undefined, { budget: { tokens: 400 }, parent })
       assert.deepEqual(
         [parent.budget?.left, child.budget?.left],
