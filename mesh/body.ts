@@ -29,7 +29,7 @@ const atOnce = 8
 const writeWithinMs = 30_000
 
 /** What may be kept of one kind, in bytes of msgpack. */
-export interface Room {
+export interface Allowance {
   /** As an error says it. */
   readonly what: string
   /** So much stands in the record itself. */
@@ -40,7 +40,7 @@ export interface Room {
 }
 
 /** What a record is to name; undefined for what it holds itself. `whole` is msgpack. Throws MESSAGE_INVALID where that is too much. */
-export function bodyOf(whole: Uint8Array, { what, inRecord, most, instead }: Room): Body | undefined {
+export function bodyOf(whole: Uint8Array, { what, inRecord, most, instead }: Allowance): Body | undefined {
   if (whole.length > most)
     throw new ClawmeshError('MESSAGE_INVALID', `${what} is ${whole.length} bytes; ${most} can be kept.`, {
       hint: instead,
@@ -67,9 +67,9 @@ export class Bodies {
    * Has the record written that says `value`, or names it once the broker has all of it. Rejects with MESSAGE_INVALID where that is too much, and as `record` does: with FENCED, no record will ever
    * name it, and it is dropped.
    */
-  async keep(value: unknown, room: Room, record: (body: Body | undefined) => Promise<void>): Promise<void> {
+  async keep(value: unknown, allowance: Allowance, record: (body: Body | undefined) => Promise<void>): Promise<void> {
     const whole = encode(value)
-    const body = bodyOf(whole, room)
+    const body = bodyOf(whole, allowance)
     if (!body) return record(undefined)
     await this.write(body, whole)
     try {

@@ -35,6 +35,7 @@ export async function openTriton(options: TritonOptions): Promise<Backend> {
     }
     refuseUnused(served, { chat })
     const backend = await PlainBackend.open(target, served, tokenizer, { slots, deadlines })
+    // It has a connection of its own, for larger answers.
     client.close()
     return backend
   } catch (thrown) {

@@ -105,7 +105,9 @@ export class Outbound implements Caller {
         return
       } catch (error) {
         const failure = ClawmeshError.from(error)
-        const isLost = failure.retry && failure.code !== 'MAILBOX_FULL' && failure.code !== 'DISK_FULL'
+        // The office says that too much waits; its node, that a piece was lost on the way.
+        const isFull = failure.code === 'MAILBOX_FULL' && failure.data['untaken'] !== true
+        const isLost = failure.retry && !isFull && failure.code !== 'DISK_FULL'
         if (!isLost || this.#options.now() + mailAgainMs > deadline) throw failure
         await setTimeout(mailAgainMs)
       }

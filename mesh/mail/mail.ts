@@ -9,13 +9,13 @@
 import { z } from 'zod'
 import { ClawmeshError } from '../../policies/errors.js'
 import { type Role, roles } from '../../policies/roles.js'
-import { type Body, bodySchema, pieceBytes, type Room } from '../body.js'
+import { type Allowance, type Body, bodySchema, pieceBytes } from '../body.js'
 import { binary, decode, encode, time } from '../codec.js'
 import { openWith, sealWith } from '../seal/box.js'
 import { digest, hex, utf8 } from '../seal/keys.js'
 
 /** Of what it says, in bytes of msgpack. */
-export const mailRoom: Room = {
+export const mailAllowance: Allowance = {
   what: 'The message',
   inRecord: pieceBytes,
   most: 8 * 1024 * 1024,

@@ -17,7 +17,7 @@ import { encode } from '../codec.js'
 import type { MeshNode } from '../node.js'
 import { Space } from '../post/space.js'
 import { type Certificate, readCertificate } from '../seal/certificate.js'
-import { digestOf, type Mail, mailId, mailLimits, mailRoom, weightOf } from './mail.js'
+import { digestOf, type Mail, mailAllowance, mailId, mailLimits, weightOf } from './mail.js'
 import type { KeptRequest } from './messages.js'
 import type { Place, Places } from './places.js'
 
@@ -138,7 +138,7 @@ export class Office {
     }
     const whole = encode(content)
     const bytes = whole.length
-    const body = bodyOf(whole, mailRoom)
+    const body = bodyOf(whole, mailAllowance)
     const deadline = Math.floor(this.#node.now() + request.keepMs)
     const place = this.#room(actor, from.holder, bytes)
     const said = { actor, message, trace: context.trace, content: body ? null : content, body }

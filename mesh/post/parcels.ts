@@ -156,6 +156,7 @@ export class Parcels {
         parcel,
         new ClawmeshError('MAILBOX_FULL', `Node "${peer.certificate.name}" did not take a large message.`, {
           hint: 'It has too many under way, or a piece was lost. Try again.',
+          data: { untaken: true },
         }),
       )
     this.#sent -= Math.max(0, taken - parcel.taken)

@@ -12,7 +12,7 @@
  */
 import { z } from 'zod'
 import { ClawmeshError, type ErrorCode, errorCodes } from '../../policies/errors.js'
-import { type Bodies, bodySchema, mostBodyBytes, pieceBytes, type Room } from '../body.js'
+import { type Allowance, type Bodies, bodySchema, mostBodyBytes, pieceBytes } from '../body.js'
 import { type Amounts, amountsSchema, Budget, type BudgetState, budgetRecords } from './budget.js'
 import type { Journal } from './journal.js'
 import { again, type Retries } from './retry.js'
@@ -51,7 +51,7 @@ export const taskRecordSchema = z.discriminatedUnion('type', [
 export type TaskRecord = z.output<typeof taskRecordSchema>
 
 /** What a task is about and what it came to are read with each list of tasks; its results where it goes on. */
-export const room = {
+export const allowances = {
   facts: {
     what: 'What a task is about',
     inRecord: 3 * pieceBytes,
@@ -70,7 +70,7 @@ export const room = {
     most: mostBodyBytes,
     instead: 'Write it to a file and give back where that is, or cut the step into smaller ones.',
   },
-} as const satisfies Record<string, Room>
+} as const satisfies Record<string, Allowance>
 
 export type StepOptions<T> = {
   result: z.ZodType<T>
@@ -286,7 +286,7 @@ export class Task {
 
   async end(outcome: unknown, now = this.#now()): Promise<void> {
     const ended = { type: 'ended', at: now, outcome } as const
-    await this.#bodies.keep(outcome, room.outcome, (body) =>
+    await this.#bodies.keep(outcome, allowances.outcome, (body) =>
       this.#append(body ? { ...ended, outcome: undefined, body } : ended),
     )
     await this.#parent?.settleChild(this.id, this.budget?.spent ?? {})
@@ -294,7 +294,7 @@ export class Task {
 
   #done(step: string, result: unknown): Promise<void> {
     const done = { type: 'done', step, result } as const
-    return this.#bodies.keep(result, room.result, (body) =>
+    return this.#bodies.keep(result, allowances.result, (body) =>
       this.#append(body ? { ...done, result: undefined, body } : done),
     )
   }

@@ -7,7 +7,7 @@ import { encode } from '../codec.js'
 import type { Bucket, Entry, Transport } from '../transport/transport.js'
 import type { Amounts } from './budget.js'
 import { Journal } from './journal.js'
-import { describeTask, room, Task, type TaskInfo, type TaskRecord, taskRecordSchema } from './task.js'
+import { allowances, describeTask, Task, type TaskInfo, type TaskRecord, taskRecordSchema } from './task.js'
 
 export interface TasksOptions {
   transport: Transport
@@ -51,7 +51,7 @@ export class Tasks {
     const limit = parent?.budget ? { ...parent.budget.left, ...budget } : budget
     // What is refused for its size takes nothing of its parent.
     if (parent && limit) {
-      bodyOf(encode(facts), room.facts)
+      bodyOf(encode(facts), allowances.facts)
       await parent.reserve(`task ${id}`, limit, id)
     }
     const end = Math.min(until ?? Number.POSITIVE_INFINITY, parent?.until ?? Number.POSITIVE_INFINITY)
@@ -61,7 +61,7 @@ export class Tasks {
       ...(parent ? { parent: parent.id } : {}),
       ...(Number.isFinite(end) ? { until: end } : {}),
     }
-    await bodies.keep(facts, room.facts, (body) =>
+    await bodies.keep(facts, allowances.facts, (body) =>
       journal.append(body ? { ...record, facts: undefined, body } : record),
     )
     return new Task(journal, bodies, [record], this.#now, parent)

@@ -75,9 +75,11 @@ static bool is_open_question(const struct spec *spec, struct wanted *wanted)
     if (name[1] == '\0' || strcmp(name, "/.") == 0 || strcmp(name, "/..") == 0)
         return false;
     snprintf(folder, sizeof folder, "%.*s", name == path ? 1 : (int)(name - path), path);
-    enum sight sight = wanted->is_real ? NOWHERE : paths_look(folder, 0, real);
+    enum sight sight = wanted->is_real ? MISSING : paths_look(folder, 0, real);
     if (sight == HIDDEN)
         return false;
+    if (sight == NOWHERE)
+        return true; /* what it begins with says nothing of where it leads */
     if (sight == FOUND) {
         if (strlen(real) + strlen(name) >= PATH_BYTES)
             return false;

@@ -5,6 +5,7 @@
  */
 import type { BigIntStats } from 'node:fs'
 import { lstat } from 'node:fs/promises'
+import { constants } from 'node:os'
 import { basename, dirname, join, relative } from 'node:path'
 import { isWithin } from '../../policies/coverage.js'
 import type { Pool } from '../pool.js'
@@ -23,6 +24,8 @@ export interface WantedChange extends Entry {
   readonly to?: string
   /** Of a rename onto a name that something has. */
   readonly replaced?: Entry
+  /** Why it cannot be done, by its number, which programs go by: EEXIST, or EXDEV between folders between which no name goes. Nobody is asked then. */
+  readonly error?: number
   /** A symbolic link, which is renamed in its folder or made. */
   readonly leads?: true
 }
@@ -32,6 +35,8 @@ interface Entry {
   readonly device: bigint
   readonly inode: bigint
 }
+
+const { EEXIST, EXDEV } = constants.errno
 
 const nothing: Entry = { device: 0n, inode: 0n }
 
@@ -50,7 +55,7 @@ export const isRead = (operation: Operation | undefined): boolean => operation =
 /**
  * @param path absolute, as is the other name
  * @param mode of a new folder; of a rename, whether it must replace nothing
- * @returns undefined where the kernel is to say what is wrong: there is nothing, or something, or something else than the operation is for
+ * @returns undefined where the kernel is to say what is wrong: there is nothing, or something else than the operation is for
  */
 export async function wantedChange(
   operation: Operation,
@@ -61,19 +66,29 @@ export async function wantedChange(
   const from = await nameIn(path)
   if (!from) return undefined
   const found = await at(from)
-  if (operation === 'make-folder') return found ? undefined : { operation, path: from, ...nothing }
-  if (operation === 'symlink') return found ? undefined : { operation, path: from, to, leads: true, ...nothing }
+  const there = (entry: BigIntStats | undefined) => entry && { error: EEXIST }
+  if (operation === 'make-folder') return { operation, path: from, ...nothing, ...there(found) }
+  if (operation === 'symlink') return { operation, path: from, to, leads: true, ...nothing, ...there(found) }
   if (!found || !(operation === 'remove-folder' ? found.isDirectory() : isFile(found))) return undefined
   const entry = { operation, path: from, ...entryOf(found) }
   if (!isRead(operation)) return entry
   const target = await nameIn(to)
-  if (!target || folderOf(from, target) === '/') return undefined
+  if (!target) return undefined
   if ((operation === 'link' || dirname(target) !== dirname(from)) && !found.isFile()) return undefined
   // What it would replace is removed by it.
   const replaced = await at(target)
-  if (replaced && (operation === 'link' || mode === replacesNothing || !isFile(replaced))) return undefined
+  const mayReplace = operation === 'rename' && mode !== replacesNothing
+  if (replaced && mayReplace && !isFile(replaced)) return undefined
+  const error = (await isApart(from, target)) ? { error: EXDEV } : mayReplace ? undefined : there(replaced)
   const leads = found.isSymbolicLink() && { leads: true as const }
-  return { ...entry, to: target, ...leads, ...(replaced && { replaced: entryOf(replaced) }) }
+  return { ...entry, to: target, ...leads, ...error, ...(replaced && { replaced: entryOf(replaced) }) }
+}
+
+/** On two disks; with nothing around both but the whole machine; or, where root runs this, of two owners, since no one power would be that of the action. */
+async function isApart(one: string, other: string): Promise<boolean> {
+  const [here, there] = await Promise.all([lstat(dirname(one)), lstat(dirname(other))])
+  const isOfTwo = process.geteuid?.() === 0 && here.uid !== there.uid
+  return here.dev !== there.dev || isOfTwo || (here.ino !== there.ino && folderOf(one, other) === '/')
 }
 
 /** Resolves to the number of what went wrong, or 0. Rejects as `runErrand` does. */

@@ -206,6 +206,7 @@ export class Opens {
     const change = await look().catch(() => undefined)
     if (!change || !this.#isChangeAskable(change) || (await this.#leadsAstray(change)))
       return this.#tell(`continue ${id}`)
+    if (change.error) return this.#tell(`refuse ${id} ${change.error}`)
     const { operation, path, to, replaced } = change
     const what = { operation, ...(to && { to }), ...(replaced && { replaces: true as const }) }
     let facts: FileFacts = { access: 'write', path, ...what, program: '' }

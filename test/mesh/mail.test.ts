@@ -4,9 +4,10 @@ import { after, before, describe, it } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { z } from 'zod'
 import { addressesOf } from '../../mesh/address.js'
+import { pieceBytes } from '../../mesh/body.js'
 import { DeadStream } from '../../mesh/dead/stream.js'
 import { actor, localMesh, type MeshNode, message, nothing, on, serveMail } from '../../mesh/index.js'
-import { mailKey, mailLimits, mailRoom } from '../../mesh/mail/mail.js'
+import { mailAllowance, mailKey, mailLimits } from '../../mesh/mail/mail.js'
 import { ForgetMail, officeName } from '../../mesh/mail/messages.js'
 import { Places } from '../../mesh/mail/places.js'
 import { waitingMail } from '../../mesh/mail/serve.js'
@@ -16,7 +17,7 @@ import { MemoryBroker } from '../../mesh/transport/memory.js'
 import type { Bucket, Entry, Transport } from '../../mesh/transport/transport.js'
 import { ClawmeshError, type ErrorCode } from '../../policies/errors.js'
 import { eventually } from '../kit/eventually.js'
-import { type NatsMesh, natsMesh } from '../kit/mesh.js'
+import { memoryMesh, type NatsMesh, natsMesh } from '../kit/mesh.js'
 
 const Note = message('test.note', { request: z.string(), reply: nothing })
 const Order = message('test.order', { request: z.string(), reply: nothing, from: ['authority'] })
@@ -269,10 +270,30 @@ it('mail is bounded for each actor, by size too, and a full one says so', async 
   const ref = mesh.ref('nobody')
   await Promise.all(Array.from({ length: mailLimits.perActor }, (_, n) => ref.mail(Note, String(n))))
   await assert.rejects(ref.mail(Note, 'one more'), code('MAILBOX_FULL'))
-  await assert.rejects(mesh.ref('other').mail(Note, 'x'.repeat(mailRoom.most)), code('MESSAGE_INVALID'))
-  await mesh.ref('other').mail(Note, 'x'.repeat(mailRoom.most - 1024))
-  await assert.rejects(mesh.ref('third').mail(Note, 'x'.repeat(mailRoom.most - 1024)), code('MAILBOX_FULL'))
+  await assert.rejects(mesh.ref('other').mail(Note, 'x'.repeat(mailAllowance.most)), code('MESSAGE_INVALID'))
+  await mesh.ref('other').mail(Note, 'x'.repeat(mailAllowance.most - 1024))
+  await assert.rejects(mesh.ref('third').mail(Note, 'x'.repeat(mailAllowance.most - 1024)), code('MAILBOX_FULL'))
   await mesh.ref('other').mail(Note, 'fine')
+  await mesh.close()
+})
+
+it('mail of which a piece is lost on its way to the office is sent again', async () => {
+  const mesh = await memoryMesh()
+  const office = await mesh.join('office', { roles: ['authority'] })
+  const { mail } = addressesOf(mesh.authority.mesh, mesh.authority.meshKey)
+  const bucket = await (await mesh.connect()).bucket(mail)
+  await serveMail(office, { bucket, secret: mesh.authority.tasksKey })
+  const carrier = await mesh.connect()
+  let lost = 0
+  const publish: Transport['publish'] = (subject, bytes) => {
+    if (bytes.length > pieceBytes && lost === 0) lost += 1
+    else carrier.publish(subject, bytes)
+  }
+  const sender = await mesh.join('sender', { transport: { ...carrier, publish } })
+  await sender.ref('nobody').mail(Note, 'what begins a session')
+  await sender.ref('nobody').mail(Note, 'x'.repeat(600_000))
+  assert.equal(lost, 1)
+  assert.equal((await entriesOf(bucket, 'body.*.*.*')).length, 3)
   await mesh.close()
 })
 

@@ -1,7 +1,7 @@
 /** Names that a running program changes beyond what it was granted: plain programs, people who answer, the machine's own disk. */
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { lstat, mkdir, readdir, readFile, readlink, rename, stat, symlink, writeFile } from 'node:fs/promises'
+import { chown, lstat, mkdir, readdir, readFile, readlink, rename, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { parseProfile } from '../../policies/profile.js'
@@ -150,7 +150,7 @@ describe('a name that a running program changes', {
     const { out, wishes, told, err } = await run(
       workspace,
       `$w = "${workspace}"; $b = "${beside}"; t("out", rename "$w/out/sum", "$b/sum"); t("in", rename "$b/letter", "$w/out/letter"); t("over", rename "$w/out/letter", "$b/kept");
-      t("second", link "$b/sum", "$w/out/again"); t("there", link "$b/sum", "$w/out/again"); t("link", symlink "../beside/none", "$w/way"); t("cut", truncate "$b/sum", 2); t("long", truncate "$b/sum", 65 << 20)`,
+      chdir "$w/out"; t("second", link "../../beside/sum", "again"); t("there", link "$b/sum", "$w/out/again"); t("link", symlink "../beside/none", "$w/way"); t("cut", truncate "$b/sum", 2); t("long", truncate "$b/sum", 65 << 20)`,
       {},
       { granted: 'read_only: [., /usr, /bin, /lib, /lib64], read_write: [./out]' },
     )
@@ -171,12 +171,23 @@ describe('a name that a running program changes', {
       out.filter((line) => line.endsWith(' done')),
       done,
     )
+    assert.ok(out.includes('there File exists'))
     assert.ok(out.includes('long File too large'), 'the policy says how large a file may be')
     assert.equal(await readFile(join(workspace, 'out', 'again'), 'utf8'), 'su')
     assert.equal((await stat(join(beside, 'sum'))).nlink, 2)
     assert.equal(await readFile(join(beside, 'kept'), 'utf8'), 'dear')
     assert.equal(await readlink(join(workspace, 'way')), '../beside/none')
     assert.equal(told.filter(({ kind }) => kind === 'file.changed').length, 5)
+  })
+
+  test('goes from no folder to that of another owner, which only root has: programs then copy', async () => {
+    const { workspace, beside } = await stage()
+    const root = process.geteuid?.() === 0
+    if (root) await chown(join(beside, 'empty'), 1, 1)
+    const script = `t("link", link "${beside}/letter", "${beside}/empty/letter"); t("it", rename "${beside}/letter", "${beside}/empty/other")`
+    const { out, wishes } = await run(workspace, script)
+    const came = root ? 'Invalid cross-device link' : 'done'
+    assert.deepEqual([out, wishes.length], [[`link ${came}`, `it ${came}`], root ? 0 : 2])
   })
 
   test('is not asked for where a link would stand for what the policy grants', async () => {

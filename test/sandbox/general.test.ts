@@ -97,32 +97,6 @@ describe('general tools', { concurrency: 2 }, () => {
     assert.equal(denied.status, 'denied')
   })
 
-  test('a program that is asked for is one, and the very one that was shown', async () => {
-    const folder = await newStage('/var/tmp').then(({ folder }) => folder)
-    const [tool, text] = [join(folder, 'tool'), join(folder, 'text')]
-    await writeFile(tool, '#!/bin/sh\necho shown\n', { mode: 0o755 })
-    await writeFile(text, 'secret')
-    const libraries = 'filesystem_policy: { read_only: [., /bin, /lib, /lib64, /usr] }'
-    const profile = parseProfile(`${libraries}\nask: [{ execute: "${folder}" }]`)
-    const started = (executes: string, ask: () => Promise<'allow'>) =>
-      use('shell', { command: tool.replaceAll(' ', '\\ '), executes: [executes] }, profile, { ask })
-    for (const none of [folder, text])
-      await assert.rejects(
-        started(none, () => assert.fail('nobody is to be asked')),
-        /is no program/,
-      )
-    const swap = async () => {
-      await writeFile(tool, '#!/bin/sh\necho other\n')
-      return 'allow' as const
-    }
-    await assert.rejects(
-      started(tool, swap),
-      (error) => error instanceof ClawmeshError && error.code === 'DENIED' && /is not what it was/.test(error.message),
-    )
-    const { outcome } = await started(tool, async () => 'allow')
-    assert.ok(outcome.status === 'done' && outcome.result['output'] === 'other\n', JSON.stringify(outcome))
-  })
-
   test('what a policy hides inside of what it grants is not to be had, by no way and by no yes', async () => {
     const { workspace } = await filled()
     await mkdir(join(workspace, 'secrets', 'deep'), { recursive: true })
@@ -168,6 +142,32 @@ describe('general tools', { concurrency: 2 }, () => {
     await assert.rejects(use('count_lines', { path: 'notes.txt' }, within, { workspace }), /The policy hides .*secrets/)
     const missing = parseProfile('filesystem_policy: { include_workdir: true, hidden: [./none] }')
     await assert.rejects(use('count_lines', { path: 'notes.txt' }, missing, { workspace }), /none hidden inside/)
+  })
+
+  test('a program that is asked for is one, and the very one that was shown', async () => {
+    const folder = await newStage('/var/tmp').then(({ folder }) => folder)
+    const [tool, text] = [join(folder, 'tool'), join(folder, 'text')]
+    await writeFile(tool, '#!/bin/sh\necho shown\n', { mode: 0o755 })
+    await writeFile(text, 'secret')
+    const libraries = 'filesystem_policy: { read_only: [., /bin, /lib, /lib64, /usr] }'
+    const profile = parseProfile(`${libraries}\nask: [{ execute: "${folder}" }]`)
+    const started = (executes: string, ask: () => Promise<'allow'>) =>
+      use('shell', { command: tool.replaceAll(' ', '\\ '), executes: [executes] }, profile, { ask })
+    for (const none of [folder, text])
+      await assert.rejects(
+        started(none, () => assert.fail('nobody is to be asked')),
+        /is no program/,
+      )
+    const swap = async () => {
+      await writeFile(tool, '#!/bin/sh\necho other\n')
+      return 'allow' as const
+    }
+    await assert.rejects(
+      started(tool, swap),
+      (error) => error instanceof ClawmeshError && error.code === 'DENIED' && /is not what it was/.test(error.message),
+    )
+    const { outcome } = await started(tool, async () => 'allow')
+    assert.ok(outcome.status === 'done' && outcome.result['output'] === 'other\n', JSON.stringify(outcome))
   })
 
   test('a policy that lists what may be executed lets nothing else be, by the loader neither', async () => {

@@ -7,7 +7,7 @@ import { mostBodyBytes, pieceBytes } from '../../../mesh/body.js'
 import { encode } from '../../../mesh/codec.js'
 import { createAuthority } from '../../../mesh/seal/authority.js'
 import { enrol } from '../../../mesh/seal/credentials.js'
-import { room } from '../../../mesh/task/task.js'
+import { allowances } from '../../../mesh/task/task.js'
 import { openTasks, type Tasks } from '../../../mesh/task/tasks.js'
 import { MemoryBroker } from '../../../mesh/transport/memory.js'
 import type { Bucket, Entry, Transport } from '../../../mesh/transport/transport.js'
@@ -275,7 +275,7 @@ for (const [name, openGround] of Object.entries(grounds)) {
         again.step('huge', once, () => assert.fail('it was done twice')),
         coded('MESSAGE_INVALID'),
       )
-      await assert.rejects(again.end('x'.repeat(room.outcome.most)), coded('MESSAGE_INVALID'))
+      await assert.rejects(again.end('x'.repeat(allowances.outcome.most)), coded('MESSAGE_INVALID'))
       await tasks.remove(task.id, {})
     })
 
