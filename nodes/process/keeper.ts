@@ -15,7 +15,9 @@ const startTimeoutMs = 30_000
 const drainTimeoutMs = 8000
 /** At first, when what fails may well be the person's mistake. */
 const startsAllowed = 3
-/** Between starts of one that waits for its mesh. */
+/** What says that the mesh is away, or that it may be. */
+const isAway = new Set<ErrorCode>(['UNREACHABLE', 'BROKER_UNAVAILABLE'])
+/** Between starts of one that waits for it. */
 const waitMs = 2000
 const restartsAllowed = 5
 const restartWindowMs = 30_000
@@ -49,8 +51,9 @@ export async function keepNode(options: KeeperOptions): Promise<KeptNode> {
       await ready(child, options)
       break
     } catch (error) {
-      const { message, retry } = ClawmeshError.from(error)
-      if (options.signal?.aborted || !retry || (start === startsAllowed && !options.waits)) throw error
+      const { code, message, retry } = ClawmeshError.from(error)
+      if (options.signal?.aborted || !retry) throw error
+      if (start >= startsAllowed && !(options.waits && isAway.has(code))) throw error
       if (message !== said) options.onRestart?.(options.name, `did not come up (${message})`)
       said = message
       if (start >= startsAllowed) await after(waitMs)
