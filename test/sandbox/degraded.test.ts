@@ -51,10 +51,7 @@ describe('without namespaces an action', { concurrency: 2 }, () => {
 
   test('need not read its input', async () => {
     const { workspace } = await stage()
-<<<<<<< HEAD
-=======
     // It is still there when its input can go no further.
->>>>>>> x16
     const script = 'close STDIN; print "unread"; select undef, undef, undef, 0.1'
     const options = { degraded: true, stdin: 'x'.repeat(1 << 20) }
     const { stdout } = await run(programs, workspace, ['/usr/bin/perl', '-e', script], options)
