@@ -27,7 +27,7 @@ export function compareWithCheckpoints({ before, hashes }: Part, checkpoints: re
     const begin = from
     from = count
     if (count > end) {
-      const fault = `it ends after record ${end - 1}, and the authority vouched for ${count} records at ${new Date(time).toISOString()}`
+      const fault = `it ends after ${end} records, and the authority vouched for ${count} at ${new Date(time).toISOString()}`
       return { ...vouched, fault }
     }
     // What stood before the part is not there to be compared.

@@ -116,14 +116,7 @@ export class Approvals {
       if (!asking?.isSeen) throw await this.#uncounted(id, decision, by, via)
       if (asking.deciding) await asking.deciding.catch(() => undefined)
       else if (this.#now() >= asking.question.deadline) await this.#end(asking, late)
-      else
-        return this.#claim(asking, decision, {
-          answer: decision.answer,
-          reach: decision.reach,
-          by,
-          via,
-          at: this.#now(),
-        })
+      else return this.#claim(asking, { ...reaching(decision, asking.question), by, via, at: this.#now() })
     }
   }
 
@@ -257,11 +250,11 @@ export class Approvals {
   }
 
   /** Its first step is taken before this returns, so that nobody else can claim the question meanwhile. */
-  async #claim(asking: Asking, decision: Decision, verdict: Verdict): Promise<View> {
+  async #claim(asking: Asking, verdict: Verdict): Promise<View> {
     asking.deciding = this.#write(asking, verdict)
     try {
       const view = await asking.deciding
-      const grant = grantOf(asking.question, verdict, decision)
+      const grant = grantOf(asking.question, verdict)
       if (grant) this.#stand(grant)
       this.#close(asking, verdict)
       return view
@@ -272,8 +265,8 @@ export class Approvals {
 
   async #write(asking: Asking, verdict: Verdict): Promise<View> {
     const { id, task, node, tool, args, missing } = asking.question
-    const { answer, reach, by, via } = verdict
-    const facts = { question: id, node, tool, args, missing, adds: additions(missing), answer, reach, by, via }
+    const { at: _, ...decided } = verdict
+    const facts = { question: id, node, tool, args, missing, adds: additions(missing), ...decided }
     await this.#options.node.audit.intend({ kind: 'approval.decided', trace: task, actor, facts })
     const question = { ...asking.question, verdict }
     asking.revision = await this.#options.book.write(question, asking.revision)
@@ -287,7 +280,7 @@ export class Approvals {
     if (this.#askings.get(asking.question.id) !== asking) return
     const verdict: Verdict = { answer: 'refuse', reach: 'once', by: why, via: this.#options.node.name, at: this.#now() }
     // It is refused whether or not that can be written down.
-    const claim = asking.isSeen ? this.#claim(asking, { answer: 'refuse', reach: 'once' }, verdict) : undefined
+    const claim = asking.isSeen ? this.#claim(asking, verdict) : undefined
     await claim?.catch(() => undefined)
     if (this.#askings.get(asking.question.id) === asking) this.#close(asking, verdict)
   }
@@ -330,7 +323,7 @@ export class Approvals {
         at: this.#now(),
       }
       grant.uses += 1
-      void this.#claim(asking, { answer, reach: 'once' }, verdict).catch(() => undefined)
+      void this.#claim(asking, verdict).catch(() => undefined)
     }
   }
 
@@ -381,6 +374,10 @@ export class Approvals {
 }
 
 const actor = 'approvals'
+
+/** What belongs to no task has no session: an answer for one is for this once. */
+const reaching = (decision: Decision, { task }: Question): Decision =>
+  decision.reach === 'session' && task === '' ? { ...decision, reach: 'once' } : decision
 
 /** No person: no key and no certificate has such a name. */
 const isNobody = (by: string) => by.startsWith('nobody:')

@@ -30,6 +30,10 @@ export type Decision = z.output<typeof decisionSchema>
 const verdictSchema = z.object({
   answer: z.enum(['allow', 'refuse']),
   reach: reachSchema,
+  /** For `time`. */
+  forMs: z.int().optional(),
+  /** For `uses`. */
+  uses: z.int().optional(),
   /** The approver's name, or why nobody answered. */
   by: z.string(),
   /** The node that brought the answer; the desk's own where nobody did. */
@@ -107,15 +111,11 @@ export function additions(missing: Question['missing']): View['adds'] {
   }
 }
 
-/** Undefined for what answers one action; what belongs to no task has no session. A refusal for the session is of all that the task asks for. */
-export function grantOf(
-  question: Question,
-  verdict: Verdict,
-  { forMs, uses }: Pick<Decision, 'forMs' | 'uses'>,
-): Grant | undefined {
+/** Undefined for what answers one action. A refusal for the session is of all that the task asks for. */
+export function grantOf(question: Question, verdict: Verdict): Grant | undefined {
   const { id, task, node, workspace, tool, missing } = question
-  const { answer, reach, by, at } = verdict
-  if (reach === 'once' || (reach === 'session' && task === '')) return undefined
+  const { answer, reach, forMs, uses, by, at } = verdict
+  if (reach === 'once') return undefined
   return {
     id,
     answer,

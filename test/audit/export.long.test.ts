@@ -165,10 +165,7 @@ describe('on a data folder', () => {
     )
     // The mesh has ended several times since it was made.
     const old = await audit('verify', '--export', to, '--root', key)
-    assert.match(
-      old.stderr,
-      /is not all of the trail: it ends after record \d+, and the authority vouched for \d+ records/,
-    )
+    assert.match(old.stderr, /is not all of the trail: it ends after \d+ records, and the authority vouched for \d+ at/)
     assert.equal(old.status, 1)
     assert.equal((await audit('export', '--to', to)).status, 0)
     const there = await audit('verify', '--export', to, '--root', key)

@@ -46,7 +46,7 @@ it('an export is held against the checkpoints where they are at hand: a cut end 
     writeFileSync(to, `${lines.slice(0, 4).join('\n')}\n`)
     assert.throws(
       () => found({ data }),
-      /is not all of the trail: it ends after record \d+, and the authority vouched for/,
+      /is not all of the trail: it ends after \d+ records, and the authority vouched for/,
     )
     assert.match(provedText(found({})), /whole up to where it ends.*Whether its end was cut off cannot be judged/s)
     assert.equal(found({}).torn, 0)

@@ -44,9 +44,14 @@ const mostShown = 200
 
 export function verdictLine({ verdict }: View): string {
   if (!verdict) return 'open'
-  const { answer, by, reach } = verdict
+  const { answer, by, reach, forMs = 0, uses } = verdict
   if (by.startsWith('nobody: the question was not answered')) return 'not answered in time: refused'
-  const reaching = { once: '', session: ' for this task', time: ' for a time', uses: ' for a number of uses' }[reach]
+  const reaching = {
+    once: '',
+    session: ' for this task',
+    time: ` for ${Math.round(forMs / 1000)} s`,
+    uses: ` for ${uses} actions of the kind, this one counted,`,
+  }[reach]
   return `${answer === 'allow' ? 'allowed' : 'refused'}${reaching} by ${by}`
 }
 
@@ -72,7 +77,9 @@ export function detail(view: View): string {
 export const line = (view: View): string => `${view.id}  ${verdictLine(view).padEnd(8)}  ${headline(view)}`
 
 export function grantLine({ id, answer, by, task, action, until, uses, most }: Grant): string {
-  const what = action ? `${action.tool} on ${action.node}` : 'everything'
+  const what = action ? `${action.tool} on ${action.node} to ${action.missing.map(deed).join(' and ')}` : 'everything'
   const whose = task === null ? 'of any task' : `of task ${task}`
-  return `${id}  stands: ${answer} ${what} ${whose}, by ${by}, until ${new Date(until).toISOString()}, used ${uses} times${most === null ? '' : ` of ${most}`}`
+  // Of a number of uses, the action that was asked about is the first.
+  const used = most === null ? `used ${uses} times since` : `used ${uses + 1} of ${most + 1} times`
+  return `${id}  stands: ${answer} ${what} ${whose}, by ${by}, until ${new Date(until).toISOString()}, ${used}`
 }

@@ -164,7 +164,7 @@ describe('a held action', () => {
     }
     const verdict = { answer: 'allow' as const, reach: 'session' as const, by: 'Grace', via: 'n', at: 0 }
     for (const [index, wish] of wishes.entries()) {
-      const grant = grantOf({ ...asked, missing: [wish] }, verdict, {})
+      const grant = grantOf({ ...asked, missing: [wish] }, verdict)
       assert.ok(grant)
       assert.deepEqual(
         wishes.map((other) => reaches(grant, { ...asked, missing: [other] }, 1)),
@@ -198,7 +198,8 @@ describe('a held action', () => {
     for (const answered of ['first', 'second']) {
       const answer = stand.ask({ task: '' })
       const [view] = await stand.shown()
-      await stand.decide(view?.id ?? '', { answer: 'allow', reach: 'session' }, answered)
+      const { verdict } = await stand.decide(view?.id ?? '', { answer: 'allow', reach: 'session' }, answered)
+      assert.equal(verdict?.reach, 'once', 'and it says so')
       assert.equal((await answer).by, answered)
     }
   })
@@ -246,6 +247,7 @@ describe('a held action', () => {
     const [view] = await stand.shown()
     await stand.decide(view?.id ?? '', { answer: 'allow', reach: 'uses', uses: 3 }, 'Grace')
     await first
+    assert.equal((await stand.events('approval.decided')).findLast(({ reach }) => reach === 'uses')?.['uses'], 3)
     const others = Array.from({ length: 3 }, () => stand.ask({ task: task() }))
     const [left] = await stand.shown()
     await stand.decide(left?.id ?? '', refuse, 'Hedy')
