@@ -157,7 +157,10 @@ function refusal(demand: Demand, offer: Offer): { refused: string; by: Filter } 
   const missing = modalities.find((modality) => !offer.modalities.includes(modality))
   if (missing) return no('modality', `it does not take ${missing}`)
   if (tools && !isKnown(tools, known))
-    return no('tools', `it knows a closed set of tools, and not ${tools.length > 0 ? 'all of these' : 'how to talk'}`)
+    return no(
+      'tools',
+      `it knows a closed set of tools ${tools.length > 0 ? 'without all of these' : 'and holds no conversation'}`,
+    )
   if (context !== null && promptTokens + mostTokens > context)
     return no('context', `its context of ${context} tokens is too short`)
   const needed = memoryNeeded(offer)

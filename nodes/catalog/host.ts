@@ -38,13 +38,17 @@ const usesAtOnce = 128
 const followersAtOnce = 96
 const mostValues = 100
 
-export interface Serving {
+export interface CatalogOptions {
   /** The files of this machine that its tools in sandboxes are about. Left out: as `act` has it, so where the mesh has several that differ and this node none, such a tool is refused. */
   workspace?: Workspace | undefined
 }
 
 /** Puts it before the MCP clients of every gateway of the mesh, for as long as this node is there. The node has the role supervisor. Throws USAGE and DENIED. */
-export async function serveCatalog(node: MeshNode, catalog: Catalog, { workspace }: Serving = {}): Promise<ActorRef> {
+export async function serveCatalog(
+  node: MeshNode,
+  catalog: Catalog,
+  { workspace }: CatalogOptions = {},
+): Promise<ActorRef> {
   checkCatalog(catalog)
   if (!node.roles.includes('supervisor'))
     throw new ClawmeshError('DENIED', `The node ${node.name} may not put a catalog before MCP clients.`, {
