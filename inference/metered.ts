@@ -139,6 +139,9 @@ export class MeteredBackend implements Backend {
       const guess = 1000 * (read / this.known.prefill + written / this.known.decode)
       seen.ratio = guess / (lastAt - begun)
     }
+    // Of calls, and of answers of a few words, only the whole can be timed: a beginning, where nothing else will measure it.
+    if (!this.backend.measured && atOnce && read + written >= tokensThatTell && written > 0 && lastAt > begun)
+      seen.whole = { read, written, ms: lastAt - begun }
     this.known = learned(this.known, seen, this.slots)
   }
 

@@ -8,6 +8,8 @@ export interface Seen {
   decode?: { rate: number; among: number }
   /** Where only the whole can be timed, as of a call that comes in one piece: how many times as fast it was as the speed so far would have it. */
   ratio?: number
+  /** The same of the first answers, which nothing says how fast they should have been: tokens of the prompt, of the answer, and milliseconds. */
+  whole?: { read: number; written: number; ms: number }
 }
 
 /** The weight of one answer. Ten of them leave a tenth of what was known before. */
@@ -19,9 +21,9 @@ const mostRatio = 5
 
 /** The speed after one more answer. What was never measured begins with the first that is seen; `slots` is how many answers go together at most. */
 export function learned(speed: Speed | undefined, seen: Seen, slots: number): Speed | undefined {
-  const { prefill, decode, ratio } = seen
+  const { prefill, decode, ratio, whole } = seen
   if (!speed) {
-    if (prefill === undefined || decode === undefined) return undefined
+    if (prefill === undefined || decode === undefined) return whole && guessed(whole)
     return { prefill, decode: decode.among > alone ? decode.rate * decode.among : decode.rate }
   }
   if (ratio !== undefined) return scaled(speed, mixed(1, Math.min(mostRatio, Math.max(1 / mostRatio, ratio)), weight))
@@ -34,6 +36,15 @@ export function learned(speed: Speed | undefined, seen: Seen, slots: number): Sp
   const end = speed.decode + (decode.rate * decode.among - speed.decode) / share
   const batch = mixed(speed.batch?.decode ?? speed.decode, Math.max(decode.rate, end), weight * share)
   return { ...next, batch: { size, decode: batch } }
+}
+
+/** What is read is usually as many times as fast as what is written. */
+const usualShare = 100
+
+/** That by which the whole took as long as it did; answers from here on say more. */
+function guessed({ read, written, ms }: NonNullable<Seen['whole']>): Speed {
+  const decode = (1000 * (written + read / usualShare)) / ms
+  return { prefill: decode * usualShare, decode }
 }
 
 function scaled({ prefill, decode, batch }: Speed, by: number): Speed {

@@ -36,6 +36,8 @@ export const offerSchema = z.object({
   /** 'onnx', which computes on the CPU, 'openai:' and the kind of server, or 'triton:' and the dialect. */
   backend: z.string().optional(),
   modalities: z.array(modalitySchema),
+  /** Set when it knows these tools and no other, and holds no conversation. */
+  tools: z.array(z.string()).optional(),
   /** Tokens of prompt and answer together; null: unknown. */
   context: z.int().positive().nullable(),
   slots: z.int().positive(),
@@ -75,6 +77,8 @@ export interface Offer extends Omit<ModelOffer, 'draining'> {
 export interface Demand {
   zones: readonly string[]
   modalities: readonly Modality[]
+  /** Names of the tools that are offered with it; none: a conversation. Left out: whatever a model knows will do. */
+  tools?: readonly string[]
   promptTokens: number
   /** How long an answer is expected to be. */
   outputTokens: number
@@ -88,7 +92,7 @@ export interface Demand {
 }
 
 /** The hard filters, in the order in which they are asked. */
-export type Filter = 'zone' | 'model' | 'health' | 'drain' | 'modality' | 'context' | 'memory'
+export type Filter = 'zone' | 'model' | 'health' | 'drain' | 'modality' | 'tools' | 'context' | 'memory'
 
 /** Why an offer was refused, and by which filter, or what it is predicted to take. Milliseconds. */
 export type Reason = { node: string; model: string } & (
@@ -143,8 +147,8 @@ function draw<T>(items: readonly T[], random: () => number): [T | undefined, T |
 
 /** The first hard filter that the offer fails. */
 function refusal(demand: Demand, offer: Offer): { refused: string; by: Filter } | undefined {
-  const { zones, models, modalities, promptTokens, outputTokens, mostTokens = outputTokens } = demand
-  const { zone, model, healthy, draining, context, unloaded } = offer
+  const { zones, models, modalities, tools, promptTokens, outputTokens, mostTokens = outputTokens } = demand
+  const { zone, model, healthy, draining, tools: known, context, unloaded } = offer
   const no = (by: Filter, refused: string) => ({ refused, by })
   if (!zones.includes(zone)) return no('zone', `the prompt may not go to the zone ${zone}`)
   if (models && !models.includes(model)) return no('model', `it serves ${model}`)
@@ -152,6 +156,11 @@ function refusal(demand: Demand, offer: Offer): { refused: string; by: Filter } 
   if (draining !== false) return no('drain', draining)
   const missing = modalities.find((modality) => !offer.modalities.includes(modality))
   if (missing) return no('modality', `it does not take ${missing}`)
+  if (tools && !isKnown(tools, known))
+    return no(
+      'tools',
+      `it knows a closed set of tools ${tools.length > 0 ? 'without all of these' : 'and holds no conversation'}`,
+    )
   if (context !== null && promptTokens + mostTokens > context)
     return no('context', `its context of ${context} tokens is too short`)
   const needed = memoryNeeded(offer)
@@ -162,6 +171,10 @@ function refusal(demand: Demand, offer: Offer): { refused: string; by: Filter } 
     )
   return undefined
 }
+
+/** Whether a model can be asked with these tools: one that knows a closed set takes none beside, and no conversation. */
+export const isKnown = (tools: readonly string[], known: readonly string[] | undefined): boolean =>
+  known === undefined || (tools.length > 0 && tools.every((name) => known.includes(name)))
 
 /** Weights, keys and values of all slots at full length, and the margin. */
 export function memoryNeeded({ unloaded, slots, context }: Pick<ModelOffer, 'unloaded' | 'slots' | 'context'>): number {

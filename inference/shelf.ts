@@ -181,6 +181,7 @@ export class Shelf {
       ...(info.digest === null ? {} : { digest: info.digest }),
       backend: info.backend,
       modalities: info.modalities ?? ['text'],
+      ...(info.tools ? { tools: info.tools } : {}),
       context: info.context,
       slots: backend?.slots ?? stored?.slots ?? 1,
       ...(backend?.load ?? waiting),

@@ -21,7 +21,7 @@ export {
 export type { SpawnOptions } from './actor/local-actors.js'
 export { type Message, message, nothing, type StreamMessage } from './actor/message.js'
 export { ActorRef } from './actor/ref.js'
-export type { Child, SuperviseOptions, Supervisor } from './actor/supervision.js'
+export { type Child, isHost, type SuperviseOptions, type Supervisor } from './actor/supervision.js'
 export { supervise, supervisor } from './actor/supervisor.js'
 export type { Span, SpanSink } from './calls/spans.js'
 export type { Grant } from './capability/grant.js'

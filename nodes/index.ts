@@ -100,7 +100,7 @@ export {
   catalogTool,
 } from './catalog/catalog.js'
 export type { Content, Elicit, Elicited, Held, Said, Sample, Sampled } from './catalog/content.js'
-export { serveCatalog } from './catalog/host.js'
+export { type CatalogOptions, serveCatalog } from './catalog/host.js'
 export { type ElsewhereOptions, serveElsewhere } from './elsewhere.js'
 export { joinByInvitation, type Program } from './member/program.js'
 export { serveModel, serveSandbox } from './process/serve.js'

@@ -263,7 +263,7 @@ export class Supervision implements Supervisor {
     const able = this.#node
       .nodes()
       .filter(({ name, draining }) => !draining && !failed.has(name))
-      .filter((node) => hosts(node.advert['hosts'], definition) && labels.every((label) => node.labels.includes(label)))
+      .filter((node) => isHost(node, definition) && labels.every((label) => node.labels.includes(label)))
       .map(({ name }) => name)
     if (child.prefers !== undefined && able.includes(child.prefers)) return child.prefers
     const taken = [...this.#runs.values()]
@@ -272,4 +272,6 @@ export class Supervision implements Supervisor {
   }
 }
 
-const hosts = (hosted: unknown, definition: string) => Array.isArray(hosted) && hosted.includes(definition)
+/** Whether actors of this definition can be started on a node. */
+export const isHost = ({ advert: { hosts } }: Pick<NodeInfo, 'advert'>, definition: string): boolean =>
+  Array.isArray(hosts) && hosts.includes(definition)

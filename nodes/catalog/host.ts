@@ -10,6 +10,7 @@ import { z } from 'zod'
 import { type ActorRef, actor, type Context, type MeshNode, on, type Self } from '../../mesh/index.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { GeneralToolName } from '../../sandbox/index.js'
+import { type Workspace, workspaceId } from '../../sandbox/workspace.js'
 import { act } from '../agents/act.js'
 import { givenBy } from '../agents/agent/own-tool.js'
 import type { FunctionTool } from '../agents/agent/tool.js'
@@ -37,14 +38,23 @@ const usesAtOnce = 128
 const followersAtOnce = 96
 const mostValues = 100
 
+export interface CatalogOptions {
+  /** The files of this machine that its tools in sandboxes are about. Left out: as `act` has it, so where the mesh has several that differ and this node none, such a tool is refused. */
+  workspace?: Workspace | undefined
+}
+
 /** Puts it before the MCP clients of every gateway of the mesh, for as long as this node is there. The node has the role supervisor. Throws USAGE and DENIED. */
-export async function serveCatalog(node: MeshNode, catalog: Catalog): Promise<ActorRef> {
+export async function serveCatalog(
+  node: MeshNode,
+  catalog: Catalog,
+  { workspace }: CatalogOptions = {},
+): Promise<ActorRef> {
   checkCatalog(catalog)
   if (!node.roles.includes('supervisor'))
     throw new ClawmeshError('DENIED', `The node ${node.name} may not put a catalog before MCP clients.`, {
       hint: 'It takes the role supervisor: clawmesh invite --roles supervisor.',
     })
-  const definition = actor('catalog', (self) => handlersOf(new Host(node, catalog, self)), {
+  const definition = actor('catalog', (self) => handlersOf(new Host(node, catalog, workspace, self)), {
     args: z.undefined(),
     concurrency: usesAtOnce,
   })
@@ -65,12 +75,14 @@ type Asked = { by: string; desk: string; use: string }
 class Host {
   readonly #node: MeshNode
   readonly #catalog: Catalog
+  readonly #workspace: Workspace | undefined
   readonly #self: Self
   #followers = 0
 
-  constructor(node: MeshNode, catalog: Catalog, self: Self) {
+  constructor(node: MeshNode, catalog: Catalog, workspace: Workspace | undefined, self: Self) {
     this.#node = node
     this.#catalog = catalog
+    this.#workspace = workspace
     this.#self = self
   }
 
@@ -102,7 +114,7 @@ class Host {
     const { args } = asked
     if (tool.kind === 'function') {
       try {
-        return { content: await this.#inSandbox(tool, args, context) }
+        return await this.#inSandbox(tool, args, context)
       } catch (error) {
         throw this.#failure(asked.tool, error)
       }
@@ -128,20 +140,20 @@ class Host {
     }
   }
 
-  /** Under the policy of the sandbox that it meets, and recorded there. */
-  async #inSandbox(tool: FunctionTool, args: Record<string, unknown>, context: Context): Promise<Content[]> {
+  /** On the files that the catalog is about, under the policy of the machine that has them, and recorded there. */
+  async #inSandbox(tool: FunctionTool, args: Record<string, unknown>, context: Context) {
     const { signal, trace, deadline } = context
-    const node = 'node' satisfies GeneralToolName
-    const { outcome } = await act(
-      this.#node,
-      { name: node, arguments: tool.program(args) },
-      { signal, trace, deadline },
-      { workspace: null },
-    )
-    if (outcome.status !== 'done') throw new ClawmeshError('TASK_FAILED', `${outcome.status}: ${outcome.reason}`)
+    const name = 'node' satisfies GeneralToolName
+    // Looked at each time: another folder may have taken the place of that one.
+    const about = this.#workspace && { workspace: workspaceId(this.#workspace) }
+    const call = { name, arguments: tool.program(args) }
+    const { node, outcome } = await act(this.#node, call, { signal, trace, deadline }, about)
+    if (outcome.status !== 'done')
+      throw new ClawmeshError('TASK_FAILED', `${outcome.status} on ${node}: ${outcome.reason}`)
     const given = givenBy(outcome.result)
     if ('why' in given) throw failed(tool.spec.name, given.why)
-    return partsOf(typeof given.value === 'string' ? given.value : JSON.stringify(given.value))
+    const content = partsOf(typeof given.value === 'string' ? given.value : JSON.stringify(given.value))
+    return { content, facts: { result: given.value, node } }
   }
 
   async read(

@@ -55,7 +55,8 @@ const caller = { by: z.string(), desk: z.string(), use: z.string() }
 
 export const CallTool = message('catalog.call', {
   request: z.object({ ...caller, tool: z.string(), args: z.record(z.string(), z.unknown()) }),
-  reply: z.object({ content: z.array(contentSchema) }),
+  /** `facts`: of a tool in a sandbox the same for programs, and on which node it was. */
+  reply: z.object({ content: z.array(contentSchema), facts: z.record(z.string(), z.unknown()).optional() }),
   ...program,
 })
 export const ReadResource = message('catalog.read', {

@@ -8,6 +8,7 @@ import { notRunning, openLiveGround } from '../authority/live.js'
 import { type Catalog, catalogTool, toolNameOf } from '../catalog/catalog.js'
 import { serveCatalog } from '../catalog/host.js'
 import { joinAsGuest } from '../member/guest.js'
+import { workspaceOf } from '../member/offer.js'
 import type { Command } from './command.js'
 import { dataFolder, dataOption, jsonOption } from './options.js'
 import { stopOnSignal } from './stop.js'
@@ -32,7 +33,7 @@ export const catalog: Command = {
     try {
       const { node, end } = await joinAsGuest(ground, data, ['supervisor'])
       try {
-        await serveCatalog(node, offered)
+        await serveCatalog(node, offered, { workspace: workspaceOf(data, undefined) })
         const { name, tools = [], resources = [], prompts = [] } = offered
         const facts = {
           tools: tools.map(toolNameOf),

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { type GenerateRequest, modalitiesOf } from '../../inference/backend.js'
 import { guessTokens } from '../../inference/metered.js'
-import { type Demand, type Offer, offerSchema, type Placement, place } from '../../inference/place.js'
+import { type Demand, isKnown, type Offer, offerSchema, type Placement, place } from '../../inference/place.js'
 import type { NodeInfo } from '../../mesh/index.js'
 import { blocksOf, blockTokens, type Sent } from './sent.js'
 import { waySchema } from './way.js'
@@ -45,6 +45,7 @@ export function demandOf(request: Asked, zones: Demand['zones'], models?: readon
   return {
     zones,
     modalities: modalitiesOf(request),
+    tools: namesOf(request),
     promptTokens: guessTokens(request),
     outputTokens: Math.min(request.maxTokens, usualTokens),
     mostTokens: request.maxTokens,
@@ -54,19 +55,28 @@ export function demandOf(request: Asked, zones: Demand['zones'], models?: readon
   }
 }
 
+export const namesOf = ({ tools = [] }: Pick<Asked, 'tools'>): string[] => tools.map(({ name }) => name)
+
 export interface Placed extends Placement {
   /** No context holds an answer as long as it may be: where it is placed it may end sooner. */
   short: boolean
 }
 
-/** Where a request is placed among nodes that may see it, with the reasons. Where no context holds the longest answer, one that holds a usual one will do. */
+/**
+ * Where a request is placed among nodes that may see it, with the reasons. Where no context holds the longest answer, one that holds a usual one will do; where no model knows its tools, it is for
+ * one of them to say so.
+ */
 export function placeAmong(
   nodes: readonly Known[],
   request: Asked,
   { zones, models, sent }: { zones: Demand['zones']; models?: readonly string[]; sent?: Sent },
 ): Placed {
-  const demand = demandOf(request, zones, models)
-  const offers = offersOf(nodes, sent, demand.blocks)
+  const { tools: wanted = [], ...unsuited } = demandOf(request, zones, models)
+  const offers = offersOf(nodes, sent, unsuited.blocks)
+  const isAnyAble = offers.some(
+    ({ zone, model, tools }) => zones.includes(zone) && (models?.includes(model) ?? true) && isKnown(wanted, tools),
+  )
+  const demand = isAnyAble ? { ...unsuited, tools: wanted } : unsuited
   const placed = place(demand, offers, Math.random)
   if (placed.chosen || !placed.reasons.some((reason) => 'by' in reason && reason.by === 'context'))
     return { ...placed, short: false }

@@ -43,6 +43,9 @@ describe('the speed of a model', () => {
       prefill: 300,
       decode: 20,
     })
+    // Of a call only the whole can be timed, and what it says of the next one of its kind is what was seen.
+    const call = learned(undefined, { whole: { read: 200, written: 18, ms: 2000 } }, 8)
+    assert.deepEqual(call, { prefill: 1000, decode: 10 })
     const slow = often(atLoad, { decode: { rate: 0.1, among: 1.5 } })
     assert.ok(slow && (slow.batch?.decode ?? 0) > 0)
   })

@@ -13,7 +13,7 @@ export class RuleBackend implements Backend {
   readonly #rule: Rule
   readonly #billed: number | undefined
 
-  constructor(rule: Rule, options: { name?: string; billed?: number } = {}) {
+  constructor(rule: Rule, options: { name?: string; billed?: number; tools?: string[] } = {}) {
     this.#rule = rule
     this.#billed = options.billed
     this.model = {
@@ -21,6 +21,7 @@ export class RuleBackend implements Backend {
       digest: null,
       backend: 'rules',
       context: null,
+      ...(options.tools ? { tools: options.tools } : {}),
       purpose: 'Tests.',
       limits: 'Knows its rules and nothing else.',
     }

@@ -63,6 +63,20 @@ describe('the node for a prompt', () => {
     assert.deepEqual([alone.chosen?.node, alone.short], ['short', true])
   })
 
+  it('is not one whose model knows other tools, or no conversation, while another will do', () => {
+    const nodes = [node('closed', [offer(500, { tools: ['count'] })]), node('open', [offer(50)])]
+    const tool = (name: string) => ({ name, description: '', parameters: { type: 'object' as const, properties: {} } })
+    const placed = (tools: string[], among = nodes) =>
+      placeAmong(among, { ...say('hi'), ...(tools.length > 0 ? { tools: tools.map(tool) } : {}) }, { zones })
+    for (const tools of [['count', 'shell'], []]) {
+      const { chosen, reasons } = placed(tools)
+      assert.deepEqual([chosen?.node, reasons.map((reason) => 'by' in reason && reason.by)], ['open', ['tools', false]])
+      // It is for the model to say what it lacks.
+      assert.equal(placed(tools, nodes.slice(0, 1)).chosen?.node, 'closed')
+    }
+    assert.equal(placed(['count']).chosen?.node, 'closed')
+  })
+
   it('is not one that says nonsense', () => {
     for (const said of [
       undefined,

@@ -7,6 +7,7 @@ import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/cli
 import { z } from 'zod'
 import { eventually } from '../kit/eventually.js'
 import { temporaryFolder } from '../kit/mesh.js'
+import { run } from './command.js'
 import { Machine } from './machine.js'
 
 const ranSchema = z.looseObject({
@@ -19,6 +20,19 @@ const taskSchema = z.looseObject({
   outcome: z.object({ ok: z.boolean(), answer: z.string(), on: z.array(z.string()) }).optional(),
 })
 const request = 'How many lines has notes.txt? Read notes.txt. What is 12 + 30?'
+
+const ops = `export default ({ ownTool, z }) => ({
+  name: 'ops',
+  tools: [
+    ownTool({
+      name: 'notes',
+      description: 'What the notes say.',
+      args: z.object({}),
+      reads: () => ['notes.txt'],
+      run: async () => (await import('node:fs')).readFileSync('notes.txt', 'utf8'),
+    }),
+  ],
+})`
 
 describe('machines that have workspaces of their own', () => {
   const [home, guest] = [new Machine(), new Machine()]
@@ -85,6 +99,16 @@ describe('machines that have workspaces of their own', () => {
       const { structuredContent } = await client.callTool({ name: 'count_lines', arguments: { path: 'notes.txt' } })
       assert.deepEqual(structuredContent, { node: 'home', lines: 1, summary: '1 line' })
     }
+    const file = join(home.data, 'ops.mjs')
+    writeFileSync(file, ops)
+    const program = run(['catalog', file, '--data', home.data])
+    await eventually(() => assert.match(program.stderr(), /offering ops to MCP clients: notes/), 60_000)
+    for (let time = 1; time <= 3; time += 1) {
+      const { structuredContent, content } = await client.callTool({ name: 'notes', arguments: {} })
+      assert.deepEqual(structuredContent, { node: 'home', result: 'ours\n' }, JSON.stringify(content))
+    }
+    program.child.kill('SIGTERM')
+    await program.ended
     await client.close()
   })
 

@@ -94,7 +94,9 @@ async function run(work: Work): Promise<AgentResult> {
   const { node, able, assignment, allowance, wallet, session, journal } = work
   const { budget, context } = assignment
   const { signal, trace } = context
-  const model = await describeModel(node, able.model, { signal, trace, deadline: work.deadline })
+  // Whoever fills in an output schema answers beside its tools.
+  const wanted = able.output ? [] : [...able.tools.keys()]
+  const model = await describeModel(node, able.model, wanted, { signal, trace, deadline: work.deadline })
   const offered = offer(able, model)
   const messages: ChatMessage[] = [
     { role: 'system', content: able.instructions },

@@ -1,5 +1,5 @@
 /** A request to a mesh that runs: workers on the machines that can act, a task that is taken up or begun, and the job until its end. */
-import { type MeshNode, supervise } from '../../../mesh/index.js'
+import { isHost, type MeshNode, supervise } from '../../../mesh/index.js'
 import type { Task } from '../../../mesh/task/task.js'
 import type { Tasks } from '../../../mesh/task/tasks.js'
 import { ClawmeshError } from '../../../policies/errors.js'
@@ -40,7 +40,7 @@ export async function doRequest(node: MeshNode, tasks: Tasks, requested: Request
   const { request, workspace, files, signal, progress, prefix, subject, allowed, prices, onTask } = requested
   const about = workspaceId(workspace)
   await waitForFiles(node, workspace, about)
-  const places = await workPlaces(node)
+  const places = await workPlaces(node, 'worker')
   const asked = { ...askedOf(request, workspace, files), subject: subject?.name }
   const count = Math.min(workersAtMost, Math.max(workersAtLeast, places.length))
   const workers = Array.from({ length: count }, (_, index) => `${prefix}-worker-${index + 1}`)
@@ -65,9 +65,10 @@ export async function doRequest(node: MeshNode, tasks: Tasks, requested: Request
   }
 }
 
-/** Nodes that agents can be put on, whether or not they can act. Rejects with UNREACHABLE if there are none. */
-export async function workPlaces(node: MeshNode): Promise<string[]> {
-  const able = () => node.nodes().filter(({ roles, draining }) => roles.includes('worker') && !draining)
+/** Nodes that actors of this definition can be put on, whether or not they can act: a program that has the role may host others, or none. Rejects with UNREACHABLE if there are none. */
+export async function workPlaces(node: MeshNode, definition: string): Promise<string[]> {
+  const able = () =>
+    node.nodes().filter((each) => each.roles.includes('worker') && !each.draining && isHost(each, definition))
   await node.directory.wait(() => able()[0], lookMs)
   const places = able().map(({ name }) => name)
   if (places.length > 0) return places

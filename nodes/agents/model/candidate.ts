@@ -1,7 +1,7 @@
 /** Which models can be asked: those of the nodes of the mesh, and those elsewhere whose key one of its nodes holds. */
 import { z } from 'zod'
 import type { ModelInfo } from '../../../inference/backend.js'
-import { type ModelOffer, offerSchema } from '../../../inference/place.js'
+import { isKnown, type ModelOffer, offerSchema } from '../../../inference/place.js'
 import { DescribeModel, inferenceName } from '../../../inference/service.js'
 import type { CallOptions, MeshNode, NodeInfo } from '../../../mesh/index.js'
 import type { Advert } from '../../../mesh/membership.js'
@@ -21,11 +21,15 @@ export interface Candidate {
   holder?: string
   /** Of its files, where the node says. */
   digest?: string | undefined
+  /** Set when it knows these tools and no other, and holds no conversation. */
+  tools?: readonly string[] | undefined
   /** It computes on an accelerator of its node. */
   gpu?: boolean | undefined
 }
 
-const offeredSchema = z.array(offerSchema.pick({ model: true, digest: true, backend: true, draining: true }))
+const offeredSchema = z.array(
+  offerSchema.pick({ model: true, digest: true, backend: true, tools: true, draining: true }),
+)
 const acceleratedSchema = z.object({ accelerators: z.array(z.unknown()).min(1) })
 
 /** A node that does not say where its model computes has none in the mesh, and without a key no model elsewhere is asked. */
@@ -36,8 +40,8 @@ export function candidatesOf(nodes: readonly NodeInfo[]): Candidate[] {
     if (!roles.includes('inference') || draining) return []
     const zone = advert['zone'] === 'mesh' ? 'mesh' : 'elsewhere'
     const hasGpu = hasAccelerator(advert)
-    return modelsOf(advert).map(({ model, digest, backend }) => ({
-      ...{ name, model, digest, zone },
+    return modelsOf(advert).map(({ model, digest, backend, tools }) => ({
+      ...{ name, model, digest, tools, zone },
       gpu: hasGpu && backend !== undefined && backend !== 'onnx',
     }))
   })
@@ -51,7 +55,7 @@ export function candidatesOf(nodes: readonly NodeInfo[]): Candidate[] {
 const hasAccelerator = ({ hardware }: Advert): boolean => acceleratedSchema.safeParse(hardware).success
 
 /** Of one that says nothing else of its models, only which the first is, there is no more to know. */
-function modelsOf({ model, offers }: Advert): Pick<ModelOffer, 'model' | 'digest' | 'backend'>[] {
+function modelsOf({ model, offers }: Advert): Pick<ModelOffer, 'model' | 'digest' | 'backend' | 'tools'>[] {
   const offered = offeredSchema.safeParse(offers).data
   if (offered && offered.length > 0) return offered.filter(({ draining }) => draining === undefined)
   return typeof model === 'string' ? [{ model }] : []
@@ -92,15 +96,30 @@ export function unreachable(model: string | undefined, all: readonly Candidate[]
   })
 }
 
-/** What is known of the model that `think` would ask. */
+/** Those of the mesh that can be asked with these tools, none: for a conversation; where none can, all of them, and the one that is asked says so. */
+export function suited(able: readonly Candidate[], wanted: readonly string[]): readonly Candidate[] {
+  const some = able.filter(({ tools }) => isKnown(wanted, tools))
+  return some.length > 0 ? some : able
+}
+
+/** What is known of the model that `think` would ask with these tools. */
 export async function describeModel(
   node: MeshNode,
   model: string | undefined,
+  tools: readonly string[],
   options: CallOptions,
 ): Promise<ModelInfo> {
   const preferred = usualOrder(named(candidates(node), model), model)
   // Any model of the mesh will do as well as another.
-  const first = preferred[0]?.zone === 'mesh' ? drawn(preferred.filter(({ zone }) => zone === 'mesh')) : preferred[0]
+  const first =
+    preferred[0]?.zone === 'mesh'
+      ? drawn(
+          suited(
+            preferred.filter(({ zone }) => zone === 'mesh'),
+            tools,
+          ),
+        )
+      : preferred[0]
   if (first?.holder === undefined)
     return node.ref(inferenceName(first?.name ?? '')).ask(DescribeModel, first?.model ?? null, options)
   return {

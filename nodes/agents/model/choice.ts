@@ -5,9 +5,9 @@ import { inOrder } from '../../../policies/complexity.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import type { RouteDecision } from '../../../policies/router.js'
 import { choose } from '../../../router/route.js'
-import { placeAmong } from '../../process/placing.js'
+import { namesOf, placeAmong } from '../../process/placing.js'
 import { sentBy } from '../../process/sent.js'
-import { type Candidate, candidates, drawn, named, unreachable, usualOrder } from './candidate.js'
+import { type Candidate, candidates, drawn, named, suited, unreachable, usualOrder } from './candidate.js'
 
 /** What a question asks for beside what the rules let it. */
 export interface Wish {
@@ -45,7 +45,9 @@ export function chooseModel(
   const able = isBegun ? within.filter(({ digest }) => digest !== undefined && digest === before?.digest) : within
   const [first] = able
   if (!first || first.zone === 'elsewhere') return first ?? unreachable(isBegun ? before?.model : model, [])
-  const here = able.filter(({ zone }) => zone === 'mesh')
+  const inMesh = able.filter(({ zone }) => zone === 'mesh')
+  // Whoever has begun an answer was able to.
+  const here = isBegun ? inMesh : suited(inMesh, namesOf(request))
   const others = here.filter(({ name }) => !failed.has(name))
   return soonest(node, others.length > 0 ? others : here, request)
 }

@@ -71,6 +71,7 @@ async function startDebate(question: string | undefined, values: Values): Promis
       {
         data: text(values, 'data'),
         model: text(values, 'model'),
+        hosting: 'debater',
         own: () => ({
           names: voters.slice(0, mostNodes).map((_, index) => `worker-${index + 1}`),
           sandbox: { workspace, policy: policy.text, policyName: policy.name },

@@ -83,6 +83,7 @@ async function startResearch(question: string | undefined, values: Values): Prom
       {
         data: text(values, 'data'),
         model: text(values, 'model'),
+        hosting: 'reader',
         unsuited: (data) => whyNotOn(recallOffer(data, {}).workspace, sources),
         own: (data) => {
           checkApart(folder, data)

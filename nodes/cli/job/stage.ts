@@ -34,6 +34,8 @@ export interface Staging {
   data: string | undefined
   /** As `--model` names it: one that is named is that of a mesh of the command's own. */
   model: string | undefined
+  /** The definition of the agents. */
+  hosting: string
   /** Why the mesh that runs here will not do; undefined where it does. */
   unsuited?: (data: string) => string | undefined
   /** Of a mesh of its own, whose data folder is this. */
@@ -48,13 +50,13 @@ export interface Ended<T> {
 }
 
 export async function onStage<T>(staging: Staging, work: (stage: Stage) => Promise<T>): Promise<Ended<T>> {
-  const { data, model, unsuited, stop } = staging
+  const { data, model, hosting, unsuited, stop } = staging
   const folder = resolve(data ?? readConfig().data)
   const ground = model === undefined ? await openLiveGround(folder) : undefined
   if (!ground) return onOwnMesh(staging, work)
   try {
     const why = unsuited?.(folder)
-    if (why === undefined) return { result: await onMesh(ground, folder, stop.signal, work), trail: undefined }
+    if (why === undefined) return { result: await onMesh(ground, folder, hosting, stop.signal, work), trail: undefined }
     progress(`not on the mesh of ${folder}, which runs: ${why}`)
   } finally {
     await ground.close()
@@ -65,13 +67,14 @@ export async function onStage<T>(staging: Staging, work: (stage: Stage) => Promi
 async function onMesh<T>(
   ground: LiveGround,
   folder: string,
+  hosting: string,
   signal: AbortSignal,
   work: (stage: Stage) => Promise<T>,
 ): Promise<T> {
   const { transport, addresses, authority } = ground
   const { node, end } = await joinAsGuest(ground, folder, ['supervisor', 'gateway'])
   try {
-    const places = await workPlaces(node)
+    const places = await workPlaces(node, hosting)
     progress(`on the mesh of ${folder}: ${places.join(', ')}`)
     const tasks = await openTasks({ transport, addresses, key: authority.tasksKey, by: node.name })
     const { name = machineName() } = recallOffer(folder, {})

@@ -34,8 +34,8 @@ export interface Result {
   /** In words. */
   readonly text?: string
   /** The same for programs. */
-  readonly facts?: Record<string, unknown>
-  /** Instead of both: parts of any kind. */
+  readonly facts?: Record<string, unknown> | undefined
+  /** Instead of the words: parts of any kind. */
   readonly content?: readonly Content[]
 }
 

@@ -226,7 +226,7 @@ function resultOf({ text = '', facts, content }: Result): CallToolResult {
   if (!content) return { content: [{ type: 'text', text: bounded(text, facts) }], ...structured(facts) }
   const misfit = tooLong(content)
   if (misfit !== undefined) throw new ClawmeshError('TASK_FAILED', `What it brought cannot be shown: ${misfit}.`)
-  return { content: content.map((part) => ({ ...part })) as CallToolResult['content'] }
+  return { content: content.map((part) => ({ ...part })) as CallToolResult['content'], ...structured(facts) }
 }
 
 /** What nobody foresaw may name files and hosts: that is for the log of this machine alone. */

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { after, describe, it } from 'node:test'
 import { collect, type GenerateRequest } from '../../../inference/backend.js'
 import { OpenAiBackend } from '../../../inference/openai/backend.js'
+import { Shelf } from '../../../inference/shelf.js'
 import { backendContract, coded, countLines, sum } from '../../contract/backend.js'
 import { eventually } from '../../kit/eventually.js'
 import { type Answer, type ModelServer, recorded, serve, stream } from './server.js'
@@ -279,4 +280,20 @@ describe('what a server gets wrong becomes one clear error', () => {
     }
     await assert.rejects(ask(trickle, { silence: 60_000, total: 250 }), coded('DEADLINE'))
   })
+})
+
+it('a server whose answers are calls, which come in one piece, has a speed by its first one', async () => {
+  const tools = await recorded('vllm/tools.sse')
+  const { url } = await server(stream(tools), await recorded('vllm/models.json'))
+  const shelf = new Shelf({ freeBytes: async () => 1e12 })
+  shelf.keep(await OpenAiBackend.open({ url }))
+  const messages = [{ role: 'user' as const, content: 'lines of notes.txt' }]
+  const begun = performance.now()
+  const { usage } = await collect(
+    shelf.generate(undefined, { messages, tools: [countLines], maxTokens: 64, temperature: 0 }),
+  )
+  const seconds = (performance.now() - begun) / 1000
+  const { decode = 0, prefill = 0 } = shelf.offers()[0]?.speed ?? {}
+  assert.ok(usage && usage.promptTokens / prefill + usage.outputTokens / decode <= seconds, `${prefill}, ${decode}`)
+  await shelf.dispose()
 })

@@ -7,6 +7,9 @@ import { after, before, describe, it, test } from 'node:test'
 import { z } from 'zod'
 import { actor, type MeshNode, message, on } from '../../../mesh/index.js'
 import { act } from '../../../nodes/agents/act.js'
+import { ownTool } from '../../../nodes/agents/agent/own-tool.js'
+import { serveCatalog } from '../../../nodes/catalog/host.js'
+import { CallTool, catalogName } from '../../../nodes/catalog/messages.js'
 import { keepWorkspace, serveSandbox } from '../../../nodes/process/serve.js'
 import { parseProfile } from '../../../policies/profile.js'
 import { AskApproval, approverName } from '../../../sandbox/approval.js'
@@ -127,6 +130,25 @@ describe('an action about files of one machine, where two have such files', () =
     await assert.rejects(lines(agent), { code: 'USAGE', message: /one, two have workspaces that differ/ })
     const sum = { name: 'calculate', arguments: { expression: '2 + 3' } }
     assert.equal((await act(agent, sum, {})).outcome.status, 'done')
+  })
+
+  it('is done by a tool of a catalog on the files of the machine that has the catalog, and says where', async () => {
+    const front = await mesh.join('front', { roles: ['gateway'] })
+    const tool = ownTool({
+      name: 'sizes',
+      description: 'How long the notes are.',
+      args: z.object({}),
+      reads: () => ['notes.txt'],
+      run: async () => (await import('node:fs')).readFileSync('notes.txt', 'utf8').length,
+    })
+    await serveCatalog(agent, { name: 'here', tools: [tool] }, { workspace: { folder: second.folder } })
+    await serveCatalog(agent, { name: 'nowhere', tools: [tool] })
+    await eventually(() => assert.ok(front.find(catalogName('here')) && front.find(catalogName('nowhere'))))
+    const sizes = (name: string) =>
+      front.ref(catalogName(name)).ask(CallTool, { by: 'anna', desk: 'none', use: '1', tool: 'sizes', args: {} })
+    // Whoever is asked at random would be asked wrongly now and then.
+    for (let turn = 0; turn < 3; turn += 1) assert.deepEqual((await sizes('here')).facts, { result: 4, node: 'two' })
+    await assert.rejects(sizes('nowhere'), { code: 'USAGE', message: /one, two have workspaces that differ/ })
   })
 
   it('is about the very folder also where another takes its place at the last moment', async () => {

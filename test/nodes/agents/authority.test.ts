@@ -8,6 +8,7 @@ import type { MeshNode } from '../../../mesh/index.js'
 import { agent, runTask } from '../../../nodes/agents/agent/agent.js'
 import { delegate } from '../../../nodes/agents/agent/tool.js'
 import { actions } from '../../../nodes/agents/authority.js'
+import { workPlaces } from '../../../nodes/agents/job/request.js'
 import { DoPart, worker } from '../../../nodes/agents/job/worker.js'
 import { serveModel, serveSandbox } from '../../../nodes/process/serve.js'
 import { loadProfile } from '../../../sandbox/preset.js'
@@ -55,6 +56,12 @@ describe('agents on nodes of workers', () => {
   after(async () => {
     await mesh.close()
     rmSync(workspace, { recursive: true, force: true })
+  })
+
+  it('are put on nodes that host them alone: a program that has the role hosts none', async () => {
+    await mesh.join('receiver', { roles: ['worker'] })
+    await eventually(() => assert.ok(boss.nodes().some(({ name }) => name === 'receiver')))
+    assert.deepEqual(await workPlaces(boss, 'worker'), ['hand'])
   })
 
   it('act and think for whoever gave them a task, and for nobody by themselves', async () => {

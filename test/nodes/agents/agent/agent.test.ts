@@ -11,13 +11,14 @@ import { type AgentOptions, agent, runTask } from '../../../../nodes/agents/agen
 import type { AgentEvent } from '../../../../nodes/agents/agent/event.js'
 import { ownTool } from '../../../../nodes/agents/agent/own-tool.js'
 import { delegate, handoff, toolbox } from '../../../../nodes/agents/agent/tool.js'
+import { servedModels } from '../../../../nodes/agents/model/candidate.js'
 import { readPrices } from '../../../../nodes/agents/model/costs.js'
 import { serveModel, serveSandbox } from '../../../../nodes/process/serve.js'
 import { ClawmeshError } from '../../../../policies/errors.js'
 import { AskApproval } from '../../../../sandbox/approval.js'
 import { loadProfile } from '../../../../sandbox/preset.js'
 import { eventually } from '../../../kit/eventually.js'
-import { temporaryFolder } from '../../../kit/mesh.js'
+import { memoryMesh, temporaryFolder } from '../../../kit/mesh.js'
 import { call, observed, type Rule, RuleBackend } from '../../../kit/rules.js'
 
 const double = ownTool({
@@ -68,6 +69,28 @@ describe('an agent', () => {
       result.tokens,
       thoughts.reduce((sum, tokens) => sum + tokens, 0),
     )
+  })
+
+  it('thinks with a model that knows its tools, also where another is there that does not', async () => {
+    const mesh = await memoryMesh()
+    undo.push(() => mesh.close())
+    const closed = new RuleBackend(() => assert.fail('it is asked'), { name: 'closed', tools: ['count_lines'] })
+    const backends = [closed, new RuleBackend(doubling, { name: 'open' })]
+    for (const backend of backends)
+      await serveModel(await mesh.join(backend.model.name, { roles: ['inference'] }), backend)
+    const front = await mesh.join('front', { roles: ['supervisor', 'worker'] })
+    await eventually(() => assert.deepEqual(servedModels(front), ['closed', 'open']))
+    for (const model of [undefined, 'auto']) {
+      const named = model === undefined ? {} : { model }
+      const ref = await front.spawn(agent(front, { ...simple, name: `clerk-${model}`, tools: [double], ...named }))
+      // One that were drawn would be the wrong one half of the time.
+      for (let turn = 0; turn < 5; turn += 1) assert.equal((await runTask(ref, 'Double 21.')).answer, '42')
+    }
+    await front.spawn(agent(front, { ...simple, name: 'stuck', tools: [double], model: 'closed' }))
+    await assert.rejects(runTask(front.ref('stuck'), 'Double 21.'), {
+      code: 'MODEL_UNSUITED',
+      message: /closed .*does not know double/,
+    })
   })
 
   it('answers in words as they come, where that is enough', async () => {

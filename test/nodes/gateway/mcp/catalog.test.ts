@@ -310,7 +310,9 @@ describe('a catalog of a program', () => {
 
   it('has a tool that stands alone run in a sandbox, and never takes the name of another', async () => {
     const { caller } = await client('developer', 'legacy')
-    assert.match(wordsOf(await caller.callTool({ name: 'twice', arguments: { n: 21 } })), /42/)
+    const twice = await caller.callTool({ name: 'twice', arguments: { n: 21 } })
+    assert.match(wordsOf(twice), /42/)
+    assert.deepEqual(twice.structuredContent, { result: 42, node: 'box' })
     const sum = await caller.callTool({ name: 'calculate', arguments: { expression: '1 + 1' } })
     assert.match(wordsOf(sum), /2/)
     await caller.close()
