@@ -170,7 +170,8 @@ const gpusOf = ({ accelerators }: HardwareAdvert): string[] => accelerators.flat
 function turnedAway(reason: Error): void {
   if (ending) return
   log.fatal({ reason: reason.message }, 'the broker turned this node away')
-  const hint = 'If that is a mistake, join again by a new invitation.'
+  const hint =
+    'If that is a mistake, join again by a new invitation in another data folder: `clawmesh join INVITATION --data DIR`.'
   report({ type: 'failed', code: 'DENIED', message: 'The mesh turned this node away: it was revoked.', hint })
   process.exit(1)
 }
