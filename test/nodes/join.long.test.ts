@@ -190,6 +190,17 @@ describe('a mesh of two machines', () => {
     await eventually(() => assert.match(guest.said(), /the mesh is out of reach[\s\S]*the mesh is back/))
   })
 
+  it('says that it waits for a mesh that is away, before the wait is over', async () => {
+    await guest.stop()
+    await home.stop()
+    const joined = guest.join()
+    await eventually(() => assert.match(guest.said(), /the mesh is out of reach; this node waits for it/), 20_000)
+    assert.doesNotMatch(guest.said(), /did not come up/)
+    await home.up()
+    await joined
+    assert.match(guest.said(), /the mesh is back/)
+  })
+
   it('does not let a machine of another mesh in, nor a node of one join the other', async () => {
     await other.up('--name', 'other')
     const theirs = await other.invite()
