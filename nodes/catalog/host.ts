@@ -134,7 +134,7 @@ class Host {
     const node = 'node' satisfies GeneralToolName
     const { outcome } = await act(
       this.#node,
-      { name: node, arguments: tool.program(args) },
+      { name: node, arguments: tool.program(args, `${this.#self.name}/${tool.spec.name}`) },
       { signal, trace, deadline },
       { workspace: null },
     )

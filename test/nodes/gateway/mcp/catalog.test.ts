@@ -311,6 +311,9 @@ describe('a catalog of a program', () => {
   it('has a tool that stands alone run in a sandbox, and never takes the name of another', async () => {
     const { caller } = await client('developer', 'legacy')
     assert.match(wordsOf(await caller.callTool({ name: 'twice', arguments: { n: 21 } })), /42/)
+    // A person who were asked would read first what it is.
+    const codes = (await auditEvents(mesh)).map(({ facts }) => (facts['args'] as { code?: string } | undefined)?.code)
+    assert.ok(codes.some((code) => code?.startsWith('// catalog/library/twice {"n":21}\n')))
     const sum = await caller.callTool({ name: 'calculate', arguments: { expression: '1 + 1' } })
     assert.match(wordsOf(sum), /2/)
     await caller.close()
