@@ -127,13 +127,13 @@ export class Shelf {
     return this.models[0]?.backend?.embed !== undefined
   }
 
-  /** Of the first model. Throws MODEL_UNSUITED where it makes none, UNREACHABLE while it drains. */
+  /** Of the first model. Throws NOT_FOUND where it makes none, UNREACHABLE while it drains. */
   embed(texts: readonly string[], signal?: AbortSignal): AsyncIterable<EmbedEvent> {
     const model = this.find(undefined)
     const why = this.draining(model)
     if (why !== undefined) throw takesNone(model.info.name, why)
     if (model.backend?.embed) return model.backend.embed(texts, signal)
-    throw new ClawmeshError('MODEL_UNSUITED', `${model.info.name} makes no embeddings.`, {
+    throw new ClawmeshError('NOT_FOUND', `${model.info.name} makes no embeddings.`, {
       hint: 'Name a model server that does: `--model URL`.',
     })
   }

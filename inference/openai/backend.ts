@@ -89,10 +89,13 @@ export class OpenAiBackend implements Backend {
   async *embed(texts: readonly string[], signal?: AbortSignal): AsyncIterable<EmbedEvent> {
     const exchange = await this.exchange('embeddings', signal)
     try {
-      const response = await exchange.open({
+      const request = {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify({ model: this.model.name, input: texts, encoding_format: 'float' }),
+      }
+      const response = await exchange.open(request).catch((error: unknown) => {
+        throw isForNone(error) ? noEmbeddings(this.model.name, error) : error
       })
       yield* readVectors(await exchange.text(response, 65_536 + texts.length * bytesPerVector), texts.length)
     } finally {
@@ -112,6 +115,16 @@ export class OpenAiBackend implements Backend {
     this.closing.abort()
   }
 }
+
+/** No such path, no such model, or not with this one: as servers say that a model makes no vectors. Nothing in a list of models tells it before. */
+const isForNone = (error: unknown): error is ClawmeshError =>
+  error instanceof ClawmeshError && (error.data['status'] === 404 || error.data['status'] === 501)
+
+const noEmbeddings = (model: string, cause: ClawmeshError) =>
+  new ClawmeshError('NOT_FOUND', `${model} makes no embeddings. ${cause.message.replace(/\.?$/, '.')}`, {
+    hint: 'Name a model server that does: `--model URL`.',
+    cause,
+  })
 
 async function refuseStranger(base: string): Promise<void> {
   const why = await distrust(base)

@@ -136,8 +136,12 @@ function refusal(status: number, why: string): ClawmeshError {
   if (status >= 400 && status < 500)
     return new ClawmeshError('MODEL_UNSUITED', message, {
       hint: 'Pull or choose a model that can do this, or shorten the prompt.',
+      data: { status },
     })
-  return new ClawmeshError('MODEL_FAILED', message, { hint: 'Look at the log of the server, and ask again.' })
+  return new ClawmeshError('MODEL_FAILED', message, {
+    hint: 'Look at the log of the server, and ask again.',
+    data: { status },
+  })
 }
 
 /** fetch hides what went wrong in the cause of its error. */

@@ -4,6 +4,7 @@ import { setTimeout } from 'node:timers/promises'
 import { z } from 'zod'
 import { decideReceiver } from '../../policies/decide.js'
 import { ClawmeshError, type ErrorCode, errorCodes } from '../../policies/errors.js'
+import type { Role } from '../../policies/roles.js'
 import { type CallOptions, type MailOptions, parse } from '../actor/actor.js'
 import { type Message, message, type StreamMessage } from '../actor/message.js'
 import type { Caller } from '../actor/ref.js'
@@ -301,10 +302,20 @@ export class Outbound implements Caller {
     const peer = this.#options.find(target) ?? (await wait())
     if (signal?.aborted) throw cancelled(signal)
     if (!peer) throw unreachable(target)
-    const decision = decideReceiver(principalOf(peer), message.name, message.to)
-    if (decision.effect === 'deny') throw new ClawmeshError('DENIED', decision.reason)
+    const principal = principalOf(peer)
+    const decision = decideReceiver(principal, message.name, message.to)
+    if (decision.effect === 'deny')
+      throw new ClawmeshError('DENIED', decision.reason, { hint: howToAnswer(principal.roles, message.to) })
     return peer
   }
+}
+
+/** A node keeps its roles for as long as it has its key. That of the authority is given to nobody. */
+function howToAnswer(roles: readonly Role[], to: Message['to']): string {
+  const given = [to === 'members' ? [] : to.slice(0, 1), roles].flat().filter((role) => role !== 'authority')
+  return to === 'members' || given[0] !== to[0]
+    ? 'The node of the authority alone answers it.'
+    : `It has to join with that role too, by a new invitation: where the mesh runs, clawmesh invite --roles ${given.join(',')}.`
 }
 
 function unreachable(target: string): ClawmeshError {

@@ -69,7 +69,7 @@ const turnedAway = ({ servers }: NatsOptions, cause: Error) =>
     'DENIED',
     `The broker at ${servers.join(', ')} knows this user no more: it was revoked or has expired.`,
     {
-      hint: 'Ask whoever runs the mesh for an invitation (clawmesh invite) and join again.',
+      hint: 'Ask whoever runs the mesh for a new invitation (clawmesh invite) and join again in another data folder (--data DIR): what was revoked comes back never.',
       cause,
     },
   )

@@ -84,7 +84,7 @@ export class Desk {
     const member = register.member(wish.name)
     if (member?.holder !== holderOf(publicKey))
       throw new ClawmeshError('DENIED', `Node "${wish.name}" does not belong to this mesh (any more).`, {
-        hint: 'Let it join again by a new invitation.',
+        hint: 'Let it join again by a new invitation, in another data folder (--data DIR).',
       })
     await register.admit({ ...member, brokerKeys: [wish.brokerKey] })
     return { secret: authority.meshKey, grant: await this.#grantFor(member, publicKey, wish) }

@@ -144,7 +144,7 @@ export class Register {
     const known = this.member(name)
     if (this.revoked().some((gone) => gone.holder === holder))
       throw new ClawmeshError('DENIED', `Node "${name}" was revoked.`, {
-        hint: 'It needs a new key: remove its data folder, and join by a new invitation.',
+        hint: 'It needs a new key: let it join by a new invitation, in another data folder (--data DIR).',
       })
     if (known && known.holder !== holder)
       throw new ClawmeshError('DENIED', `The mesh has a node named "${name}" already.`, {

@@ -146,7 +146,7 @@ class Host {
     const name = 'node' satisfies GeneralToolName
     // Looked at each time: another folder may have taken the place of that one.
     const about = this.#workspace && { workspace: workspaceId(this.#workspace) }
-    const call = { name, arguments: tool.program(args) }
+    const call = { name, arguments: tool.program(args, `${this.#self.name}/${tool.spec.name}`) }
     const { node, outcome } = await act(this.#node, call, { signal, trace, deadline }, about)
     if (outcome.status !== 'done')
       throw new ClawmeshError('TASK_FAILED', `${outcome.status} on ${node}: ${outcome.reason}`)

@@ -1,6 +1,6 @@
 /** The options by which a person says what this machine offers: the same for the first machine of a mesh and for each that joins. */
 import { resolve } from 'node:path'
-import type { Offer } from '../member/offer.js'
+import { noLonger, type Offer } from '../member/offer.js'
 import { type Command, text, type Values } from './command.js'
 import { readDuration } from './duration.js'
 import { modelOption } from './options.js'
@@ -26,8 +26,8 @@ export const offerOptions: Command['options'] = {
   },
   mcp: {
     type: 'string',
-    value: 'FILE',
-    help: 'run the MCP servers of this file here, each in a sandbox: agents of the mesh may use their tools',
+    value: 'FILE|none',
+    help: 'run the MCP servers of this file here, each in a sandbox: agents of the mesh may use their tools (none: no longer)',
   },
   model: modelOption,
   models: {
@@ -68,7 +68,7 @@ export function givenOffer(values: Values): Partial<Offer> {
     ...models,
     workspace: workspace === undefined ? undefined : resolve(workspace),
     shared: text(values, 'shared'),
-    mcp: mcp === undefined ? undefined : resolve(mcp),
+    mcp: mcp === undefined || mcp === noLonger ? mcp : resolve(mcp),
   }
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
 }

@@ -74,7 +74,7 @@ const certificate: Check = {
         fault(
           `Node "${member.name}" was revoked.`,
           'It is certified no more, whatever it does.',
-          'Join again by a new invitation, in another data folder.',
+          'Join again by a new invitation, in another data folder (--data DIR).',
         ),
       ]
     const now = patient.now()

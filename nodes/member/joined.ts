@@ -41,6 +41,6 @@ function fresh(invitation: Invitation, folder: DataFolder, member: string | unde
   const { rootKey } = readCredentials(nodeFiles(folder, member).credentials, undefined)
   const whose = sameBytes(rootKey, invitation.rootKey) ? 'that mesh already' : 'another mesh'
   throw new ClawmeshError('USAGE', `${folder.path} is node "${member}" of ${whose}.`, {
-    hint: '`clawmesh join` with no string starts it. To join anew, name another folder with --data.',
+    hint: '`clawmesh join` with no string starts it, unless it was revoked. To join anew, name another folder: `clawmesh join INVITATION --data DIR`.',
   })
 }

@@ -8,7 +8,7 @@ import { ClawmeshError } from '../../policies/errors.js'
 import type { Role } from '../../policies/roles.js'
 import { readPolicy } from '../../sandbox/preset.js'
 import type { Workspace } from '../../sandbox/workspace.js'
-import { readMcpFile } from '../agents/mcp/file.js'
+import { type McpPlan, readMcpFile } from '../agents/mcp/file.js'
 import { checkNodeName } from '../authority/register.js'
 import type { NodePlan } from '../process/plan.js'
 import { checkApart, checkWorkspace } from '../workspace.js'
@@ -41,12 +41,12 @@ const fileOf = (data: string) => join(data, 'offer.json')
 /** What is given now, and for the rest what was given last time. */
 export function recallOffer(data: string, given: Partial<Offer>): Offer {
   const said = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
-  if (!existsSync(fileOf(data))) return withShared({ policy: ofMesh, ...said })
+  if (!existsSync(fileOf(data))) return withoutEnded({ policy: ofMesh, ...said })
   try {
     const kept = offerSchema.parse(JSON.parse(readFileSync(fileOf(data), 'utf8')))
     // What was said of one folder is not said of another.
     if (given.workspace !== undefined && given.workspace !== kept.workspace) delete kept.shared
-    return withShared({ ...kept, ...said })
+    return withoutEnded({ ...kept, ...said })
   } catch (cause) {
     throw new ClawmeshError('USAGE', `${fileOf(data)} cannot be read.`, {
       hint: 'Remove it, and say what this machine offers once more.',
@@ -55,10 +55,14 @@ export function recallOffer(data: string, given: Partial<Offer>): Offer {
   }
 }
 
-const notShared = 'none'
+/** What a person says to end what is remembered. */
+export const noLonger = 'none'
 
-const withShared = ({ shared, ...offer }: Offer): Offer =>
-  shared === undefined || shared === notShared ? offer : { ...offer, shared }
+const withoutEnded = ({ shared, mcp, ...offer }: Offer): Offer => ({
+  ...offer,
+  ...(shared === undefined || shared === noLonger ? {} : { shared }),
+  ...(mcp === undefined || mcp === noLonger ? {} : { mcp }),
+})
 
 export const keepOffer = (data: string, offer: Offer): void => writeWhole(fileOf(data), JSON.stringify(offer, null, 2))
 
@@ -92,8 +96,20 @@ export async function planOffer(
   checkWorkspace(workspace)
   checkApart(workspace, data)
   const sandbox = { workspace, shared, policy: text, policyName: name, follows: policy === ofMesh }
-  const servers = mcp === undefined ? {} : { mcp: await readMcpFile(mcp, workspace) }
+  const servers = mcp === undefined ? {} : { mcp: await readServers(mcp, workspace, data) }
   return { roles: ['worker', 'inference', 'sandbox'], plan: { inference, sandbox, ...servers } }
+}
+
+/** A file that was named at an earlier start is not what the person typed now: whoever reads what is wrong with it is told where its name comes from. */
+async function readServers(mcp: string, workspace: string, data: string): Promise<McpPlan[]> {
+  try {
+    return await readMcpFile(mcp, workspace)
+  } catch (error) {
+    if (recallOffer(data, {}).mcp !== mcp) throw error
+    const { code, message, hint } = ClawmeshError.from(error)
+    const whence = `${fileOf(data)} remembers the file from an earlier start: --mcp FILE names another, --mcp ${noLonger} ends it.`
+    throw new ClawmeshError(code, message, { hint: `${hint} ${whence}`.trim(), cause: error })
+  }
 }
 
 /** The machine's own name, as a node's. */

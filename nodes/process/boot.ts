@@ -12,7 +12,7 @@ import type { Shelf } from '../../inference/shelf.js'
 import { openChain } from '../../mesh/audit/chain.js'
 import { joinMesh, type MeshNode } from '../../mesh/index.js'
 import { readCredentials } from '../../mesh/seal/credentials.js'
-import { connectNats } from '../../mesh/transport/nats.js'
+import { connectNats, type NatsTransport } from '../../mesh/transport/nats.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { type Availability, sandboxAvailability } from '../../sandbox/availability.js'
 import { resolver } from '../../sandbox/egress/resolve.js'
@@ -37,6 +37,8 @@ import { keepWay } from './way.js'
 
 const drainWithinMs = 7000
 const aloneWithinMs = 5000
+/** Longer than a broker takes that is there, or that turns this node away. */
+const isAwayMs = 3000
 
 interface Running {
   node: MeshNode
@@ -81,7 +83,7 @@ async function boot(plan: NodePlan): Promise<Running> {
   const earlier = readCredentials(plan.credentials, undefined)
   const { name, roles, holder } = earlier.certificate
   const [transport, availability, models, stored, hardware] = await Promise.all([
-    connectNats({ ...readAccess(plan.access), name: holder }),
+    reached(plan.access, holder),
     plan.sandbox ? testSandbox() : undefined,
     plan.inference ? openModels(plan.inference) : undefined,
     plan.inference?.stored ? readStoredModels(plan.inference.stored) : undefined,
@@ -147,6 +149,20 @@ async function boot(plan: NodePlan): Promise<Running> {
   return { node, shelf, machine: machineWords(hardware), notes }
 }
 
+/** A mesh that is away is waited for, and whoever waits with this node is told so before the wait is over. */
+async function reached(access: string, name: string): Promise<NatsTransport> {
+  const settled = new AbortController()
+  void setTimeout(isAwayMs, undefined, settled).then(
+    () => report({ type: 'connection', connected: false }),
+    () => undefined,
+  )
+  try {
+    return await connectNats({ ...readAccess(access), name })
+  } finally {
+    settled.abort()
+  }
+}
+
 /** The protocol is loaded where there are some. One that cannot be started ends the start: a person named it, and counts on it. */
 async function serveMcpServers(node: MeshNode, { mcp = [], credentials }: NodePlan): Promise<void> {
   if (mcp.length === 0) return
@@ -170,7 +186,8 @@ const gpusOf = ({ accelerators }: HardwareAdvert): string[] => accelerators.flat
 function turnedAway(reason: Error): void {
   if (ending) return
   log.fatal({ reason: reason.message }, 'the broker turned this node away')
-  const hint = 'If that is a mistake, join again by a new invitation.'
+  const hint =
+    'If that is a mistake, join again by a new invitation in another data folder: `clawmesh join INVITATION --data DIR`.'
   report({ type: 'failed', code: 'DENIED', message: 'The mesh turned this node away: it was revoked.', hint })
   process.exit(1)
 }

@@ -58,7 +58,7 @@ export const nodeReportSchema = z.discriminatedUnion('type', [
   }),
   /** The first word of the first answer that this process gave. */
   z.object({ type: z.literal('served'), model: z.string() }),
-  /** At first, and whenever it changes. */
+  /** At first, which is after a while where the mesh is away, and whenever it changes. */
   z.object({ type: z.literal('connection'), connected: z.boolean() }),
   z.object({ type: z.literal('failed'), code: z.string(), message: z.string(), hint: z.string() }),
 ])

@@ -190,6 +190,17 @@ describe('a mesh of two machines', () => {
     await eventually(() => assert.match(guest.said(), /the mesh is out of reach[\s\S]*the mesh is back/))
   })
 
+  it('says that it waits for a mesh that is away, before the wait is over', async () => {
+    await guest.stop()
+    await home.stop()
+    const joined = guest.join()
+    await eventually(() => assert.match(guest.said(), /the mesh is out of reach; this node waits for it/), 20_000)
+    assert.doesNotMatch(guest.said(), /did not come up/)
+    await home.up()
+    await joined
+    assert.match(guest.said(), /the mesh is back/)
+  })
+
   it('does not let a machine of another mesh in, nor a node of one join the other', async () => {
     await other.up('--name', 'other')
     const theirs = await other.invite()
@@ -216,7 +227,12 @@ describe('a mesh of two machines', () => {
     // From the decision on disk to the end of a process, with the broker's two refusals to let it in again between them.
     const took = last.time - statSync(join(home.data, 'authority', 'revoked.json')).mtimeMs
     assert.ok(took < 15_000, `${took} ms`)
-    refused(await guest.do('join'), 3, /revoked|knows this user no more/)
+    // The way back is the same wherever it is told of.
+    const again = await guest.do('join')
+    refused(again, 3, /revoked|knows this user no more/)
+    const anew = await guest.do('join', await home.invite())
+    refused(anew, 2, /is node "guest" of that mesh already/)
+    for (const { error } of [await running.ended, again, anew]) assert.match(error[1] ?? '', /--data DIR/)
     refused(await home.do('revoke', 'nobody'), 2, /no node named "nobody"/)
   })
 

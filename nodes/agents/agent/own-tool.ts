@@ -63,9 +63,9 @@ export function ownTool<A extends z.ZodObject>(definition: Sandboxed<A> | InProc
     kind: 'function',
     spec,
     repeatable,
-    program: (given) => {
+    program: (given, as = name) => {
       const values = checked(given)
-      const code = programOf(source, values)
+      const code = `${headOf(as, values)}\n${programOf(source, values)}`
       return { code, ...(reads ? { reads: reads(values) } : {}), ...(writes ? { writes: writes(values) } : {}) }
     },
   }
@@ -90,6 +90,17 @@ function isJavaScript(text: string): boolean {
     return false
   }
 }
+
+/** The first that a person reads of a program who is asked for it. One line whatever is in the arguments, so that nothing of them is program. */
+function headOf(name: string, args: unknown): string {
+  const told = JSON.stringify(args).replaceAll(
+    /[\p{C}\p{Zl}\p{Zp}]/gu,
+    (sign) => `\\u{${sign.codePointAt(0)?.toString(16)}}`,
+  )
+  const signs = [...told]
+  return `// ${name} ${signs.length > mostTold ? `${signs.slice(0, mostTold).join('')}…` : told}`
+}
+const mostTold = 150
 
 /** What it prints is its own; the last line is what it gives. Arguments are a text within the program, and no part of it. */
 const programOf = (source: string, args: unknown): string => `const run = ${source}

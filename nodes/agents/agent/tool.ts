@@ -24,8 +24,8 @@ export interface FunctionTool {
   readonly spec: ToolSpec
   /** Whether it may simply be called again where nobody knows what came of it. */
   readonly repeatable: boolean
-  /** What the tool `node` is to be given. Throws a ClawmeshError MESSAGE_INVALID for arguments that its schema does not take. */
-  program(args: Record<string, unknown>): { code: string; reads?: string[]; writes?: string[] }
+  /** What the tool `node` is to be given; `as` is what people are told that it is, its name if left out. Throws a ClawmeshError MESSAGE_INVALID for arguments that its schema does not take. */
+  program(args: Record<string, unknown>, as?: string): { code: string; reads?: string[]; writes?: string[] }
 }
 
 export interface Delegate {

@@ -28,7 +28,7 @@ export interface Embedded {
 export const embeddingModels = (node: MeshNode): string[] =>
   [...new Set(embedders(node).map(({ model }) => model))].sort()
 
-/** Throws UNREACHABLE where no node has the model, DENIED where the rules keep the texts from all, and what a model throws. */
+/** Throws UNREACHABLE where no node has the model, NOT_FOUND where its server makes no vectors, DENIED where the rules keep the texts from all, and what a model throws. */
 export async function embed(node: MeshNode, texts: readonly string[], embedding: Embedding): Promise<Embedded> {
   const { model, session, actor, deadline, signal, trace, noteAsked, noteAnswered } = embedding
   const prompt = { messages: texts.map((content) => ({ role: 'user' as const, content })), maxTokens: 1 }

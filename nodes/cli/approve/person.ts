@@ -7,11 +7,11 @@ import { joinMesh, type MeshNode } from '../../../mesh/index.js'
 import { readCredentials } from '../../../mesh/seal/credentials.js'
 import { connectNats } from '../../../mesh/transport/nats.js'
 import { ClawmeshError } from '../../../policies/errors.js'
-import { approvalsName } from '../../approvals/messages.js'
+import { approvalsName, ListApprovals } from '../../approvals/messages.js'
 import { readInvitation } from '../../authority/invitation.js'
 import { notRunning, openLiveGround } from '../../authority/live.js'
 import { readConfig } from '../../config.js'
-import { type DataFolder, dataPaths, openDataFolder } from '../../data-folder.js'
+import { type DataFolder, type DataPaths, dataPaths, openDataFolder } from '../../data-folder.js'
 import { readAccess } from '../../member/access.js'
 import { freshened } from '../../member/certified.js'
 import { enrolBy } from '../../member/enrol.js'
@@ -70,13 +70,43 @@ async function asGuest(data: string) {
 async function asMember(data: string, values: Values) {
   // A folder is made for whoever joins, and not for a slip of the hand.
   if (text(values, 'join') === undefined && !existsSync(data)) throw nobodyHere(data)
-  const folder = openDataFolder(data)
+  checkApprover(data)
+  const folder = openOwn(data)
   try {
     const node = await member(folder, values)
     return { node, end: () => node.close().finally(() => folder.release()) }
   } catch (error) {
     folder.release()
     throw error
+  }
+}
+
+/** A machine that joined has keys of its own, and they answer no questions: whether it runs changes nothing of that. Throws DENIED. */
+function checkApprover(data: string): void {
+  const folder = dataPaths(data)
+  const known = memberOf(folder)
+  if (known === undefined) return
+  const { roles } = readCredentials(nodeFiles(folder, known).credentials, undefined).certificate
+  if (ListApprovals.from !== 'members' && ListApprovals.from.some((role) => roles.includes(role))) return
+  throw new ClawmeshError('DENIED', `${data} is of node "${known}", which is no approver: it is ${roles.join(', ')}.`, {
+    hint: `${howToBecome} An approver's keys have a folder of their own: leave out --data, or name another.`,
+  })
+}
+
+/** A key is one node of the mesh, in one process at a time. */
+function openOwn(data: string): DataFolder {
+  try {
+    return openDataFolder(data)
+  } catch (error) {
+    if (ClawmeshError.from(error).code !== 'DATA_IN_USE') throw error
+    throw new ClawmeshError(
+      'DATA_IN_USE',
+      `Another \`clawmesh approve\` uses the keys in ${data} now, and one at a time can.`,
+      {
+        hint: 'Answer where it runs, at the terminal of `clawmesh approve follow`, or end that one first. For both at once, join by a second invitation in another folder: `clawmesh approve follow --join INVITATION --data DIR`.',
+        cause: error,
+      },
+    )
   }
 }
 
@@ -102,7 +132,7 @@ async function member(folder: DataFolder, values: Values): Promise<MeshNode> {
 /** By the invitation if one is given; one whose invitation was taken already is told so by the authority. */
 async function nameIn(folder: DataFolder, values: Values): Promise<string> {
   const invitation = text(values, 'join')
-  const known = folder.nodes().find((name) => existsSync(nodeFiles(folder, name).credentials))
+  const known = memberOf(folder)
   if (invitation !== undefined && known === undefined)
     return enrolBy(readInvitation(invitation, Date.now()), folder, {
       name: text(values, 'name') ?? userName(),
@@ -112,9 +142,15 @@ async function nameIn(folder: DataFolder, values: Values): Promise<string> {
   throw nobodyHere(folder.path)
 }
 
+const memberOf = (folder: DataPaths): string | undefined =>
+  folder.nodes().find((name) => existsSync(nodeFiles(folder, name).credentials))
+
+const howToBecome =
+  'Type where the mesh runs: clawmesh invite --roles approver. Then here: `clawmesh approve follow --join INVITATION`, with what it prints.'
+
 const nobodyHere = (data: string): ClawmeshError =>
   new ClawmeshError('USAGE', `There is no mesh here, and no approver's keys in ${data}.`, {
-    hint: 'Type where the mesh runs: clawmesh invite --roles approver. Then here: `clawmesh approve follow --join INVITATION`, with what it prints.',
+    hint: howToBecome,
   })
 
 function userName(): string {

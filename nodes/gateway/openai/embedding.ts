@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
+import { ClawmeshError } from '../../../policies/errors.js'
 import { embed, embeddingModels } from '../../agents/model/embedding.js'
 import { openSession } from '../../agents/model/privacy.js'
 import { Refusal, refusalOf } from '../http/refusal.js'
@@ -25,8 +26,7 @@ export async function answerEmbedding(desk: Desk, request: FastifyRequest, reply
   const { model, input, encoding_format, metadata } = parseBody(embeddingRequestSchema, request.body)
   const able = embeddingModels(node)
   if (!able.includes(model)) {
-    const others = able.length > 0 ? `These do: ${able.join(', ')}.` : 'None does. Start a node with `--model URL`.'
-    throw new Refusal(404, 'NOT_FOUND', `No model "${model}" makes embeddings in this mesh. ${others}`)
+    throw new Refusal(404, 'NOT_FOUND', `No model "${model}" makes embeddings in this mesh. ${these(able)}`)
   }
   const policies = checkModel(desk, request, [model])
   const trace = randomUUID()
@@ -62,11 +62,21 @@ export async function answerEmbedding(desk: Desk, request: FastifyRequest, reply
   } catch (error) {
     const refusal = signal.aborted
       ? new Refusal(499, 'CANCELLED', 'The answer is not wanted any more.')
-      : refusalOf(error)
+      : (makesNone(error, able, model) ?? refusalOf(error))
     await note('gateway.answered', { error: refusal.code })
     throw refusal.status === 500 ? error : refusal
   }
 }
+
+/** Whether its model makes embeddings is known of a server when it is asked for some. */
+function makesNone(error: unknown, able: readonly string[], model: string): Refusal | undefined {
+  const { code, message } = ClawmeshError.from(error)
+  if (code !== 'NOT_FOUND') return undefined
+  return new Refusal(404, code, `${message} ${these(able.filter((other) => other !== model))}`)
+}
+
+const these = (able: readonly string[]): string =>
+  able.length > 0 ? `These do: ${able.join(', ')}.` : 'None does. Start a node with `--model URL`.'
 
 /** As OpenAI packs it: 32-bit floats, the least byte first. */
 function base64(vector: readonly number[]): string {

@@ -95,7 +95,11 @@ describe('clawmesh doctor', () => {
     assert.match(slow.join(), /^mesh: note: This clock is ([5-9]|10)\.\d s behind/)
     assert.match(ended.join(), /^certificate: note: The certificate of "guest" ended at/)
     await home.do('revoke', 'guest')
-    assert.match((await found({ data: guest.data }, membershipChecks)).join(), /^mesh: fault: .* it was revoked/)
+    const gone = (await examine({ ...patient, data: guest.data }, false, membershipChecks)).flatMap(
+      ({ findings }) => findings,
+    )
+    assert.match(gone.map(({ what }) => what).join(), /it was revoked/)
+    assert.match(gone.map(({ todo }) => todo).join(), /another data folder \(--data DIR\)/)
     await home.stop()
   })
 

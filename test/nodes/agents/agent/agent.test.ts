@@ -310,6 +310,17 @@ describe('an agent', () => {
       call('echo', { path: 7 }),
     ]
 
+    it('begins its program with its name and its arguments in one line, whatever they hold', () => {
+      const [, , , said] = functions
+      assert.ok(said?.kind === 'function')
+      const program = (path: string, as?: string) => said.program({ path }, as).code.split(/[\n\r\u2028\u2029]/)
+      assert.equal(program('notes.txt')[0], '// echo {"path":"notes.txt"}')
+      assert.equal(program('a', 'catalog/files/echo')[0], '// catalog/files/echo {"path":"a"}')
+      const [head = '', next = ''] = program(`\u2028process.exit(3)\u202e\n${'x'.repeat(200)}`)
+      assert.match(head, /^\/\/ echo \{"path":"\\u\{2028\}process\.exit\(3\)\\u\{202e\}\\nx+…$/)
+      assert.match(next, /^const run = /)
+    })
+
     it('has what they give, and they have what the policy grants and nothing of its process', async () => {
       const workspace = temporaryFolder()
       undo.push(() => rmSync(workspace, { recursive: true }))

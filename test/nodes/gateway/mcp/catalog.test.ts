@@ -313,6 +313,9 @@ describe('a catalog of a program', () => {
     const twice = await caller.callTool({ name: 'twice', arguments: { n: 21 } })
     assert.match(wordsOf(twice), /42/)
     assert.deepEqual(twice.structuredContent, { result: 42, node: 'box' })
+    // A person who were asked would read first what it is.
+    const codes = (await auditEvents(mesh)).map(({ facts }) => (facts['args'] as { code?: string } | undefined)?.code)
+    assert.ok(codes.some((code) => code?.startsWith('// catalog/library/twice {"n":21}\n')))
     const sum = await caller.callTool({ name: 'calculate', arguments: { expression: '1 + 1' } })
     assert.match(wordsOf(sum), /2/)
     await caller.close()

@@ -49,9 +49,11 @@ function answer(response: Parameters<Parameters<typeof serve>[1]>[0], body: stri
   response.end(`data: ${JSON.stringify({ choices: [], usage })}\n\ndata: [DONE]\n\n`)
 }
 
-/** Of each text its length and a quarter; the last first, since nothing says in which order they come. */
+/** `refuse STATUS` has it answer that. Of each text its length and a quarter; the last first, since nothing says in which order they come. */
 function embed(response: Parameters<Parameters<typeof serve>[1]>[0], body: string): void {
   const { input } = JSON.parse(body) as { input: string[] }
+  const [, status] = /^refuse (\d+)$/.exec(input[0] ?? '') ?? []
+  if (status) return void response.writeHead(Number(status)).end('not with this one')
   const data = input.map((text, index) => ({ index, embedding: [text.length, 0.25] })).reverse()
   response.setHeader('content-type', 'application/json')
   response.end(JSON.stringify({ data, usage: { prompt_tokens: input.length } }))

@@ -211,6 +211,18 @@ describe('the OpenAI API of the gateway, beside plain chat', () => {
     }
   })
 
+  it('says so where the server of a model says that it makes none, and tells that from a text that it cannot take', async () => {
+    for (const [said, status, code, words] of [
+      [404, 404, 'NOT_FOUND', /^echo makes no embeddings\. .* 404: not with this one\. None does\./],
+      [501, 404, 'NOT_FOUND', /^echo makes no embeddings\. /],
+      [400, 400, 'MODEL_UNSUITED', /answers 400: not with this one/],
+    ] as const) {
+      const reply = await post('/v1/embeddings', { model: echo, input: `refuse ${said}` })
+      assert.deepEqual([reply.status, errorOf(reply).code], [status, code], reply.text)
+      assert.match(errorOf(reply).message, words)
+    }
+  })
+
   it('has the privacy router read texts, schemas and prompts before a model sees them', async () => {
     await post('/v1/embeddings', { model: echo, input: ['plain', secret] })
     await post('/v1/completions', { model: echo, prompt: secret })

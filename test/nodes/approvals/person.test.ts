@@ -1,0 +1,53 @@
+/** Whose keys a person answers with: what is said where they are not an approver's, or are in use. */
+import assert from 'node:assert/strict'
+import { rmSync } from 'node:fs'
+import { after, it } from 'node:test'
+import { createAuthority } from '../../../mesh/seal/authority.js'
+import { enrol, writeCredentials } from '../../../mesh/seal/credentials.js'
+import { asPerson } from '../../../nodes/cli/approve/person.js'
+import { openDataFolder } from '../../../nodes/data-folder.js'
+import { nodeFiles } from '../../../nodes/member/member.js'
+import type { ClawmeshError } from '../../../policies/errors.js'
+import type { Role } from '../../../policies/roles.js'
+import { temporaryFolder } from '../../kit/mesh.js'
+
+const authority = createAuthority()
+const folders: string[] = []
+after(() => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true })
+})
+
+/** A data folder with the keys of one node, and a process that has it. */
+function inUse(name: string, roles: Role[]) {
+  const data = temporaryFolder()
+  folders.push(data)
+  const folder = openDataFolder(data)
+  writeCredentials(nodeFiles(folder, name).credentials, enrol(authority, { name, roles }, Date.now()))
+  return folder
+}
+
+const answering = (data: string) => asPerson({ data }, () => assert.fail('nobody is joined'))
+
+it('an approver whose keys are in use is told where to answer, and how two can', async () => {
+  const folder = inUse('ada', ['approver'])
+  await assert.rejects(answering(folder.path), ({ code, message, hint }: ClawmeshError) => {
+    assert.equal(code, 'DATA_IN_USE')
+    assert.match(message, /Another `clawmesh approve` uses the keys in/)
+    assert.match(hint, /at the terminal of `clawmesh approve follow`.* --join INVITATION --data DIR/)
+    return true
+  })
+  folder.release()
+})
+
+it('a machine that joined is told that it is no approver, whether or not it runs', async () => {
+  const folder = inUse('beta', ['worker', 'sandbox'])
+  const refused = ({ code, message, hint }: ClawmeshError) => {
+    assert.equal(code, 'DENIED')
+    assert.match(message, /is of node "beta", which is no approver: it is worker, sandbox\./)
+    assert.match(hint, /invite --roles approver.*leave out --data/)
+    return true
+  }
+  await assert.rejects(answering(folder.path), refused)
+  folder.release()
+  await assert.rejects(answering(folder.path), refused)
+})
