@@ -89,7 +89,7 @@ function checkApprover(data: string): void {
   const { roles } = readCredentials(nodeFiles(folder, known).credentials, undefined).certificate
   if (ListApprovals.from !== 'members' && ListApprovals.from.some((role) => roles.includes(role))) return
   throw new ClawmeshError('DENIED', `${data} is of node "${known}", which is no approver: it is ${roles.join(', ')}.`, {
-    hint: `${howToBecome} An approver's keys have a folder of their own: leave out --data, or name another.`,
+    hint: "Type where the mesh runs: clawmesh invite --roles approver. Then here, in a folder of the approver's own: `clawmesh approve follow --join INVITATION --data DIR`.",
   })
 }
 
@@ -145,12 +145,9 @@ async function nameIn(folder: DataFolder, values: Values): Promise<string> {
 const memberOf = (folder: DataPaths): string | undefined =>
   folder.nodes().find((name) => existsSync(nodeFiles(folder, name).credentials))
 
-const howToBecome =
-  'Type where the mesh runs: clawmesh invite --roles approver. Then here: `clawmesh approve follow --join INVITATION`, with what it prints.'
-
 const nobodyHere = (data: string): ClawmeshError =>
   new ClawmeshError('USAGE', `There is no mesh here, and no approver's keys in ${data}.`, {
-    hint: howToBecome,
+    hint: 'Type where the mesh runs: clawmesh invite --roles approver. Then here: `clawmesh approve follow --join INVITATION`, with what it prints.',
   })
 
 function userName(): string {

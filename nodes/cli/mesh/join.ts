@@ -82,7 +82,7 @@ async function runJoin(given: string | undefined, values: Values): Promise<numbe
     try {
       if (values['json']) process.stdout.write(`${JSON.stringify({ ok: true, node: name, roles: granted, data })}\n`)
       progress(
-        `Joined as "${name}": ${granted.join(', ')}. After a reboot, \`clawmesh join${named === undefined ? '' : ' --data DIR'}\` with no string is enough.`,
+        `Joined as "${name}": ${granted.join(', ')}. After a reboot, \`clawmesh join\` with no string is enough.`,
       )
       sayOffer('join', offer)
       await untilStopped(stop)

@@ -44,7 +44,7 @@ it('a machine that joined is told that it is no approver, whether or not it runs
   const refused = ({ code, message, hint }: ClawmeshError) => {
     assert.equal(code, 'DENIED')
     assert.match(message, /is of node "beta", which is no approver: it is worker, sandbox\./)
-    assert.match(hint, /invite --roles approver.*leave out --data/)
+    assert.match(hint, /invite --roles approver\. .* --join INVITATION --data DIR`\.$/)
     return true
   }
   await assert.rejects(answering(folder.path), refused)
