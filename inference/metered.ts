@@ -18,8 +18,8 @@ interface Asked {
   isAlone: boolean
   /** It did not have to wait for a slot. */
   atOnce: boolean
-  /** What came first is a piece of the answer, not all of it at once. */
-  inPieces: boolean
+  /** Of its words and thoughts; none where a call came first, which comes whole. */
+  pieces: number
   firstAt?: number
   lastAt: number
   /** Of `area`, at its first token. */
@@ -53,6 +53,8 @@ export class MeteredBackend implements Backend {
   private readonly onChange: () => void
   private readonly asked = new Set<Asked>()
   private known: Speed | undefined
+  /** It has answered before: servers load a model for the first question, which says nothing of its speed. */
+  private isWarm = false
   /** Answers being written, summed over the milliseconds. */
   private area = 0
   private areaAt = performance.now()
@@ -108,7 +110,7 @@ export class MeteredBackend implements Backend {
     const isAlone = this.asked.size === 0
     const atOnce = this.asked.size < this.slots
     const when = { begun, lastAt: begun, areaAtFirst: 0, heldMs: 0 }
-    const asked = { ...when, tokens: guessTokens(request), isAlone, atOnce, inPieces: false }
+    const asked = { ...when, tokens: guessTokens(request), isAlone, atOnce, pieces: 0 }
     this.asked.add(asked)
     this.onChange()
     return asked
@@ -118,17 +120,20 @@ export class MeteredBackend implements Backend {
     this.advance()
     asked.lastAt = performance.now()
     if (event.type === 'done') this.learn(asked, event)
+    const isPiece = event.type === 'token' || event.type === 'thought'
+    if (isPiece && (asked.firstAt === undefined || asked.pieces > 0)) asked.pieces += 1
     if (asked.firstAt !== undefined) return
     asked.firstAt = asked.lastAt
-    asked.inPieces = event.type === 'token' || event.type === 'thought'
     asked.areaAtFirst = this.area
     this.onChange()
   }
 
   private learn(asked: Asked, { usage }: GenerateEvent & { type: 'done' }): void {
-    const { begun, firstAt, lastAt, areaAtFirst, heldMs, isAlone, atOnce, inPieces } = asked
+    const { begun, firstAt, lastAt, areaAtFirst, heldMs, isAlone, atOnce, pieces } = asked
     if (!usage) return
     const [read, written] = [usage.promptTokens - (usage.cachedTokens ?? 0), usage.outputTokens]
+    // Some servers send many tokens at once: when the first of them was there, nobody knows.
+    const inPieces = pieces > 1 || (pieces === 1 && written <= tokensThatTell)
     const seen: Seen = {}
     if (inPieces && firstAt !== undefined) {
       const [readMs, ms] = [firstAt - begun, lastAt - firstAt]
@@ -140,8 +145,16 @@ export class MeteredBackend implements Backend {
       seen.ratio = guess / (lastAt - begun)
     }
     // Of calls, and of answers of a few words, only the whole can be timed: a beginning, where nothing else will measure it.
-    if (!this.backend.measured && atOnce && read + written >= tokensThatTell && written > 0 && lastAt > begun)
+    if (
+      this.isWarm &&
+      !this.backend.measured &&
+      atOnce &&
+      read + written >= tokensThatTell &&
+      written > 0 &&
+      lastAt > begun
+    )
       seen.whole = { read, written, ms: lastAt - begun }
+    this.isWarm = true
     this.known = learned(this.known, seen, this.slots)
   }
 
