@@ -324,6 +324,14 @@ it('mail in pieces is not acknowledged by an office that another one has followe
   await node.close()
 })
 
+/** All of a bucket but how its entries are put and read. */
+const withoutKeeping = (bucket: Bucket): Omit<Bucket, 'put' | 'get'> => ({
+  swap: (key, value, revision) => bucket.swap(key, value, revision),
+  delete: (key) => bucket.delete(key),
+  watch: (changed, keys) => bucket.watch(changed, keys),
+  purge: (keys) => bucket.purge(keys),
+})
+
 it('mail in pieces that cannot be kept leaves none, and where it cannot be seen whether another office has followed, that is waited for', async (test) => {
   const authority = createAuthority()
   const broker = new MemoryBroker()
@@ -332,8 +340,7 @@ it('mail in pieces that cannot be kept leaves none, and where it cannot be seen 
   const bucket = await broker.connect().bucket(addressesOf(authority.mesh, authority.meshKey).mail)
   let [failing, unseen, pieces] = [true, 0, 0]
   const held: Bucket = {
-    ...{ swap: (key, value, revision) => bucket.swap(key, value, revision), delete: (key) => bucket.delete(key) },
-    ...{ watch: (changed, keys) => bucket.watch(changed, keys), purge: (keys) => bucket.purge(keys) },
+    ...withoutKeeping(bucket),
     put: async (key, value) => {
       if (failing && key.endsWith('.1')) throw new ClawmeshError('DISK_FULL', 'No more.')
       // The others are on their way when one has failed.
@@ -367,8 +374,7 @@ it('mail that comes behind some megabytes stands behind them on the disk too', a
   test.after(() => node.close())
   const bucket = await broker.connect().bucket(addressesOf(authority.mesh, authority.meshKey).mail)
   const slow: Bucket = {
-    ...{ swap: (key, value, revision) => bucket.swap(key, value, revision), delete: (key) => bucket.delete(key) },
-    ...{ watch: (changed, keys) => bucket.watch(changed, keys), purge: (keys) => bucket.purge(keys) },
+    ...withoutKeeping(bucket),
     get: (key) => bucket.get(key),
     put: async (key, value) => {
       for (let turn = 0; key.startsWith('body.') && turn < 20; turn++) await setImmediate()
