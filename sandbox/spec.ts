@@ -22,7 +22,7 @@ export function encodeSpec(plan: LaunchPlan, { network = false, opens, deeds = f
     ['folder', plan.folder],
     ...plan.args.map((value) => ['argument', value]),
     ...Object.entries(plan.env).map(([name, value]) => ['variable', `${name}=${value}`]),
-    ...plan.mounts.map(mountField),
+    ...plan.mounts.flatMap((mount) => [mountField(mount), ...identityField(mount)]),
     ...plan.links.map(({ path, leadsTo }) => ['link', path, leadsTo]),
     ...Object.entries(plan.limits).map(([name, value]) => [name, String(value)]),
     ...(network ? [['network', 'governed']] : []),
@@ -63,6 +63,14 @@ export function encodeChange(
 }
 
 const mountField = ({ access, kind, source, target }: Mount) => ['mount', access, kind, source, target]
+
+/** Of the mount before it. */
+const identityField = ({ identity }: Mount) => {
+  if (!identity) return []
+  const { device, inode, unchanged } = identity
+  if (!unchanged) return [['identity', `${device}`, `${inode}`]]
+  return [['unchanged', ...[device, inode, unchanged.bytes, unchanged.changedNs].map(String)]]
+}
 
 function encode(fields: readonly string[][]): Buffer {
   const strings = fields.flat()

@@ -79,6 +79,7 @@ bool pass_receive(int socket, char *line, size_t bytes, int *descriptors, size_t
 /* source.c */
 void source_make_new(struct spec *spec);                        /* the files that a person allowed to be made, still empty */
 int source_open(const struct mount *mount, struct stat *found); /* what was decided on, or the launch is refused */
+void source_require(const struct mount *mount, const struct stat *found); /* the same of what is open already */
 
 /* root.c */
 void root_prepare(bool keep_outside);                  /* inside: an empty root; the old one is gone, or kept for the next call */

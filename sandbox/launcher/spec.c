@@ -51,6 +51,45 @@ static problem take_mount(struct spec *spec, char **values)
     return plain_path(values[2]) && plain_path(values[3]) ? NULL : "not a plain absolute path";
 }
 
+static problem read_number(const char *digits, uint64_t *value)
+{
+    *value = 0;
+    for (const char *digit = digits; *digit != '\0'; digit++) {
+        if (*digit < '0' || *digit > '9' || digit - digits > 19)
+            return "not a number";
+        *value = *value * 10 + (uint64_t)(*digit - '0');
+    }
+    return digits[0] != '\0' ? NULL : "not a number";
+}
+
+/* Of the mount before it, which is of something that is there. */
+static problem take_identity(struct spec *spec, char **values)
+{
+    struct mount *mount = spec->mounts + spec->mount_count - 1;
+    uint64_t device = 0, inode = 0;
+    if (spec->mount_count == 0 || mount->kind == KIND_NEW || access_is_made(mount->access))
+        return "of nothing that is mounted";
+    problem problem = read_number(values[0], &device);
+    if (problem == NULL)
+        problem = read_number(values[1], &inode);
+    if (problem == NULL && inode == 0)
+        problem = "of nothing";
+    mount->device = (dev_t)device;
+    mount->inode = (ino_t)inode;
+    return problem;
+}
+
+static problem take_unchanged(struct spec *spec, char **values)
+{
+    problem problem = take_identity(spec, values);
+    if (problem != NULL)
+        return problem;
+    struct mount *mount = spec->mounts + spec->mount_count - 1;
+    mount->unchanged = true;
+    problem = read_number(values[2], &mount->bytes);
+    return problem != NULL ? problem : read_number(values[3], &mount->changed_ns);
+}
+
 static problem take_link(struct spec *spec, char **values)
 {
     if (spec->link_count == SPEC_LINKS)
@@ -129,17 +168,6 @@ static problem take_deeds(struct spec *spec, char **values)
     return strcmp(values[0], "told") == 0 ? NULL : "unknown kind of deeds";
 }
 
-static problem read_number(const char *digits, uint64_t *value)
-{
-    *value = 0;
-    for (const char *digit = digits; *digit != '\0'; digit++) {
-        if (*digit < '0' || *digit > '9' || digit - digits > 19)
-            return "not a number";
-        *value = *value * 10 + (uint64_t)(*digit - '0');
-    }
-    return digits[0] != '\0' ? NULL : "not a number";
-}
-
 static problem take_hand(struct spec *spec, char **values)
 {
     uint64_t *const numbers[] = {&spec->hand.id, &spec->hand.flags, &spec->hand.mode, &spec->hand.device, &spec->hand.inode};
@@ -208,6 +236,8 @@ static const struct field {
     {"argument", 1, take_argument, 0},
     {"variable", 1, take_variable, 0},
     {"mount", 4, take_mount, 0},
+    {"identity", 2, take_identity, 0},
+    {"unchanged", 4, take_unchanged, 0},
     {"link", 2, take_link, 0},
     {"network", 1, take_network, 0},
     {"opens", 2, take_opens, 0},

@@ -74,8 +74,10 @@ struct mount {
     enum kind kind;
     const char *source, *target; /* absolute, without symbolic links, '.' or '..' */
     int tree;                    /* a detached copy of the source, once it is open */
-    dev_t device;                /* of a new file, once it is made; of one that is handed over, as it was when it was asked for */
+    dev_t device;                /* of a new file, once it is made; of what a person allowed, as it was when it was asked for */
     ino_t inode;
+    bool unchanged; /* a person allowed it to be executed: nor has it been written to since */
+    uint64_t bytes, changed_ns;
 };
 
 struct link {

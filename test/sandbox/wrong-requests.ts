@@ -29,6 +29,8 @@ const random = generator(7)
 const upTo = (most: number) => Math.floor(random() * most)
 const words = [
   'mount',
+  'identity',
+  'unchanged',
   'end',
   'argument',
   'wall_ms',
