@@ -4,7 +4,7 @@
  *     explain(readDocument(text, 'policy.yaml'), { kind: 'write', path: '/home/anna/ledger/sum.txt' }, '/home/anna/ledger')
  *     // { answer: 'ask', because: 'policy.yaml:5: ask.0 lets writing . be asked for' }
  */
-import { answerToConnect, covers, deepestGrant, type Grant, isKernels, isWithin, scopeOf } from './coverage.js'
+import { answerToConnect, covers, deepestGrant, entryOf, type Grant, isKernels, isWithin, scopeOf } from './coverage.js'
 import type { Document } from './document.js'
 import { isInterpreter } from './interpreter.js'
 import { binaryLine, reach, readConnection } from './network.js'
@@ -58,6 +58,8 @@ function reason(document: Document, profile: Profile, access: Access, workspace:
   if (kind === 'execute' && isWithin(path, workspace)) return 'nothing in the workspace is a program'
   if (kind === 'execute' && grant.list === 'read') return `${at(document, 'exec')} does not name it`
   if (kind === 'execute') return `${line} grants writing ${grant.path}, and what can be written is no program`
+  if (entryOf(profile, access, workspace))
+    return `${line} lets what is in ${grant.path} be executed, and what may be executed is not written: \`exec\` lists what may be`
   return `${line} grants ${grant.path} for reading only, and no entry of ask lets it be written`
 }
 

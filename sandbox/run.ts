@@ -10,7 +10,7 @@
 
 import { lstat } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { covers, inWorkspace, type Need, widen } from '../policies/coverage.js'
+import { covers, grantOf, inWorkspace, type Need, widen } from '../policies/coverage.js'
 import { ClawmeshError } from '../policies/errors.js'
 import type { Access, Profile } from '../policies/profile.js'
 import { type Answer, byWhom } from './answer.js'
@@ -115,9 +115,13 @@ export async function runTool(call: ToolCall): Promise<ToolOutcome> {
   const writable = profile.write.map((path) => inWorkspace(path, workspace))
   const places = await findPlaces(grantedPaths(profile, workspace, runtime), writable)
 
+  const isExecuted = ({ kind, path }: Access) =>
+    kind === 'write' && grantOf(profile, path, workspace).includes('execute')
   const { covered, missing, askable } = covers(profile, need, workspace)
-  if (!covered && !askable)
-    return { status: 'denied', missing, reason: `the policy does not let ${tool} ${say(missing)}` }
+  if (!covered && !askable) {
+    const why = missing.some(isExecuted) ? '; what may be executed is not written, whoever is asked' : ''
+    return { status: 'denied', missing, reason: `the policy does not let ${tool} ${say(missing)}${why}` }
+  }
   const shown = await identitiesOf(missing)
   if (!covered) {
     const answer = call.ask ? await call.ask({ tool, args, missing, workspace }) : nobody

@@ -16,6 +16,7 @@ const policy = readDocument(
 ask:
   - write: ./kept
   - read: /
+  - write: /usr/local
 `,
   'p.yaml',
 )
@@ -35,6 +36,7 @@ test('an answer comes with the line that gave it', () => {
 
 test('a denial says what is lacking', () => {
   assert.match(says('write', '/usr/bin/env'), /^deny: p\.yaml:4: .* grants \/usr for reading only, and no entry of ask/)
+  assert.match(says('write', '/usr/local/bin/env'), /^deny: p\.yaml:4: .* may be executed is not written/)
   assert.match(says('write', '/etc/passwd'), /^deny: nothing grants writing it/)
   assert.match(says('execute', '/home/anna/a.out'), /^deny: nothing in the workspace is a program/)
   assert.match(says('execute', '/data/a.out'), /^deny: p\.yaml:6: .* what can be written is no program/)

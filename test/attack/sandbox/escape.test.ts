@@ -82,8 +82,11 @@ const writing = ['open-truncate-racing-path']
 /** While a person is asked about a rename, somebody else puts a file at the new name. */
 const appearing = ['name-appearing-target']
 
-/** Go by what nobody need be asked about. */
-const unaskedOf = ['open-place-first', 'open-proc-root', 'name-exchange']
+/** Have a folder of programs beside the workspace, and a person who lets all of it be written. */
+const ofPrograms = ['open-written-program']
+
+/** Go by what nobody need be asked about, or nobody may be. */
+const unaskedOf = ['open-place-first', 'open-proc-root', 'name-exchange', ...ofPrograms]
 
 const askForAll = 'ask: [{ read: / }, { write: / }]\n'
 
@@ -108,6 +111,7 @@ function opensFor(
       asked.push(`${kind} ${path} ${to}`)
       if (to !== undefined && appearing.includes(name)) await writeFile(to, 'of another')
       const isOfIt = to === undefined ? path === allowed : [path, to].every((each) => names.includes(each))
+      if (ofPrograms.includes(name)) return 'allow'
       const may = isOfIt && (kind === 'read' || to !== undefined || writing.includes(name))
       return may ? 'allow' : { refusedBy: 'Grace' }
     },
@@ -160,7 +164,7 @@ describe('attempts to get out', { concurrency: 2 }, () => {
       const untouched = await facts()
       const again = await extraFor(name, fresh.folder, fresh.workspace)
       const isNetwork = name.startsWith('network-')
-      const profile = `${isNetwork ? sites.rule(binary) : ''}${isOpen ? askForAll : ''}filesystem_policy: { include_workdir: true, read_only: [${kept[name] ?? ''}] }\nlimits: { wall_ms: 120000, memory_mb: 64 }`
+      const profile = `${isNetwork ? sites.rule(binary) : ''}${isOpen ? askForAll : ''}filesystem_policy: { include_workdir: true, read_only: [${ofPrograms.includes(name) ? JSON.stringify(join(fresh.folder, 'tools')) : (kept[name] ?? '')}] }\nlimits: { wall_ms: 120000, memory_mb: 64 }`
       const action = { program: binary, args: [name, fresh.target, fresh.workspace, isNetwork ? sites.inside : again] }
       if (refused.includes(name)) {
         await assert.rejects(
@@ -213,6 +217,10 @@ describe('attempts to get out', { concurrency: 2 }, () => {
     if (/^(open|name)-/.test(name)) {
       const open = join(folder, 'open')
       await writeFile(open, 'fine')
+      if (ofPrograms.includes(name)) {
+        await mkdir(join(folder, 'tools'))
+        await writeFile(join(folder, 'tools', 'there'), '', { mode: 0o755 })
+      }
       if (name === 'name-into-read-only') await mkdir(join(workspace, 'kept', 'inner'), { recursive: true })
       return open
     }
