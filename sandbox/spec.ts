@@ -62,6 +62,10 @@ export function encodeChange(
   return encode([mountField(mount), ['change', operation, name, to, ...numbers], ['end']])
 }
 
+/** Of a worker that only gives one file or folder a mode or times. */
+export const encodeAttributes = (mount: Mount, operation: 'mode' | 'times', numbers: readonly bigint[]): Buffer =>
+  encode([mountField(mount), [operation, ...numbers.map(String)], ['end']])
+
 const mountField = ({ access, kind, source, target }: Mount) => ['mount', access, kind, source, target]
 
 /** Of the mount before it. */

@@ -300,13 +300,13 @@ static void emit_creat(void)
 }
 #endif
 
-/* Of names; changes.c has the same list. */
+/* Of names, modes and times; changes.c and attributes.c have the same list, and see to set-id bits before anything goes on. */
 static void emit_changes(void)
 {
     static const unsigned calls[] = {
-        SYS_unlinkat, SYS_mkdirat, SYS_renameat, SYS_renameat2, SYS_linkat, SYS_symlinkat,
+        SYS_unlinkat, SYS_mkdirat, SYS_renameat, SYS_renameat2, SYS_linkat, SYS_symlinkat, SYS_fchmodat, SYS_utimensat,
 #ifdef __x86_64__
-        SYS_unlink, SYS_rmdir, SYS_mkdir, SYS_rename, SYS_link, SYS_symlink,
+        SYS_unlink, SYS_rmdir, SYS_mkdir, SYS_rename, SYS_link, SYS_symlink, SYS_chmod, SYS_utime, SYS_utimes, SYS_futimesat,
 #endif
     };
     for (unsigned i = 0; i < sizeof calls / sizeof *calls; i++)

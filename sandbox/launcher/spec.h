@@ -9,7 +9,7 @@
  * Where the spec says `network`, `opens` or `deeds`, whatever comes after the request comes in frames (order.h): an input that follows, and answers.
  *
  * A spec that says `hand` runs nothing: its one mount is a file, which is opened and handed to the worker of an action that waits for it. Nor does one
- * that says `change`: its one mount is a folder, in which or below which one name is changed.
+ * that says `change`: its one mount is a folder, in which or below which one name is changed. Nor `mode` or `times`: its one mount is given them.
  */
 #ifndef CLAWMESH_SPEC_H
 #define CLAWMESH_SPEC_H
@@ -58,15 +58,18 @@ enum kind {
 /* Calls that a policy can take away by the name of their group; seccomp.c has the calls. */
 enum calls { CALLS_PROCESSES, CALLS_SIGNALS, CALLS_NAMES, CALLS_MODES, CALLS_TIMES, CALLS_WATCHING, CALLS_SOCKETS, CALL_GROUPS };
 
-/* A change of one name; the last three take another word. */
+/* A change of one name, and of what has it. From a rename to a symbolic link they take another word; the last two are of no name, and take numbers. */
 enum change {
     CHANGE_NONE,
     CHANGE_REMOVE,
     CHANGE_REMOVE_FOLDER,
     CHANGE_MAKE_FOLDER,
     CHANGE_RENAME,
-    CHANGE_LINK,    /* another name for a file */
-    CHANGE_SYMLINK, /* the other word is where it leads, and may be any text */
+    CHANGE_RENAME_FOLDER, /* where it is */
+    CHANGE_LINK,          /* another name for a file */
+    CHANGE_SYMLINK,       /* the other word is where it leads, and may be any text */
+    CHANGE_MODE,
+    CHANGE_TIMES,
 };
 
 struct mount {
@@ -107,6 +110,7 @@ struct spec {
         const char *name, *to; /* paths below the folder; of a symbolic link `to` is its text */
         uint64_t mode, device, inode; /* of what has the name; 0: nothing had it */
         uint64_t to_device, to_inode; /* of what a rename replaces; 0: nothing had that name */
+        uint64_t times[4];            /* as utimensat takes them: of the last access, then of the last change of what is in it */
     } change;
     /* limits; none may be left out */
     uint64_t wall_ms, cpu_seconds, memory_bytes, memory_total_bytes, file_bytes, tmp_bytes, open_files, processes;
@@ -131,6 +135,7 @@ void request_read(struct request *request, int descriptor);
 /* It runs nothing. */
 bool spec_is_errand(const struct spec *spec);
 const char *spec_change_word(enum change change);
+bool spec_sets_attributes(const struct spec *spec); /* of what is mounted, and changes no name */
 
 /* Some of its calls are held, and the client says more than its request. */
 bool spec_is_governed(const struct spec *spec);

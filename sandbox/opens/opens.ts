@@ -258,17 +258,19 @@ export class Opens {
     const may = (kind: 'read' | 'write', each: string) =>
       this.#isGranted(kind, each) || this.#isAskable({ access: kind, path: each })
     const isMount = (each: string) => mounts.some(({ target }) => isWithin(target, each))
-    if (names.some(isMount)) return false
+    if (!change.sets && names.some(isMount)) return false
     return names.every((each) => may('write', each)) && (!isRead(operation) || may('read', path))
   }
 
-  /** Nobody gives a name that the policy names, by a link too, or what is above it, to a link: the next action would be granted where that leads. */
+  /**
+   * Nobody gives a name that the policy names, by a link too, or what is above it, to a link: the next action would be granted where that leads. Nor to a
+   * folder, nor from one: what the policy says of something in it, or hides there, would be said of something else.
+   */
   async #leadsAstray(change: WantedChange): Promise<boolean> {
     if (!change.leads) return false
     const { profile, workspace } = this.#options
-    const named = [...profile.read, ...profile.write, ...(profile.execute ?? [])].map((each) =>
-      inWorkspace(each, workspace),
-    )
+    const { read, write, hidden, execute = [] } = profile
+    const named = ['.', ...read, ...write, ...hidden, ...execute].map((each) => inWorkspace(each, workspace))
     const real = await Promise.all(
       named.map(async (each) => (await findPlace(each).catch(() => undefined))?.real ?? each),
     )

@@ -38,6 +38,8 @@ const words = [
   'opens',
   'hand',
   'change',
+  'mode',
+  'times',
   '',
   '/',
   '/..',

@@ -74,6 +74,9 @@ const toWhatIsAllowed = [
   'name-move-racing-path',
   'name-move-racing-kind',
   'name-link-racing-path',
+  'name-mode-racing-path',
+  'name-times-racing-path',
+  'name-folder-racing-path',
 ]
 
 /** What is allowed may be written, too. */
@@ -90,7 +93,7 @@ const unaskedOf = ['open-place-first', 'open-proc-root', 'name-exchange', ...ofP
 
 const askForAll = 'ask: [{ read: / }, { write: / }]\n'
 
-/** A person who lets `allowed` be read, and be or become `allowed.moved` and two names in the workspace, and nothing else. */
+/** A person who lets `allowed` be read, have any mode and times, and be or become `allowed.moved` and two names in the workspace; the same of a folder; and nothing else. */
 function opensFor(
   name: string,
   plan: LaunchPlan,
@@ -100,17 +103,27 @@ function opensFor(
   asked: string[],
   opened: unknown[],
 ): Opens {
-  const names = [allowed, `${allowed}.moved`, join(workspace, 'moved'), join(workspace, 'own')]
+  const folder = `${allowed}.folder`
+  const names = [
+    allowed,
+    `${allowed}.moved`,
+    folder,
+    `${folder}.moved`,
+    join(workspace, 'moved'),
+    join(workspace, 'own'),
+  ]
   return new Opens({
     profile: parseProfile(policy),
     workspace,
     mounts: plan.mounts,
     pool,
     record: (kind) => opened.push(kind !== 'file.refused'),
-    ask: async ({ kind, path, to }) => {
+    ask: async ({ kind, path, to, operation }) => {
       asked.push(`${kind} ${path} ${to}`)
       if (to !== undefined && appearing.includes(name)) await writeFile(to, 'of another')
-      const isOfIt = to === undefined ? path === allowed : [path, to].every((each) => names.includes(each))
+      if (operation === 'mode' || operation === 'times') return path === allowed ? 'allow' : { refusedBy: 'Grace' }
+      const files = [allowed, join(`${folder}.moved`, 'file')]
+      const isOfIt = to === undefined ? files.includes(path) : [path, to].every((each) => names.includes(each))
       if (ofPrograms.includes(name)) return 'allow'
       const may = isOfIt && (kind === 'read' || to !== undefined || writing.includes(name))
       return may ? 'allow' : { refusedBy: 'Grace' }
@@ -217,6 +230,14 @@ describe('attempts to get out', { concurrency: 2 }, () => {
     if (/^(open|name)-/.test(name)) {
       const open = join(folder, 'open')
       await writeFile(open, 'fine')
+      for (const [each, text] of [
+        [open, 'fine'],
+        [join(folder, 'target'), 'secret'],
+      ] as const)
+        if (name === 'name-folder-racing-path') {
+          await mkdir(`${each}.folder`)
+          await writeFile(join(`${each}.folder`, 'file'), text)
+        }
       if (ofPrograms.includes(name)) {
         await mkdir(join(folder, 'tools'))
         await writeFile(join(folder, 'tools', 'there'), '', { mode: 0o755 })
