@@ -29,7 +29,17 @@ const doing: Record<AccessKind, string> = {
 export function explain(document: Document, access: Access, workspace: string): Ruling {
   const profile = profileOf(document)
   const answer = answerTo(profile, access, workspace)
-  return { answer, because: reason(document, profile, access, workspace, answer) }
+  return {
+    answer,
+    because: `${reason(document, profile, access, workspace, answer)}${ofOwnTmp(access, workspace, answer)}`,
+  }
+}
+
+/** Where programs put what is theirs they do not see the machine's. */
+function ofOwnTmp({ kind, path }: Access, workspace: string, answer: Answer): string {
+  const isOfMachine = (kind === 'read' || kind === 'write') && isWithin(path, '/tmp') && !isWithin(path, workspace)
+  if (!isOfMachine || answer === 'allow') return ''
+  return '; that is the machine’s /tmp: a program has one of its own, empty and its to write, and is not asked about this one while it runs'
 }
 
 export function answerTo(profile: Profile, { kind, path }: Access, workspace: string): Answer {

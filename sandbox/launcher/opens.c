@@ -231,7 +231,11 @@ void opens_order(char *words)
         let_go(open);
 }
 
-/* With the limit of the action, which is not ours. */
+/*
+ * By the descriptor of what was allowed, with the limit of the action, which is not ours. Let go on instead, the call would be denied whatever its path is by
+ * then: Landlock and the mounts grant no more after a yes than before it. They are what a thread that rewrites the path fails by; that it is made here is what
+ * a yes is worth, and only the second line against that thread.
+ */
 static int cut(int file, uint64_t length)
 {
     if (length > most_bytes && (int64_t)length > 0)

@@ -31,6 +31,8 @@ test('an answer comes with the line that gave it', () => {
   assert.equal(says('write', '/home/anna/a'), 'allow: p.yaml:2: filesystem_policy.include_workdir grants writing .')
   assert.equal(says('read', '/data/a'), 'allow: p.yaml:6: filesystem_policy.read_write.0 grants reading /data')
   assert.equal(says('write', '/home/anna/kept/a'), 'ask: p.yaml:8: ask.0 lets writing ./kept be asked for')
+  assert.match(says('read', '/tmp/a'), /^ask: p\.yaml:9: .*; that is the machine’s \/tmp: a program has one of its own/)
+  assert.match(says('write', '/tmp'), /^deny: nothing grants writing it, .*; that is the machine’s \/tmp/)
   assert.equal(says('read', '/etc/passwd'), 'ask: p.yaml:9: ask.1 lets reading / be asked for')
 })
 
