@@ -44,7 +44,7 @@ export async function wantedAttributes(
   const numbers = operation === 'mode' ? [BigInt(mode)] : times.split(' ').map(BigInt)
   const to = operation === 'mode' ? `0${mode.toString(8).padStart(3, '0')}` : timesInWords(numbers)
   const real = await realOf(path, operation === 'times' && mode !== 0)
-  if (to === undefined || real === undefined) return undefined
+  if (to === undefined || real === undefined || real === '/') return undefined
   const found = await lstat(real, { bigint: true })
   if (!found.isFile() && !found.isDirectory()) return undefined
   const kind = found.isFile() ? 'file' : 'folder'
