@@ -21,3 +21,17 @@ it('a path is told from what stands beside it, whatever it holds', () => {
   const view = { ...question, adds: { read_only: [], read_write: [path] }, folded: 0, behind: 0, revision: 1 }
   assert.equal(printable(detail(view)).split('\n').at(-1), `    read_write: ${told}`)
 })
+
+it('a mode, times and a folder are asked for by what they are to be', () => {
+  const wish = (what: Partial<Parameters<typeof headline>[0]['missing'][number]>) => {
+    const missing = [{ kind: 'write' as const, path: '/a', ...what }]
+    const question = { id: '1', task: '', node: 'n', tool: 'sh', args: {}, workspace: '/w', missing }
+    return headline({ ...question, askedAt: 0, deadline: 0, verdict: null }).replace('held: sh on n wants to ', '')
+  }
+  assert.equal(wish({ operation: 'mode', to: '0604' }), 'set the mode of "/a" to 0604')
+  assert.equal(wish({ operation: 'times', to: 'now' }), 'set the times of "/a" to now')
+  assert.equal(
+    wish({ operation: 'rename-folder', to: '/b' }),
+    'rename the folder, with all that is in it, "/a" to "/b"',
+  )
+})

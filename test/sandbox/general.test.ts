@@ -236,6 +236,11 @@ describe('general tools', { concurrency: 2 }, () => {
     const undeclared = await done('node', { code: write('other.txt') }, asked, { ask, workspace })
     assert.equal(undeclared.output, 'EROFS\n')
     assert.equal(questions.length, 1)
+    const both = parseProfile('filesystem_policy: { read_only: [., /usr] }\nask: [{ write: / }]')
+    const { outcome } = await use('node', { code: '1', writes: ['/usr/bin/none'] }, both, {
+      ask: () => assert.fail('nobody is to be asked'),
+    })
+    assert.ok(outcome.status === 'denied' && /may be executed is not written/.test(outcome.reason))
   })
 
   test('whoever may touch a part of the workspace only runs no program that could touch all of it', async () => {
