@@ -79,7 +79,9 @@ static int option_of(int socket, int name)
  */
 static int take_socket(pid_t thread, int descriptor)
 {
-    int process = (int)syscall(NR_pidfd_open, process_of(thread), 0);
+    int process = (int)syscall(NR_pidfd_open, thread, 0); /* mostly it is the first of its process, which has the process's number */
+    if (process < 0)
+        process = (int)syscall(NR_pidfd_open, process_of(thread), 0);
     if (process < 0)
         return -EACCES;
     int taken = (int)syscall(NR_pidfd_getfd, process, descriptor, 0);
