@@ -330,11 +330,16 @@ void network_order(char *words)
     }
 }
 
+/* How many connections, from the first, the last poll was about: the kernel looks at each place that it is given. */
+static size_t awaited;
+
 size_t network_await(struct pollfd events[NETWORK_EVENTS])
 {
     bool may_say = !frame_waits();
     events[0] = names_await();
-    for (size_t i = 0; i < NETWORK_CONNECTIONS; i++) {
+    for (awaited = NETWORK_CONNECTIONS; awaited > 0 && connections[awaited - 1].state == FREE;)
+        awaited--;
+    for (size_t i = 0; i < awaited; i++) {
         const struct connection *connection = &connections[i];
         struct pollfd *own = events + 1 + 3 * i;
         own[0] = (struct pollfd){.fd = may_say && connection->state == DIALLING ? connection->relay.outside : -1, .events = POLLOUT};
@@ -343,7 +348,7 @@ size_t network_await(struct pollfd events[NETWORK_EVENTS])
         if (connection->state == OPEN)
             relay_await(&connection->relay, own + 1);
     }
-    return NETWORK_EVENTS;
+    return 1 + 3 * awaited;
 }
 
 static void tell_end(struct connection *connection, int flags)
@@ -357,7 +362,7 @@ static void tell_end(struct connection *connection, int flags)
 /* Each step that says something is taken only while no frame waits; what is left is found again by the next poll. */
 void network_serve(const struct pollfd events[NETWORK_EVENTS])
 {
-    for (size_t i = 0; i < NETWORK_CONNECTIONS; i++) {
+    for (size_t i = 0; i < awaited; i++) {
         struct connection *connection = &connections[i];
         const struct pollfd *own = events + 1 + 3 * i;
         if (connection->state == OPEN && !relay_pass(&connection->relay, own + 1))
