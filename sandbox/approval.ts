@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { type MeshNode, message } from '../mesh/index.js'
 import { ClawmeshError } from '../policies/errors.js'
 import { operations } from './opens/change.js'
-import { answerWithinMs } from './patience.js'
+import { questionMs } from './patience.js'
 
 export const accessSchema = z.object({
   kind: z.enum(['read', 'write', 'execute', 'connect']),
@@ -44,8 +44,6 @@ export type ApprovalAnswer = z.output<(typeof AskApproval)['reply']>
 /** The actor that brings questions to people. */
 export const approverName = 'approver'
 
-/** So that an approver who gives up at the last moment is still the one to say so. */
-const deliveryMs = 5000
 const askAgainMs = 200
 
 /**
@@ -58,11 +56,11 @@ export async function askPerson(
   { signal, trace, ...call }: { signal: AbortSignal; deadline: number; trace: string },
 ): Promise<ApprovalAnswer> {
   const id = randomUUID()
-  const deadline = Math.min(call.deadline, node.now() + answerWithinMs + deliveryMs)
+  const deadline = Math.min(call.deadline, node.now() + questionMs)
   const wasThere = node.directory.locate(approverName) !== undefined
   for (;;) {
     try {
-      const options = { signal, trace, deadline, timeoutMs: answerWithinMs + deliveryMs }
+      const options = { signal, trace, deadline, timeoutMs: questionMs }
       return await node.ref(approverName).ask(AskApproval, { id, ...question }, options)
     } catch (error) {
       const { message: why, retry } = ClawmeshError.from(error)

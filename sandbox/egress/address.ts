@@ -2,7 +2,7 @@
  * Which addresses an action may be connected to. A name may lead anywhere, and who owns it decides where: into this machine, its networks, or to the
  * service that hands out its keys. None of that is reached unless the policy names the address itself, and some not even then.
  */
-import { type BlockList, isIPv4, isIPv6 } from 'node:net'
+import { type BlockList, isIPv4, isIPv6, SocketAddress } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { addressList } from '../../policies/network.js'
 
@@ -52,12 +52,11 @@ export type Refusal = 'no address' | 'never reached' | 'private' | 'not among al
 export function refusalOf(address: string, allowed: readonly string[], machines?: BlockList): Refusal | undefined {
   const family = isIPv4(address) ? 'ipv4' : isIPv6(address) ? 'ipv6' : undefined
   if (!family || address.includes('%')) return 'no address'
-  if (family === 'ipv6' && address !== '::1' && disguised.check(address, family)) return 'never reached'
-  if (never[family].check(address, family)) return 'never reached'
-  if (allowed.length > 0) return named(allowed, family).check(address, family) ? undefined : 'not among allowed_ips'
-  return unlessNamed[family].check(address, family) || (machines ?? ownAddresses()).check(address, family)
-    ? 'private'
-    : undefined
+  const at = new SocketAddress({ address, family })
+  if (family === 'ipv6' && address !== '::1' && disguised.check(at)) return 'never reached'
+  if (never[family].check(at)) return 'never reached'
+  if (allowed.length > 0) return named(allowed, family).check(at) ? undefined : 'not among allowed_ips'
+  return unlessNamed[family].check(at) || (machines ?? ownAddresses()).check(at) ? 'private' : undefined
 }
 
 const lists = new WeakMap<readonly string[], { ipv4: BlockList; ipv6: BlockList }>()

@@ -3,7 +3,7 @@
  * was opened where it ran, so a file that has since taken its path is another one, and so is one with other content.
  */
 import { createHash } from 'node:crypto'
-import { closeSync, createReadStream, fstatSync, openSync, readlinkSync } from 'node:fs'
+import { type BigIntStats, closeSync, createReadStream, fstatSync, openSync, readlinkSync, statSync } from 'node:fs'
 import { ClawmeshError } from '../../policies/errors.js'
 
 export interface Executed {
@@ -31,30 +31,18 @@ const first = new Map<string, string>()
  */
 export async function executedBy(thread: number, most = mostPrograms): Promise<Executed> {
   const link = `/proc/${thread}/exe`
-  const file = opened(link)
-  try {
-    const path = readlinkSync(link)
-    return { path, sha256: await asFirst(file, path, most) }
-  } finally {
-    closeSync(file)
-  }
+  const path = told(() => readlinkSync(link))
+  return { path, sha256: await asFirst(link, path, most) }
 }
 
 /**
  * The hash of a script that an interpreter runs, by its real path.
  * @throws ClawmeshError DENIED, as for a program
  */
-export async function readAsFirst(path: string): Promise<string> {
-  const file = opened(path)
-  try {
-    return await asFirst(file, path, mostPrograms)
-  } finally {
-    closeSync(file)
-  }
-}
+export const readAsFirst = (path: string): Promise<string> => asFirst(path, path, mostPrograms)
 
-async function asFirst(file: number, path: string, most: number): Promise<string> {
-  const sha256 = await hashOf(file, path)
+async function asFirst(link: string, path: string, most: number): Promise<string> {
+  const sha256 = await hashOf(link, path)
   if (!first.has(path) && first.size >= most)
     throw new ClawmeshError('DENIED', `${path} is one program more than the ${most} that are kept apart.`, {
       hint: 'Start the node again, and see why so many programs ask.',
@@ -67,29 +55,41 @@ async function asFirst(file: number, path: string, most: number): Promise<string
   })
 }
 
-function opened(link: string): number {
+function told<T>(ask: () => T): T {
   try {
-    return openSync(link, 'r')
+    return ask()
   } catch (cause) {
     throw new ClawmeshError('DENIED', 'Which program wants this cannot be told.', { cause })
   }
 }
 
-async function hashOf(file: number, path: string): Promise<string> {
-  const { dev, ino, size, mtimeNs, ctimeNs } = fstatSync(file, { bigint: true })
-  const key = [dev, ino, size, mtimeNs, ctimeNs].join(':')
-  const known = read.get(key)
+/** Of what the link leads to. It is opened only where that is not known, or not in this state. */
+async function hashOf(link: string, path: string): Promise<string> {
+  const known = read.get(stateOf(told(() => statSync(link, { bigint: true }))))
   if (known) return known
-  if (size > mostBytes)
-    throw new ClawmeshError('DENIED', `${path} is larger than the ${mostBytes} bytes up to which a program is read.`, {
-      hint: 'Let a smaller program do it.',
-    })
-  const hashed = contentHash(file, Number(size))
-  if (read.size >= mostKept) read.clear()
-  read.set(key, hashed)
-  hashed.catch(() => read.delete(key))
-  return hashed
+  const file = told(() => openSync(link, 'r'))
+  try {
+    const stats = fstatSync(file, { bigint: true })
+    if (stats.size > mostBytes)
+      throw new ClawmeshError(
+        'DENIED',
+        `${path} is larger than the ${mostBytes} bytes up to which a program is read.`,
+        {
+          hint: 'Let a smaller program do it.',
+        },
+      )
+    const hashed = contentHash(file, Number(stats.size))
+    const state = stateOf(stats)
+    if (read.size >= mostKept) read.clear()
+    read.set(state, hashed)
+    hashed.catch(() => read.delete(state))
+    return await hashed
+  } finally {
+    closeSync(file)
+  }
 }
+
+const stateOf = ({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats) => `${dev}:${ino}:${size}:${mtimeNs}:${ctimeNs}`
 
 async function contentHash(file: number, size: number): Promise<string> {
   const hash = createHash('sha256')

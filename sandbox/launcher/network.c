@@ -79,7 +79,9 @@ static int option_of(int socket, int name)
  */
 static int take_socket(pid_t thread, int descriptor)
 {
-    int process = (int)syscall(NR_pidfd_open, process_of(thread), 0);
+    int process = (int)syscall(NR_pidfd_open, thread, 0); /* mostly it is the first of its process, which has the process's number */
+    if (process < 0)
+        process = (int)syscall(NR_pidfd_open, process_of(thread), 0);
     if (process < 0)
         return -EACCES;
     int taken = (int)syscall(NR_pidfd_getfd, process, descriptor, 0);
@@ -328,11 +330,16 @@ void network_order(char *words)
     }
 }
 
+/* How many connections, from the first, the last poll was about: the kernel looks at each place that it is given. */
+static size_t awaited;
+
 size_t network_await(struct pollfd events[NETWORK_EVENTS])
 {
     bool may_say = !frame_waits();
     events[0] = names_await();
-    for (size_t i = 0; i < NETWORK_CONNECTIONS; i++) {
+    for (awaited = NETWORK_CONNECTIONS; awaited > 0 && connections[awaited - 1].state == FREE;)
+        awaited--;
+    for (size_t i = 0; i < awaited; i++) {
         const struct connection *connection = &connections[i];
         struct pollfd *own = events + 1 + 3 * i;
         own[0] = (struct pollfd){.fd = may_say && connection->state == DIALLING ? connection->relay.outside : -1, .events = POLLOUT};
@@ -341,7 +348,7 @@ size_t network_await(struct pollfd events[NETWORK_EVENTS])
         if (connection->state == OPEN)
             relay_await(&connection->relay, own + 1);
     }
-    return NETWORK_EVENTS;
+    return 1 + 3 * awaited;
 }
 
 static void tell_end(struct connection *connection, int flags)
@@ -355,7 +362,7 @@ static void tell_end(struct connection *connection, int flags)
 /* Each step that says something is taken only while no frame waits; what is left is found again by the next poll. */
 void network_serve(const struct pollfd events[NETWORK_EVENTS])
 {
-    for (size_t i = 0; i < NETWORK_CONNECTIONS; i++) {
+    for (size_t i = 0; i < awaited; i++) {
         struct connection *connection = &connections[i];
         const struct pollfd *own = events + 1 + 3 * i;
         if (connection->state == OPEN && !relay_pass(&connection->relay, own + 1))

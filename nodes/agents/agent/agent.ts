@@ -42,7 +42,7 @@ export interface AgentOptions {
   prices?: Prices
   /** What the answer must be; without it, text. */
   output?: z.ZodType
-  /** How long one tool may take; 30 s unless said otherwise. */
+  /** How long one tool may take, beside a person who is asked for what it does in a sandbox; 30 s unless said otherwise. */
   toolMs?: number
   /** Of one answer; 800 unless said otherwise. */
   maxTokens?: number

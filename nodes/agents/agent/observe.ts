@@ -5,6 +5,7 @@ import { ClawmeshError } from '../../../policies/errors.js'
 import type { Label } from '../../../policies/router-label.js'
 import { askOnRecord } from '../../../sandbox/approval.js'
 import type { GeneralToolName } from '../../../sandbox/index.js'
+import { questionMs } from '../../../sandbox/patience.js'
 import type { ActionOutcome } from '../../../sandbox/service.js'
 import { act } from '../act.js'
 import { portion } from '../authority.js'
@@ -55,8 +56,9 @@ function used(work: Work, tool: HeldTool, call: ToolCall): Promise<Observation> 
   return tool.kind === 'mcp' ? ofServer(work, tool, call) : inSandbox(work, tool, call)
 }
 
-const toolDeadline = ({ node, able, deadline }: Work): number =>
-  Math.min(deadline, node.now() + (able.toolMs ?? usualToolMs))
+/** @param more what it may take beside its own time, in milliseconds */
+const toolDeadline = ({ node, able, deadline }: Work, more = 0): number =>
+  Math.min(deadline, node.now() + (able.toolMs ?? usualToolMs) + more)
 
 async function inSandbox(work: Work, { reaches }: SandboxedTool, call: ToolCall): Promise<Observation> {
   const outcome = await actOn(work, reaches, call)
@@ -91,7 +93,8 @@ async function actOn(work: Work, reaches: boolean, call: ToolCall, workspace?: n
       reason: `by the rule ${stays} nothing that this agent has seen leaves the mesh, and an address could carry it`,
     }
   const network = stays === undefined
-  const options = { signal, trace, grant, deadline: toolDeadline(work) }
+  // What a person thinks it over for is not the tool's.
+  const options = { signal, trace, grant, deadline: toolDeadline(work, questionMs) }
   const about = workspace === undefined ? work.journal.workspace : workspace
   return (await act(work.node, call, options, { workspace: about, network })).outcome
 }

@@ -15,6 +15,7 @@ import { servedModels } from '../../../../nodes/agents/model/candidate.js'
 import { readPrices } from '../../../../nodes/agents/model/costs.js'
 import { serveModel, serveSandbox } from '../../../../nodes/process/serve.js'
 import { ClawmeshError } from '../../../../policies/errors.js'
+import { parseProfile } from '../../../../policies/profile.js'
 import { AskApproval } from '../../../../sandbox/approval.js'
 import { loadProfile } from '../../../../sandbox/preset.js'
 import { eventually } from '../../../kit/eventually.js'
@@ -268,6 +269,29 @@ describe('an agent', () => {
       const { answer: said } = await runTask(ref, 'Double 21.')
       assert.match(said, answer === 'allow' ? /^42$/ : /not allowed, by Ada/)
     }
+  })
+
+  it('lets a person think longer than a tool may take', async () => {
+    const workspace = temporaryFolder()
+    undo.push(() => rmSync(workspace, { recursive: true }))
+    const mesh = await meshWith(() => call('count_lines', { path: 'notes.txt' }))
+    const profile = parseProfile('ask: [{ read: . }]')
+    await serveSandbox(mesh, { workspace, profile })
+    writeFileSync(join(workspace, 'notes.txt'), 'one')
+    const left: number[] = []
+    const asked = new AbortController()
+    await mesh.spawn(
+      actor('approver', () => [
+        on(AskApproval, (_, { deadline }) => {
+          left.push(deadline - mesh.now())
+          asked.abort(new ClawmeshError('CANCELLED', 'it was asked'))
+          return { answer: 'refuse' as const, by: 'Ada' }
+        }),
+      ]),
+    )
+    const ref = await mesh.spawn(agent(mesh, { ...simple, tools: ['count_lines'], toolMs: 1 }))
+    await assert.rejects(runTask(ref, 'Count.', { signal: asked.signal }), { code: 'CANCELLED' })
+    assert.ok((left[0] ?? 0) > 30_000, `${left} ms are left`)
   })
 
   describe('with functions of its own in the sandbox', () => {
