@@ -87,7 +87,7 @@ describe('limits', { concurrency: 2 }, () => {
   test('output is counted over both streams and cut, and its flood ended', async () => {
     const { workspace } = await newStage()
     const outcome = await shell(limited('output_bytes: 10000'), workspace, 'yes >&2 & yes')
-    assert.deepEqual([outcome.truncated, outcome.killed], [true, true])
+    assert.deepEqual([outcome.truncated, outcome.killed, outcome.exitCode], [true, false, null])
     assert.equal(outcome.stdout.length + outcome.stderr.length, 10_000)
   })
 
