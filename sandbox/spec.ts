@@ -3,7 +3,7 @@
  * filter of its system calls. launcher/spec.h says the same from the other side.
  */
 import { ClawmeshError } from '../policies/errors.js'
-import type { CallGroup } from '../policies/profile.js'
+import { callGroups } from '../policies/profile.js'
 import type { Operation } from './opens/change.js'
 import type { Holding } from './opens/opens.js'
 import type { LaunchPlan, Mount } from './plan.js'
@@ -30,8 +30,8 @@ export interface Terms {
   readonly endless?: boolean
 }
 
-/** What a lone process without namespaces could do to others of its user, or leave behind where Landlock does not look. */
-const notDegraded: readonly CallGroup[] = ['processes', 'signals', 'modes', 'times', 'watching', 'sockets']
+/** What a lone process without namespaces could do to others of its user, and where Landlock does not look. It does look at names. */
+const withoutNamespaces = callGroups.filter((group) => group !== 'names')
 
 /** Throws SANDBOX_FAILED for a NUL in it, SANDBOX_UNAVAILABLE on a processor whose calls nobody knows. */
 export function encodeSpec(plan: LaunchPlan, terms: Terms = {}): Spec {
@@ -54,7 +54,7 @@ export function encodeSpec(plan: LaunchPlan, terms: Terms = {}): Spec {
   ]
   const filter = filterOf({
     architecture: architectureHere(),
-    without: degraded ? [...plan.without, ...notDegraded] : plan.without,
+    without: degraded ? [...plan.without, ...withoutNamespaces] : plan.without,
     network,
     opens: opens?.holding,
     deeds,

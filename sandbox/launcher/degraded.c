@@ -3,7 +3,8 @@
  *
  *   Landlock   all that is granted, on the machine's own file system. Rights add up, so nothing can be kept read-only inside what is written, nor be data
  *              inside what is executed: a spec that wants it is refused. What Landlock does not cover on files of the same user (modes, times) is not to be called.
- *   seccomp    the list of every action, less what spec.ts takes away of one that is degraded: no other process, no socket, no signal, nothing that reaches another process.
+ *   seccomp    the list of every action, less the groups that spec.ts names: no other process, no socket, no signal, nothing that reaches another process. A spec
+ *              that does not say that it is for this mode has another filter, and is refused.
  *   limits     those of a process, which is all that there is. Threads are counted with those of all others of its user.
  *
  * The action dies with process 1, which here is only its parent, and that dies with the worker. A process could undo that by prctl, which is refused, and by

@@ -46,13 +46,13 @@ export function codeOf(
   decisions: ReadonlyMap<CallName, Decision>,
   otherwise: Verdict,
 ): Buffer {
-  const ranges = rangesOf(architecture, decisions, otherwise)
+  const foreign = blockOf(killed)
   return bytesOf([
     step('load', architectureAt),
-    test('ifEqual', names[architecture], 1, 0),
-    ...blockOf(killed),
+    test('ifEqual', names[architecture], foreign.length, 0),
+    ...foreign,
     step('load', numberAt),
-    ...treeOf(ranges),
+    ...treeOf(rangesOf(architecture, decisions, otherwise)),
   ])
 }
 
@@ -97,25 +97,23 @@ function treeOf(ranges: readonly Range[]): Block {
   if (!first || !second) return first ? blockOf(first.decision) : []
   const below = treeOf(ranges.slice(0, middle))
   const above = treeOf(ranges.slice(middle))
-  const isFar = below.length > furthest
-  const branch = isFar
-    ? [test('ifAtLeast', second.from, 0, 1), step('go', below.length)]
-    : [test('ifAtLeast', second.from, below.length, 0)]
-  return [...branch, ...below, ...above]
+  if (below.length <= furthest) return [test('ifAtLeast', second.from, below.length, 0), ...below, ...above]
+  const far = [step('go', below.length)]
+  return [test('ifAtLeast', second.from, 0, far.length), ...far, ...below, ...above]
 }
 
 function blockOf(decision: Decision): Block {
   if ('returns' in decision) return [step('return', decision.returns)]
   const { argument, mask, is, values } = decision
-  const then = blockOf(decision.then)
-  const otherwise = blockOf(decision.otherwise)
+  const ifSo = blockOf(decision.ifSo)
+  const ifNot = blockOf(decision.ifNot)
   const operation = is === 'one of' ? 'ifEqual' : 'ifAnyOf'
   return [
     step('load', argumentAt(argument)),
     ...(mask === undefined ? [] : [step('and', mask)]),
-    ...values.map((value, place) => test(operation, value, values.length - 1 - place + otherwise.length, 0)),
-    ...otherwise,
-    ...then,
+    ...values.map((value, place) => test(operation, value, values.length - 1 - place + ifNot.length, 0)),
+    ...ifNot,
+    ...ifSo,
   ]
 }
 

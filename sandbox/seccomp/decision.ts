@@ -18,8 +18,8 @@ export interface Question {
   /** one of: it equals one of the values. any of: it has a bit of one. */
   readonly is: 'one of' | 'any of'
   readonly values: readonly number[]
-  readonly then: Decision
-  readonly otherwise: Decision
+  readonly ifSo: Decision
+  readonly ifNot: Decision
 }
 
 /** SECCOMP_RET_ALLOW */
@@ -31,16 +31,23 @@ export const killed: Verdict = { returns: 0x80000000 }
 /** SECCOMP_RET_ERRNO */
 export const denied = (error: number): Verdict => ({ returns: 0x00050000 | error })
 
+/** The same, but that what it would allow is held. */
+export function heldWhereAllowed(decision: Decision): Decision {
+  if ('returns' in decision) return decision.returns === allowed.returns ? held : decision
+  const { ifSo, ifNot } = decision
+  return { ...decision, ifSo: heldWhereAllowed(ifSo), ifNot: heldWhereAllowed(ifNot) }
+}
+
 export function isOneOf(
   argument: number,
   values: readonly number[],
-  then: Decision,
-  otherwise: Decision,
+  ifSo: Decision,
+  ifNot: Decision,
   mask?: number,
 ): Question {
-  return { argument, mask, is: 'one of', values, then, otherwise }
+  return { argument, mask, is: 'one of', values, ifSo, ifNot }
 }
 
-export function hasAny(argument: number, bits: number, then: Decision, otherwise: Decision): Question {
-  return { argument, mask: undefined, is: 'any of', values: [bits], then, otherwise }
+export function hasAny(argument: number, bits: number, ifSo: Decision, ifNot: Decision): Question {
+  return { argument, mask: undefined, is: 'any of', values: [bits], ifSo, ifNot }
 }

@@ -10,8 +10,8 @@ import type { CallGroup } from '../../policies/profile.js'
 import { allowedCalls } from './allowed.js'
 import type { Architecture, CallName } from './calls.js'
 import { constants, openFlags } from './constants.js'
-import { allowed, type Decision, denied, hasAny, held, isOneOf } from './decision.js'
-import { changes, groups } from './groups.js'
+import { allowed, type Decision, denied, hasAny, held, heldWhereAllowed, isOneOf } from './decision.js'
+import { groups } from './groups.js'
 import { networkDecisions, socketKind } from './network.js'
 
 /** What of an action its filter depends on. */
@@ -37,7 +37,7 @@ export function decisionsOf(terms: FilterTerms): ReadonlyMap<CallName, Decision>
   const decisions: Decisions = new Map(allowedCalls.map((call) => [call, allowed]))
   for (const [call, decision] of looks(terms)) decisions.set(call, decision)
   if (terms.network) for (const [call, decision] of networkDecisions) decisions.set(call, decision)
-  for (const call of heldCalls(terms)) decisions.set(call, held)
+  for (const call of heldCalls(terms)) decisions.set(call, heldWhereAllowed(decisions.get(call) ?? notPermitted))
   takeAway(decisions, terms.without)
   return decisions
 }
@@ -120,6 +120,9 @@ function open(flags: number, terms: FilterTerms): Decision {
   const creates = hasAny(flags + 1, setId, notPermitted, goesOn)
   return hasAny(flags, O_CREAT | (O_TMPFILE & ~O_DIRECTORY), creates, goesOn)
 }
+
+/** What is asked for beside opens: the calls that launcher/changes.c can take, and no other. */
+const changes = groups.names
 
 function heldCalls(terms: FilterTerms): CallName[] {
   const { network, opens, deeds } = terms

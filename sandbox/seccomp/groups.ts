@@ -2,26 +2,23 @@
 import type { CallGroup } from '../../policies/profile.js'
 import type { CallName } from './calls.js'
 
-/** What changes a name; where files are asked for these are held. launcher/changes.c has the same list. */
-export const changes: readonly CallName[] = [
-  'mkdirat',
-  'unlinkat',
-  'renameat',
-  'renameat2',
-  'linkat',
-  'symlinkat',
-  'mkdir',
-  'unlink',
-  'rmdir',
-  'rename',
-  'link',
-  'symlink',
-]
-
 export const groups: Record<CallGroup, readonly CallName[]> = {
   processes: ['fork', 'vfork', 'pidfd_open', 'setpriority', 'sched_setaffinity'],
   signals: ['kill', 'tkill', 'tgkill', 'pidfd_send_signal', 'rt_sigqueueinfo', 'rt_tgsigqueueinfo'],
-  names: changes,
+  names: [
+    'mkdirat',
+    'unlinkat',
+    'renameat',
+    'renameat2',
+    'linkat',
+    'symlinkat',
+    'mkdir',
+    'unlink',
+    'rmdir',
+    'rename',
+    'link',
+    'symlink',
+  ],
   modes: ['fchmod', 'fchmodat', 'chmod'],
   times: ['utimensat', 'utime', 'utimes', 'futimesat'],
   watching: ['inotify_init1', 'inotify_add_watch', 'inotify_rm_watch', 'inotify_init'],

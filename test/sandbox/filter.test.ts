@@ -1,9 +1,10 @@
 /** The filter of system calls, run here as the kernel runs it; and its numbers, held to the kernel's headers. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
+import { installation } from '../../mesh/installation.js'
 import { callGroups } from '../../policies/profile.js'
 import { allowedCalls } from '../../sandbox/seccomp/allowed.js'
 import { type Architecture, type CallName, callNames, numberOf } from '../../sandbox/seccomp/calls.js'
@@ -12,7 +13,7 @@ import { constants as c, openFlags } from '../../sandbox/seccomp/constants.js'
 import { allowed, denied, isOneOf } from '../../sandbox/seccomp/decision.js'
 import type { FilterTerms } from '../../sandbox/seccomp/decisions.js'
 import { filterOf } from '../../sandbox/seccomp/filter.js'
-import { changes, groups } from '../../sandbox/seccomp/groups.js'
+import { groups } from '../../sandbox/seccomp/groups.js'
 import { runFilter } from './classic-bpf.js'
 import { headersProgram } from './kernel-headers.js'
 import { newStage } from './stage.js'
@@ -29,6 +30,16 @@ const words = new Map([
 ])
 const architectures = { x64: 0xc000003e, arm64: 0xc00000b7 } as const
 const both = Object.keys(architectures) as Architecture[]
+/** What the launcher has a form for, in a table of its own. */
+const changes: readonly CallName[] = (() => {
+  const launcher = join(installation, 'sandbox', 'launcher')
+  const files = readdirSync(launcher).filter((name) => name.endsWith('.c'))
+  const forms = files.flatMap((name) => [
+    ...readFileSync(join(launcher, name), 'utf8').matchAll(/^ {4}\{SYS_(\w+), /gm),
+  ])
+  return forms.map(([, call]) => call as CallName)
+})()
+
 const plain = { without: [], network: false, opens: undefined, deeds: false } as const
 
 /** What becomes of a call under these terms. */
