@@ -50,8 +50,14 @@ export function scopeOf(profile: Profile, { kind, path }: Access, workspace: str
   // What an action can change is no program, whoever is asked.
   const isWritable = isWithin(path, workspace) || list === 'write'
   if (kind === 'execute' && isWritable) return undefined
-  return profile.ask.find((scope) => scope.kind === kind && isWithin(path, inWorkspace(scope.path, workspace)))
+  // Nor the other way round: what would be written by a yes could be executed next.
+  if (kind === 'write' && grantOf(profile, path, workspace).includes('execute')) return undefined
+  return entryOf(profile, { kind, path }, workspace)
 }
+
+/** The first entry of `ask` that names such a path, whether or not anybody may be asked for it. */
+export const entryOf = ({ ask }: Profile, { kind, path }: Access, workspace: string): Access | undefined =>
+  ask.find((scope) => scope.kind === kind && isWithin(path, inWorkspace(scope.path, workspace)))
 
 /** The profile with exactly these accesses more. It is meant for one action and thrown away after it. */
 export function widen(profile: Profile, missing: readonly Access[]): Profile {

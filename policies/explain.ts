@@ -4,7 +4,7 @@
  *     explain(readDocument(text, 'policy.yaml'), { kind: 'write', path: '/home/anna/ledger/sum.txt' }, '/home/anna/ledger')
  *     // { answer: 'ask', because: 'policy.yaml:5: ask.0 lets writing . be asked for' }
  */
-import { answerToConnect, covers, deepestGrant, type Grant, isKernels, isWithin, scopeOf } from './coverage.js'
+import { answerToConnect, covers, deepestGrant, entryOf, type Grant, isKernels, isWithin, scopeOf } from './coverage.js'
 import type { Document } from './document.js'
 import { isInterpreter } from './interpreter.js'
 import { binaryLine, reach, readConnection } from './network.js'
@@ -29,7 +29,17 @@ const doing: Record<AccessKind, string> = {
 export function explain(document: Document, access: Access, workspace: string): Ruling {
   const profile = profileOf(document)
   const answer = answerTo(profile, access, workspace)
-  return { answer, because: reason(document, profile, access, workspace, answer) }
+  return {
+    answer,
+    because: `${reason(document, profile, access, workspace, answer)}${ofOwnTmp(access, workspace, answer)}`,
+  }
+}
+
+/** Where programs put what is theirs they do not see the machine's. */
+function ofOwnTmp({ kind, path }: Access, workspace: string, answer: Answer): string {
+  const isOfMachine = (kind === 'read' || kind === 'write') && isWithin(path, '/tmp') && !isWithin(path, workspace)
+  if (!isOfMachine || answer === 'allow') return ''
+  return '; that is the machine’s /tmp: a program has one of its own, empty and its to write, and is not asked about this one while it runs'
 }
 
 export function answerTo(profile: Profile, { kind, path }: Access, workspace: string): Answer {
@@ -58,6 +68,8 @@ function reason(document: Document, profile: Profile, access: Access, workspace:
   if (kind === 'execute' && isWithin(path, workspace)) return 'nothing in the workspace is a program'
   if (kind === 'execute' && grant.list === 'read') return `${at(document, 'exec')} does not name it`
   if (kind === 'execute') return `${line} grants writing ${grant.path}, and what can be written is no program`
+  if (entryOf(profile, access, workspace))
+    return `${line} lets what is in ${grant.path} be executed, and what may be executed is not written: \`exec\` lists what may be`
   return `${line} grants ${grant.path} for reading only, and no entry of ask lets it be written`
 }
 

@@ -12,7 +12,7 @@ export const accessSchema = z.object({
   path: z.string(),
   /** The program that waits for it, where the action has begun. */
   by: z.string().optional(),
-  /** What it would do to the name, where that is not to open a file; to a rename or a link belongs the new name, to a symbolic link where it leads. */
+  /** What it would do to the name, where that is not to open a file; to a rename or a link belongs the new name, to a symbolic link where it leads, to a mode or times these in words. */
   operation: z.enum(operations).optional(),
   to: z.string().optional(),
   /** Something has the new name, and goes. */

@@ -4,9 +4,9 @@
  */
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { ClawmeshError } from '../policies/errors.js'
 import { parseProfile } from '../policies/profile.js'
@@ -17,6 +17,8 @@ import { launcherPath, launcherProblem, type Problem, probePath } from './launch
 import { findPlaces } from './place.js'
 import { grantedPaths, planLaunch } from './plan.js'
 import { Pool } from './pool.js'
+import { runTool } from './run.js'
+import { toolRuntime } from './tools/runtime.js'
 
 export type Availability =
   | {
@@ -41,12 +43,46 @@ export async function sandboxAvailability({ mayDegrade = false } = {}): Promise<
   const found = await wholeAvailability()
   if (found.available || !mayDegrade) return found
   const broken = await probe({ degraded: true }).catch((error: unknown) => [ClawmeshError.from(error).message])
-  if (broken.length > 0) return { ...found, reason: `${found.reason}; nor without namespaces: ${broken.join(', ')}` }
+  if (broken.length === 0) broken.push(...(await probeTool()))
+  if (broken.length > 0) {
+    const closed = await closedToOthers()
+    const why = closed ? `${closed} is closed to the id that an action of root has` : broken.join(', ')
+    const hint = closed ? opened : found.hint
+    return { available: false, reason: `${found.reason}; nor without namespaces: ${why}`, hint }
+  }
   const notes = [
     `the sandbox is degraded, as CLAWMESH_SANDBOX says: each action is one process, without namespaces, a network or a /tmp of its own, and nobody is asked for files while it runs (${found.reason.replace(/\.$/, '')})`,
   ]
   const groups = 'no control group holds an action: it is one process, and has its limits'
   return { available: true, degraded: true, abi: await landlockAbi(), connects: false, notes, grouped: [], groups }
+}
+
+const opened =
+  'Put Node and clawmesh where everybody may enter (below /usr/local or /opt, say), start this as the user whose folder that is, or allow user namespaces here.'
+
+/** Without namespaces a tool of ours is what it is on the disk, which an id of its own may not be let to. */
+async function probeTool(): Promise<string[]> {
+  const folder = await realpath(await mkdtemp(join(tmpdir(), 'clawmesh-probe-')))
+  const call = { tool: 'calculate', args: { expression: '1 + 1' }, workspace: folder, profile: parseProfile('') }
+  try {
+    const outcome = await runTool({ ...call, degraded: true })
+    return outcome.status === 'done' ? [] : [outcome.reason]
+  } catch (error) {
+    return [ClawmeshError.from(error).message]
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/** Where root runs this: the first folder on the way to what an action is made of that others may not enter. */
+async function closedToOthers(): Promise<string | undefined> {
+  if (process.geteuid?.() !== 0) return undefined
+  const { program, execute = [], read = [] } = await toolRuntime({ needsSqlite: false })
+  const mayEnter = 0o001
+  for (const path of [program, ...execute, ...read, probePath])
+    for (let folder = dirname(path), below = ''; folder !== below; [folder, below] = [dirname(folder), folder])
+      if (((await stat(folder)).mode & mayEnter) === 0) return folder
+  return undefined
 }
 
 async function wholeAvailability(): Promise<Availability> {

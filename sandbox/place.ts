@@ -14,6 +14,13 @@ export interface Link {
   readonly leadsTo: string
 }
 
+/** What must be at a path: this very thing. Of a program also as long as it was, and not written to since. */
+export interface Identity {
+  readonly device: bigint
+  readonly inode: bigint
+  readonly unchanged?: { readonly bytes: bigint; readonly changedNs: bigint }
+}
+
 export interface Place {
   /** Without a symbolic link in any part. */
   readonly real: string
@@ -24,6 +31,8 @@ export interface Place {
   readonly kind: 'file' | 'folder' | 'missing' | 'new' | 'kernel'
   /** The links on the way, each by its own real path. */
   readonly links: readonly Link[]
+  /** What was there when a person was asked about it. */
+  readonly identity?: Identity | undefined
 }
 
 const mostLinks = 40

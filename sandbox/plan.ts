@@ -9,7 +9,7 @@ import { dirname } from 'node:path'
 import { grantOf, hasNetwork, inWorkspace, isWithin } from '../policies/coverage.js'
 import { ClawmeshError } from '../policies/errors.js'
 import type { CallGroup, Profile } from '../policies/profile.js'
-import type { Link, Place } from './place.js'
+import type { Identity, Link, Place } from './place.js'
 
 export interface Action {
   /** Absolute and real. */
@@ -34,6 +34,8 @@ export interface Mount {
   readonly kind: 'file' | 'folder' | 'new'
   readonly source: string
   readonly target: string
+  /** Of what a person allowed: the launcher opens this and nothing else. */
+  readonly identity?: Identity | undefined
 }
 
 export interface LaunchPlan {
@@ -103,8 +105,8 @@ export function planLaunch(
   const grant = (path: string, access: (real: string) => MountAccess) => {
     const place = places.get(path)
     if (!place || place.kind === 'missing' || place.kind === 'kernel') return
-    const { real, kind } = place
-    granted.set(real, { access: access(real), kind, source: real, target: real })
+    const { real, kind, identity } = place
+    granted.set(real, { access: access(real), kind, source: real, target: real, ...(identity && { identity }) })
     for (const { path, leadsTo } of place.links) links.set(path, leadsTo)
   }
   for (const path of [...profile.read, ...profile.write])
@@ -124,7 +126,9 @@ export function planLaunch(
   requireThere(placesOf(profile.read), mounts, 'read-only')
   requireThere(placesOf(profile.hidden), mounts, 'hidden')
   requireNothingIn(mounts)
-  const different = mounts.filter((mount) => nearestAbove(mounts, mount.target)?.access !== mount.access)
+  const different = mounts.filter(
+    ({ target, access, identity }) => nearestAbove(mounts, target)?.access !== access || (identity && access !== 'rw'),
+  )
   const needed = [...different, ...pins(different)].sort((one, other) => (one.target < other.target ? -1 : 1))
   const { limits } = profile
   return {

@@ -10,7 +10,7 @@
 
 import { lstat } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { covers, inWorkspace, type Need, widen } from '../policies/coverage.js'
+import { covers, grantOf, inWorkspace, type Need, widen } from '../policies/coverage.js'
 import { ClawmeshError } from '../policies/errors.js'
 import type { Access, Profile } from '../policies/profile.js'
 import { type Answer, byWhom } from './answer.js'
@@ -19,10 +19,11 @@ import { Egress, type EgressHooks } from './egress/egress.js'
 import { type ActionOutcome, launch } from './launch.js'
 import { isRead, namesOf } from './opens/change.js'
 import { type AskedOfFile, Opens, type OpensHooks } from './opens/opens.js'
-import { findPlace, findPlaces, type Place, recode } from './place.js'
+import { findPlace, findPlaces, type Identity, type Place, recode } from './place.js'
 import { type Action, grantedPaths, planLaunch } from './plan.js'
 import type { Pool } from './pool.js'
 import { findProgram } from './program.js'
+import { failure } from './report.js'
 import type { ToolResult } from './tools/actions.js'
 import { nodeEnvironment, toolRuntime } from './tools/runtime.js'
 import type { Tool } from './tools/tool.js'
@@ -114,10 +115,14 @@ export async function runTool(call: ToolCall): Promise<ToolOutcome> {
   const writable = profile.write.map((path) => inWorkspace(path, workspace))
   const places = await findPlaces(grantedPaths(profile, workspace, runtime), writable)
 
+  const isExecuted = ({ kind, path }: Access) =>
+    kind === 'write' && grantOf(profile, path, workspace).includes('execute')
   const { covered, missing, askable } = covers(profile, need, workspace)
-  if (!covered && !askable)
-    return { status: 'denied', missing, reason: `the policy does not let ${tool} ${say(missing)}` }
-  const shown = await looksOf(missing)
+  if (!covered && !askable) {
+    const why = missing.some(isExecuted) ? '; what may be executed is not written, whoever is asked' : ''
+    return { status: 'denied', missing, reason: `the policy does not let ${tool} ${say(missing)}${why}` }
+  }
+  const shown = await identitiesOf(missing)
   if (!covered) {
     const answer = call.ask ? await call.ask({ tool, args, missing, workspace }) : nobody
     if (answer !== 'allow')
@@ -126,11 +131,15 @@ export async function runTool(call: ToolCall): Promise<ToolOutcome> {
   // An answer can take minutes: the person may have given up on the action meanwhile.
   if (signal?.aborted) throw new ClawmeshError('CANCELLED', `${tool} was cancelled before it began.`)
   await call.before?.({ tool, args, need, granted: missing })
-  const changed = changedOf(shown, await looksOf(missing))
-  if (changed !== undefined) throw anotherProgram(changed)
 
-  for (const access of missing)
-    if (access.kind !== 'execute') places.set(access.path, approvedPlace(access, named.get(access.path)))
+  for (const access of missing) {
+    const place = access.kind === 'execute' ? places.get(access.path) : approvedPlace(access, named.get(access.path))
+    if (!place) continue
+    const isThere = place.kind === 'file' || place.kind === 'folder'
+    const identity = isThere ? shown.get(access.path) : undefined
+    if (isThere && !identity) throw failure('changed', access.path)
+    places.set(access.path, { ...place, identity })
+  }
   const widened = widen(profile, missing)
   const plan = planLaunch(widened, workspace, runtime, places)
   const stdin = definition.program ? '' : JSON.stringify({ tool, args })
@@ -170,23 +179,20 @@ export async function runTool(call: ToolCall): Promise<ToolOutcome> {
   return toToolOutcome(tool, outcome, missing, await deeds.facts(), definition.program ? programAnswer : toolAnswer)
 }
 
-/** How the programs that a person is asked for look at a moment, by their paths. Whoever writes into one, or puts another in its place, changes that. */
-async function looksOf(missing: readonly Access[]): Promise<Map<string, string>> {
-  const programs = missing.filter(({ kind }) => kind === 'execute')
-  const looks = programs.map(async ({ path }) => {
-    const look = await lstat(path, { bigint: true }).catch(() => undefined)
-    return [path, look ? [look.dev, look.ino, look.size, look.ctimeNs].join(' ') : ''] as const
+/**
+ * What is there while a person is asked for it, by its path: the launcher opens this or nothing. A program is to be as it was, too: whoever writes into it
+ * changes that.
+ */
+async function identitiesOf(missing: readonly Access[]): Promise<Map<string, Identity>> {
+  const identities = missing.map(async ({ path }) => {
+    const found = await lstat(path, { bigint: true }).catch(() => undefined)
+    if (!found) return []
+    const isProgram = missing.some((each) => each.kind === 'execute' && each.path === path)
+    const unchanged = isProgram && { unchanged: { bytes: found.size, changedNs: found.ctimeNs } }
+    return [[path, { device: found.dev, inode: found.ino, ...unchanged }]] as const
   })
-  return new Map(await Promise.all(looks))
+  return new Map((await Promise.all(identities)).flat())
 }
-
-const changedOf = (shown: ReadonlyMap<string, string>, now: ReadonlyMap<string, string>): string | undefined =>
-  [...shown].find(([path, look]) => now.get(path) !== look)?.[0]
-
-const anotherProgram = (path: string): ClawmeshError =>
-  new ClawmeshError('DENIED', `${path} is not what it was when it was asked for, so nothing was run.`, {
-    hint: 'Find out who changes it, and ask again.',
-  })
 
 /** Without mounts nothing is `noexec`. */
 const cannotList = (): ClawmeshError =>

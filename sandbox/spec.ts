@@ -42,7 +42,7 @@ export function encodeSpec(plan: LaunchPlan, terms: Terms = {}): Spec {
     ['folder', plan.folder],
     ...plan.args.map((value) => ['argument', value]),
     ...Object.entries(plan.env).map(([name, value]) => ['variable', `${name}=${value}`]),
-    ...plan.mounts.map(mountField),
+    ...plan.mounts.flatMap((mount) => [mountField(mount), ...identityField(mount)]),
     ...plan.links.map(({ path, leadsTo }) => ['link', path, leadsTo]),
     ...Object.entries(limits).map(([name, value]) => [name, String(value)]),
     endless ? ['output', 'endless'] : ['output_bytes', String(output_bytes)],
@@ -98,12 +98,24 @@ export function encodeChange(
   return errand(mount, ['change', operation, name, to, ...numbers])
 }
 
+/** Of a worker that only gives one file or folder a mode or times. */
+export const encodeAttributes = (mount: Mount, operation: 'mode' | 'times', numbers: readonly bigint[]): Spec =>
+  errand(mount, [operation, ...numbers.map(String)])
+
 const errand = (mount: Mount, field: string[]): Spec => ({
   text: encode([mountField(mount), field, ['end']]),
   filter: Buffer.alloc(0),
 })
 
 const mountField = ({ access, kind, source, target }: Mount) => ['mount', access, kind, source, target]
+
+/** Of the mount before it. */
+const identityField = ({ identity }: Mount) => {
+  if (!identity) return []
+  const { device, inode, unchanged } = identity
+  if (!unchanged) return [['identity', `${device}`, `${inode}`]]
+  return [['unchanged', ...[device, inode, unchanged.bytes, unchanged.changedNs].map(String)]]
+}
 
 function encode(fields: readonly string[][]): Buffer {
   const strings = fields.flat()

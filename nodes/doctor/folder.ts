@@ -6,9 +6,12 @@ import { missingCheckpoints, readCheckpoints } from '../../mesh/audit/checkpoint
 import { type Fault, TrailReader } from '../../mesh/audit/reader.js'
 import { openAuthority } from '../../mesh/seal/authority.js'
 import { readCredentials } from '../../mesh/seal/credentials.js'
+import type { Edition } from '../../mesh/seal/edition.js'
 import { ClawmeshError } from '../../policies/errors.js'
+import { parseProfile } from '../../policies/profile.js'
 import { Spending } from '../../router/egress/spending.js'
 import { readPolicy } from '../../sandbox/preset.js'
+import { refusalOf } from '../../sandbox/refusal.js'
 import { PolicyBook } from '../authority/policy-book.js'
 import { dataPaths, isDataFolder, isRunning } from '../data-folder.js'
 import { ApiKeys } from '../gateway/http/keys.js'
@@ -194,15 +197,39 @@ async function offered({ data }: Patient): Promise<Finding[]> {
   if (!existsSync(join(data, 'offer.json'))) return []
   try {
     const { workspace, policy: named } = recallOffer(data, {})
-    if (named !== ofMesh) await readPolicy(named)
+    const own = named === ofMesh ? undefined : await readPolicy(named)
     if (workspace === undefined) return []
     checkWorkspace(workspace)
     checkApart(workspace, data)
-    return []
+    const policies = own ? [own] : keptBy(data)
+    return (await Promise.all(policies.map((policy) => refusing(policy, workspace)))).flat()
   } catch (error) {
     const { message, hint } = ClawmeshError.from(error)
     return [fault(message, 'The next start by what was remembered would end with this.', hint)]
   }
+}
+
+/** That a policy holds says nothing of this workspace: what it is to keep in there may not be there. */
+async function refusing({ name, text }: { name: string; text: string }, workspace: string): Promise<Finding[]> {
+  const refusal = await refusalOf(parseProfile(text, name), workspace)
+  if (!refusal) return []
+  return [
+    fault(refusal.message, `Every action in ${workspace} is refused with this under the policy ${name}.`, refusal.hint),
+  ]
+}
+
+/** The versions of the mesh's policy that the nodes of this folder go by; that one cannot be read is said elsewhere. */
+function keptBy(data: string): Edition[] {
+  return dataPaths(data)
+    .nodes()
+    .flatMap((name) => {
+      try {
+        const [file, own] = [join(data, 'nodes', name, 'policy.edition'), join(data, 'nodes', name, 'credentials.json')]
+        return existsSync(file) ? [readKept(file, readCredentials(own, undefined)).edition] : []
+      } catch {
+        return []
+      }
+    })
 }
 
 function rules({ data }: Patient): Finding[] {

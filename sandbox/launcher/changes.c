@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "attributes.h"
 #include "frame.h"
 #include "held.h"
 #include "image.h"
@@ -158,7 +159,8 @@ static bool find(int tree, const char *path, struct entry *entry)
 
 static bool has_two_names(const struct spec *spec)
 {
-    return spec->change.operation == CHANGE_RENAME || spec->change.operation == CHANGE_LINK;
+    const enum change operation = spec->change.operation;
+    return operation == CHANGE_RENAME || operation == CHANGE_RENAME_FOLDER || operation == CHANGE_LINK;
 }
 
 static bool find_both(const struct spec *spec, int tree, struct entry *from, struct entry *to)
@@ -221,7 +223,7 @@ static int make_link(const struct spec *spec, struct entry from, struct entry to
 
 /*
  * The kernel renames a name, and whoever may write in the folder that it was in could have put something else there at the last moment. A plain file of
- * theirs might as well have been what was asked about, with other words in it; anything else goes back.
+ * theirs might as well have been what was asked about, with other words in it, where a file was; anything else goes back.
  */
 static int make_rename(const struct spec *spec, struct entry from, struct entry to)
 {
@@ -230,7 +232,8 @@ static int make_rename(const struct spec *spec, struct entry from, struct entry 
     unsigned flags = spec->change.to_inode == 0 ? K_RENAME_NOREPLACE : 0;
     if (syscall(SYS_renameat2, from.folder, from.name, to.folder, to.name, flags) != 0)
         return -1;
-    if (fstatat(to.folder, to.name, &found, AT_SYMLINK_NOFOLLOW) != 0 || S_ISREG(found.st_mode) ||
+    bool is_of_file = spec->change.operation == CHANGE_RENAME;
+    if (fstatat(to.folder, to.name, &found, AT_SYMLINK_NOFOLLOW) != 0 || (is_of_file && S_ISREG(found.st_mode)) ||
         is_that(&found, spec->change.device, spec->change.inode))
         return 0;
     syscall(SYS_renameat2, to.folder, to.name, from.folder, from.name, K_RENAME_NOREPLACE);
@@ -260,10 +263,12 @@ int change_make(const struct spec *spec)
 {
     char word[16];
     struct entry from, to;
+    int error;
     privileges_drop();
     umask(0);
-    int error = find_both(spec, spec->mounts[0].tree, &from, &to) ? look_again(spec, from, to) : errno;
-    if (error == 0 && make(spec, from, to) != 0)
+    if (spec_sets_attributes(spec))
+        error = attributes_set(spec);
+    else if ((error = find_both(spec, spec->mounts[0].tree, &from, &to) ? look_again(spec, from, to) : errno) == 0 && make(spec, from, to) != 0)
         error = errno;
     snprintf(word, sizeof word, "%d", error);
     return pass_send(CONTROL, word, NULL, 0) ? 0 : STAGE_HAND;

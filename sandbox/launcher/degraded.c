@@ -92,8 +92,12 @@ static void open_program(struct spec *spec)
 {
     char value[64];
     spec->executes[0] = open(spec->program, O_RDONLY | O_CLOEXEC);
-    if (spec->executes[0] < 0)
+    struct stat found;
+    if (spec->executes[0] < 0 || fstat(spec->executes[0], &found) != 0)
         refuse(STAGE_EXEC, "cannot open %s", spec->program);
+    for (size_t i = 0; i < spec->mount_count; i++)
+        if (strcmp(spec->mounts[i].target, spec->program) == 0)
+            source_require(&spec->mounts[i], &found); /* opened once more, and that alone is executed */
     spec->executes[1] = open_loader(spec->executes[0], spec->program);
     for (size_t i = 0; i < 2; i++) {
         errno = 0;

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "attributes.h"
 #include "changes.h"
 #include "frame.h"
 #include "image.h"
@@ -94,6 +95,8 @@ static bool take_call(const struct spec *spec)
         image_take(&call);
     else if (changes_is_one(call.data.nr))
         changes_take(spec, &call);
+    else if (attributes_is_one(call.data.nr))
+        attributes_take(spec, &call);
     else if (call.data.nr != SYS_connect)
         opens_take(spec, &call);
     else if (network_has_room())

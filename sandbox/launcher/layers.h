@@ -10,7 +10,8 @@
  *     │   ├ names    what it asks where they lead                                               names.c
  *     │   ├ images   what a process began as, for who decides on what it connects to            image.c
  *     │   ├ opens    files beyond what is granted; another worker opens them                    opens.c, paths.c, hand.c
- *     │   └ changes  of names beyond what is granted; another worker makes them                changes.c, paths.c
+ *     │   ├ changes  of names beyond what is granted; another worker makes them                changes.c, paths.c
+ *     │   └ attributes of files beyond what is granted: modes and times; the same              attributes.c, paths.c
  *     └ process 1    of six new namespaces; builds the root, then only reaps                    inside.c, namespaces.c, root.c, loopback.c,
  *       │                                                                                       privileges.c
  *       └ the action limits, Landlock, seccomp, then exec                                       limits.c, landlock.c, seccomp.c
@@ -79,6 +80,7 @@ bool pass_receive(int socket, char *line, size_t bytes, int *descriptors, size_t
 /* source.c */
 void source_make_new(struct spec *spec);                        /* the files that a person allowed to be made, still empty */
 int source_open(const struct mount *mount, struct stat *found); /* what was decided on, or the launch is refused */
+void source_require(const struct mount *mount, const struct stat *found); /* the same of what is open already */
 
 /* root.c */
 void root_prepare(bool keep_outside);                  /* inside: an empty root; the old one is gone, or kept for the next call */

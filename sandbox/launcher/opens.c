@@ -138,8 +138,7 @@ static void make_known(const char *path, const struct mount *from, const struct 
         strcpy(place_of_known(path), path);
 }
 
-/* Makes the path the real one where there is something inside; false where the client has nothing to decide. */
-static bool is_open_question(const struct spec *spec, struct wanted *wanted)
+bool opens_is_question(const struct spec *spec, struct wanted *wanted)
 {
     char real[PATH_BYTES];
     const struct mount *mount = paths_mount_of(spec, wanted->path);
@@ -186,7 +185,7 @@ void opens_take(const struct spec *spec, const struct seccomp_notif *call)
 {
     static struct wanted wanted;
     bool is_clear = find(0) != NULL && read_call(call, &wanted) && paths_make_absolute(&wanted) && paths_find_root(wanted.thread);
-    bool is_question = is_clear && is_open_question(spec, &wanted);
+    bool is_question = is_clear && opens_is_question(spec, &wanted);
     if (is_clear && !is_question && spec->deeds)
         tell_write(spec, &wanted);
     if (is_question && wanted.flags & O_CREAT)
@@ -232,7 +231,11 @@ void opens_order(char *words)
         let_go(open);
 }
 
-/* With the limit of the action, which is not ours. */
+/*
+ * By the descriptor of what was allowed, with the limit of the action, which is not ours. Let go on instead, the call would be denied whatever its path is by
+ * then: Landlock and the mounts grant no more after a yes than before it. They are what a thread that rewrites the path fails by; that it is made here is what
+ * a yes is worth, and only the second line against that thread.
+ */
 static int cut(int file, uint64_t length)
 {
     if (length > most_bytes && (int64_t)length > 0)

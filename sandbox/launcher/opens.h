@@ -26,12 +26,15 @@
 #include <poll.h>
 #include <stdint.h>
 
+#include "paths.h"
 #include "spec.h"
 
 enum { OPENS_EVENTS = 1 };
 
 void opens_begin(const struct spec *spec);                                 /* opens the door */
 void opens_take(const struct spec *spec, const struct seccomp_notif *call); /* an open; while no frame waits */
+/* Makes the path the real one where there is something inside; false where the client has nothing to decide. */
+bool opens_is_question(const struct spec *spec, struct wanted *wanted);
 void opens_order(char *words);                                             /* of the client */
 uint32_t opens_hold(const struct seccomp_notif *call, bool is_change, bool close_at_exec); /* its id, by which it is answered; 0: there are too many */
 size_t opens_await(struct pollfd events[OPENS_EVENTS]);

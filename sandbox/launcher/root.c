@@ -69,7 +69,7 @@ void root_open_trees(struct spec *spec, bool as_root)
         if (access_is_made(mount->access))
             continue;
         open_tree(mount, &found);
-        if (as_root && spec->change.operation != CHANGE_NONE)
+        if (as_root && spec->change.operation != CHANGE_NONE && !spec_sets_attributes(spec))
             change_find_owner(spec, mount->tree, &found);
         /* Granted system folders stay as they are: what in them only root may read is not meant for an action. */
         bool program_folder = mount->access == ACCESS_EXECUTE && mount->kind == KIND_FOLDER;

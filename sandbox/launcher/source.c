@@ -61,6 +61,16 @@ static bool is_kernels(int path)
     return false;
 }
 
+/* When it was last changed is the kernel's word, which nobody can set back. */
+void source_require(const struct mount *mount, const struct stat *found)
+{
+    uint64_t changed_ns = (uint64_t)found->st_ctim.tv_sec * 1000000000u + (uint64_t)found->st_ctim.tv_nsec;
+    if (mount->inode != 0 && (found->st_dev != mount->device || found->st_ino != mount->inode))
+        refuse_changed(mount);
+    if (mount->unchanged && ((uint64_t)found->st_size != mount->bytes || changed_ns != mount->changed_ns))
+        refuse_changed(mount);
+}
+
 int source_open(const struct mount *mount, struct stat *found)
 {
     int source = open_real(mount->source, O_PATH, 0);
@@ -75,7 +85,6 @@ int source_open(const struct mount *mount, struct stat *found)
         refuse(STAGE_MOUNTS, "%s is a device, or should be one", mount->source);
     if ((mount->kind == KIND_FOLDER) != S_ISDIR(found->st_mode))
         refuse_changed(mount);
-    if (mount->inode != 0 && (found->st_dev != mount->device || found->st_ino != mount->inode))
-        refuse_changed(mount);
+    source_require(mount, found);
     return source;
 }

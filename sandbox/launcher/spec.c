@@ -51,6 +51,45 @@ static problem take_mount(struct spec *spec, char **values)
     return plain_path(values[2]) && plain_path(values[3]) ? NULL : "not a plain absolute path";
 }
 
+static problem read_number(const char *digits, uint64_t *value)
+{
+    *value = 0;
+    for (const char *digit = digits; *digit != '\0'; digit++) {
+        if (*digit < '0' || *digit > '9' || digit - digits > 19)
+            return "not a number";
+        *value = *value * 10 + (uint64_t)(*digit - '0');
+    }
+    return digits[0] != '\0' ? NULL : "not a number";
+}
+
+/* Of the mount before it, which is of something that is there. */
+static problem take_identity(struct spec *spec, char **values)
+{
+    struct mount *mount = spec->mounts + spec->mount_count - 1;
+    uint64_t device = 0, inode = 0;
+    if (spec->mount_count == 0 || mount->kind == KIND_NEW || access_is_made(mount->access))
+        return "of nothing that is mounted";
+    problem problem = read_number(values[0], &device);
+    if (problem == NULL)
+        problem = read_number(values[1], &inode);
+    if (problem == NULL && inode == 0)
+        problem = "of nothing";
+    mount->device = (dev_t)device;
+    mount->inode = (ino_t)inode;
+    return problem;
+}
+
+static problem take_unchanged(struct spec *spec, char **values)
+{
+    problem problem = take_identity(spec, values);
+    if (problem != NULL)
+        return problem;
+    struct mount *mount = spec->mounts + spec->mount_count - 1;
+    mount->unchanged = true;
+    problem = read_number(values[2], &mount->bytes);
+    return problem != NULL ? problem : read_number(values[3], &mount->changed_ns);
+}
+
 static problem take_link(struct spec *spec, char **values)
 {
     if (spec->link_count == SPEC_LINKS)
@@ -129,31 +168,26 @@ static problem take_deeds(struct spec *spec, char **values)
     return strcmp(values[0], "told") == 0 ? NULL : "unknown kind of deeds";
 }
 
-static problem read_number(const char *digits, uint64_t *value)
+static problem take_numbers(uint64_t *const numbers[], size_t count, char **values)
 {
-    *value = 0;
-    for (const char *digit = digits; *digit != '\0'; digit++) {
-        if (*digit < '0' || *digit > '9' || digit - digits > 19)
-            return "not a number";
-        *value = *value * 10 + (uint64_t)(*digit - '0');
-    }
-    return digits[0] != '\0' ? NULL : "not a number";
+    problem problem = NULL;
+    for (size_t i = 0; i < count && problem == NULL; i++)
+        problem = read_number(values[i], numbers[i]);
+    return problem;
 }
 
 static problem take_hand(struct spec *spec, char **values)
 {
     uint64_t *const numbers[] = {&spec->hand.id, &spec->hand.flags, &spec->hand.mode, &spec->hand.device, &spec->hand.inode};
-    problem problem = plain_door(values[0]) ? NULL : "no name of a door";
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers && problem == NULL; i++)
-        problem = read_number(values[1 + i], numbers[i]);
     spec->hand.door = values[0];
-    return problem;
+    return plain_door(values[0]) ? take_numbers(numbers, sizeof numbers / sizeof *numbers, values + 1) : "no name of a door";
 }
 
 static const char *const changes[] = {
     [CHANGE_REMOVE] = "remove", [CHANGE_REMOVE_FOLDER] = "remove-folder", [CHANGE_MAKE_FOLDER] = "make-folder",
-    [CHANGE_RENAME] = "rename", [CHANGE_LINK] = "link",                   [CHANGE_SYMLINK] = "symlink"};
-enum { CHANGES = sizeof changes / sizeof *changes };
+    [CHANGE_RENAME] = "rename", [CHANGE_RENAME_FOLDER] = "rename-folder", [CHANGE_LINK] = "link",
+    [CHANGE_SYMLINK] = "symlink", [CHANGE_MODE] = "mode",                 [CHANGE_TIMES] = "times"};
+enum { NAME_CHANGES = CHANGE_MODE };
 
 const char *spec_change_word(enum change change)
 {
@@ -162,7 +196,7 @@ const char *spec_change_word(enum change change)
 
 static bool takes(enum change change, const char *to)
 {
-    if (change == CHANGE_RENAME || change == CHANGE_LINK)
+    if (change == CHANGE_RENAME || change == CHANGE_RENAME_FOLDER || change == CHANGE_LINK)
         return plain_below(to);
     return (to[0] != '\0') == (change == CHANGE_SYMLINK);
 }
@@ -171,17 +205,37 @@ static problem take_change(struct spec *spec, char **values)
 {
     uint64_t *const numbers[] = {&spec->change.mode, &spec->change.device, &spec->change.inode, &spec->change.to_device, &spec->change.to_inode};
     size_t change = CHANGE_REMOVE;
-    while (change < CHANGES && strcmp(changes[change], values[0]) != 0)
+    while (change < NAME_CHANGES && strcmp(changes[change], values[0]) != 0)
         change++;
-    if (change == CHANGES)
+    if (change == NAME_CHANGES)
         return "unknown change";
     spec->change.operation = change;
     spec->change.name = values[1];
     spec->change.to = values[2];
-    problem problem = plain_below(values[1]) && takes(change, values[2]) ? NULL : "not a name below a folder";
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers && problem == NULL; i++)
-        problem = read_number(values[3 + i], numbers[i]);
-    return problem;
+    if (!plain_below(values[1]) || !takes(change, values[2]))
+        return "not a name below a folder";
+    return take_numbers(numbers, sizeof numbers / sizeof *numbers, values + 3);
+}
+
+static problem take_mode(struct spec *spec, char **values)
+{
+    uint64_t *const numbers[] = {&spec->change.mode, &spec->change.device, &spec->change.inode};
+    spec->change.operation = CHANGE_MODE;
+    problem problem = take_numbers(numbers, sizeof numbers / sizeof *numbers, values);
+    return problem != NULL || (spec->change.mode & ~(uint64_t)01777) == 0 ? problem : "not the mode of a file";
+}
+
+static problem take_times(struct spec *spec, char **values)
+{
+    uint64_t *times = spec->change.times;
+    uint64_t *const numbers[] = {times, times + 1, times + 2, times + 3, &spec->change.device, &spec->change.inode};
+    spec->change.operation = CHANGE_TIMES;
+    return take_numbers(numbers, sizeof numbers / sizeof *numbers, values);
+}
+
+bool spec_sets_attributes(const struct spec *spec)
+{
+    return spec->change.operation == CHANGE_MODE || spec->change.operation == CHANGE_TIMES;
 }
 
 bool spec_is_errand(const struct spec *spec)
@@ -208,6 +262,8 @@ static const struct field {
     {"argument", 1, take_argument, 0},
     {"variable", 1, take_variable, 0},
     {"mount", 4, take_mount, 0},
+    {"identity", 2, take_identity, 0},
+    {"unchanged", 4, take_unchanged, 0},
     {"link", 2, take_link, 0},
     {"network", 1, take_network, 0},
     {"opens", 2, take_opens, 0},
@@ -216,6 +272,8 @@ static const struct field {
     {"output", 1, take_output, 0},
     {"hand", HAND_VALUES, take_hand, 0},
     {"change", CHANGE_VALUES, take_change, 0},
+    {"mode", 3, take_mode, 0},
+    {"times", 6, take_times, 0},
     {"wall_ms", 1, NULL, offsetof(struct spec, wall_ms)},
     {"cpu_seconds", 1, NULL, offsetof(struct spec, cpu_seconds)},
     {"memory_bytes", 1, NULL, offsetof(struct spec, memory_bytes)},
@@ -240,15 +298,15 @@ static problem take_number(struct spec *spec, size_t place, const char *digits)
 static void check_errand(struct spec *spec)
 {
     struct mount *mount = spec->mounts;
-    bool is_change = spec->change.operation != CHANGE_NONE;
+    bool is_change = spec->change.operation != CHANGE_NONE, sets = spec_sets_attributes(spec);
     bool is_one = spec->mount_count == 1 && (mount->access == ACCESS_WRITE || (mount->access == ACCESS_READ && !is_change)) &&
-                  (mount->kind == KIND_FOLDER) == is_change;
+                  (sets ? mount->kind != KIND_NEW && spec->change.inode != 0 : (mount->kind == KIND_FOLDER) == is_change);
     if (!is_one || spec->program != NULL || spec->filter_length > 0 || spec_is_governed(spec) || (is_change && spec->hand.door != NULL))
         refuse(STAGE_SPEC, "an errand takes one file or folder, no program and no filter");
-    if (is_change)
+    if (is_change && !sets)
         return;
-    mount->device = (dev_t)spec->hand.device;
-    mount->inode = (ino_t)spec->hand.inode;
+    mount->device = (dev_t)(sets ? spec->change.device : spec->hand.device);
+    mount->inode = (ino_t)(sets ? spec->change.inode : spec->hand.inode);
 }
 
 /* The next string of the text, or NULL past its end. */

@@ -11,7 +11,8 @@
  * A spec that says `degraded` is for an action without namespaces, and only a launcher that was started for such takes it: its filter is another.
  *
  * A spec that says `hand` runs nothing: its one mount is a file, which is opened and handed to the worker of an action that waits for it. Nor does one
- * that says `change`: its one mount is a folder, in which or below which one name is changed. Neither has a filter, and nothing else goes without.
+ * that says `change`: its one mount is a folder, in which or below which one name is changed. Nor `mode` or `times`: its one mount is given them.
+ * None of these has a filter, and nothing else goes without.
  */
 #ifndef CLAWMESH_SPEC_H
 #define CLAWMESH_SPEC_H
@@ -58,15 +59,18 @@ enum kind {
     KIND_NEW, /* nothing: an empty file is made, so that it alone can be granted and not its folder */
 };
 
-/* A change of one name; the last three take another word. */
+/* A change of one name, and of what has it. From a rename to a symbolic link they take another word; the last two are of no name, and take numbers. */
 enum change {
     CHANGE_NONE,
     CHANGE_REMOVE,
     CHANGE_REMOVE_FOLDER,
     CHANGE_MAKE_FOLDER,
     CHANGE_RENAME,
-    CHANGE_LINK,    /* another name for a file */
-    CHANGE_SYMLINK, /* the other word is where it leads, and may be any text */
+    CHANGE_RENAME_FOLDER, /* where it is */
+    CHANGE_LINK,          /* another name for a file */
+    CHANGE_SYMLINK,       /* the other word is where it leads, and may be any text */
+    CHANGE_MODE,
+    CHANGE_TIMES,
 };
 
 struct mount {
@@ -74,8 +78,10 @@ struct mount {
     enum kind kind;
     const char *source, *target; /* absolute, without symbolic links, '.' or '..' */
     int tree;                    /* a detached copy of the source, once it is open */
-    dev_t device;                /* of a new file, once it is made; of one that is handed over, as it was when it was asked for */
+    dev_t device;                /* of a new file, once it is made; of what a person allowed, as it was when it was asked for */
     ino_t inode;
+    bool unchanged; /* a person allowed it to be executed: nor has it been written to since */
+    uint64_t bytes, changed_ns;
 };
 
 struct link {
@@ -104,6 +110,7 @@ struct spec {
         const char *name, *to; /* paths below the folder; of a symbolic link `to` is its text */
         uint64_t mode, device, inode; /* of what has the name; 0: nothing had it */
         uint64_t to_device, to_inode; /* of what a rename replaces; 0: nothing had that name */
+        uint64_t times[4];            /* as utimensat takes them: of the last access, then of the last change of what is in it */
     } change;
     /* limits; none may be left out. output_bytes is of both streams together; `output endless` in its place is no limit */
     uint64_t wall_ms, cpu_seconds, memory_bytes, memory_total_bytes, file_bytes, tmp_bytes, open_files, processes, output_bytes;
@@ -130,6 +137,7 @@ void request_read(struct request *request, int descriptor);
 /* It runs nothing. */
 bool spec_is_errand(const struct spec *spec);
 const char *spec_change_word(enum change change);
+bool spec_sets_attributes(const struct spec *spec); /* of what is mounted, and changes no name */
 
 /* Some of its calls are held, and the client says more than its request. */
 bool spec_is_governed(const struct spec *spec);

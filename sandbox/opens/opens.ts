@@ -8,11 +8,12 @@
  * What holds:
  *   1. Nothing is opened that a person did not allow by its real path, and nothing before its intent is recorded.
  *   2. Whatever nobody is asked about goes on as if it had not been held: the kernel denies all that is not granted.
- *   3. The same question is asked once in an action, and there are few of them.
+ *   3. Nobody is asked to let anything be written, or a name be changed, where the action may execute.
+ *   4. The same question is asked once in an action, and there are few of them.
  */
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:os'
-import { grantOf, inWorkspace, isKernels, isWithin, scopeOf } from '../../policies/coverage.js'
+import { entryOf, grantOf, inWorkspace, isKernels, isWithin, scopeOf } from '../../policies/coverage.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { Access, Profile } from '../../policies/profile.js'
 import { type Answer, byWhom } from '../answer.js'
@@ -72,6 +73,7 @@ export function holdingOf({ ask }: Profile): Holding {
 }
 
 const mostRefusals = 64
+const ofPrograms = 'what the action may execute is not written, so nobody is asked for it'
 const nobody: Own = { program: '', names: [] }
 
 /**
@@ -177,11 +179,13 @@ export class Opens {
 
   async #decide(id: number, who: () => Promise<Identity>, flags: number, mode: number, path: string): Promise<void> {
     const file = await wantedFile(path, flags).catch(() => undefined)
-    if (!file || !this.#isAskable(file)) return this.#tell(`continue ${id}`)
+    const isProgram = file?.access === 'write' && this.#isProgram(file.path)
+    if (!file || !(isProgram || this.#isAskable(file))) return this.#tell(`continue ${id}`)
     let facts: FileFacts = { access: file.access, path: file.path, program: '' }
     try {
       const { program, sha256, script, line } = await who()
       facts = { ...facts, program, ...(script && { script: script.path }) }
+      if (isProgram) return this.#refuse(id, { ...facts, reason: ofPrograms })
       if (this.#ended.signal.aborted) return
       const asked = { kind: file.access, path: file.path, by: line }
       const refusal = await this.#refusal(id, asked)
@@ -204,7 +208,8 @@ export class Opens {
     mode: number,
   ): Promise<void> {
     const change = await look().catch(() => undefined)
-    if (!change || !this.#isChangeAskable(change) || (await this.#leadsAstray(change)))
+    const isProgram = change !== undefined && namesOf(change).some((name) => this.#isProgram(name))
+    if (!change || !(isProgram || (this.#isChangeAskable(change) && !(await this.#leadsAstray(change)))))
       return this.#tell(`continue ${id}`)
     if (change.error) return this.#tell(`refuse ${id} ${change.error}`)
     const { operation, path, to, replaced } = change
@@ -213,6 +218,7 @@ export class Opens {
     try {
       const { program, sha256, script, line } = await who()
       facts = { ...facts, program, ...(script && { script: script.path }) }
+      if (isProgram) return this.#refuse(id, { ...facts, reason: ofPrograms })
       if (this.#ended.signal.aborted) return
       const asked = { kind: 'write', path, by: line, ...what } as const
       const refusal = await this.#refusal(id, asked)
@@ -252,17 +258,19 @@ export class Opens {
     const may = (kind: 'read' | 'write', each: string) =>
       this.#isGranted(kind, each) || this.#isAskable({ access: kind, path: each })
     const isMount = (each: string) => mounts.some(({ target }) => isWithin(target, each))
-    if (names.some(isMount)) return false
+    if (!change.sets && names.some(isMount)) return false
     return names.every((each) => may('write', each)) && (!isRead(operation) || may('read', path))
   }
 
-  /** Nobody gives a name that the policy names, by a link too, or what is above it, to a link: the next action would be granted where that leads. */
+  /**
+   * Nobody gives a name that the policy names, by a link too, or what is above it, to a link: the next action would be granted where that leads. Nor to a
+   * folder, nor from one: what the policy says of something in it, or hides there, would be said of something else.
+   */
   async #leadsAstray(change: WantedChange): Promise<boolean> {
     if (!change.leads) return false
     const { profile, workspace } = this.#options
-    const named = [...profile.read, ...profile.write, ...(profile.execute ?? [])].map((each) =>
-      inWorkspace(each, workspace),
-    )
+    const { read, write, hidden, execute = [] } = profile
+    const named = ['.', ...read, ...write, ...hidden, ...execute].map((each) => inWorkspace(each, workspace))
     const real = await Promise.all(
       named.map(async (each) => (await findPlace(each).catch(() => undefined))?.real ?? each),
     )
@@ -274,13 +282,21 @@ export class Opens {
     return grantOf(profile, path, workspace).includes(kind)
   }
 
+  /** Somebody would be asked to let it be written, but the action could execute it then. */
+  #isProgram(path: string): boolean {
+    const { profile, workspace, mounts } = this.#options
+    const mount = mounts.findLast(({ target, access }) => access !== 'pin' && isWithin(path, target))
+    const isExecuted = mount?.access === 'rx' || grantOf(profile, path, workspace).includes('execute')
+    return isExecuted && entryOf(profile, { kind: 'write', path }, workspace) !== undefined
+  }
+
   #isAskable({ access, path }: Pick<WantedFile, 'access' | 'path'>): boolean {
     const { profile, workspace, mounts } = this.#options
     const isMounted = mounts.some(({ target }) => isWithin(path, target))
     // The action's own /tmp is not the machine's.
     if (isKernels(path) || (isWithin(path, '/tmp') && !isMounted && !isWithin(path, workspace))) return false
     if (access === 'read' && unasked.some((each) => isWithin(path, each))) return false
-    if (this.#isGranted(access, path)) return false
+    if (this.#isGranted(access, path) || (access === 'write' && this.#isProgram(path))) return false
     return scopeOf(profile, { kind: access, path }, workspace) !== undefined
   }
 

@@ -21,7 +21,7 @@ export interface FilterTerms {
   readonly without: readonly CallGroup[]
   /** Whether somebody decides on its connections. */
   readonly network: boolean
-  /** Which opens somebody decides on, and with these all changes of names. */
+  /** Which opens somebody decides on, and with these all changes of names, modes and times. */
   readonly opens: 'writes' | 'all' | undefined
   /** Whether somebody is told what it executes and opens for writing. */
   readonly deeds: boolean
@@ -121,8 +121,8 @@ function open(flags: number, terms: FilterTerms): Decision {
   return hasAny(flags, O_CREAT | (O_TMPFILE & ~O_DIRECTORY), creates, goesOn)
 }
 
-/** What is asked for beside opens: the calls that launcher/changes.c can take, and no other. */
-const changes = groups.names
+/** What is asked for beside opens: the calls that launcher/changes.c and attributes.c can take, and no other. */
+const changes: readonly CallName[] = [...groups.names, 'chmod', 'fchmodat', ...groups.times]
 
 function heldCalls(terms: FilterTerms): CallName[] {
   const { network, opens, deeds } = terms

@@ -51,6 +51,14 @@ describe('clawmesh policy', () => {
       stdout,
       /^write \/.*\/workspace\/sum\.txt: ask \(in the workspace \/.*\/workspace\)\n {2}ask-first:\d+: ask\.1 lets writing \/ be asked for\n$/,
     )
+    // What the policy keeps read-only is not there.
+    const kept = await explain('read notes.txt', '--policy', 'code-workspace')
+    assert.match(
+      kept.stdout,
+      /\n {2}but every action is refused here: The policy keeps .*\.git read-only .* Make it first/,
+    )
+    mkdirSync(join(workspace, '.git'))
+    assert.doesNotMatch((await explain('read notes.txt', '--policy', 'code-workspace')).stdout, /refused here/)
     // Where a mesh has a workspace and a policy, those; wherever it is typed.
     const data = join(folder, 'data')
     mkdirSync(data)

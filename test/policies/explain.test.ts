@@ -16,6 +16,7 @@ const policy = readDocument(
 ask:
   - write: ./kept
   - read: /
+  - write: /usr/local
 `,
   'p.yaml',
 )
@@ -30,11 +31,14 @@ test('an answer comes with the line that gave it', () => {
   assert.equal(says('write', '/home/anna/a'), 'allow: p.yaml:2: filesystem_policy.include_workdir grants writing .')
   assert.equal(says('read', '/data/a'), 'allow: p.yaml:6: filesystem_policy.read_write.0 grants reading /data')
   assert.equal(says('write', '/home/anna/kept/a'), 'ask: p.yaml:8: ask.0 lets writing ./kept be asked for')
+  assert.match(says('read', '/tmp/a'), /^ask: p\.yaml:9: .*; that is the machine’s \/tmp: a program has one of its own/)
+  assert.match(says('write', '/tmp'), /^deny: nothing grants writing it, .*; that is the machine’s \/tmp/)
   assert.equal(says('read', '/etc/passwd'), 'ask: p.yaml:9: ask.1 lets reading / be asked for')
 })
 
 test('a denial says what is lacking', () => {
   assert.match(says('write', '/usr/bin/env'), /^deny: p\.yaml:4: .* grants \/usr for reading only, and no entry of ask/)
+  assert.match(says('write', '/usr/local/bin/env'), /^deny: p\.yaml:4: .* may be executed is not written/)
   assert.match(says('write', '/etc/passwd'), /^deny: nothing grants writing it/)
   assert.match(says('execute', '/home/anna/a.out'), /^deny: nothing in the workspace is a program/)
   assert.match(says('execute', '/data/a.out'), /^deny: p\.yaml:6: .* what can be written is no program/)

@@ -1,11 +1,13 @@
 /** Names that a running program changes beyond what it was granted: plain programs, people who answer, the machine's own disk. */
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { chown, lstat, mkdir, readdir, readFile, readlink, rename, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { parseProfile } from '../../policies/profile.js'
 import { launch } from '../../sandbox/launch.js'
+import { wantedAttributes } from '../../sandbox/opens/attribute.js'
 import { type FileFacts, Opens, type OpensHooks } from '../../sandbox/opens/opens.js'
 import { findPlaces } from '../../sandbox/place.js'
 import { grantedPaths, planLaunch } from '../../sandbox/plan.js'
@@ -119,10 +121,12 @@ describe('a name that a running program changes', {
     await mkdir(join(workspace, 'bare'))
     await writeFile(join(workspace, 'kept'), 'kept')
     await mkdir(join(workspace, 'pinned', 'inner'), { recursive: true })
+    spawnSync('mkfifo', [join(beside, 'pipe')])
     const { out, wishes } = await run(
       workspace,
       `$w = "${workspace}"; $b = "${beside}"; t("granted", rename "$w/notes", "$w/mine"); t("none", rename "$b/none", "$b/some");
-      t("folder", rename "$b/full", "$b/moved"); t("apart", rename "$b/full", "$w/full"); t("second", link "$b/full", "$w/full"); t("over", rename "$b/letter", "$b/empty");
+      t("above", rename "$w/pinned", "$w/moved"); t("apart", rename "$b/full", "$w/full"); t("replaced", rename "$b/full", "$b/empty");
+      t("set-id", chmod 04755, "$b/letter"); t("no-mode", chmod 0600, "$b/none"); t("no-times", utime 1, 1, "$b/none"); t("pipe", chmod 0600, "$b/pipe"); t("second", link "$b/full", "$w/full"); t("over", rename "$b/letter", "$b/empty");
       t("mount", rename "$w/kept", "$w/left"); t("off", unlink "$w/kept"); t("onto", rename "$w/mine", "$w/kept"); t("bare", rmdir "$w/bare"); t("there", mkdir "$b/full"); t("above", rmdir "$w/pinned"); t("own", mkdir "/tmp/x");
       t("dots", rmdir "$b/empty/.")`,
       {},
@@ -140,6 +144,51 @@ describe('a name that a running program changes', {
       { policy: 'ask: [{ write: / }]' },
     )
     assert.deepEqual(narrow.wishes, [], 'what is renamed could be read by its new name')
+  })
+
+  test('has the mode or the times that it is asked for with, and is a folder that keeps what is in it', async () => {
+    const { workspace, beside } = await stage()
+    await symlink(beside, join(workspace, 'way'))
+    const script = `$w = "${workspace}"; $b = "${beside}"; t("mode", chmod 0604, "$w/way/letter"); t("times", utime 1000000000, 1000000001, "$b/letter");
+      t("mine", chmod 0700, "$w/notes"); t("folder", chmod 0711, "$b/full"); t("rename", rename "$b/full", "$b/moved"); t("own", chmod 0600, "/tmp"); t("no", chmod 0777, "$b/empty")`
+    const { out, wishes, told, err } = await run(workspace, script, {
+      ask: async ({ to }) => (to === '0777' ? { refusedBy: 'Grace' } : 'allow'),
+    })
+    const times = '2001-09-09T01:46:40Z (access) and 2001-09-09T01:46:41Z (writing)'
+    assert.deepEqual(
+      wishes,
+      [
+        `mode ${beside}/letter 0604`,
+        `times ${beside}/letter ${times}`,
+        `mode ${workspace}/notes 0700`,
+        `mode ${beside}/full 0711`,
+        `rename-folder ${beside}/full ${beside}/moved`,
+        `mode ${beside}/empty 0777`,
+      ],
+      err,
+    )
+    const done = ['mode', 'times', 'mine', 'folder', 'rename', 'own'].map((each) => `${each} done`)
+    assert.deepEqual(out, [...done, 'no Permission denied'])
+    const letter = await stat(join(beside, 'letter'))
+    assert.deepEqual([letter.mode & 0o777, letter.atimeMs, letter.mtimeMs], [0o604, 1e12, 1e12 + 1000])
+    assert.equal((await stat(join(workspace, 'notes'))).mode & 0o777, 0o700)
+    assert.equal((await stat(join(beside, 'moved'))).mode & 0o777, 0o711)
+    assert.deepEqual(await readdir(join(beside, 'moved')), ['inner'])
+    assert.equal((await stat(join(beside, 'empty'))).mode & 0o777, 0o755)
+    assert.equal(told.filter(({ kind }) => kind === 'file.changed').length, 5)
+    const inWords = async (times: string) => (await wantedAttributes('times', join(beside, 'letter'), times, 0))?.to
+    assert.equal(await inWords(`0 ${0x3fffffff} 0 ${0x3fffffff}`), 'now')
+    assert.equal(await inWords(`0 ${0x3ffffffe} 5 7`), 'as it is (access) and 1970-01-01T00:00:05.000000007Z (writing)')
+    assert.equal(await inWords('8640000000001 0 0 0'), undefined)
+  })
+
+  test('is no folder of which the policy says something of its own, under its old name or its new one', async () => {
+    const { workspace, beside } = await stage()
+    const script = `$b = "${beside}"; t("read", rename "$b/full", "$b/moved"); t("hidden", rename "$b/empty", "$b/late")`
+    const granted = `read_only: [., /usr, /bin, /lib, /lib64, "${beside}/full/none"], hidden: ["${beside}/late/secret"]`
+    const { out, wishes } = await run(workspace, script, {}, { granted })
+    assert.deepEqual([wishes, out.filter((line) => line.endsWith(' done'))], [[], []])
+    assert.deepEqual((await readdir(beside)).sort(), ['empty', 'full', 'letter'])
   })
 
   test('goes from one folder to another, has a second name, is a link that is made, is cut: each asked for by all that it is of', async () => {
@@ -228,12 +277,27 @@ describe('a name that a running program changes', {
       await rename(join(beside, 'empty'), join(beside, 'was'))
       await symlink(workspace, join(beside, 'empty'))
     })
+    await swapped('chmod 0777, "$w/notes"', async ({ path }) => {
+      await rename(path, `${path}.old`)
+      await writeFile(path, 'another', { mode: 0o600 })
+    })
+    await swapped('utime 1, 1, "$w/notes"', async ({ path }) => {
+      await rename(path, `${path}.older`)
+      await symlink(`${path}.old`, path)
+    })
+    await rename(join(workspace, 'notes.older'), join(workspace, 'notes'))
+    assert.equal((await stat(join(workspace, 'notes'))).mode & 0o777, 0o600)
+    await swapped('rename "$b/full", "$b/moved"', async ({ path }) => {
+      await rename(path, `${path}.kept`)
+      await writeFile(path, 'a file')
+    })
+    assert.equal(await readFile(join(beside, 'full'), 'utf8'), 'a file')
     await swapped('symlink "x", "$b/new"', () => writeFile(join(beside, 'new'), 'there'))
     await swapped('rename "$w/notes", "$b/new"', async ({ to = '' }) => {
       await rename(to, `${to}.kept`)
       await writeFile(to, 'another')
     })
-    assert.deepEqual((await readdir(workspace)).sort(), ['notes', 'notes.kept'])
+    assert.deepEqual((await readdir(workspace)).sort(), ['notes', 'notes.kept', 'notes.old'])
     assert.deepEqual(await readdir(join(beside, 'was')), [])
     assert.equal(await readFile(join(beside, 'new'), 'utf8'), 'another')
   })

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { existsSync, statSync } from 'node:fs'
-import { chmod, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, mkdir, realpath, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { describe, test } from 'node:test'
 import { promisify } from 'node:util'
@@ -155,5 +155,28 @@ describe('without namespaces an action', { concurrency: 2 }, () => {
     assert.match(unnamed.hint, /CLAWMESH_SANDBOX=degraded/)
     assert.deepEqual([named.available, named.degraded, named.connects], [true, true, false], JSON.stringify(named))
     assert.match(named.notes[0], /^the sandbox is degraded/)
+  })
+
+  test('is not had by root with Node in a folder that others may not enter, which is said before any action', {
+    skip: process.getuid?.() !== 0 && 'only root has actions of another id',
+  }, async () => {
+    const { folder } = await newStage('/var/tmp')
+    await chmod(folder, 0o755)
+    const [machine, closed] = [join(folder, 'machine'), join(folder, 'closed')]
+    await Promise.all([machine, closed].map((each) => mkdir(each)))
+    const look = `import { sandboxAvailability } from '${installation}/dist/sandbox/availability.js'; console.log(JSON.stringify(await sandboxAvailability({ mayDegrade: true })))`
+    // The kernel gives no user namespace below another root. The mounts are those of this process alone.
+    const script = 'mount --rbind / "$1" && exec chroot "$1" "$2" --input-type=module --eval "$3"'
+    const found = async (node: string) => {
+      const words = ['-m', '--propagation', 'private', 'sh', '-c', script, 'sh', machine, node, look]
+      return JSON.parse((await promisify(execFile)('unshare', words)).stdout)
+    }
+    const node = join(closed, 'node')
+    await copyFile(await realpath(process.execPath), node)
+    await chmod(closed, 0o700)
+    const [here, { available, reason, hint }] = await Promise.all([found(process.execPath), found(node)])
+    assert.deepEqual([here.available, available], [!cannotRunTools, false])
+    if (!cannotRunTools) assert.match(reason, new RegExp(`nor without namespaces: ${closed} is closed to the id`))
+    assert.match(hint, /^Put Node and clawmesh where everybody may enter/)
   })
 })

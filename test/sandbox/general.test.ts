@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdir, readFile, realpath, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, realpath, rename, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { ClawmeshError } from '../../policies/errors.js'
@@ -39,10 +39,14 @@ async function use(
   tool: string,
   args: Record<string, unknown>,
   profile: Profile = reader,
-  more: { ask?: (question: Question) => Promise<Answer>; workspace?: string } = {},
+  more: {
+    ask?: (question: Question) => Promise<Answer>
+    before?: (() => Promise<void>) | undefined
+    workspace?: string
+  } = {},
 ) {
-  const { workspace = (await filled()).workspace, ask } = more
-  const outcome = await runTool({ tool, args, workspace, profile, pool, ...(ask ? { ask } : {}) })
+  const { workspace = (await filled()).workspace, ask, before } = more
+  const outcome = await runTool({ tool, args, workspace, profile, pool, ask, before })
   return { workspace, outcome }
 }
 
@@ -151,8 +155,8 @@ describe('general tools', { concurrency: 2 }, () => {
     await writeFile(text, 'secret')
     const libraries = 'filesystem_policy: { read_only: [., /bin, /lib, /lib64, /usr] }'
     const profile = parseProfile(`${libraries}\nask: [{ execute: "${folder}" }]`)
-    const started = (executes: string, ask: () => Promise<'allow'>) =>
-      use('shell', { command: tool.replaceAll(' ', '\\ '), executes: [executes] }, profile, { ask })
+    const started = (executes: string, ask: () => Promise<'allow'>, before?: () => Promise<void>) =>
+      use('shell', { command: tool.replaceAll(' ', '\\ '), executes: [executes] }, profile, { ask, before })
     for (const none of [folder, text])
       await assert.rejects(
         started(none, () => assert.fail('nobody is to be asked')),
@@ -166,8 +170,24 @@ describe('general tools', { concurrency: 2 }, () => {
       started(tool, swap),
       (error) => error instanceof ClawmeshError && error.code === 'DENIED' && /is not what it was/.test(error.message),
     )
+    // After the answer, and whatever has been looked at by then: it is the launcher that knows it by what was asked about.
+    const exchanges = [
+      () => writeFile(tool, '#!/bin/sh\necho third\n'),
+      async () => {
+        await writeFile(`${tool}.new`, '#!/bin/sh\necho fourth\n', { mode: 0o755 })
+        await rename(`${tool}.new`, tool)
+      },
+    ]
+    for (const before of exchanges)
+      await assert.rejects(
+        started(tool, async () => 'allow', before),
+        {
+          code: 'DENIED',
+          message: `${tool} is not what it was when it was decided on, so nothing was run.`,
+        },
+      )
     const { outcome } = await started(tool, async () => 'allow')
-    assert.ok(outcome.status === 'done' && outcome.result['output'] === 'other\n', JSON.stringify(outcome))
+    assert.ok(outcome.status === 'done' && outcome.result['output'] === 'fourth\n', JSON.stringify(outcome))
   })
 
   test('a policy that lists what may be executed lets nothing else be, by the loader neither', async () => {

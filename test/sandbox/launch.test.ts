@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { mkdir, readdir, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { lstat, mkdir, readdir, readFile, readlink, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { describe, test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { ClawmeshError } from '../../policies/errors.js'
 import { launch } from '../../sandbox/launch.js'
 import { launcherPath } from '../../sandbox/launcher.js'
+import type { Identity } from '../../sandbox/place.js'
 import { startResident } from '../../sandbox/resident.js'
 import { descendant, parentOf } from './descendant.js'
 import { newStage, plan, pool, programs, run, shell } from './stage.js'
@@ -150,6 +152,47 @@ describe('a launch', () => {
       launch(decided, { pool }),
       (error) => error instanceof ClawmeshError && error.code === 'DENIED' && error.data.stage === 'changed',
     )
+  })
+
+  test('a program that is another all the time is executed only while it is the one that was decided on', async () => {
+    const { workspace, folder } = await newStage()
+    const [tool, other] = [join(folder, 'tool'), join(folder, 'other')]
+    await writeFile(tool, '#!/bin/sh\necho decided on\n', { mode: 0o755 })
+    await writeFile(other, '#!/bin/sh\necho other\n', { mode: 0o755 })
+    const { dev, ino, size, ctimeNs } = await lstat(tool, { bigint: true })
+    const decided = await plan(programs, workspace, { program: tool, args: [] })
+    const started = (identity: Identity) => {
+      const mounts = decided.mounts.map((mount) => (mount.target === tool ? { ...mount, identity } : mount))
+      return launch({ ...decided, mounts }, { pool }).then(
+        ({ stdout }) => stdout.toString(),
+        (error) => ClawmeshError.from(error).code,
+      )
+    }
+    const identity = { device: dev, inode: ino }
+    const written = { bytes: size, changedNs: ctimeNs }
+    assert.equal(await started({ ...identity, unchanged: written }), 'decided on\n')
+    for (const unchanged of [
+      { ...written, bytes: size + 1n },
+      { ...written, changedNs: ctimeNs - 1n },
+    ])
+      assert.equal(await started({ ...identity, unchanged }), 'DENIED')
+    let racing = true
+    const race = async () => {
+      while (racing) {
+        await rename(tool, `${tool}.away`)
+        await rename(other, tool)
+        await setImmediate()
+        await rename(tool, other)
+        await rename(`${tool}.away`, tool)
+        await setImmediate()
+      }
+    }
+    const raced = race()
+    const ends = new Set<string>()
+    for (let round = 0; round < 300 && (round < 20 || ends.size < 2); round += 1) ends.add(await started(identity))
+    racing = false
+    await raced
+    assert.deepEqual([...ends].sort(), ['DENIED', 'decided on\n'])
   })
 
   test('a program that is not there is a failure of the launch, and says so', async () => {

@@ -35,9 +35,9 @@ async function run(
   { workspace }: { workspace: string },
   script: string,
   hooks: Partial<OpensHooks> = {},
-  { policy = askAll, program = '/bin/sh', args = ['-c', script], stdin = '' } = {},
+  { policy = askAll, program = '/bin/sh', args = ['-c', script], stdin = '', more = '' } = {},
 ) {
-  const profile = parseProfile(`filesystem_policy: { read_only: [., /usr, /bin, /lib, /lib64] }\n${policy}`)
+  const profile = parseProfile(`filesystem_policy: { read_only: [., /usr, /bin, /lib, /lib64${more}] }\n${policy}`)
   const action = { program, args }
   const told: Told[] = []
   const asked: Asked[] = []
@@ -144,6 +144,24 @@ describe('a file that a running program opens', { concurrency: 2 }, () => {
       [['file.refused', '/letter', 1]],
     )
     assert.equal(told.filter(({ kind }) => kind !== 'file.refused').length, 0)
+  })
+
+  test('where the action may execute is not asked for, and the record says why', async () => {
+    const { workspace, beside } = await stage()
+    const tool = join(beside, 'letter')
+    const script = `echo x > "${tool}"; ln "${tool}" second; mkdir "${beside}/made"`
+    const { wishes, told, err } = await run({ workspace }, script, {}, { more: `, "${beside}"` })
+    assert.deepEqual(wishes, [])
+    assert.equal(err.match(/Permission denied/g)?.length, 3, err)
+    assert.deepEqual(
+      told.map(({ kind, facts }) => [kind, facts.path, facts['reason']]),
+      [tool, tool, join(beside, 'made')].map((path) => [
+        'file.refused',
+        path,
+        'what the action may execute is not written, so nobody is asked for it',
+      ]),
+    )
+    assert.equal(await readFile(tool, 'utf8'), 'dear')
   })
 
   test('is not opened before its intent is recorded', async () => {

@@ -195,6 +195,13 @@ describe('what changes while a person is asked', { concurrency: 2 }, () => {
         await mkdir(join(asked, 'old.txt'))
       },
     },
+    'a file that becomes another': {
+      path: 'asked/old.txt',
+      turn: async ({ asked }) => {
+        await writeFile(join(asked, 'another'), 'of somebody else')
+        await rename(join(asked, 'another'), join(asked, 'old.txt'))
+      },
+    },
     'a file that is gone': { path: 'asked/old.txt', turn: ({ asked }) => rm(join(asked, 'old.txt')) },
   }
   for (const [name, { path, turn }] of Object.entries(turns))

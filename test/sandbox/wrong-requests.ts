@@ -29,6 +29,8 @@ const random = generator(7)
 const upTo = (most: number) => Math.floor(random() * most)
 const words = [
   'mount',
+  'identity',
+  'unchanged',
   'end',
   'argument',
   'wall_ms',
@@ -36,6 +38,8 @@ const words = [
   'opens',
   'hand',
   'change',
+  'mode',
+  'times',
   'output',
   'endless',
   'degraded',

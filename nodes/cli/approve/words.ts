@@ -23,13 +23,17 @@ function deed({ kind, path, operation, to, replaces }: Question['missing'][numbe
     'remove-folder': 'remove the folder',
     'make-folder': 'make the folder',
     rename: 'rename',
+    'rename-folder': 'rename the folder, with all that is in it,',
+    mode: 'set the mode of',
+    times: 'set the times of',
     link: 'give',
     symlink: 'make the link',
   }
   // Programs outside are led by it too.
   const towards = { link: 'the second name', symlink: 'that leads whoever follows it, outside of the sandbox too, to' }
   const word = operation === 'link' || operation === 'symlink' ? towards[operation] : 'to'
-  const onto = to === undefined ? [] : [word, `${quoted(to)}${replaces ? ', which is replaced,' : ''}`]
+  const shown = operation === 'mode' || operation === 'times' ? bare : quoted
+  const onto = to === undefined ? [] : [word, `${shown(to)}${replaces ? ', which is replaced,' : ''}`]
   return [operation ? verb[operation] : kind, quoted(path), ...onto].join(' ')
 }
 

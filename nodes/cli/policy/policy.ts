@@ -7,10 +7,11 @@ import { readDocument } from '../../../policies/document.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { explain } from '../../../policies/explain.js'
 import { readConnection } from '../../../policies/network.js'
-import type { Access, AccessKind } from '../../../policies/profile.js'
+import { type Access, type AccessKind, parseProfile } from '../../../policies/profile.js'
 import { type Row, runTable } from '../../../policies/table.js'
 import { findPlace, presetNames } from '../../../sandbox/index.js'
 import { type PolicyFile, readPolicy } from '../../../sandbox/preset.js'
+import { refusalOf } from '../../../sandbox/refusal.js'
 import { ofMesh, recallOffer } from '../../member/offer.js'
 import { checkWorkspace } from '../../workspace.js'
 import { type Command, text } from '../command.js'
@@ -95,10 +96,13 @@ export const policyExplain: Command = {
     const isPath = kind !== 'connect' && !path.startsWith('tool:')
     const real = isPath ? (await findPlace(resolve(workspace, path))).real : path
     const { answer, because } = explain(readDocument(policy, named), { kind, path: real }, workspace)
-    if (values['json']) say(JSON.stringify({ policy: named, workspace, kind, path: real, answer, because }))
+    const refusal = await refusalOf(parseProfile(policy, named), workspace)
+    const refused = refusal && { refused: refusal.message }
+    if (values['json']) say(JSON.stringify({ policy: named, workspace, kind, path: real, answer, because, ...refused }))
     else {
       const where = isPath ? ` (${isWithin(real, workspace) ? 'in' : 'outside'} the workspace ${workspace})` : ''
       say(`${kind} ${real}: ${answer}${where}\n  ${because}`)
+      if (refusal) say(`  but every action is refused here: ${refusal.message} ${refusal.hint}`)
     }
     return 0
   },

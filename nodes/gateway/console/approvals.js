@@ -58,6 +58,9 @@ const verbs = {
   'remove-folder': 'remove the folder',
   'make-folder': 'make the folder',
   rename: 'rename',
+  'rename-folder': 'rename the folder, with all that is in it,',
+  mode: 'set the mode of',
+  times: 'set the times of',
   link: 'give',
   symlink: 'make the link',
 }

@@ -74,6 +74,9 @@ const toWhatIsAllowed = [
   'name-move-racing-path',
   'name-move-racing-kind',
   'name-link-racing-path',
+  'name-mode-racing-path',
+  'name-times-racing-path',
+  'name-folder-racing-path',
 ]
 
 /** What is allowed may be written, too. */
@@ -82,12 +85,15 @@ const writing = ['open-truncate-racing-path']
 /** While a person is asked about a rename, somebody else puts a file at the new name. */
 const appearing = ['name-appearing-target']
 
-/** Go by what nobody need be asked about. */
-const unaskedOf = ['open-place-first', 'open-proc-root', 'name-exchange']
+/** Have a folder of programs beside the workspace, and a person who lets all of it be written. */
+const ofPrograms = ['open-written-program']
+
+/** Go by what nobody need be asked about, or nobody may be. */
+const unaskedOf = ['open-place-first', 'open-proc-root', 'name-exchange', ...ofPrograms]
 
 const askForAll = 'ask: [{ read: / }, { write: / }]\n'
 
-/** A person who lets `allowed` be read, and be or become `allowed.moved` and two names in the workspace, and nothing else. */
+/** A person who lets `allowed` be read, have any mode and times, and be or become `allowed.moved` and two names in the workspace; the same of a folder; and nothing else. */
 function opensFor(
   name: string,
   plan: LaunchPlan,
@@ -97,17 +103,28 @@ function opensFor(
   asked: string[],
   opened: unknown[],
 ): Opens {
-  const names = [allowed, `${allowed}.moved`, join(workspace, 'moved'), join(workspace, 'own')]
+  const folder = `${allowed}.folder`
+  const names = [
+    allowed,
+    `${allowed}.moved`,
+    folder,
+    `${folder}.moved`,
+    join(workspace, 'moved'),
+    join(workspace, 'own'),
+  ]
   return new Opens({
     profile: parseProfile(policy),
     workspace,
     mounts: plan.mounts,
     pool,
     record: (kind) => opened.push(kind !== 'file.refused'),
-    ask: async ({ kind, path, to }) => {
+    ask: async ({ kind, path, to, operation }) => {
       asked.push(`${kind} ${path} ${to}`)
       if (to !== undefined && appearing.includes(name)) await writeFile(to, 'of another')
-      const isOfIt = to === undefined ? path === allowed : [path, to].every((each) => names.includes(each))
+      if (operation === 'mode' || operation === 'times') return path === allowed ? 'allow' : { refusedBy: 'Grace' }
+      const files = [allowed, join(`${folder}.moved`, 'file')]
+      const isOfIt = to === undefined ? files.includes(path) : [path, to].every((each) => names.includes(each))
+      if (ofPrograms.includes(name)) return 'allow'
       const may = isOfIt && (kind === 'read' || to !== undefined || writing.includes(name))
       return may ? 'allow' : { refusedBy: 'Grace' }
     },
@@ -160,7 +177,7 @@ describe('attempts to get out', { concurrency: 2 }, () => {
       const untouched = await facts()
       const again = await extraFor(name, fresh.folder, fresh.workspace)
       const isNetwork = name.startsWith('network-')
-      const profile = `${isNetwork ? sites.rule(binary) : ''}${isOpen ? askForAll : ''}filesystem_policy: { include_workdir: true, read_only: [${kept[name] ?? ''}] }\nlimits: { wall_ms: 120000, memory_mb: 64 }`
+      const profile = `${isNetwork ? sites.rule(binary) : ''}${isOpen ? askForAll : ''}filesystem_policy: { include_workdir: true, read_only: [${ofPrograms.includes(name) ? JSON.stringify(join(fresh.folder, 'tools')) : (kept[name] ?? '')}] }\nlimits: { wall_ms: 120000, memory_mb: 64 }`
       const action = { program: binary, args: [name, fresh.target, fresh.workspace, isNetwork ? sites.inside : again] }
       if (refused.includes(name)) {
         await assert.rejects(
@@ -213,6 +230,18 @@ describe('attempts to get out', { concurrency: 2 }, () => {
     if (/^(open|name)-/.test(name)) {
       const open = join(folder, 'open')
       await writeFile(open, 'fine')
+      for (const [each, text] of [
+        [open, 'fine'],
+        [join(folder, 'target'), 'secret'],
+      ] as const)
+        if (name === 'name-folder-racing-path') {
+          await mkdir(`${each}.folder`)
+          await writeFile(join(`${each}.folder`, 'file'), text)
+        }
+      if (ofPrograms.includes(name)) {
+        await mkdir(join(folder, 'tools'))
+        await writeFile(join(folder, 'tools', 'there'), '', { mode: 0o755 })
+      }
       if (name === 'name-into-read-only') await mkdir(join(workspace, 'kept', 'inner'), { recursive: true })
       return open
     }

@@ -138,6 +138,13 @@ describe('clawmesh doctor', () => {
       () => JSON.stringify({ policy: 'ask-first', workspace: join(spare, 'gone') }),
       () => expect(/^policy: fault: .*gone.* cannot be read/),
     )
+    const bare = join(spare, 'bare')
+    mkdirSync(bare)
+    await whileChanged(
+      join(data, 'offer.json'),
+      () => JSON.stringify({ policy: 'code-workspace', workspace: bare }),
+      () => expect(/^policy: fault: The policy keeps .*\.git read-only .*, but it does not exist/),
+    )
     const rules = join(data, 'router.yaml')
     writeFileSync(rules, 'rules: 3', { mode: 0o600 })
     await expect(/^policy: fault: .*router\.yaml/)
