@@ -2,6 +2,7 @@
  * What goes over the socket of one action: a request in, frames out. launcher/spec.h and launcher/report.h are the other side.
  */
 import { ClawmeshError } from '../policies/errors.js'
+import type { Spec } from './spec.js'
 
 /** network, names: of an action's connections and of the names that it asks for. hello: what it says first on one. image: what a process of it began as. wrote: a file that it opened for writing. open: of the opens that are held. fed: its input was passed on, and more may be sent. */
 export type FrameKind =
@@ -53,24 +54,23 @@ export const inputChunkBytes = mostBytes
 const inputFollows = 0xffff_ffff
 
 /** The request of an action whose input follows it. */
-export function encodeOpenRequest(spec: Buffer): Buffer {
-  return Buffer.concat([lengthsOf(spec.length, inputFollows), spec])
+export function encodeOpenRequest({ text, filter }: Spec): Buffer {
+  return Buffer.concat([lengthsOf(text.length, filter.length, inputFollows), text, filter])
 }
 
-/** Two lengths, then the spec and what the action is to read on its standard input. */
-export function encodeRequest(spec: Buffer, input: string | Buffer = ''): Buffer {
+/** Three lengths, then the spec, its filter and what the action is to read on its standard input. */
+export function encodeRequest({ text, filter }: Spec, input: string | Buffer = ''): Buffer {
   const bytes = Buffer.from(input)
   if (bytes.length > mostInput)
     throw new ClawmeshError('SANDBOX_FAILED', `The action's input has ${bytes.length} bytes, ${mostInput} are taken.`, {
       hint: 'Give it as a file.',
     })
-  return Buffer.concat([lengthsOf(spec.length, bytes.length), spec, bytes])
+  return Buffer.concat([lengthsOf(text.length, filter.length, bytes.length), text, filter, bytes])
 }
 
-function lengthsOf(spec: number, input: number): Buffer {
-  const lengths = Buffer.alloc(8)
-  lengths.writeUInt32LE(spec, 0)
-  lengths.writeUInt32LE(input, 4)
+function lengthsOf(...parts: readonly number[]): Buffer {
+  const lengths = Buffer.alloc(4 * parts.length)
+  for (const [place, length] of parts.entries()) lengths.writeUInt32LE(length, 4 * place)
   return lengths
 }
 

@@ -24,11 +24,11 @@ export interface ActionOutcome {
   readonly overMemory: boolean
   /** It was stopped for a time (by SIGSTOP or its like), or what watches over it was. */
   readonly stopped: boolean
-  /** We ended it: the signal was aborted, or there was too much output. */
+  /** We ended it: the signal was aborted. */
   readonly killed: boolean
   readonly stdout: Buffer
   readonly stderr: Buffer
-  /** Output was cut at the plan's limit. */
+  /** It printed more than the plan lets it, on both streams together, and was ended there: what is here is cut. */
   readonly truncated: boolean
   readonly wallMs: number
   readonly cpuMs: number
@@ -59,13 +59,12 @@ export async function launch(plan: LaunchPlan, options: LaunchOptions = {}): Pro
   const egress = isWhole && plan.network ? options.egress : undefined
   const opens = isWhole && options.opens?.holding ? options.opens : undefined
   const deeds = isWhole ? options.deeds : undefined
-  const governed = { network: egress !== undefined, opens, deeds: deeds !== undefined }
-  const request = encodeRequest(encodeSpec(plan, governed), options.stdin)
+  const terms = { network: egress !== undefined, opens, deeds: deeds !== undefined, degraded: !isWhole }
+  const request = encodeRequest(encodeSpec(plan, terms), options.stdin)
   const worker = await findWorker(options)
-  const output = new Output(plan.outputBytes, () => action.stop())
   const streams: Record<'output' | 'errors', Buffer[]> = { output: [], errors: [] }
   const action = exchange(worker, plan, request, {
-    take: (kind, bytes) => streams[kind].push(output.take(bytes)),
+    take: (kind, bytes) => streams[kind].push(bytes),
     signal: options.signal,
     egress,
     opens,
@@ -75,29 +74,5 @@ export async function launch(plan: LaunchPlan, options: LaunchOptions = {}): Pro
     ...(await action.ended),
     stdout: Buffer.concat(streams.output),
     stderr: Buffer.concat(streams.errors),
-    truncated: output.truncated,
-  }
-}
-
-/** Bytes of both streams against one limit. */
-class Output {
-  truncated = false
-  #left: number
-  #full: () => void
-
-  constructor(limit: number, full: () => void) {
-    this.#left = limit
-    this.#full = full
-  }
-
-  /** What of it is within the limit. */
-  take(bytes: Buffer): Buffer {
-    if (bytes.length > this.#left) {
-      this.truncated = true
-      this.#full()
-    }
-    const taken = bytes.subarray(0, this.#left)
-    this.#left -= taken.length
-    return taken
   }
 }

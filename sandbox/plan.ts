@@ -56,8 +56,9 @@ export interface LaunchPlan {
     readonly tmp_bytes: number
     readonly open_files: number
     readonly processes: number
+    /** Of both streams together. */
+    readonly output_bytes: number
   }
-  readonly outputBytes: number
   /** Whether there is anything that it may connect to, or ask for. */
   readonly network: boolean
   /** Groups of calls that fail. */
@@ -149,8 +150,8 @@ export function planLaunch(
       tmp_bytes: limits.tmpMb * mebibyte,
       open_files: limits.openFiles,
       processes: limits.processes,
+      output_bytes: limits.outputBytes,
     },
-    outputBytes: limits.outputBytes,
     network: hasNetwork(profile),
     without: profile.without,
   }

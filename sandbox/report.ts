@@ -6,7 +6,7 @@ import type { LaunchPlan } from './plan.js'
 
 export type Facts = Pick<
   ActionOutcome,
-  'exitCode' | 'signal' | 'timedOut' | 'overMemory' | 'stopped' | 'wallMs' | 'cpuMs' | 'maxRssKb'
+  'exitCode' | 'signal' | 'timedOut' | 'overMemory' | 'truncated' | 'stopped' | 'wallMs' | 'cpuMs' | 'maxRssKb'
 >
 
 /** @param ended what we did: killed, we ordered the end; late, the launcher let the deadline pass and was ended for it */
@@ -18,7 +18,8 @@ export function readReport(report: readonly string[], ended: { killed: boolean; 
   const neverTold = ended.late && !lines.has('timeout') && !cameToAnEnd
   const timedOut = lines.has('timeout') || neverTold
   const overMemory = lines.has('memory')
-  const cut = timedOut || overMemory || ended.killed
+  const truncated = lines.has('output')
+  const cut = timedOut || overMemory || truncated || ended.killed
   if (!cut && !cameToAnEnd)
     throw new ClawmeshError(
       'SANDBOX_FAILED',
@@ -31,6 +32,7 @@ export function readReport(report: readonly string[], ended: { killed: boolean; 
     signal: !cut && lines.has('signal') ? number('signal', 0) : null,
     timedOut,
     overMemory,
+    truncated,
     stopped: lines.has('stopped') || neverTold,
     wallMs: number('usage', 0) / 1000,
     cpuMs: number('usage', 1) / 1000,

@@ -76,7 +76,9 @@ export async function startResident(
   const streams = { output: readable(socket), errors: readable(socket) }
   const egress = plan.network ? options.egress : undefined
   const opens = options.opens?.holding && options.opens
-  const action = exchange(worker, plan, encodeOpenRequest(encodeSpec(plan, { network: egress !== undefined, opens })), {
+  // What it says has no end; who listens bounds each message.
+  const spec = encodeSpec(plan, { network: egress !== undefined, opens, endless: true })
+  const action = exchange(worker, plan, encodeOpenRequest(spec), {
     take: (kind, bytes) => {
       // Who reads slowly slows the program.
       if (!streams[kind].push(bytes)) socket.pause()

@@ -1,22 +1,42 @@
 /**
- * A plan on its way to the launcher: strings, each closed by a NUL, a key and then its values, until the key `end`.
- * launcher/spec.h says the same from the other side.
+ * A plan on its way to the launcher: strings, each closed by a NUL, a key and then its values, until the key `end`; and beside them the
+ * filter of its system calls. launcher/spec.h says the same from the other side.
  */
 import { ClawmeshError } from '../policies/errors.js'
+import { callGroups } from '../policies/profile.js'
 import type { Operation } from './opens/change.js'
 import type { Holding } from './opens/opens.js'
 import type { LaunchPlan, Mount } from './plan.js'
+import type { Architecture } from './seccomp/calls.js'
+import { filterOf } from './seccomp/filter.js'
 
-export interface Governed {
+export interface Spec {
+  readonly text: Buffer
+  /** Of an action's system calls; empty where nothing is run. */
+  readonly filter: Buffer
+}
+
+/** Under which one launch of a plan goes. */
+export interface Terms {
   /** Whether somebody decides on its connections; without, it has none. */
   readonly network?: boolean
   /** Which opens somebody decides on, and where the files come in; without, none is held. */
   readonly opens?: { readonly holding: Holding; readonly door: string } | undefined
   /** Whether somebody is told what it executes and writes. */
   readonly deeds?: boolean
+  /** Without namespaces, as launcher/degraded.c says. */
+  readonly degraded?: boolean
+  /** What it prints has no limit: it is talked to, and who listens takes what he wants. */
+  readonly endless?: boolean
 }
 
-export function encodeSpec(plan: LaunchPlan, { network = false, opens, deeds = false }: Governed = {}): Buffer {
+/** What a lone process without namespaces could do to others of its user, and where Landlock does not look. It does look at names. */
+const withoutNamespaces = callGroups.filter((group) => group !== 'names')
+
+/** Throws SANDBOX_FAILED for a NUL in it, SANDBOX_UNAVAILABLE on a processor whose calls nobody knows. */
+export function encodeSpec(plan: LaunchPlan, terms: Terms = {}): Spec {
+  const { network = false, opens, deeds = false, degraded = false, endless = false } = terms
+  const { output_bytes, ...limits } = plan.limits
   const fields: string[][] = [
     ['program', plan.program],
     ['folder', plan.folder],
@@ -24,23 +44,39 @@ export function encodeSpec(plan: LaunchPlan, { network = false, opens, deeds = f
     ...Object.entries(plan.env).map(([name, value]) => ['variable', `${name}=${value}`]),
     ...plan.mounts.flatMap((mount) => [mountField(mount), ...identityField(mount)]),
     ...plan.links.map(({ path, leadsTo }) => ['link', path, leadsTo]),
-    ...Object.entries(plan.limits).map(([name, value]) => [name, String(value)]),
+    ...Object.entries(limits).map(([name, value]) => [name, String(value)]),
+    endless ? ['output', 'endless'] : ['output_bytes', String(output_bytes)],
     ...(network ? [['network', 'governed']] : []),
     ...(opens?.holding ? [['opens', opens.holding, opens.door]] : []),
     ...(deeds ? [['deeds', 'told']] : []),
-    ...plan.without.map((group) => ['without', group]),
+    ...(degraded ? [['degraded', 'named']] : []),
     ['end'],
   ]
-  return encode(fields)
+  const filter = filterOf({
+    architecture: architectureHere(),
+    without: degraded ? [...plan.without, ...withoutNamespaces] : plan.without,
+    network,
+    opens: opens?.holding,
+    deeds,
+  })
+  return { text: encode(fields), filter }
+}
+
+function architectureHere(): Architecture {
+  const { arch } = process
+  if (arch === 'x64' || arch === 'arm64') return arch
+  throw new ClawmeshError('SANDBOX_UNAVAILABLE', `No sandbox here: the launcher does not know ${arch}.`, {
+    hint: 'Run the sandbox role on x86_64 or aarch64.',
+  })
 }
 
 /** Of a worker that only opens one file. */
 export function encodeHand(
   mount: Mount,
   hand: { door: string; id: number; flags: number; mode: number; device: bigint; inode: bigint },
-): Buffer {
+): Spec {
   const { door, id, flags, mode, device, inode } = hand
-  return encode([mountField(mount), ['hand', door, ...[id, flags, mode, device, inode].map(String)], ['end']])
+  return errand(mount, ['hand', door, ...[id, flags, mode, device, inode].map(String)])
 }
 
 /** Of a worker that only changes one name in a folder. */
@@ -56,15 +92,20 @@ export function encodeChange(
     toDevice: bigint
     toInode: bigint
   },
-): Buffer {
+): Spec {
   const { operation, name, to, mode, device, inode, toDevice, toInode } = change
   const numbers = [mode, device, inode, toDevice, toInode].map(String)
-  return encode([mountField(mount), ['change', operation, name, to, ...numbers], ['end']])
+  return errand(mount, ['change', operation, name, to, ...numbers])
 }
 
 /** Of a worker that only gives one file or folder a mode or times. */
-export const encodeAttributes = (mount: Mount, operation: 'mode' | 'times', numbers: readonly bigint[]): Buffer =>
-  encode([mountField(mount), [operation, ...numbers.map(String)], ['end']])
+export const encodeAttributes = (mount: Mount, operation: 'mode' | 'times', numbers: readonly bigint[]): Spec =>
+  errand(mount, [operation, ...numbers.map(String)])
+
+const errand = (mount: Mount, field: string[]): Spec => ({
+  text: encode([mountField(mount), field, ['end']]),
+  filter: Buffer.alloc(0),
+})
 
 const mountField = ({ access, kind, source, target }: Mount) => ['mount', access, kind, source, target]
 

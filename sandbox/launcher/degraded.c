@@ -3,7 +3,8 @@
  *
  *   Landlock   all that is granted, on the machine's own file system. Rights add up, so nothing can be kept read-only inside what is written, nor be data
  *              inside what is executed: a spec that wants it is refused. What Landlock does not cover on files of the same user (modes, times) is not to be called.
- *   seccomp    the list of every action, less the groups below: no other process, no socket, no signal, nothing that reaches another process.
+ *   seccomp    the list of every action, less the groups that spec.ts names: no other process, no socket, no signal, nothing that reaches another process. A spec
+ *              that does not say that it is for this mode has another filter, and is refused.
  *   limits     those of a process, which is all that there is. Threads are counted with those of all others of its user.
  *
  * The action dies with process 1, which here is only its parent, and that dies with the worker. A process could undo that by prctl, which is refused, and by
@@ -36,6 +37,8 @@ static bool is_within(const char *path, const char *folder)
 static void check(const struct spec *spec)
 {
     errno = 0;
+    if (!spec->degraded)
+        refuse(STAGE_NAMESPACES, "the filter is one for an action with namespaces");
     if (spec_is_governed(spec) || spec_is_errand(spec))
         refuse(STAGE_NAMESPACES, "without namespaces no call can be held");
     for (const struct mount *each = spec->mounts; each < spec->mounts + spec->mount_count; each++) {
@@ -105,10 +108,7 @@ static void open_program(struct spec *spec)
 
 static void narrow(struct spec *spec)
 {
-    static const enum calls none[] = {CALLS_PROCESSES, CALLS_SIGNALS, CALLS_MODES, CALLS_TIMES, CALLS_WATCHING, CALLS_SOCKETS};
     struct sysinfo machine;
-    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
-        spec->without[none[i]] = true;
     if (sysinfo(&machine) != 0)
         refuse(STAGE_LIMITS, "cannot count the processes");
     spec->processes += machine.procs;
@@ -139,7 +139,6 @@ int work_degraded(void)
     int ends[2];
     bool as_root = namespaces_as_root();
     request_read(request, CONTROL);
-    spec->degraded = true;
     check(spec);
     source_make_new(spec);
     open_sources(spec);

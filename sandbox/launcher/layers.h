@@ -104,7 +104,7 @@ void landlock_restrict(const struct spec *spec);
 int landlock_abi(void);
 
 /* seccomp.c */
-int seccomp_restrict(const struct spec *spec); /* of a spec that is governed: the descriptor by which held calls are answered */
+int seccomp_restrict(const struct spec *spec); /* installs its filter; of a spec that is governed: the descriptor by which held calls are answered */
 
 /* hand.c */
 int hand_open(const struct spec *spec);                      /* inside: opens the one file, for the worker */

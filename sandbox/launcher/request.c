@@ -43,7 +43,8 @@ static size_t read_length(int descriptor)
 
 void request_read(struct request *request, int descriptor)
 {
-    size_t length = read_length(descriptor);
+    struct spec *spec = &request->spec;
+    size_t length = read_length(descriptor), filter = read_length(descriptor);
     request->input_length = read_length(descriptor);
     request->input_follows = request->input_length == INPUT_FOLLOWS;
     if (request->input_follows)
@@ -51,14 +52,18 @@ void request_read(struct request *request, int descriptor)
     errno = 0;
     if (length > SPEC_BYTES)
         refuse(STAGE_SPEC, "longer than %d bytes", SPEC_BYTES);
+    if (filter % sizeof *spec->filter != 0 || filter > sizeof spec->filter)
+        refuse(STAGE_SPEC, "the filter is not a number of instructions, at most %d", BPF_MAXINSNS);
     if (request->input_length > INPUT_BYTES)
         refuse(STAGE_SPEC, "the input is longer than %d bytes", INPUT_BYTES);
     read_all(descriptor, request->text, length);
+    read_all(descriptor, spec->filter, filter);
+    spec->filter_length = (unsigned short)(filter / sizeof *spec->filter);
     if (request->input_follows)
         request->input = new_memory(INPUT_CHUNK, MAP_PRIVATE);
     if (request->input_length > 0) {
         request->input = new_memory(request->input_length, MAP_PRIVATE);
         read_all(descriptor, request->input, request->input_length);
     }
-    spec_parse(&request->spec, request->text, length);
+    spec_parse(spec, request->text, length);
 }

@@ -150,16 +150,16 @@ static problem take_opens(struct spec *spec, char **values)
     return plain_door(values[1]) ? NULL : "no name of a door";
 }
 
-static problem take_without(struct spec *spec, char **values)
+static problem take_degraded(struct spec *spec, char **values)
 {
-    static const char *const groups[] = {
-        [CALLS_PROCESSES] = "processes", [CALLS_SIGNALS] = "signals",   [CALLS_NAMES] = "names",    [CALLS_MODES] = "modes",
-        [CALLS_TIMES] = "times",         [CALLS_WATCHING] = "watching", [CALLS_SOCKETS] = "sockets"};
-    size_t group = place_of(values[0], groups, CALL_GROUPS);
-    if (group == CALL_GROUPS)
-        return "unknown group of calls";
-    spec->without[group] = true;
-    return NULL;
+    spec->degraded = true;
+    return strcmp(values[0], "named") == 0 ? NULL : "unknown kind of sandbox";
+}
+
+static problem take_output(struct spec *spec, char **values)
+{
+    spec->output_bytes = UINT64_MAX;
+    return strcmp(values[0], "endless") == 0 ? NULL : "unknown kind of output";
 }
 
 static problem take_deeds(struct spec *spec, char **values)
@@ -268,7 +268,8 @@ static const struct field {
     {"network", 1, take_network, 0},
     {"opens", 2, take_opens, 0},
     {"deeds", 1, take_deeds, 0},
-    {"without", 1, take_without, 0},
+    {"degraded", 1, take_degraded, 0},
+    {"output", 1, take_output, 0},
     {"hand", HAND_VALUES, take_hand, 0},
     {"change", CHANGE_VALUES, take_change, 0},
     {"mode", 3, take_mode, 0},
@@ -281,6 +282,7 @@ static const struct field {
     {"tmp_bytes", 1, NULL, offsetof(struct spec, tmp_bytes)},
     {"open_files", 1, NULL, offsetof(struct spec, open_files)},
     {"processes", 1, NULL, offsetof(struct spec, processes)},
+    {"output_bytes", 1, NULL, offsetof(struct spec, output_bytes)},
 };
 enum { FIELDS = sizeof fields / sizeof *fields };
 
@@ -299,8 +301,8 @@ static void check_errand(struct spec *spec)
     bool is_change = spec->change.operation != CHANGE_NONE, sets = spec_sets_attributes(spec);
     bool is_one = spec->mount_count == 1 && (mount->access == ACCESS_WRITE || (mount->access == ACCESS_READ && !is_change)) &&
                   (sets ? mount->kind != KIND_NEW && spec->change.inode != 0 : (mount->kind == KIND_FOLDER) == is_change);
-    if (!is_one || spec->program != NULL || spec_is_governed(spec) || (is_change && spec->hand.door != NULL))
-        refuse(STAGE_SPEC, "an errand takes one file or folder and no program");
+    if (!is_one || spec->program != NULL || spec->filter_length > 0 || spec_is_governed(spec) || (is_change && spec->hand.door != NULL))
+        refuse(STAGE_SPEC, "an errand takes one file or folder, no program and no filter");
     if (is_change && !sets)
         return;
     mount->device = (dev_t)(sets ? spec->change.device : spec->hand.device);
@@ -354,4 +356,6 @@ void spec_parse(struct spec *spec, char *text, size_t length)
             refuse(STAGE_SPEC, "%s is missing", field->key);
     if (spec->program == NULL || spec->folder == NULL || spec->argument_count == 0)
         refuse(STAGE_SPEC, "program, folder or argument is missing");
+    if (spec->filter_length == 0)
+        refuse(STAGE_SPEC, "the filter is missing");
 }

@@ -1,19 +1,23 @@
 /*
  * What to run and with which rights: read once from the control descriptor into one struct, before anything is run.
  *
- * A request is two lengths, of four bytes each and the lowest first, then a spec and the action's input of these lengths. A spec is a
- * sequence of strings, each closed by a NUL: a key, then as many values as the key takes (the table in spec.c), and so on until the key
- * `end`, which is the last. sandbox/spec.ts writes both. A key or value that is not understood refuses the launch.
+ * A request is three lengths, of four bytes each and the lowest first, then a spec, a filter and the action's input of these lengths. The filter is
+ * the array of `struct sock_filter` that decides on the action's system calls (sandbox/seccomp makes it). A spec is a sequence of strings, each
+ * closed by a NUL: a key, then as many values as the key takes (the table in spec.c), and so on until the key `end`, which is the last. sandbox/spec.ts writes both. A key or value that is not understood refuses the launch.
  *
  * The length INPUT_FOLLOWS stands for an input that comes as it is written, until the client ends its side, which ends the action as ever.
  * Where the spec says `network`, `opens` or `deeds`, whatever comes after the request comes in frames (order.h): an input that follows, and answers.
  *
+ * A spec that says `degraded` is for an action without namespaces, and only a launcher that was started for such takes it: its filter is another.
+ *
  * A spec that says `hand` runs nothing: its one mount is a file, which is opened and handed to the worker of an action that waits for it. Nor does one
  * that says `change`: its one mount is a folder, in which or below which one name is changed. Nor `mode` or `times`: its one mount is given them.
+ * None of these has a filter, and nothing else goes without.
  */
 #ifndef CLAWMESH_SPEC_H
 #define CLAWMESH_SPEC_H
 
+#include <linux/filter.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -55,9 +59,6 @@ enum kind {
     KIND_NEW, /* nothing: an empty file is made, so that it alone can be granted and not its folder */
 };
 
-/* Calls that a policy can take away by the name of their group; seccomp.c has the calls. */
-enum calls { CALLS_PROCESSES, CALLS_SIGNALS, CALLS_NAMES, CALLS_MODES, CALLS_TIMES, CALLS_WATCHING, CALLS_SOCKETS, CALL_GROUPS };
-
 /* A change of one name, and of what has it. From a rename to a symbolic link they take another word; the last two are of no name, and take numbers. */
 enum change {
     CHANGE_NONE,
@@ -96,8 +97,7 @@ struct spec {
     size_t mount_count, link_count, argument_count, variable_count;
     bool network; /* it may ask for connections; each is decided by the client */
     enum holding opens;
-    bool without[CALL_GROUPS];
-    bool degraded; /* no namespaces: degraded.c. No spec can say this */
+    bool degraded; /* no namespaces: degraded.c */
     int executes[2]; /* then: the program and its loader, which is all that is executed; -1 for no loader */
     bool deeds; /* what it runs and opens for writing is told to the client */
     const char *door; /* with opens: the name of the socket at which its worker takes what was opened for it */
@@ -112,8 +112,10 @@ struct spec {
         uint64_t to_device, to_inode; /* of what a rename replaces; 0: nothing had that name */
         uint64_t times[4];            /* as utimensat takes them: of the last access, then of the last change of what is in it */
     } change;
-    /* limits; none may be left out */
-    uint64_t wall_ms, cpu_seconds, memory_bytes, memory_total_bytes, file_bytes, tmp_bytes, open_files, processes;
+    /* limits; none may be left out. output_bytes is of both streams together; `output endless` in its place is no limit */
+    uint64_t wall_ms, cpu_seconds, memory_bytes, memory_total_bytes, file_bytes, tmp_bytes, open_files, processes, output_bytes;
+    unsigned short filter_length; /* in instructions */
+    struct sock_filter filter[BPF_MAXINSNS];
 };
 
 #define INPUT_FOLLOWS 0xffffffffu
@@ -140,7 +142,7 @@ bool spec_sets_attributes(const struct spec *spec); /* of what is mounted, and c
 /* Some of its calls are held, and the client says more than its request. */
 bool spec_is_governed(const struct spec *spec);
 
-/* Checks a spec and takes it apart in place, or refuses. */
+/* Checks a spec, whose filter is there already, and takes it apart in place, or refuses. */
 void spec_parse(struct spec *spec, char *text, size_t length);
 
 #endif

@@ -32,8 +32,14 @@ static int64_t micro(struct timeval time)
     return time.tv_sec * 1000000LL + time.tv_usec;
 }
 
-/* What is there of a stream becomes a frame. False at the stream's end; it is closed then. */
-static bool relay(int *stream, enum frame kind, int flags)
+/* Of both streams together: what may still be printed, and whether there was more. */
+struct output {
+    uint64_t left;
+    bool is_over;
+};
+
+/* What is there of a stream becomes a frame, as far as it is within the limit. False past that, and at the stream's end; it is closed then. */
+static bool relay(int *stream, enum frame kind, struct output *output, int flags)
 {
     ssize_t got;
     do
@@ -44,8 +50,12 @@ static bool relay(int *stream, enum frame kind, int flags)
         *stream = -1;
         return false;
     }
-    frame_start(kind, (size_t)got, flags);
-    return true;
+    size_t within = (uint64_t)got < output->left ? (size_t)got : (size_t)output->left;
+    output->left -= within;
+    output->is_over = within < (size_t)got;
+    if (within > 0)
+        frame_start(kind, within, flags);
+    return !output->is_over;
 }
 
 /* What is on its way to the action's input. */
@@ -90,7 +100,7 @@ static int milliseconds_left(int64_t started, const struct spec *spec)
     return left < 0 ? 0 : left > 1000000000 ? 1000000000 : (int)left;
 }
 
-enum ending { ENDED, TIMEOUT, CANCELLED, MEMORY };
+enum ending { ENDED, TIMEOUT, CANCELLED, MEMORY, FLOOD };
 
 enum { MEMORY_EVERY_MS = 200 };
 
@@ -135,8 +145,9 @@ static bool hear_client(int revents, int stream, struct input *input, bool gover
     return input->follows && revents == POLLIN && take_input(stream, input);
 }
 
-/* Relays until process 1 has ended, its time is over, or the client wants no more. */
-static enum ending attend(int process, struct child action, struct streams *streams, const struct request *request, int64_t started)
+/* Relays until process 1 has ended, one of its limits is reached, or the client wants no more. */
+static enum ending attend(int process, struct child action, struct streams *streams, struct output *output, const struct request *request,
+                          int64_t started)
 {
     enum { PROCESS, CLIENT, CHILD, OUTPUT, ERRORS, INPUT, HELD };
     static struct pollfd events[HELD + HELD_EVENTS];
@@ -180,9 +191,11 @@ static enum ending attend(int process, struct child action, struct streams *stre
         if (frame_waits())
             frame_send(MSG_DONTWAIT);
         else if (events[OUTPUT].revents != 0)
-            relay(&streams->output, FRAME_OUTPUT, MSG_DONTWAIT);
+            relay(&streams->output, FRAME_OUTPUT, output, MSG_DONTWAIT);
         else if (events[ERRORS].revents != 0)
-            relay(&streams->errors, FRAME_ERRORS, MSG_DONTWAIT);
+            relay(&streams->errors, FRAME_ERRORS, output, MSG_DONTWAIT);
+        if (output->is_over)
+            return FLOOD;
         if (streams->input >= 0 && (events[INPUT].revents != 0 || client != 0))
             feed(&streams->input, &input);
         if (governed && input.follows && !input.told && input.start == input.end && !frame_waits()) {
@@ -201,7 +214,8 @@ void watch(struct child child, struct streams streams, const struct request *req
     int process = (int)syscall(NR_pidfd_open, child.pid, 0);
     if (process < 0)
         refuse(STAGE_WATCH, "cannot watch process 1");
-    enum ending ending = attend(process, child, &streams, request, started);
+    struct output output = {.left = request->spec.output_bytes};
+    enum ending ending = attend(process, child, &streams, &output, request, started);
     /* Process 1 itself may have been stopped from outside, and cannot say so. */
     siginfo_t stopped = {0};
     waitid(P_PID, (id_t)child.pid, &stopped, WSTOPPED | WNOHANG | WNOWAIT);
@@ -218,17 +232,19 @@ void watch(struct child child, struct streams streams, const struct request *req
         ;
 
     frame_send(0);
-    while (streams.output >= 0 && relay(&streams.output, FRAME_OUTPUT, 0))
+    while (!output.is_over && streams.output >= 0 && relay(&streams.output, FRAME_OUTPUT, &output, 0))
         ;
-    while (streams.errors >= 0 && relay(&streams.errors, FRAME_ERRORS, 0))
+    while (!output.is_over && streams.errors >= 0 && relay(&streams.errors, FRAME_ERRORS, &output, 0))
         ;
+    if (output.is_over)
+        report("output");
     if (request->spec.network)
         network_end();
     if (stopped.si_pid == child.pid)
         report("stopped");
     if (ending == ENDED && group_is_over())
         ending = MEMORY;
-    if (ending != ENDED)
+    if (ending != ENDED && ending != FLOOD)
         report(ending == TIMEOUT ? "timeout" : ending == MEMORY ? "memory" : "cancelled");
     char line[LINE_BYTES];
     int none[PASS_MOST];

@@ -113,6 +113,9 @@ int work(void)
     struct prepared prepared = prepare(spec, as_root);
 
     request_read(request, CONTROL); /* of a client that connected ahead, this is where we wait */
+    errno = 0;
+    if (spec->degraded)
+        refuse(STAGE_SPEC, "what is for an action without namespaces");
     if (is_outdated(&prepared)) {
         discard(&prepared);
         prepared = prepare(spec, as_root);

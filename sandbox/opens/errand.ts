@@ -5,12 +5,13 @@ import { removeIfEmpty } from '../made.js'
 import type { Mount } from '../plan.js'
 import type { Pool } from '../pool.js'
 import { failure, isLast, madeFiles } from '../report.js'
+import type { Spec } from '../spec.js'
 
 /** It has little to do. */
 const mostMs = 10_000
 
 /** Resolves to what it has reported, once it is done. Rejects with DENIED where something is not what was asked about any more, with SANDBOX_FAILED for anything else. */
-export async function runErrand(spec: Buffer, mount: Mount, pool: Pool | undefined): Promise<readonly string[]> {
+export async function runErrand(spec: Spec, mount: Mount, pool: Pool | undefined): Promise<readonly string[]> {
   const worker = await findWorker({ pool })
   const { socket } = worker
   const report: string[] = []

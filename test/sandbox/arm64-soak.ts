@@ -19,6 +19,7 @@ import { join } from 'node:path'
 import { unpackPackages } from '../../mesh/broker/debian.js'
 import { installation } from '../../mesh/installation.js'
 import { cacheFolder } from '../../nodes/config.js'
+import { headersProgram } from './kernel-headers.js'
 
 interface Compiler {
   readonly program: string
@@ -54,10 +55,13 @@ export async function soakArm64(): Promise<boolean> {
     })
     const numbers = join(folder, 'numbers.c')
     writeFileSync(numbers, numbersProgram())
+    const calls = join(folder, 'calls.c')
+    writeFileSync(calls, headersProgram('arm64'))
     const here: Compiler = { program: 'cc', flags: [] }
     const held = [
       compile(compiler, ['-fsyntax-only', '-I', sources, numbers], 'its numbers, by the headers of arm64'),
       compile(here, ['-fsyntax-only', '-I', sources, numbers], `its numbers, by the headers of ${process.arch}`),
+      compile(compiler, ['-fsyntax-only', calls], 'the numbers of the filter of system calls, by the headers of arm64'),
     ]
     return [...builds, ...held].every(Boolean)
   } finally {

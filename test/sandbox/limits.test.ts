@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { readdir, rm, writeFile } from 'node:fs/promises'
+import { chmod, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { buffer } from 'node:stream/consumers'
 import { describe, test } from 'node:test'
 import { callGroups, parseProfile } from '../../policies/profile.js'
 import { launch } from '../../sandbox/launch.js'
 import { findPlaces } from '../../sandbox/place.js'
 import { grantedPaths, planLaunch } from '../../sandbox/plan.js'
+import { Pool } from '../../sandbox/pool.js'
+import { startResident } from '../../sandbox/resident.js'
 import { noWasm, toolRuntime } from '../../sandbox/tools/runtime.js'
-import { newStage, pool, programs, shell } from './stage.js'
+import { newStage, plan, pool, programs, shell } from './stage.js'
 
 const limited = (limits: string) => `${programs}\nlimits: { ${limits} }`
 
@@ -85,19 +88,37 @@ describe('limits', { concurrency: 2 }, () => {
   })
 
   test('output is counted over both streams and cut, and its flood ended', async () => {
-    const { workspace } = await newStage()
-    const outcome = await shell(limited('output_bytes: 10000'), workspace, 'yes >&2 & yes')
-    assert.deepEqual([outcome.truncated, outcome.killed], [true, true])
-    assert.equal(outcome.stdout.length + outcome.stderr.length, 10_000)
+    const { folder, workspace } = await newStage()
+    await chmod(folder, 0o755)
+    await chmod(workspace, 0o777)
+    const flood = 'while echo out; do echo errors >&2; done'
+    const own = new Pool()
+    for (const options of [{}, { pool: own }, { degraded: true }]) {
+      const outcome = await shell(limited('output_bytes: 10000'), workspace, flood, options)
+      const { truncated, timedOut, killed, exitCode, signal } = outcome
+      assert.deepEqual([truncated, timedOut, killed, exitCode, signal], [true, false, false, null, null])
+      assert.equal(outcome.stdout.length + outcome.stderr.length, 10_000)
+    }
+    own.close()
   })
 
-  test('output of exactly the limit is not cut', async () => {
+  test('output of exactly the limit is not cut, and one byte more is, though its program has ended', async () => {
     const { workspace } = await newStage()
-    const outcome = await shell(limited('output_bytes: 10000'), workspace, 'head -c 10000 /usr/bin/env')
-    assert.deepEqual(
-      [outcome.truncated, outcome.killed, outcome.stdout.length, outcome.exitCode],
-      [false, false, 10_000, 0],
-    )
+    const printed = async (bytes: number) => {
+      const outcome = await shell(limited('output_bytes: 10000'), workspace, `head -c ${bytes} /usr/bin/env`)
+      return [outcome.truncated, outcome.killed, outcome.stdout.length, outcome.exitCode]
+    }
+    assert.deepEqual(await printed(10_000), [false, false, 10_000, 0])
+    assert.deepEqual(await printed(10_001), [true, false, 10_000, null])
+  })
+
+  test('what a resident program prints has no end', async () => {
+    const { workspace } = await newStage()
+    const action = { program: '/usr/bin/head', args: ['-c', '40000', '/usr/bin/env'] }
+    const talks = await plan(limited('output_bytes: 1'), workspace, action)
+    const resident = await startResident(talks, pool ? { pool } : {})
+    const [printed, ended] = await Promise.all([buffer(resident.output), resident.ended])
+    assert.deepEqual([printed.length, ended], [40_000, 'it ended with status 0'])
   })
 
   test('a file cannot grow past its limit, nor /tmp past its size', async () => {

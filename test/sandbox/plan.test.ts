@@ -155,7 +155,7 @@ test('limits and environment are said in full', () => {
 
 test('a spec is strings closed by NUL, and none may hold one', () => {
   const plan = planned('filesystem_policy: { read_only: [.] }')
-  const strings = encodeSpec(plan).toString().split('\0')
+  const strings = encodeSpec(plan).text.toString().split('\0')
   assert.deepEqual(strings.slice(0, 2), ['program', '/usr/bin/tool'])
   assert.deepEqual(strings.slice(-2), ['end', ''])
   const at = strings.indexOf(workspace, strings.indexOf('mount'))

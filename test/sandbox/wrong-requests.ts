@@ -40,6 +40,10 @@ const words = [
   'change',
   'mode',
   'times',
+  'output',
+  'endless',
+  'degraded',
+  'output_bytes',
   '',
   '/',
   '/..',
@@ -51,15 +55,19 @@ const words = [
 
 /** One of the ways in which a request can be wrong. */
 function spoil(): Buffer {
-  const spec = Buffer.from(right)
-  const strings = right.toString().split('\0').slice(0, -1)
-  const joined = () => encodeRequest(Buffer.from(`${strings.join('\0')}\0`))
-  switch (upTo(6)) {
+  const text = Buffer.from(right.text)
+  const filter = Buffer.from(right.filter)
+  const strings = right.text.toString().split('\0').slice(0, -1)
+  const joined = () => encodeRequest({ text: Buffer.from(`${strings.join('\0')}\0`), filter })
+  const spoilIn = (bytes: Buffer) => {
+    for (let times = 1 + upTo(4); times > 0; times -= 1) bytes[upTo(bytes.length)] = upTo(256)
+    return encodeRequest({ text, filter })
+  }
+  switch (upTo(8)) {
     case 0:
-      for (let times = 1 + upTo(4); times > 0; times -= 1) spec[upTo(spec.length)] = upTo(256)
-      return encodeRequest(spec)
+      return spoilIn(text)
     case 1:
-      return encodeRequest(spec.subarray(0, upTo(spec.length)))
+      return encodeRequest({ text: text.subarray(0, upTo(text.length)), filter })
     case 2:
       strings.splice(upTo(strings.length), upTo(3), words[upTo(words.length)] ?? '')
       return joined()
@@ -71,10 +79,17 @@ function spoil(): Buffer {
       )
       return joined()
     case 4: {
-      const lying = encodeRequest(spec, 'input')
-      lying.writeUInt32LE(upTo(2 ** 32), 4 * upTo(2))
+      const lying = encodeRequest(right, 'input')
+      lying.writeUInt32LE(upTo(2 ** 32), 4 * upTo(3))
       return lying
     }
+    case 5:
+      return encodeRequest({
+        text,
+        filter: filter.subarray(0, upTo(2) ? 8 * upTo(filter.length / 8) : upTo(filter.length)),
+      })
+    case 6:
+      return spoilIn(filter)
     default:
       return Buffer.from(Array.from({ length: upTo(4000) }, () => upTo(256)))
   }

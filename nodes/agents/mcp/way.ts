@@ -47,7 +47,7 @@ export async function wayTo(server: McpServer, start: Start): Promise<Way> {
   )
   void resident.ended.catch(() => undefined).then(() => pool.close())
   const ended = resident.ended.catch((error: unknown) => ClawmeshError.from(error).message)
-  return { transport: new ResidentTransport(resident, plan.outputBytes), ended }
+  return { transport: new ResidentTransport(resident, plan.limits.output_bytes), ended }
 }
 
 async function overHttp(server: UrlServer, { login: file, before }: Start): Promise<McpTransport> {
