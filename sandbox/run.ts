@@ -119,7 +119,9 @@ export async function runTool(call: ToolCall): Promise<ToolOutcome> {
     kind === 'write' && grantOf(profile, path, workspace).includes('execute')
   const { covered, missing, askable } = covers(profile, need, workspace)
   if (!covered && !askable) {
-    const why = missing.some(isExecuted) ? '; what may be executed is not written, whoever is asked' : ''
+    const why = missing.some(isExecuted)
+      ? '; what may be executed is not written, whoever is asked: where that is data, `exec` of the policy lists what may be executed'
+      : ''
     return { status: 'denied', missing, reason: `the policy does not let ${tool} ${say(missing)}${why}` }
   }
   const shown = await identitiesOf(missing)
