@@ -5,18 +5,11 @@ import { existsSync } from 'node:fs'
 import { chown, lstat, mkdir, readdir, readFile, readlink, rename, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { parseProfile } from '../../policies/profile.js'
-import { launch } from '../../sandbox/launch.js'
 import { wantedAttributes } from '../../sandbox/opens/attribute.js'
-import { type FileFacts, Opens, type OpensHooks } from '../../sandbox/opens/opens.js'
-import { findPlaces } from '../../sandbox/place.js'
-import { grantedPaths, planLaunch } from '../../sandbox/plan.js'
+import type { AskedOfFile, OpensHooks } from '../../sandbox/opens/opens.js'
 import { descendant } from './descendant.js'
-import { newStage, pool } from './stage.js'
-
-type Asked = Parameters<OpensHooks['ask']>[0]
-
-const askAll = 'ask: [{ read: / }, { write: / }]'
+import { askAll, heldRun } from './held-run.js'
+import { newStage } from './stage.js'
 
 /** A workspace that is read only, and beside it what no policy grants. */
 async function stage() {
@@ -36,28 +29,10 @@ async function run(
   hooks: Partial<OpensHooks> = {},
   { policy = askAll, granted = 'read_only: [., /usr, /bin, /lib, /lib64]' } = {},
 ) {
-  const profile = parseProfile(`filesystem_policy: { ${granted} }\n${policy}`)
   const says = 'sub t { print $_[0], " ", $_[1] ? "done" : $!, "\\n" }'
   const action = { program: '/usr/bin/perl', args: ['-e', `${says} ${script}`] }
-  const told: { kind: string; facts: FileFacts }[] = []
-  const asked: Asked[] = []
-  const places = await findPlaces(grantedPaths(profile, workspace, action))
-  const plan = planLaunch(profile, workspace, action, places)
-  const { ask = async () => 'allow' as const, ...others } = hooks
-  const opens = new Opens({
-    profile,
-    workspace,
-    mounts: plan.mounts,
-    pool,
-    intend: async (facts) => void told.push({ kind: 'file.intended', facts }),
-    record: (kind, facts) => void told.push({ kind, facts }),
-    ...others,
-    ask: (access, signal) => {
-      asked.push(access)
-      return ask(access, signal)
-    },
-  })
-  const outcome = await launch(plan, { pool, opens })
+  const given = `filesystem_policy: { ${granted} }\n${policy}`
+  const { outcome, asked, told } = await heldRun(given, workspace, action, hooks)
   const wishes = asked.map(({ operation, path, to }) => [operation, path, ...(to === undefined ? [] : [to])].join(' '))
   const [out, err] = [outcome.stdout.toString(), outcome.stderr.toString()]
   return { out: out.trim().split('\n'), err, told, asked, wishes }
@@ -260,7 +235,7 @@ describe('a name that a running program changes', {
 
   test('goes nowhere where its folder, or what it is to be a name of, is another by the time of the yes', async () => {
     const { workspace, beside } = await stage()
-    const swapped = async (script: string, swap: (asked: Asked) => Promise<unknown>) => {
+    const swapped = async (script: string, swap: (asked: AskedOfFile) => Promise<unknown>) => {
       const { out } = await run(workspace, `$w = "${workspace}"; $b = "${beside}"; t("it", ${script})`, {
         ask: async (asked) => {
           await swap(asked)
@@ -328,7 +303,7 @@ describe('a name that a running program changes', {
   test('replaces by a rename nothing that was not asked about: what has appeared at the new name stays, and another in the place of what was there', async () => {
     const { workspace, beside } = await stage()
     const script = `t("rename", rename "${beside}/letter", "${beside}/sent")`
-    const another = async ({ to = '' }: Asked) => {
+    const another = async ({ to = '' }: AskedOfFile) => {
       // Put there in one go, while what was there is kept, so that it has another number.
       await writeFile(`${to}.new`, 'another')
       if (existsSync(to)) await rename(to, `${to}.kept`)

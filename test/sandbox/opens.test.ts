@@ -5,19 +5,9 @@ import { existsSync } from 'node:fs'
 import { mkdir, readFile, realpath, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { parseProfile } from '../../policies/profile.js'
-import { launch } from '../../sandbox/launch.js'
-import { type FileFacts, Opens, type OpensHooks } from '../../sandbox/opens/opens.js'
-import { findPlaces } from '../../sandbox/place.js'
-import { grantedPaths, planLaunch } from '../../sandbox/plan.js'
-import { newStage, pool } from './stage.js'
-
-interface Told {
-  readonly kind: string
-  readonly facts: FileFacts
-}
-
-type Asked = Parameters<OpensHooks['ask']>[0]
+import type { OpensHooks } from '../../sandbox/opens/opens.js'
+import { askAll, heldRun } from './held-run.js'
+import { newStage } from './stage.js'
 
 /** A workspace that is read only, and beside it what no policy grants. */
 async function stage() {
@@ -29,35 +19,14 @@ async function stage() {
   return { workspace, beside }
 }
 
-const askAll = 'ask: [{ read: / }, { write: / }]'
-
 async function run(
   { workspace }: { workspace: string },
   script: string,
   hooks: Partial<OpensHooks> = {},
   { policy = askAll, program = '/bin/sh', args = ['-c', script], stdin = '', more = '' } = {},
 ) {
-  const profile = parseProfile(`filesystem_policy: { read_only: [., /usr, /bin, /lib, /lib64${more}] }\n${policy}`)
-  const action = { program, args }
-  const told: Told[] = []
-  const asked: Asked[] = []
-  const places = await findPlaces(grantedPaths(profile, workspace, action))
-  const plan = planLaunch(profile, workspace, action, places)
-  const { ask = async () => 'allow' as const, ...others } = hooks
-  const opens = new Opens({
-    profile,
-    workspace,
-    mounts: plan.mounts,
-    pool,
-    intend: async (facts) => void told.push({ kind: 'file.intended', facts }),
-    record: (kind, facts) => void told.push({ kind, facts }),
-    ...others,
-    ask: (access, signal) => {
-      asked.push(access)
-      return ask(access, signal)
-    },
-  })
-  const outcome = await launch(plan, { pool, opens, stdin })
+  const given = `filesystem_policy: { read_only: [., /usr, /bin, /lib, /lib64${more}] }\n${policy}`
+  const { outcome, asked, told } = await heldRun(given, workspace, { program, args }, hooks, stdin)
   const wishes = asked.map(({ kind, path }) => `${kind} ${path}`)
   return { ...outcome, out: outcome.stdout.toString(), err: outcome.stderr.toString(), told, asked, wishes }
 }
