@@ -47,6 +47,8 @@ export const offerSchema = z.object({
   queuedTokens: z.int().nonnegative(),
   /** Measured at load, and learned from the answers since; left out until then. */
   speed: speedSchema.optional(),
+  /** Whether any answer has had a part in it. */
+  speedFrom: z.enum(['load', 'answers']).optional(),
   /** Why it takes no new requests, though its node does. */
   draining: z.string().optional(),
   /** Set for a model that would have to be loaded first: bytes it takes, bytes that are free for it, milliseconds. */

@@ -84,6 +84,13 @@ export class Shelf {
     await Promise.all(this.models.map(({ backend }) => backend?.measured))
   }
 
+  /** Has models of servers that may be tried tell how fast they are; none on what drains. Resolves when they have, or will not. */
+  async tryOut(): Promise<void> {
+    await Promise.all(
+      this.models.map((model) => (this.draining(model) === undefined ? model.backend?.tryOut() : undefined)),
+    )
+  }
+
   /** Looks again how much memory is free. */
   async look(): Promise<void> {
     this.free = await this.options.freeBytes()
@@ -174,7 +181,6 @@ export class Shelf {
   private offer(model: Shelved): ModelOffer {
     const { info, stored, backend, users, loadMs } = model
     const waiting: Load = { running: 0, queued: users, queuedTokens: 0 }
-    const speed = backend?.speed ?? model.speed
     const draining = this.draining(model)
     return {
       model: info.name,
@@ -185,7 +191,7 @@ export class Shelf {
       context: info.context,
       slots: backend?.slots ?? stored?.slots ?? 1,
       ...(backend?.load ?? waiting),
-      ...(speed ? { speed } : {}),
+      ...(backend ?? model).pace,
       ...(draining === undefined ? {} : { draining }),
       ...(stored && !backend
         ? { unloaded: { ...sizes(stored), free: Math.max(0, this.freeFor(model)), loadMs: Math.round(loadMs) } }
@@ -235,7 +241,7 @@ export class Shelf {
       })
     }
     model.loadMs = performance.now() - begun
-    model.backend = new MeteredBackend(backend, () => this.changed(), model.speed)
+    model.backend = new MeteredBackend(backend, () => this.changed(), model.pace)
     void model.backend.measured.then(() => this.changed())
     await this.look()
     return model.backend
@@ -276,7 +282,7 @@ export class Shelf {
 
   private async unload(model: Shelved): Promise<void> {
     const { backend } = model
-    model.speed = backend?.speed
+    if (backend) model.pace = backend.pace
     delete model.backend
     this.changed()
     await backend?.dispose()

@@ -33,6 +33,7 @@ const stopMs = 1000
  */
 export class TextBackend implements Backend {
   readonly model: ModelInfo
+  readonly mayBeTried = true
   readonly slots: number
   private readonly client: TritonClient
   private readonly served: Served

@@ -138,6 +138,7 @@ async function boot(plan: NodePlan): Promise<Running> {
   if (models) {
     await serveModels(node, shelf)
     keepLooking(shelf)
+    void shelf.tryOut()
   }
   await serveDrain(node, { shelf, file: drainFile, gpus: gpusOf(hardware) })
   keepLoad(node, availableParallelism())

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, describe, it } from 'node:test'
 import { type Answer, type Backend, collect, type GenerateRequest } from '../../../inference/backend.js'
+import { Shelf } from '../../../inference/shelf.js'
 import { openTriton, type TritonOptions } from '../../../inference/triton/backend.js'
 import { backendContract, coded, countLines, sum } from '../../contract/backend.js'
 import { type Asked, type Given, type ServedModel, serveTriton, type TritonServer } from '../../kit/triton.js'
@@ -261,6 +262,27 @@ describe('a model on Triton', () => {
         if (served.answer.length === 2 && type === 'token') break
       await backend.dispose()
       assert.equal(server.asked.length, 1)
+    }
+  })
+
+  it('is measured when it is opened, in every dialect: one that counts no tokens, too', async () => {
+    for (const dialect of Object.keys(dialects)) {
+      const slow = model(dialect, () => Array.from({ length: 60 }, () => 'on '))
+      const given = slow.answer
+      slow.answer = async function* (asked, signal) {
+        for await (const piece of given(asked, signal)) {
+          await new Promise((resolve) => setTimeout(resolve, 2))
+          yield piece
+        }
+      }
+      const server = await serve(slow)
+      const shelf = new Shelf({ freeBytes: async () => 1e12 })
+      shelf.keep(await open(server, ''))
+      await shelf.tryOut()
+      const { speed, speedFrom } = shelf.offers()[0] ?? assert.fail()
+      assert.ok(speed && speed.prefill > 0 && speed.decode > 0 && speed.decode < 1000, `${dialect} ${speed?.decode}`)
+      assert.deepEqual([speedFrom, server.asked.length], ['load', 2])
+      await shelf.dispose()
     }
   })
 
