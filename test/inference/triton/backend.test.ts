@@ -34,35 +34,39 @@ function written(prompt: string): string[] {
 /** The pieces in a dialect's own terms: what is sent for the n-th of them. */
 type Speak = (pieces: readonly string[], n: number, last: boolean, prompt: string) => Given
 
-const dialects: Record<string, { published: typeof vllm; limit(asked: Asked): number; speak: Speak }> = {
-  vllm: {
-    published: vllm,
-    limit: (asked) => (JSON.parse(String(asked.sampling_parameters?.[0])) as { max_tokens: number }).max_tokens,
-    speak: (pieces, n, last, prompt) => ({
-      text_output: pieces[n] ?? '',
-      finish_reason: last ? 'stop' : 'None',
-      num_input_tokens: prompt.length,
-      num_output_tokens: 1,
-    }),
-  },
-  'tensorrt-llm': {
-    published: bls,
-    limit: (asked) => Number(asked.max_tokens?.[0]),
-    speak: (pieces, n, _, prompt) => ({
-      text_output: pieces[n] ?? '',
-      num_input_tokens: prompt.length,
-      num_output_tokens: 1,
-    }),
-  },
-  'tensorrt-llm-api': {
-    published: llmApi,
-    limit: (asked) => Number(asked.sampling_param_max_tokens?.[0]),
-    speak: (pieces, n, last) => ({
-      text_output: pieces.slice(0, n + 1).join(''),
-      finish_reason: last ? 'stop' : 'None',
-    }),
-  },
-}
+const dialects: Record<string, { published: typeof vllm; limit(asked: Asked): number; speak: Speak; tooLong: string }> =
+  {
+    vllm: {
+      published: vllm,
+      tooLong: "This model's maximum context length is 2048 tokens. However, you requested 10064 tokens",
+      limit: (asked) => (JSON.parse(String(asked.sampling_parameters?.[0])) as { max_tokens: number }).max_tokens,
+      speak: (pieces, n, last, prompt) => ({
+        text_output: pieces[n] ?? '',
+        finish_reason: last ? 'stop' : 'None',
+        num_input_tokens: prompt.length,
+        num_output_tokens: 1,
+      }),
+    },
+    'tensorrt-llm': {
+      published: bls,
+      tooLong: 'Cannot process new request: Prompt length (10000) exceeds maximum sequence length (2048)',
+      limit: (asked) => Number(asked.max_tokens?.[0]),
+      speak: (pieces, n, _, prompt) => ({
+        text_output: pieces[n] ?? '',
+        num_input_tokens: prompt.length,
+        num_output_tokens: 1,
+      }),
+    },
+    'tensorrt-llm-api': {
+      published: llmApi,
+      tooLong: 'Prompt length (10000) exceeds maximum input length (2047)',
+      limit: (asked) => Number(asked.sampling_param_max_tokens?.[0]),
+      speak: (pieces, n, last) => ({
+        text_output: pieces.slice(0, n + 1).join(''),
+        finish_reason: last ? 'stop' : 'None',
+      }),
+    },
+  }
 
 function model(
   dialect: string,
@@ -98,6 +102,19 @@ function endless(dialect: string): ServedModel {
   }
 }
 
+/** Refuses what is longer than its context as its backend does: in the stream. */
+function narrow(dialect: string): ServedModel {
+  const { tooLong } = dialects[dialect] ?? assert.fail(dialect)
+  const short = model(dialect, () => ['on ', 'and ', 'on '])
+  return {
+    ...short,
+    answer: async function* (asked, signal) {
+      if (String(asked.text_input?.[0]).length > 2048) yield { error: tooLong }
+      else for await (const given of short.answer(asked, signal)) yield { ...given, finish_reason: 'length' }
+    },
+  }
+}
+
 for (const dialect of Object.keys(dialects)) {
   let idle = (): Promise<void> => Promise.resolve()
   backendContract(`A model on Triton in the dialect ${dialect}`, {
@@ -107,6 +124,7 @@ for (const dialect of Object.keys(dialects)) {
       idle = server.idle
       return open(server, name, { slots: 1 })
     },
+    openNarrow: async () => open(await serve(narrow(dialect)), name),
     idle: () => idle(),
     countsTokens: dialect !== 'tensorrt-llm-api',
   })
