@@ -54,7 +54,6 @@ export class MeteredBackend implements Backend {
   readonly measured: Promise<Speed | undefined>
   readonly embed?: NonNullable<Backend['embed']>
   private readonly backend: Backend
-  private readonly onChange: () => void
   private readonly asked = new Set<Asked>()
   private known: Speed | undefined
   private from: Pace['speedFrom']
@@ -67,17 +66,16 @@ export class MeteredBackend implements Backend {
   private areaAt = performance.now()
 
   /** `before`: what its pace was when it was last loaded. */
-  constructor(backend: Backend, onChange: () => void = () => {}, before: Pace = {}) {
+  constructor(backend: Backend, before: Pace = {}) {
     this.backend = backend
     this.model = backend.model
     this.slots = backend.slots ?? 1
     this.known = before.speed ?? backend.speed
     this.from = before.speedFrom ?? 'load'
-    this.onChange = onChange
     const { embed } = backend
     if (embed)
       this.embed = (texts, signal) => {
-        this.real.abort()
+        this.begun()
         return embed.call(backend, texts, signal)
       }
     this.measured = Promise.resolve(backend.measured).then((speed) => {
@@ -96,11 +94,12 @@ export class MeteredBackend implements Backend {
 
   /** Has a model that may be tried, and of which nothing is known, tell its speed. Resolves when it has, or will not: whoever asks something in earnest ends it. */
   tryOut(): Promise<void> {
-    if (!this.backend.mayBeTried || this.known || this.trial || this.real.signal.aborted) return Promise.resolve()
+    if (!this.backend.mayBeTried || this.known || this.real.signal.aborted) return Promise.resolve()
+    if (this.trial) return this.trial
     this.trial = tryOut(this.backend, this.real.signal).then((speed) => {
       this.known ??= speed
       this.isWarm ||= speed !== undefined
-      this.onChange()
+      this.trial = undefined
     })
     return this.trial
   }
@@ -114,10 +113,10 @@ export class MeteredBackend implements Backend {
 
   async *generate(request: GenerateRequest, signal?: AbortSignal): AsyncIterable<GenerateEvent> {
     const asked = this.begin(request)
-    this.real.abort()
+    this.begun()
     try {
       // A server of one slot has it free again.
-      await this.trial
+      if (this.trial) await this.trial
       for await (const event of this.backend.generate(request, signal)) {
         this.heard(asked, event)
         yield event
@@ -126,14 +125,18 @@ export class MeteredBackend implements Backend {
     } finally {
       this.advance()
       this.asked.delete(asked)
-      this.onChange()
     }
   }
 
   async dispose(): Promise<void> {
-    this.real.abort()
+    this.begun()
     await this.trial
     await this.backend.dispose()
+  }
+
+  /** Somebody asks in earnest: what is tried ends. */
+  private begun(): void {
+    if (!this.real.signal.aborted) this.real.abort()
   }
 
   private begin(request: GenerateRequest): Asked {
@@ -144,7 +147,6 @@ export class MeteredBackend implements Backend {
     const when = { begun, lastAt: begun, areaAtFirst: 0, heldMs: 0 }
     const asked = { ...when, tokens: guessTokens(request), isAlone, atOnce, pieces: 0 }
     this.asked.add(asked)
-    this.onChange()
     return asked
   }
 
@@ -157,7 +159,6 @@ export class MeteredBackend implements Backend {
     if (asked.firstAt !== undefined) return
     asked.firstAt = asked.lastAt
     asked.areaAtFirst = this.area
-    this.onChange()
   }
 
   private learn(asked: Asked, { usage }: GenerateEvent & { type: 'done' }): void {

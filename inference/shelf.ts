@@ -20,8 +20,6 @@ export interface ShelfOptions {
   idleMs?: number
   /** The first word of an answer is there. */
   onFirst?: (model: string) => void
-  /** Something changed of what is offered. */
-  onChange?: () => void
 }
 
 /** Bytes a millisecond: what a load is guessed to take before there was one. */
@@ -52,9 +50,8 @@ export class Shelf {
 
   /** Puts a model there that is loaded and stays. `devices`: the GPUs that it may be computing on. */
   keep(backend: Backend, devices: readonly string[] = []): void {
-    const metered = new MeteredBackend(backend, () => this.changed())
+    const metered = new MeteredBackend(backend)
     this.models.push({ info: backend.model, devices, backend: metered, users: 0, usedAt: 0, loadMs: 0 })
-    void metered.measured.then(() => this.changed())
   }
 
   /** Puts a model there that is loaded when it is asked for. One of a name that is there already is left out: false. */
@@ -94,7 +91,6 @@ export class Shelf {
   /** Looks again how much memory is free. */
   async look(): Promise<void> {
     this.free = await this.options.freeBytes()
-    this.changed()
   }
 
   /** The first one if none is named. Throws MODEL_UNSUITED. */
@@ -112,9 +108,8 @@ export class Shelf {
     const why = this.draining(model)
     if (why !== undefined) throw takesNone(model.info.name, why)
     model.users++
-    this.changed()
     try {
-      const backend = await orAborted(this.loaded(model), signal)
+      const backend = model.backend ?? (await orAborted(this.loaded(model), signal))
       let isFirst = true
       for await (const event of backend.generate(request, signal)) {
         if (isFirst) this.options.onFirst?.(model.info.name)
@@ -125,7 +120,6 @@ export class Shelf {
       model.users--
       model.usedAt = performance.now()
       this.leaveWhenIdle(model)
-      this.changed()
     }
   }
 
@@ -149,7 +143,6 @@ export class Shelf {
   drain(node: boolean, gpus: readonly string[]): void {
     this.nodeDrains = node
     this.gpusDraining = gpus
-    this.changed()
   }
 
   async dispose(): Promise<void> {
@@ -207,7 +200,6 @@ export class Shelf {
       const over = (): void => {
         delete model.loading
         this.leaveWhenIdle(model)
-        this.changed()
       }
       loading.then(over, over)
     }
@@ -241,8 +233,7 @@ export class Shelf {
       })
     }
     model.loadMs = performance.now() - begun
-    model.backend = new MeteredBackend(backend, () => this.changed(), model.pace)
-    void model.backend.measured.then(() => this.changed())
+    model.backend = new MeteredBackend(backend, model.pace)
     await this.look()
     return model.backend
   }
@@ -284,7 +275,6 @@ export class Shelf {
     const { backend } = model
     if (backend) model.pace = backend.pace
     delete model.backend
-    this.changed()
     await backend?.dispose()
   }
 
@@ -303,10 +293,6 @@ export class Shelf {
     }, idleMs)
     timer.unref()
     this.timers.add(timer)
-  }
-
-  private changed(): void {
-    this.options.onChange?.()
   }
 }
 

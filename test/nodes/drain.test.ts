@@ -28,7 +28,7 @@ describe('a node that is drained', () => {
 
   async function serving(name: string): Promise<MeshNode> {
     const node = await mesh.join(name, { roles: ['inference'] })
-    const shelf = openShelf(() => node)
+    const shelf = openShelf()
     shelf.keep(await OnnxBackend.open({ folder: alphabet, slots: 4 }), [`GPU-${name}`])
     shelves.push(shelf)
     await serveModels(node, shelf)
