@@ -94,7 +94,8 @@ export class TextBackend implements Backend {
   async dispose(): Promise<void> {
     if (!this.places.close()) return
     await Promise.all(this.stopping)
-    if (this.served.borrowed) await giveBack(this.client, this.served.name)
+    await this.client.ended()
+    if (this.served.borrowed) await giveBack(this.client, this.served.name, this.deadlines.silence)
     this.client.close()
   }
 

@@ -402,6 +402,29 @@ describe('what Triton gets wrong becomes one clear error', () => {
       '19',
     ))
 
+  it('a stream that ends behind the final response is left to do so, and is over before the model is unloaded', async () => {
+    const server = await serve(model('vllm', () => ['19'], { hangs: 60, unloaded: true }))
+    const backend = await open(server, name)
+    await Promise.all([1, 2, 3].map(() => collect(backend.generate({ ...sum, thinking: false }))))
+    await backend.dispose()
+    assert.deepEqual([server.moved, server.cut], [[`load ${name}`, `unload ${name}`], 0])
+  })
+
+  it('a model that never comes to the end of being unloaded: neither who wants it nor who leaves waits for that', {
+    timeout: 30_000,
+  }, async () => {
+    const server = await serve(model('vllm', written, { stuck: true }))
+    const failed = assert.rejects(open(server, name, { loadMs: 300 }), coded('MODEL_BUSY'))
+    const leaving = model('vllm', written, { unloaded: true })
+    const other = await serve(leaving)
+    const backend = await open(other, name, { deadlines: { silence: 300, total: 60_000 } })
+    leaving.stuck = true
+    await backend.dispose()
+    assert.deepEqual(other.moved, [`load ${name}`, `unload ${name}`])
+    await failed
+    assert.deepEqual(server.moved, [])
+  })
+
   it('a server that goes away in mid-answer', async () => {
     const server = await serve(endless('vllm'))
     const backend = await open(server, '')
