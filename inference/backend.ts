@@ -121,6 +121,8 @@ export interface Backend {
   readonly speed?: Speed | undefined
   /** Resolves when `speed` is there, or it is clear that it will not be; left out where it is not measured. */
   readonly measured?: Promise<Speed | undefined>
+  /** True: a short question of the node's own costs nobody anything, and tells the speed that nothing else has measured. */
+  readonly mayBeTried?: boolean
   /** Answers that can be under way side by side; left out where the server behind it does not say. */
   readonly slots?: number
   generate(request: GenerateRequest, signal?: AbortSignal): AsyncIterable<GenerateEvent>

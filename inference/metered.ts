@@ -1,6 +1,7 @@
 import type { Backend, GenerateEvent, GenerateRequest, ModelInfo } from './backend.js'
 import { learned, type Seen } from './pace.js'
-import type { Speed } from './place.js'
+import type { ModelOffer, Speed } from './place.js'
+import { tryOut } from './trial.js'
 
 /** What a model has to do at the moment. */
 export interface Load {
@@ -10,6 +11,9 @@ export interface Load {
   /** Tokens, as far as they can be guessed, of the prompts of which nothing was answered yet. */
   queuedTokens: number
 }
+
+/** How fast it is, and whether any answer has had a part in that; nothing, where nobody knows. */
+export type Pace = Pick<ModelOffer, 'speed' | 'speedFrom'>
 
 interface Asked {
   begun: number
@@ -50,24 +54,30 @@ export class MeteredBackend implements Backend {
   readonly measured: Promise<Speed | undefined>
   readonly embed?: NonNullable<Backend['embed']>
   private readonly backend: Backend
-  private readonly onChange: () => void
   private readonly asked = new Set<Asked>()
   private known: Speed | undefined
+  private from: Pace['speedFrom']
+  private readonly real = new AbortController()
+  private trial: Promise<void> | undefined
   /** It has answered before: servers load a model for the first question, which says nothing of its speed. */
   private isWarm = false
   /** Answers being written, summed over the milliseconds. */
   private area = 0
   private areaAt = performance.now()
 
-  /** `speed`: what it was when it was last loaded. */
-  constructor(backend: Backend, onChange: () => void = () => {}, speed: Speed | undefined = undefined) {
+  /** `before`: what its pace was when it was last loaded. */
+  constructor(backend: Backend, before: Pace = {}) {
     this.backend = backend
     this.model = backend.model
     this.slots = backend.slots ?? 1
-    this.known = speed ?? backend.speed
-    this.onChange = onChange
+    this.known = before.speed ?? backend.speed
+    this.from = before.speedFrom ?? 'load'
     const { embed } = backend
-    if (embed) this.embed = embed.bind(backend)
+    if (embed)
+      this.embed = (texts, signal) => {
+        this.begun()
+        return embed.call(backend, texts, signal)
+      }
     this.measured = Promise.resolve(backend.measured).then((speed) => {
       this.known ??= speed
       return speed
@@ -76,6 +86,22 @@ export class MeteredBackend implements Backend {
 
   get speed(): Speed | undefined {
     return this.known
+  }
+
+  get pace(): Pace {
+    return this.known ? { speed: this.known, speedFrom: this.from } : {}
+  }
+
+  /** Has a model that may be tried, and of which nothing is known, tell its speed. Resolves when it has, or will not: whoever asks something in earnest ends it. */
+  tryOut(): Promise<void> {
+    if (!this.backend.mayBeTried || this.known || this.real.signal.aborted) return Promise.resolve()
+    if (this.trial) return this.trial
+    this.trial = tryOut(this.backend, this.real.signal).then((speed) => {
+      this.known ??= speed
+      this.isWarm ||= speed !== undefined
+      this.trial = undefined
+    })
+    return this.trial
   }
 
   get load(): Load {
@@ -87,7 +113,10 @@ export class MeteredBackend implements Backend {
 
   async *generate(request: GenerateRequest, signal?: AbortSignal): AsyncIterable<GenerateEvent> {
     const asked = this.begin(request)
+    this.begun()
     try {
+      // A server of one slot has it free again.
+      if (this.trial) await this.trial
       for await (const event of this.backend.generate(request, signal)) {
         this.heard(asked, event)
         yield event
@@ -96,12 +125,18 @@ export class MeteredBackend implements Backend {
     } finally {
       this.advance()
       this.asked.delete(asked)
-      this.onChange()
     }
   }
 
-  dispose(): Promise<void> {
-    return this.backend.dispose()
+  async dispose(): Promise<void> {
+    this.begun()
+    await this.trial
+    await this.backend.dispose()
+  }
+
+  /** Somebody asks in earnest: what is tried ends. */
+  private begun(): void {
+    if (!this.real.signal.aborted) this.real.abort()
   }
 
   private begin(request: GenerateRequest): Asked {
@@ -112,7 +147,6 @@ export class MeteredBackend implements Backend {
     const when = { begun, lastAt: begun, areaAtFirst: 0, heldMs: 0 }
     const asked = { ...when, tokens: guessTokens(request), isAlone, atOnce, pieces: 0 }
     this.asked.add(asked)
-    this.onChange()
     return asked
   }
 
@@ -125,7 +159,6 @@ export class MeteredBackend implements Backend {
     if (asked.firstAt !== undefined) return
     asked.firstAt = asked.lastAt
     asked.areaAtFirst = this.area
-    this.onChange()
   }
 
   private learn(asked: Asked, { usage }: GenerateEvent & { type: 'done' }): void {
@@ -155,7 +188,9 @@ export class MeteredBackend implements Backend {
     )
       seen.whole = { read, written, ms: lastAt - begun }
     this.isWarm = true
-    this.known = learned(this.known, seen, this.slots)
+    const known = learned(this.known, seen, this.slots)
+    if (Object.keys(seen).length > 0) this.from = 'answers'
+    this.known = known
   }
 
   /** Brings `area` up to now. */

@@ -47,6 +47,8 @@ export const offerSchema = z.object({
   queuedTokens: z.int().nonnegative(),
   /** Measured at load, and learned from the answers since; left out until then. */
   speed: speedSchema.optional(),
+  /** Whether any answer has had a part in it. */
+  speedFrom: z.enum(['load', 'answers']).optional(),
   /** Why it takes no new requests, though its node does. */
   draining: z.string().optional(),
   /** Set for a model that would have to be loaded first: bytes it takes, bytes that are free for it, milliseconds. */
@@ -79,6 +81,8 @@ export interface Demand {
   modalities: readonly Modality[]
   /** Names of the tools that are offered with it; none: a conversation. Left out: whatever a model knows will do. */
   tools?: readonly string[]
+  /** It says how long the model may think. */
+  boundsThought?: boolean
   promptTokens: number
   /** How long an answer is expected to be. */
   outputTokens: number
@@ -92,7 +96,7 @@ export interface Demand {
 }
 
 /** The hard filters, in the order in which they are asked. */
-export type Filter = 'zone' | 'model' | 'health' | 'drain' | 'modality' | 'tools' | 'context' | 'memory'
+export type Filter = 'zone' | 'model' | 'health' | 'drain' | 'modality' | 'backend' | 'tools' | 'context' | 'memory'
 
 /** Why an offer was refused, and by which filter, or what it is predicted to take. Milliseconds. */
 export type Reason = { node: string; model: string } & (
@@ -145,10 +149,13 @@ function draw<T>(items: readonly T[], random: () => number): [T | undefined, T |
   return [items[first], items.length > 1 ? items[second < first ? second : second + 1] : undefined]
 }
 
+/** Backends that can hold a model to a bound on its thoughts; the others refuse a question that has one. */
+const bounding: readonly string[] = ['onnx', 'openai:vllm', 'openai:nim']
+
 /** The first hard filter that the offer fails. */
 function refusal(demand: Demand, offer: Offer): { refused: string; by: Filter } | undefined {
   const { zones, models, modalities, tools, promptTokens, outputTokens, mostTokens = outputTokens } = demand
-  const { zone, model, healthy, draining, tools: known, context, unloaded } = offer
+  const { zone, model, healthy, draining, backend, tools: known, context, unloaded } = offer
   const no = (by: Filter, refused: string) => ({ refused, by })
   if (!zones.includes(zone)) return no('zone', `the prompt may not go to the zone ${zone}`)
   if (models && !models.includes(model)) return no('model', `it serves ${model}`)
@@ -156,6 +163,8 @@ function refusal(demand: Demand, offer: Offer): { refused: string; by: Filter } 
   if (draining !== false) return no('drain', draining)
   const missing = modalities.find((modality) => !offer.modalities.includes(modality))
   if (missing) return no('modality', `it does not take ${missing}`)
+  if (demand.boundsThought && backend !== undefined && !bounding.includes(backend))
+    return no('backend', `what serves it (${backend}) does not bound how long it thinks`)
   if (tools && !isKnown(tools, known))
     return no(
       'tools',

@@ -20,8 +20,6 @@ export interface ShelfOptions {
   idleMs?: number
   /** The first word of an answer is there. */
   onFirst?: (model: string) => void
-  /** Something changed of what is offered. */
-  onChange?: () => void
 }
 
 /** Bytes a millisecond: what a load is guessed to take before there was one. */
@@ -52,9 +50,8 @@ export class Shelf {
 
   /** Puts a model there that is loaded and stays. `devices`: the GPUs that it may be computing on. */
   keep(backend: Backend, devices: readonly string[] = []): void {
-    const metered = new MeteredBackend(backend, () => this.changed())
+    const metered = new MeteredBackend(backend)
     this.models.push({ info: backend.model, devices, backend: metered, users: 0, usedAt: 0, loadMs: 0 })
-    void metered.measured.then(() => this.changed())
   }
 
   /** Puts a model there that is loaded when it is asked for. One of a name that is there already is left out: false. */
@@ -84,10 +81,16 @@ export class Shelf {
     await Promise.all(this.models.map(({ backend }) => backend?.measured))
   }
 
+  /** Has models of servers that may be tried tell how fast they are; none on what drains. Resolves when they have, or will not. */
+  async tryOut(): Promise<void> {
+    await Promise.all(
+      this.models.map((model) => (this.draining(model) === undefined ? model.backend?.tryOut() : undefined)),
+    )
+  }
+
   /** Looks again how much memory is free. */
   async look(): Promise<void> {
     this.free = await this.options.freeBytes()
-    this.changed()
   }
 
   /** The first one if none is named. Throws MODEL_UNSUITED. */
@@ -105,9 +108,8 @@ export class Shelf {
     const why = this.draining(model)
     if (why !== undefined) throw takesNone(model.info.name, why)
     model.users++
-    this.changed()
     try {
-      const backend = await orAborted(this.loaded(model), signal)
+      const backend = model.backend ?? (await orAborted(this.loaded(model), signal))
       let isFirst = true
       for await (const event of backend.generate(request, signal)) {
         if (isFirst) this.options.onFirst?.(model.info.name)
@@ -118,7 +120,6 @@ export class Shelf {
       model.users--
       model.usedAt = performance.now()
       this.leaveWhenIdle(model)
-      this.changed()
     }
   }
 
@@ -142,7 +143,6 @@ export class Shelf {
   drain(node: boolean, gpus: readonly string[]): void {
     this.nodeDrains = node
     this.gpusDraining = gpus
-    this.changed()
   }
 
   async dispose(): Promise<void> {
@@ -174,7 +174,6 @@ export class Shelf {
   private offer(model: Shelved): ModelOffer {
     const { info, stored, backend, users, loadMs } = model
     const waiting: Load = { running: 0, queued: users, queuedTokens: 0 }
-    const speed = backend?.speed ?? model.speed
     const draining = this.draining(model)
     return {
       model: info.name,
@@ -185,7 +184,7 @@ export class Shelf {
       context: info.context,
       slots: backend?.slots ?? stored?.slots ?? 1,
       ...(backend?.load ?? waiting),
-      ...(speed ? { speed } : {}),
+      ...(backend ?? model).pace,
       ...(draining === undefined ? {} : { draining }),
       ...(stored && !backend
         ? { unloaded: { ...sizes(stored), free: Math.max(0, this.freeFor(model)), loadMs: Math.round(loadMs) } }
@@ -201,7 +200,6 @@ export class Shelf {
       const over = (): void => {
         delete model.loading
         this.leaveWhenIdle(model)
-        this.changed()
       }
       loading.then(over, over)
     }
@@ -235,8 +233,7 @@ export class Shelf {
       })
     }
     model.loadMs = performance.now() - begun
-    model.backend = new MeteredBackend(backend, () => this.changed(), model.speed)
-    void model.backend.measured.then(() => this.changed())
+    model.backend = new MeteredBackend(backend, model.pace)
     await this.look()
     return model.backend
   }
@@ -276,9 +273,8 @@ export class Shelf {
 
   private async unload(model: Shelved): Promise<void> {
     const { backend } = model
-    model.speed = backend?.speed
+    if (backend) model.pace = backend.pace
     delete model.backend
-    this.changed()
     await backend?.dispose()
   }
 
@@ -297,10 +293,6 @@ export class Shelf {
     }, idleMs)
     timer.unref()
     this.timers.add(timer)
-  }
-
-  private changed(): void {
-    this.options.onChange?.()
   }
 }
 

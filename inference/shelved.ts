@@ -1,7 +1,7 @@
 import { ClawmeshError } from '../policies/errors.js'
 import type { Backend, ModelInfo } from './backend.js'
-import type { MeteredBackend } from './metered.js'
-import { memoryNeeded, type Speed } from './place.js'
+import type { MeteredBackend, Pace } from './metered.js'
+import { memoryNeeded } from './place.js'
 
 /** A model on this machine's disk, as far as it is known without loading it. */
 export interface StoredModel {
@@ -27,7 +27,7 @@ export interface Shelved {
   /** On this process's clock: when the last of them ended. */
   usedAt: number
   loadMs: number
-  speed?: Speed | undefined
+  pace?: Pace
   /** Why it is loaded no more. */
   broken?: string
 }

@@ -54,6 +54,7 @@ export class Directory {
   /** The newest beats of the others, by run, that were known when that of our own was sent which the bucket took last. */
   #beats: ReadonlyMap<string, number> = new Map()
   #advert: Advert = {}
+  readonly #asked: (() => Advert)[] = []
   #announcement: Uint8Array
 
   constructor(options: DirectoryOptions) {
@@ -263,9 +264,10 @@ export class Directory {
     await this.#announce()
   }
 
-  /** The same, told with the next beat: for what changes all the time. */
-  mention(more: Advert): void {
-    this.#advert = { ...this.#advert, ...more }
+  /** The same, told with the next beat: for what changes all the time. A function is asked anew for each beat, and only then. */
+  mention(more: Advert | (() => Advert)): void {
+    if (typeof more === 'function') this.#asked.push(more)
+    else this.#advert = { ...this.#advert, ...more }
   }
 
   async #announce(withinMs?: number): Promise<void> {
@@ -278,7 +280,7 @@ export class Directory {
       now(),
       this.#draining,
       this.#connection,
-      this.#advert,
+      Object.assign({}, this.#advert, ...this.#asked.map((more) => more())),
     ])
     const since = this.#lease.now()
     const beats = this.#members.beats()

@@ -1,6 +1,7 @@
 /** The only reader of the environment. Everything else is given what it needs. */
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
+import type { VisibleGpus } from '../inference/hardware/visible.js'
 import { officialReleases } from '../mesh/broker/release.js'
 import { ClawmeshError } from '../policies/errors.js'
 import type { TraceTarget } from './traces.js'
@@ -29,7 +30,7 @@ export interface Config extends Omit<Typing, 'data'> {
   /** Where models are fetched from: a hub in the layout of Hugging Face's. */
   modelHub: string
   /** The GPUs that the programs of this machine were told to use. */
-  visibleGpus: string | undefined
+  visibleGpus: VisibleGpus
   /** Servers of the DNS that the way out of sandboxes asks, as ADDRESS or ADDRESS:PORT; undefined: whatever this machine asks. */
   nameServers: readonly string[] | undefined
   /** Whether actions may do without namespaces where these cannot be had. Only reading it throws USAGE, for a word that means nothing. */
@@ -53,7 +54,11 @@ export function readConfig(environment: Environment = process.env): Config {
     searchPath: environment['PATH'] ?? '',
     modelUrl: environment['CLAWMESH_MODEL_URL'] || environment['CLAWMESH_OPENAI_URL'] || undefined,
     modelHub: environment['CLAWMESH_MODEL_HUB'] || 'https://huggingface.co',
-    visibleGpus: environment['CUDA_VISIBLE_DEVICES'],
+    visibleGpus: {
+      cuda: environment['CUDA_VISIBLE_DEVICES'],
+      rocr: environment['ROCR_VISIBLE_DEVICES'],
+      hip: environment['HIP_VISIBLE_DEVICES'],
+    },
     nameServers: environment['CLAWMESH_NAME_SERVERS']
       ?.split(',')
       .map((server) => server.trim())
@@ -115,6 +120,8 @@ const carried = [
   'CLAWMESH_MODEL_HUB',
   'CLAWMESH_SANDBOX',
   'CUDA_VISIBLE_DEVICES',
+  'ROCR_VISIBLE_DEVICES',
+  'HIP_VISIBLE_DEVICES',
   ...collectors,
   'OTEL_SERVICE_NAME',
   'OTEL_SDK_DISABLED',

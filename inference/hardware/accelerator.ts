@@ -58,7 +58,7 @@ export async function readNvidia(host: Host, machine: Fact<Memory>): Promise<Acc
         }
       })
   })
-  return visibleOf(devices, host.visibleGpus).map(({ accelerator }) => accelerator)
+  return visibleOf(devices, host.visibleGpus?.cuda).map(({ accelerator }) => accelerator)
 }
 
 async function listNvidia(host: Host): Promise<NvidiaGpu[]> {
@@ -73,7 +73,7 @@ async function listNvidia(host: Host): Promise<NvidiaGpu[]> {
 async function readTegra(host: Host, machine: Fact<Memory>): Promise<Accelerator[]> {
   const source = '/proc/device-tree/compatible'
   const tegra = parseTegra((await host.file(source)) ?? '')
-  if (!tegra || host.visibleGpus === '') return []
+  if (!tegra || host.visibleGpus?.cuda === '') return []
   const computeCapability = fact(tegra.computeCapability, source)
   return [{ vendor: 'nvidia', name: fact(tegra.chip, source), computeCapability, memory: machine, unifiedMemory: true }]
 }

@@ -1,13 +1,14 @@
 import { execFile } from 'node:child_process'
 import { readdir, readFile } from 'node:fs/promises'
 import { arch, platform } from 'node:os'
+import type { VisibleGpus } from './visible.js'
 
 /** A machine to be read: what its files and its own commands say. */
 export interface Host {
   platform: string
   arch: string
-  /** CUDA_VISIBLE_DEVICES, where it is set: which GPUs this process may use. */
-  visibleGpus?: string | undefined
+  /** Which GPUs this process may use. */
+  visibleGpus?: VisibleGpus | undefined
   /** undefined: there is no such file, or it may not be read. */
   file(path: string): Promise<string | undefined>
   /** Names in a folder; none where there is no such folder, or it may not be read. */

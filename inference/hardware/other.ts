@@ -3,6 +3,7 @@ import { fact } from './fact.js'
 import type { Host } from './host.js'
 import { parseRocm, parseXpuList, parseXpuMemory, rocmArguments, type Told } from './smi.js'
 import { listSysDevices, pciName, type SysDevice } from './sysfs.js'
+import { visibleToHip } from './visible.js'
 
 const nvidia = '0x10de'
 const makers: Record<string, 'amd' | 'intel'> = { '0x1002': 'amd', '0x1022': 'amd', '0x8086': 'intel' }
@@ -19,13 +20,20 @@ export async function readOthers(host: Host): Promise<Accelerator[]> {
     made('amd') ? askRocm(host) : new Map<string, Told>(),
     made('intel') ? askXpu(host) : new Map<string, Told>(),
   ])
+  const said = devices.map((device) => {
+    const maker = makers[device.vendor]
+    const slot = device.slot?.value.toLowerCase() ?? ''
+    const told = maker === 'amd' ? amd.get(slot) : maker === 'intel' ? intel.get(slot) : undefined
+    return { device, maker, told, id: told?.uuid ?? device.id?.value }
+  })
+  // What computes on a Radeon goes by its number among them; what is no GPU is none of those.
+  const isHip = ({ maker, device }: (typeof said)[number]): boolean =>
+    maker === 'amd' && device.driver?.value === 'amdgpu'
+  const hip = visibleToHip(said.filter(isHip), host.visibleGpus ?? {})
   return Promise.all(
-    devices.map((device) => {
-      const maker = makers[device.vendor]
-      const slot = device.slot?.value.toLowerCase() ?? ''
-      const told = maker === 'amd' ? amd.get(slot) : maker === 'intel' ? intel.get(slot) : undefined
-      return describe(host, device, told, maker === 'amd' ? 'rocm-smi' : 'xpu-smi')
-    }),
+    [...hip, ...said.filter((each) => !isHip(each))].map(({ device, maker, told }) =>
+      describe(host, device, told, maker === 'amd' ? 'rocm-smi' : 'xpu-smi'),
+    ),
   )
 }
 

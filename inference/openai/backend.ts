@@ -18,7 +18,7 @@ import { localBase } from './address.js'
 import { capped, readAnswer } from './answer.js'
 import { type Deadlines, Exchange } from './exchange.js'
 import { distrust, nameIt } from './owner.js'
-import { listServer, type ServerKind } from './probe.js'
+import { leavesMachine, listServer, mayBeTried, type ServerKind } from './probe.js'
 import { serverSentEvents } from './sse.js'
 import { bytesPerVector, readVectors } from './vector.js'
 import { completionBody, type ListedModel, type Spoken } from './wire.js'
@@ -36,6 +36,7 @@ export interface OpenAiOptions {
 /** A model of an OpenAI-compatible server on this machine: Ollama, vLLM, NIM, llama.cpp, Dynamo and their like. */
 export class OpenAiBackend implements Backend {
   readonly model: ModelInfo
+  readonly mayBeTried: boolean
   private readonly base: string
   private readonly found: boolean
   private readonly spoken: Spoken
@@ -44,22 +45,26 @@ export class OpenAiBackend implements Backend {
 
   private constructor(
     base: string,
-    { model, reasoning, kind }: Described,
+    { model, reasoning, kind, mayBeTried }: Described,
     { found, deadlines }: { found: boolean; deadlines: Deadlines },
   ) {
     this.base = base
     this.model = model
+    this.mayBeTried = mayBeTried
     this.spoken = { model: model.name, kind, reasoning }
     this.found = found
     this.deadlines = deadlines
   }
 
-  /** Throws DENIED for a server elsewhere or, if it was only found, of another user, MODEL_UNSUITED if it lacks the model, what Exchange throws if it does not answer. */
+  /** Throws DENIED for a server or a model elsewhere or, if it was only found, of another user, MODEL_UNSUITED if it lacks the model, what Exchange throws if it does not answer. */
   static async open(options: OpenAiOptions): Promise<OpenAiBackend> {
     const { url, model, found = false, deadlines = { silence: 120_000, total: 900_000 } } = options
     if (found) await refuseStranger(localBase(url))
     const { base, kind, models } = await listServer(localBase(url), Math.min(5000, deadlines.silence))
-    const listed = model === undefined ? models[0] : models.find(({ id }) => id === model || id === `${model}:latest`)
+    const listed = models.find((each) =>
+      model === undefined ? !leavesMachine(each, kind) : each.id === model || each.id === `${model}:latest`,
+    )
+    if (listed && leavesMachine(listed, kind)) throw computedElsewhere(listed.id)
     if (listed) return new OpenAiBackend(base, await describe(listed, kind), { found, deadlines })
     throw new ClawmeshError('MODEL_UNSUITED', `The model server at ${base} does not have ${model ?? 'any model'}.`, {
       hint: `It has: ${models.map(({ id }) => id).join(', ') || 'none'}.`,
@@ -126,6 +131,12 @@ const noEmbeddings = (model: string, cause: ClawmeshError) =>
     cause,
   })
 
+const computedElsewhere = (model: string) =>
+  new ClawmeshError('DENIED', `${model} is computed in the cloud of Ollama's makers, not on this machine.`, {
+    hint: 'A prompt may leave the machine only where the privacy router has judged it, and this path does not pass it. Name a model that is computed here, or add a provider: `clawmesh models provider add`.',
+    data: { model },
+  })
+
 async function refuseStranger(base: string): Promise<void> {
   const why = await distrust(base)
   if (why === undefined) return
@@ -136,6 +147,7 @@ interface Described {
   model: ModelInfo
   kind: ServerKind
   reasoning: Reasoning
+  mayBeTried: boolean
 }
 
 /** Few servers say whether a model takes images, and none how it is told to think; of the Nemotron family the catalogue does. */
@@ -155,5 +167,6 @@ async function describe(listed: ListedModel, kind: ServerKind): Promise<Describe
   }
   // Most models that can be told react to the template's variable; one that does not know it is not disturbed by it, where it can be set at all.
   const usual = kind === 'vllm' || kind === 'nim' || kind === 'llama.cpp' ? 'switch' : 'none'
-  return { model, kind, reasoning: known ? (await ChatFormat.named(known.chat)).reasoning : usual }
+  const reasoning = known ? (await ChatFormat.named(known.chat)).reasoning : usual
+  return { model, kind, reasoning, mayBeTried: mayBeTried(listed, kind) }
 }

@@ -62,6 +62,20 @@ function parseList(text: string): ListedModel[] {
   }
 }
 
+/** Whether Ollama would hand the prompt on to the cloud of its makers: its models there are called so. */
+export const leavesMachine = ({ id }: ListedModel, kind: ServerKind): boolean =>
+  kind === 'ollama' && /[:-]cloud$/.test(id)
+
+/**
+ * Whether a question of ours to this model costs nobody anything, as far as a list tells: a gateway to models that are paid for looks like `other`, or signs with another name than its models have, and
+ * what makes vectors or orders texts does not talk.
+ */
+export function mayBeTried({ id, owned_by: owner = '', context_window }: ListedModel, kind: ServerKind): boolean {
+  if (/embed|rerank/i.test(id)) return false
+  if (kind === 'ollama') return owner === 'library' || id.split('/').includes(owner)
+  return kind === 'dynamo' ? context_window != null : kind !== 'other'
+}
+
 /** Each server signs its list: vLLM, llama.cpp and Dynamo by `owned_by`, Ollama with the library or the person a model came from. */
 function kindOf(models: readonly ListedModel[]): ServerKind {
   const [first] = models

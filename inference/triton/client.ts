@@ -1,4 +1,4 @@
-import { Client, credentials, Metadata } from '@grpc/grpc-js'
+import { Client, type ClientReadableStream, credentials, Metadata } from '@grpc/grpc-js'
 import type { z } from 'zod'
 import { ClawmeshError } from '../../policies/errors.js'
 import { cancelled } from '../backend.js'
@@ -13,10 +13,15 @@ export interface Deadlines {
   total: number
 }
 
+/** How long a stream may stay open behind its final response before it is cut. */
+const endsWithinMs = 1000
+
 /** A connection to a Triton server. Errors are ClawmeshErrors. */
 export class TritonClient {
   readonly target: string
   private readonly client: Client
+  /** Streams that have said all and have not come to their end. */
+  private readonly ending = new Set<Promise<void>>()
 
   /** `mostBytes`: of one answer; four million, if left out. */
   constructor(target: string, mostBytes?: number) {
@@ -66,8 +71,8 @@ export class TritonClient {
   }
 
   /**
-   * The answers to one request, on a stream of its own. Leaving the loop cancels the RPC, and with it the work of the server. Throws CANCELLED, DEADLINE, and
-   * what the server's errors mean, whether they end the RPC or stand in the stream.
+   * The answers to one request, on a stream of its own. Leaving the loop cancels the RPC, and with it the work of the server; behind the final response there is no work, and
+   * the RPC is left to end by itself. Throws CANCELLED, DEADLINE, and what the server's errors mean, whether they end the RPC or stand in the stream.
    */
   async *stream(request: InferRequest, deadlines: Deadlines, signal?: AbortSignal): AsyncIterable<InferResponse> {
     const { path, requestSerialize, responseDeserialize } = method('ModelStreamInfer')
@@ -83,8 +88,10 @@ export class TritonClient {
     const total = setTimeout(() => stop(this.late('did not finish', deadlines.total)), deadlines.total)
     // What ends the call comes out of the iterator; a cancelled call's own error has no reader any more.
     call.on('error', () => {})
+    const status = new Promise<void>((resolve) => call.once('status', () => resolve()))
     call.write(request)
     call.end()
+    let isFinal = false
     try {
       const answers = call[Symbol.asyncIterator]()
       for (;;) {
@@ -92,15 +99,43 @@ export class TritonClient {
         const { done, value } = await answers.next().finally(() => clearTimeout(silence))
         if (why) throw why
         if (done) return
-        yield this.parse(value)
+        const answer = this.parse(value)
+        isFinal = answer.parameters.triton_final_response?.bool_param === true
+        yield answer
       }
     } catch (thrown) {
       throw why ?? rpcFailure(thrown, this.target)
     } finally {
       clearTimeout(total)
       signal?.removeEventListener('abort', cancel)
-      call.cancel()
+      if (isFinal && !why) this.leaveToEnd(call, status)
+      else call.cancel()
     }
+  }
+
+  /** Resolves when no stream is open any more that has said all, within a second. */
+  async ended(): Promise<void> {
+    await Promise.all(this.ending)
+  }
+
+  /**
+   * A Triton whose stream is cancelled just as it has answered may forget to let go of the model: that can then be unloaded no more. (Seen once in some 40 answers.)
+   */
+  private leaveToEnd(call: Pick<ClientReadableStream<unknown>, 'cancel' | 'resume'>, status: Promise<void>): void {
+    const over = new Promise<void>((resolve) => {
+      const cut = setTimeout(() => {
+        call.cancel()
+        resolve()
+      }, endsWithinMs)
+      void status.then(() => {
+        clearTimeout(cut)
+        resolve()
+      })
+    })
+    this.ending.add(over)
+    void over.then(() => this.ending.delete(over))
+    // Its end is behind whatever was not read.
+    call.resume()
   }
 
   close(): void {

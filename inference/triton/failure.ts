@@ -43,7 +43,7 @@ export function streamFailure(text: string, target: string, cause?: unknown): Cl
   if (/queue|too many requests|rate limit/i.test(text) && /exceed|full|limit|many/i.test(text))
     return new ClawmeshError('MODEL_BUSY', message, { hint: 'Ask again in a moment.', cause })
   if (
-    /unknown model|no available versions|unexpected (shape|datatype|inference input)|expected \d+ inputs?|max_model_len|maximum (context|model) length|longer than the maximum/i.test(
+    /unknown model|no available versions|unexpected (shape|datatype|inference input)|expected \d+ inputs?|max_model_len|maximum (context|model) length|longer than the maximum|exceeds? (the )?max(imum)? (input|sequence|context) length/i.test(
       text,
     )
   )

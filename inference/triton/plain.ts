@@ -90,7 +90,7 @@ export class PlainBackend implements Backend {
 
   async dispose(): Promise<void> {
     if (!this.places.close()) return
-    if (this.served.borrowed) await giveBack(this.client, this.served.name)
+    if (this.served.borrowed) await giveBack(this.client, this.served.name, this.deadlines.silence)
     this.client.close()
   }
 

@@ -22,6 +22,7 @@ export interface Served {
 }
 
 const openingMs = 5000
+const leavingMs = 5000
 const usualLoadMs = 600_000
 
 /**
@@ -61,6 +62,7 @@ async function ensureLoaded(client: TritonClient, name: string, ms: number): Pro
     throw new ClawmeshError('MODEL_BUSY', `${name} is not ready on Triton at ${client.target}.`, {
       hint: 'It is still being loaded: try again in a moment.',
     })
+  if (versions.some(({ state }) => state === 'UNLOADING')) await haveLeft(client, name, Math.min(ms, leavingMs))
   await client.ask('RepositoryModelLoad', { model_name: name }, ms).catch((thrown: unknown) => {
     if (saysSo(String(thrown))) throw noMemory(name, thrown)
     // A server that has loaded all of its models at the start lets nobody load one.
@@ -73,9 +75,21 @@ async function ensureLoaded(client: TritonClient, name: string, ms: number): Pro
   return true
 }
 
-/** A server that is gone holds nothing any more. */
-export async function giveBack(client: TritonClient, name: string): Promise<void> {
-  await client.ask('RepositoryModelUnload', { model_name: name }, openingMs).catch(() => {})
+/** Who had it before may just be giving it back. A Triton that does not come to the end of that would let a load wait for as long. */
+async function haveLeft(client: TritonClient, name: string, ms: number): Promise<void> {
+  for (const until = performance.now() + ms; performance.now() < until; ) {
+    const index = await client.ask('RepositoryIndex', {}, openingMs)
+    if (!index.some((each) => each.name === name && each.state === 'UNLOADING')) return
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  throw new ClawmeshError('MODEL_BUSY', `${name} is being unloaded on Triton at ${client.target}, for ${ms} ms now.`, {
+    hint: 'Something may still be asking it: try again in a moment. If it stays so, start Triton anew.',
+  })
+}
+
+/** Within `ms`, and no more than a few seconds. A server that is gone holds nothing any more. */
+export async function giveBack(client: TritonClient, name: string, ms: number = openingMs): Promise<void> {
+  await client.ask('RepositoryModelUnload', { model_name: name }, Math.min(ms, openingMs)).catch(() => {})
 }
 
 async function look(client: TritonClient, name: string): Promise<Omit<Served, 'borrowed'>> {

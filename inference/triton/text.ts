@@ -33,6 +33,7 @@ const stopMs = 1000
  */
 export class TextBackend implements Backend {
   readonly model: ModelInfo
+  readonly mayBeTried = true
   readonly slots: number
   private readonly client: TritonClient
   private readonly served: Served
@@ -93,7 +94,8 @@ export class TextBackend implements Backend {
   async dispose(): Promise<void> {
     if (!this.places.close()) return
     await Promise.all(this.stopping)
-    if (this.served.borrowed) await giveBack(this.client, this.served.name)
+    await this.client.ended()
+    if (this.served.borrowed) await giveBack(this.client, this.served.name, this.deadlines.silence)
     this.client.close()
   }
 

@@ -99,7 +99,7 @@ async function boot(plan: NodePlan): Promise<Running> {
   let node: MeshNode | undefined
   let hasServed = false
   const { mostBytes, idleMs } = plan.inference?.stored ?? {}
-  const shelf = openShelf(() => node, {
+  const shelf = openShelf({
     ...(mostBytes === undefined ? {} : { mostBytes }),
     ...(idleMs === undefined ? {} : { idleMs }),
     onFirst: (model) => {
@@ -138,6 +138,7 @@ async function boot(plan: NodePlan): Promise<Running> {
   if (models) {
     await serveModels(node, shelf)
     keepLooking(shelf)
+    void shelf.tryOut()
   }
   await serveDrain(node, { shelf, file: drainFile, gpus: gpusOf(hardware) })
   keepLoad(node, availableParallelism())

@@ -4,7 +4,7 @@ import { shippedModelFolder } from '../../inference/models.js'
 import { OnnxBackend } from '../../inference/onnx/backend.js'
 import { OpenAiBackend } from '../../inference/openai/backend.js'
 import { nameIt } from '../../inference/openai/owner.js'
-import { probeServers } from '../../inference/openai/probe.js'
+import { leavesMachine, probeServers } from '../../inference/openai/probe.js'
 import type { StoredModel } from '../../inference/shelved.js'
 import { ModelStore } from '../../inference/store/store.js'
 import { readStored } from '../../inference/stored.js'
@@ -56,7 +56,8 @@ export async function openModels({
 }: NonNullable<NodePlan['inference']>): Promise<OpenedModels> {
   // One that the person named must be there; one that is found must have a model to be of use.
   if (modelUrl !== undefined) return { backend: await openNamed(modelUrl), notes: [] }
-  const found = probe ? (await probeServers(undefined)).filter(({ models }) => models.length > 0) : []
+  const servers = probe ? await probeServers(undefined) : []
+  const found = servers.filter(({ models, kind }) => models.some((each) => !leavesMachine(each, kind)))
   const notes = found.flatMap(({ base, distrust }) =>
     distrust === undefined ? [] : [`the model server at ${base} is not used: ${distrust}. ${nameIt}`],
   )

@@ -36,7 +36,7 @@ export function offersOf(nodes: readonly Known[], sent?: Sent, blocks: readonly 
   )
 }
 
-export type Asked = Pick<GenerateRequest, 'messages' | 'tools' | 'maxTokens'>
+export type Asked = Pick<GenerateRequest, 'messages' | 'tools' | 'maxTokens' | 'thinking' | 'thoughtTokens'>
 
 /** Answers are seldom as long as they may be. */
 const usualTokens = 32
@@ -46,6 +46,7 @@ export function demandOf(request: Asked, zones: Demand['zones'], models?: readon
     zones,
     modalities: modalitiesOf(request),
     tools: namesOf(request),
+    boundsThought: request.thoughtTokens !== undefined && request.thinking !== false,
     promptTokens: guessTokens(request),
     outputTokens: Math.min(request.maxTokens, usualTokens),
     mostTokens: request.maxTokens,

@@ -13,7 +13,7 @@ import { serveDrain } from './drain.js'
 
 /** The backend stays the caller's: dispose of it after the node has left. */
 export async function serveModel(node: MeshNode, backend: Backend): Promise<void> {
-  const shelf = openShelf(() => node)
+  const shelf = openShelf()
   shelf.keep(backend)
   await serveModels(node, shelf)
   await serveDrain(node, { shelf })
@@ -28,15 +28,8 @@ export async function serveSandbox(node: MeshNode, options: { workspace: string;
   await node.directory.describe({ sandbox: true, workspace: workspaceId({ folder: options.workspace }) })
 }
 
-/** What changes of its offers is said with the next beat of the node that it belongs to, once there is one. */
-export function openShelf(node: () => MeshNode | undefined, options: Partial<ShelfOptions> = {}): Shelf {
-  const shelf: Shelf = new Shelf({
-    freeBytes: () => readFreeMemory(),
-    ...options,
-    onChange: () => node()?.directory.mention(advertOf(shelf)),
-  })
-  return shelf
-}
+export const openShelf = (options: Partial<ShelfOptions> = {}): Shelf =>
+  new Shelf({ freeBytes: () => readFreeMemory(), ...options })
 
 /** What a node says of its models: all of them compute on its machine, as servers elsewhere are refused when a backend is opened. */
 export const advertOf = (shelf: Shelf) => ({
@@ -47,12 +40,13 @@ export const advertOf = (shelf: Shelf) => ({
   zone: shelf.names.length > 0 ? 'mesh' : null,
 })
 
-/** Starts the actor of a shelf, and tells the mesh of it. */
+/** Starts the actor of a shelf, and tells the mesh of it: at once, and with each beat what it offers then. */
 export async function serveModels(node: MeshNode, shelf: Shelf): Promise<void> {
   for (const name of shelf.names) await node.note('model.loaded', { ...shelf.describe(name) })
   await node.spawn(inferenceService(shelf), { as: inferenceName(node.name) })
   await shelf.look()
-  await node.directory.describe(advertOf(shelf))
+  node.directory.mention(() => advertOf(shelf))
+  await node.directory.describe({})
 }
 
 const lookEveryMs = 5000

@@ -10,6 +10,8 @@ export interface BackendSubject {
   open(): Promise<Backend>
   /** A model that never ends, with one slot and no queue. */
   openEndless(): Promise<Backend>
+  /** A model with a context of 2,048 tokens; left out where no server of its kind is at hand that counts them. */
+  openNarrow?(): Promise<Backend>
   /** Resolves when the endless model computes nothing any more; undefined where asking again at once is proof. */
   idle?(): Promise<void>
   /** false: the server behind the backend has no way to say how many tokens were used. */
@@ -73,6 +75,22 @@ export function backendContract(name: string, subject: BackendSubject): void {
     it('does not begin when the caller has already cancelled', async () => {
       await assert.rejects(collect(backend.generate(sum, AbortSignal.abort())), coded('CANCELLED'))
     })
+
+    const { openNarrow } = subject
+    if (openNarrow)
+      it('refuses a prompt of 10,000 tokens in a context of 2,048, and answers the next', {
+        timeout: 20_000,
+      }, async () => {
+        const narrow = await openNarrow()
+        try {
+          // A token each, by the tokenizers and servers here.
+          const messages = [{ role: 'user' as const, content: 'x'.repeat(10_000) }]
+          await assert.rejects(collect(narrow.generate({ ...sum, messages })), coded('MODEL_UNSUITED'))
+          assert.equal((await collect(narrow.generate({ ...sum, maxTokens: 3 }))).reason, 'length')
+        } finally {
+          await narrow.dispose()
+        }
+      })
 
     it('stops when the caller cancels, and has its slot free for the next', async () => {
       const endless = await subject.openEndless()

@@ -9,6 +9,7 @@ import { parseNvidia } from '../../inference/hardware/nvidia.js'
 import { readOthers } from '../../inference/hardware/other.js'
 import { parseQuota } from '../../inference/hardware/quota.js'
 import { parseRocm, parseXpuList, parseXpuMemory } from '../../inference/hardware/smi.js'
+import type { VisibleGpus } from '../../inference/hardware/visible.js'
 import { type HardwareAdvert, hardwareAdvertSchema, readHardware } from '../../inference/hardware.js'
 
 /** A machine whose files and commands' outputs lie in a folder. */
@@ -322,8 +323,8 @@ describe('the hardware advert of', () => {
 })
 
 describe('CUDA_VISIBLE_DEVICES', () => {
-  const seen = async (machine: string, visibleGpus: string | undefined): Promise<(string | undefined)[]> => {
-    const { accelerators } = await readHardware({ ...recorded(machine), visibleGpus })
+  const seen = async (machine: string, cuda: string | undefined): Promise<(string | undefined)[]> => {
+    const { accelerators } = await readHardware({ ...recorded(machine), visibleGpus: { cuda } })
     return accelerators.map(({ uuid }) => uuid?.value.slice(0, 12))
   }
   const h100 = (index: number): string => `GPU-0000000${index}`
@@ -338,6 +339,34 @@ describe('CUDA_VISIBLE_DEVICES', () => {
       assert.deepEqual(await seen('dgx-h100', none), [], none)
     assert.deepEqual(await seen('a100-mig', 'MIG-53864714-0a66-5df2-9007-9268e30d9a72'), ['MIG-53864714'])
     assert.deepEqual(await seen('jetson-agx-orin', ''), [])
+  })
+})
+
+describe('ROCR_VISIBLE_DEVICES and HIP_VISIBLE_DEVICES', () => {
+  const [first, second] = ['0xd1cf8a4a2d5e3f10', '0000:12:00.0']
+  const seen = async (visibleGpus: VisibleGpus, machine = 'desktop-radeon'): Promise<(string | undefined)[]> =>
+    (await readHardware({ ...recorded(machine), visibleGpus })).accelerators.map(({ uuid }) => uuid?.value)
+
+  it('leave of AMD’s GPUs what they name, in their order, up to the first entry that names nothing', async () => {
+    assert.deepEqual(await seen({}), [first, second])
+    for (const name of ['rocr', 'hip'] as const) {
+      assert.deepEqual(await seen({ [name]: '1, 0' }), [second, first])
+      assert.deepEqual(await seen({ [name]: 'GPU-D1CF8A4A2D5E3F10' }), [first])
+      assert.deepEqual(await seen({ [name]: 'GPU-d1cf,1' }), [first, second])
+      for (const list of ['1,7,0', '1,GPU-ffff,0']) assert.deepEqual(await seen({ [name]: list }), [second], list)
+      for (const none of ['-1', 'none', 'GPU-', 'GPU-0000:12']) assert.deepEqual(await seen({ [name]: none }), [], none)
+    }
+    // To HIP nothing is said by an empty list, and by what is repeated nothing new.
+    assert.deepEqual([await seen({ rocr: '' }), await seen({ hip: '' })], [[], [first, second]])
+    assert.deepEqual([await seen({ rocr: '1,1,0' }), await seen({ hip: '1,1,0' })], [[second], [second, first]])
+  })
+
+  it('count one after the other, HIP’s before CUDA’s, and are nobody else’s', async () => {
+    assert.deepEqual(await seen({ rocr: '1', hip: '0' }), [second])
+    assert.deepEqual(await seen({ rocr: '1', hip: '1' }), [])
+    assert.deepEqual([await seen({ cuda: '1' }), await seen({ hip: '0', cuda: '1' })], [[second], [first]])
+    for (const machine of ['server-arc-pro', 'unknown-accelerator', 'dgx-h100'])
+      assert.deepEqual(await seen({ rocr: '', hip: '-1' }, machine), await seen({}, machine))
   })
 })
 

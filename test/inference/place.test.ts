@@ -46,6 +46,18 @@ function chosenOf(offers: readonly Offer[], asked: Demand = demand): Record<stri
   return counts
 }
 
+describe('a request with a bound on thoughts', () => {
+  it('is placed where what serves the model can hold it to that', () => {
+    const backends = ['onnx', 'openai:vllm', 'openai:nim', 'openai:ollama', 'openai:llama.cpp', 'triton:vllm']
+    const offers = backends.map((backend) => offer(backend, { backend }))
+    const able = (asked: Demand) => Object.keys(chosenOf(offers, asked)).sort()
+    assert.deepEqual(able({ ...demand, boundsThought: true }), ['onnx', 'openai:nim', 'openai:vllm'])
+    assert.deepEqual(able(demand), [...backends].sort())
+    const reason = reasonOf(place({ ...demand, boundsThought: true }, offers, Math.random), 'triton:vllm')
+    assert.ok('by' in reason && reason.by === 'backend')
+  })
+})
+
 describe('a request is placed', () => {
   const fast = { speed: { prefill: 1e6, decode: 1e5 } }
   const GiB = 1024 ** 3

@@ -26,21 +26,25 @@ export interface ServedModel {
   parameters?: Record<string, string>
   decoupled?: boolean
   ready?: boolean
+  /** Is being unloaded, and never comes to the end of that: who has it loaded or unloaded once more is not answered. */
+  stuck?: boolean
   /** Not loaded until it is asked for; an error: the load fails with it. */
   unloaded?: true | { error: string }
   answer(asked: Asked, signal: AbortSignal): AsyncIterable<Given>
   /** What is sent behind the last answer: the real server's empty final response, or nothing. */
   final?: boolean
-  /** Leaves the stream open when all was said. */
-  hangs?: boolean
+  /** Leaves the stream open when all was said, for ever or for so many milliseconds. */
+  hangs?: boolean | number
 }
 
 export interface TritonServer {
   url: string
   /** Requests in the order in which they came. */
   asked: { id: string; inputs: Asked }[]
-  /** Names of the models that were loaded and unloaded, in order. */
+  /** Names of the models that were loaded and unloaded, in order, and how many streams were open then, if any were. */
   moved: string[]
+  /** Streams that were cancelled. */
+  cut: number
   /** Resolves once no request is under way. */
   idle(): Promise<void>
   close(): void
@@ -54,11 +58,14 @@ export async function serveTriton(models: readonly ServedModel[]): Promise<Trito
   const asked: TritonServer['asked'] = []
   const running = new Set<Promise<void>>()
   const moved: string[] = []
+  const open = new Set<InferCall>()
+  let cut = 0
   const loaded = new Set(models.filter(({ unloaded }) => !unloaded))
   const find = (name: string): ServedModel | undefined => models.find((model) => model.name === name)
   // As the real one has it: nothing at all of what was never loaded.
   const stateOf = (name: string): string => {
     const model = find(name)
+    if (model?.stuck) return 'UNLOADING'
     return model && loaded.has(model) ? (model.ready === false ? 'LOADING' : 'READY') : ''
   }
   const unary =
@@ -82,6 +89,7 @@ export async function serveTriton(models: readonly ServedModel[]): Promise<Trito
       answer(null, { models: models.map(({ name }) => ({ name, version: '1', state: stateOf(name), reason: '' })) }),
     RepositoryModelLoad: (call: MoveCall, answer: sendUnaryData<object>) => {
       const model = find(call.request.model_name)
+      if (model?.stuck) return
       if (model && typeof model.unloaded === 'object')
         return answer({ code: status.UNAVAILABLE, details: model.unloaded.error, metadata: new Metadata() })
       if (model) loaded.add(model)
@@ -91,10 +99,11 @@ export async function serveTriton(models: readonly ServedModel[]): Promise<Trito
     RepositoryModelUnload: (call: MoveCall, answer: sendUnaryData<object>) => {
       const model = find(call.request.model_name)
       if (model) loaded.delete(model)
-      moved.push(`unload ${call.request.model_name}`)
+      moved.push(`unload ${call.request.model_name}${open.size > 0 ? ` with ${open.size} streams` : ''}`)
+      if (model?.stuck) return
       answer(null, {})
     },
-    ModelReady: unary((model) => ({ ready: loaded.has(model) && model.ready !== false })),
+    ModelReady: unary((model) => ({ ready: loaded.has(model) && model.ready !== false && !model.stuck })),
     ModelMetadata: unary(({ name, inputs, outputs }) => ({
       name,
       versions: ['1'],
@@ -124,6 +133,12 @@ export async function serveTriton(models: readonly ServedModel[]): Promise<Trito
       void work.finally(() => running.delete(work))
     },
     ModelStreamInfer: (call: InferCall) => {
+      open.add(call)
+      call.on('finish', () => open.delete(call))
+      // The library says so of each, once its connection is done with it.
+      call.on('cancelled', () => {
+        if (open.delete(call)) cut += 1
+      })
       call.on('data', (request: InferRequest) => {
         const inputs = readInputs(request)
         asked.push({ id: request.id, inputs })
@@ -142,6 +157,9 @@ export async function serveTriton(models: readonly ServedModel[]): Promise<Trito
     url: `grpc://127.0.0.1:${port}`,
     asked,
     moved,
+    get cut() {
+      return cut
+    },
     idle: async () => void (await Promise.all(running)),
     close: () => server.forceShutdown(),
   }
@@ -188,7 +206,8 @@ async function answer(
     await (drained ? new Promise(setImmediate) : new Promise((resolve) => call.once('drain', resolve)))
   }
   if (model.final !== false) call.write({ infer_response: response(model, id, {}, true) })
-  if (!model.hangs) call.end()
+  if (typeof model.hangs === 'number') setTimeout(() => call.end(), model.hangs)
+  else if (!model.hangs) call.end()
 }
 
 function response(model: ServedModel, id: string, given: Record<string, TensorValue>, final: boolean): object {

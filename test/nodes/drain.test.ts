@@ -25,10 +25,13 @@ describe('a node that is drained', () => {
   let mesh: TestMesh
   let asker: MeshNode
   const shelves: Shelf[] = []
+  /** Answers that each node has begun. */
+  const begun = new Map<string, number>()
+  const answered = (name: string): number => begun.get(name) ?? 0
 
   async function serving(name: string): Promise<MeshNode> {
     const node = await mesh.join(name, { roles: ['inference'] })
-    const shelf = openShelf(() => node)
+    const shelf = openShelf({ onFirst: () => begun.set(name, answered(name) + 1) })
     shelf.keep(await OnnxBackend.open({ folder: alphabet, slots: 4 }), [`GPU-${name}`])
     shelves.push(shelf)
     await serveModels(node, shelf)
@@ -84,11 +87,9 @@ describe('a node that is drained', () => {
       await eventually(() => assert.ok(load('one') > 0 && load('two') > 0))
       await order(true, gpu)
       await eventually(() => assert.equal(load('one'), 0))
-      const before = asked.length
-      await eventually(() => {
-        assert.equal(load('one'), 0)
-        assert.ok(asked.length > before + 10)
-      })
+      const [before, was] = [asked.length, answered('one')]
+      await eventually(() => assert.ok(asked.length > before + 10))
+      assert.deepEqual([load('one'), answered('one')], [0, was])
       await order(false, gpu)
       await eventually(() => assert.ok(load('one') > 0))
       wanted = false

@@ -39,6 +39,16 @@ describe('the node for a prompt', () => {
     assert.deepEqual(said, [7, 0, 0, 0, 0, 0])
   })
 
+  it('is one that can hold its model to a bound on thoughts, where the prompt has one and there are thoughts to be had', () => {
+    const nodes = [
+      node('fast', [offer(500, { backend: 'openai:ollama' })]),
+      node('able', [offer(5, { backend: 'openai:vllm' })]),
+    ]
+    const chosen = (more: object) => placeAmong(nodes, { ...say('hi'), ...more }, { zones }).chosen?.node
+    assert.deepEqual([chosen({ thoughtTokens: 9 }), chosen({})], ['able', 'fast'])
+    assert.equal(chosen({ thoughtTokens: 9, thinking: false }), 'fast')
+  })
+
   it('is none where the prompt may not go, does not fit, or all drain', () => {
     const chosen = (...[nodes, request]: Parameters<typeof placeAmong>) => placeAmong(nodes, request, { zones }).chosen
     assert.equal(

@@ -84,6 +84,8 @@ interface ModelRow {
   prefill: number | null
   decode: number | null
   together: number | null
+  /** Whether these were measured when it was loaded, or learned from answers since. */
+  speedFrom: 'load' | 'answers' | null
   draining: string | null
 }
 
@@ -134,6 +136,7 @@ function rowOf(
       prefill: offer.speed?.prefill ?? null,
       decode: offer.speed?.decode ?? null,
       together: offer.speed?.batch?.decode ?? null,
+      speedFrom: offer.speedFrom ?? null,
       draining: offer.draining ?? null,
     })),
     zone: zone ?? null,

@@ -39,6 +39,7 @@ function isAlive(pid: number): boolean {
 backendContract('onnxruntime with the shipped model', {
   open: () => open({ folder: shippedModelFolder }),
   openEndless: () => open({ folder: alphabet, slots: 1, queue: 0 }),
+  openNarrow: async () => open({ folder: await markovModel(() => 97, 2048) }),
 })
 
 describe('a model on onnxruntime', () => {
@@ -75,7 +76,7 @@ describe('a model on onnxruntime', () => {
 
   it('is bounded by its context: a longer prompt is refused, a longer answer is cut', async () => {
     const backend = await open({ folder: await markovModel(() => 97, 64) })
-    const long = { ...sum, messages: [{ role: 'user' as const, content: 'x'.repeat(10_000) }] }
+    const long = { ...sum, messages: [{ role: 'user' as const, content: 'x'.repeat(64) }] }
     await assert.rejects(collect(backend.generate(long)), coded('MODEL_UNSUITED'))
     const answer = await collect(backend.generate({ ...sum, maxTokens: 10_000 }))
     assert.equal(answer.reason, 'length')

@@ -51,6 +51,23 @@ class OneSlot {
   idle = (): Promise<void> => this.free.then(() => {})
 }
 
+/** What each says of a prompt that is longer than its context. Ollama says nothing: it reads the end of it. */
+const tooLong: Partial<Record<(typeof kinds)[number], string>> = {
+  vllm: `{"object":"error","message":"This model's maximum context length is 2048 tokens. However, you requested 10064 tokens"}`,
+  'llama.cpp': `{"error":{"code":400,"message":"the request exceeds the available context size","type":"exceed_context_size_error"}}`,
+}
+
+const narrow =
+  (kind: (typeof kinds)[number]): Answer =>
+  (response, body) => {
+    const { messages, max_tokens: limit } = JSON.parse(body) as { messages: [{ content: string }]; max_tokens: number }
+    const refusal = messages[0].content.length > 2048 ? tooLong[kind] : undefined
+    if (refusal) return void response.writeHead(400).end(refusal)
+    return stream(
+      `${piece.repeat(limit)}data: {"choices":[{"index":0,"delta":{},"finish_reason":"length"}]}\n\ndata: [DONE]\n\n`,
+    )(response, body)
+  }
+
 for (const kind of kinds) {
   const slot = new OneSlot()
   backendContract(`A server with the wire format of ${kind}`, {
@@ -65,6 +82,7 @@ for (const kind of kinds) {
       return OpenAiBackend.open({ url })
     },
     openEndless: async () => OpenAiBackend.open({ url: (await server(slot.answer)).url }),
+    ...(tooLong[kind] ? { openNarrow: async () => OpenAiBackend.open({ url: (await server(narrow(kind))).url }) } : {}),
     idle: slot.idle,
   })
 }

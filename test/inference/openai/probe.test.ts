@@ -50,6 +50,17 @@ describe('probing for model servers', () => {
     await server.close()
   })
 
+  it('takes no model of Ollama that is computed in its makers’ cloud, named or not', async () => {
+    const ids = ['gpt-oss:120b-cloud', 'glm-4.6:cloud', 'qwen3:4b']
+    const list = (some: string[]) => JSON.stringify({ data: some.map((id) => ({ id, owned_by: 'library' })) })
+    const [all, away] = [await serve(list(ids), () => {}), await serve(list(ids.slice(0, 2)), () => {})]
+    assert.equal((await OpenAiBackend.open({ url: all.url })).model.name, 'qwen3:4b')
+    for (const model of ids.slice(0, 2))
+      await assert.rejects(OpenAiBackend.open({ url: all.url, model }), coded('DENIED'))
+    await assert.rejects(OpenAiBackend.open({ url: away.url }), coded('MODEL_UNSUITED'))
+    await Promise.all([all.close(), away.close()])
+  })
+
   it('tells NIM and Dynamo apart, with the contexts that they state', async () => {
     for (const [kind, context] of [
       ['nim', 131072],

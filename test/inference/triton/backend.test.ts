@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, describe, it } from 'node:test'
 import { type Answer, type Backend, collect, type GenerateRequest } from '../../../inference/backend.js'
+import { Shelf } from '../../../inference/shelf.js'
 import { openTriton, type TritonOptions } from '../../../inference/triton/backend.js'
 import { backendContract, coded, countLines, sum } from '../../contract/backend.js'
 import { type Asked, type Given, type ServedModel, serveTriton, type TritonServer } from '../../kit/triton.js'
@@ -33,35 +34,39 @@ function written(prompt: string): string[] {
 /** The pieces in a dialect's own terms: what is sent for the n-th of them. */
 type Speak = (pieces: readonly string[], n: number, last: boolean, prompt: string) => Given
 
-const dialects: Record<string, { published: typeof vllm; limit(asked: Asked): number; speak: Speak }> = {
-  vllm: {
-    published: vllm,
-    limit: (asked) => (JSON.parse(String(asked.sampling_parameters?.[0])) as { max_tokens: number }).max_tokens,
-    speak: (pieces, n, last, prompt) => ({
-      text_output: pieces[n] ?? '',
-      finish_reason: last ? 'stop' : 'None',
-      num_input_tokens: prompt.length,
-      num_output_tokens: 1,
-    }),
-  },
-  'tensorrt-llm': {
-    published: bls,
-    limit: (asked) => Number(asked.max_tokens?.[0]),
-    speak: (pieces, n, _, prompt) => ({
-      text_output: pieces[n] ?? '',
-      num_input_tokens: prompt.length,
-      num_output_tokens: 1,
-    }),
-  },
-  'tensorrt-llm-api': {
-    published: llmApi,
-    limit: (asked) => Number(asked.sampling_param_max_tokens?.[0]),
-    speak: (pieces, n, last) => ({
-      text_output: pieces.slice(0, n + 1).join(''),
-      finish_reason: last ? 'stop' : 'None',
-    }),
-  },
-}
+const dialects: Record<string, { published: typeof vllm; limit(asked: Asked): number; speak: Speak; tooLong: string }> =
+  {
+    vllm: {
+      published: vllm,
+      tooLong: "This model's maximum context length is 2048 tokens. However, you requested 10064 tokens",
+      limit: (asked) => (JSON.parse(String(asked.sampling_parameters?.[0])) as { max_tokens: number }).max_tokens,
+      speak: (pieces, n, last, prompt) => ({
+        text_output: pieces[n] ?? '',
+        finish_reason: last ? 'stop' : 'None',
+        num_input_tokens: prompt.length,
+        num_output_tokens: 1,
+      }),
+    },
+    'tensorrt-llm': {
+      published: bls,
+      tooLong: 'Cannot process new request: Prompt length (10000) exceeds maximum sequence length (2048)',
+      limit: (asked) => Number(asked.max_tokens?.[0]),
+      speak: (pieces, n, _, prompt) => ({
+        text_output: pieces[n] ?? '',
+        num_input_tokens: prompt.length,
+        num_output_tokens: 1,
+      }),
+    },
+    'tensorrt-llm-api': {
+      published: llmApi,
+      tooLong: 'Prompt length (10000) exceeds maximum input length (2047)',
+      limit: (asked) => Number(asked.sampling_param_max_tokens?.[0]),
+      speak: (pieces, n, last) => ({
+        text_output: pieces.slice(0, n + 1).join(''),
+        finish_reason: last ? 'stop' : 'None',
+      }),
+    },
+  }
 
 function model(
   dialect: string,
@@ -97,6 +102,19 @@ function endless(dialect: string): ServedModel {
   }
 }
 
+/** Refuses what is longer than its context as its backend does: in the stream. */
+function narrow(dialect: string): ServedModel {
+  const { tooLong } = dialects[dialect] ?? assert.fail(dialect)
+  const short = model(dialect, () => ['on ', 'and ', 'on '])
+  return {
+    ...short,
+    answer: async function* (asked, signal) {
+      if (String(asked.text_input?.[0]).length > 2048) yield { error: tooLong }
+      else for await (const given of short.answer(asked, signal)) yield { ...given, finish_reason: 'length' }
+    },
+  }
+}
+
 for (const dialect of Object.keys(dialects)) {
   let idle = (): Promise<void> => Promise.resolve()
   backendContract(`A model on Triton in the dialect ${dialect}`, {
@@ -106,6 +124,7 @@ for (const dialect of Object.keys(dialects)) {
       idle = server.idle
       return open(server, name, { slots: 1 })
     },
+    openNarrow: async () => open(await serve(narrow(dialect)), name),
     idle: () => idle(),
     countsTokens: dialect !== 'tensorrt-llm-api',
   })
@@ -264,6 +283,27 @@ describe('a model on Triton', () => {
     }
   })
 
+  it('is measured when it is opened, in every dialect: one that counts no tokens, too', async () => {
+    for (const dialect of Object.keys(dialects)) {
+      const slow = model(dialect, () => Array.from({ length: 60 }, () => 'on '))
+      const given = slow.answer
+      slow.answer = async function* (asked, signal) {
+        for await (const piece of given(asked, signal)) {
+          await new Promise((resolve) => setTimeout(resolve, 2))
+          yield piece
+        }
+      }
+      const server = await serve(slow)
+      const shelf = new Shelf({ freeBytes: async () => 1e12 })
+      shelf.keep(await open(server, ''))
+      await shelf.tryOut()
+      const { speed, speedFrom } = shelf.offers()[0] ?? assert.fail()
+      assert.ok(speed && speed.prefill > 0 && speed.decode > 0 && speed.decode < 1000, `${dialect} ${speed?.decode}`)
+      assert.deepEqual([speedFrom, server.asked.length], ['load', 2])
+      await shelf.dispose()
+    }
+  })
+
   it('serves many at once, each with its own answer', async () => {
     const backend = await open(await serve(model('vllm', (prompt) => [prompt.match(/number \d+/)?.[0] ?? 'none'])), '')
     const numbers = Array.from({ length: 40 }, (_, i) => `number ${i}`)
@@ -361,6 +401,29 @@ describe('what Triton gets wrong becomes one clear error', () => {
       ).text,
       '19',
     ))
+
+  it('a stream that ends behind the final response is left to do so, and is over before the model is unloaded', async () => {
+    const server = await serve(model('vllm', () => ['19'], { hangs: 60, unloaded: true }))
+    const backend = await open(server, name)
+    await Promise.all([1, 2, 3].map(() => collect(backend.generate({ ...sum, thinking: false }))))
+    await backend.dispose()
+    assert.deepEqual([server.moved, server.cut], [[`load ${name}`, `unload ${name}`], 0])
+  })
+
+  it('a model that never comes to the end of being unloaded: neither who wants it nor who leaves waits for that', {
+    timeout: 30_000,
+  }, async () => {
+    const server = await serve(model('vllm', written, { stuck: true }))
+    const failed = assert.rejects(open(server, name, { loadMs: 300 }), coded('MODEL_BUSY'))
+    const leaving = model('vllm', written, { unloaded: true })
+    const other = await serve(leaving)
+    const backend = await open(other, name, { deadlines: { silence: 300, total: 60_000 } })
+    leaving.stuck = true
+    await backend.dispose()
+    assert.deepEqual(other.moved, [`load ${name}`, `unload ${name}`])
+    await failed
+    assert.deepEqual(server.moved, [])
+  })
 
   it('a server that goes away in mid-answer', async () => {
     const server = await serve(endless('vllm'))

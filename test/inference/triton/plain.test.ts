@@ -13,7 +13,7 @@ import { encodeTensor } from '../../../inference/triton/tensor.js'
 import { backendContract, coded, countLines, sum } from '../../contract/backend.js'
 import { type Asked, type ServedModel, serveTriton, type TritonServer } from '../../kit/triton.js'
 import { temporaryFolder } from '../folder.js'
-import { ids } from '../markov.js'
+import { ids, markovModel } from '../markov.js'
 import { plain } from './published.js'
 
 const running: (() => unknown)[] = []
@@ -67,6 +67,11 @@ backendContract('A model of plain tensors on Triton', {
     const server = await serve(chain((token) => (token >= 97 && token < 122 ? token + 1 : 97)))
     idle = server.idle
     return open(server, { slots: 1 })
+  },
+  openNarrow: async () => {
+    const narrow = await markovModel(() => 97, 2048)
+    const { url } = await serve(chain(() => 97))
+    return openTriton({ url: `${url}/tiny?tokenizer=${narrow}` })
   },
   idle: () => idle(),
 })
