@@ -123,6 +123,8 @@ export interface Backend {
   readonly measured?: Promise<Speed | undefined>
   /** True: a short question of the node's own costs nobody anything, and tells the speed that nothing else has measured. */
   readonly mayBeTried?: boolean
+  /** Why the server behind it would give no answer now; undefined: it would, or is too busy to say. Left out where there is no server. */
+  away?(): Promise<string | undefined>
   /** Answers that can be under way side by side; left out where the server behind it does not say. */
   readonly slots?: number
   generate(request: GenerateRequest, signal?: AbortSignal): AsyncIterable<GenerateEvent>
@@ -220,6 +222,14 @@ export interface Answer {
   reason: 'stop' | 'length' | 'call'
   usage: Usage | null
 }
+
+/** What it says of a server that it could not be asked what it has. */
+export function awayBy(thrown: unknown): string | undefined {
+  const { code } = ClawmeshError.from(thrown)
+  return code === 'DEADLINE' || code === 'MODEL_BUSY' || code === 'CANCELLED' ? undefined : 'its server does not answer'
+}
+
+export const withoutIt = 'its server has it no more'
 
 export function cancelled(): ClawmeshError {
   return new ClawmeshError('CANCELLED', 'The generation was cancelled.', {

@@ -104,6 +104,10 @@ export class MeteredBackend implements Backend {
     return this.trial
   }
 
+  async away(): Promise<string | undefined> {
+    return this.backend.away?.()
+  }
+
   get load(): Load {
     const waiting = [...this.asked].filter(({ firstAt }) => firstAt === undefined)
     const running = Math.min(this.slots, this.asked.size)

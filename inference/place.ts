@@ -49,6 +49,8 @@ export const offerSchema = z.object({
   speed: speedSchema.optional(),
   /** Whether any answer has had a part in it. */
   speedFrom: z.enum(['load', 'answers']).optional(),
+  /** Why it would give no answer, though its node does: its server is gone, or has it no more. */
+  away: z.string().optional(),
   /** Why it takes no new requests, though its node does. */
   draining: z.string().optional(),
   /** Set for a model that would have to be loaded first: bytes it takes, bytes that are free for it, milliseconds. */
@@ -159,7 +161,7 @@ function refusal(demand: Demand, offer: Offer): { refused: string; by: Filter } 
   const no = (by: Filter, refused: string) => ({ refused, by })
   if (!zones.includes(zone)) return no('zone', `the prompt may not go to the zone ${zone}`)
   if (models && !models.includes(model)) return no('model', `it serves ${model}`)
-  if (!healthy) return no('health', 'it is not healthy')
+  if (!healthy) return no('health', offer.away ?? 'it is not healthy')
   if (draining !== false) return no('drain', draining)
   const missing = modalities.find((modality) => !offer.modalities.includes(modality))
   if (missing) return no('modality', `it does not take ${missing}`)

@@ -81,6 +81,15 @@ export class Shelf {
     await Promise.all(this.models.map(({ backend }) => backend?.measured))
   }
 
+  /** Asks the servers behind models whether they are there. */
+  async check(): Promise<void> {
+    await Promise.all(
+      this.models.map(async (model) => {
+        if (model.backend) model.away = await model.backend.away()
+      }),
+    )
+  }
+
   /** Has models of servers that may be tried tell how fast they are; none on what drains. Resolves when they have, or will not. */
   async tryOut(): Promise<void> {
     await Promise.all(
@@ -185,6 +194,7 @@ export class Shelf {
       slots: backend?.slots ?? stored?.slots ?? 1,
       ...(backend?.load ?? waiting),
       ...(backend ?? model).pace,
+      ...(model.away === undefined ? {} : { away: model.away }),
       ...(draining === undefined ? {} : { draining }),
       ...(stored && !backend
         ? { unloaded: { ...sizes(stored), free: Math.max(0, this.freeFor(model)), loadMs: Math.round(loadMs) } }

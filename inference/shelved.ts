@@ -28,6 +28,8 @@ export interface Shelved {
   usedAt: number
   loadMs: number
   pace?: Pace
+  /** Why its server would give no answer, when it was last asked. */
+  away?: string | undefined
   /** Why it is loaded no more. */
   broken?: string
 }

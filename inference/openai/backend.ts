@@ -1,5 +1,6 @@
 import { ClawmeshError } from '../../policies/errors.js'
 import {
+  awayBy,
   type Backend,
   cancelled,
   checkRequest,
@@ -7,6 +8,7 @@ import {
   type GenerateEvent,
   type GenerateRequest,
   type ModelInfo,
+  withoutIt,
 } from '../backend.js'
 import { findKnown, readCatalogue } from '../catalogue.js'
 import { ChatFormat } from '../chat/format.js'
@@ -22,6 +24,8 @@ import { leavesMachine, listServer, mayBeTried, type ServerKind } from './probe.
 import { serverSentEvents } from './sse.js'
 import { bytesPerVector, readVectors } from './vector.js'
 import { completionBody, type ListedModel, type Spoken } from './wire.js'
+
+const awayMs = 2000
 
 export interface OpenAiOptions {
   /** On this machine, for example http://127.0.0.1:11434. */
@@ -105,6 +109,15 @@ export class OpenAiBackend implements Backend {
       yield* readVectors(await exchange.text(response, 65_536 + texts.length * bytesPerVector), texts.length)
     } finally {
       exchange.close()
+    }
+  }
+
+  async away(): Promise<string | undefined> {
+    try {
+      const { models } = await listServer(this.base, awayMs)
+      return models.some(({ id }) => id === this.model.name) ? undefined : withoutIt
+    } catch (thrown) {
+      return awayBy(thrown)
     }
   }
 

@@ -9,7 +9,7 @@ import { checkCall } from '../tool.js'
 import { type Deadlines, TritonClient } from './client.js'
 import { lastRow } from './logits.js'
 import { Places } from './places.js'
-import { giveBack, type Served } from './served.js'
+import { awayFrom, giveBack, type Served } from './served.js'
 import { encodeTensor, type TensorInfo, type TensorValue } from './tensor.js'
 
 /** Most bytes of logits in one answer of the server: of 1,000 tokens, where a model of 128,000 gives those of all. */
@@ -86,6 +86,10 @@ export class PlainBackend implements Backend {
   async *generate(request: GenerateRequest, signal?: AbortSignal): AsyncIterable<GenerateEvent> {
     const checked = checkRequest(this.model, request)
     yield* this.places.take((ended) => this.answer(checked, ended), signal)
+  }
+
+  away(): Promise<string | undefined> {
+    return awayFrom(this.client, this.served.name)
   }
 
   async dispose(): Promise<void> {

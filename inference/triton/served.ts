@@ -1,5 +1,6 @@
 /** The models of a Triton server: which there are, what each takes and gives, and that one that was named is there. */
 import { ClawmeshError } from '../../policies/errors.js'
+import { awayBy, withoutIt } from '../backend.js'
 import { findKnown, readCatalogue } from '../catalogue.js'
 import { saysSo } from '../onnx/memory.js'
 import type { TritonClient } from './client.js'
@@ -23,6 +24,7 @@ export interface Served {
 
 const openingMs = 5000
 const leavingMs = 5000
+const awayMs = 2000
 const usualLoadMs = 600_000
 
 /**
@@ -85,6 +87,16 @@ async function haveLeft(client: TritonClient, name: string, ms: number): Promise
   throw new ClawmeshError('MODEL_BUSY', `${name} is being unloaded on Triton at ${client.target}, for ${ms} ms now.`, {
     hint: 'Something may still be asking it: try again in a moment. If it stays so, start Triton anew.',
   })
+}
+
+/** See `Backend.away`. */
+export async function awayFrom(client: TritonClient, name: string): Promise<string | undefined> {
+  try {
+    const { ready } = await client.ask('ModelReady', { name }, awayMs)
+    return ready ? undefined : withoutIt
+  } catch (thrown) {
+    return ClawmeshError.from(thrown).code === 'MODEL_UNSUITED' ? withoutIt : awayBy(thrown)
+  }
 }
 
 /** Within `ms`, and no more than a few seconds. A server that is gone holds nothing any more. */

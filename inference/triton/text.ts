@@ -16,7 +16,7 @@ import type { Deadlines, TritonClient } from './client.js'
 import { type Dialect, dialectOf, readPiece } from './dialect.js'
 import { Places } from './places.js'
 import type { InferRequest, InferResponse } from './protocol.js'
-import { giveBack, type Served } from './served.js'
+import { awayFrom, giveBack, type Served } from './served.js'
 import { Tally } from './tally.js'
 import { decodeTensor, decodeText, encodeTensor, type OutputTensor, type TensorValue } from './tensor.js'
 
@@ -89,6 +89,10 @@ export class TextBackend implements Backend {
         hint: 'Leave the bound out, have it not think at all, or ask a model on vLLM, NIM or the built-in backend.',
       })
     yield* this.places.take((ended) => this.answer(checked, ended), signal)
+  }
+
+  away(): Promise<string | undefined> {
+    return awayFrom(this.client, this.served.name)
   }
 
   async dispose(): Promise<void> {

@@ -25,8 +25,8 @@ export function offersOf(nodes: readonly Known[], sent?: Sent, blocks: readonly 
         queued: Math.max(offer.queued, from - running),
         node: name,
         zone: advert['zone'] === 'mesh' ? 'mesh' : 'elsewhere',
-        // A node that is not is lost, and none of these.
-        healthy: true,
+        // A node that is not is lost, and none of these; the server of its model may be.
+        healthy: offer.away === undefined,
         draining: draining ? 'its node is draining' : (offer.draining ?? false),
         // From the broker to it; the way from here to the broker is the same to all.
         networkMs: waySchema.parse(advert['wayMs']),

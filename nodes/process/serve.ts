@@ -51,9 +51,10 @@ export async function serveModels(node: MeshNode, shelf: Shelf): Promise<void> {
 
 const lookEveryMs = 5000
 
-/** Has a shelf see what memory others of this machine take and give back. */
+/** Has a shelf see what memory others of this machine take and give back, and which model servers are there. */
 export function keepLooking(shelf: Shelf): void {
-  setInterval(() => void shelf.look().catch(() => undefined), lookEveryMs).unref()
+  const look = () => Promise.all([shelf.look(), shelf.check()])
+  setInterval(() => void look().catch(() => undefined), lookEveryMs).unref()
 }
 
 const lookAtFolderEveryMs = 1000

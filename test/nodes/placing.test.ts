@@ -49,6 +49,13 @@ describe('the node for a prompt', () => {
     assert.equal(chosen({ thoughtTokens: 9, thinking: false }), 'fast')
   })
 
+  it('is not one whose model server is gone', () => {
+    const nodes = [node('fast', [offer(500, { away: 'its server does not answer' })]), node('slow', [offer(5)])]
+    const { chosen, reasons } = placeAmong(nodes, say('hi'), { zones })
+    assert.equal(chosen?.node, 'slow')
+    assert.deepEqual(reasons[0], { node: 'fast', model: 'm', refused: 'its server does not answer', by: 'health' })
+  })
+
   it('is none where the prompt may not go, does not fit, or all drain', () => {
     const chosen = (...[nodes, request]: Parameters<typeof placeAmong>) => placeAmong(nodes, request, { zones }).chosen
     assert.equal(

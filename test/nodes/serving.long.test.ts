@@ -69,8 +69,9 @@ describe('a machine with a model on its disk', () => {
 
   it('has the model there for whoever asks, unloaded: nodes and place say so, and what a load would take', async () => {
     const { nodes: rows } = await json('nodes')
-    const unmeasured = { prefill: null, decode: null, together: null }
-    const about = { backend: 'onnx', loaded: false, slots: 4, running: 0, queued: 0, ...unmeasured, draining: null }
+    const unmeasured = { prefill: null, decode: null, together: null, speedFrom: null }
+    const able = { draining: null, away: null }
+    const about = { backend: 'onnx', loaded: false, slots: 4, running: 0, queued: 0, ...unmeasured, ...able }
     const { digest, ...letters } = lettersIn(rows) ?? assert.fail()
     assert.deepEqual([letters, /^sha256:[0-9a-f]{64}$/.test(digest)], [{ name: 'makers/letters', ...about }, true])
     // Of the model that was loaded at the start the speeds are there, in the table too.

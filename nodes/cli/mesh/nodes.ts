@@ -87,6 +87,8 @@ interface ModelRow {
   /** Whether these were measured when it was loaded, or learned from answers since. */
   speedFrom: 'load' | 'answers' | null
   draining: string | null
+  /** Why it would give no answer: its server is gone. */
+  away: string | null
 }
 
 async function runNodes(_: string | undefined, values: Values): Promise<number> {
@@ -138,6 +140,7 @@ function rowOf(
       together: offer.speed?.batch?.decode ?? null,
       speedFrom: offer.speedFrom ?? null,
       draining: offer.draining ?? null,
+      away: offer.away ?? null,
     })),
     zone: zone ?? null,
     sandbox: sandbox ?? false,
@@ -177,7 +180,8 @@ function speed({ prefill, decode, together, slots }: ModelRow): string {
 const rounded = (rate: number): string => (rate < 10 ? rate.toFixed(1) : String(Math.round(rate)))
 
 /** "3/8, 2 waiting". */
-function load({ loaded, slots, running, queued, draining }: ModelRow): string {
+function load({ loaded, slots, running, queued, draining, away }: ModelRow): string {
+  if (away !== null) return 'gone'
   if (draining !== null) return 'takes none'
   if (!loaded) return queued > 0 ? `loading, ${queued} waiting` : 'not loaded'
   return `${running}/${slots}${queued > 0 ? `, ${queued} waiting` : ''}`

@@ -106,3 +106,26 @@ describe('a model of a server', () => {
     assert.deepEqual(asked, [])
   })
 })
+
+describe('a model whose server', () => {
+  it('is gone, or has it no more, is offered as that, and as what it was once the server is back', async () => {
+    let listed = ['some/model']
+    const list: Answer = (response) =>
+      void response.end(JSON.stringify({ data: listed.map((id) => ({ id, owned_by: 'vllm' })) }))
+    const server = await serve(list, steady)
+    const shelf = new Shelf({ freeBytes: async () => 1e12 })
+    shelf.keep(await OpenAiBackend.open({ url: server.url }))
+    const away = async () => {
+      await shelf.check()
+      return shelf.offers()[0]?.away
+    }
+    assert.equal(await away(), undefined)
+    listed = ['another/model']
+    assert.match((await away()) ?? '', /no more/)
+    listed = ['another/model', 'some/model']
+    assert.equal(await away(), undefined)
+    await server.close()
+    assert.match((await away()) ?? '', /does not answer/)
+    await shelf.dispose()
+  })
+})

@@ -418,7 +418,9 @@ describe('what Triton gets wrong becomes one clear error', () => {
     const leaving = model('vllm', written, { unloaded: true })
     const other = await serve(leaving)
     const backend = await open(other, name, { deadlines: { silence: 300, total: 60_000 } })
+    assert.equal(await backend.away?.(), undefined)
     leaving.stuck = true
+    assert.match((await backend.away?.()) ?? '', /no more/)
     await backend.dispose()
     assert.deepEqual(other.moved, [`load ${name}`, `unload ${name}`])
     await failed
@@ -433,6 +435,7 @@ describe('what Triton gets wrong becomes one clear error', () => {
     })()
     await assert.rejects(answer, coded('MODEL_FAILED'))
     await assert.rejects(collect(backend.generate(sum)), coded('MODEL_FAILED'))
+    assert.match((await backend.away?.()) ?? '', /does not answer/)
   })
 
   it('a server that is not there, or has no such model, or several, or one that is no language model', async () => {
