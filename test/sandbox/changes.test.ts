@@ -242,12 +242,16 @@ describe('a name that a running program changes', {
   test('is not asked for where a link would stand for what the policy grants', async () => {
     const { workspace, beside } = await stage()
     await symlink(beside, join(workspace, 'way'))
+    const [first, second] = [join(beside, '..', 'first'), join(beside, '..', 'second')]
+    await symlink(second, first)
+    await symlink(beside, second)
+    await symlink('/etc', join(beside, '..', 'third'))
     const { out, wishes } = await run(
       workspace,
-      `$w = "${workspace}"; $b = "${beside}"; t("named", symlink "${beside}", "$w/data"); t("above", symlink "${beside}", "$w/far"); t("moved", rename "$w/way", "$w/data"); t("through", symlink "/etc", "$b/late"); t("program", symlink "/usr/bin/env", "$b/tool"); t("aside", symlink "${beside}", "$w/other")`,
+      `$w = "${workspace}"; $b = "${beside}"; t("between", rename "$b/../third", "$b/../second"); t("named", symlink "${beside}", "$w/data"); t("above", symlink "${beside}", "$w/far"); t("moved", rename "$w/way", "$w/data"); t("through", symlink "/etc", "$b/late"); t("program", symlink "/usr/bin/env", "$b/tool"); t("aside", symlink "${beside}", "$w/other")`,
       {},
       {
-        granted: `read_only: [., ./data, ./way/late, ./far/away, "${beside}", /usr, /bin, /lib, /lib64]`,
+        granted: `read_only: [., ./data, ./way/late, ./far/away, "${beside}", "${first}", /usr, /bin, /lib, /lib64]`,
         policy: `${askAll}\nexec: ["${beside}/tool", /usr, /bin, /lib, /lib64]`,
       },
     )

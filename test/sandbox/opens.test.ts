@@ -164,6 +164,15 @@ describe('a file that a running program opens', { concurrency: 2 }, () => {
     assert.equal(await readFile(tool, 'utf8'), 'dear')
   })
 
+  test('that the policy hides by a link to it is not asked for', async () => {
+    const { workspace, beside } = await stage()
+    await symlink(beside, `${beside}-link`)
+    const script = `cat "${beside}/letter"; echo x > "${beside}/letter"`
+    const hidden = await run({ workspace }, script, {}, { more: `], hidden: ["${beside}-link"` })
+    assert.deepEqual(hidden.wishes, [])
+    assert.equal(await readFile(join(beside, 'letter'), 'utf8'), 'dear')
+  })
+
   test('is not opened before its intent is recorded', async () => {
     const { workspace, beside } = await stage()
     const { exitCode } = await run({ workspace }, `echo x > "${beside}/made"`, {
