@@ -148,7 +148,8 @@ bool opens_is_question(const struct spec *spec, struct wanted *wanted)
         return false;
     enum sight sight = paths_look(wanted->path, wanted->flags, real);
     if (sight == FOUND) {
-        make_known(wanted->path, mount, paths_mount_of(spec, real));
+        if (!(wanted->flags & O_NOFOLLOW)) /* of a link itself, it says nothing of where that leads */
+            make_known(wanted->path, mount, paths_mount_of(spec, real));
         strcpy(wanted->path, real);
         /* What exists is opened for reading, though it could have been made. */
         return !is_settled(spec, real, wanted->flags & ~(unsigned)O_CREAT);

@@ -164,6 +164,16 @@ describe('a file that a running program opens', { concurrency: 2 }, () => {
     assert.equal(await readFile(tool, 'utf8'), 'dear')
   })
 
+  test('is asked for by a link that was looked at itself before', {
+    skip: !existsSync('/usr/bin/perl') && 'there is no Perl here',
+  }, async () => {
+    const { workspace, beside } = await stage()
+    await symlink(join(beside, 'letter'), join(workspace, 'way'))
+    const script = `use Fcntl; for my $f (O_NOFOLLOW, 0) { print sysopen(F, "${workspace}/way", O_RDONLY | $f) ? "open\n" : "$!\n" }`
+    const { out, wishes } = await run({ workspace }, '', {}, { program: '/usr/bin/perl', args: ['-e', script] })
+    assert.deepEqual(wishes, [`read ${beside}/letter`], out)
+  })
+
   test('that the policy hides by a link to it is not asked for', async () => {
     const { workspace, beside } = await stage()
     await symlink(beside, `${beside}-link`)
