@@ -11,6 +11,7 @@ import { wantedAttributes } from '../../sandbox/opens/attribute.js'
 import { type FileFacts, Opens, type OpensHooks } from '../../sandbox/opens/opens.js'
 import { findPlaces } from '../../sandbox/place.js'
 import { grantedPaths, planLaunch } from '../../sandbox/plan.js'
+import { Pool } from '../../sandbox/pool.js'
 import { descendant } from './descendant.js'
 import { newStage, pool } from './stage.js'
 
@@ -34,7 +35,7 @@ async function run(
   workspace: string,
   script: string,
   hooks: Partial<OpensHooks> = {},
-  { policy = askAll, granted = 'read_only: [., /usr, /bin, /lib, /lib64]' } = {},
+  { policy = askAll, granted = 'read_only: [., /usr, /bin, /lib, /lib64]', by = pool } = {},
 ) {
   const profile = parseProfile(`filesystem_policy: { ${granted} }\n${policy}`)
   const says = 'sub t { print $_[0], " ", $_[1] ? "done" : $!, "\\n" }'
@@ -48,7 +49,7 @@ async function run(
     profile,
     workspace,
     mounts: plan.mounts,
-    pool,
+    pool: by,
     intend: async (facts) => void told.push({ kind: 'file.intended', facts }),
     record: (kind, facts) => void told.push({ kind, facts }),
     ...others,
@@ -304,6 +305,22 @@ describe('a name that a running program changes', {
     assert.deepEqual((await readdir(workspace)).sort(), ['notes', 'notes.kept', 'notes.old'])
     assert.deepEqual(await readdir(join(beside, 'was')), [])
     assert.equal(await readFile(join(beside, 'new'), 'utf8'), 'another')
+  })
+
+  test('is in doubt where who makes it is ended before it can say, and the record does not say that nothing was done', async () => {
+    const { workspace } = await stage()
+    class Ending extends Pool {
+      override async worker() {
+        const worker = await super.worker()
+        worker.kill()
+        return worker
+      }
+    }
+    const ending = new Ending({ idle: 0 })
+    const { out, told } = await run(workspace, `t("remove", unlink "${workspace}/notes")`, {}, { by: ending })
+    ending.close()
+    assert.deepEqual(out, ['remove Permission denied'])
+    assert.match(String(told.at(-1)?.facts['reason']), /may have been done, or not/)
   })
 
   test('is that of what was asked about: another in its place stays', async () => {
