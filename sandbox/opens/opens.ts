@@ -114,8 +114,6 @@ export class Opens {
   readonly #lasting = new Map<number, (lasts: boolean) => void>()
   readonly #refusals = new Map<string, { facts: FileFacts; count: number }>()
   readonly #ended = new AbortController()
-  /** Where the grants of the profile lead, as of the first that may have to be asked. */
-  #real: Promise<Profile> | undefined
   #send: (order: Buffer) => void = () => undefined
 
   constructor(options: OpensOptions) {
@@ -181,10 +179,13 @@ export class Opens {
   }
 
   async #decide(id: number, who: () => Promise<Identity>, flags: number, mode: number, path: string): Promise<void> {
+    const { profile, workspace } = this.#options
     const file = await wantedFile(path, flags).catch(() => undefined)
-    const real = await this.#realProfile()
-    const isProgram = file?.access === 'write' && this.#isProgram(file.path, real)
-    if (!file || !(isProgram || this.#isAskable(file, real))) return this.#tell(`continue ${id}`)
+    const mayBeProgram = (by: Profile) => file?.access === 'write' && this.#isProgram(file.path, by)
+    const maybe = file && (mayBeProgram(profile) || this.#isAskable(file, profile))
+    const real = maybe ? await realProfile(profile, workspace) : profile
+    const isProgram = mayBeProgram(real)
+    if (!maybe || !(isProgram || this.#isAskable(file, real))) return this.#tell(`continue ${id}`)
     let facts: FileFacts = { access: file.access, path: file.path, program: '' }
     try {
       const { program, sha256, script, line } = await who()
@@ -211,8 +212,9 @@ export class Opens {
     look: () => Promise<WantedChange | undefined>,
     mode: number,
   ): Promise<void> {
+    const { profile, workspace } = this.#options
     const change = await look().catch(() => undefined)
-    const real = await this.#realProfile()
+    const real = change ? await realProfile(profile, workspace) : profile
     const isProgram = change !== undefined && namesOf(change).some((name) => this.#isProgram(name, real))
     if (!change || !(isProgram || (this.#isChangeAskable(change, real) && !(await this.#leadsAstray(change)))))
       return this.#tell(`continue ${id}`)
@@ -283,12 +285,6 @@ export class Opens {
       }),
     )
     return namesOf(change).some((name) => ways.flat().some((each) => isWithin(each, name)))
-  }
-
-  #realProfile(): Promise<Profile> {
-    const { profile, workspace } = this.#options
-    this.#real ??= realProfile(profile, workspace)
-    return this.#real
   }
 
   #isGranted(kind: 'read' | 'write', path: string): boolean {

@@ -164,6 +164,16 @@ describe('a file that a running program opens', { concurrency: 2 }, () => {
     assert.equal(await readFile(tool, 'utf8'), 'dear')
   })
 
+  test('is not asked for where the policy would lead to it once more: what it names by a link may lead elsewhere by then', async () => {
+    const { workspace, beside } = await stage()
+    const [named, link] = [`${beside}-named`, `${beside}-link`]
+    await symlink(link, named)
+    await symlink(workspace, link)
+    const script = `rm '${link}' && mkdir '${link}' && echo x > '${link}/tool'`
+    const { wishes, err } = await run({ workspace }, script, {}, { more: `, "${named}"` })
+    assert.deepEqual(wishes, [`write ${link}`], err)
+  })
+
   test('is asked for by a link that was looked at itself before', {
     skip: !existsSync('/usr/bin/perl') && 'there is no Perl here',
   }, async () => {
