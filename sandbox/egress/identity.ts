@@ -10,7 +10,7 @@ import type { Script } from '../../policies/network.js'
 import type { Profile } from '../../policies/profile.js'
 import type { Image } from '../image.js'
 import { findPlace } from '../place.js'
-import { realProfile } from '../real.js'
+import { realPaths } from '../real.js'
 import { executedBy, readAsFirst } from './executed.js'
 
 /** What an action was started as, and the names by which a policy knows that beside its path. */
@@ -84,7 +84,7 @@ async function scriptBy(
   const said = scriptOf(program, args, variables)
   if (said === undefined || said.split('/').includes('..')) return undefined
   const path = isAbsolute(said) ? said : join(folder, said)
-  const written = (await realProfile(profile, workspace)).write
+  const written = await realPaths(profile.write, workspace)
   const isTheActions = (at: string) =>
     isWithin(at, '/tmp') ||
     [...profile.write.map((granted) => inWorkspace(granted, workspace)), ...written].some((each) => isWithin(at, each))
