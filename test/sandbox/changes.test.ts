@@ -307,6 +307,19 @@ describe('a name that a running program changes', {
     assert.equal(await readFile(join(beside, 'new'), 'utf8'), 'another')
   })
 
+  test('is made for an action that prints more than is read meanwhile', async () => {
+    const { workspace, beside } = await stage()
+    const flood = 'my $much = "x" x 65536; if (fork == 0) { while (1) { syswrite(STDOUT, $much) } }'
+    const { err } = await run(
+      workspace,
+      `${flood} mkdir "${beside}/$_" or print STDERR "$!\n" for 1 .. 3`,
+      {},
+      { policy: `${askAll}\nlimits: { output_bytes: 268435456 }` },
+    )
+    assert.equal(err, '')
+    assert.deepEqual((await readdir(beside)).sort().slice(0, 3), ['1', '2', '3'])
+  })
+
   test('is in doubt where who makes it is ended before it can say, and the record does not say that nothing was done', async () => {
     const { workspace } = await stage()
     class Ending extends Pool {
