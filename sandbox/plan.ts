@@ -115,6 +115,9 @@ export function planLaunch(
     if (grantOf(profile, path, workspace).includes('execute'))
       grant(path, (real) => accessOf(profile, path, real, workspace))
   for (const path of profile.hidden) grant(inWorkspace(path, workspace), () => 'none')
+  // Inside of what may be executed it is not, whether or not the policy names it.
+  if (nearestAbove([...granted.values()], workspace)?.access === 'rx' && !granted.has(workspace))
+    granted.set(workspace, { access: 'r', kind: 'folder', source: workspace, target: workspace })
   // What the program is made of comes last: even inside a writable folder it stays as it is.
   for (const path of action.read ?? []) grant(path, () => 'r')
   for (const path of [action.program, ...(action.execute ?? [])]) grant(path, () => 'rx')

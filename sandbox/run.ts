@@ -10,7 +10,7 @@
 
 import { lstat } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { covers, grantOf, inWorkspace, type Need, widen } from '../policies/coverage.js'
+import { covers, grantOf, inWorkspace, type Need, scopeOf, widen } from '../policies/coverage.js'
 import { ClawmeshError } from '../policies/errors.js'
 import type { Access, Profile } from '../policies/profile.js'
 import { type Answer, byWhom } from './answer.js'
@@ -24,6 +24,7 @@ import { findPlace, findPlaces, type Identity, type Place, recode } from './plac
 import { type Action, grantedPaths, planLaunch } from './plan.js'
 import type { Pool } from './pool.js'
 import { findProgram } from './program.js'
+import { realProfile } from './real.js'
 import { failure } from './report.js'
 import { nodeEnvironment, toolRuntime } from './tools/runtime.js'
 import type { Tool } from './tools/tool.js'
@@ -91,10 +92,10 @@ export async function runTool(call: ToolCall): Promise<ToolOutcome> {
   const writable = profile.write.map((path) => inWorkspace(path, workspace))
   const places = await findPlaces(grantedPaths(profile, workspace, runtime), writable)
 
-  const isExecuted = ({ kind, path }: Access) =>
-    kind === 'write' && grantOf(profile, path, workspace).includes('execute')
   const { covered, missing, askable } = covers(profile, need, workspace)
-  if (!covered && !askable) {
+  const real = covered ? profile : await realProfile(profile, workspace)
+  const isExecuted = ({ kind, path }: Access) => kind === 'write' && grantOf(real, path, workspace).includes('execute')
+  if (!covered && !(askable && missing.every((access) => scopeOf(real, access, workspace)))) {
     const why = missing.some(isExecuted)
       ? '; what may be executed is not written, whoever is asked: where that is data, `exec` of the policy lists what may be executed'
       : ''

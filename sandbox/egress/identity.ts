@@ -10,6 +10,7 @@ import type { Script } from '../../policies/network.js'
 import type { Profile } from '../../policies/profile.js'
 import type { Image } from '../image.js'
 import { findPlace } from '../place.js'
+import { realPaths } from '../real.js'
 import { executedBy, readAsFirst } from './executed.js'
 
 /** What an action was started as, and the names by which a policy knows that beside its path. */
@@ -83,8 +84,10 @@ async function scriptBy(
   const said = scriptOf(program, args, variables)
   if (said === undefined || said.split('/').includes('..')) return undefined
   const path = isAbsolute(said) ? said : join(folder, said)
+  const written = await realPaths(profile.write, workspace)
   const isTheActions = (at: string) =>
-    isWithin(at, '/tmp') || profile.write.some((granted) => isWithin(at, inWorkspace(granted, workspace)))
+    isWithin(at, '/tmp') ||
+    [...profile.write.map((granted) => inWorkspace(granted, workspace)), ...written].some((each) => isWithin(at, each))
   const { real, kind, links } = await findPlace(path)
   const isReadable = grantOf(profile, real, workspace).includes('read')
   const way = [path, real, dirname(real), ...links.map((link) => link.path)]

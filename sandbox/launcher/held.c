@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -79,6 +80,14 @@ static void take_connect(const struct seccomp_notif *call)
         held_answer(call->id, error);
 }
 
+/* The one that has waited longest: behind others that keep coming it would wait for ever. */
+static void take_parked(void)
+{
+    struct seccomp_notif call = parked[0];
+    memmove(parked, parked + 1, --parked_count * sizeof *parked);
+    take_connect(&call);
+}
+
 static bool one_waits(void)
 {
     struct pollfd more = {.fd = listener, .events = POLLIN};
@@ -99,7 +108,7 @@ static bool take_call(const struct spec *spec)
         attributes_take(spec, &call);
     else if (call.data.nr != SYS_connect)
         opens_take(spec, &call);
-    else if (network_has_room())
+    else if (parked_count == 0 && network_has_room())
         take_connect(&call);
     else
         parked[parked_count++] = call;
@@ -124,7 +133,7 @@ void held_serve(const struct spec *spec, const struct pollfd events[HELD_EVENTS]
     if (spec->network)
         network_serve(events + 1 + OPENS_EVENTS);
     while (parked_count > 0 && network_has_room() && !frame_waits())
-        take_connect(&parked[--parked_count]);
+        take_parked();
     /* Without a network there is little else to look at, and to look again is as quick as to ask for the next one. */
     int most = spec->network ? CALLS_AT_ONCE : 1;
     for (int taken = 0; events[0].revents & POLLIN && taken < most && may_take() && (taken == 0 || one_waits()); taken++)

@@ -24,6 +24,7 @@ static struct held_open {
     uint32_t id; /* 0: free */
     uint64_t call;
     bool close_at_exec, asked;
+    bool is_doubted; /* the client wants to know whether it lasts, and has not been told */
     bool is_change;  /* of a name: no file is ever the answer to it */
     bool is_cut;     /* truncate: it is made here, and the file itself goes no further */
     uint64_t length; /* to this */
@@ -148,7 +149,8 @@ bool opens_is_question(const struct spec *spec, struct wanted *wanted)
         return false;
     enum sight sight = paths_look(wanted->path, wanted->flags, real);
     if (sight == FOUND) {
-        make_known(wanted->path, mount, paths_mount_of(spec, real));
+        if (!(wanted->flags & O_NOFOLLOW)) /* of a link itself, it says nothing of where that leads */
+            make_known(wanted->path, mount, paths_mount_of(spec, real));
         strcpy(wanted->path, real);
         /* What exists is opened for reading, though it could have been made. */
         return !is_settled(spec, real, wanted->flags & ~(unsigned)O_CREAT);
@@ -216,9 +218,8 @@ void opens_order(char *words)
         return;
     }
     if (sscanf(words, "lasts %u", &id) == 1) {
-        bool lasts = id != 0 && (open = find(id)) != NULL && held_lasts(open->call);
-        int length = snprintf(frame_room(), LINE_BYTES, "lasts %u %d", id, lasts);
-        frame_start(FRAME_OPEN, (size_t)length, MSG_DONTWAIT);
+        if (id != 0 && (open = find(id)) != NULL)
+            open->is_doubted = true;
         return;
     }
     if (sscanf(words, "refuse %u %u", &id, &error) == 2 && error > 0 && error < 4096 && id != 0 && (open = find(id)) != NULL)
@@ -289,8 +290,21 @@ size_t opens_await(struct pollfd events[OPENS_EVENTS])
     return OPENS_EVENTS;
 }
 
+/* Not at once: a frame may be halfway to the client. */
+static void tell_lasting(void)
+{
+    for (struct held_open *each = opens; each < opens + OPENS && !frame_waits(); each++) {
+        if (each->id == 0 || !each->is_doubted)
+            continue;
+        each->is_doubted = false;
+        int length = snprintf(frame_room(), LINE_BYTES, "lasts %u %d", each->id, held_lasts(each->call));
+        frame_start(FRAME_OPEN, (size_t)length, MSG_DONTWAIT);
+    }
+}
+
 void opens_serve(const struct pollfd events[OPENS_EVENTS])
 {
+    tell_lasting();
     if (events[0].revents == 0 || frame_waits())
         return;
     int from = door_enter(door);

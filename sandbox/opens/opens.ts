@@ -24,6 +24,7 @@ import { mostQuestions, tooMany } from '../patience.js'
 import { findPlace } from '../place.js'
 import type { Mount } from '../plan.js'
 import type { Pool } from '../pool.js'
+import { realProfile } from '../real.js'
 import { isOperation, isRead, makeChange, namesOf, type Operation, type WantedChange, wantedChange } from './change.js'
 import { handOver } from './hand.js'
 import { type WantedFile, wantedFile } from './wanted.js'
@@ -178,9 +179,13 @@ export class Opens {
   }
 
   async #decide(id: number, who: () => Promise<Identity>, flags: number, mode: number, path: string): Promise<void> {
+    const { profile, workspace } = this.#options
     const file = await wantedFile(path, flags).catch(() => undefined)
-    const isProgram = file?.access === 'write' && this.#isProgram(file.path)
-    if (!file || !(isProgram || this.#isAskable(file))) return this.#tell(`continue ${id}`)
+    const mayBeProgram = (by: Profile) => file?.access === 'write' && this.#isProgram(file.path, by)
+    const maybe = file && (mayBeProgram(profile) || this.#isAskable(file, profile))
+    const real = maybe ? await realProfile(profile, workspace) : profile
+    const isProgram = mayBeProgram(real)
+    if (!maybe || !(isProgram || this.#isAskable(file, real))) return this.#tell(`continue ${id}`)
     let facts: FileFacts = { access: file.access, path: file.path, program: '' }
     try {
       const { program, sha256, script, line } = await who()
@@ -207,9 +212,11 @@ export class Opens {
     look: () => Promise<WantedChange | undefined>,
     mode: number,
   ): Promise<void> {
+    const { profile, workspace } = this.#options
     const change = await look().catch(() => undefined)
-    const isProgram = change !== undefined && namesOf(change).some((name) => this.#isProgram(name))
-    if (!change || !(isProgram || (this.#isChangeAskable(change) && !(await this.#leadsAstray(change)))))
+    const real = change ? await realProfile(profile, workspace) : profile
+    const isProgram = change !== undefined && namesOf(change).some((name) => this.#isProgram(name, real))
+    if (!change || !(isProgram || (this.#isChangeAskable(change, real) && !(await this.#leadsAstray(change)))))
       return this.#tell(`continue ${id}`)
     if (change.error) return this.#tell(`refuse ${id} ${change.error}`)
     const { operation, path, to, replaced } = change
@@ -251,30 +258,33 @@ export class Opens {
    * Each name has to be one that may be written or asked for. A mount of the action's own goes when its name does, and what it kept from being written would
    * be so no more: such a name is nobody's to give. What is renamed is read by its new name.
    */
-  #isChangeAskable(change: WantedChange): boolean {
+  #isChangeAskable(change: WantedChange, real: Profile): boolean {
     const { mounts } = this.#options
     const { operation, path } = change
     const names = namesOf(change)
     const may = (kind: 'read' | 'write', each: string) =>
-      this.#isGranted(kind, each) || this.#isAskable({ access: kind, path: each })
+      this.#isGranted(kind, each) || this.#isAskable({ access: kind, path: each }, real)
     const isMount = (each: string) => mounts.some(({ target }) => isWithin(target, each))
     if (!change.sets && names.some(isMount)) return false
     return names.every((each) => may('write', each)) && (!isRead(operation) || may('read', path))
   }
 
   /**
-   * Nobody gives a name that the policy names, by a link too, or what is above it, to a link: the next action would be granted where that leads. Nor to a
-   * folder, nor from one: what the policy says of something in it, or hides there, would be said of something else.
+   * Nobody gives a name that the policy names, by a link too, or what is above it, or a link on the way, to a link: the next action would be granted where that
+   * leads. Nor to a folder, nor from one: what the policy says of something in it, or hides there, would be said of something else.
    */
   async #leadsAstray(change: WantedChange): Promise<boolean> {
     if (!change.leads) return false
     const { profile, workspace } = this.#options
     const { read, write, hidden, execute = [] } = profile
     const named = ['.', ...read, ...write, ...hidden, ...execute].map((each) => inWorkspace(each, workspace))
-    const real = await Promise.all(
-      named.map(async (each) => (await findPlace(each).catch(() => undefined))?.real ?? each),
+    const ways = await Promise.all(
+      named.map(async (each) => {
+        const place = await findPlace(each).catch(() => undefined)
+        return place ? [each, place.real, ...place.links.map(({ path }) => path)] : [each]
+      }),
     )
-    return namesOf(change).some((name) => [...named, ...real].some((each) => isWithin(each, name)))
+    return namesOf(change).some((name) => ways.flat().some((each) => isWithin(each, name)))
   }
 
   #isGranted(kind: 'read' | 'write', path: string): boolean {
@@ -283,21 +293,21 @@ export class Opens {
   }
 
   /** Somebody would be asked to let it be written, but the action could execute it then. */
-  #isProgram(path: string): boolean {
+  #isProgram(path: string, real: Profile): boolean {
     const { profile, workspace, mounts } = this.#options
     const mount = mounts.findLast(({ target, access }) => access !== 'pin' && isWithin(path, target))
-    const isExecuted = mount?.access === 'rx' || grantOf(profile, path, workspace).includes('execute')
+    const isExecuted = mount?.access === 'rx' || grantOf(real, path, workspace).includes('execute')
     return isExecuted && entryOf(profile, { kind: 'write', path }, workspace) !== undefined
   }
 
-  #isAskable({ access, path }: Pick<WantedFile, 'access' | 'path'>): boolean {
+  #isAskable({ access, path }: Pick<WantedFile, 'access' | 'path'>, real: Profile): boolean {
     const { profile, workspace, mounts } = this.#options
     const isMounted = mounts.some(({ target }) => isWithin(path, target))
     // The action's own /tmp is not the machine's.
     if (isKernels(path) || (isWithin(path, '/tmp') && !isMounted && !isWithin(path, workspace))) return false
     if (access === 'read' && unasked.some((each) => isWithin(path, each))) return false
-    if (this.#isGranted(access, path) || (access === 'write' && this.#isProgram(path))) return false
-    return scopeOf(profile, { kind: access, path }, workspace) !== undefined
+    if (this.#isGranted(access, path) || (access === 'write' && this.#isProgram(path, real))) return false
+    return [profile, real].every((each) => scopeOf(each, { kind: access, path }, workspace) !== undefined)
   }
 
   /** Why a person did not allow it; undefined for a yes. One to a change is for one: what is done twice has another effect, as where another file has the name by then. */

@@ -108,7 +108,7 @@ const holdingOf = ({ opens, deeds }: FilterTerms) => opens ?? (deeds ? 'writes' 
 
 /**
  * An open that creates is looked into for its mode; of one that does not, that register may hold anything. Then it is held if it is of the
- * kind that is; not for a folder, nor for a mere place: neither is ever handed over.
+ * kind that is; not for a folder, nor for a mere place: neither is ever handed over. A file that is made without a name, in a folder, is written all the same.
  */
 function open(flags: number, terms: FilterTerms): Decision {
   const { O_CREAT, O_WRONLY, O_RDWR, O_TRUNC, O_PATH } = constants
@@ -117,8 +117,9 @@ function open(flags: number, terms: FilterTerms): Decision {
   const writes = hasAny(flags, O_WRONLY | O_RDWR | O_CREAT | O_TRUNC, held, allowed)
   const file = holding === undefined ? allowed : holding === 'all' ? held : writes
   const goesOn = hasAny(flags, O_PATH | O_DIRECTORY, allowed, file)
-  const creates = hasAny(flags + 1, setId, notPermitted, goesOn)
-  return hasAny(flags, O_CREAT | (O_TMPFILE & ~O_DIRECTORY), creates, goesOn)
+  const nameless = O_TMPFILE & ~O_DIRECTORY
+  const creates = hasAny(flags + 1, setId, notPermitted, hasAny(flags, nameless, holding ? held : allowed, goesOn))
+  return hasAny(flags, O_CREAT | nameless, creates, goesOn)
 }
 
 /** What is asked for beside opens: the calls that launcher/changes.c and attributes.c can take, and no other. */

@@ -68,6 +68,9 @@ describe('clawmesh policy', () => {
     assert.deepEqual([path, policy, answer, its], [join(its, 'sum.txt'), 'none', 'deny', realpathSync(workspace)])
     const link = JSON.parse((await explain('read innocent.txt', '--policy', 'none', '--json')).lastLine)
     assert.deepEqual([link.path, link.answer], ['/etc/passwd', 'deny'])
+    const hiding = join(folder, 'hiding.yaml')
+    writeFileSync(hiding, 'filesystem_policy: { hidden: [./innocent.txt] }\nask: [{ read: / }]\n')
+    assert.match((await explain('read /etc/passwd', '--policy', hiding)).stdout, /: deny .*\n {2}.* by a link too/)
     for (const wrong of ['', 'write', 'delete sum.txt']) {
       const { status, stderr } = await explain(wrong || ' ')
       assert.equal(status, 2, stderr)

@@ -35,6 +35,8 @@ export async function soakAgreement(count: number, seed: number): Promise<boolea
   // Not below /tmp, of which every action has one of its own, to write as it likes.
   const folder = await realpath(await mkdtemp('/var/tmp/clawmesh-agreement-'))
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+  // What of a folder of programs only root may enter is not an action's, whatever a policy says.
+  await chmod(folder, 0o755)
   const workspace = join(folder, 'workspace')
   const random = seededRandom(seed)
   const upTo = (most: number) => wholeBelow(random, most)
@@ -73,7 +75,7 @@ export async function soakAgreement(count: number, seed: number): Promise<boolea
   const paths = [...folders, ...files].filter((path) => path !== folder)
   const some = (most: number) => Array.from({ length: upTo(most + 1) }, () => JSON.stringify(oneOf(paths)))
   // What is hidden is so only where something around it is granted.
-  const top = () => (upTo(2) === 0 ? [JSON.stringify(oneOf([workspace, beside]))] : [])
+  const top = (...others: string[]) => (upTo(2) === 0 ? [JSON.stringify(oneOf([workspace, beside, ...others]))] : [])
   const policy = () => {
     const rules = Array.from({ length: upTo(3) }, (_, index) => {
       const host = oneOf([...hosts, '"*.example.org"', '"**.example.org"', '"*.two.example.org"'])
@@ -82,7 +84,7 @@ export async function soakAgreement(count: number, seed: number): Promise<boolea
       return `  r${index}: { endpoints: [${endpoint}], binaries: [{ path: "${oneOf([program, program, '/usr/bin/curl', `${folder}/**`])}" }] }\n`
     })
     const network = rules.length > 0 ? `network_policies:\n${rules.join('')}` : ''
-    return `filesystem_policy: { read_only: [${[...top(), ...some(4)]}], read_write: [${[...top(), ...some(3)]}], hidden: [${some(2)}] }\nlimits: { wall_ms: 30000 }\n${network}`
+    return `filesystem_policy: { read_only: [${[...top(folder), ...some(4)]}], read_write: [${[...top(), ...some(3)]}], hidden: [${some(2)}] }\nlimits: { wall_ms: 30000 }\n${network}`
   }
   const operation = (): Operation => {
     if (upTo(8) === 0) return { does: 'connect', kind: 'connect', at: `${oneOf(hosts)}:${port}` }

@@ -7,9 +7,10 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { wantedAttributes } from '../../sandbox/opens/attribute.js'
 import type { AskedOfFile, OpensHooks } from '../../sandbox/opens/opens.js'
+import { Pool } from '../../sandbox/pool.js'
 import { descendant } from './descendant.js'
 import { askAll, heldRun } from './held-run.js'
-import { newStage } from './stage.js'
+import { newStage, pool } from './stage.js'
 
 /** A workspace that is read only, and beside it what no policy grants. */
 async function stage() {
@@ -27,12 +28,12 @@ async function run(
   workspace: string,
   script: string,
   hooks: Partial<OpensHooks> = {},
-  { policy = askAll, granted = 'read_only: [., /usr, /bin, /lib, /lib64]' } = {},
+  { policy = askAll, granted = 'read_only: [., /usr, /bin, /lib, /lib64]', by = pool } = {},
 ) {
   const says = 'sub t { print $_[0], " ", $_[1] ? "done" : $!, "\\n" }'
   const action = { program: '/usr/bin/perl', args: ['-e', `${says} ${script}`] }
   const given = `filesystem_policy: { ${granted} }\n${policy}`
-  const { outcome, asked, told } = await heldRun(given, workspace, action, hooks)
+  const { outcome, asked, told } = await heldRun(given, workspace, action, hooks, { by })
   const wishes = asked.map(({ operation, path, to }) => [operation, path, ...(to === undefined ? [] : [to])].join(' '))
   const [out, err] = [outcome.stdout.toString(), outcome.stderr.toString()]
   return { out: out.trim().split('\n'), err, told, asked, wishes }
@@ -217,12 +218,16 @@ describe('a name that a running program changes', {
   test('is not asked for where a link would stand for what the policy grants', async () => {
     const { workspace, beside } = await stage()
     await symlink(beside, join(workspace, 'way'))
+    const [first, second] = [join(beside, '..', 'first'), join(beside, '..', 'second')]
+    await symlink(second, first)
+    await symlink(beside, second)
+    await symlink('/etc', join(beside, '..', 'third'))
     const { out, wishes } = await run(
       workspace,
-      `$w = "${workspace}"; $b = "${beside}"; t("named", symlink "${beside}", "$w/data"); t("above", symlink "${beside}", "$w/far"); t("moved", rename "$w/way", "$w/data"); t("through", symlink "/etc", "$b/late"); t("program", symlink "/usr/bin/env", "$b/tool"); t("aside", symlink "${beside}", "$w/other")`,
+      `$w = "${workspace}"; $b = "${beside}"; t("between", rename "$b/../third", "$b/../second"); t("named", symlink "${beside}", "$w/data"); t("above", symlink "${beside}", "$w/far"); t("moved", rename "$w/way", "$w/data"); t("through", symlink "/etc", "$b/late"); t("program", symlink "/usr/bin/env", "$b/tool"); t("aside", symlink "${beside}", "$w/other")`,
       {},
       {
-        granted: `read_only: [., ./data, ./way/late, ./far/away, "${beside}", /usr, /bin, /lib, /lib64]`,
+        granted: `read_only: [., ./data, ./way/late, ./far/away, "${beside}", "${first}", /usr, /bin, /lib, /lib64]`,
         policy: `${askAll}\nexec: ["${beside}/tool", /usr, /bin, /lib, /lib64]`,
       },
     )
@@ -275,6 +280,35 @@ describe('a name that a running program changes', {
     assert.deepEqual((await readdir(workspace)).sort(), ['notes', 'notes.kept', 'notes.old'])
     assert.deepEqual(await readdir(join(beside, 'was')), [])
     assert.equal(await readFile(join(beside, 'new'), 'utf8'), 'another')
+  })
+
+  test('is made for an action that prints more than is read meanwhile', async () => {
+    const { workspace, beside } = await stage()
+    const flood = 'my $much = "x" x 65536; if (fork == 0) { while (1) { syswrite(STDOUT, $much) } }'
+    const { err } = await run(
+      workspace,
+      `${flood} mkdir "${beside}/$_" or print STDERR "$!\n" for 1 .. 3`,
+      {},
+      { policy: `${askAll}\nlimits: { output_bytes: 268435456 }` },
+    )
+    assert.equal(err, '')
+    assert.deepEqual((await readdir(beside)).sort().slice(0, 3), ['1', '2', '3'])
+  })
+
+  test('is in doubt where who makes it is ended before it can say, and the record does not say that nothing was done', async () => {
+    const { workspace } = await stage()
+    class Ending extends Pool {
+      override async worker() {
+        const worker = await super.worker()
+        worker.kill()
+        return worker
+      }
+    }
+    const ending = new Ending({ idle: 0 })
+    const { out, told } = await run(workspace, `t("remove", unlink "${workspace}/notes")`, {}, { by: ending })
+    ending.close()
+    assert.deepEqual(out, ['remove Permission denied'])
+    assert.match(String(told.at(-1)?.facts['reason']), /may have been done, or not/)
   })
 
   test('is that of what was asked about: another in its place stays', async () => {

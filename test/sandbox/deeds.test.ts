@@ -1,12 +1,14 @@
 /** What a program executed and wrote is told, by the kernel's word and with the hash of what is there when it has ended. */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { realpath, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { parseProfile } from '../../policies/profile.js'
 import { Deeds } from '../../sandbox/deeds.js'
 import { runTool } from '../../sandbox/run.js'
+import { openFlags } from '../../sandbox/seccomp/constants.js'
 import { newStage, pool, programs, shell } from './stage.js'
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
@@ -40,6 +42,16 @@ describe('the deeds of an action', { concurrency: 2 }, () => {
       { path: join(workspace, 'gone.txt'), bytes: null, sha256: null },
     ])
     assert.equal(more, undefined)
+  })
+
+  test('tell of a file that had no name when it was written, by its folder', {
+    skip: !existsSync('/usr/bin/perl') && 'there is no Perl here',
+  }, async () => {
+    const { workspace } = await newStage()
+    const deeds = new Deeds()
+    const nameless = 2 | openFlags[process.arch === 'x64' ? 'x64' : 'arm64'].O_TMPFILE
+    await shell(programs, workspace, `perl -e 'sysopen(F, ".", ${nameless}, 0600) or die $!'`, { deeds })
+    assert.deepEqual((await deeds.facts()).wrote, [{ path: workspace, bytes: null, sha256: null }])
   })
 
   test('have an end: what is too much is counted', async () => {

@@ -194,6 +194,8 @@ describe('the filter of system calls', () => {
       [writes, 'openat', [0, 0, 0x200], 'hold'],
       [deeds, 'openat', [0, 0, 0x40], 'hold'],
       [deeds, 'open', [0, 0x800], 'allow'],
+      [deeds, 'openat', [0, 0, nameless], 'hold'],
+      [all, 'openat', [0, 0, nameless, 0o4755], 'EPERM'],
       [deeds, 'unlinkat', [], 'allow'],
       [writes, 'unlinkat', [], 'hold'],
       [all, 'rename', [], 'hold'],

@@ -4,6 +4,7 @@ import { type ActionOutcome, launch } from '../../sandbox/launch.js'
 import { type AskedOfFile, type FileFacts, Opens, type OpensHooks } from '../../sandbox/opens/opens.js'
 import { findPlaces } from '../../sandbox/place.js'
 import { type Action, grantedPaths, planLaunch } from '../../sandbox/plan.js'
+import type { Pool } from '../../sandbox/pool.js'
 import { pool } from './stage.js'
 
 export interface Told {
@@ -20,13 +21,16 @@ export interface HeldRun {
 /** Lets everything be asked for. */
 export const askAll = 'ask: [{ read: / }, { write: / }]'
 
-/** @param policy in YAML */
+/**
+ * @param policy in YAML
+ * @param by where the workers come from that do what was allowed
+ */
 export async function heldRun(
   policy: string,
   workspace: string,
   action: Action,
   { ask = async () => 'allow', ...others }: Partial<OpensHooks> = {},
-  stdin = '',
+  { stdin = '', by = pool }: { readonly stdin?: string; readonly by?: Pool | undefined } = {},
 ): Promise<HeldRun> {
   const profile = parseProfile(policy)
   const plan = planLaunch(profile, workspace, action, await findPlaces(grantedPaths(profile, workspace, action)))
@@ -36,7 +40,7 @@ export async function heldRun(
     profile,
     workspace,
     mounts: plan.mounts,
-    pool,
+    pool: by,
     intend: async (facts) => void told.push({ kind: 'file.intended', facts }),
     record: (kind, facts) => void told.push({ kind, facts }),
     ...others,

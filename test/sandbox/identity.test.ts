@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, realpath, writeFile } from 'node:fs/promises'
+import { mkdir, realpath, symlink, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
@@ -48,7 +48,7 @@ describe('a rule for an interpreter', { skip: !python && 'there is no Python her
   }
 
   async function run(binary: (script: string) => string, script: string, ask?: (path: string) => void) {
-    const { workspace } = await newStage(outsideOfTmp)
+    const { folder, workspace } = await newStage(outsideOfTmp)
     const server = createServer((socket) => socket.end('hello ').on('error', () => undefined))
     await new Promise<void>((ready) => server.unref().listen(0, '127.0.0.1', ready))
     const { port } = server.address() as AddressInfo
@@ -56,13 +56,15 @@ describe('a rule for an interpreter', { skip: !python && 'there is no Python her
     const source = `import socket\nprint(socket.create_connection(('127.0.0.1', ${port})).recv(9).decode(), end='')\n`
     for (const name of ['fetch.py', 'other.py']) await writeFile(join(workspace, name), source)
     await writeFile(join(workspace, 'liar.py'), lie(fetch))
-    await mkdir(join(workspace, 'out'))
+    const lent = join(folder, 'lent')
+    for (const name of ['out', 'lent']) await mkdir(join(workspace, name))
+    await symlink(join(workspace, 'lent'), lent)
     const endpoint = `{ host: 127.0.0.1, port: ${port}, allowed_ips: [127.0.0.1] }`
     const rules = ask
       ? 'ask: [{ connect: 127.0.0.1 }]'
       : `network_policies: { docs: { endpoints: [${endpoint}], binaries: [${binary(fetch)}] } }`
     const profile = parseProfile(
-      `filesystem_policy: { read_only: [., /usr, /bin, /lib, /lib64], read_write: [./out] }\n${rules}`,
+      `filesystem_policy: { read_only: [., /usr, /bin, /lib, /lib64], read_write: [./out, "${lent}"] }\n${rules}`,
     )
     const action = { program: shell, args: ['-c', script] }
     const told: Told[] = []
@@ -107,6 +109,7 @@ describe('a rule for an interpreter', { skip: !python && 'there is no Python her
       'LD_PRELOAD=/lib/none.so python3 fetch.py',
       'env -u PYTHONNOUSERSITE python3 fetch.py',
       'cp fetch.py out; python3 out/fetch.py',
+      'cp fetch.py lent; python3 lent/fetch.py',
       'ln -s ../fetch.py out/link.py; python3 out/link.py',
       'cd out; python3 ../fetch.py',
     ]
@@ -122,7 +125,7 @@ describe('a rule for an interpreter', { skip: !python && 'there is no Python her
         [undefined, 'no policy allows it', undefined],
         [fetch, 'PYTHONPATH may have made it another program', undefined],
         [fetch, 'LD_PRELOAD may have made it another program', undefined],
-        [undefined, 'no policy allows it', 6],
+        [undefined, 'no policy allows it', 7],
       ],
     )
   })

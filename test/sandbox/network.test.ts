@@ -96,6 +96,31 @@ describe('the network of an action', { skip: !curl && 'there is no curl here', c
     assert.equal(out, '3000000\n'.repeat(4), err)
   })
 
+  test('whoever waits for a place among many has it before those that came later', {
+    skip: !existsSync('/usr/bin/python3') && 'there is no Python here',
+  }, async () => {
+    const program = `import socket, threading
+threading.stack_size(1 << 18)
+place = (socket.gethostbyname("docs.example.org"), PORT)
+connect = lambda: socket.create_connection(place)
+held = [connect() for _ in range(64)]
+later, done = [], threading.Event()
+def wait():
+    connect().close()
+    done.set()
+def hasten():
+    while not done.is_set() and len(later) < 200:
+        later.append(connect().close())
+threads = [threading.Thread(target=each) for each in (wait, hasten, hasten, hasten)]
+for thread in threads: thread.start()
+held.pop().close()
+for thread in threads: thread.join()
+print(len(later) < 100)`
+    const rules = allowed.replace(`${curl}`, '"/usr/bin/python3*", script: "*"')
+    const { out, err } = await run(`${rules}\nlimits: { processes: 100 }`, `python3 -c '${program}'`)
+    assert.equal(out, 'True\n', err)
+  })
+
   test('what no rule names has no address, and nobody outside is asked for it', async () => {
     const { exitCode, told } = await run(allowed, 'curl -sS http://secret-in-a-name.other.example.org:PORT/')
     assert.equal(exitCode, 6, 'curl could not resolve it')

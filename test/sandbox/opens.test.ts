@@ -26,7 +26,7 @@ async function run(
   { policy = askAll, program = '/bin/sh', args = ['-c', script], stdin = '', more = '' } = {},
 ) {
   const given = `filesystem_policy: { read_only: [., /usr, /bin, /lib, /lib64${more}] }\n${policy}`
-  const { outcome, asked, told } = await heldRun(given, workspace, { program, args }, hooks, stdin)
+  const { outcome, asked, told } = await heldRun(given, workspace, { program, args }, hooks, { stdin })
   const wishes = asked.map(({ kind, path }) => `${kind} ${path}`)
   return { ...outcome, out: outcome.stdout.toString(), err: outcome.stderr.toString(), told, asked, wishes }
 }
@@ -131,6 +131,35 @@ describe('a file that a running program opens', { concurrency: 2 }, () => {
       ]),
     )
     assert.equal(await readFile(tool, 'utf8'), 'dear')
+  })
+
+  test('is not asked for where the policy would lead to it once more: what it names by a link may lead elsewhere by then', async () => {
+    const { workspace, beside } = await stage()
+    const [named, link] = [`${beside}-named`, `${beside}-link`]
+    await symlink(link, named)
+    await symlink(workspace, link)
+    const script = `rm '${link}' && mkdir '${link}' && echo x > '${link}/tool'`
+    const { wishes, err } = await run({ workspace }, script, {}, { more: `, "${named}"` })
+    assert.deepEqual(wishes, [`write ${link}`], err)
+  })
+
+  test('is asked for by a link that was looked at itself before', {
+    skip: !existsSync('/usr/bin/perl') && 'there is no Perl here',
+  }, async () => {
+    const { workspace, beside } = await stage()
+    await symlink(join(beside, 'letter'), join(workspace, 'way'))
+    const script = `use Fcntl; for my $f (O_NOFOLLOW, 0) { print sysopen(F, "${workspace}/way", O_RDONLY | $f) ? "open\n" : "$!\n" }`
+    const { out, wishes } = await run({ workspace }, '', {}, { program: '/usr/bin/perl', args: ['-e', script] })
+    assert.deepEqual(wishes, [`read ${beside}/letter`], out)
+  })
+
+  test('that the policy hides by a link to it is not asked for', async () => {
+    const { workspace, beside } = await stage()
+    await symlink(beside, `${beside}-link`)
+    const script = `cat "${beside}/letter"; echo x > "${beside}/letter"`
+    const hidden = await run({ workspace }, script, {}, { more: `], hidden: ["${beside}-link"` })
+    assert.deepEqual(hidden.wishes, [])
+    assert.equal(await readFile(join(beside, 'letter'), 'utf8'), 'dear')
   })
 
   test('is not opened before its intent is recorded', async () => {

@@ -39,6 +39,11 @@ test('system folders may be executed, the workspace and what is writable never',
   assert.equal(plan.folder, workspace)
 })
 
+test('a workspace that lies in what may be executed is not executed, though the policy does not name it', () => {
+  const plan = planned('filesystem_policy: { read_only: [/home/anna, /usr] }')
+  assert.deepEqual(granted(plan), ['rx /home/anna', `r ${workspace}`, 'rx /usr'])
+})
+
 test('parents come before what lies below them, and what adds nothing is left out', () => {
   const plan = planned(
     'filesystem_policy: { include_workdir: true, read_only: [./kept, /usr, /usr/share], read_write: [./kept/free] }',

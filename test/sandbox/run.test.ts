@@ -75,6 +75,32 @@ describe('a tool call', { concurrency: 2 }, () => {
     assert.equal(await readFile(join(workspace, 'sum.txt'), 'utf8'), 'total 12\n')
   })
 
+  test('to what the policy names by a link is answered as at that name, by any way there', async () => {
+    const { folder, workspace, target } = await newStage('/var/tmp')
+    await mkdir(join(folder, 'kept'))
+    await symlink(join(folder, 'kept'), join(folder, 'link'))
+    const ask = () => assert.fail('nobody is to be asked')
+    await symlink(target, join(folder, 'hidden'))
+    const prog = join(folder, 'kept', 'prog')
+    await writeFile(prog, '', { mode: 0o755 })
+    for (const [tool, args, policy] of [
+      ['read_file', { path: target }, `{ hidden: ["${folder}/hidden"] }\nask: [{ read: / }]`],
+      [
+        'write_file',
+        { path: join(folder, 'kept', 'a'), text: '' },
+        `{ read_only: ["${folder}/link"] }\nask: [{ write: / }]`,
+      ],
+      [
+        'shell',
+        { command: ':', executes: [prog] },
+        `{ read_only: [/usr, /bin, /lib, /lib64], read_write: ["${folder}/link"] }\nask: [{ execute: / }]`,
+      ],
+    ] as const) {
+      const outcome = await call(tool, args, workspace, { ask, profile: parseProfile(`filesystem_policy: ${policy}`) })
+      assert.equal(outcome.status, 'denied', tool)
+    }
+  })
+
   test('is recorded before it runs; when that fails, nothing has happened', async () => {
     const { workspace } = await newStage()
     const intents: Intent[] = []

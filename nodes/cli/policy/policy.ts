@@ -2,7 +2,7 @@
 
 import { existsSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { isWithin } from '../../../policies/coverage.js'
+import { isWithin, scopeOf } from '../../../policies/coverage.js'
 import { readDocument } from '../../../policies/document.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { explain } from '../../../policies/explain.js'
@@ -11,6 +11,7 @@ import { type Access, type AccessKind, parseProfile } from '../../../policies/pr
 import { type Row, runTable } from '../../../policies/table.js'
 import { findPlace, presetNames } from '../../../sandbox/index.js'
 import { type PolicyFile, readPolicy } from '../../../sandbox/preset.js'
+import { realProfile } from '../../../sandbox/real.js'
 import { refusalOf } from '../../../sandbox/refusal.js'
 import { ofMesh, recallOffer } from '../../member/offer.js'
 import { checkWorkspace } from '../../workspace.js'
@@ -95,8 +96,13 @@ export const policyExplain: Command = {
     // A tool is a name; everything else is decided on by where it really leads, as at a run.
     const isPath = kind !== 'connect' && !path.startsWith('tool:')
     const real = isPath ? (await findPlace(resolve(workspace, path))).real : path
-    const { answer, because } = explain(readDocument(policy, named), { kind, path: real }, workspace)
-    const refusal = await refusalOf(parseProfile(policy, named), workspace)
+    const profile = parseProfile(policy, named)
+    const access = { kind, path: real }
+    const ruling = explain(readDocument(policy, named), access, workspace)
+    const isOtherByLink =
+      isPath && ruling.answer === 'ask' && !scopeOf(await realProfile(profile, workspace), access, workspace)
+    const { answer, because } = isOtherByLink ? ruledByLink : ruling
+    const refusal = await refusalOf(profile, workspace)
     const refused = refusal && { refused: refusal.message }
     if (values['json']) say(JSON.stringify({ policy: named, workspace, kind, path: real, answer, because, ...refused }))
     else {
@@ -107,6 +113,11 @@ export const policyExplain: Command = {
     return 0
   },
 }
+
+const ruledByLink = {
+  answer: 'deny',
+  because: 'the policy names it by a link too, as what nobody is asked for: hidden, or to be executed or written',
+} as const
 
 function readAccess(given = ''): Access {
   const [word, path = ''] = given.split(/\s(.*)/s)
