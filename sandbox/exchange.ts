@@ -8,16 +8,13 @@ import { readImage } from './image.js'
 import { launcherProblem, spawnLauncher } from './launcher.js'
 import { removeIfEmpty } from './made.js'
 import type { Opens } from './opens/opens.js'
-import { answerWithinMs, mostQuestions } from './patience.js'
+import { questionsMs } from './patience.js'
 import type { LaunchPlan } from './plan.js'
 import type { Pool } from './pool.js'
 import { type Facts, isLast, madeFiles, readReport } from './report.js'
 
 /** Past the deadline a worker has this long to end the action and to say so. */
 const overdueMs = 5000
-
-/** It does not count while a person is asked, which is so often at most. */
-const askedMs = mostQuestions * (answerWithinMs + overdueMs)
 
 /** Told to stop, it has this long. */
 const stopMs = 2000
@@ -93,13 +90,13 @@ export function exchange(
     grace = setTimeout(kill, stopMs)
   }
   signal?.addEventListener('abort', stop, { once: true })
-  // The worker holds the deadline; one that is stopped itself cannot, and is ended with all that it watches.
+  // The worker holds the deadline; one that is stopped itself cannot, and is ended with all that it watches. It does not count while a person is asked.
   const overdue = setTimeout(
     () => {
       ending.late = true
       kill()
     },
-    plan.limits.wall_ms + overdueMs + (opens ? askedMs : 0),
+    plan.limits.wall_ms + overdueMs + (opens ? questionsMs : 0),
   )
   const report: string[] = []
   let fed: () => void = () => undefined

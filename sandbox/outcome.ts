@@ -62,7 +62,7 @@ export function toolOutcome(
   })
   if (timedOut) return failed('it took longer than the policy allows')
   if (outcome.overMemory) return failed('its processes together took more memory than the policy allows')
-  if (outcome.truncated) return failed('it printed more than the policy allows')
+  if (outcome.truncated) return failed('it printed more than the policy allows (limits.output_bytes)')
   if (killed) return failed('it was cancelled')
   const answer = program ? programAnswer(outcome) : toolAnswer(outcome)
   if (answer && 'result' in answer) return { status: 'done', result: answer.result, granted, usage, deeds }

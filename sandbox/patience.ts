@@ -9,5 +9,8 @@ export const questionMs = answerWithinMs + 5000
 /** Of a program that runs: of each kind, files and connections. */
 export const mostQuestions = 8
 
+/** What all its questions may take. */
+export const questionsMs = mostQuestions * questionMs
+
 /** Why nobody was asked any more. */
 export const tooMany = `it had asked for ${mostQuestions} others already`

@@ -1,6 +1,7 @@
 import { type ChildProcess, type ForkOptions, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { onnxruntimeEnvironment } from '../../mesh/onnxruntime.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { cancelled, type GenerateRequest } from '../backend.js'
 import type { Speed } from '../place.js'
@@ -9,7 +10,7 @@ import { saysSo } from './memory.js'
 import { type FromChild, fromChildSchema, fromWire, type LoadOrder, type Stats, type ToChild } from './protocol.js'
 
 export interface ProcessOptions extends LoadOrder {
-  /** The whole environment of the process. Empty unless an accelerator's libraries need a path. */
+  /** The whole environment of the process, but for what onnxruntime is told. Empty unless an accelerator's libraries need a path. */
   env: Record<string, string>
   /** Most milliseconds to wait for the model to be loaded. */
   loadMs: number
@@ -46,7 +47,7 @@ export class ModelProcess {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       execArgv: [],
       ...runner,
-      env,
+      env: { ...env, ...onnxruntimeEnvironment },
     })
     this.child.stdout?.resume()
     this.child.stderr?.setEncoding('utf8').on('data', (text: string) => {

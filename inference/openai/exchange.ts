@@ -92,6 +92,7 @@ export class Exchange {
         `The connection to the model server ${this.host} failed: ${causeOf(thrown)}.`,
         {
           hint: 'Check that the server is running, and ask again.',
+          data: { away: true },
           cause: thrown,
         },
       )

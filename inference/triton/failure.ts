@@ -1,5 +1,5 @@
 import { status } from '@grpc/grpc-js'
-import { ClawmeshError } from '../../policies/errors.js'
+import { ClawmeshError, type ErrorDetail } from '../../policies/errors.js'
 
 /** What an ended RPC means to the caller. Codes as Triton uses them for unary calls; what comes in a stream has text alone (`streamFailure`). */
 export function rpcFailure(thrown: unknown, target: string): ClawmeshError {
@@ -32,6 +32,8 @@ export function rpcFailure(thrown: unknown, target: string): ClawmeshError {
           cause: thrown,
         })
       return new ClawmeshError('MODEL_BUSY', message, { hint: 'Ask again in a moment.', cause: thrown })
+    case status.UNAVAILABLE:
+      return failed(`Triton at ${target} says: ${details}`, { data: { away: true }, cause: thrown })
     default:
       return streamFailure(details, target, thrown)
   }
@@ -51,11 +53,14 @@ export function streamFailure(text: string, target: string, cause?: unknown): Cl
       hint: 'Load or name a model that can do this, or shorten the prompt.',
       cause,
     })
-  return new ClawmeshError('MODEL_FAILED', message, {
-    hint: 'Check that the server is running, look at its log, and ask again.',
-    cause,
-  })
+  return failed(message, { cause })
 }
+
+const failed = (message: string, more: Pick<ErrorDetail, 'data' | 'cause'>) =>
+  new ClawmeshError('MODEL_FAILED', message, {
+    hint: 'Check that the server is running, look at its log, and ask again.',
+    ...more,
+  })
 
 function statusOf(thrown: unknown): { code: number; details: string } {
   if (!(thrown instanceof Error)) return { code: status.UNKNOWN, details: String(thrown) }

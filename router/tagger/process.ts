@@ -9,6 +9,7 @@ import { type ChildProcess, type ForkOptions, fork } from 'node:child_process'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { installation } from '../../mesh/installation.js'
+import { onnxruntimeEnvironment } from '../../mesh/onnxruntime.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { type FromChild, fromChildSchema } from './protocol.js'
 import type { Tag, Tagger } from './tagger.js'
@@ -76,7 +77,7 @@ class Running {
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
       execArgv: [],
       ...options.runner,
-      env: {},
+      env: onnxruntimeEnvironment,
     })
     this.#child.on('message', (message) => this.#receive(message))
     this.#child.on('error', (cause) => this.end(`it could not be started or reached (${cause.message})`))

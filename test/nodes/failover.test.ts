@@ -4,16 +4,20 @@ import { rmSync } from 'node:fs'
 import { after, before, describe, it } from 'node:test'
 import { collect, type GenerateRequest } from '../../inference/backend.js'
 import { OnnxBackend } from '../../inference/onnx/backend.js'
+import type { MeshNode } from '../../mesh/index.js'
 import { openSession } from '../../nodes/agents/model/privacy.js'
 import { think } from '../../nodes/agents/model/think.js'
 import { readConfig } from '../../nodes/config.js'
 import { type DataFolder, openDataFolder } from '../../nodes/data-folder.js'
 import { sentBy } from '../../nodes/process/sent.js'
+import { serveModel } from '../../nodes/process/serve.js'
 import { type Site, startSite } from '../../nodes/site.js'
+import { ClawmeshError } from '../../policies/errors.js'
 import { llamaModel } from '../inference/onnx/llama.js'
 import { childrenOf } from '../kit/children.js'
 import { eventually } from '../kit/eventually.js'
-import { temporaryFolder } from '../kit/mesh.js'
+import { memoryMesh, temporaryFolder } from '../kit/mesh.js'
+import { RuleBackend } from '../kit/rules.js'
 
 describe('an answer whose model is killed', () => {
   const data = temporaryFolder()
@@ -81,4 +85,41 @@ describe('an answer whose model is killed', () => {
       assert.equal(answer.usage?.outputTokens, 300)
       assert.equal(served.length, 2, `${served}`)
     })
+})
+
+describe('a question whose model server is gone', () => {
+  let asked = 0
+  const gone = new RuleBackend(() => {
+    asked += 1
+    throw new ClawmeshError('MODEL_FAILED', 'connect ECONNREFUSED', { data: { away: true } })
+  })
+  const ask = async (node: MeshNode) =>
+    think(
+      node,
+      { messages: [{ role: 'user', content: 'Who is there?' }], maxTokens: 8, temperature: 0 },
+      {
+        session: await openSession(node, ''),
+        actor: 'test',
+        deadline: node.now() + 60_000,
+        signal: new AbortController().signal,
+        trace: '',
+      },
+    )
+
+  it('is asked of another machine, and where there is none it fails at once', async () => {
+    const mesh = await memoryMesh()
+    try {
+      const front = await mesh.join('front', { roles: ['supervisor', 'worker'] })
+      await serveModel(await mesh.join('dead', { roles: ['inference'] }), gone)
+      await eventually(() => assert.equal(front.nodes().filter(({ advert }) => advert['model']).length, 1))
+      await assert.rejects(ask(front), { code: 'MODEL_FAILED', message: 'connect ECONNREFUSED' })
+      assert.equal(asked, 1)
+      await serveModel(await mesh.join('alive', { roles: ['inference'] }), new RuleBackend(() => 'I am.'))
+      await eventually(() => assert.equal(front.nodes().filter(({ advert }) => advert['model']).length, 2))
+      // Who is asked first is drawn, or goes by what was measured.
+      for (let turn = 0; turn < 8; turn += 1) assert.equal((await ask(front)).text, 'I am.')
+    } finally {
+      await mesh.close()
+    }
+  })
 })

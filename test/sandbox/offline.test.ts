@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { readlinkSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
@@ -15,6 +15,9 @@ import { offlineRunner } from '../../sandbox/offline.js'
 import { temporaryFolder } from '../kit/mesh.js'
 
 const network = (pid: number | 'self' | undefined) => readlinkSync(`/proc/${pid}/ns/net`)
+/** onnxruntime tells its makers nothing. */
+const isQuiet = (pid: number | undefined) =>
+  /(^|\0)ORT_DISABLE_TELEMETRY=1\0/.test(readFileSync(`/proc/${pid}/environ`, 'latin1'))
 
 /** Says what becomes of a connection to a port that is open outside, and of a datagram. */
 const caller = `
@@ -57,7 +60,9 @@ describe('a process without a network', { skip: offlineRunner() ? false : 'this 
     try {
       const messages = [{ role: 'user' as const, content: '12 + 7' }]
       await collect(backend.generate({ messages, maxTokens: 16, temperature: 0 }))
-      assert.notEqual(network(await backend.pid()), network('self'))
+      const pid = await backend.pid()
+      assert.notEqual(network(pid), network('self'))
+      assert.ok(isQuiet(pid))
     } finally {
       await backend.dispose()
     }
@@ -65,6 +70,7 @@ describe('a process without a network', { skip: offlineRunner() ? false : 'this 
     try {
       await tagger.tag(['Ada Lovelace lives here.'])
       assert.notEqual(network(tagger.pid), network('self'))
+      assert.ok(isQuiet(tagger.pid))
     } finally {
       tagger.close()
     }

@@ -5,7 +5,7 @@ import { ClawmeshError } from '../../../policies/errors.js'
 import type { Label } from '../../../policies/router-label.js'
 import { askOnRecord } from '../../../sandbox/approval.js'
 import type { GeneralToolName } from '../../../sandbox/index.js'
-import { questionMs } from '../../../sandbox/patience.js'
+import { questionsMs } from '../../../sandbox/patience.js'
 import type { ActionOutcome } from '../../../sandbox/service.js'
 import { act } from '../act.js'
 import { portion } from '../authority.js'
@@ -61,8 +61,10 @@ const toolDeadline = ({ node, able, deadline }: Work, more = 0): number =>
   Math.min(deadline, node.now() + (able.toolMs ?? usualToolMs) + more)
 
 async function inSandbox(work: Work, { reaches }: SandboxedTool, call: ToolCall): Promise<Observation> {
-  const outcome = await actOn(work, reaches, call)
-  const text = outcome.status === 'done' ? wordsOf(outcome.result) : outcome.reason
+  const { outcome, kept } = await actOn(work, reaches, call)
+  const words = outcome.status === 'done' ? wordsOf(outcome.result) : outcome.reason
+  // A program only sees that it cannot connect.
+  const text = kept ? `${words}\n(It had no network: ${kept}.)` : words
   const said =
     call.name === 'http_fetch' && outcome.status === 'done' ? { by: String(call.arguments['url']), label } : undefined
   return { status: outcome.status, text, ...(said ? { said } : {}) }
@@ -71,14 +73,18 @@ async function inSandbox(work: Work, { reaches }: SandboxedTool, call: ToolCall)
 /** A function of the agent's own, as a program in the sandbox. */
 async function ofFunction(work: Work, tool: FunctionTool, call: ToolCall): Promise<Observation> {
   const node = 'node' satisfies GeneralToolName
-  const outcome = await actOn(work, true, { name: node, arguments: tool.program(call.arguments) }, null)
+  const { outcome } = await actOn(work, true, { name: node, arguments: tool.program(call.arguments) }, null)
   if (outcome.status !== 'done') return { status: outcome.status, text: outcome.reason }
   const given = givenBy(outcome.result)
   if ('why' in given) return { status: 'failed', text: given.why }
   return { status: 'done', text: typeof given.value === 'string' ? given.value : JSON.stringify(given.value) }
 }
 
-type Acted = ActionOutcome | { status: 'denied'; reason: string }
+interface Acted {
+  outcome: ActionOutcome | { status: 'denied'; reason: string }
+  /** Why it had no network. */
+  kept: string | undefined
+}
 
 /** `reaches`: it may use a network, where what the agent has seen may leave. `workspace`: null where it is about no files. */
 async function actOn(work: Work, reaches: boolean, call: ToolCall, workspace?: null): Promise<Acted> {
@@ -87,16 +93,14 @@ async function actOn(work: Work, reaches: boolean, call: ToolCall, workspace?: n
   const brings = sensitivityOfCall(router.rules, call)
   if (brings) work.session.raise(brings)
   const stays = reaches ? await keptHere(work, call) : undefined
-  if (stays !== undefined && call.name === ('http_fetch' satisfies GeneralToolName))
-    return {
-      status: 'denied',
-      reason: `by the rule ${stays} nothing that this agent has seen leaves the mesh, and an address could carry it`,
-    }
-  const network = stays === undefined
+  const kept = stays && `by the rule ${stays} nothing that this agent has seen leaves the mesh`
+  if (kept && call.name === ('http_fetch' satisfies GeneralToolName))
+    return { outcome: { status: 'denied', reason: `${kept}, and an address could carry it` }, kept: undefined }
   // What a person thinks it over for is not the tool's.
-  const options = { signal, trace, grant, deadline: toolDeadline(work, questionMs) }
+  const options = { signal, trace, grant, deadline: toolDeadline(work, questionsMs) }
   const about = workspace === undefined ? work.journal.workspace : workspace
-  return (await act(work.node, call, options, { workspace: about, network })).outcome
+  const { outcome } = await act(work.node, call, options, { workspace: about, network: !kept })
+  return { outcome, kept }
 }
 
 /** Of what comes from a network: what is in it counts as well, once it is in a prompt. */

@@ -84,6 +84,8 @@ export async function think(node: MeshNode, given: GenerateRequest, thinking: Th
   let unreached = 0
   /** Since when nobody has what was asked before. */
   let goneAt: number | undefined
+  /** Why the server behind the one that was asked last could not be. */
+  let away: ClawmeshError | undefined
   for (let tries = 0; ; tries += 1) {
     const resume = telling.resume(before?.digest)
     let isChosen = false
@@ -92,6 +94,8 @@ export async function think(node: MeshNode, given: GenerateRequest, thinking: Th
       const chosen = chooseModel(node, decision, wish, given)
       before = chosen
       isChosen = true
+      // Servers come back when their people start them: another is asked, and where there is none that is said.
+      if (away && failed.has(chosen.name)) throw away
       goneAt = undefined
       // Only a model whose files are known answers alike for the same seed; others are asked as the caller asked.
       const known = chosen.digest !== undefined && seed !== undefined ? { seed } : {}
@@ -108,7 +112,9 @@ export async function think(node: MeshNode, given: GenerateRequest, thinking: Th
       if (goneAt !== undefined && performance.now() - goneAt > comesBackMs) throw failure
       // An answer that cannot be used is the caller's to judge: asking in the same words would hardly mend it.
       const isLost =
-        failure.retry && (failure.code !== 'MODEL_FAILED' || isGone(failure)) && failure.code !== 'DEADLINE'
+        failure.retry &&
+        (failure.code !== 'MODEL_FAILED' || isGone(failure) || (isAway(failure) && failure !== away)) &&
+        failure.code !== 'DEADLINE'
       const goesOn = telling.resume(before?.digest) !== undefined
       // What a provider has begun it is paid for, however it ended.
       if (before?.zone === 'elsewhere' && isPaid(failure) && ++paid === mostPaid) throw failure
@@ -122,6 +128,7 @@ export async function think(node: MeshNode, given: GenerateRequest, thinking: Th
       const pauseMs = Math.min(mostAgainMs[before?.zone ?? 'mesh'], againMs * 2 ** tries)
       if (!isLost || !(goesOn || again()) || node.now() + pauseMs > deadline) throw failure
       if (before) failed.add(before.name)
+      away = isAway(failure) ? failure : undefined
       // Nothing that could be gone on with: it is begun anew.
       if (!goesOn) telling = new Telling(stop)
       await pause(pauseMs, signal)
@@ -142,6 +149,9 @@ const isPaid = (failure: ClawmeshError): boolean => failure.code === 'MODEL_BUSY
 
 /** The process of the model died, which says nothing of its answer. */
 const isGone = ({ data }: ClawmeshError): boolean => data['lost'] === true
+
+/** The server of the model was not reached, or broke off. */
+const isAway = ({ data }: ClawmeshError): boolean => data['away'] === true
 
 const stays = ({ rule }: RouteDecision): RouteDecision => ({ effect: 'local', rule, redact: [], models: [] })
 
