@@ -10,6 +10,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
 import { installation } from '../mesh/installation.js'
+import { onnxruntimeEnvironment } from '../mesh/onnxruntime.js'
 
 const mostAgain = 3
 const failed = join('dist', 'test', 'failed.txt')
@@ -37,7 +38,13 @@ const flags = [
   `--test-reporter-destination=${failed}`,
   '--enable-source-maps',
 ]
-const { status } = spawnSync(process.execPath, [...flags, ...files], { cwd: installation, stdio: ['ignore', 1, 2] })
+// Some load graphs by themselves.
+const env = { ...process.env, ...onnxruntimeEnvironment }
+const { status } = spawnSync(process.execPath, [...flags, ...files], {
+  cwd: installation,
+  env,
+  stdio: ['ignore', 1, 2],
+})
 // Cut short, it has not come to all of them.
 if (status !== 1) rmSync(join(installation, failed), { force: true })
 process.exit(status ?? 1)
