@@ -48,8 +48,8 @@ describe('clawmesh policy', () => {
       changes.map(({ field, looser }: { field: string; looser: boolean }) => [field, looser]),
       [
         ['ask', false],
-        ['limits.cpuSeconds', false],
-        ['limits.outputBytes', false],
+        ['limits.cpu_seconds', false],
+        ['limits.output_bytes', false],
       ],
     )
     const explained = await json('explain', 'write notes.txt', '--workspace', folder)
