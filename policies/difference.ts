@@ -4,7 +4,7 @@ import { binaryLine, type Endpoint, isHost, type NetworkRule, readConnection, sp
 import type { Access, Limits, Profile } from './profile.js'
 
 export interface Change {
-  /** "read", "write", "ask", "network", "limits.wallMs". */
+  /** "read", "write", "ask", "network", "limits.wall_ms". */
   readonly field: string
   /** Null: nothing was there, or is. */
   readonly before: string | null
@@ -42,9 +42,13 @@ const comparisons: Record<keyof Required<Profile>, Compare> = {
   limits: (before, after) =>
     (Object.keys(after.limits) as (keyof Limits)[]).flatMap((name) => {
       const [was, is] = [before.limits[name], after.limits[name]]
-      return was === is ? [] : [{ field: `limits.${name}`, before: String(was), after: String(is), looser: is > was }]
+      const field = `limits.${asInPolicy(name)}`
+      return was === is ? [] : [{ field, before: String(was), after: String(is), looser: is > was }]
     }),
 }
+
+/** `wall_ms` of `wallMs`: as whoever wrote the policy knows it. */
+const asInPolicy = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 
 /** What came and what went. `isLooser` is asked for each, with whether it came. */
 function listed(

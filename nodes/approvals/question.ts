@@ -2,8 +2,8 @@
 import { z } from 'zod'
 import { accessSchema } from '../../sandbox/approval.js'
 
-const longestGrantMs = 24 * 60 * 60 * 1000
-const mostUses = 1000
+export const longestGrantMs = 24 * 60 * 60 * 1000
+export const mostUses = 1000
 
 /**
  * How far an answer reaches: this action, whatever of the kind its task asks for, whatever of the kind comes within a time, or so many actions of the

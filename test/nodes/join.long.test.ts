@@ -1,6 +1,6 @@
 /** `up`, `invite`, `join`, `nodes`, `revoke`: the real commands, each machine a data folder of its own. */
 import assert from 'node:assert/strict'
-import { cpSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { z } from 'zod'
@@ -260,7 +260,10 @@ describe('an authority that dies while it is asked', () => {
   })
 
   it('answers after its restart, and enters the newcomer once', async () => {
-    const running = await home.up('--name', 'home')
+    const workspace = join(home.data, '..', 'workspace')
+    mkdirSync(workspace)
+    const running = await home.up('--name', 'home', '--workspace', workspace, '--policy', 'code-workspace')
+    assert.match(running.stderr(), /Every action in .*workspace is refused under the policy code-workspace: .*\.git/)
     const invitation = await home.invite()
     // It hears nothing more; its broker, a process of its own, goes on and has somebody to hold the question for.
     running.child.kill('SIGSTOP')

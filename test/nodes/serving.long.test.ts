@@ -112,7 +112,7 @@ describe('a machine with a model on its disk', () => {
     const { nodes } = await json('place', '--why', 'hi', '--model', 'makers/letters')
     assert.equal(nodes.find(({ model }: { model: string }) => model === 'makers/letters').by, 'drain')
     assert.match((await home.do('nodes')).stdout, /^guest .*draining$/m)
-    assert.equal(await chat(), 404)
+    assert.equal(await chat(), 503)
     assert.equal((await home.do('nodes', 'undrain', 'guest')).status, 0)
     await eventually(async () => assert.equal(await chat(), 'zzzzz'))
   })

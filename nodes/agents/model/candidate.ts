@@ -66,6 +66,18 @@ export function servedModels(node: MeshNode): string[] {
   return [...new Set(candidates(node).map(({ model }) => model))].sort()
 }
 
+/** Why no node takes requests for a model that some of them have; undefined where one does, or none has it. */
+export function whyDrained(node: MeshNode, model: string): string | undefined {
+  if (servedModels(node).includes(model)) return undefined
+  const reasons = node.nodes().flatMap(({ roles, draining, advert }) => {
+    if (!roles.includes('inference')) return []
+    const offered = offeredSchema.safeParse(advert['offers']).data?.find((offer) => offer.model === model)
+    if (draining) return offered || advert['model'] === model ? ['its node is draining'] : []
+    return offered?.draining ?? []
+  })
+  return reasons[0]
+}
+
 /** Those of the mesh, with the node of each: one model may be served by several. */
 export const modelsOfMesh = (node: MeshNode): { node: string; model: string }[] =>
   candidates(node).flatMap(({ name, model, zone }) => (zone === 'mesh' ? [{ node: name, model }] : []))

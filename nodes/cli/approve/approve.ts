@@ -4,13 +4,13 @@ import { ClawmeshError } from '../../../policies/errors.js'
 import { approvalsName, DecideApproval, ListApprovals, RevokeGrant } from '../../approvals/messages.js'
 import type { Decision, View } from '../../approvals/question.js'
 import { type Command, text, type Values } from '../command.js'
-import { readDuration } from '../duration.js'
 import { jsonOption } from '../options.js'
 import { printable } from '../printable.js'
 import { stopWhenUnread } from '../stop.js'
 import { isTerminal, progress } from '../terminal.js'
 import { answerAtTerminal, followQuestions, personHere } from './inbox.js'
 import { asPerson, personOptions } from './person.js'
+import { allowing } from './reach.js'
 import { detail, grantLine, line, verdictLine } from './words.js'
 
 const options: Command['options'] = { ...personOptions, json: jsonOption }
@@ -100,7 +100,9 @@ export const approveRevoke: Command = {
   takes: 'id of the question that it answered',
   run: (given, values) =>
     asPerson(values, async (node) => {
-      const { grants } = await node.ref(approvalsName).ask(ListApprovals, { state: 'open' })
+      const { questions, grants } = await node.ref(approvalsName).ask(ListApprovals, { state: 'all' })
+      const isNamed = ({ id }: { id: string }) => given !== undefined && id.startsWith(given)
+      if (!grants.some(isNamed) && questions.some(isNamed)) throw standsNoMore(only(questions, given))
       const { id } = only(grants, given)
       await node.ref(approvalsName).ask(RevokeGrant, { id, by: personHere() })
       say(values['json'] ? JSON.stringify({ ok: true, id }) : 'It stands no more.')
@@ -112,18 +114,29 @@ function decide(given: string | undefined, values: Values, decision: Decision): 
   return asPerson(values, async (node) => {
     const { id } = await find(node, given)
     const view = await node.ref(approvalsName).ask(DecideApproval, { id, decision, by: personHere() })
-    say(values['json'] ? JSON.stringify({ ok: true, question: view }) : verdictLine(view))
+    // What belongs to no task has no session.
+    const isForOnce = decision.reach === 'session' && view.verdict?.reach === 'once'
+    const word = isForOnce ? `${verdictLine(view)}, for this once: it belongs to no task` : verdictLine(view)
+    say(values['json'] ? JSON.stringify({ ok: true, question: view }) : word)
     return 0
   })
 }
 
-function allowing(reach: string | undefined): Decision {
-  if (reach === undefined) return { answer: 'allow', reach: 'once' }
-  if (reach === 'session') return { answer: 'allow', reach: 'session' }
-  const [, uses] = /^(\d{1,4})x$/.exec(reach) ?? []
-  if (uses === '1') return { answer: 'allow', reach: 'once' }
-  if (uses !== undefined) return { answer: 'allow', reach: 'uses', uses: Number(uses) }
-  return { answer: 'allow', reach: 'time', forMs: readDuration(reach, 'for') }
+/** Of a question that no answer which stands is one to. */
+function standsNoMore({ id, verdict }: View): ClawmeshError {
+  if (!verdict)
+    return new ClawmeshError('NOT_FOUND', `${id} is not answered yet: no answer stands by it.`, {
+      hint: `\`clawmesh approve refuse ${id}\` refuses it.`,
+    })
+  const why =
+    verdict.reach === 'once'
+      ? 'it was for that one action alone'
+      : verdict.reach === 'session'
+        ? 'its task or its time has ended, it was revoked, or the mesh was started anew since'
+        : 'its time or its uses are over, it was revoked, or the mesh was started anew since'
+  return new ClawmeshError('NOT_FOUND', `No answer stands by ${id} any more: ${why}.`, {
+    hint: 'There is nothing to end: what comes of the kind is asked again.',
+  })
 }
 
 async function find(node: MeshNode, id: string | undefined): Promise<View> {

@@ -16,6 +16,7 @@ import { printable } from '../printable.js'
 import { progress } from '../terminal.js'
 import { bookOf, editionsHere, namedPolicy, nameOf, untilThen } from './named-policy.js'
 import { rowsBeside } from './policy.js'
+import { sayRefusalHere } from './refusal-note.js'
 
 const shared: Record<'data' | 'json', Option> = { data: dataOption, json: jsonOption }
 const reasonOption: Option = { type: 'string', value: 'TEXT', help: 'why, for whoever reads the history' }
@@ -151,6 +152,7 @@ async function putInForce(
     )
     for (const [node, what] of Object.entries(taken?.nodes ?? {})) progress(`${node}: ${what}`)
   }
+  await sayRefusalHere(data, edition)
   return 0
 }
 

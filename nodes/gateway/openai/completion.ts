@@ -5,7 +5,7 @@ import type { Answer, GenerateEvent, GenerateRequest } from '../../../inference/
 import type { MeshNode } from '../../../mesh/index.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { type People, whyRefused } from '../../../policies/people.js'
-import { auto, servedModels } from '../../agents/model/candidate.js'
+import { auto, servedModels, whyDrained } from '../../agents/model/candidate.js'
 import { tokensOf } from '../../agents/model/costs.js'
 import { openSession } from '../../agents/model/privacy.js'
 import { think } from '../../agents/model/think.js'
@@ -40,6 +40,7 @@ export async function complete(
   const asked = parse(request.body)
   const { question, model, misfit } = asked
   checkLength(request, question, limits.body)
+  checkTaken(desk, request, model)
   readiness(node)
   const known = servedModels(node)
   if (model !== auto && !known.includes(model))
@@ -130,6 +131,16 @@ function checkLength({ body }: FastifyRequest, { messages }: GenerateRequest, mo
       'MESSAGE_INVALID',
       `The request is ${length} characters without its images; ${most} are taken.`,
     )
+}
+
+/** Throws 503 where nodes have the model and none of them takes requests for it now: it is not one that nobody knows. */
+export function checkTaken(desk: Desk, request: FastifyRequest, model: string): void {
+  const why = whyDrained(desk.node, model)
+  if (why === undefined) return
+  checkModel(desk, request, [model])
+  throw new ClawmeshError('UNREACHABLE', `The model "${model}" takes no new requests now: ${why}.`, {
+    hint: `Ask again later. Served now: ${servedModels(desk.node).join(', ') || 'none'}.`,
+  })
 }
 
 /** Throws 403 unless each of these may be asked: whoever leaves the choice to the mesh must be allowed all that it can choose. Gives the policies that say so. */

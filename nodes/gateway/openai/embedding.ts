@@ -8,7 +8,7 @@ import { openSession } from '../../agents/model/privacy.js'
 import { Refusal, refusalOf } from '../http/refusal.js'
 import { parseBody } from './asked.js'
 import { metadataSchema } from './chat.js'
-import { checkModel, type Desk, untilGone } from './completion.js'
+import { checkModel, checkTaken, type Desk, untilGone } from './completion.js'
 
 const text = z.string().min(1)
 export const embeddingRequestSchema = z.strictObject({
@@ -26,6 +26,7 @@ export async function answerEmbedding(desk: Desk, request: FastifyRequest, reply
   const { model, input, encoding_format, metadata } = parseBody(embeddingRequestSchema, request.body)
   const able = embeddingModels(node)
   if (!able.includes(model)) {
+    checkTaken(desk, request, model)
     throw new Refusal(404, 'NOT_FOUND', `No model "${model}" makes embeddings in this mesh. ${these(able)}`)
   }
   const policies = checkModel(desk, request, [model])

@@ -74,7 +74,11 @@ describe('clawmesh approve', () => {
     )
     const shown = await machine.do('approve', 'show', question.id)
     assert.match(shown.stdout, /wants to write ".*log\.txt" by .*node/)
-    assert.equal((await machine.do('approve', 'allow', question.id)).status, 0)
+    // An MCP server is of no task.
+    const allowed = await machine.do('approve', 'allow', question.id, '--for', 'session')
+    assert.match(allowed.stdout, /^allowed by .*, for this once: it belongs to no task$/m, allowed.stderr)
+    const revoked = await machine.do('approve', 'revoke', question.id)
+    assert.match(revoked.error.join(), /No answer stands by .* any more: it was for that one action alone/)
     await eventually(() => assert.equal(readFileSync(join(workspace, 'log.txt'), 'utf8'), 'here'))
     const { stdout } = await machine.do('audit', 'query', '--json', '--kind', 'file')
     const kinds = stdout.split('\n').flatMap((line) => /"kind":"([\w.]+)"/.exec(line)?.[1] ?? [])

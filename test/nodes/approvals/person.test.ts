@@ -5,6 +5,7 @@ import { after, it } from 'node:test'
 import { createAuthority } from '../../../mesh/seal/authority.js'
 import { enrol, writeCredentials } from '../../../mesh/seal/credentials.js'
 import { asPerson } from '../../../nodes/cli/approve/person.js'
+import { allowing } from '../../../nodes/cli/approve/reach.js'
 import { openDataFolder } from '../../../nodes/data-folder.js'
 import { nodeFiles } from '../../../nodes/member/member.js'
 import type { ClawmeshError } from '../../../policies/errors.js'
@@ -50,4 +51,26 @@ it('a machine that joined is told that it is no approver, whether or not it runs
   await assert.rejects(answering(folder.path), refused)
   folder.release()
   await assert.rejects(answering(folder.path), refused)
+})
+
+it('a yes reaches as far as can be typed, and beyond that it is said how far it may', () => {
+  assert.deepEqual(allowing('24h'), { answer: 'allow', reach: 'time', forMs: 86_400_000 })
+  assert.deepEqual(allowing('1000x'), { answer: 'allow', reach: 'uses', uses: 1000 })
+  for (const [reach, says] of [
+    ['5000x', /"5000x" actions: a number of uses is 2 to 1000\./],
+    ['0x', /2 to 1000\./],
+    ['1x', /2 to 1000\. For this one action leave --for out\./],
+    ['25h', /for 25h: it stands at most 24 hours\./],
+    ['400d', /at most 24 hours\./],
+    ['banana', /"banana"\. Give --for session .* 15m \(at most 24 hours\), .* 3x \(2 to 1000 uses\)\./],
+    ['0m', /Give --for session/],
+  ] as const)
+    assert.throws(
+      () => allowing(reach),
+      ({ code, message, hint }: ClawmeshError) => {
+        assert.equal(code, 'USAGE')
+        assert.match(`${message} ${hint}`, says)
+        return true
+      },
+    )
 })

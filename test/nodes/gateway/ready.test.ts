@@ -7,7 +7,7 @@ import { eventually } from '../../kit/eventually.js'
 import { memoryMesh, temporaryFolder } from '../../kit/mesh.js'
 import { ask, errorOf } from './stand.js'
 
-it('a gateway of a mesh without a model lives, is not ready, and says so at once', async () => {
+it('a gateway of a mesh without a model lives, is not ready, and says so at once, as of a model that drains', async () => {
   const data = temporaryFolder()
   const mesh = await memoryMesh()
   const node = await mesh.join('front', { roles: ['gateway'] })
@@ -24,8 +24,22 @@ it('a gateway of a mesh without a model lives, is not ready, and says so at once
       assert.equal(errorOf(reply).code, 'UNREACHABLE')
       assert.equal(reply.headers['retry-after'], '1')
     }
-    await mesh.join('late', { roles: ['inference'], advert: { model: 'any', zone: 'mesh' } })
+    const late = await mesh.join('late', { roles: ['inference'], advert: { model: 'any', zone: 'mesh' } })
     await eventually(async () => assert.equal((await ask(gateway.url, '/readyz')).status, 200))
+    const asked = (path: string, more: object) => ask(gateway.url, path, { method: 'POST', key, body: more })
+    for (const others of [false, true]) {
+      if (others) await mesh.join('other', { roles: ['inference'], advert: { model: 'kept', zone: 'mesh' } })
+      else await late.directory.describe({}, true)
+      await eventually(async () => assert.equal((await ask(gateway.url, '/readyz')).status, others ? 200 : 503))
+      for (const reply of [
+        await asked('/v1/chat/completions', body),
+        await asked('/v1/embeddings', { model: 'any', input: 'hello' }),
+      ]) {
+        assert.deepEqual([reply.status, errorOf(reply).code, reply.headers['retry-after']], [503, 'UNREACHABLE', '1'])
+        assert.match(errorOf(reply).message, /"any" takes no new requests now: its node is draining\./)
+      }
+    }
+    assert.equal((await asked('/v1/chat/completions', { ...body, model: 'unknown' })).status, 404)
   } finally {
     await gateway.close()
     await mesh.close()

@@ -48,8 +48,8 @@ describe('clawmesh policy', () => {
       changes.map(({ field, looser }: { field: string; looser: boolean }) => [field, looser]),
       [
         ['ask', false],
-        ['limits.cpuSeconds', false],
-        ['limits.outputBytes', false],
+        ['limits.cpu_seconds', false],
+        ['limits.output_bytes', false],
       ],
     )
     const explained = await json('explain', 'write notes.txt', '--workspace', folder)
@@ -64,6 +64,10 @@ describe('clawmesh policy', () => {
         [1, strict, 'an audit'],
       ],
     )
+    writeFileSync(join(data, 'offer.json'), JSON.stringify({ workspace: folder, policy: 'mesh' }))
+    const refusing = await policy('apply', 'code-workspace')
+    assert.equal(refusing.status, 0)
+    assert.match(refusing.stderr, /Every action in .* is refused under the policy code-workspace: .*\.git/)
     const policies = join(data, 'authority', 'policies')
     const second = join(policies, readdirSync(policies).sort()[1] ?? '')
     const bytes = readFileSync(second)

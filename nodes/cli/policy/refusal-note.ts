@@ -1,0 +1,32 @@
+/** That a policy holds says nothing of a workspace: what it is to keep in there may not be there. Whoever puts it in force is told so, and nothing fails. */
+import { ClawmeshError } from '../../../policies/errors.js'
+import { parseProfile } from '../../../policies/profile.js'
+import { readPolicy } from '../../../sandbox/preset.js'
+import { refusalOf } from '../../../sandbox/refusal.js'
+import { type Offer, ofMesh, recallOffer } from '../../member/offer.js'
+import { progress } from '../terminal.js'
+import { untilThen } from './named-policy.js'
+
+type Named = { readonly name: string; readonly text: string }
+
+/** Where every action in the workspace of this offer is refused under its policy, says so. `newest`: the mesh's, where it has one. */
+export async function sayRefusal({ workspace, policy: named }: Offer, newest: Named | undefined): Promise<void> {
+  if (workspace === undefined) return
+  const own = named === ofMesh ? newest : await readPolicy(named)
+  const { name, text } = own ?? (await readPolicy(untilThen))
+  const refusal = await refusalOf(parseProfile(text, name), workspace)
+  if (refusal)
+    progress(
+      `Every action in ${workspace} is refused under the policy ${name}: ${refusal.message} ${refusal.hint}`.trim(),
+    )
+}
+
+/** The same of a policy that the mesh has by now, for what the machine with this data folder was last told to offer. */
+export async function sayRefusalHere(data: string, newest: Named): Promise<void> {
+  try {
+    const offer = recallOffer(data, {})
+    if (offer.policy === ofMesh) await sayRefusal(offer, newest)
+  } catch (error) {
+    progress(ClawmeshError.from(error).message)
+  }
+}
