@@ -75,8 +75,13 @@ export async function takeSnapshot(connection: NatsConnection, stream: string, f
 /** Makes the stream of it, on one server; rejects if that does not hold what the snapshot was taken of. */
 export async function restore(connection: NatsConnection, { stream, file, config, state }: Snapshot): Promise<void> {
   const request = { config: { ...config, num_replicas: 1 }, state }
-  await untilThereIsALeader(connection)
-  const { deliver_subject } = await ask(connection, `STREAM.RESTORE.${stream}`, request, restoreSchema)
+  // Servers that have just been started choose a leader first; until then they say that there is none, or nothing. To ask again what changes nothing does no harm.
+  await patiently(() => ask(connection, 'STREAM.NAMES', {}, namesSchema, leaderAnswersWithinMs), isUnavailable)
+  // Nor what was refused: their storage may not be ready for it at that moment.
+  const { deliver_subject } = await patiently(
+    () => ask(connection, `STREAM.RESTORE.${stream}`, request, restoreSchema),
+    isRefused,
+  )
   const from = openSync(file, 'r')
   try {
     const chunk = Buffer.alloc(chunkBytes)
@@ -94,18 +99,19 @@ export async function restore(connection: NatsConnection, { stream, file, config
     )
 }
 
-/** Servers that have just been started choose a leader first; until then they say that there is none, or nothing. To ask again what changes nothing does no harm. */
-async function untilThereIsALeader(connection: NatsConnection): Promise<void> {
+async function patiently<T>(ask: () => Promise<T>, isForNow: (error: ClawmeshError) => boolean): Promise<T> {
   for (const until = performance.now() + answerWithinMs; ; ) {
     try {
-      await ask(connection, 'STREAM.NAMES', {}, namesSchema, leaderAnswersWithinMs)
-      return
+      return await ask()
     } catch (error) {
-      if (ClawmeshError.from(error).data['unavailable'] !== true || performance.now() > until) throw error
+      if (!isForNow(ClawmeshError.from(error)) || performance.now() > until) throw error
     }
     await new Promise((resolve) => setTimeout(resolve, askAgainMs))
   }
 }
+
+const isUnavailable = ({ data }: ClawmeshError): boolean => data['unavailable'] === true
+const isRefused = ({ data }: ClawmeshError): boolean => data['refused'] === true
 
 async function ask<T>(
   connection: NatsConnection,
@@ -116,19 +122,25 @@ async function ask<T>(
 ): Promise<T> {
   const subject = `$JS.API.${what}`
   const { data } = await connection.request(subject, JSON.stringify(request), { timeout }).catch((cause) => {
-    throw broken(what, String(cause), true)
+    throw broken(what, String(cause), { unavailable: true })
   })
   return read(JSON.parse(new TextDecoder().decode(data)), what, answer)
 }
 
 function read<T>(said: unknown, what: string, schema: z.ZodType<T>): T {
   const refused = errorSchema.safeParse(said).data
-  if (refused) throw broken(what, refused.error.description, refused.error.code === 503)
+  if (refused) {
+    const { description, code } = refused.error
+    throw broken(what, description, {
+      unavailable: code === 503,
+      refused: code === 503 || /temp storage/.test(description),
+    })
+  }
   return schema.parse(said)
 }
 
-const broken = (what: string, why: string, unavailable = false) =>
+const broken = (what: string, why: string, data: { unavailable?: boolean; refused?: boolean } = {}) =>
   new ClawmeshError('BROKER_UNAVAILABLE', `A stream could not be carried over (${what}): ${why}.`, {
     hint: 'Nothing was changed: the mesh goes on with the brokers that it had. Try again.',
-    data: { unavailable },
+    data,
   })
