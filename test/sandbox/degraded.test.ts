@@ -166,7 +166,8 @@ describe('without namespaces an action', { concurrency: 2 }, () => {
     await Promise.all([machine, closed].map((each) => mkdir(each)))
     const look = `import { sandboxAvailability } from '${installation}/dist/sandbox/availability.js'; console.log(JSON.stringify(await sandboxAvailability({ mayDegrade: true })))`
     // The kernel gives no user namespace below another root. The mounts are those of this process alone.
-    const script = 'mount --rbind / "$1" && exec chroot "$1" "$2" --input-type=module --eval "$3"'
+    const script =
+      'mount --rbind / "$1" && PATH="$PATH:/usr/sbin:/sbin" && exec chroot "$1" "$2" --input-type=module --eval "$3"'
     const found = async (node: string) => {
       const words = ['-m', '--propagation', 'private', 'sh', '-c', script, 'sh', machine, node, look]
       return JSON.parse((await promisify(execFile)('unshare', words)).stdout)
