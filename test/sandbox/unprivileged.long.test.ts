@@ -138,7 +138,7 @@ test('where user namespaces are switched off, nothing runs and the answer says w
   })`
   const pooled = await promisify(execFile)(
     'setpriv',
-    [...nobody, 'unshare', '-Ur', 'sh', '-c', script, process.execPath, twice],
+    [...nobody, 'unshare', '-Ur', 'sh', '-c', script, copy.node, twice],
     { cwd: copy.folder },
   )
   assert.match(pooled.stdout, /^(.*namespaces: cannot make new namespaces.*\n){2}$/)
