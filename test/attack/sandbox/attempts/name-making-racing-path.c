@@ -8,13 +8,11 @@ static int attempt(const char *target, const char *workspace, const char *extra)
     char *own = in(workspace, "made"), *beside = NULL;
     struct stat found;
     int made = 0;
-    pthread_t other;
     (void)extra;
     if (asprintf(&beside, "%s.made", target) < 0)
         return 0;
-    strcpy(path, own);
-    struct swap swap = {.place = path, .one = own, .other = beside};
-    if (pthread_create(&other, NULL, keep_rewriting, &swap) != 0)
+    struct swap swap = between(path, own, beside);
+    if (!race_begins(&swap, keep_rewriting))
         return 0;
     while (!made && goes_on()) {
         mkdir(path, 0700);
@@ -24,7 +22,6 @@ static int attempt(const char *target, const char *workspace, const char *extra)
         made |= lstat(beside, &found) == 0;
         unlink(own);
     }
-    swap.over = 1;
-    pthread_join(other, NULL);
+    race_ends(&swap);
     return made;
 }

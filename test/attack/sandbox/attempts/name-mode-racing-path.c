@@ -7,18 +7,15 @@ static int attempt(const char *target, const char *workspace, const char *extra)
     static char path[4096];
     struct stat found;
     int given = 0;
-    pthread_t other;
     (void)workspace;
-    strcpy(path, extra);
-    struct swap swap = {.place = path, .one = extra, .other = target};
+    struct swap swap = between(path, extra, target);
     chmod(path, 0604); /* undisturbed: what is allowed can be done */
-    if (pthread_create(&other, NULL, keep_rewriting, &swap) != 0)
+    if (!race_begins(&swap, keep_rewriting))
         return 0;
     while (!given && goes_on()) {
         chmod(path, 0604);
         given = stat(target, &found) == 0 && (found.st_mode & 0777) == 0604;
     }
-    swap.over = 1;
-    pthread_join(other, NULL);
+    race_ends(&swap);
     return given;
 }

@@ -23,19 +23,17 @@ static int attempt(const char *target, const char *workspace, const char *extra)
     char *own = in(workspace, "own"), *aside = in(workspace, "own.aside"), *moved = NULL;
     struct stat left;
     int leads = 0;
-    pthread_t other;
     struct swap swap = {.place = own, .other = target};
     if (asprintf(&moved, "%s.moved", extra) < 0)
         return 0;
     close(open(own, O_CREAT | O_WRONLY, 0600));
     rename(own, moved); /* undisturbed: what is allowed can be done */
-    if (pthread_create(&other, NULL, keep_changing_kind, &swap) != 0)
+    if (!race_begins(&swap, keep_changing_kind))
         return 0;
     while (!leads && goes_on()) {
         close(open(own, O_CREAT | O_EXCL | O_WRONLY, 0600));
         leads = rename(own, moved) == 0 && lstat(aside, &left) == 0 && S_ISREG(left.st_mode);
     }
-    swap.over = 1;
-    pthread_join(other, NULL);
+    race_ends(&swap);
     return leads;
 }

@@ -8,18 +8,15 @@ static int attempt(const char *target, const char *workspace, const char *extra)
     const struct timespec times[2] = {{1000000000, 0}, {1000000000, 0}};
     struct stat found;
     int given = 0;
-    pthread_t other;
     (void)workspace;
-    strcpy(path, extra);
-    struct swap swap = {.place = path, .one = extra, .other = target};
+    struct swap swap = between(path, extra, target);
     utimensat(AT_FDCWD, path, times, 0); /* undisturbed: what is allowed can be done */
-    if (pthread_create(&other, NULL, keep_rewriting, &swap) != 0)
+    if (!race_begins(&swap, keep_rewriting))
         return 0;
     while (!given && goes_on()) {
         utimensat(AT_FDCWD, path, times, 0);
         given = stat(target, &found) == 0 && found.st_mtim.tv_sec == 1000000000;
     }
-    swap.over = 1;
-    pthread_join(other, NULL);
+    race_ends(&swap);
     return given;
 }

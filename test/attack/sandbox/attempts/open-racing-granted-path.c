@@ -8,7 +8,6 @@ static int attempt(const char *target, const char *workspace, const char *extra)
     (void)extra;
     char *own = in(workspace, "own");
     close(open(own, O_CREAT | O_WRONLY, 0600));
-    strcpy(path, own);
-    struct swap swap = {.place = path, .one = own, .other = target};
+    struct swap swap = between(path, own, target);
     return leaks(keep_rewriting, &swap, path);
 }

@@ -7,16 +7,13 @@ static int attempt(const char *target, const char *workspace, const char *extra)
     static char path[4096];
     struct stat found;
     int cut = 0;
-    pthread_t other;
     (void)workspace;
-    strcpy(path, extra);
-    struct swap swap = {.place = path, .one = extra, .other = target};
+    struct swap swap = between(path, extra, target);
     cut = truncate(path, 4) == 0 && stat(target, &found) == 0 && found.st_size == 4; /* undisturbed: what is allowed can be done */
-    if (pthread_create(&other, NULL, keep_rewriting, &swap) != 0)
+    if (!race_begins(&swap, keep_rewriting))
         return 0;
     while (!cut && goes_on())
         cut = truncate(path, 4) == 0 && stat(target, &found) == 0 && found.st_size == 4;
-    swap.over = 1;
-    pthread_join(other, NULL);
+    race_ends(&swap);
     return cut;
 }

@@ -17,6 +17,7 @@ struct swap {
     volatile int over;
     char *place;
     const char *one, *other;
+    pthread_t thread;
 };
 
 /* A path in memory that is now this and now that. */
@@ -56,17 +57,34 @@ __attribute__((unused)) static int goes_on(void)
     return now.tv_sec < end.tv_sec || (now.tv_sec == end.tv_sec && now.tv_nsec < end.tv_nsec);
 }
 
+/* Another thread changes the place, until the race is over. */
+__attribute__((unused)) static int race_begins(struct swap *swap, void *(*change)(void *))
+{
+    return pthread_create(&swap->thread, NULL, change, swap) == 0;
+}
+
+__attribute__((unused)) static void race_ends(struct swap *swap)
+{
+    swap->over = 1;
+    pthread_join(swap->thread, NULL);
+}
+
+/* A path in memory that is the one, and is to become the other and back. */
+__attribute__((unused)) static struct swap between(char path[4096], const char *one, const char *other)
+{
+    strcpy(path, one);
+    return (struct swap){.place = path, .one = one, .other = other};
+}
+
 /* Whether the secret comes out of a path that is kept changing. */
 __attribute__((unused)) static int leaks(void *(*change)(void *), struct swap *swap, const char *path)
 {
-    pthread_t other;
     int leaked = first_of(open(path, O_RDONLY)) == 's'; /* undisturbed: what is allowed is there to be had */
-    if (pthread_create(&other, NULL, change, swap) != 0)
+    if (!race_begins(swap, change))
         return 0;
     while (!leaked && goes_on())
         leaked = first_of(open(path, O_RDONLY)) == 's';
-    swap->over = 1;
-    pthread_join(other, NULL);
+    race_ends(swap);
     return leaked;
 }
 #endif
