@@ -1,4 +1,5 @@
 /** `npm run soak -- NAME [COUNT] [SEED]`: long runs that wear at what the tests touch once. */
+import { onnxruntimeEnvironment } from '../mesh/onnxruntime.js'
 import { soakErase } from './audit/erase-soak.js'
 import { soakConsumer } from './audit/kill-consumer.js'
 import { soakCrash } from './chaos/crash.js'
@@ -19,6 +20,9 @@ import { soakHostile } from './router/hostile.js'
 import { soakAgreement } from './sandbox/agreement-soak.js'
 import { soakArm64 } from './sandbox/arm64-soak.js'
 import { soakLaunch } from './sandbox/launch-soak.js'
+
+// Some compute by onnxruntime in this process, or in one that they start.
+Object.assign(process.env, onnxruntimeEnvironment)
 
 interface Soak {
   /** Takes how often and a seed, and resolves to whether it was clean. */
