@@ -3,7 +3,8 @@
  *
  * A request is three lengths, of four bytes each and the lowest first, then a spec, a filter and the action's input of these lengths. The filter is
  * the array of `struct sock_filter` that decides on the action's system calls (sandbox/seccomp makes it). A spec is a sequence of strings, each
- * closed by a NUL: a key, then as many values as the key takes (the table in spec.c), and so on until the key `end`, which is the last. sandbox/spec.ts writes both. A key or value that is not understood refuses the launch.
+ * closed by a NUL: a key, then as many values as the key takes (the table in spec.c), and so on until the key `end`, which is the last.
+ * sandbox/spec.ts writes both, sandbox/frames.ts the lengths. A key or value that is not understood refuses the launch.
  *
  * The length INPUT_FOLLOWS stands for an input that comes as it is written, until the client ends its side, which ends the action as ever.
  * Where the spec says `network`, `opens` or `deeds`, whatever comes after the request comes in frames (order.h): an input that follows, and answers.
