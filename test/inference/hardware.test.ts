@@ -156,15 +156,15 @@ describe('the hardware advert of', () => {
     const { accelerators } = await advertOf('a100-mig')
     assert.deepEqual(
       accelerators.map(({ uuid, mig, memory }) => [
-        uuid?.value.slice(0, 8),
+        uuid?.value.slice(0, 12),
         mig?.value,
         memory?.value.total,
         memory?.value.free,
       ]),
       [
-        ['MIG-a686', '3g.40gb', 40192 * MiB, (40192 - 37) * MiB],
-        ['MIG-5386', '1g.10gb', 9728 * MiB, (9728 - 12) * MiB],
-        ['GPU-c92e', undefined, 81920 * MiB, 80900 * MiB],
+        ['MIG-a1003400', '3g.40gb', 40192 * MiB, (40192 - 37) * MiB],
+        ['MIG-a1001100', '1g.10gb', 9728 * MiB, (9728 - 12) * MiB],
+        ['GPU-a1000001', undefined, 81920 * MiB, 80900 * MiB],
       ],
     )
   })
@@ -335,9 +335,9 @@ describe('CUDA_VISIBLE_DEVICES', () => {
     assert.deepEqual(await seen('dgx-h100', `${h100(3)}-c2aa, 0`), [h100(3), h100(0)])
     assert.deepEqual(await seen('dgx-h100', '1,9,2'), [h100(1)])
     assert.deepEqual(await seen('dgx-h100', '1,1,2'), [h100(1)])
-    for (const none of ['', '-1', 'NoDevFiles', 'GPU-', 'MIG-53864714'])
+    for (const none of ['', '-1', 'NoDevFiles', 'GPU-', 'MIG-a1001100'])
       assert.deepEqual(await seen('dgx-h100', none), [], none)
-    assert.deepEqual(await seen('a100-mig', 'MIG-53864714-0a66-5df2-9007-9268e30d9a72'), ['MIG-53864714'])
+    assert.deepEqual(await seen('a100-mig', 'MIG-a1001100-1111-5222-8333-444455556663'), ['MIG-a1001100'])
     assert.deepEqual(await seen('jetson-agx-orin', ''), [])
   })
 })
