@@ -1,10 +1,12 @@
 import { cpus, freemem, totalmem } from 'node:os'
 import { z } from 'zod'
 import { type Accelerator, acceleratorSchema, memorySchema, readNvidia } from './hardware/accelerator.js'
-import { parseSysctl, parseVmStat, sysctlNames } from './hardware/apple.js'
-import { type Cpu, parseCpuinfo, parseLscpu } from './hardware/cpu.js'
+import { parseSysctl, parseVmStat, sysctlArguments } from './hardware/apple.js'
+import type { Cpu } from './hardware/cpu.js'
+import { parseCpuinfo } from './hardware/cpuinfo.js'
 import { type Fact, fact, factSchema } from './hardware/fact.js'
 import { type Host, thisHost } from './hardware/host.js'
+import { parseLscpu } from './hardware/lscpu.js'
 import { clamp, type Memory, parseCgroup, parseLimit, parseMeminfo } from './hardware/memory.js'
 import { readOthers } from './hardware/other.js'
 import { parseQuota } from './hardware/quota.js'
@@ -129,7 +131,7 @@ async function readQuota(host: Host, threads: number): Promise<Fact<number> | un
 }
 
 async function readApple(host: Host): Promise<Pick<HardwareAdvert, 'cpu' | 'memory' | 'accelerators'>> {
-  const [sysctl, vmStat] = await Promise.all([host.output('sysctl', ...sysctlNames), host.output('vm_stat')])
+  const [sysctl, vmStat] = await Promise.all([host.output('sysctl', ...sysctlArguments), host.output('vm_stat')])
   const machine = parseSysctl(sysctl ?? '')
   const cpu = machine ? fact(machine.cpu, 'sysctl') : nodeCpu()
   const counted = machine && parseVmStat(vmStat ?? '', machine.memoryTotal)

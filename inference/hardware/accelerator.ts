@@ -61,12 +61,21 @@ export async function readNvidia(host: Host, machine: Fact<Memory>): Promise<Acc
   return visibleOf(devices, host.visibleGpus?.cuda).map(({ accelerator }) => accelerator)
 }
 
+/** One GPU that is lost makes the answer for all of them fail, and each of the others still answers for itself. */
 async function listNvidia(host: Host): Promise<NvidiaGpu[]> {
+  const together = await askNvidia(host)
+  if (together) return together
+  const slots = await host.entries('/proc/driver/nvidia/gpus')
+  const alone = await Promise.all(slots.map((slot) => askNvidia(host, '-i', slot)))
+  return alone.flatMap((gpus) => gpus ?? []).sort((a, b) => a.index - b.index)
+}
+
+async function askNvidia(host: Host, ...which: string[]): Promise<NvidiaGpu[] | undefined> {
   for (const query of nvidiaQueries) {
-    const answer = await host.output('nvidia-smi', ...query.arguments)
+    const answer = await host.output('nvidia-smi', ...which, ...query.arguments)
     if (answer !== undefined) return parseNvidia(answer, query.fields)
   }
-  return []
+  return undefined
 }
 
 /** Modules whose nvidia-smi is missing or names no GPU. */

@@ -1,12 +1,16 @@
 import type { Cpu } from './cpu.js'
 import type { Memory } from './memory.js'
 
-export const sysctlNames = [
+/** `-i`: a name that this machine does not know is passed over. Without it, one such name is a failure, and no machine knows all. */
+export const sysctlArguments = [
+  '-i',
   'machdep.cpu.brand_string',
   'hw.logicalcpu',
   'hw.physicalcpu',
   'hw.memsize',
   'hw.pagesize',
+  'hw.optional.neon',
+  'hw.optional.neon_fp16',
   'hw.optional.arm.FEAT_DotProd',
   'hw.optional.arm.FEAT_BF16',
   'hw.optional.arm.FEAT_I8MM',
@@ -15,13 +19,15 @@ export const sysctlNames = [
 
 /** The names that Linux gives to what Apple's switches say. */
 const flagOfSwitch: Record<string, string> = {
+  'hw.optional.neon': 'asimd',
+  'hw.optional.neon_fp16': 'asimdhp',
   'hw.optional.arm.FEAT_DotProd': 'asimddp',
   'hw.optional.arm.FEAT_BF16': 'bf16',
   'hw.optional.arm.FEAT_I8MM': 'i8mm',
   'hw.optional.arm.FEAT_SME': 'sme',
 }
 
-/** `sysctl NAME…`: a line `name: value` for each name that the machine knows. */
+/** `sysctl -i NAME…`: a line `name: value` for each name that the machine knows. */
 export function parseSysctl(text: string): { cpu: Cpu; memoryTotal: number } | undefined {
   const values = new Map(
     text.split('\n').map((line) => [line.split(': ')[0] ?? '', line.slice(line.indexOf(': ') + 2)]),
@@ -35,10 +41,10 @@ export function parseSysctl(text: string): { cpu: Cpu; memoryTotal: number } | u
   return { cpu: { model, threads, cores, numaNodes: undefined, flags }, memoryTotal }
 }
 
-/** `vm_stat`: pages that are free or can be at once. */
+/** `vm_stat`: pages that are free or can be at once. Purgeable ones are among the active and inactive. */
 export function parseVmStat(text: string, memoryTotal: number): Memory | undefined {
   const pageSize = Number(/page size of (\d+) bytes/.exec(text)?.[1])
-  const pages = ['free', 'inactive', 'speculative', 'purgeable'].map((kind) =>
+  const pages = ['free', 'inactive', 'speculative'].map((kind) =>
     Number(new RegExp(`^Pages ${kind}:\\s+(\\d+)\\.$`, 'm').exec(text)?.[1] ?? 0),
   )
   if (!(pageSize > 0)) return undefined

@@ -1,4 +1,4 @@
-/** One GPU as nvidia-smi reports it; undefined where it says [N/A]. */
+/** One GPU as nvidia-smi reports it; undefined where it says [N/A], or in brackets why else it says nothing. */
 export interface NvidiaGpu {
   index: number
   uuid: string
@@ -39,7 +39,7 @@ export const nvidiaQueries: readonly { fields: readonly Field[]; arguments: read
 }))
 
 /** The rows of `nvidia-smi` for these fields; a line that is not such a row is no GPU. */
-export function parseNvidia(text: string, fields: readonly Field[] = allFields): NvidiaGpu[] {
+export function parseNvidia(text: string, fields: readonly string[] = allFields): NvidiaGpu[] {
   return text.split('\n').flatMap((line) => {
     const values = line.split(',').map((field) => stated(field.trim()))
     const value = (field: Field): string | undefined =>
@@ -70,8 +70,9 @@ export function sharesMemory(name: string): boolean {
   return /\b(GB10|N1X|Orin|Thor|Xavier)\b/.test(name)
 }
 
+/** Why there is no value stands in brackets, in ever new words. */
 function stated(field: string): string | undefined {
-  return field === '' || /^\[?(N\/A|Not Supported|Unknown Error|GPU is lost|Insufficient Permissions)\]?$/i.test(field)
+  return field === '' || /^(\[.*\]|N\/A|Not Supported|Unknown Error|GPU is lost|Insufficient Permissions)$/i.test(field)
     ? undefined
     : field
 }

@@ -66,9 +66,10 @@ function xpuMemory(said: z.infer<typeof xpuSchema>): Memory | undefined {
   return total && free !== undefined ? { total, free: Math.min(total, free) } : undefined
 }
 
+/** Of an answer that warnings may stand before: cards that sleep are worth one to rocm-smi. */
 function jsonOf(text: string): unknown {
   try {
-    return JSON.parse(text)
+    return JSON.parse(text.slice(Math.max(0, text.search(/^\{/m))))
   } catch {
     return undefined
   }

@@ -3,7 +3,9 @@ import { readdir, readFile } from 'node:fs/promises'
 import { totalmem } from 'node:os'
 import { describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { parseCpuinfo } from '../../inference/hardware/cpuinfo.js'
 import type { Host } from '../../inference/hardware/host.js'
+import { parseLscpu } from '../../inference/hardware/lscpu.js'
 import { clamp, parseLimit } from '../../inference/hardware/memory.js'
 import { parseNvidia } from '../../inference/hardware/nvidia.js'
 import { readOthers } from '../../inference/hardware/other.js'
@@ -11,6 +13,7 @@ import { parseQuota } from '../../inference/hardware/quota.js'
 import { parseRocm, parseXpuList, parseXpuMemory } from '../../inference/hardware/smi.js'
 import type { VisibleGpus } from '../../inference/hardware/visible.js'
 import { type HardwareAdvert, hardwareAdvertSchema, readHardware } from '../../inference/hardware.js'
+import { cpuinfo, lscpu } from './printed.js'
 
 /** A machine whose files and commands' outputs lie in a folder. */
 function recorded(machine: string, platform = 'linux', arch = 'x64'): Host {
@@ -76,7 +79,7 @@ describe('the hardware advert of', () => {
 
   it('a DGX Spark, whose GPU reports no memory: it is the machine’s', async () => {
     const { cpu, accelerators } = await advertOf('dgx-spark-gb10', 'linux', 'arm64')
-    assert.deepEqual([cpu.threads.value, cpu.cores?.value], [20, 20])
+    assert.deepEqual([cpu.model.value, cpu.threads.value, cpu.cores?.value], ['Cortex-X925 + Cortex-A725', 20, 20])
     assert.deepEqual(cpu.flags.value, ['asimd', 'asimdhp', 'asimddp', 'bf16', 'i8mm', 'sve', 'sve2'])
     const [gpu] = accelerators
     assert.equal(gpu?.computeCapability?.value, '12.1')
@@ -137,7 +140,7 @@ describe('the hardware advert of', () => {
     const { cpu, memory, accelerators } = await advertOf('mac-m3', 'darwin', 'arm64')
     assert.deepEqual([cpu.model.value, cpu.threads.value], ['Apple M3 Max', 16])
     assert.deepEqual(cpu.flags.value, ['asimddp', 'bf16', 'i8mm'])
-    assert.deepEqual(memory.value, { total: 68719476736, free: (221034 + 1377219 + 23201 + 40213) * 16384 })
+    assert.deepEqual(memory.value, { total: 68719476736, free: (221034 + 1377219 + 23201) * 16384 })
     assert.deepEqual(
       accelerators.map(({ vendor, unifiedMemory }) => [vendor, unifiedMemory]),
       [['apple', true]],
@@ -172,7 +175,8 @@ describe('the hardware advert of', () => {
   it('a Jetson AGX Orin without nvidia-smi, by its device tree', async () => {
     const { board, cpu, accelerators } = await advertOf('jetson-agx-orin', 'linux', 'arm64')
     assert.deepEqual(board, { value: 'NVIDIA Jetson AGX Orin Developer Kit', source: '/proc/device-tree/model' })
-    assert.equal(cpu.threads.value, 12)
+    // Its kernel calls it an ARMv8 Processor, which says nothing.
+    assert.deepEqual([cpu.model.value, cpu.threads.value], ['Cortex-A78AE', 12])
     assert.deepEqual(accelerators, [
       {
         vendor: 'nvidia',
@@ -381,6 +385,46 @@ describe('a driver that does not know all fields', () => {
     assert.deepEqual(
       [gpu?.name.value, gpu?.memory?.value.total, gpu?.computeCapability],
       ['Tesla V100-SXM2-16GB', 16160 * MiB, undefined],
+    )
+  })
+})
+
+describe('cores', () => {
+  it('of a mainframe are counted through its sockets, books and drawers', () => {
+    const places = { 'sockets per book': '3', 'Book(s) per drawer': '2', 'Drawer(s)': '2' }
+    const kinds = [{ model: 'z', 'cores per socket': '4', ...places }]
+    assert.equal(parseLscpu(lscpu({ cpus: '48', online: '0-47', kinds }, 'nested'))?.cores, 48)
+  })
+
+  it('of unlike kinds have the extensions that all of them have', () => {
+    const [big, little] = ['fp asimd sve i8mm', 'fp asimd i8mm']
+    const kinds = [big, little].map((flags, i) => ({ model: `kind ${i}`, flags }))
+    const fromLscpu = parseLscpu(lscpu({ cpus: '2', online: '0-1', kinds }, 'nested'))
+    const fromCpuinfo = parseCpuinfo(cpuinfo([big, little].map((Features) => ({ processors: '1', Features }))))
+    for (const cpu of [fromLscpu, fromCpuinfo]) assert.deepEqual(cpu?.flags, ['asimd', 'i8mm'])
+  })
+})
+
+describe('a GPU that is lost', () => {
+  it('costs no other one, as each is asked for itself where all together are not told of', async () => {
+    const rows: Record<string, string> = {
+      '0000:1d:00.0': '0, GPU-0a, NVIDIA GeForce RTX 3090, 8.6, 560.35.03, 24576, 24570, 350.00, [N/A]\n',
+      '0000:ba:00.0': '2, GPU-2a, NVIDIA GeForce RTX 3090, 8.6, 560.35.03, 24576, 24000, 350.00, [N/A]\n',
+    }
+    const host = {
+      ...recorded('nowhere'),
+      entries: async (folder: string) =>
+        folder === '/proc/driver/nvidia/gpus' ? ['0000:ba:00.0', '0000:1d:00.0', '0000:3d:00.0'] : [],
+      output: async (command: string, ...args: string[]) =>
+        command === 'nvidia-smi' && args[0] === '-i' ? rows[args[1] ?? ''] : undefined,
+    }
+    const { accelerators } = await readHardware(host)
+    assert.deepEqual(
+      accelerators.map(({ uuid, memory }) => [uuid?.value, memory?.value.free]),
+      [
+        ['GPU-0a', 24570 * MiB],
+        ['GPU-2a', 24000 * MiB],
+      ],
     )
   })
 })
