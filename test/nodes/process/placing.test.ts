@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { ModelOffer } from '../../inference/place.js'
-import { candidates } from '../../nodes/agents/model/candidate.js'
-import { offersOf, placeAmong } from '../../nodes/process/placing.js'
-import { blocksOf, Sent } from '../../nodes/process/sent.js'
-import { memoryMesh } from '../kit/mesh.js'
+import type { ModelOffer } from '../../../inference/place.js'
+import { candidates } from '../../../nodes/agents/model/candidate.js'
+import { offersOf, placeAmong } from '../../../nodes/process/placing.js'
+import { blocksOf, Sent } from '../../../nodes/process/sent.js'
+import { memoryMesh } from '../../kit/mesh.js'
 
 const offer = (decode: number, more: Partial<ModelOffer> = {}): ModelOffer => ({
   model: 'm',
