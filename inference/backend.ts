@@ -47,7 +47,7 @@ export const generateRequestSchema = z.object({
     .optional(),
   /** Whether to think before the answer, for models that can be told; left out, as the model does by itself. */
   thinking: z.boolean().optional(),
-  /** Most tokens of a thought; then it is ended, and the answer follows. A server that cannot hold its model to that refuses it with MODEL_UNSUITED. */
+  /** Most tokens of a thought; then it is ended, and the answer follows. A model that cannot be held to that refuses it with MODEL_UNSUITED. */
   thoughtTokens: z.int().nonnegative().optional(),
   /** Goes on with an answer that was begun, and says only what is still to be said. Usage counts all of it. */
   resume: resumeSchema.optional(),
@@ -100,6 +100,8 @@ export const modelInfoSchema = z.object({
   modalities: z.array(modalitySchema).optional(),
   /** Set when the model knows these tools and no other. */
   tools: z.array(z.string()).optional(),
+  /** Set where it can be held to a bound on its thoughts; others refuse a question that has one. */
+  boundsThought: z.boolean().optional(),
   purpose: z.string(),
   limits: z.string(),
   /** Measured by its makers, as its config states them. */
@@ -134,7 +136,7 @@ export interface Backend {
   dispose(): Promise<void>
 }
 
-/** The request as parsed. Throws MESSAGE_INVALID, or MODEL_UNSUITED when it offers tools that the model does not know. */
+/** The request as parsed. Throws MESSAGE_INVALID, or MODEL_UNSUITED when it asks for what the model cannot do. */
 export function checkRequest(model: ModelInfo, request: GenerateRequest): GenerateRequest {
   const parsed = generateRequestSchema.safeParse(request)
   if (!parsed.success)
@@ -156,6 +158,10 @@ export function checkRequest(model: ModelInfo, request: GenerateRequest): Genera
     throw new ClawmeshError('MODEL_UNSUITED', `${model.name} takes no ${blind}s.`, {
       hint: 'Ask a model that does: `clawmesh nodes` shows what each takes.',
     })
+  if (boundsThought(parsed.data) && !model.boundsThought)
+    throw new ClawmeshError('MODEL_UNSUITED', `What serves ${model.name} does not bound how long it thinks.`, {
+      hint: 'Leave the bound out, have it not think at all, or ask a model on vLLM, NIM or the built-in backend.',
+    })
   const { resume } = parsed.data
   if (resume && resume.digest !== model.digest)
     throw new ClawmeshError('MODEL_UNSUITED', `${model.name} cannot go on with an answer of another model.`, {
@@ -167,6 +173,10 @@ export function checkRequest(model: ModelInfo, request: GenerateRequest): Genera
 /** What a model must take to be asked this. */
 export const modalitiesOf = ({ messages }: Pick<GenerateRequest, 'messages'>): Modality[] =>
   messages.some(({ images }) => images?.length) ? ['text', 'image'] : ['text']
+
+/** Whether it says how long the model may think. */
+export const boundsThought = ({ thoughtTokens, thinking }: Pick<GenerateRequest, 'thoughtTokens' | 'thinking'>) =>
+  thoughtTokens !== undefined && thinking !== false
 
 /** Runs a generation to its end. */
 export async function collect(events: AsyncIterable<GenerateEvent>): Promise<Answer> {

@@ -38,6 +38,8 @@ export const offerSchema = z.object({
   modalities: z.array(modalitySchema),
   /** Set when it knows these tools and no other, and holds no conversation. */
   tools: z.array(z.string()).optional(),
+  /** Set where it can be held to a bound on its thoughts; left out, it cannot. */
+  boundsThought: z.boolean().optional(),
   /** Tokens of prompt and answer together; null: unknown. */
   context: z.int().positive().nullable(),
   slots: z.int().positive(),
@@ -151,9 +153,6 @@ function draw<T>(items: readonly T[], random: () => number): [T | undefined, T |
   return [items[first], items.length > 1 ? items[second < first ? second : second + 1] : undefined]
 }
 
-/** Backends that can hold a model to a bound on its thoughts; the others refuse a question that has one. */
-const bounding: readonly string[] = ['onnx', 'openai:vllm', 'openai:nim']
-
 /** The first hard filter that the offer fails. */
 function refusal(demand: Demand, offer: Offer): { refused: string; by: Filter } | undefined {
   const { zones, models, modalities, tools, promptTokens, outputTokens, mostTokens = outputTokens } = demand
@@ -165,8 +164,8 @@ function refusal(demand: Demand, offer: Offer): { refused: string; by: Filter } 
   if (draining !== false) return no('drain', draining)
   const missing = modalities.find((modality) => !offer.modalities.includes(modality))
   if (missing) return no('modality', `it does not take ${missing}`)
-  if (demand.boundsThought && backend !== undefined && !bounding.includes(backend))
-    return no('backend', `what serves it (${backend}) does not bound how long it thinks`)
+  if (demand.boundsThought && !offer.boundsThought)
+    return no('backend', `${backend ?? 'what serves it'} does not bound how long it thinks`)
   if (tools && !isKnown(tools, known))
     return no(
       'tools',

@@ -190,6 +190,7 @@ export class Shelf {
       backend: info.backend,
       modalities: info.modalities ?? ['text'],
       ...(info.tools ? { tools: info.tools } : {}),
+      ...(info.boundsThought ? { boundsThought: true } : {}),
       context: info.context,
       slots: backend?.slots ?? stored?.slots ?? 1,
       ...(backend?.load ?? waiting),

@@ -1,7 +1,7 @@
 /**
  * Who is in the mesh (`membership.ts`) and where each actor runs (`names.ts`): a mirror of one bucket, kept current by a watch.
  *
- * 1. A node's entry is its lease: it is written again every second. What is true of the others is true of this node: `lease.ts`.
+ * 1. A node's entry is its lease: it is written again every second. What is true of the others is true of this node: `presence.ts`.
  * 2. An actor's entry is written by compare-and-swap, and only over nobody or over an owner whose lease has ended: one name, one owner.
  * 3. An entry counts its node's connections. When the count changes, what was sent to that node in between may have met nobody: the wire does not say so, the
  *    directory does.
@@ -10,20 +10,17 @@ import { z } from 'zod'
 import { ClawmeshError } from '../policies/errors.js'
 import type { Addresses } from './address.js'
 import { decode, encode } from './codec.js'
-import { Lease, type Looked, type Written } from './lease.js'
 import { type Advert, Membership, type NodeInfo } from './membership.js'
 import { Names } from './names.js'
+import { Presence } from './presence.js'
 import { openWith, sealWith } from './seal/box.js'
 import type { Certificate } from './seal/certificate.js'
 import { type Edition, readEdition } from './seal/edition.js'
-import { readHangup } from './seal/hangup.js'
-import { announce, type Incarnation, type Peer } from './seal/incarnation.js'
+import type { Incarnation, Peer } from './seal/incarnation.js'
 import { type SigningKey, utf8 } from './seal/keys.js'
 import type { Bucket, Entry, Subscription } from './transport/transport.js'
 
 export const beatMs = 1000
-/** What each word counts beside the beats: so little that no run has said so much as to make a beat of it. */
-const between = 2 ** -24
 
 const actorSchema = z.tuple([z.string(), z.string()])
 
@@ -40,46 +37,35 @@ export class Directory {
   readonly #options: DirectoryOptions
   readonly #members: Membership
   readonly #names = new Names()
+  readonly #presence: Presence
   readonly #changed = new Set<() => void>()
   readonly #takenListeners = new Set<(actor: string) => void>()
   readonly #policyListeners = new Set<(edition: Edition) => void>()
   #policy: Edition | undefined
   #watch: Subscription | undefined
   #timer: NodeJS.Timeout | undefined
-  /** Beats by the clock, and what was said between them. Both are told in one number, which only rises. */
-  #beat = { byClock: 0, between: 0 }
-  #draining = false
-  #connection = 1
-  readonly #lease = new Lease()
-  /** The newest beats of the others, by run, that were known when that of our own was sent which the bucket took last. */
-  #beats: ReadonlyMap<string, number> = new Map()
-  #advert: Advert = {}
-  readonly #asked: (() => Advert)[] = []
-  #announcement: Uint8Array
 
   constructor(options: DirectoryOptions) {
     this.#options = options
-    this.#announcement = options.self.announcement
-    const tell = () => {
-      for (const changed of [...this.#changed]) changed()
-    }
-    // A node that is hung up on and lives says so.
-    const answer = () => void this.#announce(0).catch(() => undefined)
-    this.#members = new Membership({ ...options, changed: tell, hungUp: answer })
-    this.#lease.onLapse(() => {
-      this.#connection += 1
+    this.#members = new Membership({
+      ...options,
+      changed: () => this.#tell(),
+      hungUp: () => this.#presence.answer(),
+    })
+    this.#presence = new Presence({
+      ...options,
+      members: this.#members,
+      names: this.#names,
+      seal: (key, content) => this.#seal(key, content),
+      read: (entry) => this.#read(entry),
     })
   }
 
   async start(advert: Advert): Promise<void> {
-    this.#advert = advert
     await this.observe()
-    this.#beat.byClock += 1
-    await this.#announce()
+    await this.#presence.begin(advert)
     this.#timer = setInterval(() => {
-      this.#beat.byClock += 1
-      // One that nobody takes is not repeated: the next one comes soon, and says more.
-      void this.#announce(0).catch(() => undefined)
+      this.#presence.beat()
       this.#members.sweep()
     }, beatMs)
   }
@@ -93,19 +79,14 @@ export class Directory {
   }
 
   /** Goes on under a renewed certificate. */
-  async renew(certificate: Certificate, signing: SigningKey): Promise<void> {
-    this.#announcement = announce(certificate, this.#options.self.agreementPublic, signing)
-    await this.#announce()
+  renew(certificate: Certificate, signing: SigningKey): Promise<void> {
+    return this.#presence.renew(certificate, signing)
   }
 
   /** Leaves: a node that says goodbye is gone at once, not when its lease ends. */
   async stop(): Promise<void> {
     this.leave()
-    this.#draining = true
-    const { bucket, addresses, self } = this.#options
-    // Its last word, by which the others tell that it left and was not lost.
-    await this.#announce(0).catch(() => undefined)
-    await bucket.delete(addresses.nodeKey(self.certificate.name)).catch(() => undefined)
+    await this.#presence.end()
   }
 
   /** Without a word. */
@@ -229,12 +210,12 @@ export class Directory {
 
   /** This node was cut off, and the others have given it up: nobody waits for what is done here, and nobody answers what was asked from here. */
   onCutOff(listener: () => void): void {
-    this.#lease.onLapse(listener)
+    this.#presence.onLapse(listener)
   }
 
   /** See `Lease.fence`. */
   fence(): () => Promise<void> {
-    return this.#lease.fence()
+    return this.#presence.fence()
   }
 
   /** The authority has revoked a certificate; `node` is the run that it belonged to, if there was one. */
@@ -252,88 +233,17 @@ export class Directory {
   }
 
   connection(connected: boolean): void {
-    if (!this.#members.connection(connected)) return
-    this.#connection += 1
-    void this.#announce().catch(() => undefined)
+    if (this.#members.connection(connected)) this.#presence.reconnected()
   }
 
   /** Says this of this node, beside what it says already. */
-  async describe(more: Advert, draining = this.#draining): Promise<void> {
-    this.mention(more)
-    this.#draining = draining
-    await this.#announce()
+  describe(more: Advert, draining?: boolean): Promise<void> {
+    return this.#presence.describe(more, draining)
   }
 
-  /** The same, told with the next beat: for what changes all the time. A function is asked anew for each beat, and only then. */
+  /** The same, told with the next beat: for what changes all the time. A function is asked anew for each beat as long as this node is in the mesh, and only then. */
   mention(more: Advert | (() => Advert)): void {
-    if (typeof more === 'function') this.#asked.push(more)
-    else this.#advert = { ...this.#advert, ...more }
-  }
-
-  async #announce(withinMs?: number): Promise<void> {
-    const { bucket, addresses, self, now } = this.#options
-    const key = addresses.nodeKey(self.certificate.name)
-    this.#beat.between += 1
-    const value = this.#seal(key, [
-      this.#announcement,
-      this.#beat.byClock + this.#beat.between * between,
-      now(),
-      this.#draining,
-      this.#connection,
-      Object.assign({}, this.#advert, ...this.#asked.map((more) => more())),
-    ])
-    const since = this.#lease.now()
-    const beats = this.#members.beats()
-    const revision = await bucket.put(key, value, withinMs).catch((error: unknown) => {
-      if (ClawmeshError.from(error).data['leaderless']) this.#lease.leaderless()
-      throw error
-    })
-    const looked = this.#lease.isLate ? await this.#look(revision) : undefined
-    if (this.#lease.renew(since, revision, this.#members.size, looked)) this.#beats = beats
-    this.#read({ key, value, revision })
-  }
-
-  /** `revision`: of the beat that came late. */
-  async #look(revision: number): Promise<Looked> {
-    const at = this.#lease.now()
-    const before = this.#lease.revision
-    const [hangup, others] = await Promise.all([
-      this.#hangup(),
-      this.#lease.isOver ? this.#writtenByOthers(revision) : undefined,
-    ])
-    return { at, hangup, ...(others ? { others, names: this.#names.takenBetween(before, revision) } : {}) }
-  }
-
-  async #hangup(): Promise<number | undefined> {
-    const { bucket, addresses, self, rootKey } = this.#options
-    const entry = await bucket.get(addresses.hangupKey(self.certificate.name))
-    try {
-      const isOurs = entry?.value && readHangup(entry.value, self.certificate.mesh, rootKey).run === self.id
-      return isOurs ? entry.revision : undefined
-    } catch {
-      // Not signed by the authority: as if it were not there.
-      return undefined
-    }
-  }
-
-  /** Since our beat before this one; asked of the bucket, since the watch may lag behind. */
-  #writtenByOthers(revision: number): Promise<Written[]> {
-    const { bucket } = this.#options
-    return Promise.all(
-      this.#members.keysOfOthers().map(async (key) => {
-        const entry = await bucket.get(key)
-        if (entry?.value === undefined) return { beats: 0, times: 0 }
-        this.#read(entry)
-        const { run = '', beat = 0 } = this.#members.newestAt(key) ?? {}
-        const last = this.#beats.get(run) ?? 0
-        // One of after our own is not of the time that is asked about.
-        const after = entry.revision > revision ? 1 : 0
-        return {
-          beats: Math.floor(beat) - Math.floor(last) - after,
-          times: Math.round(((beat % 1) - (last % 1)) / between) - after,
-        }
-      }),
-    )
+    this.#presence.mention(more)
   }
 
   #read({ key, value, revision }: Entry): void {
@@ -348,6 +258,10 @@ export class Directory {
       // Not sealed by a member, or signed by nobody we know: as if it were not there.
       return
     }
+    this.#tell()
+  }
+
+  #tell(): void {
     for (const changed of [...this.#changed]) changed()
   }
 

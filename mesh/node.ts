@@ -6,31 +6,24 @@
  *     await ref.ask(Increment, 1)
  */
 
-import type { Principal } from '../policies/decide.js'
 import { ClawmeshError, type ErrorCode } from '../policies/errors.js'
 import type { Role } from '../policies/roles.js'
 import type { ActorDefinition, CallOptions } from './actor/actor.js'
 import { LocalActors, type SpawnOptions } from './actor/local-actors.js'
-import { ActorRef, type Caller } from './actor/ref.js'
+import { ActorRef } from './actor/ref.js'
 import { nodeActor, nodeActorName, roomsActor } from './actor/system.js'
-import { addressesOf } from './address.js'
+import { type Addresses, addressesOf } from './address.js'
 import { type Chain, memoryChain } from './audit/chain.js'
 import type { AuditEvent, EventKind } from './audit/event.js'
 import { Filings } from './audit/filing.js'
 import { AuditWriter } from './audit/writer.js'
-import { Deadlines } from './calls/deadlines.js'
-import { Inbound } from './calls/inbound.js'
-import { Outbound } from './calls/outbound.js'
-import { Refusals } from './calls/refusals.js'
-import { SpannedCalls, type SpanSink, Spans } from './calls/spans.js'
-import { Grants } from './capability/grants.js'
+import { type SpanSink, Spans } from './calls/spans.js'
+import { Traffic } from './calls/traffic.js'
 import type { Lost } from './dead/letter.js'
 import { DeadLetters } from './dead/writer.js'
 import { Directory } from './directory.js'
 import type { Mail } from './mail/mail.js'
 import type { Advert, NodeInfo } from './membership.js'
-import type { Letter } from './post/letter.js'
-import { Post } from './post/post.js'
 import { roomsActorName } from './room/messages.js'
 import type { Room } from './room/room.js'
 import { Rooms } from './room/rooms.js'
@@ -99,7 +92,7 @@ interface NodeParts {
   filings: Filings
   dead: DeadLetters
   spans: SpanSink | undefined
-  addresses: ReturnType<typeof addressesOf>
+  addresses: Addresses
   now: () => number
 }
 
@@ -112,17 +105,11 @@ export class MeshNode {
   readonly now: () => number
   readonly #signing: SigningKey
   readonly #transport: Transport
-  readonly #post: Post
-  readonly #inbound: Inbound
-  readonly #outbound: Outbound
-  readonly #refusals: Refusals
-  readonly #grants: Grants
-  readonly #dead: DeadLetters
+  readonly #traffic: Traffic
   readonly #rooms: Rooms
   readonly #filings: Filings
   readonly #sink: SpanSink | undefined
   readonly #spans: Spans | undefined
-  readonly #calls: Caller
   readonly #actors: LocalActors
   readonly #hosts = new Map<string, ActorDefinition>()
   #closing: Promise<void> | undefined
@@ -136,79 +123,33 @@ export class MeshNode {
     this.rootKey = rootKey
     this.now = now
     this.#transport = transport
-    this.#dead = dead
     this.#filings = filings
-    const spans = sink && new Spans(sink)
     this.#sink = sink
-    this.#spans = spans
-    this.#refusals = new Refusals((facts) => this.note('message.denied', facts))
-    this.#post = new Post({
-      transport,
-      addresses,
-      directory,
-      self,
-      now,
-      deliver: (letter) => this.#deliver(letter),
-      missing: ({ certificate }, frames) =>
-        void this.note('message.lost', { node: certificate.name, frames }).catch(() => undefined),
-      refuse: (error, peer) => this.#refusals.count(error.code, error.message, peer?.certificate.name),
-      undelivered: (from, letter, error) => this.#undelivered(from, letter, error, { begun: false }),
-    })
-    const deadlines = new Deadlines()
-    const grants = new Grants({
-      self,
-      signing,
+    this.#spans = sink && new Spans(sink)
+    const shared = { self, signing, transport, addresses, directory, now }
+    this.#traffic = new Traffic({
+      ...shared,
       rootKey,
-      isRevoked: (holder) => directory.isRevoked(holder),
-      record: (kind, facts, trace, actor) => this.note(kind, facts, trace, actor),
-      now,
-    })
-    this.#grants = grants
-    const send: Post['send'] = (peer, kind, call, deadline, body) => this.#post.send(peer, kind, call, deadline, body)
-    this.#outbound = new Outbound({
-      find: (target) => this.find(target),
-      await: (target, withinMs, signal) => directory.wait(() => this.find(target), withinMs, signal),
-      send,
-      notAsked: ({ certificate }) =>
-        this.#refusals.count('UNAUTHENTIC', 'An answer arrived from a node that was not asked.', certificate.name),
-      span: () => spans?.wire,
-      grants,
       filings,
-      deadlines,
-      now,
+      dead,
+      spans: this.#spans,
+      find: (target) => this.find(target),
+      cell: (name) => this.#actors.get(name),
+      crashed: (cell, error) => void this.#actors.crashed(cell, error),
+      note: (kind, facts, trace, actor) => this.note(kind, facts, trace, actor),
     })
     this.#rooms = new Rooms({
-      transport,
-      addresses,
-      directory,
-      self,
-      signing,
+      ...shared,
       ref: (actor) => this.ref(actor),
       record: (facts) => void this.note('room.changed', facts).catch(() => undefined),
-      lost: ({ certificate }, frames) =>
-        void this.note('message.lost', { node: certificate.name, frames }).catch(() => undefined),
-      refuse: (error, peer) => this.#refusals.count(error.code, error.message, peer?.certificate.name),
-      now,
+      lost: (peer, frames) => this.#traffic.missed(peer, frames),
+      refuse: (error, peer) => this.#traffic.refuse(error, peer),
     })
-    this.#calls = spans ? new SpannedCalls(this.#outbound, spans) : this.#outbound
     this.#actors = new LocalActors({
       claim: (actor) => directory.claim(actor),
       release: (actor) => directory.release(actor),
       ref: (actor) => this.ref(actor),
       noteCrash: (name, reason) => this.note('actor.crashed', { name, reason }),
-    })
-    this.#inbound = new Inbound({
-      cell: (name) => this.#actors.get(name),
-      send,
-      refused: (error, peer) => this.#refusals.count(error.code, error.message, peer.certificate.name),
-      undelivered: (letter, error, known) => this.#undelivered(letter.peer, letter, error, known),
-      crashed: (cell, error) => void this.#actors.crashed(cell, error),
-      senderOfMail: (carrier, certificate) => this.#senderOfMail(carrier, certificate),
-      grants,
-      filings,
-      deadlines,
-      spans,
-      now,
     })
   }
 
@@ -222,21 +163,18 @@ export class MeshNode {
 
   /** Sealed messages that this node sent to and took from others. */
   get traffic(): { sent: number; received: number } {
-    return { sent: this.#post.sent, received: this.#post.received }
+    return { sent: this.#traffic.sent, received: this.#traffic.received }
   }
 
   async begin(hosts: ActorDefinition[], advert: Advert): Promise<void> {
     for (const definition of hosts) this.#hosts.set(definition.name, definition)
     this.#transport.onConnection((connected) => this.#connection(connected))
     this.directory.onLost((node, left) => this.#lost(node, left))
-    this.directory.onReturned(({ peer }) => {
-      this.#outbound.lose(peer)
-      this.#post.renew(peer)
-    })
+    this.directory.onReturned(({ peer }) => this.#traffic.returned(peer))
     this.directory.onTaken((actor) => this.#actors.taken(actor))
     this.directory.onCutOff(() => this.#cutOff())
     this.directory.onRevoked((holder, peer) => this.#revoked(holder, peer))
-    await this.#post.start()
+    await this.#traffic.start()
     await this.#actors.start(nodeActor(this), nodeActorName(this.name))
     await this.#actors.start(roomsActor(this.#rooms), roomsActorName(this.name))
     await this.directory.start({ ...advert, since: this.now(), hosts: [...this.#hosts.keys()] })
@@ -245,7 +183,7 @@ export class MeshNode {
 
   /** Goes on under a renewed certificate, with the same key, name and roles. */
   renew(certificate: Certificate): Promise<void> {
-    this.#grants.renew(certificate)
+    this.#traffic.renew(certificate)
     return this.directory.renew(certificate, this.#signing)
   }
 
@@ -254,7 +192,7 @@ export class MeshNode {
   }
 
   ref(actor: string): ActorRef {
-    return new ActorRef(actor, this.#calls)
+    return new ActorRef(actor, this.#traffic.calls)
   }
 
   /** Starts an actor here, under a name that nobody else in the mesh can have at the same time. */
@@ -288,13 +226,12 @@ export class MeshNode {
 
   /** For the office that keeps mail: hands it over in its sender's name, with what `read` says that it says. Others take that from a node of the authority alone. */
   deliver(mail: Mail, read: () => Promise<unknown>, options: CallOptions): Promise<void> {
-    return this.#outbound.deliver(mail, read, options)
+    return this.#traffic.deliver(mail, read, options)
   }
 
   /** Resolves to whether the stream of dead letters has it. */
   bury(lost: Lost & { code: ErrorCode }): Promise<boolean> {
-    this.#refusals.count(lost.code, lost.reason, lost.from.name)
-    return this.#dead.bury(lost)
+    return this.#traffic.bury(lost)
   }
 
   /** Writes an event of this node down. */
@@ -329,10 +266,9 @@ export class MeshNode {
   /** Lets go of everything at once, for a node that never came up; what it wrote stands on its disk. */
   async abandon(): Promise<void> {
     this.#rooms.close()
-    this.#outbound.close()
+    this.#traffic.close()
     this.directory.leave()
-    this.#post.stop()
-    await this.#dead.close(0)
+    await this.#traffic.stop(0)
     await this.audit.close()
     await this.#transport.close()
     await this.#sink?.close()
@@ -341,26 +277,17 @@ export class MeshNode {
   async #leave(): Promise<void> {
     this.#actors.end(new ClawmeshError('UNREACHABLE', `Node "${this.name}" is leaving the mesh.`))
     this.#rooms.close()
-    this.#outbound.close()
-    this.#refusals.flush()
+    this.#traffic.close()
+    this.#traffic.flush()
     await this.note('node.left', { sent: this.traffic.sent, received: this.traffic.received })
     await this.audit.flush(5000)
     await this.#actors.releaseAll()
     await this.directory.stop()
-    this.#post.stop()
-    await this.#dead.close(buryWithinMs)
-    this.#refusals.flush()
+    await this.#traffic.stop(buryWithinMs)
+    this.#traffic.flush()
     await this.audit.close()
     await this.#transport.close()
     await this.#sink?.close()
-  }
-
-  #deliver(letter: Letter): void {
-    if (letter.kind === 'reply' || letter.kind === 'error' || letter.kind === 'item' || letter.kind === 'end') {
-      this.#outbound.receive(letter)
-    } else {
-      this.#inbound.receive(letter)
-    }
   }
 
   /** Where an actor runs now, if it does. */
@@ -370,52 +297,14 @@ export class MeshNode {
     return node === undefined ? this.directory.locate(target) : this.directory.node(node)?.peer
   }
 
-  #senderOfMail(carrier: Peer, wire: Uint8Array): Principal {
-    const { name, roles } = carrier.certificate
-    if (!roles.includes('authority'))
-      throw new ClawmeshError('DENIED', `Node "${name}" may not deliver what others have sent.`)
-    const { holder, ...sender } = readCertificate(wire, this.rootKey)
-    if (this.directory.isRevoked(holder))
-      throw new ClawmeshError('DENIED', `The certificate of node "${sender.name}", which sent this, was revoked.`)
-    return { node: sender.name, roles: sender.roles }
-  }
-
-  /** What is not kept is said to be lost: of one or the other the trail speaks in any case. */
-  #undelivered(
-    from: Peer,
-    { body, deadline, peer }: Letter,
-    error: ClawmeshError,
-    { begun, to }: { begun: boolean; to?: readonly Role[] | 'members' },
-  ): void {
-    const [actor, message, trace, content]: unknown[] = Array.isArray(body) ? body : []
-    const { roles } = from.id === this.self.id ? peer.certificate : this.self.certificate
-    const lost = {
-      code: error.code,
-      reason: error.message,
-      begun,
-      from: from.certificate,
-      deadline,
-      to: to ?? roles,
-    }
-    const named = { actor: String(actor), message: String(message), trace: String(trace ?? ''), content }
-    const isKept = this.#dead.keep({ ...lost, ...named })
-    const reason = isKept ? error.message : `${error.message} It is lost: too many dead letters wait.`
-    this.#refusals.count(error.code, reason, from.certificate.name)
-  }
-
   #connection(connected: boolean): void {
     this.directory.connection(connected)
-    this.#post.connection(connected)
-    if (connected) return
-    this.#outbound.disconnected(this.self)
-    this.#inbound.disconnected(this.self)
+    this.#traffic.connection(connected)
   }
 
   /** As if the connection had been lost: the others have given up what was under way between them and us. */
   #cutOff(): void {
-    this.#outbound.disconnected(this.self)
-    this.#inbound.disconnected(this.self)
-    this.#post.renewAll()
+    this.#traffic.cutOff()
     this.#rooms.cutOff()
     if (!this.#closing) void this.note('node.lost', { name: this.name }).catch(() => undefined)
   }
@@ -428,9 +317,7 @@ export class MeshNode {
   }
 
   #lost(node: NodeInfo, left: boolean): void {
-    this.#outbound.lose(node.peer)
-    this.#inbound.lose(node.peer)
-    this.#post.lose(node.peer)
+    this.#traffic.lose(node.peer)
     this.#rooms.lose(node.peer)
     if (!this.#closing && !left) void this.note('node.lost', { name: node.name }).catch(() => undefined)
   }

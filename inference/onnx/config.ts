@@ -50,6 +50,7 @@ export function readConfig(model: OpenedModel): ModelConfig {
       context: shape.context,
       ...(typeof ours.parameters === 'number' ? { parameters: ours.parameters } : {}),
       ...(Array.isArray(tools) ? { tools: tools.map(String) } : {}),
+      boundsThought: true,
       purpose: text('purpose', 'not stated'),
       limits: text('limits', 'not stated'),
       ...(isRecord(ours.figures) ? { figures: ours.figures } : {}),

@@ -23,7 +23,7 @@ import { distrust, nameIt } from './owner.js'
 import { leavesMachine, listServer, mayBeTried, type ServerKind } from './probe.js'
 import { serverSentEvents } from './sse.js'
 import { bytesPerVector, readVectors } from './vector.js'
-import { completionBody, type ListedModel, type Spoken } from './wire.js'
+import { boundOn, completionBody, type ListedModel, type Spoken } from './wire.js'
 
 const awayMs = 2000
 
@@ -175,6 +175,7 @@ async function describe(listed: ListedModel, kind: ServerKind): Promise<Describe
     context: max_model_len ?? context_window ?? meta?.n_ctx ?? meta?.n_ctx_train ?? null,
     ...(meta?.n_params ? { parameters: meta.n_params } : {}),
     ...(modalities ? { modalities } : {}),
+    ...(boundOn[kind] ? { boundsThought: true } : {}),
     purpose: 'Served by a program of yours on this machine.',
     limits: 'Not stated by the server.',
   }

@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import { ClawmeshError } from '../../policies/errors.js'
 import type { GenerateRequest, Image } from '../backend.js'
 import { type Reasoning, withReasoning } from '../chat/reasoning.js'
 import type { ServerKind } from './probe.js'
@@ -76,10 +75,7 @@ export interface Spoken {
   reasoning: Reasoning
 }
 
-/**
- * The body of POST /v1/chat/completions. A tool's own words of JSON Schema (x-…) are left out: strict servers refuse them. Throws MODEL_UNSUITED for a bound on thoughts
- * that the server does not know.
- */
+/** The body of POST /v1/chat/completions. A tool's own words of JSON Schema (x-…) are left out: strict servers refuse them. */
 export function completionBody({ model, kind, reasoning }: Spoken, request: GenerateRequest): string {
   const { tools, json, maxTokens, temperature, seed, thinking, thoughtTokens } = request
   const { messages, variables } = withReasoning(request.messages, reasoning, thinking)
@@ -98,7 +94,7 @@ export function completionBody({ model, kind, reasoning }: Spoken, request: Gene
     temperature,
     ...(seed === undefined ? {} : { seed }),
     ...(Object.keys(variables).length > 0 ? switched(kind, variables) : {}),
-    ...(thoughtTokens === undefined || thinking === false ? {} : bounded(model, kind, thoughtTokens)),
+    ...(thoughtTokens === undefined || thinking === false ? {} : boundOn[kind]?.(thoughtTokens)),
     stream: true,
     stream_options: { include_usage: true },
   })
@@ -110,12 +106,10 @@ const switched = (kind: ServerKind, variables: Record<string, boolean>): object 
     ? { reasoning_effort: variables['enable_thinking'] === false ? 'none' : 'medium' }
     : { chat_template_kwargs: variables }
 
-function bounded(model: string, kind: ServerKind, tokens: number): object {
-  if (kind === 'vllm') return { thinking_token_budget: tokens }
-  if (kind === 'nim') return { nvext: { max_thinking_tokens: tokens } }
-  throw new ClawmeshError('MODEL_UNSUITED', `The server of ${model} does not bound how long it thinks.`, {
-    hint: 'Leave the bound out, have it not think at all, or ask a model on vLLM, NIM or the built-in backend.',
-  })
+/** How servers are told how long a model may think; the others cannot be. */
+export const boundOn: Partial<Record<ServerKind, (tokens: number) => object>> = {
+  vllm: (tokens) => ({ thinking_token_budget: tokens }),
+  nim: (tokens) => ({ nvext: { max_thinking_tokens: tokens } }),
 }
 
 const imagePart = ({ type, data }: Image) => ({ type: 'image_url', image_url: { url: `data:${type};base64,${data}` } })

@@ -55,6 +55,7 @@ export class PlainBackend implements Backend {
       backend: 'triton:plain',
       context: info.context,
       ...(info.tools ? { tools: info.tools } : {}),
+      boundsThought: true,
       purpose: `Served by Triton ${served.version} on this machine as plain tensors; its tokens are read and chosen here.`,
       limits: 'Not stated by the server. Each token takes a computation of all tokens before it.',
     }

@@ -84,10 +84,6 @@ export class TextBackend implements Backend {
 
   async *generate(request: GenerateRequest, signal?: AbortSignal): AsyncIterable<GenerateEvent> {
     const checked = checkRequest(this.model, request)
-    if (checked.thoughtTokens !== undefined && checked.thinking !== false)
-      throw new ClawmeshError('MODEL_UNSUITED', `Triton does not bound how long ${this.model.name} thinks.`, {
-        hint: 'Leave the bound out, have it not think at all, or ask a model on vLLM, NIM or the built-in backend.',
-      })
     yield* this.places.take((ended) => this.answer(checked, ended), signal)
   }
 

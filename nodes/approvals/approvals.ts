@@ -12,6 +12,7 @@ import { fromHex, hex } from '../../mesh/seal/keys.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { ApprovalAnswer, ApprovalQuestion } from '../../sandbox/approval.js'
 import { answerWithinMs } from '../../sandbox/patience.js'
+import { Answered, isNobody } from './answered.js'
 import { Asking } from './asking.js'
 import type { Book, Kept } from './book.js'
 import { Followers } from './followers.js'
@@ -26,6 +27,7 @@ import {
   type Verdict,
   type View,
 } from './question.js'
+import { Waiting } from './waiting.js'
 
 export interface ApprovalsOptions {
   /** Writes down what is asked and decided. */
@@ -41,8 +43,7 @@ export interface ApprovalsOptions {
   takenUpWithinMs?: number
 }
 
-const [shownOfTask, waitingOfTask, waitingInAll] = [5, 100, 1000]
-const answeredKept = 300
+const shownOfTask = 5
 /** So that a refusal at the deadline arrives before the asker's own patience ends. */
 const deliveryMs = 250
 /** A node that lost its connection asks again within this. */
@@ -50,14 +51,14 @@ const backWithinMs = 5000
 
 export class Approvals {
   readonly #options: ApprovalsOptions
-  /** In the order in which they were asked. */
-  readonly #askings = new Map<string, Asking>()
-  readonly #answered = new Map<string, Kept>()
+  readonly #waiting = new Waiting()
+  readonly #answered: Answered
   readonly #grants = new Grants()
   readonly #followers = new Followers()
 
   constructor(options: ApprovalsOptions) {
     this.#options = options
+    this.#answered = new Answered(options.book)
   }
 
   /**
@@ -71,7 +72,7 @@ export class Approvals {
       const { task, about } = kept.question
       if (about !== undefined) node.file(task, { wire: fromHex(about) })
       if (kept.question.verdict) {
-        this.#remember(kept)
+        this.#answered.add(kept)
         continue
       }
       const asking = this.#wait(kept, true)
@@ -90,12 +91,12 @@ export class Approvals {
   /** Resolves when it is decided, or its time is over. `node` and `task` are the caller's, whatever the question says. Rejects where it cannot be told whether the task has ended. */
   async ask(asked: ApprovalQuestion, { sender, trace, deadline, signal }: Context): Promise<ApprovalAnswer> {
     await this.#forgetEnded(this.#grants.tasks().filter((task) => task === trace))
-    const known = this.#askings.get(asked.id) ?? this.#answered.get(asked.id)
+    const known = this.#waiting.get(asked.id) ?? this.#answered.get(asked.id)
     if (known && known.question.node !== sender.node)
       throw new ClawmeshError('DENIED', `Question ${asked.id} is that of another node.`)
     const { verdict } = known?.question ?? {}
     if (verdict) return { answer: verdict.answer, by: verdict.by }
-    const asking = this.#askings.get(asked.id) ?? this.#admit(asked, sender.node, trace, deadline)
+    const asking = this.#waiting.get(asked.id) ?? this.#admit(asked, sender.node, trace, deadline)
     if ('by' in asking) return asking
     asking.asksAgain()
     const leave = () => this.#awaitAsker(asking, backWithinMs)
@@ -112,7 +113,7 @@ export class Approvals {
   /** Throws NOT_FOUND, ALREADY_DECIDED or AUDIT_UNAVAILABLE. */
   async decide(id: string, decision: Decision, by: string, via: string): Promise<View> {
     for (;;) {
-      const asking = this.#askings.get(id)
+      const asking = this.#waiting.get(id)
       if (!asking?.isSeen) throw await this.#uncounted(id, decision, by, via)
       if (asking.deciding) await asking.deciding.catch(() => undefined)
       else if (this.#now() >= asking.question.deadline) await this.#end(asking, late)
@@ -129,22 +130,16 @@ export class Approvals {
 
   /** Resolves to the ids of the questions, when none of them is kept any more. */
   async forgetTasks(tasks: ReadonlySet<string>): Promise<string[]> {
-    const isOf = ({ question }: Kept) => tasks.has(question.task)
     this.#grants.forgetTasks(tasks)
-    await Promise.all([...this.#askings.values()].filter(isOf).map((asking) => this.#end(asking, erased)))
-    const ids = [...this.#answered.values()].filter(isOf).map(({ question }) => question.id)
-    for (const id of ids) {
-      await this.#options.book.forget(id)
-      this.#answered.delete(id)
-    }
-    return ids
+    const open = this.#waiting.list().filter(({ question }) => tasks.has(question.task))
+    await Promise.all(open.map((asking) => this.#end(asking, erased)))
+    return this.#answered.forgetTasks(tasks)
   }
 
   async list(state: 'open' | 'all'): Promise<{ questions: View[]; grants: Grant[] }> {
     await this.#forgetEnded(this.#grants.tasks())
-    const open = [...this.#askings.values()].filter(({ isSeen }) => isSeen)
-    const kept: Kept[] = state === 'open' ? open : [...this.#answered.values(), ...open]
-    return { questions: kept.map((one) => this.#view(one)), grants: this.#grants.list(this.#now()) }
+    const kept: Kept[] = [...(state === 'open' ? [] : this.#answered.list()), ...this.#waiting.seen()]
+    return { questions: kept.map((one) => this.#waiting.view(one)), grants: this.#grants.list(this.#now()) }
   }
 
   async #forgetEnded(tasks: string[]): Promise<void> {
@@ -156,15 +151,15 @@ export class Approvals {
 
   /** What is open, what changed since that revision, and then whatever changes, until the signal. */
   follow(after: number, task: string | undefined, signal: AbortSignal): AsyncIterable<View> {
-    const past = after > 0 ? [...this.#answered.values()].filter(({ revision }) => revision > after) : []
-    const open = [...this.#askings.values()].filter((asking) => asking.isSeen && asking.revision > after)
-    const first = [...past, ...open].sort((a, b) => a.revision - b.revision).map((kept) => this.#view(kept))
+    const past = after > 0 ? this.#answered.list().filter(({ revision }) => revision > after) : []
+    const open = this.#waiting.seen().filter(({ revision }) => revision > after)
+    const first = [...past, ...open].sort((a, b) => a.revision - b.revision).map((kept) => this.#waiting.view(kept))
     return this.#followers.follow(first, task, signal)
   }
 
   /** Lets go of all that waits: a later process takes it up. */
   close(): void {
-    for (const asking of this.#askings.values()) asking.stopClocks()
+    for (const asking of this.#waiting.list()) asking.stopClocks()
   }
 
   /** A new asking, or the answer that it has already. */
@@ -175,9 +170,10 @@ export class Approvals {
     const filed = this.#options.node.filedUnder(task)
     const about = filed && { about: hex(filed.wire) }
     const question: Question = { ...asked, node, task, askedAt: now, deadline: limit, verdict: null, ...about }
-    const ofTask = this.#ofTask(task).length
-    if (ofTask >= waitingOfTask || this.#askings.size >= waitingInAll)
+    if (!this.#waiting.hasRoomFor(task)) {
+      const ofTask = this.#waiting.ofTask(task).length
       return { answer: 'refuse', by: `nobody: ${ofTask} actions of this task wait for people already` }
+    }
     if (unattended && this.#followers.count === 0 && !this.#grants.find(question, now)) {
       unattended(question)
       return { answer: 'refuse', by: 'nobody: clawmesh does not run at a terminal, and nobody follows its questions' }
@@ -189,9 +185,8 @@ export class Approvals {
 
   #wait(kept: Kept, isShown: boolean): Asking {
     const asking = new Asking(kept, isShown)
-    const { id, deadline } = asking.question
-    asking.endAfter(Math.max(0, deadline - this.#now()), () => void this.#end(asking, late))
-    this.#askings.set(id, asking)
+    asking.endAfter(Math.max(0, asking.question.deadline - this.#now()), () => void this.#end(asking, late))
+    this.#waiting.add(asking)
     return asking
   }
 
@@ -201,7 +196,7 @@ export class Approvals {
 
   /** Answers what of a task has a standing answer, and shows people as much of the rest as they can take. */
   #look(task: string): void {
-    const askings = this.#ofTask(task)
+    const askings = this.#waiting.ofTask(task)
     const shown = askings.filter(({ isShown }) => isShown)
     for (const asking of askings) {
       if (asking.isShown) continue
@@ -217,7 +212,8 @@ export class Approvals {
 
   /** Whoever sees the question sees how many more there are. */
   #tell(shown: Asking[], asking: Asking): void {
-    for (const other of shown) if (isSame(other.question, asking.question)) this.#followers.tell(this.#view(other))
+    for (const other of shown)
+      if (isSame(other.question, asking.question)) this.#followers.tell(this.#waiting.view(other))
   }
 
   async #show(asking: Asking): Promise<void> {
@@ -226,16 +222,16 @@ export class Approvals {
     try {
       await this.#note('approval.asked', task, { question: id, node, tool, args, missing, deadline })
       asking.revision = await this.#options.book.write(asking.question, 0)
-      this.#followers.tell(this.#view(asking))
+      this.#followers.tell(this.#waiting.view(asking))
     } catch (error) {
       // What cannot be kept cannot be asked.
-      this.#forget(asking)
+      this.#waiting.remove(asking)
       asking.settle({ answer: 'refuse', by: `nobody: ${ClawmeshError.from(error).message}` })
     }
   }
 
   async #byGrant(asking: Asking, grant: Grant): Promise<void> {
-    this.#forget(asking)
+    this.#waiting.remove(asking)
     const { id, task, node, tool, args, missing } = asking.question
     const { answer, by } = grant
     const facts = { question: id, node, tool, args, missing, answer, by, grant: grant.id }
@@ -271,33 +267,33 @@ export class Approvals {
     const question = { ...asking.question, verdict }
     asking.revision = await this.#options.book.write(question, asking.revision)
     asking.question = question
-    return this.#view(asking)
+    return this.#waiting.view(asking)
   }
 
   /** Nobody decided. One that is being decided on at this moment is not touched, unless that fails. */
   async #end(asking: Asking, why: string): Promise<void> {
     await asking.deciding?.catch(() => undefined)
-    if (this.#askings.get(asking.question.id) !== asking) return
+    if (this.#waiting.get(asking.question.id) !== asking) return
     const verdict: Verdict = { answer: 'refuse', reach: 'once', by: why, via: this.#options.node.name, at: this.#now() }
     // It is refused whether or not that can be written down.
     const claim = asking.isSeen ? this.#claim(asking, verdict) : undefined
     await claim?.catch(() => undefined)
-    if (this.#askings.get(asking.question.id) === asking) this.#close(asking, verdict)
+    if (this.#waiting.get(asking.question.id) === asking) this.#close(asking, verdict)
   }
 
   /** Tells whoever waits, and looks at what stood behind it. */
   #close(asking: Asking, verdict: Verdict): void {
     const { task } = asking.question
     const { answer, by } = verdict
-    this.#forget(asking)
-    this.#remember(asking)
+    this.#waiting.remove(asking)
+    if (asking.question.verdict) this.#answered.add(asking)
     asking.settle({ answer, by })
-    if (asking.question.verdict) this.#followers.tell(this.#view(asking))
+    if (asking.question.verdict) this.#followers.tell(this.#waiting.view(asking))
     // A person's no to an action is one to the same action asked again meanwhile; a yes is for one.
     if (answer === 'refuse' && !isNobody(by))
-      for (const other of this.#ofTask(task)) {
+      for (const other of this.#waiting.ofTask(task)) {
         if (other.isShown || !isSame(other.question, asking.question)) continue
-        this.#forget(other)
+        this.#waiting.remove(other)
         other.settle({ answer, by })
       }
     this.#look(task)
@@ -305,13 +301,13 @@ export class Approvals {
 
   #stand(grant: Grant): void {
     this.#grants.add(grant, this.#now())
-    const tasks = new Set([...this.#askings.values()].map(({ question }) => question.task))
+    const tasks = new Set(this.#waiting.list().map(({ question }) => question.task))
     queueMicrotask(() => tasks.forEach((task) => void this.#lookShown(task)))
   }
 
   /** A standing answer is one to what people see already, too. */
   #lookShown(task: string): void {
-    for (const asking of this.#ofTask(task)) {
+    for (const asking of this.#waiting.ofTask(task)) {
       const grant = this.#grants.find(asking.question, this.#now())
       if (!grant || !asking.isSeen || asking.deciding) continue
       const { answer, by } = grant
@@ -328,36 +324,10 @@ export class Approvals {
   }
 
   async #uncounted(id: string, decision: Decision, by: string, via: string): Promise<ClawmeshError> {
-    const { verdict, task = '' } = this.#answered.get(id)?.question ?? {}
-    const error = verdict
-      ? new ClawmeshError('ALREADY_DECIDED', alreadyDecided(verdict), { hint: 'Your answer changes nothing.' })
-      : new ClawmeshError('NOT_FOUND', `There is no question ${id}.`, { hint: 'List those that are open.' })
+    const error = this.#answered.objection(id)
+    const task = this.#answered.get(id)?.question.task ?? ''
     await this.#note('approval.refused', task, { question: id, ...decision, by, via, why: error.message })
     return error
-  }
-
-  #view({ question: { about: _, ...question }, revision }: Kept): View {
-    const { id, task, missing, verdict } = question
-    const others = verdict ? [] : this.#ofTask(task).filter((other) => other.question.id !== id && !other.isShown)
-    const folded = others.filter((other) => isSame(other.question, question)).length
-    return { ...question, adds: additions(missing), folded, behind: others.length - folded, revision }
-  }
-
-  #ofTask(task: string): Asking[] {
-    return [...this.#askings.values()].filter(({ question }) => question.task === task)
-  }
-
-  #forget(asking: Asking): void {
-    asking.stopClocks()
-    this.#askings.delete(asking.question.id)
-  }
-
-  #remember({ question, revision }: Kept): void {
-    if (question.verdict) this.#answered.set(question.id, { question, revision })
-    const [oldest] = this.#answered.keys()
-    if (this.#answered.size <= answeredKept || oldest === undefined) return
-    this.#answered.delete(oldest)
-    void this.#options.book.forget(oldest).catch(() => undefined)
   }
 
   #note(
@@ -379,13 +349,6 @@ const actor = 'approvals'
 const reaching = (decision: Decision, { task }: Question): Decision =>
   decision.reach === 'session' && task === '' ? { ...decision, reach: 'once' } : decision
 
-/** No person: no key and no certificate has such a name. */
-const isNobody = (by: string) => by.startsWith('nobody:')
 const erased = 'nobody: whom its task is about was erased'
 const givenUp = 'nobody: whoever asked has given up'
 const late = 'nobody: the question was not answered in time'
-
-const alreadyDecided = ({ answer, by, at }: Verdict): string =>
-  isNobody(by)
-    ? `It is too late: the action was refused at ${new Date(at).toISOString()} (${by.replace(/^nobody: /, '')}).`
-    : `It is decided already: ${answer === 'allow' ? 'allowed' : 'refused'} by ${by} at ${new Date(at).toISOString()}.`

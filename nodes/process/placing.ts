@@ -1,6 +1,6 @@
 /** Which node a prompt goes to: from what the nodes say of their models, and what was sent to them from here, by `place`. */
 import { z } from 'zod'
-import { type GenerateRequest, modalitiesOf } from '../../inference/backend.js'
+import { boundsThought, type GenerateRequest, modalitiesOf } from '../../inference/backend.js'
 import { guessTokens } from '../../inference/metered.js'
 import { type Demand, isKnown, type Offer, offerSchema, type Placement, place } from '../../inference/place.js'
 import type { NodeInfo } from '../../mesh/index.js'
@@ -46,7 +46,7 @@ export function demandOf(request: Asked, zones: Demand['zones'], models?: readon
     zones,
     modalities: modalitiesOf(request),
     tools: namesOf(request),
-    boundsThought: request.thoughtTokens !== undefined && request.thinking !== false,
+    boundsThought: boundsThought(request),
     promptTokens: guessTokens(request),
     outputTokens: Math.min(request.maxTokens, usualTokens),
     mostTokens: request.maxTokens,

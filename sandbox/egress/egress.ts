@@ -17,6 +17,7 @@ import { ClawmeshError } from '../../policies/errors.js'
 import { type Connection, isAskable, isNamed, reach } from '../../policies/network.js'
 import type { Access, Profile } from '../../policies/profile.js'
 import { type Answer, byWhom } from '../answer.js'
+import { Folded, tooManyToName } from '../folded.js'
 import { encodeOrder } from '../frames.js'
 import type { Image } from '../image.js'
 import { mostQuestions, tooMany } from '../patience.js'
@@ -68,7 +69,6 @@ interface Held {
 
 const { EACCES, ETIMEDOUT, EHOSTUNREACH } = constants.errno
 const dialMs = 10_000
-const mostRefusals = 64
 const placeBytes = 6
 const idBytes = 4
 /** A program that says its first words in more pieces wants something else. */
@@ -84,12 +84,16 @@ export class Egress {
   readonly #timers = new Map<number, NodeJS.Timeout>()
   readonly #pinned = new Map<string, Promise<readonly string[]>>()
   readonly #answers = new Map<string, Promise<Answer>>()
-  readonly #refusals = new Map<string, { facts: NetworkFacts; count: number }>()
+  readonly #refusals: Folded<NetworkFacts>
   #send: (order: Buffer) => void = () => undefined
   #ended = false
 
   constructor(options: EgressOptions) {
     this.#options = options
+    this.#refusals = new Folded<NetworkFacts>(
+      (facts) => options.record?.('network.refused', facts),
+      () => ({ host: '', port: 0, program: '', reason: tooManyToName }),
+    )
   }
 
   /** Once, with the way to the worker. */
@@ -139,15 +143,14 @@ export class Egress {
       return this.#tell(`pass ${id} ${hello.length}`)
     }
     this.#tell(`cut ${id}`)
-    this.#refused({ ...factsOf(held), address: held.dialled, reason })
+    this.#refusals.take({ ...factsOf(held), address: held.dialled, reason })
   }
 
   /** Nothing of the action is left. */
   end(): void {
     this.#ended = true
     for (const timer of this.#timers.values()) clearTimeout(timer)
-    for (const { facts, count } of this.#refusals.values())
-      if (count > 1) this.#options.record?.('network.refused', { ...facts, again: count - 1 })
+    this.#refusals.end()
   }
 
   #isUsable(host: string): boolean {
@@ -156,7 +159,7 @@ export class Egress {
       ({ kind, path }) => kind === 'connect' && isAskable({ host, port: portOf(path) }, path),
     )
     if (isNamed(profile.network, host) || isAsked) return true
-    this.#refused({ host, port: 0, program: '', reason: 'no policy names it, so it has no address' })
+    this.#refusals.take({ host, port: 0, program: '', reason: 'no policy names it, so it has no address' })
     return false
   }
 
@@ -272,19 +275,7 @@ export class Egress {
   #refuse(id: number, error: number, facts: NetworkFacts): void {
     this.#held.delete(id)
     this.#tell(`refuse ${id} ${error}`)
-    this.#refused(facts)
-  }
-
-  #refused(facts: NetworkFacts): void {
-    const key = JSON.stringify(facts)
-    const known = this.#refusals.get(key) ?? this.#refusals.get('')
-    if (known) known.count += 1
-    else {
-      const isMany = this.#refusals.size >= mostRefusals
-      const first = isMany ? { host: '', port: 0, program: '', reason: 'there were too many others to name' } : facts
-      this.#refusals.set(isMany ? '' : key, { facts: first, count: 1 })
-      this.#options.record?.('network.refused', first)
-    }
+    this.#refusals.take(facts)
   }
 
   #tell(words: string): void {

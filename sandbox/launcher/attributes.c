@@ -44,11 +44,6 @@ static const struct form *form_of(int call)
     return NULL;
 }
 
-bool attributes_is_one(int call)
-{
-    return form_of(call) != NULL;
-}
-
 /* In words. False where there are none, or such as the kernel is to refuse. */
 static bool read_times(const struct seccomp_notif *call, const struct form *form, char *words, size_t bytes)
 {
@@ -88,11 +83,13 @@ static bool read_path(const struct seccomp_notif *call, const struct form *form,
            paths_make_absolute(wanted) && paths_find_root(wanted->thread);
 }
 
-void attributes_take(const struct spec *spec, const struct seccomp_notif *call)
+bool attributes_take(const struct spec *spec, const struct seccomp_notif *call)
 {
     static struct wanted wanted;
     char times[128] = "";
     const struct form *form = form_of(call->data.nr);
+    if (form == NULL)
+        return false;
     bool is_mode = form->mode != NONE;
     unsigned mode = is_mode ? (unsigned)call->data.args[form->mode] & 01777 : 0; /* of set-id bits none comes here: the filter denies them */
     bool is_clear = read_path(call, form, &wanted) && (is_mode || read_times(call, form, times, sizeof times));
@@ -101,13 +98,14 @@ void attributes_take(const struct spec *spec, const struct seccomp_notif *call)
     if (id == 0) {
         /* The kernel decides: what is not granted is not there, or mounted read-only. */
         held_continue(call->id);
-        return;
+        return true;
     }
     int length = snprintf(frame_room(), FRAME_BYTES, "change %u %d %llx %s %u %s", id, wanted.thread, (unsigned long long)image_of(wanted.thread),
                           spec_change_word(is_mode ? CHANGE_MODE : CHANGE_TIMES), is_mode ? mode : (wanted.flags & O_NOFOLLOW) != 0, wanted.path);
     size_t rest = strlen(times);
     memcpy(frame_room() + length + 1, times, rest);
     frame_start(FRAME_OPEN, (size_t)length + 1 + rest, MSG_DONTWAIT);
+    return true;
 }
 
 /* What is mounted is what was asked about (source.c), and by its descriptor it is this very thing. */

@@ -15,8 +15,7 @@
 
 #include "spec.h"
 
-bool attributes_is_one(int call);                                                /* by its number */
-void attributes_take(const struct spec *spec, const struct seccomp_notif *call); /* while no frame waits */
+bool attributes_take(const struct spec *spec, const struct seccomp_notif *call); /* while no frame waits; false where it is no such call */
 int attributes_set(const struct spec *spec);                                     /* inside, by the worker that sets them: 0, or why not */
 
 #endif

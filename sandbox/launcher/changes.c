@@ -52,11 +52,6 @@ static const struct form *form_of(int call)
     return NULL;
 }
 
-bool changes_is_one(int call)
-{
-    return form_of(call) != NULL;
-}
-
 static bool read_name(const struct seccomp_notif *call, int folder, int name, struct wanted *wanted)
 {
     wanted->thread = (pid_t)call->pid;
@@ -110,12 +105,14 @@ static bool read_to(const struct seccomp_notif *call, const struct form *form, s
     return form->to == NONE || read_name(call, form->to_folder, form->to, to);
 }
 
-void changes_take(const struct spec *spec, const struct seccomp_notif *call)
+bool changes_take(const struct spec *spec, const struct seccomp_notif *call)
 {
     static struct wanted from, to;
     enum change change;
     unsigned mode;
     const struct form *form = form_of(call->data.nr);
+    if (form == NULL)
+        return false;
     bool is_clear = read_flags(call, form, &change, &mode) && read_name(call, form->folder, form->name, &from) &&
                     read_to(call, form, &to) && paths_find_root(from.thread);
     /* Both are looked at: either may be the one that is not granted. */
@@ -125,7 +122,7 @@ void changes_take(const struct spec *spec, const struct seccomp_notif *call)
     uint32_t id = is_question && held_lasts(call->id) ? opens_hold(call, true, false) : 0;
     if (id == 0) {
         held_continue(call->id);
-        return;
+        return true;
     }
     if (form->mode != NONE)
         mode = paths_masked(mode, from.thread);
@@ -134,6 +131,7 @@ void changes_take(const struct spec *spec, const struct seccomp_notif *call)
     size_t rest = strlen(to.path);
     memcpy(frame_room() + length + 1, to.path, rest);
     frame_start(FRAME_OPEN, (size_t)length + 1 + rest, MSG_DONTWAIT);
+    return true;
 }
 
 /* A name, and the folder that it is in. */

@@ -19,13 +19,13 @@
 #define CLAWMESH_CHANGES_H
 
 #include <linux/seccomp.h>
+#include <stdbool.h>
 #include <sys/stat.h>
 
 #include "layers.h"
 #include "spec.h"
 
-bool changes_is_one(int call);                                                 /* by its number */
-void changes_take(const struct spec *spec, const struct seccomp_notif *call);  /* while no frame waits */
+bool changes_take(const struct spec *spec, const struct seccomp_notif *call); /* while no frame waits; false where it is no such call */
 
 /* The worker that makes one, as hand.c is the one that opens a file. */
 int change_make(const struct spec *spec);                        /* inside */

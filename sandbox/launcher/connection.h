@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "relay.h"
 
@@ -26,5 +27,10 @@ struct connection {
 void hello_look(struct connection *connection);
 void hello_pass(struct connection *connection, unsigned bytes); /* what was shown may go out, so much of it */
 void connection_cut(struct connection *connection);             /* the action hears that it was broken off, and not that it came to its end */
+
+/* ports.c: of process 1, one socket for each port. */
+void ports_open(const int *sockets);
+int ports_connect(int socket, const struct sockaddr *to, socklen_t length); /* within the empty network: 0, or what the call fails with */
+int ports_join(struct connection *connection);                              /* to what was dialled for it; the same, as if it had been outside */
 
 #endif

@@ -100,12 +100,10 @@ static bool take_call(const struct spec *spec)
     struct seccomp_notif call = {0};
     if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &call) != 0)
         return false;
+    if (changes_take(spec, &call) || attributes_take(spec, &call))
+        return true;
     if (call.data.nr == SYS_set_tid_address)
         image_take(&call);
-    else if (changes_is_one(call.data.nr))
-        changes_take(spec, &call);
-    else if (attributes_is_one(call.data.nr))
-        attributes_take(spec, &call);
     else if (call.data.nr != SYS_connect)
         opens_take(spec, &call);
     else if (parked_count == 0 && network_has_room())

@@ -6,7 +6,7 @@
  *     │ ├ group      of all its processes together, where the machine has one for us             group.c
  *     │ ├ memory     of all its processes together                                               memory.c
  *     │ └ held       calls of the action that wait for an answer                                held.c, order.c, frame.c
- *     │   ├ network  what the action may reach, dialled for it                                  network.c, hello.c, relay.c
+ *     │   ├ network  what the action may reach, dialled for it                                  network.c, ports.c, hello.c, relay.c
  *     │   ├ names    what it asks where they lead                                               names.c
  *     │   ├ images   what a process began as, for who decides on what it connects to            image.c
  *     │   ├ opens    files beyond what is granted; another worker opens them                    opens.c, paths.c, hand.c

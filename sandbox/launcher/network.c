@@ -5,8 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,14 +23,6 @@
 #include "relay.h"
 #include "report.h"
 
-enum { JOIN_SECONDS = 2 };
-
-/* Sockets of the action's network, each listening at the port that a connection was allowed for. */
-static struct {
-    int socket;
-    unsigned port; /* 0: none yet */
-} doors[NETWORK_PORTS];
-
 static struct connection connections[NETWORK_CONNECTIONS];
 static uint32_t last_id;
 
@@ -49,8 +39,7 @@ static void say(const char *format, ...)
 void network_open(const int *sockets)
 {
     names_open(sockets[0]);
-    for (int i = 0; i < NETWORK_PORTS; i++)
-        doors[i].socket = sockets[1 + i];
+    ports_open(sockets + 1);
 }
 
 static pid_t process_of(pid_t thread)
@@ -93,26 +82,6 @@ static int take_socket(pid_t thread, int descriptor)
         return taken;
     close(taken);
     return -EACCES;
-}
-
-static void wake(int number)
-{
-    (void)number;
-}
-
-/*
- * A connect within the empty network. Both ends are ours or the action's, so it is done at once; a socket that was made deaf by its owner
- * costs JOIN_SECONDS, once, and is refused.
- */
-static int connect_inside(int socket, const struct sockaddr *to, socklen_t length)
-{
-    const struct sigaction action = {.sa_handler = wake};
-    sigaction(SIGALRM, &action, NULL);
-    alarm(JOIN_SECONDS);
-    int done = connect(socket, to, length);
-    int error = done == 0 || errno == EINPROGRESS ? 0 : errno == EINTR ? ETIMEDOUT : errno;
-    alarm(0);
-    return error;
 }
 
 /* The address that the call names, copied once: what the action does with its memory from here on changes nothing. */
@@ -160,7 +129,7 @@ int network_take(const struct seccomp_notif *call)
     if (!held_lasts(call->id))
         error = EINTR;
     else if (!is_stream) /* to itself, or to whoever answers for names; there is nobody else in there */
-        error = connect_inside(socket, (struct sockaddr *)&to, length);
+        error = ports_connect(socket, (struct sockaddr *)&to, length);
     else if (to.ss_family != AF_INET)
         error = EAFNOSUPPORT;
     else if (length < sizeof *plain)
@@ -192,71 +161,6 @@ static void drop(struct connection *connection, int error)
     connection->state = FREE;
 }
 
-static int door_at(unsigned port)
-{
-    const struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    for (int i = 0; i < NETWORK_PORTS; i++) {
-        if (doors[i].port == port)
-            return doors[i].socket;
-        if (doors[i].port != 0)
-            continue;
-        if (bind(doors[i].socket, (const struct sockaddr *)&any, sizeof any) != 0 || listen(doors[i].socket, 16) != 0)
-            return -1;
-        doors[i].port = port;
-        return doors[i].socket;
-    }
-    return -1;
-}
-
-/* Our end of what has just been connected, by its own address: whoever else knocks is not let in. */
-static int accept_from(int door, const struct sockaddr_in *from)
-{
-    for (;;) {
-        struct pollfd event = {.fd = door, .events = POLLIN};
-        struct sockaddr_in found;
-        socklen_t size = sizeof found;
-        if (poll(&event, 1, JOIN_SECONDS * 1000) <= 0)
-            return -1;
-        int end = accept4(door, (struct sockaddr *)&found, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (end < 0)
-            continue;
-        if (found.sin_port == from->sin_port && found.sin_addr.s_addr == from->sin_addr.s_addr)
-            return end;
-        close(end);
-    }
-}
-
-/* Whether small pieces wait for each other is the program's to say, of its own socket; on the way they do not. */
-static void send_at_once(int socket)
-{
-    const int yes = 1;
-    setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-}
-
-/* Answers with what the action's socket would have said, had it been outside. */
-static int join(struct connection *connection)
-{
-    struct sockaddr_in to = connection->to, from;
-    socklen_t size = sizeof from;
-    int door = door_at(ntohs(to.sin_port));
-    if (door < 0)
-        return EADDRNOTAVAIL;
-    if (ntohl(to.sin_addr.s_addr) >> 24 != IN_LOOPBACKNET)
-        to.sin_addr.s_addr = htonl(INADDR_LOOPBACK); /* nothing else is reached in there */
-    int error = connect_inside(connection->socket, (struct sockaddr *)&to, sizeof to);
-    if (error != 0)
-        return error;
-    if (getsockname(connection->socket, (struct sockaddr *)&from, &size) != 0)
-        return ECONNABORTED;
-    int inside = accept_from(door, &from);
-    if (inside < 0)
-        return ETIMEDOUT;
-    send_at_once(inside);
-    send_at_once(connection->relay.outside);
-    relay_begin(&connection->relay, inside, connection->relay.outside);
-    return 0;
-}
-
 static void finish_dial(struct connection *connection)
 {
     int error = connection->error != 0 ? connection->error : option_of(connection->relay.outside, SO_ERROR);
@@ -266,7 +170,7 @@ static void finish_dial(struct connection *connection)
         say("failed %u %d", connection->id, error);
         return;
     }
-    error = held_lasts(connection->call) ? join(connection) : EINTR;
+    error = held_lasts(connection->call) ? ports_join(connection) : EINTR;
     if (error != 0) {
         drop(connection, error);
         say("closed %u 0 0", connection->id);

@@ -3,12 +3,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "fields.h"
 #include "report.h"
 
-typedef const char *problem; /* NULL: none */
-
 /* Exactly what it looks like: no empty, '.' or '..' component, no '/' at either end. */
-static bool plain_below(const char *path)
+bool plain_below(const char *path)
 {
     for (const char *part = path;; part++) {
         size_t length = strcspn(part, "/");
@@ -60,6 +59,14 @@ static problem read_number(const char *digits, uint64_t *value)
         *value = *value * 10 + (uint64_t)(*digit - '0');
     }
     return digits[0] != '\0' ? NULL : "not a number";
+}
+
+problem take_numbers(uint64_t *const numbers[], size_t count, char **values)
+{
+    problem problem = NULL;
+    for (size_t i = 0; i < count && problem == NULL; i++)
+        problem = read_number(values[i], numbers[i]);
+    return problem;
 }
 
 /* Of the mount before it, which is of something that is there. */
@@ -133,7 +140,7 @@ static problem take_network(struct spec *spec, char **values)
 }
 
 /* The name of an abstract socket: hard to guess, and nothing that means something elsewhere. */
-static bool plain_door(const char *door)
+bool plain_door(const char *door)
 {
     size_t length = strlen(door);
     return length >= 16 && length <= 64 && strspn(door, "0123456789abcdef") == length;
@@ -168,87 +175,10 @@ static problem take_deeds(struct spec *spec, char **values)
     return strcmp(values[0], "told") == 0 ? NULL : "unknown kind of deeds";
 }
 
-static problem take_numbers(uint64_t *const numbers[], size_t count, char **values)
-{
-    problem problem = NULL;
-    for (size_t i = 0; i < count && problem == NULL; i++)
-        problem = read_number(values[i], numbers[i]);
-    return problem;
-}
-
-static problem take_hand(struct spec *spec, char **values)
-{
-    uint64_t *const numbers[] = {&spec->hand.id, &spec->hand.flags, &spec->hand.mode, &spec->hand.device, &spec->hand.inode};
-    spec->hand.door = values[0];
-    return plain_door(values[0]) ? take_numbers(numbers, sizeof numbers / sizeof *numbers, values + 1) : "no name of a door";
-}
-
-static const char *const changes[] = {
-    [CHANGE_REMOVE] = "remove", [CHANGE_REMOVE_FOLDER] = "remove-folder", [CHANGE_MAKE_FOLDER] = "make-folder",
-    [CHANGE_RENAME] = "rename", [CHANGE_RENAME_FOLDER] = "rename-folder", [CHANGE_LINK] = "link",
-    [CHANGE_SYMLINK] = "symlink", [CHANGE_MODE] = "mode",                 [CHANGE_TIMES] = "times"};
-enum { NAME_CHANGES = CHANGE_MODE };
-
-const char *spec_change_word(enum change change)
-{
-    return changes[change];
-}
-
-static bool takes(enum change change, const char *to)
-{
-    if (change == CHANGE_RENAME || change == CHANGE_RENAME_FOLDER || change == CHANGE_LINK)
-        return plain_below(to);
-    return (to[0] != '\0') == (change == CHANGE_SYMLINK);
-}
-
-static problem take_change(struct spec *spec, char **values)
-{
-    uint64_t *const numbers[] = {&spec->change.mode, &spec->change.device, &spec->change.inode, &spec->change.to_device, &spec->change.to_inode};
-    size_t change = CHANGE_REMOVE;
-    while (change < NAME_CHANGES && strcmp(changes[change], values[0]) != 0)
-        change++;
-    if (change == NAME_CHANGES)
-        return "unknown change";
-    spec->change.operation = change;
-    spec->change.name = values[1];
-    spec->change.to = values[2];
-    if (!plain_below(values[1]) || !takes(change, values[2]))
-        return "not a name below a folder";
-    return take_numbers(numbers, sizeof numbers / sizeof *numbers, values + 3);
-}
-
-static problem take_mode(struct spec *spec, char **values)
-{
-    uint64_t *const numbers[] = {&spec->change.mode, &spec->change.device, &spec->change.inode};
-    spec->change.operation = CHANGE_MODE;
-    problem problem = take_numbers(numbers, sizeof numbers / sizeof *numbers, values);
-    return problem != NULL || (spec->change.mode & ~(uint64_t)01777) == 0 ? problem : "not the mode of a file";
-}
-
-static problem take_times(struct spec *spec, char **values)
-{
-    uint64_t *times = spec->change.times;
-    uint64_t *const numbers[] = {times, times + 1, times + 2, times + 3, &spec->change.device, &spec->change.inode};
-    spec->change.operation = CHANGE_TIMES;
-    return take_numbers(numbers, sizeof numbers / sizeof *numbers, values);
-}
-
-bool spec_sets_attributes(const struct spec *spec)
-{
-    return spec->change.operation == CHANGE_MODE || spec->change.operation == CHANGE_TIMES;
-}
-
-bool spec_is_errand(const struct spec *spec)
-{
-    return spec->hand.door != NULL || spec->change.operation != CHANGE_NONE;
-}
-
 bool spec_is_governed(const struct spec *spec)
 {
     return spec->network || spec->opens != HOLD_NONE || spec->deeds;
 }
-
-enum { HAND_VALUES = 6, CHANGE_VALUES = 8, MOST_VALUES = CHANGE_VALUES };
 
 /* Every field, how many values it takes, and what takes them: a function, or the number's place in the struct. */
 static const struct field {
@@ -270,8 +200,8 @@ static const struct field {
     {"deeds", 1, take_deeds, 0},
     {"degraded", 1, take_degraded, 0},
     {"output", 1, take_output, 0},
-    {"hand", HAND_VALUES, take_hand, 0},
-    {"change", CHANGE_VALUES, take_change, 0},
+    {"hand", 6, take_hand, 0},
+    {"change", 8, take_change, 0},
     {"mode", 3, take_mode, 0},
     {"times", 6, take_times, 0},
     {"wall_ms", 1, NULL, offsetof(struct spec, wall_ms)},
@@ -292,21 +222,6 @@ static problem take_number(struct spec *spec, size_t place, const char *digits)
     if (strlen(digits) > 16 || read_number(digits, value) != NULL)
         return "not a number";
     return *value > 0 ? NULL : "must be greater than zero";
-}
-
-/* One file, or one folder to change a name in, and nothing that is meant for an action. */
-static void check_errand(struct spec *spec)
-{
-    struct mount *mount = spec->mounts;
-    bool is_change = spec->change.operation != CHANGE_NONE, sets = spec_sets_attributes(spec);
-    bool is_one = spec->mount_count == 1 && (mount->access == ACCESS_WRITE || (mount->access == ACCESS_READ && !is_change)) &&
-                  (sets ? mount->kind != KIND_NEW && spec->change.inode != 0 : (mount->kind == KIND_FOLDER) == is_change);
-    if (!is_one || spec->program != NULL || spec->filter_length > 0 || spec_is_governed(spec) || (is_change && spec->hand.door != NULL))
-        refuse(STAGE_SPEC, "an errand takes one file or folder, no program and no filter");
-    if (is_change && !sets)
-        return;
-    mount->device = (dev_t)(sets ? spec->change.device : spec->hand.device);
-    mount->inode = (ino_t)(sets ? spec->change.inode : spec->hand.inode);
 }
 
 /* The next string of the text, or NULL past its end. */
@@ -334,7 +249,7 @@ void spec_parse(struct spec *spec, char *text, size_t length)
             field++;
         if (field == fields + FIELDS)
             refuse(STAGE_SPEC, "unknown field '%.40s'", key);
-        char *values[MOST_VALUES] = {0};
+        char *values[FIELD_VALUES] = {0};
         for (int i = 0; i < field->values; i++)
             if ((values[i] = next(&at, end)) == NULL)
                 refuse(STAGE_SPEC, "%s: a value is missing", key);
@@ -348,7 +263,7 @@ void spec_parse(struct spec *spec, char *text, size_t length)
         refuse(STAGE_SPEC, "goes on past its end");
 
     if (spec_is_errand(spec)) {
-        check_errand(spec);
+        errand_check(spec);
         return;
     }
     for (const struct field *field = fields; field < fields + FIELDS; field++)

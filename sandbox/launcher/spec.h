@@ -135,7 +135,7 @@ struct request *request_new(void);
 /* Reads and checks a request, or refuses. */
 void request_read(struct request *request, int descriptor);
 
-/* It runs nothing. */
+/* errand.c: it runs nothing. */
 bool spec_is_errand(const struct spec *spec);
 const char *spec_change_word(enum change change);
 bool spec_sets_attributes(const struct spec *spec); /* of what is mounted, and changes no name */

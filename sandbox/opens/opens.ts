@@ -13,21 +13,19 @@
  */
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:os'
-import { entryOf, grantOf, inWorkspace, isKernels, isWithin, scopeOf } from '../../policies/coverage.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import type { Access, Profile } from '../../policies/profile.js'
 import { type Answer, byWhom } from '../answer.js'
 import { type Identity, identityOf, type Own } from '../egress/identity.js'
+import { Folded, tooManyToName } from '../folded.js'
 import { encodeOrder } from '../frames.js'
 import type { Image } from '../image.js'
 import { mostQuestions, tooMany } from '../patience.js'
-import { findPlace } from '../place.js'
-import type { Mount } from '../plan.js'
 import type { Pool } from '../pool.js'
-import { realProfile } from '../real.js'
-import { isOperation, isRead, makeChange, namesOf, type Operation, type WantedChange, wantedChange } from './change.js'
+import { isOperation, makeChange, type Operation, type WantedChange, wantedChange } from './change.js'
 import { handOver } from './hand.js'
-import { type WantedFile, wantedFile } from './wanted.js'
+import { Rule, type RuleOptions } from './rule.js'
+import { wantedFile } from './wanted.js'
 
 export interface FileFacts {
   readonly access: 'read' | 'write'
@@ -54,11 +52,7 @@ export interface OpensHooks {
   readonly record?: ((kind: 'file.opened' | 'file.changed' | 'file.refused', facts: FileFacts) => void) | undefined
 }
 
-export interface OpensOptions extends OpensHooks {
-  /** What the action was started under. */
-  readonly profile: Profile
-  readonly workspace: string
-  readonly mounts: readonly Mount[]
+export interface OpensOptions extends OpensHooks, RuleOptions {
   /** Left out, nothing goes by the name of a tool. */
   readonly own?: Own | undefined
   /** Where the workers that open files come from. */
@@ -73,32 +67,8 @@ export function holdingOf({ ask }: Profile): Holding {
   return ask.some(({ kind }) => kind === 'write') ? 'writes' : undefined
 }
 
-const mostRefusals = 64
 const ofPrograms = 'what the action may execute is not written, so nobody is asked for it'
 const nobody: Own = { program: '', names: [] }
-
-/**
- * What the loader and the C library of nearly every program look for when it starts, and do without. Nobody is asked whether they may be read; a policy can
- * grant them.
- */
-const unasked = [
-  '/etc/ld.so.cache',
-  '/etc/ld.so.preload',
-  '/etc/localtime',
-  '/etc/nsswitch.conf',
-  '/etc/passwd',
-  '/etc/group',
-  '/etc/host.conf',
-  '/etc/hosts',
-  '/etc/resolv.conf',
-  '/etc/gai.conf',
-  '/etc/ssl/openssl.cnf',
-  '/etc/pki/tls/openssl.cnf',
-  '/etc/locale.alias',
-  '/usr/lib/locale',
-  '/usr/share/locale',
-  '/usr/share/zoneinfo',
-]
 
 const { EACCES } = constants.errno
 
@@ -106,18 +76,24 @@ export class Opens {
   /** The name under which the action's worker takes files. */
   readonly door = randomBytes(16).toString('hex')
   readonly #options: OpensOptions
+  readonly #rule: Rule
   readonly #images = new Map<string, Image>()
   readonly #answers = new Map<string, Promise<Answer>>()
   /** Intended, and not yet known to be with the action. */
   readonly #handed = new Map<number, FileFacts>()
   /** Whoever wants to know whether a call is still there. */
   readonly #lasting = new Map<number, (lasts: boolean) => void>()
-  readonly #refusals = new Map<string, { facts: FileFacts; count: number }>()
+  readonly #refusals: Folded<FileFacts>
   readonly #ended = new AbortController()
   #send: (order: Buffer) => void = () => undefined
 
   constructor(options: OpensOptions) {
     this.#options = options
+    this.#rule = new Rule(options)
+    this.#refusals = new Folded<FileFacts>(
+      (facts) => options.record?.('file.refused', facts),
+      (facts) => ({ ...facts, path: '', reason: tooManyToName }),
+    )
   }
 
   get holding(): Holding {
@@ -169,8 +145,7 @@ export class Opens {
     for (const facts of this.#handed.values())
       this.#options.record?.('file.refused', { ...facts, reason: 'the action had ended by then' })
     this.#handed.clear()
-    for (const { facts, count } of this.#refusals.values())
-      if (count > 1) this.#options.record?.('file.refused', { ...facts, again: count - 1 })
+    this.#refusals.end()
   }
 
   #who(thread: number, image: string): Promise<Identity> {
@@ -179,18 +154,14 @@ export class Opens {
   }
 
   async #decide(id: number, who: () => Promise<Identity>, flags: number, mode: number, path: string): Promise<void> {
-    const { profile, workspace } = this.#options
     const file = await wantedFile(path, flags).catch(() => undefined)
-    const mayBeProgram = (by: Profile) => file?.access === 'write' && this.#isProgram(file.path, by)
-    const maybe = file && (mayBeProgram(profile) || this.#isAskable(file, profile))
-    const real = maybe ? await realProfile(profile, workspace) : profile
-    const isProgram = mayBeProgram(real)
-    if (!maybe || !(isProgram || this.#isAskable(file, real))) return this.#tell(`continue ${id}`)
+    const ruling = file && (await this.#rule.ofFile(file))
+    if (!ruling) return this.#tell(`continue ${id}`)
     let facts: FileFacts = { access: file.access, path: file.path, program: '' }
     try {
       const { program, sha256, script, line } = await who()
       facts = { ...facts, program, ...(script && { script: script.path }) }
-      if (isProgram) return this.#refuse(id, { ...facts, reason: ofPrograms })
+      if (ruling === 'program') return this.#refuse(id, { ...facts, reason: ofPrograms })
       if (this.#ended.signal.aborted) return
       const asked = { kind: file.access, path: file.path, by: line }
       const refusal = await this.#refusal(id, asked)
@@ -212,12 +183,9 @@ export class Opens {
     look: () => Promise<WantedChange | undefined>,
     mode: number,
   ): Promise<void> {
-    const { profile, workspace } = this.#options
     const change = await look().catch(() => undefined)
-    const real = change ? await realProfile(profile, workspace) : profile
-    const isProgram = change !== undefined && namesOf(change).some((name) => this.#isProgram(name, real))
-    if (!change || !(isProgram || (this.#isChangeAskable(change, real) && !(await this.#leadsAstray(change)))))
-      return this.#tell(`continue ${id}`)
+    const ruling = change && (await this.#rule.ofChange(change))
+    if (!ruling) return this.#tell(`continue ${id}`)
     if (change.error) return this.#tell(`refuse ${id} ${change.error}`)
     const { operation, path, to, replaced } = change
     const what = { operation, ...(to && { to }), ...(replaced && { replaces: true as const }) }
@@ -225,7 +193,7 @@ export class Opens {
     try {
       const { program, sha256, script, line } = await who()
       facts = { ...facts, program, ...(script && { script: script.path }) }
-      if (isProgram) return this.#refuse(id, { ...facts, reason: ofPrograms })
+      if (ruling === 'program') return this.#refuse(id, { ...facts, reason: ofPrograms })
       if (this.#ended.signal.aborted) return
       const asked = { kind: 'write', path, by: line, ...what } as const
       const refusal = await this.#refusal(id, asked)
@@ -237,7 +205,7 @@ export class Opens {
       const error = await makeChange(change, mode, this.#options.pool)
       if (error !== 0) {
         this.#tell(`refuse ${id} ${error}`)
-        return this.#refused({ ...facts, reason: 'it could not be done', error })
+        return this.#refusals.take({ ...facts, reason: 'it could not be done', error })
       }
       this.#tell(`done ${id}`)
       this.#options.record?.('file.changed', facts)
@@ -252,62 +220,6 @@ export class Opens {
       this.#lasting.set(id, settle)
       this.#tell(`lasts ${id}`)
     }).finally(() => this.#lasting.delete(id))
-  }
-
-  /**
-   * Each name has to be one that may be written or asked for. A mount of the action's own goes when its name does, and what it kept from being written would
-   * be so no more: such a name is nobody's to give. What is renamed is read by its new name.
-   */
-  #isChangeAskable(change: WantedChange, real: Profile): boolean {
-    const { mounts } = this.#options
-    const { operation, path } = change
-    const names = namesOf(change)
-    const may = (kind: 'read' | 'write', each: string) =>
-      this.#isGranted(kind, each) || this.#isAskable({ access: kind, path: each }, real)
-    const isMount = (each: string) => mounts.some(({ target }) => isWithin(target, each))
-    if (!change.sets && names.some(isMount)) return false
-    return names.every((each) => may('write', each)) && (!isRead(operation) || may('read', path))
-  }
-
-  /**
-   * Nobody gives a name that the policy names, by a link too, or what is above it, or a link on the way, to a link: the next action would be granted where that
-   * leads. Nor to a folder, nor from one: what the policy says of something in it, or hides there, would be said of something else.
-   */
-  async #leadsAstray(change: WantedChange): Promise<boolean> {
-    if (!change.leads) return false
-    const { profile, workspace } = this.#options
-    const { read, write, hidden, execute = [] } = profile
-    const named = ['.', ...read, ...write, ...hidden, ...execute].map((each) => inWorkspace(each, workspace))
-    const ways = await Promise.all(
-      named.map(async (each) => {
-        const place = await findPlace(each).catch(() => undefined)
-        return place ? [each, place.real, ...place.links.map(({ path }) => path)] : [each]
-      }),
-    )
-    return namesOf(change).some((name) => ways.flat().some((each) => isWithin(each, name)))
-  }
-
-  #isGranted(kind: 'read' | 'write', path: string): boolean {
-    const { profile, workspace } = this.#options
-    return grantOf(profile, path, workspace).includes(kind)
-  }
-
-  /** Somebody would be asked to let it be written, but the action could execute it then. */
-  #isProgram(path: string, real: Profile): boolean {
-    const { profile, workspace, mounts } = this.#options
-    const mount = mounts.findLast(({ target, access }) => access !== 'pin' && isWithin(path, target))
-    const isExecuted = mount?.access === 'rx' || grantOf(real, path, workspace).includes('execute')
-    return isExecuted && entryOf(profile, { kind: 'write', path }, workspace) !== undefined
-  }
-
-  #isAskable({ access, path }: Pick<WantedFile, 'access' | 'path'>, real: Profile): boolean {
-    const { profile, workspace, mounts } = this.#options
-    const isMounted = mounts.some(({ target }) => isWithin(path, target))
-    // The action's own /tmp is not the machine's.
-    if (isKernels(path) || (isWithin(path, '/tmp') && !isMounted && !isWithin(path, workspace))) return false
-    if (access === 'read' && unasked.some((each) => isWithin(path, each))) return false
-    if (this.#isGranted(access, path) || (access === 'write' && this.#isProgram(path, real))) return false
-    return [profile, real].every((each) => scopeOf(each, { kind: access, path }, workspace) !== undefined)
   }
 
   /** Why a person did not allow it; undefined for a yes. One to a change is for one: what is done twice has another effect, as where another file has the name by then. */
@@ -336,24 +248,12 @@ export class Opens {
     this.#handed.delete(id)
     if (!facts) return
     if (error === 0) this.#options.record?.('file.opened', facts)
-    else this.#refused({ ...facts, reason: 'whoever wanted it could not take it', error })
+    else this.#refusals.take({ ...facts, reason: 'whoever wanted it could not take it', error })
   }
 
   #refuse(id: number, facts: FileFacts): void {
     this.#tell(`refuse ${id} ${EACCES}`)
-    this.#refused(facts)
-  }
-
-  #refused(facts: FileFacts): void {
-    const key = JSON.stringify(facts)
-    const known = this.#refusals.get(key) ?? this.#refusals.get('')
-    if (known) known.count += 1
-    else {
-      const isMany = this.#refusals.size >= mostRefusals
-      const first = isMany ? { ...facts, path: '', reason: 'there were too many others to name' } : facts
-      this.#refusals.set(isMany ? '' : key, { facts: first, count: 1 })
-      this.#options.record?.('file.refused', first)
-    }
+    this.#refusals.take(facts)
   }
 
   #tell(words: string): void {

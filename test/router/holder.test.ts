@@ -239,7 +239,7 @@ describe('the process that holds the keys', () => {
   })
 
   function program(): ChildProcess {
-    const module = join(installation, 'dist', 'test', 'nodes', 'keys-program.js')
+    const module = join(installation, 'dist', 'test', 'nodes', 'keys', 'program.js')
     const args = [module, path, sealing.toString('hex'), 'plain', 'hello']
     return spawn(process.execPath, args, { env: {}, stdio: ['pipe', 'pipe', 'inherit'] })
   }

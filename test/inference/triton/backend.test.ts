@@ -245,6 +245,15 @@ describe('a model on Triton', () => {
     assert.deepEqual(told.model.modalities, ['text', 'image'])
   })
 
+  it('refuses a bound on thoughts, for which no dialect has a word, and says beforehand that it cannot be held to one', async () => {
+    const server = await serve(model('vllm', written))
+    const backend = await open(server, '')
+    assert.ok(!backend.model.boundsThought)
+    await assert.rejects(collect(backend.generate({ ...sum, thoughtTokens: 9 })), coded('MODEL_UNSUITED'))
+    assert.equal(server.asked.length, 0)
+    await collect(backend.generate({ ...sum, thoughtTokens: 9, thinking: false }))
+  })
+
   it('is told by the id of its request that an answer is not wanted any more, where its dialect has a word for that', async () => {
     const ended: ((backend: Backend) => Promise<unknown>)[] = [
       async (backend) => {

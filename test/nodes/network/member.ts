@@ -1,22 +1,22 @@
 /**
- * A host of its own, as `network-hosts.ts` starts it: joins by an invitation and hosts agents whose effects are lines of a file. Asked on stdin who an agent is,
+ * A host of its own, as `hosts.ts` starts it: joins by an invitation and hosts agents whose effects are lines of a file. Asked on stdin who an agent is,
  * it says which node answers to that name here.
  */
 import { appendFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { setTimeout } from 'node:timers/promises'
 import { z } from 'zod'
-import { actor, on } from '../../mesh/actor/actor.js'
-import { message, nothing } from '../../mesh/actor/message.js'
-import { openChain } from '../../mesh/audit/chain.js'
-import { joinMesh, type MeshNode } from '../../mesh/node.js'
-import { readCredentials } from '../../mesh/seal/credentials.js'
-import { connectNats } from '../../mesh/transport/nats.js'
-import { readInvitation } from '../../nodes/authority/invitation.js'
-import { openDataFolder } from '../../nodes/data-folder.js'
-import { readAccess } from '../../nodes/member/access.js'
-import { enrolBy } from '../../nodes/member/enrol.js'
-import { nodeFiles } from '../../nodes/member/member.js'
+import { actor, on } from '../../../mesh/actor/actor.js'
+import { message, nothing } from '../../../mesh/actor/message.js'
+import { openChain } from '../../../mesh/audit/chain.js'
+import { joinMesh, type MeshNode } from '../../../mesh/node.js'
+import { readCredentials } from '../../../mesh/seal/credentials.js'
+import { connectNats } from '../../../mesh/transport/nats.js'
+import { readInvitation } from '../../../nodes/authority/invitation.js'
+import { openDataFolder } from '../../../nodes/data-folder.js'
+import { readAccess } from '../../../nodes/member/access.js'
+import { enrolBy } from '../../../nodes/member/enrol.js'
+import { nodeFiles } from '../../../nodes/member/member.js'
 
 /** Takes a while, then intends, then does: adds its line to the file. */
 export const Act = message('hosts.act', {

@@ -5,10 +5,10 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
-import { Awake } from '../kit/awake.js'
-import { eventually } from '../kit/eventually.js'
-import { temporaryFolder } from '../kit/mesh.js'
-import { run } from './command.js'
+import { Awake } from '../../kit/awake.js'
+import { eventually } from '../../kit/eventually.js'
+import { temporaryFolder } from '../../kit/mesh.js'
+import { run } from '../command.js'
 
 /** Of this process's own time. Less than what it would wait for the silent server; on a machine that is busy with other tests many times what it takes. */
 const endsWithinMs = 9000

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import { mkdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { runCommand } from '../kit/command.js'
-import { temporaryFolder } from '../kit/mesh.js'
+import { runCommand } from '../../kit/command.js'
+import { temporaryFolder } from '../../kit/mesh.js'
 
 describe('clawmesh policy', () => {
   let folder: string

@@ -2,11 +2,11 @@
  * A process that has providers asked, for tests that look into it from outside or end it: `STORE SEALING plain|confined QUESTION`. It asks once, prints the answer on one
  * line and what there is to know on the other stream, and stays until its input ends.
  */
-import { confined } from '../../nodes/keys/confined.js'
-import { plainly } from '../../router/egress/channel.js'
-import { Holder } from '../../router/egress/holder.js'
-import { ProviderStore } from '../../router/provider/store.js'
-import { memoryMesh } from '../kit/mesh.js'
+import { confined } from '../../../nodes/keys/confined.js'
+import { plainly } from '../../../router/egress/channel.js'
+import { Holder } from '../../../router/egress/holder.js'
+import { ProviderStore } from '../../../router/provider/store.js'
+import { memoryMesh } from '../../kit/mesh.js'
 
 const [path = '', sealing = '', way, question] = process.argv.slice(2)
 const store = new ProviderStore(path, Buffer.from(sealing, 'hex'))

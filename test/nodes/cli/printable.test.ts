@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { detail, headline } from '../../nodes/cli/approve/words.js'
-import { printable } from '../../nodes/cli/printable.js'
+import { detail, headline } from '../../../nodes/cli/approve/words.js'
+import { printable } from '../../../nodes/cli/printable.js'
 
 it('nothing in a path can erase or recolour the question that names it', () => {
   assert.equal(printable('x\r\u001b[2K\u001b[2mharmless\u001b[0m'), 'x\\u{d}\\u{1b}[2K\\u{1b}[2mharmless\\u{1b}[0m')

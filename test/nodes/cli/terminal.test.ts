@@ -5,10 +5,10 @@ import { once } from 'node:events'
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, afterEach, describe, it } from 'node:test'
-import { cacheFolder } from '../../nodes/config.js'
-import { program } from '../kit/command.js'
-import { eventually } from '../kit/eventually.js'
-import { temporaryFolder } from '../kit/mesh.js'
+import { cacheFolder } from '../../../nodes/config.js'
+import { program } from '../../kit/command.js'
+import { eventually } from '../../kit/eventually.js'
+import { temporaryFolder } from '../../kit/mesh.js'
 
 /** util-linux's `script` gives a program a terminal. */
 const noTerminal =

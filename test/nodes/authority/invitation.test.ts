@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { rmSync } from 'node:fs'
 import { describe, it } from 'node:test'
-import { randomBytes } from '../../mesh/seal/keys.js'
-import { fromBase32, toBase32 } from '../../nodes/authority/base32.js'
-import { readInvitation } from '../../nodes/authority/invitation.js'
-import { issueInvitation } from '../../nodes/authority/issue.js'
-import { ClawmeshError } from '../../policies/errors.js'
-import { temporaryFolder } from '../kit/mesh.js'
+import { randomBytes } from '../../../mesh/seal/keys.js'
+import { fromBase32, toBase32 } from '../../../nodes/authority/base32.js'
+import { readInvitation } from '../../../nodes/authority/invitation.js'
+import { issueInvitation } from '../../../nodes/authority/issue.js'
+import { ClawmeshError } from '../../../policies/errors.js'
+import { temporaryFolder } from '../../kit/mesh.js'
 
 describe('an invitation', () => {
   const folder = temporaryFolder()

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { ModelOffer } from '../../inference/place.js'
-import { candidates } from '../../nodes/agents/model/candidate.js'
-import { offersOf, placeAmong } from '../../nodes/process/placing.js'
-import { blocksOf, Sent } from '../../nodes/process/sent.js'
-import { memoryMesh } from '../kit/mesh.js'
+import type { ModelOffer } from '../../../inference/place.js'
+import { candidates } from '../../../nodes/agents/model/candidate.js'
+import { offersOf, placeAmong } from '../../../nodes/process/placing.js'
+import { blocksOf, Sent } from '../../../nodes/process/sent.js'
+import { memoryMesh } from '../../kit/mesh.js'
 
 const offer = (decode: number, more: Partial<ModelOffer> = {}): ModelOffer => ({
   model: 'm',
@@ -42,7 +42,7 @@ describe('the node for a prompt', () => {
   it('is one that can hold its model to a bound on thoughts, where the prompt has one and there are thoughts to be had', () => {
     const nodes = [
       node('fast', [offer(500, { backend: 'openai:ollama' })]),
-      node('able', [offer(5, { backend: 'openai:vllm' })]),
+      node('able', [offer(5, { backend: 'openai:vllm', boundsThought: true })]),
     ]
     const chosen = (more: object) => placeAmong(nodes, { ...say('hi'), ...more }, { zones }).chosen?.node
     assert.deepEqual([chosen({ thoughtTokens: 9 }), chosen({})], ['able', 'fast'])

@@ -10,25 +10,25 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import type { MeshNode } from '../../mesh/index.js'
-import { installation } from '../../mesh/installation.js'
-import { openTlsAuthority } from '../../nodes/authority/tls.js'
-import { readConfig } from '../../nodes/config.js'
-import { confined, whyNot } from '../../nodes/keys/confined.js'
-import { holderProfile, placeOf } from '../../nodes/keys/profile.js'
-import type { ClawmeshError } from '../../policies/errors.js'
-import type { Channel } from '../../router/egress/channel.js'
-import { Holder } from '../../router/egress/holder.js'
-import { isUnanswered } from '../../router/egress/unanswered.js'
-import type { Delta } from '../../router/provider/form.js'
-import { ProviderStore } from '../../router/provider/store.js'
-import { resolver } from '../../sandbox/egress/resolve.js'
-import { childrenOf } from '../kit/children.js'
-import { auditEvents } from '../kit/events.js'
-import { eventually } from '../kit/eventually.js'
-import { memoryMesh, type TestMesh, temporaryFolder } from '../kit/mesh.js'
-import { openCloud } from '../router/cloud.js'
-import { nameServer } from '../sandbox/name-server.js'
+import type { MeshNode } from '../../../mesh/index.js'
+import { installation } from '../../../mesh/installation.js'
+import { openTlsAuthority } from '../../../nodes/authority/tls.js'
+import { readConfig } from '../../../nodes/config.js'
+import { confined, whyNot } from '../../../nodes/keys/confined.js'
+import { holderProfile, placeOf } from '../../../nodes/keys/profile.js'
+import type { ClawmeshError } from '../../../policies/errors.js'
+import type { Channel } from '../../../router/egress/channel.js'
+import { Holder } from '../../../router/egress/holder.js'
+import { isUnanswered } from '../../../router/egress/unanswered.js'
+import type { Delta } from '../../../router/provider/form.js'
+import { ProviderStore } from '../../../router/provider/store.js'
+import { resolver } from '../../../sandbox/egress/resolve.js'
+import { childrenOf } from '../../kit/children.js'
+import { auditEvents } from '../../kit/events.js'
+import { eventually } from '../../kit/eventually.js'
+import { memoryMesh, type TestMesh, temporaryFolder } from '../../kit/mesh.js'
+import { openCloud } from '../../router/cloud.js'
+import { nameServer } from '../../sandbox/name-server.js'
 import type { Attempt } from './confined-program.js'
 
 const module = fileURLToPath(new URL('./confined-program.js', import.meta.url))
@@ -93,7 +93,7 @@ async function program(store: string, before: readonly string[] = []) {
   undo.push(() => cloud.close())
   const [path, sealing] = [join(folder, store), randomBytes(32)]
   new ProviderStore(path, sealing).add('cloud', { form: 'openai', url: cloud.url, key: 'k-0', models: ['large'] })
-  const module = join(installation, 'dist', 'test', 'nodes', 'keys-program.js')
+  const module = join(installation, 'dist', 'test', 'nodes', 'keys', 'program.js')
   const words = [...before, process.execPath, module, path, sealing.toString('hex'), 'confined', 'hello']
   const asking = spawn(words[0] ?? '', words.slice(1), { env: { PATH: readConfig().searchPath } })
   undo.push(() => asking.kill('SIGKILL'))

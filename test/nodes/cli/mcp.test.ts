@@ -5,11 +5,11 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { Client } from '@modelcontextprotocol/client'
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio'
-import { installation } from '../../mesh/installation.js'
-import { eventually } from '../kit/eventually.js'
-import { temporaryFolder } from '../kit/mesh.js'
-import { command, run } from './command.js'
-import { Machine } from './machine.js'
+import { installation } from '../../../mesh/installation.js'
+import { eventually } from '../../kit/eventually.js'
+import { temporaryFolder } from '../../kit/mesh.js'
+import { command, run } from '../command.js'
+import { Machine } from '../machine.js'
 
 const program = join(installation, 'dist', 'nodes', 'cli', 'main.js')
 

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict'
 import { rmSync } from 'node:fs'
 import { after, describe, it } from 'node:test'
-import { type Member, Register } from '../../nodes/authority/register.js'
-import { ClawmeshError } from '../../policies/errors.js'
-import { temporaryFolder } from '../kit/mesh.js'
+import { type Member, Register } from '../../../nodes/authority/register.js'
+import { ClawmeshError } from '../../../policies/errors.js'
+import { temporaryFolder } from '../../kit/mesh.js'
 
 const denied = (error: unknown) => error instanceof ClawmeshError && error.code === 'DENIED'
 

@@ -40,11 +40,11 @@ describe('hosts on a network', {
   skip: able.status === 0 ? false : 'no network namespaces can be made here',
 }, () => {
   it('are one mesh: TLS on the cable, and nobody in between', () => {
-    assert.deepEqual(runInside('network-host'), ['joined over TLS', 'a false broker is not believed'])
+    assert.deepEqual(runInside('host'), ['joined over TLS', 'a false broker is not believed'])
   })
 
   it('take over the agents of one that is unplugged, and do nothing twice when it is back', () => {
-    assert.deepEqual(runInside('network-hosts'), [
+    assert.deepEqual(runInside('hosts'), [
       'three hosts, agents on two of them',
       'one is unplugged, and the other has its agents',
       'healed: one brain',

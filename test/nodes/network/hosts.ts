@@ -7,18 +7,18 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { supervise } from '../../mesh/actor/supervisor.js'
-import { openLiveGround } from '../../nodes/authority/live.js'
-import { joinAsGuest } from '../../nodes/member/guest.js'
-import { eventually } from '../kit/eventually.js'
-import { temporaryFolder } from '../kit/mesh.js'
-import { Machine } from './machine.js'
-import { Act, Who } from './network-member.js'
+import { supervise } from '../../../mesh/actor/supervisor.js'
+import { openLiveGround } from '../../../nodes/authority/live.js'
+import { joinAsGuest } from '../../../nodes/member/guest.js'
+import { eventually } from '../../kit/eventually.js'
+import { temporaryFolder } from '../../kit/mesh.js'
+import { Machine } from '../machine.js'
+import { Act, Who } from './member.js'
 
 const home = new Machine()
 const ip = (...args: string[]) => execFileSync('ip', args)
 const done = (what: string) => process.stdout.write(`${what}\n`)
-const program = fileURLToPath(new URL('./network-member.js', import.meta.url))
+const program = fileURLToPath(new URL('./member.js', import.meta.url))
 const folder = temporaryFolder()
 const effects = join(folder, 'effects')
 const agents = ['agent-1', 'agent-2', 'agent-3', 'agent-4']

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { createConnection, createServer } from 'node:net'
-import { eventually } from '../kit/eventually.js'
-import { Machine } from './machine.js'
+import { eventually } from '../../kit/eventually.js'
+import { Machine } from '../machine.js'
 
 const [home, guest, cheated] = [new Machine(), new Machine(), new Machine()]
 const here = '10.77.0.1'
