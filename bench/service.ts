@@ -2,8 +2,9 @@
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { ApiKeys } from '../nodes/gateway/http/keys.js'
+import { freePort } from '../test/kit/free-port.js'
 import { temporaryFolder } from '../test/kit/mesh.js'
-import { firstServed, freePort, Served, toldByUnit, unitFor } from '../test/nodes/service/served.js'
+import { firstServed, Served, toldByUnit, unitFor } from '../test/nodes/service/served.js'
 import type { Report } from './figure.js'
 
 const reboots = 5

@@ -9,6 +9,7 @@ import { soakSignal } from './chaos/signal.js'
 import { soakTask } from './chaos/task.js'
 import { soakTwice } from './chaos/twice.js'
 import { soakLogits } from './inference/onnx/logits-soak.js'
+import { soakServers } from './inference/openai/soak.js'
 import { soakTriton } from './inference/triton/soak.js'
 import { soakCluster } from './mesh/broker/cluster-soak.js'
 import { soakCurrent } from './mesh/current-soak.js'
@@ -39,6 +40,7 @@ const soaks: Record<string, Soak> = {
   mail: { run: soakMail, usually: 10 },
   crash: { run: soakCrash, usually: 100 },
   triton: { run: soakTriton, usually: 1 },
+  servers: { run: soakServers, usually: 1 },
   logits: { run: soakLogits, usually: 40 },
   hostile: { run: soakHostile, usually: 10 },
   agreement: { run: soakAgreement, usually: 20_000 },

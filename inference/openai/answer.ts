@@ -3,6 +3,7 @@ import type { GenerateEvent, Usage } from '../backend.js'
 import { AnswerReader } from '../chat/answer.js'
 import { isRecord } from '../models.js'
 import type { ToolCall, ToolSpec } from '../tool.js'
+import { refusal } from './refusal.js'
 import { malformed } from './sse.js'
 import { type Chunk, chunkSchema, errorSchema, type ToolCallDelta } from './wire.js'
 
@@ -24,7 +25,7 @@ export async function* capped(body: AsyncIterable<Uint8Array>, maxTokens: number
 
 /**
  * The events of a streamed completion, from the data of its server-sent events. Calls come whole, once their last piece is there.
- * Throws MODEL_FAILED for an error in the stream, for what is no chunk, for a stream that ends before the answer does, and for one that goes on beyond
+ * Throws MODEL_FAILED for an error in the stream (what its code means, where it has one), for what is no chunk, for a stream that ends before the answer does, and for one that goes on beyond
  * `maxTokens`. Thoughts and calls that a server leaves in the text, as those without a parser for their model do, are told apart as well.
  */
 export async function* readAnswer(
@@ -85,8 +86,9 @@ function parseChunk(data: string): Chunk {
     throw malformed('a chunk is not JSON', cause)
   }
   const { data: error } = errorSchema.safeParse(json)
-  if (error !== undefined)
-    throw new ClawmeshError('MODEL_FAILED', `The model server broke off with an error: ${error}`, {
+  if (error?.code !== undefined && error.code < 500) throw refusal(error.code, error.message)
+  if (error)
+    throw new ClawmeshError('MODEL_FAILED', `The model server broke off with an error: ${error.message}`, {
       hint: 'Look at the log of the server, and ask again.',
     })
   const { data: chunk, error: cause } = chunkSchema.safeParse(json)

@@ -2,7 +2,6 @@ import { ClawmeshError } from '../../policies/errors.js'
 import {
   awayBy,
   type Backend,
-  cancelled,
   checkRequest,
   type EmbedEvent,
   type GenerateEvent,
@@ -15,17 +14,21 @@ import { ChatFormat } from '../chat/format.js'
 import type { Reasoning } from '../chat/reasoning.js'
 import { lastUserText } from '../constrain/span.js'
 import type { Modality } from '../place.js'
+import { Places } from '../places.js'
 import { checkCall } from '../tool.js'
 import { localBase } from './address.js'
 import { capped, readAnswer } from './answer.js'
 import { type Deadlines, Exchange } from './exchange.js'
 import { distrust, nameIt } from './owner.js'
 import { leavesMachine, listServer, mayBeTried, type ServerKind } from './probe.js'
+import { propsOf } from './props.js'
 import { serverSentEvents } from './sse.js'
 import { bytesPerVector, readVectors } from './vector.js'
 import { boundOn, completionBody, type ListedModel, type Spoken } from './wire.js'
 
 const awayMs = 2000
+/** Side by side, by servers that take as many as their memory has room for, and do not say how many that is. */
+const batched = 64
 
 export interface OpenAiOptions {
   /** On this machine, for example http://127.0.0.1:11434. */
@@ -34,6 +37,9 @@ export interface OpenAiOptions {
   model?: string
   /** Nobody named the server, it was found: before each prompt it is looked who runs it now. */
   found?: boolean
+  /** Answers side by side, if not as many as the server says or servers of its kind can; and most that wait there behind them: 64. */
+  slots?: number
+  queue?: number
   deadlines?: Deadlines
 }
 
@@ -41,20 +47,23 @@ export interface OpenAiOptions {
 export class OpenAiBackend implements Backend {
   readonly model: ModelInfo
   readonly mayBeTried: boolean
+  readonly slots?: number
   private readonly base: string
   private readonly found: boolean
   private readonly spoken: Spoken
   private readonly deadlines: Deadlines
-  private readonly closing = new AbortController()
+  private readonly places: Places
 
   private constructor(
     base: string,
-    { model, reasoning, kind, mayBeTried }: Described,
-    { found, deadlines }: { found: boolean; deadlines: Deadlines },
+    { model, reasoning, kind, mayBeTried, slots }: Described,
+    { found, queue, deadlines }: { found: boolean; queue: number; deadlines: Deadlines },
   ) {
     this.base = base
     this.model = model
     this.mayBeTried = mayBeTried
+    if (slots) this.slots = slots
+    this.places = new Places((slots ?? 1) + queue)
     this.spoken = { model: model.name, kind, reasoning }
     this.found = found
     this.deadlines = deadlines
@@ -62,14 +71,19 @@ export class OpenAiBackend implements Backend {
 
   /** Throws DENIED for a server or a model elsewhere or, if it was only found, of another user, MODEL_UNSUITED if it lacks the model, what Exchange throws if it does not answer. */
   static async open(options: OpenAiOptions): Promise<OpenAiBackend> {
-    const { url, model, found = false, deadlines = { silence: 120_000, total: 900_000 } } = options
+    const { url, model, found = false, slots, queue = 64, deadlines = { silence: 120_000, total: 900_000 } } = options
+    const ms = Math.min(5000, deadlines.silence)
     if (found) await refuseStranger(localBase(url))
-    const { base, kind, models } = await listServer(localBase(url), Math.min(5000, deadlines.silence))
+    const { base, kind, models } = await listServer(localBase(url), ms)
     const listed = models.find((each) =>
       model === undefined ? !leavesMachine(each, kind) : each.id === model || each.id === `${model}:latest`,
     )
     if (listed && leavesMachine(listed, kind)) throw computedElsewhere(listed.id)
-    if (listed) return new OpenAiBackend(base, await describe(listed, kind), { found, deadlines })
+    if (listed) {
+      const said = kind === 'llama.cpp' ? await propsOf(base, ms) : {}
+      const described = await describe(listed, kind, said)
+      return new OpenAiBackend(base, slots ? { ...described, slots } : described, { found, queue, deadlines })
+    }
     throw new ClawmeshError('MODEL_UNSUITED', `The model server at ${base} does not have ${model ?? 'any model'}.`, {
       hint: `It has: ${models.map(({ id }) => id).join(', ') || 'none'}.`,
     })
@@ -77,6 +91,27 @@ export class OpenAiBackend implements Backend {
 
   async *generate(request: GenerateRequest, signal?: AbortSignal): AsyncIterable<GenerateEvent> {
     const checked = checkRequest(this.model, request)
+    yield* this.places.take((ended) => this.answer(checked, ended), signal)
+  }
+
+  embed(texts: readonly string[], signal?: AbortSignal): AsyncIterable<EmbedEvent> {
+    return this.places.take((ended) => this.vectors(texts, ended), signal)
+  }
+
+  async away(): Promise<string | undefined> {
+    try {
+      const { models } = await listServer(this.base, awayMs)
+      return models.some(({ id }) => id === this.model.name) ? undefined : withoutIt
+    } catch (thrown) {
+      return awayBy(thrown)
+    }
+  }
+
+  async dispose(): Promise<void> {
+    this.places.close()
+  }
+
+  private async *answer(checked: GenerateRequest, signal: AbortSignal): AsyncIterable<GenerateEvent> {
     const body = completionBody(this.spoken, checked)
     const exchange = await this.exchange('chat/completions', signal)
     try {
@@ -95,7 +130,7 @@ export class OpenAiBackend implements Backend {
     }
   }
 
-  async *embed(texts: readonly string[], signal?: AbortSignal): AsyncIterable<EmbedEvent> {
+  private async *vectors(texts: readonly string[], signal: AbortSignal): AsyncIterable<EmbedEvent> {
     const exchange = await this.exchange('embeddings', signal)
     try {
       const request = {
@@ -112,25 +147,9 @@ export class OpenAiBackend implements Backend {
     }
   }
 
-  async away(): Promise<string | undefined> {
-    try {
-      const { models } = await listServer(this.base, awayMs)
-      return models.some(({ id }) => id === this.model.name) ? undefined : withoutIt
-    } catch (thrown) {
-      return awayBy(thrown)
-    }
-  }
-
-  /** One that ends with this backend, or the caller. */
-  private async exchange(path: string, signal: AbortSignal | undefined): Promise<Exchange> {
-    const { signal: closed } = this.closing
-    if (closed.aborted) throw cancelled()
+  private async exchange(path: string, signal: AbortSignal): Promise<Exchange> {
     if (this.found) await refuseStranger(this.base)
-    return new Exchange(`${this.base}/${path}`, this.deadlines, signal ? AbortSignal.any([signal, closed]) : closed)
-  }
-
-  async dispose(): Promise<void> {
-    this.closing.abort()
+    return new Exchange(`${this.base}/${path}`, this.deadlines, signal)
   }
 }
 
@@ -161,10 +180,15 @@ interface Described {
   kind: ServerKind
   reasoning: Reasoning
   mayBeTried: boolean
+  slots?: number
 }
 
 /** Few servers say whether a model takes images, and none how it is told to think; of the Nemotron family the catalogue does. */
-async function describe(listed: ListedModel, kind: ServerKind): Promise<Described> {
+async function describe(
+  listed: ListedModel,
+  kind: ServerKind,
+  said: { slots?: number; context?: number },
+): Promise<Described> {
   const { id, max_model_len, context_window, meta, multimodal } = listed
   const known = findKnown(await readCatalogue(), id)
   const modalities: Modality[] | undefined = multimodal ? ['text', 'image'] : known?.modalities
@@ -172,7 +196,7 @@ async function describe(listed: ListedModel, kind: ServerKind): Promise<Describe
     name: id,
     digest: null,
     backend: `openai:${kind}`,
-    context: max_model_len ?? context_window ?? meta?.n_ctx ?? meta?.n_ctx_train ?? null,
+    context: said.context ?? max_model_len ?? context_window ?? meta?.n_ctx ?? meta?.n_ctx_train ?? null,
     ...(meta?.n_params ? { parameters: meta.n_params } : {}),
     ...(modalities ? { modalities } : {}),
     ...(boundOn[kind] ? { boundsThought: true } : {}),
@@ -182,5 +206,6 @@ async function describe(listed: ListedModel, kind: ServerKind): Promise<Describe
   // Most models that can be told react to the template's variable; one that does not know it is not disturbed by it, where it can be set at all.
   const usual = kind === 'vllm' || kind === 'nim' || kind === 'llama.cpp' ? 'switch' : 'none'
   const reasoning = known ? (await ChatFormat.named(known.chat)).reasoning : usual
-  return { model, kind, reasoning, mayBeTried: mayBeTried(listed, kind) }
+  const slots = said.slots ?? (kind === 'vllm' || kind === 'nim' || kind === 'dynamo' ? batched : undefined)
+  return { model, kind, reasoning, mayBeTried: mayBeTried(listed, kind), ...(slots ? { slots } : {}) }
 }

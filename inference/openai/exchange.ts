@@ -1,5 +1,6 @@
 import { ClawmeshError } from '../../policies/errors.js'
 import { cancelled } from '../backend.js'
+import { refusal } from './refusal.js'
 import { malformed } from './sse.js'
 import { errorSchema } from './wire.js'
 
@@ -121,28 +122,11 @@ export class Exchange {
     }
     const text = Buffer.concat(pieces).toString('utf8')
     try {
-      return errorSchema.parse(JSON.parse(text))
+      return errorSchema.parse(JSON.parse(text)).message
     } catch {
       return text.slice(0, 300)
     }
   }
-}
-
-function refusal(status: number, why: string): ClawmeshError {
-  const message = `The model server answers ${status}: ${why}`
-  if (status === 401 || status === 403)
-    return new ClawmeshError('DENIED', message, { hint: 'The server wants a key; run it without one on this machine.' })
-  if (status === 429 || status === 503)
-    return new ClawmeshError('MODEL_BUSY', message, { hint: 'Ask again in a moment.' })
-  if (status >= 400 && status < 500)
-    return new ClawmeshError('MODEL_UNSUITED', message, {
-      hint: 'Pull or choose a model that can do this, or shorten the prompt.',
-      data: { status },
-    })
-  return new ClawmeshError('MODEL_FAILED', message, {
-    hint: 'Look at the log of the server, and ask again.',
-    data: { status },
-  })
 }
 
 /** fetch hides what went wrong in the cause of its error. */

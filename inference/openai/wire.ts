@@ -60,11 +60,14 @@ export const embeddingsSchema = z.object({
   usage: z.object({ prompt_tokens: z.int().nonnegative() }).nullish(),
 })
 
+/** The code of an error is the status that it would have by itself, at vLLM and llama.cpp; a word, or none, elsewhere. */
+const saidSchema = z.object({ message: z.string(), code: z.int().min(400).max(599).optional().catch(undefined) })
+
 /** An error in a body or in a stream: {"error": {"message"}} everywhere, older vLLM puts the message at the top. */
 export const errorSchema = z.union([
-  z.object({ error: z.object({ message: z.string() }) }).transform(({ error }) => error.message),
-  z.object({ error: z.string() }).transform(({ error }) => error),
-  z.object({ object: z.literal('error'), message: z.string() }).transform(({ message }) => message),
+  z.object({ error: saidSchema }).transform(({ error }) => error),
+  z.object({ error: z.string() }).transform(({ error }) => ({ message: error, code: undefined })),
+  saidSchema.extend({ object: z.literal('error') }),
 ])
 
 /** A model as its server has it. */

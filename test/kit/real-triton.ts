@@ -2,13 +2,13 @@
 import { spawn } from 'node:child_process'
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { cp, mkdir, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { TritonClient } from '../../inference/triton/client.js'
 import type { TensorInfo } from '../../inference/triton/tensor.js'
 import { installation } from '../../mesh/installation.js'
 import { temporaryFolder } from '../inference/folder.js'
 import { eventually } from './eventually.js'
+import { freePort } from './free-port.js'
 
 export interface RealModel {
   name: string
@@ -152,16 +152,4 @@ async function place(
     join(installation, 'test', 'inference', 'fixtures', 'triton', program ?? 'model.py'),
     join(folder, '1', 'model.py'),
   )
-}
-
-function freePort(): Promise<number> {
-  const server = createServer()
-  return new Promise((resolve, reject) => {
-    server.once('error', reject).listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() =>
-        address && typeof address === 'object' ? resolve(address.port) : reject(new Error('no port')),
-      )
-    })
-  })
 }

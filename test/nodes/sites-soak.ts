@@ -4,9 +4,9 @@
  */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { eventually } from '../kit/eventually.js'
+import { freePort } from '../kit/free-port.js'
 import { OutsideNats, otherOperator } from '../kit/outside-nats.js'
 import { Machine } from './machine.js'
 
@@ -80,13 +80,4 @@ async function verify(home: Machine): Promise<void> {
   await home.stop()
   const { status, stdout } = await home.do('audit', 'verify', '--json')
   assert.equal(status, 0, stdout)
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer()
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve))
-  const address = probe.address()
-  await new Promise((resolve) => probe.close(resolve))
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
 }

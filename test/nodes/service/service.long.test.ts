@@ -9,19 +9,10 @@ import type { Values } from '../../../nodes/cli/command.js'
 import { ApiKeys } from '../../../nodes/gateway/http/keys.js'
 import { program } from '../../kit/command.js'
 import { eventually } from '../../kit/eventually.js'
+import { freePort } from '../../kit/free-port.js'
 import { temporaryFolder } from '../../kit/mesh.js'
 import { command, run } from '../command.js'
-import {
-  execStart,
-  firstServed,
-  freePort,
-  listFor,
-  readList,
-  Served,
-  toldByList,
-  toldByUnit,
-  unitFor,
-} from './served.js'
+import { execStart, firstServed, listFor, readList, Served, toldByList, toldByUnit, unitFor } from './served.js'
 
 const folder = temporaryFolder()
 after(() => rmSync(folder, { recursive: true, force: true }))

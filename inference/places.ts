@@ -1,8 +1,8 @@
 import { setMaxListeners } from 'node:events'
-import { ClawmeshError } from '../../policies/errors.js'
-import { cancelled } from '../backend.js'
+import { ClawmeshError } from '../policies/errors.js'
+import { cancelled } from './backend.js'
 
-/** Room for so many answers at once. One more is refused, and all end when it is closed. */
+/** Room with a server for so many answers at once, those included that wait there for their turn. One more is refused, and all end when it is closed. */
 export class Places {
   private readonly most: number
   private readonly closing = new AbortController()
