@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import type { ServerResponse } from 'node:http'
 import { after, describe, it } from 'node:test'
 import { collect, type GenerateRequest } from '../../../inference/backend.js'
 import { OpenAiBackend } from '../../../inference/openai/backend.js'
@@ -191,6 +192,60 @@ describe('what a server tells of its model’s thoughts', () => {
   })
 })
 
+describe('answers side by side at a server', () => {
+  const openOf = async (owner: string, props?: string) => {
+    const models = JSON.stringify({ data: [{ id: 'qwen', owned_by: owner, meta: { n_ctx_train: 131_072 } }] })
+    const running = await serve(models, stream(''), undefined, props)
+    opened.push(running)
+    return OpenAiBackend.open({ url: running.url })
+  }
+
+  it('are as many as llama.cpp says that it was started for, each with the context that it has left for it', async () => {
+    const { slots, model } = await openOf('llamacpp', '{"total_slots":4,"default_generation_settings":{"n_ctx":8192}}')
+    assert.deepEqual([slots, model.context], [4, 8192])
+  })
+
+  it('are one where it does not say, and many where memory is all that bounds them', async () => {
+    for (const props of [undefined, '{}', '{"total_slots":"many"}', 'Not Found']) {
+      const { slots, model } = await openOf('llamacpp', props)
+      assert.deepEqual([slots, model.context], [undefined, 131_072], props)
+    }
+    assert.equal((await openOf('vllm')).slots, 64)
+    assert.equal((await openOf('library')).slots, undefined)
+  })
+
+  it('and those that wait there are bounded: one more is told so at once, and asked of the server once there is room', async () => {
+    const held: ServerResponse[] = []
+    const running = await server((response) => void held.push(response))
+    const backend = await OpenAiBackend.open({ url: running.url, slots: 2, queue: 1 })
+    const cancel = new AbortController()
+    const waiting = [cancel.signal, undefined, undefined].map((signal) => collect(backend.generate(sum, signal)))
+    await eventually(() => assert.equal(held.length, 3))
+    await assert.rejects(collect(backend.generate(sum)), coded('MODEL_BUSY'))
+    assert.equal(running.asked.length, 3)
+    cancel.abort()
+    await assert.rejects(waiting[0] ?? Promise.resolve(), coded('CANCELLED'))
+    const next = collect(backend.generate(sum))
+    await eventually(() => assert.equal(held.length, 4))
+    await backend.dispose()
+    for (const each of [...waiting.slice(1), next]) await assert.rejects(each, coded('CANCELLED'))
+  })
+
+  it('tell how fast it is with many of them', async () => {
+    const text = `${Array.from({ length: 40 }, () => piece).join('')}data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":20,"completion_tokens":40}}\n\n`
+    const { url } = await server(stream(text, piece.length))
+    const shelf = new Shelf({ freeBytes: async () => 1e12 })
+    shelf.keep(await OpenAiBackend.open({ url }))
+    const many = async (count: number) =>
+      Promise.all(Array.from({ length: count }, () => collect(shelf.generate(undefined, sum))))
+    for (const count of [1, 1, 4]) await many(count)
+    const [offer] = shelf.offers()
+    assert.equal(offer?.slots, 64)
+    assert.ok((offer?.speed?.batch?.decode ?? 0) > 0, JSON.stringify(offer?.speed))
+    await shelf.dispose()
+  })
+})
+
 describe('what a server gets wrong becomes one clear error', () => {
   const call = (name: string, written: string): string =>
     `data: ${JSON.stringify({ choices: [{ delta: { tool_calls: [{ index: 0, function: { name, arguments: written } }] }, finish_reason: 'tool_calls' }] })}\n\n`
@@ -203,6 +258,18 @@ describe('what a server gets wrong becomes one clear error', () => {
     [
       'an error inside the stream',
       stream(`${piece}data: {"error":{"code":500,"message":"KV cache is full"}}\n\n`),
+      'MODEL_FAILED',
+    ],
+    [
+      'a refusal inside the stream, as vLLM has it',
+      stream(
+        'data: {"error":{"message":"reasoning_config is not configured","type":"BadRequestError","code":400}}\n\n',
+      ),
+      'MODEL_UNSUITED',
+    ],
+    [
+      'an error inside the stream whose code is a word',
+      stream('data: {"error":{"message":"no more","code":"server_error"}}\n\n'),
       'MODEL_FAILED',
     ],
     ['a connection that breaks', (response) => void response.write(piece, () => response.destroy()), 'MODEL_FAILED'],

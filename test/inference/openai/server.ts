@@ -13,8 +13,13 @@ export interface ModelServer {
   close(): Promise<void>
 }
 
-/** A real HTTP server on loopback that lists models and answers completions as it is told. */
-export async function serve(models: string | Answer, completion: Answer, embedding?: Answer): Promise<ModelServer> {
+/** A real HTTP server on loopback that lists models and answers completions as it is told; `props` is what one of llama.cpp says of itself. */
+export async function serve(
+  models: string | Answer,
+  completion: Answer,
+  embedding?: Answer,
+  props?: string,
+): Promise<ModelServer> {
   const asked: string[] = []
   const server = createServer(async (request, response) => {
     const body = await read(request)
@@ -27,7 +32,8 @@ export async function serve(models: string | Answer, completion: Answer, embeddi
     } else if (request.url === '/v1/embeddings' && embedding) {
       asked.push(body)
       await embedding(response, body)
-    } else response.writeHead(404).end()
+    } else if (request.url === '/props' && props !== undefined) response.end(props)
+    else response.writeHead(404).end()
   })
   // A test that fails before it closes the server must not keep its process from ending.
   server.unref()
