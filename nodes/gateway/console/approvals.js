@@ -99,12 +99,18 @@ function cardOf(view, mayAnswer) {
     }),
     h('p', { class: 'soft' }, 'Exact arguments'),
     h('pre', {}, JSON.stringify(args, null, 2)),
-    h('p', { class: 'soft' }, 'A yes adds to its policy'),
     h(
-      'pre',
-      {},
-      added.flatMap((line, index) => (index === 0 ? [line] : ['\n', line])),
+      'p',
+      { class: 'soft' },
+      added.length > 0 ? 'A yes adds to its policy' : 'A yes is for this: nothing is added to its policy',
     ),
+    added.length > 0
+      ? h(
+          'pre',
+          {},
+          added.flatMap((line, index) => (index === 0 ? [line] : ['\n', line])),
+        )
+      : null,
     mayAnswer ? h('div', { class: 'actions' }, buttons) : null,
   )
 }
