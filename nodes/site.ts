@@ -19,6 +19,7 @@ import { serversOf, writeReachable } from './authority/address.js'
 import { Desk } from './authority/desk.js'
 import { type Hangups, tellHangups } from './authority/hangups.js'
 import { PolicyBook, publishPolicy } from './authority/policy-book.js'
+import { keepVouching, type Vouching } from './authority/vouching.js'
 import { readConfig } from './config.js'
 import type { DataFolder } from './data-folder.js'
 import { type ElsewhereOptions, providerStore, serveElsewhere } from './elsewhere.js'
@@ -47,6 +48,8 @@ export interface SiteOptions extends GroundOptions {
   onFailure: (error: ClawmeshError) => void
   /** Where other machines find the broker, if not at an address of this one. */
   advertise?: string | undefined
+  /** How often the authority vouches for the trail while the mesh runs; each hour, if left out. */
+  checkpointEveryMs?: number | undefined
 }
 
 export const supervisingNode = 'operator'
@@ -62,6 +65,7 @@ export class Site {
   readonly #folder: DataFolder
   readonly #desk: Subscription
   readonly #hangups: Hangups | undefined
+  readonly #vouching: Vouching
 
   constructor(parts: {
     node: MeshNode
@@ -71,6 +75,7 @@ export class Site {
     folder: DataFolder
     desk: Subscription
     hangups: Hangups | undefined
+    vouching: Vouching
   }) {
     this.node = parts.node
     this.kept = parts.kept
@@ -79,6 +84,7 @@ export class Site {
     this.#folder = parts.folder
     this.#desk = parts.desk
     this.#hangups = parts.hangups
+    this.#vouching = parts.vouching
   }
 
   get nats(): Servers {
@@ -94,6 +100,7 @@ export class Site {
     try {
       this.#desk.unsubscribe()
       await this.#hangups?.close()
+      await this.#vouching.close()
       await Promise.all(this.kept.map((node) => node.stop()))
       await this.node.close()
       return await sealTrail({ ...this.#ground, folder: this.#folder }, Date.now())
@@ -140,7 +147,11 @@ export async function startSite(options: SiteOptions): Promise<Site> {
     const hasEnded = (task: string) => tasks.hasEnded(task)
     await serveApprovals(node, { bucket, secret: authority.tasksKey, hasEnded, unattended: options.unattended })
     await serveMail(node, { bucket: await transport.bucket(addresses.mail), secret: authority.tasksKey })
-    return new Site({ node, kept, tasks, ground, folder, desk, hangups })
+    const vouching = keepVouching({
+      ...{ data: folder.path, log: ground.records.log(addresses.auditStream), progress },
+      everyMs: options.checkpointEveryMs,
+    })
+    return new Site({ node, kept, tasks, ground, folder, desk, hangups, vouching })
   } catch (error) {
     for (const step of undo.reverse()) await step().catch(() => undefined)
     throw error

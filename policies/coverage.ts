@@ -5,6 +5,7 @@
  *     const { covered, missing, askable } = covers(profile, need, workspace)
  *     if (!covered && askable) … a person is asked; on yes the action runs under widen(profile, missing)
  */
+import { hostRefusal } from './address.js'
 import { isAskable, reach, readConnection } from './network.js'
 import type { Access, AccessKind, Profile } from './profile.js'
 
@@ -97,10 +98,12 @@ export function deepestGrant(profile: Profile, path: string, workspace: string):
     )
 }
 
-/** The answer to one connection; unlike a path, it is decided while the action runs. */
+/** The answer to one connection; unlike a path, it is decided while the action runs. What is refused by its address alone is denied, whatever names it. */
 export function answerToConnect(profile: Profile, path: string, workspace: string): 'allow' | 'ask' | 'deny' {
   const connection = readConnection(path)
-  if (connection && reach(profile.network, connection)) return 'allow'
+  const reached = connection && reach(profile.network, connection)
+  if (connection && hostRefusal(connection.host, reached?.endpoint.allowedIps ?? [])) return 'deny'
+  if (reached) return 'allow'
   return scopeOf(profile, { kind: 'connect', path }, workspace) ? 'ask' : 'deny'
 }
 

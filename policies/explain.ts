@@ -4,6 +4,8 @@
  *     explain(readDocument(text, 'policy.yaml'), { kind: 'write', path: '/home/anna/ledger/sum.txt' }, '/home/anna/ledger')
  *     // { answer: 'ask', because: 'policy.yaml:5: ask.0 lets writing . be asked for' }
  */
+import { isIPv4 } from 'node:net'
+import { hostRefusal } from './address.js'
 import { answerToConnect, covers, deepestGrant, entryOf, type Grant, isKernels, isWithin, scopeOf } from './coverage.js'
 import type { Document } from './document.js'
 import { isInterpreter } from './interpreter.js'
@@ -76,14 +78,24 @@ function reason(document: Document, profile: Profile, access: Access, workspace:
 function connectReason(document: Document, profile: Profile, access: Access, workspace: string): string {
   const connection = readConnection(access.path)
   if (!connection) return 'it is not HOST:PORT'
+  const { host } = connection
+  if (hostRefusal(host, [host]) === 'never reached') return `${host} is reached by nobody, whatever a policy says`
   const reached = reach(profile.network, connection)
   if (reached) {
     const { rule, endpoint } = reached
-    const field = `network_policies.${rule.name}.endpoints.${rule.endpoints.indexOf(endpoint)}`
-    return `${at(document, field)} lets ${rule.binaries.map(binaryLine).join(', ')} connect to ${endpoint.host}`
+    const line = at(document, `network_policies.${rule.name}.endpoints.${rule.endpoints.indexOf(endpoint)}`)
+    const refusal = hostRefusal(host, endpoint.allowedIps)
+    if (refusal === 'private') return `${line} names ${host}, which is private: ${allowedIps(host)} is missing there`
+    if (refusal) return `${line} names ${host}, which is not among its allowed_ips`
+    return `${line} lets ${rule.binaries.map(binaryLine).join(', ')} connect to ${endpoint.host}`
   }
   const scope = scopeOf(profile, access, workspace)
-  if (scope) return `${whereIs(document, 'ask', scope)} lets ${doing.connect} ${scope.path} be asked for`
+  if (scope) {
+    const line = `${whereIs(document, 'ask', scope)} lets ${doing.connect} ${scope.path} be asked for`
+    if (!hostRefusal(host, []))
+      return isIPv4(host) ? line : `${line}; if that name leads to a private address, a yes does not reach it`
+    return `${line}, but ${host} is private, and no yes reaches that: a rule of network_policies does, whose endpoint says ${allowedIps(host)}`
+  }
   const { programs: _, ...anybody } = connection
   const others = reach(profile.network, anybody)
   if (others) {
@@ -93,6 +105,8 @@ function connectReason(document: Document, profile: Profile, access: Access, wor
   }
   return 'nothing lets it be connected to, and no entry of ask lets it be asked for'
 }
+
+const allowedIps = (host: string) => `\`allowed_ips: [${isIPv4(host) ? host : '127.0.0.1, "::1"'}]\``
 
 function placeOf(document: Document, { list, path }: Grant): string {
   if (list === 'hidden') return whereIs(document, 'filesystem_policy.hidden', path)

@@ -65,12 +65,8 @@ export type Question = z.output<typeof questionSchema>
 
 /** A question as people see it. */
 export const viewSchema = questionSchema.omit({ about: true }).extend({
-  /** What a yes adds to the policy of the action. */
-  adds: z.object({
-    read_only: z.array(z.string()),
-    read_write: z.array(z.string()),
-    network: z.array(z.string()).optional(),
-  }),
+  /** What a yes adds to the policy of the action, before that begins; nothing where it runs. */
+  adds: z.object({ read_only: z.array(z.string()), read_write: z.array(z.string()) }),
   /** How many more actions of its task wait for the same, and how many for something else. */
   folded: z.int(),
   behind: z.int(),
@@ -99,16 +95,15 @@ export const grantSchema = z.object({
 })
 export type Grant = z.output<typeof grantSchema>
 
-/** Paths as the policy's `filesystem_policy` would spell them; connections as HOST:PORT by PROGRAM. */
+/** A running action waits for it: a yes lets that do this, and leaves its policy as it is. */
+export const isOfRunning = ({ kind, by }: Question['missing'][number]): boolean =>
+  kind === 'connect' || by !== undefined
+
+/** As the policy's `filesystem_policy` would spell them. */
 export function additions(missing: Question['missing']): View['adds'] {
   const paths = (...kinds: Question['missing'][number]['kind'][]) =>
-    missing.filter(({ kind, operation }) => kinds.includes(kind) && !operation).map(({ path }) => path)
-  const network = paths('connect')
-  return {
-    read_only: paths('read', 'execute'),
-    read_write: paths('write'),
-    ...(network.length > 0 && { network }),
-  }
+    missing.filter((access) => kinds.includes(access.kind) && !isOfRunning(access)).map(({ path }) => path)
+  return { read_only: paths('read', 'execute'), read_write: paths('write') }
 }
 
 /** Undefined for what answers one action. A refusal for the session is of all that the task asks for. */

@@ -54,7 +54,10 @@ export const routes = {
   'GET /': { needs: 'nothing', says: 'The console: a page that holds nothing until a key is entered.' },
   'GET /console/:name': { needs: 'nothing', says: 'The files of the console.', params: consoleFileSchema },
   'GET /healthz': { needs: 'nothing', says: 'That the process lives.' },
-  'GET /readyz': { needs: 'nothing', says: 'Whether a prompt would find a model; 503 while none is served.' },
+  'GET /readyz': {
+    needs: 'nothing',
+    says: 'Whether a prompt would find a model; 503 while none is served, or none of them answers.',
+  },
   'GET /openapi.json': { needs: 'enter', says: 'This document.' },
   'GET /metrics': {
     needs: 'readMetrics',

@@ -9,7 +9,8 @@
  *   1. Nothing is dialled before its intent is recorded, and nothing that the policy does not allow, a person included.
  *   2. A name is resolved once, after the decision; each of its addresses is checked, and the one that was checked is dialled.
  *   3. What a program says by TLS goes out once it was seen to ask for the name that was decided on.
- *   4. Questions and refusals that are the same are one, and so is their record.
+ *   4. Nobody is asked for what a yes would not reach, as far as that can be told before the name is resolved.
+ *   5. Questions and refusals that are the same are one, and so is their record.
  */
 import { constants } from 'node:os'
 import { answerToConnect, scopeOf } from '../../policies/coverage.js'
@@ -21,7 +22,7 @@ import { Folded, tooManyToName } from '../folded.js'
 import { encodeOrder } from '../frames.js'
 import type { Image } from '../image.js'
 import { mostQuestions, tooMany } from '../patience.js'
-import { refusalOf } from './address.js'
+import { refusalOf, refusalOfYes } from './address.js'
 import { objectionTo, readHello } from './hello.js'
 import { type Identity, identityOf, type Own } from './identity.js'
 import { Names } from './names.js'
@@ -206,8 +207,9 @@ export class Egress {
     if (reached) return { ips: reached.endpoint.allowedIps }
     const { host, port } = connection
     const missing = { kind: 'connect' as const, path: `${host}:${port} by ${who.line}` }
-    if (!ask || answerToConnect(profile, missing.path, workspace) !== 'ask' || !scopeOf(profile, missing, workspace))
-      return { refused: 'no policy allows it' }
+    const beyondYes = scopeOf(profile, missing, workspace) && refusalOfYes(host)
+    if (beyondYes) return { refused: beyondYes }
+    if (!ask || answerToConnect(profile, missing.path, workspace) !== 'ask') return { refused: 'no policy allows it' }
     const known = this.#answers.get(missing.path)
     if (!known && this.#answers.size >= mostQuestions) return { refused: tooMany }
     const asked = known ?? ask(missing)

@@ -2,7 +2,7 @@
 import type { MeshNode } from '../../mesh/node.js'
 import { readConfig } from '../../nodes/config.js'
 import { openDataFolder } from '../../nodes/data-folder.js'
-import { type Site, startSite } from '../../nodes/site.js'
+import { type Site, type SiteOptions, startSite } from '../../nodes/site.js'
 import type { AuditTrail } from '../../nodes/trail.js'
 
 export interface RunningSite {
@@ -10,7 +10,7 @@ export interface RunningSite {
   close(): Promise<AuditTrail>
 }
 
-export async function beginSite(data: string): Promise<RunningSite> {
+export async function beginSite(data: string, more: Partial<SiteOptions> = {}): Promise<RunningSite> {
   const folder = openDataFolder(data)
   try {
     const site = await startSite({
@@ -22,6 +22,7 @@ export async function beginSite(data: string): Promise<RunningSite> {
       onFailure: (error) => {
         throw error
       },
+      ...more,
     })
     return { site, close: () => site.close().finally(() => folder.release()) }
   } catch (error) {

@@ -13,6 +13,7 @@ import { openLiveSource } from '../../nodes/audit/source.js'
 import { inspectTrail } from '../../nodes/trail.js'
 import { ClawmeshError } from '../../policies/errors.js'
 import { runCommand } from '../kit/command.js'
+import { eventually } from '../kit/eventually.js'
 import { temporaryFolder } from '../kit/mesh.js'
 import { beginSite, runSite } from './site.js'
 
@@ -136,6 +137,26 @@ describe('a data folder', () => {
       await source.close()
       await close()
       assert.ok((counts.at(-1) ?? 0) > (counts[0] ?? 0), `nothing was written meanwhile: ${counts}`)
+    }),
+  )
+
+  it(
+    'is vouched for by the clock while its mesh runs, unless it is broken, which is said',
+    copyOf(async () => {
+      const lines = () => readFileSync(checkpoints(), 'utf8').split('\n').length - 1
+      const told: string[] = []
+      const progress = (text: string) => void told.push(text)
+      const running = await beginSite(data, { checkpointEveryMs: 20, progress })
+      await eventually(() => assert.equal(lines(), 4))
+      assert.equal((await running.close()).verdict.ok, true)
+      assert.equal(lines(), 5, 'at its end too')
+      keepLines(2)
+      const broken = await beginSite(data, { checkpointEveryMs: 20, progress })
+      await eventually(() =>
+        assert.match(told.join('\n'), /no checkpoint was added: the trail is broken: .*checkpoints/),
+      )
+      await broken.close()
+      assert.equal(lines(), 2)
     }),
   )
 

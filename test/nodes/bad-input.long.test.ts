@@ -159,6 +159,14 @@ describe('bad input', () => {
     })
   }
 
+  it('is told before anything is done that a policy refuses every action of the workspace', async () => {
+    const ended = await start('--policy', 'code-workspace', '--data', data)
+    await check(ended, denied, /\.git read-only/, /Make it first/)
+    const [first = '', ...more] = ended.stderr.split(/^· 1 part/m)
+    assert.match(first, /^· Every action in .*workspace is refused under the policy code-workspace: .*\.git/m)
+    assert.equal(more.length, 1, ended.stderr)
+  })
+
   it('tells a program in JSON what it tells a person in words', async () => {
     const ended = await command('start', '--port', 'many', '--json', '--data', data)
     await check(ended, usage, /no port/, /65535/)

@@ -275,6 +275,21 @@ describe('an authority that dies while it is asked', () => {
     await eventually(async () => assert.deepEqual(await home.names(), ['guest', 'home', 'operator']), 20_000)
   })
 
+  it('tells a newcomer where a policy of its own refuses every action of its workspace', async () => {
+    const newcomer = new Machine()
+    const theirs = join(newcomer.data, '..', 'workspace')
+    mkdirSync(theirs)
+    try {
+      const offer = ['--name', 'newcomer', '--workspace', theirs, '--policy', 'code-workspace']
+      const joined = await newcomer.join(await home.invite(), ...offer)
+      const told = /Every action in .*workspace is refused under the policy code-workspace: .*\.git/
+      await eventually(() => assert.match(joined.stderr(), told))
+    } finally {
+      await newcomer.remove()
+    }
+    assert.equal((await home.do('revoke', 'newcomer')).status, 0)
+  })
+
   it('gives the same key the same place when the answer was lost, and no other key', async () => {
     const [second, thief] = [new Machine(), new Machine()]
     try {

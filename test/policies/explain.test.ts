@@ -85,3 +85,38 @@ ask:
   assert.match(said('a.example.net:22'), /^ask: n\.yaml:7: ask\.0 lets connecting to \*\.example\.net be asked for/)
   assert.match(said('docs.example.org:80'), /^deny: nothing lets it be connected to/)
 })
+
+test('where a yes would not reach, nobody is said to be asked, and what would let it is named', () => {
+  const near = readDocument(
+    `network_policies:
+  near:
+    endpoints:
+      - { host: 10.0.0.1, port: 443 }
+      - { host: 10.0.0.2, port: 443, allowed_ips: [10.0.0.2] }
+      - { host: 10.0.0.3, port: 443, allowed_ips: [10.9.0.0/16] }
+      - { host: 169.254.169.254, port: 80, allowed_ips: [169.254.169.254] }
+    binaries: [{ path: /usr/bin/curl }]
+ask:
+  - connect: "*"
+`,
+    'n.yaml',
+  )
+  const said = (path: string) => {
+    const { answer, because } = explain(near, { kind: 'connect', path }, '/home/anna')
+    return `${answer}: ${because}`
+  }
+  assert.match(
+    said('127.0.0.1:80'),
+    /^deny: n\.yaml:10: ask\.0 .* 127\.0\.0\.1 is private, .* `allowed_ips: \[127\.0\.0\.1\]`$/,
+  )
+  assert.match(said('localhost:80'), /^deny: .* `allowed_ips: \[127\.0\.0\.1, "::1"\]`$/)
+  assert.match(said('10.0.0.1:443'), /^deny: n\.yaml:4: .* `allowed_ips: \[10\.0\.0\.1\]` is missing there$/)
+  assert.match(said('10.0.0.2:443'), /^allow: n\.yaml:5: /)
+  assert.match(said('10.0.0.3:443'), /^deny: n\.yaml:6: .* not among its allowed_ips$/)
+  for (const port of [80, 443]) assert.match(said(`169.254.169.254:${port}`), /^deny: .* whatever a policy says$/)
+  assert.match(said('93.184.215.14:443'), /^ask: n\.yaml:10: ask\.0 lets connecting to \* be asked for$/)
+  assert.match(
+    said('example.org:443'),
+    /^ask: .*be asked for; if that name leads to a private address, a yes does not reach it$/,
+  )
+})

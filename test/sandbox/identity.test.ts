@@ -53,15 +53,17 @@ describe('a rule for an interpreter', { skip: !python && 'there is no Python her
     await new Promise<void>((ready) => server.unref().listen(0, '127.0.0.1', ready))
     const { port } = server.address() as AddressInfo
     const fetch = join(workspace, 'fetch.py')
-    const source = `import socket\nprint(socket.create_connection(('127.0.0.1', ${port})).recv(9).decode(), end='')\n`
+    // Nobody is asked for what is private; each question is refused, so nothing is dialled there.
+    const host = ask ? '93.184.215.14' : '127.0.0.1'
+    const source = `import socket\nprint(socket.create_connection(('${host}', ${port})).recv(9).decode(), end='')\n`
     for (const name of ['fetch.py', 'other.py']) await writeFile(join(workspace, name), source)
     await writeFile(join(workspace, 'liar.py'), lie(fetch))
     const lent = join(folder, 'lent')
     for (const name of ['out', 'lent']) await mkdir(join(workspace, name))
     await symlink(join(workspace, 'lent'), lent)
-    const endpoint = `{ host: 127.0.0.1, port: ${port}, allowed_ips: [127.0.0.1] }`
+    const endpoint = `{ host: ${host}, port: ${port}, allowed_ips: [127.0.0.1] }`
     const rules = ask
-      ? 'ask: [{ connect: 127.0.0.1 }]'
+      ? `ask: [{ connect: ${host} }]`
       : `network_policies: { docs: { endpoints: [${endpoint}], binaries: [${binary(fetch)}] } }`
     const profile = parseProfile(
       `filesystem_policy: { read_only: [., /usr, /bin, /lib, /lib64], read_write: [./out, "${lent}"] }\n${rules}`,
@@ -174,8 +176,8 @@ describe('a rule for an interpreter', { skip: !python && 'there is no Python her
       '(python3 fetch.py; python3 -c "$(cat fetch.py)"; python3 -Bc "$(cat fetch.py)") 2> out/errors',
       (path) => asked.push(path),
     )
-    assert.equal(asked[0], `127.0.0.1:${port} by ${python} running ${fetch} sha256:${sha256}`)
-    assert.match(asked[1] ?? '', /^127\.0\.0\.1:\d+ by \S+ running code of its own sha256:[0-9a-f]{64}$/)
+    assert.equal(asked[0], `93.184.215.14:${port} by ${python} running ${fetch} sha256:${sha256}`)
+    assert.match(asked[1] ?? '', /^93\.184\.215\.14:\d+ by \S+ running code of its own sha256:[0-9a-f]{64}$/)
     assert.ok(asked.length === 3 && asked[1] !== asked[2], 'other code is another question')
   })
 })

@@ -224,6 +224,29 @@ print(len(later) < 100)`
     )
   })
 
+  test('nobody is asked for what a yes would not reach', async () => {
+    const asked: string[] = []
+    const hosts = ['127.0.0.1', '169.254.169.254']
+    const { told } = await run(
+      'ask: [{ connect: "*:PORT" }]',
+      hosts.map((host) => `curl -sS -m 5 http://${host}:PORT/; `).join(''),
+      {
+        ask: async ({ path }) => {
+          asked.push(path)
+          return 'allow'
+        },
+      },
+    )
+    assert.deepEqual(asked, [])
+    assert.deepEqual(
+      told.map(({ facts }) => [facts.host, facts['reason']]),
+      [
+        ['127.0.0.1', 'private'],
+        ['169.254.169.254', 'never reached'],
+      ],
+    )
+  })
+
   test('by TLS a program reaches the name that was allowed, and no other at the same place', async () => {
     const { privateKey: key, publicKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' })
     const [serial, day] = [Buffer.from([1]), 86_400_000]

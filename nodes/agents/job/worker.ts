@@ -88,7 +88,9 @@ async function chooseCall(
   ]
   const { deadline, signal, trace, grant } = context
   const session = await openSession(node, trace)
-  let unusable = 0
+  /** Who gave each answer that cannot be used. */
+  const unusable: string[] = []
+  let asked = ''
   let tokens: number | null = 0
   const uses = new Uses()
   const onUse: Thinking['onUse'] = (use) => {
@@ -96,15 +98,19 @@ async function chooseCall(
     const used = tokensOf(use.usage)
     tokens = tokens === null || used === null ? null : tokens + used
   }
+  const onModel = (model: string) => {
+    asked = model
+  }
   for (let failures = 0; ; ) {
     const request = {
       messages,
       tools: offeredTools,
       maxTokens: 400,
-      ...(unusable === 0 ? { temperature: 0 } : { temperature: freely, seed: unusable }),
+      ...(unusable.length === 0 ? { temperature: 0 } : { temperature: freely, seed: unusable.length }),
     }
     try {
-      const { calls } = await think(node, request, { session, actor, deadline, signal, trace, grant, onUse })
+      const thinking = { session, actor, deadline, signal, trace, grant, onUse, onModel }
+      const { calls } = await think(node, request, thinking)
       const call = calls[0] && wording.meant(calls[0])
       if (call) {
         checkSum(words, call)
@@ -115,21 +121,22 @@ async function chooseCall(
       })
     } catch (error) {
       const failure = ClawmeshError.from(error)
-      if (failure.data['unusable'] === true) unusable += 1
+      if (failure.data['unusable'] === true) unusable.push(asked)
       else if (failure.code === 'MODEL_FAILED') failures += 1
-      if (unusable === unusableAnswers) throw unsuited(failure)
+      if (unusable.length === unusableAnswers) throw unsuited(unusable, failure)
       if (failures === failuresAllowed || !failure.retry || node.now() + thinkAgainMs > deadline) throw failure
       await pause(thinkAgainMs, signal)
     }
   }
 }
 
-function unsuited({ message }: ClawmeshError): ClawmeshError {
+function unsuited(models: readonly string[], { message }: ClawmeshError): ClawmeshError {
+  const whose = [...new Set(models)].join(' and ')
   return new ClawmeshError(
     'MODEL_UNSUITED',
-    `${unusableAnswers} answers of the model cannot be used. The last: ${message}`,
+    `${models.length} answers of ${whose} cannot be used. The last: ${message}`,
     {
-      hint: 'Say the request in other words, or use a more capable model.',
+      hint: 'Say the request in other words, or serve a more capable model: a node is started with `--model DIR|URL`.',
     },
   )
 }

@@ -25,10 +25,12 @@ export interface Candidate {
   tools?: readonly string[] | undefined
   /** It computes on an accelerator of its node. */
   gpu?: boolean | undefined
+  /** Why it would give no answer now, as its node last saw. */
+  away?: string | undefined
 }
 
 const offeredSchema = z.array(
-  offerSchema.pick({ model: true, digest: true, backend: true, tools: true, draining: true }),
+  offerSchema.pick({ model: true, digest: true, backend: true, tools: true, away: true, draining: true }),
 )
 const acceleratedSchema = z.object({ accelerators: z.array(z.unknown()).min(1) })
 
@@ -40,8 +42,8 @@ export function candidatesOf(nodes: readonly NodeInfo[]): Candidate[] {
     if (!roles.includes('inference') || draining) return []
     const zone = advert['zone'] === 'mesh' ? 'mesh' : 'elsewhere'
     const hasGpu = hasAccelerator(advert)
-    return modelsOf(advert).map(({ model, digest, backend, tools }) => ({
-      ...{ name, model, digest, tools, zone },
+    return modelsOf(advert).map(({ model, digest, backend, tools, away }) => ({
+      ...{ name, model, digest, tools, zone, away },
       gpu: hasGpu && backend !== undefined && backend !== 'onnx',
     }))
   })
@@ -55,7 +57,7 @@ export function candidatesOf(nodes: readonly NodeInfo[]): Candidate[] {
 const hasAccelerator = ({ hardware }: Advert): boolean => acceleratedSchema.safeParse(hardware).success
 
 /** Of one that says nothing else of its models, only which the first is, there is no more to know. */
-function modelsOf({ model, offers }: Advert): Pick<ModelOffer, 'model' | 'digest' | 'backend' | 'tools'>[] {
+function modelsOf({ model, offers }: Advert): Pick<ModelOffer, 'model' | 'digest' | 'backend' | 'tools' | 'away'>[] {
   const offered = offeredSchema.safeParse(offers).data
   if (offered && offered.length > 0) return offered.filter(({ draining }) => draining === undefined)
   return typeof model === 'string' ? [{ model }] : []

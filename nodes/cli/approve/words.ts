@@ -1,5 +1,5 @@
 /** Questions in words. */
-import type { Grant, Question, View } from '../../approvals/question.js'
+import { type Grant, isOfRunning, type Question, type View } from '../../approvals/question.js'
 import { printable } from '../printable.js'
 
 /** A question that people do not see yet stands for itself alone. */
@@ -61,7 +61,7 @@ export function verdictLine({ verdict }: View): string {
 
 /** All that a person should know before a yes. */
 export function detail(view: View): string {
-  const { id, task, node, tool, args, workspace, adds, askedAt, deadline } = view
+  const { id, task, node, tool, args, missing, workspace, adds, askedAt, deadline } = view
   const added = Object.entries(adds).flatMap(([field, paths]) =>
     (paths ?? []).map((path) => `  ${field}: ${bare(path)}`),
   )
@@ -72,7 +72,7 @@ export function detail(view: View): string {
     `  arguments: ${JSON.stringify(args)}`,
     `  workspace: ${workspace ? bare(workspace) : 'none'} (on ${node})`,
     added.length === 0
-      ? '  a yes adds nothing to the policy: it is for this'
+      ? `  a yes adds nothing to the policy: it ${missing.some(isOfRunning) ? 'lets the running action do this' : 'is for this'}`
       : `  a yes adds to the policy of ${tool}:`,
     ...added.map((line) => `  ${line}`),
   ].join('\n')

@@ -56,7 +56,7 @@ export const auditProve: Command = {
       const proof = prove(record, verdict.records, checkpoints, ...keys)
       if (!proof)
         throw new ClawmeshError('UNREACHABLE', `No checkpoint covers ${given} yet.`, {
-          hint: '`clawmesh audit checkpoint` adds one; so does a mesh that drains.',
+          hint: '`clawmesh audit checkpoint` adds one; a mesh that runs does so each hour, and one that drains.',
         })
       const written = `${JSON.stringify(proof)}\n`
       const to = text(values, 'to')
@@ -79,7 +79,7 @@ export const auditProve: Command = {
 export const auditCheckpoint: Command = {
   name: 'audit checkpoint',
   usage: '[--json]',
-  help: 'Verifies the whole trail, and has the authority vouch for it as it is now. A mesh that runs long is vouched for at its end only, unless this is done.',
+  help: 'Verifies the whole trail, and has the authority vouch for it as it is now. A mesh that runs does so each hour, and at its end.',
   options: { data: dataOption, json: jsonOption },
   run: async (_, values) => {
     const source = await openSource({ config: readConfig(), path: dataFolder(values), progress })

@@ -6,6 +6,7 @@ import { resolve } from 'node:path'
 import type { MeshNode } from '../../../mesh/index.js'
 import type { SubjectStore } from '../../../mesh/seal/subject-store.js'
 import { openTasks, type Tasks } from '../../../mesh/task/tasks.js'
+import { ClawmeshError } from '../../../policies/errors.js'
 import type { Workspace } from '../../../sandbox/workspace.js'
 import { workPlaces } from '../../agents/job/request.js'
 import { type LiveGround, openLiveGround } from '../../authority/live.js'
@@ -57,12 +58,19 @@ export async function onStage<T>(staging: Staging, work: (stage: Stage) => Promi
   try {
     const why = unsuited?.(folder)
     if (why === undefined) return { result: await onMesh(ground, folder, hosting, stop.signal, work), trail: undefined }
+    if (data !== undefined) throw unfit(folder, why)
     progress(`not on the mesh of ${folder}, which runs: ${why}`)
   } finally {
     await ground.close()
   }
   return onOwnMesh(staging, work)
 }
+
+/** A folder that was named has one mesh, and that one will not do. */
+const unfit = (folder: string, why: string): ClawmeshError =>
+  new ClawmeshError('USAGE', `This cannot be done on the mesh of ${folder}, which runs: ${why}.`, {
+    hint: 'Leave --data out, or name a folder where no mesh runs: then it is done on a mesh that ends with it.',
+  })
 
 async function onMesh<T>(
   ground: LiveGround,

@@ -6,7 +6,7 @@ import { supervise } from '../../../mesh/index.js'
 import { installation } from '../../../mesh/installation.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import type { Prices } from '../../../policies/prices.js'
-import { readPolicy } from '../../../sandbox/preset.js'
+import { type PolicyFile, readPolicy } from '../../../sandbox/preset.js'
 import { workspaceId } from '../../../sandbox/workspace.js'
 import type { Job, JobResult } from '../../agents/job/job.js'
 import { doAsked } from '../../agents/job/persist.js'
@@ -26,6 +26,7 @@ import { type Command, text, type Values } from '../command.js'
 import { explain } from '../failure.js'
 import { pricesOf } from '../models/prices.js'
 import { brokersOption, modelOption, readBrokers, subjectOption } from '../options.js'
+import { sayRefusal } from '../policy/refusal-note.js'
 import { stopOnSignal } from '../stop.js'
 import { isTerminal, progress, question } from '../terminal.js'
 import { allowedOptions, readAllowed } from './allowed.js'
@@ -117,7 +118,7 @@ async function startMesh(own: string | undefined, values: Values): Promise<numbe
     return await runOn(site, {
       request,
       workspace,
-      policy: policy.text,
+      policy,
       subject: text(values, 'subject') ?? accountName(),
       files,
       allowed,
@@ -139,8 +140,7 @@ interface Run {
   /** Undefined: the person is asked for it. */
   request: string | undefined
   workspace: string
-  /** Its text. */
-  policy: string
+  policy: PolicyFile
   /** Whom its requests are about. */
   subject: string
   files: () => string[]
@@ -205,6 +205,7 @@ function shortcomingOf({ verdict }: AuditTrail): ClawmeshError | undefined {
 async function work(site: Site, run: Run, results: JobResult[]): Promise<void> {
   progress(`${site.node.nodes().length} nodes are up`)
   passNotesOn(site.node, progress)
+  await sayRefusal(run.policy, run.workspace)
   await introduceModels(site.node, progress)
   const answering = isTerminal ? answerAtTerminal(site.node) : undefined
   const supervisor = await supervise(site.node, {
@@ -238,7 +239,10 @@ async function work(site: Site, run: Run, results: JobResult[]): Promise<void> {
 
 function doJob({ node, tasks, ground }: Site, run: Run, job: Job): Promise<JobResult> {
   const subject = dataSubject(node, ground.authority.subjects, run.subject)
-  const asked = { ...askedOf(job.request, { folder: run.workspace }, run.files, run.policy), subject: subject.name }
+  const asked = {
+    ...askedOf(job.request, { folder: run.workspace }, run.files, run.policy.text),
+    subject: subject.name,
+  }
   return doAsked(node, tasks, asked, job, (task) => subject.file(task.id))
 }
 

@@ -7,12 +7,13 @@ import { openDataFolder } from '../../data-folder.js'
 import { readAccess, writeAccess } from '../../member/access.js'
 import { joinedAs } from '../../member/joined.js'
 import { nodeFiles } from '../../member/member.js'
-import { keepOffer, machineName, planOffer, recallOffer } from '../../member/offer.js'
+import { keepOffer, machineName, ofMesh, planOffer, recallOffer } from '../../member/offer.js'
 import { parseServers } from '../../outside.js'
 import { keepNode } from '../../process/keeper.js'
 import { type NodeReport, planInference } from '../../process/plan.js'
 import { type Command, text, type Values } from '../command.js'
 import { givenOffer, offerOptions, sayOffer } from '../offer-options.js'
+import { sayOfferRefusal } from '../policy/refusal-note.js'
 import { size } from '../size.js'
 import { stopOnSignal, untilStopped } from '../stop.js'
 import { progress } from '../terminal.js'
@@ -85,6 +86,8 @@ async function runJoin(given: string | undefined, values: Values): Promise<numbe
         `Joined as "${name}": ${granted.join(', ')}. After a reboot, \`clawmesh join\` with no string is enough.`,
       )
       sayOffer('join', offer)
+      // Which version the mesh's has, its node hears later.
+      if (offer.policy !== ofMesh && granted.includes('sandbox')) await sayOfferRefusal(offer, undefined)
       await untilStopped(stop)
     } finally {
       progress('draining')

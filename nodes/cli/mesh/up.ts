@@ -20,7 +20,7 @@ import { introduceModels, passNotesOn } from '../job/introduce.js'
 import { readLabels } from '../labels.js'
 import { givenOffer, offerOptions, sayOffer } from '../offer-options.js'
 import { brokersOption, readBrokers } from '../options.js'
-import { sayRefusal } from '../policy/refusal-note.js'
+import { sayOfferRefusal } from '../policy/refusal-note.js'
 import { stopOnSignal, untilStopped } from '../stop.js'
 import { progress } from '../terminal.js'
 import { type GatewayPlace, gatewayPlace, keepGateway, recallGateway } from './gateway-place.js'
@@ -126,7 +126,7 @@ async function runUp(_: string | undefined, values: Values): Promise<number> {
       answering = answerAtTerminal(site.node)
       passNotesOn(site.node, progress)
       sayOffer('up', offer)
-      await sayRefusal(offer, new PolicyBook(folder.authority, site.ground.authority).newest())
+      await sayOfferRefusal(offer, new PolicyBook(folder.authority, site.ground.authority).newest())
       await introduceModels(site.node, progress)
       gateway = place && (await serve(site, folder, workspaceOf(folder.path, undefined), place, listen.advertise))
       if (values['json']) {

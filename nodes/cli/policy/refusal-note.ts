@@ -9,11 +9,8 @@ import { untilThen } from './named-policy.js'
 
 type Named = { readonly name: string; readonly text: string }
 
-/** Where every action in the workspace of this offer is refused under its policy, says so. `newest`: the mesh's, where it has one. */
-export async function sayRefusal({ workspace, policy: named }: Offer, newest: Named | undefined): Promise<void> {
-  if (workspace === undefined) return
-  const own = named === ofMesh ? newest : await readPolicy(named)
-  const { name, text } = own ?? (await readPolicy(untilThen))
+/** Where every action in this workspace is refused under this policy, says so. */
+export async function sayRefusal({ name, text }: Named, workspace: string): Promise<void> {
   const refusal = await refusalOf(parseProfile(text, name), workspace)
   if (refusal)
     progress(
@@ -21,11 +18,18 @@ export async function sayRefusal({ workspace, policy: named }: Offer, newest: Na
     )
 }
 
+/** The same of what a machine offers. `newest`: the mesh's, where it has one. */
+export async function sayOfferRefusal({ workspace, policy: named }: Offer, newest: Named | undefined): Promise<void> {
+  if (workspace === undefined) return
+  const own = named === ofMesh ? newest : await readPolicy(named)
+  await sayRefusal(own ?? (await readPolicy(untilThen)), workspace)
+}
+
 /** The same of a policy that the mesh has by now, for what the machine with this data folder was last told to offer. */
 export async function sayRefusalHere(data: string, newest: Named): Promise<void> {
   try {
     const offer = recallOffer(data, {})
-    if (offer.policy === ofMesh) await sayRefusal(offer, newest)
+    if (offer.policy === ofMesh) await sayOfferRefusal(offer, newest)
   } catch (error) {
     progress(ClawmeshError.from(error).message)
   }

@@ -5,10 +5,14 @@ import { call, follow } from './gateway.js'
 export const route = 'GET /v1/approvals'
 export const title = 'Approvals'
 
+/** What was typed last for `N`. */
+let uses = 3
+
 const answers = [
   { key: 'a', label: 'Allow once', body: { answer: 'allow', reach: 'once' } },
   { key: 's', label: 'Allow for this task', body: { answer: 'allow', reach: 'session' } },
   { key: 't', label: 'Allow for 15 minutes', body: { answer: 'allow', reach: 'time', forMs: 900_000 } },
+  { key: 'u', label: 'Allow N times', body: { answer: 'allow', reach: 'uses' } },
   { key: 'r', label: 'Refuse', body: { answer: 'refuse', reach: 'once' } },
   { key: 'n', label: 'Refuse all of this task', body: { answer: 'refuse', reach: 'session' } },
 ]
@@ -99,15 +103,29 @@ function cardOf(view, mayAnswer) {
     }),
     h('p', { class: 'soft' }, 'Exact arguments'),
     h('pre', {}, JSON.stringify(args, null, 2)),
-    h('p', { class: 'soft' }, 'A yes adds to its policy'),
     h(
-      'pre',
-      {},
-      added.flatMap((line, index) => (index === 0 ? [line] : ['\n', line])),
+      'p',
+      { class: 'soft' },
+      added.length > 0 ? 'A yes adds to its policy' : 'A yes is for this: nothing is added to its policy',
     ),
-    mayAnswer ? h('div', { class: 'actions' }, buttons) : null,
+    added.length > 0
+      ? h(
+          'pre',
+          {},
+          added.flatMap((line, index) => (index === 0 ? [line] : ['\n', line])),
+        )
+      : null,
+    mayAnswer ? h('div', { class: 'actions' }, buttons, h('label', {}, 'N, this one counted', number())) : null,
   )
 }
+
+const number = () =>
+  h('input', {
+    ...{ type: 'number', min: 2, max: 1000, value: uses },
+    oninput: ({ target }) => {
+      uses = target.valueAsNumber
+    },
+  })
 
 function onKey({ key, target, ctrlKey, metaKey, altKey }, list, mayAnswer) {
   if (ctrlKey || metaKey || altKey || target.matches('input, select')) return
@@ -121,7 +139,8 @@ function onKey({ key, target, ctrlKey, metaKey, altKey }, list, mayAnswer) {
 
 async function answer(id, body) {
   try {
-    await call(`/v1/approvals/${encodeURIComponent(id)}`, { method: 'POST', body })
+    const sent = body.reach === 'uses' ? { ...body, uses } : body
+    await call(`/v1/approvals/${encodeURIComponent(id)}`, { method: 'POST', body: sent })
   } catch (error) {
     say(error.message)
   }

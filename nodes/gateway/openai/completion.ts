@@ -15,7 +15,7 @@ import { EventStream } from '../http/event-stream.js'
 import type { GatewayLimits } from '../http/limits.js'
 import type { Metrics } from '../http/metrics.js'
 import { Forbidden, Refusal, refusalOf } from '../http/refusal.js'
-import { readiness } from '../rest/view.js'
+import { checkServed } from '../rest/view.js'
 import type { AnswerHead, Asked } from './asked.js'
 
 export interface Desk {
@@ -41,7 +41,7 @@ export async function complete(
   const { question, model, misfit } = asked
   checkLength(request, question, limits.body)
   checkTaken(desk, request, model)
-  readiness(node)
+  checkServed(node)
   const known = servedModels(node)
   if (model !== auto && !known.includes(model))
     throw new Refusal(404, 'NOT_FOUND', `The mesh serves no model "${model}". It serves ${known.join(', ')}.`)

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { type HardwareAdvert, hardwareAdvertSchema } from '../../../inference/hardware.js'
 import { offerSchema } from '../../../inference/place.js'
 import type { MeshNode } from '../../../mesh/index.js'
-import { servedModels } from '../../agents/model/candidate.js'
+import { candidates, servedModels } from '../../agents/model/candidate.js'
 import { loadSchema } from '../../process/load.js'
 import { Refusal } from '../http/refusal.js'
 import type { nodesReplySchema } from './schema.js'
@@ -17,12 +17,21 @@ const advertSchema = z.object({
   notes: z.array(z.string()).catch([]),
 })
 
-/** Throws 503 while a prompt would find no model. */
+/** Throws 503 while a prompt would find no model that answers. Whoever has no key hears no names. */
 export function readiness(node: MeshNode): object {
-  const models = servedModels(node)
-  if (models.length === 0) throw new Refusal(503, 'UNREACHABLE', 'No node serves a model yet.', { 'retry-after': '1' })
-  return { status: 'ready', models: models.length }
+  checkServed(node)
+  const ready = new Set(candidates(node).flatMap(({ model, away }) => (away === undefined ? [model] : [])))
+  if (ready.size > 0) return { status: 'ready', models: ready.size }
+  const reasons = [...new Set(candidates(node).map(({ away }) => away))]
+  throw notReady(`No model that is served answers now: ${reasons.join('; ')}.`)
 }
+
+/** Throws 503 while no node serves a model, whether that answers or not: its server may be back before its node sees it. */
+export function checkServed(node: MeshNode): void {
+  if (servedModels(node).length === 0) throw notReady('No node serves a model yet.')
+}
+
+const notReady = (message: string) => new Refusal(503, 'UNREACHABLE', message, { 'retry-after': '1' })
 
 export const nodesOf = (node: MeshNode): z.output<typeof nodesReplySchema> => ({
   nodes: node.nodes().map(({ name, roles, labels, draining, advert }) => {

@@ -171,7 +171,21 @@ describe('a held action', () => {
         wishes.map((_, at) => at === index),
       )
     }
-    assert.deepEqual(additions(wishes), { read_only: [], read_write: ['/a'] })
+  })
+
+  it('a yes adds to the policy of an action that has not begun, and nothing to that of one that runs', () => {
+    const begins = [
+      { kind: 'read' as const, path: '/r' },
+      { kind: 'execute' as const, path: '/x' },
+      { kind: 'write' as const, path: '/w' },
+    ]
+    assert.deepEqual(additions(begins), { read_only: ['/r', '/x'], read_write: ['/w'] })
+    const runs = [
+      ...begins.map((access) => ({ ...access, by: '/bin/cat' })),
+      { kind: 'write' as const, path: '/a', by: '/bin/mv', operation: 'remove' as const },
+      { kind: 'connect' as const, path: 'example.org:443 by /usr/bin/curl' },
+    ]
+    for (const wish of runs) assert.deepEqual(additions([wish]), { read_only: [], read_write: [] })
   })
 
   for (const seen of ['in the list', 'by what asks still'] as const)

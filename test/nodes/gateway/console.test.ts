@@ -201,6 +201,20 @@ describe('the console', () => {
     await page.keyboard.press('a')
     assert.deepEqual(await answer, { answer: 'allow', by: 'approver' })
     await page.locator('main li').first().waitFor({ state: 'detached' })
+    const again = () => {
+      const options = { signal: new AbortController().signal, trace: 'u', deadline: Date.now() + 30_000 }
+      return askPerson(box, { ...question, args: { path: 'often' } }, options)
+    }
+    const often = again()
+    await page.locator('main li input').fill('2')
+    await page.getByRole('button', { name: 'Allow N times' }).click()
+    for (const answered of [often, again()]) assert.equal((await answered).answer, 'allow')
+    const third = again()
+    await page.locator('main li').first().waitFor()
+    assert.equal(await page.locator('main li input').inputValue(), '2', 'what was typed last')
+    await page.keyboard.press('j')
+    await page.keyboard.press('r')
+    assert.deepEqual(await third, { answer: 'refuse', by: 'approver' })
     assert.deepEqual(problems, [])
     for (const width of [360, 1280]) {
       await page.setViewportSize({ width, height: 800 })

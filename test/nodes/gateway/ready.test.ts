@@ -46,3 +46,39 @@ it('a gateway of a mesh without a model lives, is not ready, and says so at once
     rmSync(data, { recursive: true, force: true })
   }
 })
+
+it('a gateway is not ready while the server of each model is gone, and takes questions all the same', async () => {
+  const data = temporaryFolder()
+  const mesh = await memoryMesh()
+  const node = await mesh.join('front', { roles: ['gateway'] })
+  const gateway = await openGateway({ node, data, host: '127.0.0.1', port: 0 })
+  try {
+    const key = new ApiKeys(data).add('me', 'admin', Date.now())
+    const counters = { slots: 1, running: 0, queued: 0, queuedTokens: 0 }
+    const offer = { model: 'any', modalities: ['text'], context: null, ...counters }
+    const here = { model: 'any', zone: 'mesh', offers: [offer] }
+    const gone = { ...here, offers: [{ ...offer, away: 'its server does not answer' }] }
+    const first = await mesh.join('first', { roles: ['inference'], advert: gone })
+    await eventually(async () => {
+      const reply = await ask(gateway.url, '/readyz')
+      assert.deepEqual([reply.status, errorOf(reply).code, reply.headers['retry-after']], [503, 'UNREACHABLE', '1'])
+      assert.match(errorOf(reply).message, /^No model that is served answers now: its server does not answer\.$/)
+    })
+    const body = { model: 'unknown', messages: [{ role: 'user', content: 'hello' }] }
+    assert.equal((await ask(gateway.url, '/v1/chat/completions', { method: 'POST', key, body })).status, 404)
+    const second = await mesh.join('second', { roles: ['inference'], advert: here })
+    const ready = async (status: number, models?: number) => {
+      const reply = await ask(gateway.url, '/readyz')
+      assert.deepEqual([reply.status, JSON.parse(reply.text).models], [status, models], reply.text)
+    }
+    await eventually(() => ready(200, 1))
+    await second.directory.describe(gone)
+    await eventually(() => ready(503))
+    await first.directory.describe(here)
+    await eventually(() => ready(200, 1))
+  } finally {
+    await gateway.close()
+    await mesh.close()
+    rmSync(data, { recursive: true, force: true })
+  }
+})

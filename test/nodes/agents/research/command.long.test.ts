@@ -69,7 +69,7 @@ describe('clawmesh research', () => {
     assert.equal(JSON.parse(costs.lastLine).sum.requests, 4)
   })
 
-  it('is done on the mesh that runs here where the sources lie in its workspace, and says so where they do not', async () => {
+  it('is done on the mesh that runs here where the sources lie in its workspace, and is refused where they do not and it was named', async () => {
     const home = new Machine()
     try {
       // Named by a link, as people do.
@@ -86,7 +86,17 @@ describe('clawmesh research', () => {
       mkdirSync(away)
       writeFileSync(join(away, 'a.txt'), 'One kettle.\n')
       const other = await home.do('research', 'Which kettle was bought?', '--sources', away)
-      assert.match(other.stderr, /not on the mesh of .*, which runs: the sources are not in its workspace/)
+      assert.equal(other.status, 2, other.stderr)
+      assert.match(
+        other.error[0] ?? '',
+        /cannot be done on the mesh of .*, which runs: the sources are not in its workspace/,
+      )
+      assert.match(other.error[1] ?? '', /Leave --data out/)
+      // Nobody named that mesh, so it is done on another.
+      const env = { CLAWMESH_DATA: home.data, CLAWMESH_OPENAI_URL: model.url }
+      const own = await runCommand(['research', 'Which kettle was bought?', '--sources', away], { env })
+      assert.match(own.stderr, /not on the mesh of .*, which runs: the sources are not in its workspace/)
+      assert.match(own.stderr, /nats-server/)
     } finally {
       await home.remove()
     }
