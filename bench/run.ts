@@ -6,7 +6,7 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { installation } from '../mesh/installation.js'
-import { onnxruntimeEnvironment } from '../mesh/onnxruntime.js'
+import { undisturbed } from '../test/kit/undisturbed.js'
 import type { Figure, Report } from './figure.js'
 
 const { values, positionals } = parseArgs({ options: { json: { type: 'boolean' } }, allowPositionals: true })
@@ -22,7 +22,7 @@ if (name === undefined || !known.includes(name)) {
 
 const figures: Figure[] = []
 // Some peers compute by onnxruntime in this process.
-Object.assign(process.env, onnxruntimeEnvironment)
+Object.assign(process.env, undisturbed)
 const { default: bench } = (await import(`./${name}.js`)) as { default: (report: Report) => Promise<void> }
 await bench((figure) => {
   figures.push(figure)

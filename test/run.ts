@@ -10,7 +10,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
 import { installation } from '../mesh/installation.js'
-import { onnxruntimeEnvironment } from '../mesh/onnxruntime.js'
+import { undisturbed } from './kit/undisturbed.js'
 
 const mostAgain = 3
 const failed = join('dist', 'test', 'failed.txt')
@@ -38,8 +38,8 @@ const flags = [
   `--test-reporter-destination=${failed}`,
   '--enable-source-maps',
 ]
-// Some load graphs by themselves.
-const env = { ...process.env, ...onnxruntimeEnvironment }
+// Some load graphs by themselves, and some run the whole command.
+const env = { ...process.env, ...undisturbed }
 const { status } = spawnSync(process.execPath, [...flags, ...files], {
   cwd: installation,
   env,

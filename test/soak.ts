@@ -1,5 +1,5 @@
 /** `npm run soak -- NAME [COUNT] [SEED]`: long runs that wear at what the tests touch once. */
-import { onnxruntimeEnvironment } from '../mesh/onnxruntime.js'
+
 import { soakErase } from './audit/erase-soak.js'
 import { soakConsumer } from './audit/kill-consumer.js'
 import { soakCrash } from './chaos/crash.js'
@@ -11,6 +11,7 @@ import { soakTwice } from './chaos/twice.js'
 import { soakLogits } from './inference/onnx/logits-soak.js'
 import { soakServers } from './inference/openai/soak.js'
 import { soakTriton } from './inference/triton/soak.js'
+import { undisturbed } from './kit/undisturbed.js'
 import { soakCluster } from './mesh/broker/cluster-soak.js'
 import { soakCurrent } from './mesh/current-soak.js'
 import { soakMcp } from './nodes/agents/mcp/conformance.js'
@@ -22,8 +23,8 @@ import { soakAgreement } from './sandbox/agreement-soak.js'
 import { soakArm64 } from './sandbox/arm64-soak.js'
 import { soakLaunch } from './sandbox/launch-soak.js'
 
-// Some compute by onnxruntime in this process, or in one that they start.
-Object.assign(process.env, onnxruntimeEnvironment)
+// Some compute in this process, or in one that they start.
+Object.assign(process.env, undisturbed)
 
 interface Soak {
   /** Takes how often and a seed, and resolves to whether it was clean. */

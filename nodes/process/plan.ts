@@ -83,7 +83,8 @@ export function planInference(
     models === undefined || models === 'none'
       ? undefined
       : { store: modelStore(cache), names, mostBytes: modelMemory, idleMs: modelIdleMs }
-  if (model === undefined) return { modelUrl, probe: true, stored }
-  if (/^[a-z]+:\/\//i.test(model)) return { modelUrl: model, probe: false, stored }
-  return { folder: model === 'shipped' ? undefined : resolve(model), probe: false, stored }
+  const named = model ?? modelUrl
+  if (named === undefined) return { probe: true, stored }
+  if (/^[a-z]+:\/\//i.test(named)) return { modelUrl: named, probe: false, stored }
+  return { folder: named === 'shipped' ? undefined : resolve(named), probe: false, stored }
 }

@@ -160,14 +160,13 @@ describe('attempts to get out', { concurrency: 2 }, () => {
     test(name, async (context) => {
       const isOpen = /^(open|name)-/.test(name)
       const above = isOpen ? outsideOfTmp : undefined
-      const { folder, workspace, target } = await newStage(above)
-      const extra = await extraFor(name, folder, workspace)
 
       const skip = onlyInside[name] ?? (neverOutside.includes(name) && 'no packet of a test goes there')
       if (skip) context.diagnostic(`not shown outside: ${skip}`)
-      else if (maybeOutside.includes(name) && (await outside(name, target, workspace, extra)) !== 0)
+      else if (!(await getsThrough(name, above))) {
+        assert.ok(maybeOutside.includes(name), 'gets through without the sandbox')
         context.diagnostic('not shown outside: this machine has no such thing, or not for this user')
-      else assert.equal(await outside(name, target, workspace, extra), 0, 'gets through without the sandbox')
+      }
 
       const fresh = await newStage(above)
       const facts = async () => {
@@ -214,6 +213,15 @@ describe('attempts to get out', { concurrency: 2 }, () => {
     })
 
   /** Not synchronously: what it reaches may be a server of this process. */
+  /** Without the sandbox. A race of half a second is not always won beside others. */
+  async function getsThrough(name: string, above: string | undefined): Promise<boolean> {
+    for (let tries = name.includes('-racing-') ? 10 : 1; tries > 0; tries--) {
+      const { folder, workspace, target } = await newStage(above)
+      if ((await outside(name, target, workspace, await extraFor(name, folder, workspace))) === 0) return true
+    }
+    return false
+  }
+
   async function outside(name: string, target: string, workspace: string, extra: string) {
     const env = name === 'environment' ? { CLAWMESH_CANARY: '1' } : {}
     const stdio =

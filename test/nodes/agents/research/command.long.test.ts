@@ -93,7 +93,7 @@ describe('clawmesh research', () => {
       )
       assert.match(other.error[1] ?? '', /Leave --data out/)
       // Nobody named that mesh, so it is done on another.
-      const env = { CLAWMESH_DATA: home.data, CLAWMESH_OPENAI_URL: model.url }
+      const env = { CLAWMESH_DATA: home.data, CLAWMESH_MODEL_URL: model.url }
       const own = await runCommand(['research', 'Which kettle was bought?', '--sources', away], { env })
       assert.match(own.stderr, /not on the mesh of .*, which runs: the sources are not in its workspace/)
       assert.match(own.stderr, /nats-server/)
