@@ -1,7 +1,9 @@
-import type { Backend, GenerateEvent, GenerateRequest, ModelInfo } from './backend.js'
+import type { Backend, EmbedEvent, GenerateEvent, GenerateRequest, ModelInfo } from './backend.js'
+import { Failing } from './failing.js'
 import { learned, type Seen } from './pace.js'
 import type { ModelOffer, Speed } from './place.js'
 import { tryOut } from './trial.js'
+import { credible } from './usage.js'
 
 /** What a model has to do at the moment. */
 export interface Load {
@@ -55,6 +57,7 @@ export class MeteredBackend implements Backend {
   readonly embed?: NonNullable<Backend['embed']>
   private readonly backend: Backend
   private readonly asked = new Set<Asked>()
+  private readonly failing = new Failing()
   private known: Speed | undefined
   private from: Pace['speedFrom']
   private readonly real = new AbortController()
@@ -73,11 +76,7 @@ export class MeteredBackend implements Backend {
     this.known = before.speed ?? backend.speed
     this.from = before.speedFrom ?? 'load'
     const { embed } = backend
-    if (embed)
-      this.embed = (texts, signal) => {
-        this.begun()
-        return embed.call(backend, texts, signal)
-      }
+    if (embed) this.embed = (texts, signal) => this.embedded(embed.call(backend, texts, signal), texts)
     this.measured = Promise.resolve(backend.measured).then((speed) => {
       this.known ??= speed
       return speed
@@ -105,7 +104,7 @@ export class MeteredBackend implements Backend {
   }
 
   async away(): Promise<string | undefined> {
-    return this.backend.away?.()
+    return (await this.backend.away?.()) ?? this.failing.why
   }
 
   get load(): Load {
@@ -116,19 +115,21 @@ export class MeteredBackend implements Backend {
   }
 
   async *generate(request: GenerateRequest, signal?: AbortSignal): AsyncIterable<GenerateEvent> {
-    const asked = this.begin(request)
-    this.begun()
+    const asked = this.begin(guessTokens(request))
     try {
       // A server of one slot has it free again.
       if (this.trial) await this.trial
-      for await (const event of this.backend.generate(request, signal)) {
+      for await (const said of this.backend.generate(request, signal)) {
+        const event = said.type === 'done' && said.usage ? { ...said, usage: credible(request, said.usage) } : said
         this.heard(asked, event)
         yield event
         asked.heldMs += performance.now() - asked.lastAt
       }
+    } catch (thrown) {
+      if (asked.firstAt === undefined) this.failing.failed(thrown)
+      throw thrown
     } finally {
-      this.advance()
-      this.asked.delete(asked)
+      this.end(asked)
     }
   }
 
@@ -143,18 +144,35 @@ export class MeteredBackend implements Backend {
     if (!this.real.signal.aborted) this.real.abort()
   }
 
-  private begin(request: GenerateRequest): Asked {
+  /** Vectors take a server's time as answers do, and say nothing of how fast it writes. */
+  private async *embedded(events: AsyncIterable<EmbedEvent>, texts: readonly string[]): AsyncIterable<EmbedEvent> {
+    const asked = this.begin(guessTokens({ messages: texts.map((content) => ({ role: 'user', content })) }))
+    try {
+      yield* events
+    } finally {
+      this.end(asked)
+    }
+  }
+
+  private begin(tokens: number): Asked {
+    this.begun()
     const begun = performance.now()
     for (const other of this.asked) if (other.firstAt === undefined) other.isAlone = false
     const isAlone = this.asked.size === 0
     const atOnce = this.asked.size < this.slots
     const when = { begun, lastAt: begun, areaAtFirst: 0, heldMs: 0 }
-    const asked = { ...when, tokens: guessTokens(request), isAlone, atOnce, pieces: 0 }
+    const asked = { ...when, tokens, isAlone, atOnce, pieces: 0 }
     this.asked.add(asked)
     return asked
   }
 
+  private end(asked: Asked): void {
+    this.advance()
+    this.asked.delete(asked)
+  }
+
   private heard(asked: Asked, event: GenerateEvent): void {
+    this.failing.answered()
     this.advance()
     asked.lastAt = performance.now()
     if (event.type === 'done') this.learn(asked, event)

@@ -21,7 +21,7 @@ const mostRatio = 5
 
 /** The speed after one more answer. What was never measured begins with the first that is seen; `slots` is how many answers go together at most. */
 export function learned(speed: Speed | undefined, seen: Seen, slots: number): Speed | undefined {
-  const { prefill, decode, ratio, whole } = seen
+  const { prefill, decode, ratio, whole } = sensible(seen)
   if (!speed) {
     if (prefill === undefined || decode === undefined) return whole && guessed(whole)
     return { prefill, decode: decode.among > alone ? decode.rate * decode.among : decode.rate }
@@ -38,12 +38,24 @@ export function learned(speed: Speed | undefined, seen: Seen, slots: number): Sp
   return { ...next, batch: { size, decode: batch } }
 }
 
+/** Tokens a second that no machine reads, or writes in one answer: servers count as they like, and what is sent at once may have been ready long before. */
+const most = { prefill: 1_000_000, decode: 20_000 }
+
+function sensible(seen: Seen): Seen {
+  const { prefill, decode } = seen
+  return {
+    ...seen,
+    ...(prefill === undefined ? {} : { prefill: Math.min(most.prefill, prefill) }),
+    ...(decode ? { decode: { ...decode, rate: Math.min(most.decode, decode.rate) } } : {}),
+  }
+}
+
 /** What is read is usually as many times as fast as what is written. */
 const usualShare = 100
 
 /** That by which the whole took as long as it did; answers from here on say more. */
 function guessed({ read, written, ms }: NonNullable<Seen['whole']>): Speed {
-  const decode = (1000 * (written + read / usualShare)) / ms
+  const decode = Math.min(most.decode, (1000 * (written + read / usualShare)) / ms)
   return { prefill: decode * usualShare, decode }
 }
 

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import type { Backend, GenerateEvent, GenerateRequest } from './backend.js'
 import { learned, type Seen } from './pace.js'
 import type { Speed } from './place.js'
+import { credible } from './usage.js'
 
 /** Both together. One that is slower, or takes longer to be loaded, is learned from its answers. */
 const mostMs = 10_000
@@ -22,7 +23,8 @@ export async function tryOut(
   try {
     for await (const _ of backend.generate(question(1, 2), ended));
     const read = Math.min(words, (backend.model.context ?? words * 4) >> 2)
-    return learned(undefined, await timed(backend.generate(question(read, answerTokens), ended), read), 1)
+    const second = question(read, answerTokens)
+    return learned(undefined, await timed(second, backend.generate(second, ended), read), 1)
   } catch {
     return undefined
   }
@@ -36,7 +38,7 @@ const question = (count: number, maxTokens: number): GenerateRequest => ({
 })
 
 /** `words`: tokens of the prompt, where the server counts none. */
-async function timed(events: AsyncIterable<GenerateEvent>, words: number): Promise<Seen> {
+async function timed(request: GenerateRequest, events: AsyncIterable<GenerateEvent>, words: number): Promise<Seen> {
   const begun = performance.now()
   let [pieces, firstAt] = [0, begun]
   for await (const event of events) {
@@ -46,7 +48,8 @@ async function timed(events: AsyncIterable<GenerateEvent>, words: number): Promi
       continue
     }
     const cut = event.reason === 'length' ? answerTokens : pieces
-    const { promptTokens: read, outputTokens: written } = event.usage ?? { promptTokens: words, outputTokens: cut }
+    const used = event.usage && credible(request, event.usage)
+    const { promptTokens: read, outputTokens: written } = used ?? { promptTokens: words, outputTokens: cut }
     // An answer that comes in one piece tells how long all of it took.
     if (pieces < 2 || written < 2 || now <= firstAt || firstAt <= begun)
       return written > 0 && now > begun ? { whole: { read, written, ms: now - begun } } : {}

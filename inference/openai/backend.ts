@@ -19,7 +19,7 @@ import { checkCall } from '../tool.js'
 import { localBase } from './address.js'
 import { capped, readAnswer } from './answer.js'
 import { type Deadlines, Exchange } from './exchange.js'
-import { distrust, nameIt } from './owner.js'
+import { distrust, nameIt, unseen } from './owner.js'
 import { leavesMachine, listServer, mayBeTried, type ServerKind } from './probe.js'
 import { propsOf } from './props.js'
 import { serverSentEvents } from './sse.js'
@@ -172,6 +172,8 @@ const computedElsewhere = (model: string) =>
 async function refuseStranger(base: string): Promise<void> {
   const why = await distrust(base)
   if (why === undefined) return
+  // One that is gone is nobody's: that is said, and another machine is asked. The list of models says nothing to anybody.
+  if (why === unseen) await listServer(base, awayMs)
   throw new ClawmeshError('DENIED', `The model server at ${base} gets no prompt: ${why}.`, { hint: nameIt })
 }
 

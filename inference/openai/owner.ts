@@ -5,7 +5,10 @@ import { readFile } from 'node:fs/promises'
 const usualFirstPerson = 1000
 const listening = '0A'
 
-export const nameIt = 'If you trust it, name it: `--model URL`, or CLAWMESH_OPENAI_URL.'
+export const nameIt = 'If you trust it, name it: `--model URL`, or CLAWMESH_MODEL_URL.'
+
+/** Of a server that is there as much as of one that is gone. */
+export const unseen = 'nobody is seen to run it'
 
 /**
  * Why a server may not be trusted with prompts unasked; undefined if it may: all who listen on its port are the person's own programs, root's, or a service's
@@ -23,7 +26,7 @@ export async function distrust(base: string): Promise<string | undefined> {
   const firstPerson = firstPersonIn(await readFile('/etc/login.defs', 'utf8').catch(() => ''))
   const strangers = owners.filter((uid) => uid !== process.geteuid?.() && uid >= firstPerson)
   if (strangers.length > 0) return `another user of this machine runs it (user id ${strangers[0]})`
-  return owners.length > 0 ? undefined : 'nobody is seen to run it'
+  return owners.length > 0 ? undefined : unseen
 }
 
 /** The user ids of all who listen on a port where a connection over loopback may reach them. `table`: as in /proc/net/tcp (proc(5)). */

@@ -14,6 +14,7 @@ export function refusal(status: number, why: string): ClawmeshError {
     })
   return new ClawmeshError('MODEL_FAILED', message, {
     hint: 'Look at the log of the server, and ask again.',
-    data: { status },
+    // It is there, and answers nothing: another machine may.
+    data: { status, away: true },
   })
 }

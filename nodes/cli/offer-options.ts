@@ -1,6 +1,7 @@
 /** The options by which a person says what this machine offers: the same for the first machine of a mesh and for each that joins. */
 import { resolve } from 'node:path'
 import { noLonger, type Offer } from '../member/offer.js'
+import { anyFound } from '../process/plan.js'
 import { type Command, text, type Values } from './command.js'
 import { readDuration } from './duration.js'
 import { modelOption } from './options.js'
@@ -87,4 +88,4 @@ export function sayOffer(command: 'up' | 'join', { workspace, shared }: Offer): 
 
 /** A folder is remembered from wherever the next start is made. */
 const rooted = (model: string | undefined) =>
-  model === undefined || model === 'shipped' || model.includes('://') ? model : resolve(model)
+  model === undefined || ['shipped', anyFound].includes(model) || model.includes('://') ? model : resolve(model)

@@ -11,8 +11,8 @@ export const jsonOption: Option = { type: 'boolean', help: 'print one JSON objec
 
 export const modelOption: Option = {
   type: 'string',
-  value: 'DIR|URL|shipped',
-  help: 'a model folder to serve, a model server on this machine (http://… OpenAI-compatible, grpc://HOST:8001/MODEL Triton), or the shipped model (default: a server that is found, else the shipped one)',
+  value: 'DIR|URL|shipped|auto',
+  help: 'a model folder to serve, a model server on this machine (http://… OpenAI-compatible, grpc://HOST:8001/MODEL Triton), or the shipped model (auto, the default: a server that is found, else the shipped one)',
 }
 
 /** Of a command that works on the mesh that runs here where one does. */

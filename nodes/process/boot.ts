@@ -64,8 +64,9 @@ async function start(message: unknown): Promise<Running> {
   try {
     const started = await boot(nodePlanSchema.parse(message))
     const { shelf, machine, notes } = started
-    const models = shelf.offers().map(({ model: name, unloaded }) => ({
+    const models = shelf.offers().map(({ model: name, backend, unloaded }) => ({
       name,
+      backend,
       ...(unloaded ? { bytes: unloaded.weights } : {}),
     }))
     report({ type: 'ready', machine, models, notes })

@@ -1,6 +1,8 @@
 /** What a node process is told when it is started: everything it needs, over a pipe that only its parent can write to. */
+import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { z } from 'zod'
+import { ClawmeshError } from '../../policies/errors.js'
 import { mcpPlanSchema } from '../agents/mcp/file.js'
 import { type Config, modelStore } from '../config.js'
 
@@ -52,7 +54,7 @@ export const nodeReportSchema = z.discriminatedUnion('type', [
     type: z.literal('ready'),
     /** What the machine has, in words, and what it offers: models with the bytes of those that are loaded when they are asked for. */
     machine: z.string(),
-    models: z.array(z.object({ name: z.string(), bytes: z.number().optional() })),
+    models: z.array(z.object({ name: z.string(), backend: z.string().optional(), bytes: z.number().optional() })),
     /** What a person should know of it: above all, why no action can run here. */
     notes: z.array(z.string()),
   }),
@@ -73,7 +75,10 @@ export interface ModelsOffered {
   modelIdleMs?: number | undefined
 }
 
-/** What `--model` means; without it, what the configuration names, and then what is found. And which models of the store may be loaded. */
+/** Of `--model`: what is found on this machine, and the model that ships where there is nothing. */
+export const anyFound = 'auto'
+
+/** What `--model` means; without it, what the configuration names, and then what is found. And which models of the store may be loaded. Throws USAGE for what is no model folder. */
 export function planInference(
   { model, models, modelMemory, modelIdleMs }: ModelsOffered,
   { modelUrl, cache }: Pick<Config, 'modelUrl' | 'cache'>,
@@ -83,8 +88,13 @@ export function planInference(
     models === undefined || models === 'none'
       ? undefined
       : { store: modelStore(cache), names, mostBytes: modelMemory, idleMs: modelIdleMs }
-  const named = model ?? modelUrl
-  if (named === undefined) return { probe: true, stored }
+  const named = model ?? modelUrl ?? anyFound
+  if (named === anyFound) return { probe: true, stored }
+  if (named === 'shipped') return { probe: false, stored }
   if (/^[a-z]+:\/\//i.test(named)) return { modelUrl: named, probe: false, stored }
-  return { folder: named === 'shipped' ? undefined : resolve(named), probe: false, stored }
+  const folder = resolve(named)
+  if (existsSync(folder)) return { folder, probe: false, stored }
+  throw new ClawmeshError('USAGE', `There is no model folder ${folder}.`, {
+    hint: 'A model is named by its folder, as `clawmesh models pull` makes one, by the address of its server (http://…, grpc://…), by `shipped` for the small one, or by `auto` for a server of this machine that is found.',
+  })
 }

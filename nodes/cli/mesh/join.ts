@@ -76,7 +76,7 @@ async function runJoin(given: string | undefined, values: Values): Promise<numbe
       logFolder: folder.node(name),
       onRestart: (_, reason) => progress(`node ${name} ${reason}; it is started again`),
       onGiveUp: (_, error) => stop.abort(error),
-      onReport: sayReports(begun),
+      onReport: sayReports(begun, plan.inference?.probe === true),
       waits: !invitation,
       signal: stop.signal,
     })
@@ -104,7 +104,7 @@ async function runJoin(given: string | undefined, values: Values): Promise<numbe
  * Says what was found on this machine and is offered, once; how long it took from `join` to the first word of an answer; and when the mesh is out of reach and when it
  * is back. That it is there at first goes without saying.
  */
-function sayReports(begun: number): (report: NodeReport) => void {
+function sayReports(begun: number, looked: boolean): (report: NodeReport) => void {
   let was = true
   let isKnown = false
   let hasServed = false
@@ -117,8 +117,14 @@ function sayReports(begun: number): (report: NodeReport) => void {
       isKnown = true
       progress(`This machine: ${report.machine}`)
       for (const note of report.notes) progress(note)
-      for (const { name, bytes } of report.models)
-        progress(bytes === undefined ? `Serves ${name}` : `Offers ${name}: ${size(bytes)}, loaded when it is asked for`)
+      for (const { name, backend, bytes } of report.models)
+        progress(
+          bytes === undefined
+            ? `Serves ${name}${backend ? ` (${backend})` : ''}`
+            : `Offers ${name}: ${size(bytes)}, loaded when it is asked for`,
+        )
+      if (looked && report.models.length > 0 && !report.models.some(({ backend }) => backend?.startsWith('openai:')))
+        progress('No model server of yours was found on this machine: it is looked for when the node starts')
     } else if (report.type === 'served' && !hasServed) {
       hasServed = true
       const seconds = ((performance.now() - begun) / 1000).toFixed(1)

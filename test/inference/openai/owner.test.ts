@@ -2,9 +2,11 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { after, describe, it } from 'node:test'
+import { collect } from '../../../inference/backend.js'
 import { OpenAiBackend } from '../../../inference/openai/backend.js'
 import { distrust, firstPersonIn, ownersOf } from '../../../inference/openai/owner.js'
 import { probeServers } from '../../../inference/openai/probe.js'
+import { ClawmeshError } from '../../../policies/errors.js'
 import { coded, sum } from '../../contract/backend.js'
 import { recorded, serve, stream } from './server.js'
 
@@ -77,9 +79,15 @@ describe('a model server that nobody named', () => {
   })
 
   it('is nobody’s where nobody listens', async () => {
-    const server = await serve('{}', () => {})
+    const server = await serve(await recorded('ollama/models.json'), () => {})
+    const backend = await OpenAiBackend.open({ url: server.url, found: true })
     await server.close()
     assert.equal(await distrust(server.url), 'nobody is seen to run it')
+    // Not a stranger's: another machine is to be asked.
+    await assert.rejects(collect(backend.generate(sum)), (thrown) => {
+      assert.equal(ClawmeshError.from(thrown).data['away'], true)
+      return coded('MODEL_FAILED')(thrown)
+    })
   })
 })
 

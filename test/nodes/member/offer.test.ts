@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { it } from 'node:test'
+import { installation } from '../../../mesh/installation.js'
 import { givenOffer } from '../../../nodes/cli/offer-options.js'
 import { readConfig } from '../../../nodes/config.js'
 import { keepOffer, planOffer, recallOffer } from '../../../nodes/member/offer.js'
@@ -51,6 +52,28 @@ it('a file of MCP servers that is remembered and gone is told with where its nam
     assert.deepEqual((await plan(ended)).plan.mcp, undefined)
     keepOffer(join(data, 'mesh'), ended)
     assert.equal(recall({}).mcp, undefined)
+  } finally {
+    rmSync(data, { recursive: true, force: true })
+  }
+})
+
+it('a model is what is found, the shipped one, a server or a folder of one, and a word that is none of these is refused before it is remembered', () => {
+  const [config, data] = [readConfig(), temporaryFolder()]
+  try {
+    const planned = (model: string | undefined, modelUrl?: string) => {
+      const { probe, ...named } = planInference({ model }, { ...config, modelUrl })
+      return [probe, named.modelUrl ?? named.folder]
+    }
+    const shipped = join(installation, 'inference', 'shipped', 'model')
+    assert.deepEqual(planned(undefined), [true, undefined])
+    assert.deepEqual(planned('auto', 'http://127.0.0.1:1'), [true, undefined])
+    assert.deepEqual(planned('shipped'), [false, undefined])
+    assert.deepEqual(planned(undefined, 'shipped'), [false, undefined])
+    assert.deepEqual(planned('grpc://127.0.0.1:1/a'), [false, 'grpc://127.0.0.1:1/a'])
+    assert.deepEqual(planned(shipped), [false, shipped])
+    const gone = join(data, 'gone')
+    assert.throws(() => planned(gone), { code: 'USAGE', message: `There is no model folder ${gone}.` })
+    assert.equal(givenOffer({ model: 'auto' }).model, 'auto')
   } finally {
     rmSync(data, { recursive: true, force: true })
   }
