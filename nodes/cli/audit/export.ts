@@ -66,6 +66,9 @@ export const auditExport: Command = {
   },
 }
 
+/** So long a collector may take no events, of an export that is to end. */
+const oneShotMs = 60_000
+
 type MakeSink = (source: AuditSource) => Promise<Sink>
 
 /** Looked for only where nothing is there that goes on by itself. */
@@ -117,6 +120,8 @@ function toCollector(
       rootKey: authority.root.publicKey,
       stateFile,
       signal,
+      // Nobody may be there to see that it goes on.
+      ...(values['follow'] === true ? {} : { giveUpMs: oneShotMs }),
       onRetry: (reason, inMs) => progress(`the collector did not take the events (${reason}); again in ${inMs} ms`),
     })
     return closingToo(collector, release)
