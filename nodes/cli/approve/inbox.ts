@@ -125,23 +125,30 @@ class Inbox {
 
 /** Undefined if the signal comes first. */
 async function askDecision(view: View, signal: AbortSignal): Promise<Decision | undefined> {
-  const seconds = Math.max(0, Math.round((view.deadline - Date.now()) / 1000))
-  const typed = await sayAfter(() =>
-    question(
-      `  The policy does not grant it. Allow it? [y this once, s for this task, t for 15 minutes, N no, r nothing of this task; within ${seconds} s] `,
-      signal,
-      forgetTyped,
-    ),
-  )
-  return typed === undefined ? undefined : decisionOf(typed)
+  for (;;) {
+    const seconds = Math.max(0, Math.round((view.deadline - Date.now()) / 1000))
+    const typed = await sayAfter(() =>
+      question(
+        `  The policy does not grant it. Allow it? [y this once, s for this task, t for 15 minutes, N no, r nothing of this task; within ${seconds} s] `,
+        signal,
+        forgetTyped,
+      ),
+    )
+    if (typed === undefined) return undefined
+    const decision = decisionOf(typed)
+    if (decision) return decision
+    progress(`"${typed.trim()}" is none of these`)
+  }
 }
 
-function decisionOf(typed: string): Decision {
+/** Undefined for another word: one that was mistyped is no refusal. */
+function decisionOf(typed: string): Decision | undefined {
   const word = typed.trim().toLowerCase()
   if (word === 'y' || word === 'yes') return { answer: 'allow', reach: 'once' }
   if (word === 's') return { answer: 'allow', reach: 'session' }
   if (word === 't') return { answer: 'allow', reach: 'time', forMs: whileMs }
-  return { answer: 'refuse', reach: word === 'r' ? 'session' : 'once' }
+  if (word === 'r') return { answer: 'refuse', reach: 'session' }
+  return ['', 'n', 'no'].includes(word) ? { answer: 'refuse', reach: 'once' } : undefined
 }
 
 /** What was typed before a question stood there, say a late answer to the one before it, is no answer to it. */

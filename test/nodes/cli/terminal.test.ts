@@ -86,9 +86,11 @@ describe('at a terminal', { skip: noTerminal }, () => {
     assert.equal(existsSync(join(workspace, 'hello.txt')), false)
   })
 
-  it('a yes to the question is', async () => {
+  it('a yes to the question is, and a word that is none of its answers has it asked again', async () => {
     const terminal = start('read ../secret.txt', '--workspace', workspace)
     await terminal.shows(/Allow it\?/)
+    terminal.type('yse\r')
+    await terminal.shows(/"yse" is none of these[\s\S]*Allow it\?/)
     terminal.type('y\r')
     assert.equal(await terminal.status(), 0)
     assert.match(terminal.shown(), /1 lines[\s\S]*allow \(\w+ at a terminal\)/)
