@@ -1,9 +1,8 @@
-import { ClawmeshError } from '../../policies/errors.js'
 import type { GenerateEvent, Usage } from '../backend.js'
 import { AnswerReader } from '../chat/answer.js'
 import { isRecord } from '../models.js'
 import type { ToolCall, ToolSpec } from '../tool.js'
-import { refusal } from './refusal.js'
+import { brokenOff, refusal } from './refusal.js'
 import { malformed } from './sse.js'
 import { type Chunk, chunkSchema, errorSchema, type ToolCallDelta } from './wire.js'
 
@@ -25,8 +24,8 @@ export async function* capped(body: AsyncIterable<Uint8Array>, maxTokens: number
 
 /**
  * The events of a streamed completion, from the data of its server-sent events. Calls come whole, once their last piece is there.
- * Throws MODEL_FAILED for an error in the stream (what its code means, where it has one), for what is no chunk, for a stream that ends before the answer does, and for one that goes on beyond
- * `maxTokens`. Thoughts and calls that a server leaves in the text, as those without a parser for their model do, are told apart as well.
+ * Throws MODEL_FAILED for an error in the stream (what its code means as a status, where it has one and comes before any of the answer), for what is no chunk, for a stream that ends before the
+ * answer does, and for one that goes on beyond `maxTokens`. Thoughts and calls that a server leaves in the text, as those without a parser for their model do, are told apart as well.
  */
 export async function* readAnswer(
   events: AsyncIterable<string>,
@@ -45,7 +44,7 @@ export async function* readAnswer(
   let written = 0
   for await (const data of events) {
     if (data.trim() === '[DONE]') break
-    const chunk = parseChunk(data)
+    const chunk = parseChunk(data, written > 0 || calls.length > 0)
     if (chunk.usage) usage = { promptTokens: chunk.usage.prompt_tokens, outputTokens: chunk.usage.completion_tokens }
     // Only one answer is asked for; a second choice would be mixed into it.
     const [choice] = chunk.choices
@@ -78,7 +77,7 @@ function lengthOf(delta: Chunk['choices'][number]['delta']): number {
 
 const endless = (maxTokens: number) => malformed(`it goes on beyond the ${maxTokens} tokens that were asked for`)
 
-function parseChunk(data: string): Chunk {
+function parseChunk(data: string, hasBegun: boolean): Chunk {
   let json: unknown
   try {
     json = JSON.parse(data)
@@ -86,11 +85,7 @@ function parseChunk(data: string): Chunk {
     throw malformed('a chunk is not JSON', cause)
   }
   const { data: error } = errorSchema.safeParse(json)
-  if (error?.code !== undefined && error.code < 500) throw refusal(error.code, error.message)
-  if (error)
-    throw new ClawmeshError('MODEL_FAILED', `The model server broke off with an error: ${error.message}`, {
-      hint: 'Look at the log of the server, and ask again.',
-    })
+  if (error) throw error.code === undefined || hasBegun ? brokenOff(error.message) : refusal(error.code, error.message)
   const { data: chunk, error: cause } = chunkSchema.safeParse(json)
   if (!chunk) throw malformed('a chunk is not a completion chunk', cause)
   return chunk

@@ -37,7 +37,7 @@ export interface OpenAiOptions {
   model?: string
   /** Nobody named the server, it was found: before each prompt it is looked who runs it now. */
   found?: boolean
-  /** Answers side by side, if not as many as the server says or servers of its kind can; and most that wait there behind them: 64. */
+  /** Answers side by side, if not as many as the server says or servers of its kind can; and most that wait behind them: 64. */
   slots?: number
   queue?: number
   deadlines?: Deadlines
@@ -63,7 +63,7 @@ export class OpenAiBackend implements Backend {
     this.model = model
     this.mayBeTried = mayBeTried
     if (slots) this.slots = slots
-    this.places = new Places((slots ?? 1) + queue)
+    this.places = new Places(slots, queue)
     this.spoken = { model: model.name, kind, reasoning }
     this.found = found
     this.deadlines = deadlines

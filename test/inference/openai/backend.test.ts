@@ -5,6 +5,7 @@ import { after, describe, it } from 'node:test'
 import { collect, type GenerateRequest } from '../../../inference/backend.js'
 import { OpenAiBackend } from '../../../inference/openai/backend.js'
 import { Shelf } from '../../../inference/shelf.js'
+import { ClawmeshError } from '../../../policies/errors.js'
 import { backendContract, coded, countLines, sum } from '../../contract/backend.js'
 import { eventually } from '../../kit/eventually.js'
 import { type Answer, type ModelServer, recorded, serve, stream } from './server.js'
@@ -214,21 +215,35 @@ describe('answers side by side at a server', () => {
     assert.equal((await openOf('library')).slots, undefined)
   })
 
-  it('and those that wait there are bounded: one more is told so at once, and asked of the server once there is room', async () => {
+  it('and those that wait for one are bounded: one more is told so at once, and asked of the server once there is room', async () => {
     const held: ServerResponse[] = []
     const running = await server((response) => void held.push(response))
     const backend = await OpenAiBackend.open({ url: running.url, slots: 2, queue: 1 })
     const cancel = new AbortController()
     const waiting = [cancel.signal, undefined, undefined].map((signal) => collect(backend.generate(sum, signal)))
-    await eventually(() => assert.equal(held.length, 3))
+    await eventually(() => assert.equal(held.length, 2))
     await assert.rejects(collect(backend.generate(sum)), coded('MODEL_BUSY'))
-    assert.equal(running.asked.length, 3)
+    assert.equal(running.asked.length, 2)
     cancel.abort()
     await assert.rejects(waiting[0] ?? Promise.resolve(), coded('CANCELLED'))
+    await eventually(() => assert.equal(held.length, 3))
     const next = collect(backend.generate(sum))
-    await eventually(() => assert.equal(held.length, 4))
     await backend.dispose()
     for (const each of [...waiting.slice(1), next]) await assert.rejects(each, coded('CANCELLED'))
+  })
+
+  it('do not die of the silence of a server that is busy with those before them', async () => {
+    let free: Promise<unknown> = Promise.resolve()
+    const oneByOne: Answer = (response, body) => {
+      const mine = free.then(() => new Promise((resolve) => setTimeout(resolve, 200)))
+      free = mine
+      return mine.then(() => stream(end)(response, body))
+    }
+    const end = `${piece}data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n`
+    const { url } = await server(oneByOne)
+    const backend = await OpenAiBackend.open({ url, slots: 1, deadlines: { silence: 1000, total: 5000 } })
+    const answers = await Promise.all(Array.from({ length: 8 }, () => collect(backend.generate(sum))))
+    assert.equal(answers.length, 8)
   })
 
   it('tell how fast it is with many of them', async () => {
@@ -249,6 +264,7 @@ describe('answers side by side at a server', () => {
 describe('what a server gets wrong becomes one clear error', () => {
   const call = (name: string, written: string): string =>
     `data: ${JSON.stringify({ choices: [{ delta: { tool_calls: [{ index: 0, function: { name, arguments: written } }] }, finish_reason: 'tool_calls' }] })}\n\n`
+  const refused = (code: number): string => `data: {"error":{"code":${code},"message":"slow down"}}\n\n`
   const wrong: [string, Answer, Parameters<typeof coded>[0]][] = [
     ['a chunk that is not JSON', stream('data: {"choices": [\n\n'), 'MODEL_FAILED'],
     ['a chunk of another shape', stream('data: {"choices": "none"}\n\n'), 'MODEL_FAILED'],
@@ -270,6 +286,23 @@ describe('what a server gets wrong becomes one clear error', () => {
     [
       'an error inside the stream whose code is a word',
       stream('data: {"error":{"message":"no more","code":"server_error"}}\n\n'),
+      'MODEL_FAILED',
+    ],
+    ...([429, 503, 400, 401] as const).map((code): (typeof wrong)[number] => [
+      `an error ${code} inside the stream, behind a part of the answer`,
+      stream(`${piece}${refused(code)}`),
+      'MODEL_FAILED',
+    ]),
+    ...([429, 503] as const).map((code): (typeof wrong)[number] => [
+      `an error ${code} inside the stream, before anything else`,
+      stream(`data: {"choices":[{"delta":{"role":"assistant","content":""}}]}\n\n${refused(code)}`),
+      'MODEL_BUSY',
+    ]),
+    [
+      'an error 429 inside the stream, behind the name of a call',
+      stream(
+        `data: {"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"name":"count_lines"}}]}}]}\n\n${refused(429)}`,
+      ),
       'MODEL_FAILED',
     ],
     ['a connection that breaks', (response) => void response.write(piece, () => response.destroy()), 'MODEL_FAILED'],
@@ -301,6 +334,15 @@ describe('what a server gets wrong becomes one clear error', () => {
     ],
   ]
   for (const [what, answer, code] of wrong) it(what, () => assert.rejects(ask(answer), coded(code)))
+
+  it('answers that have filled the one context that they share: a full server at first, and then one that is told how to mend it', async () => {
+    const full = 'data: {"error":{"code":500,"message":"Context size has been exceeded.","type":"server_error"}}\n\n'
+    const refusing: Answer = (response) => void response.writeHead(500).end(full.slice('data: '.length))
+    for (const answer of [stream(full), refusing]) await assert.rejects(ask(answer), coded('MODEL_BUSY'))
+    await assert.rejects(ask(stream(`${piece}${full}`)), (thrown) => {
+      return coded('MODEL_FAILED')(thrown) && thrown instanceof ClawmeshError && /--parallel N/.test(thrown.hint)
+    })
+  })
 
   it('a line without an end', async () => {
     const flood: Answer = async (response) => {
