@@ -1,7 +1,8 @@
-import type { GenerateEvent, Usage } from '../backend.js'
+import { ClawmeshError } from '../../policies/errors.js'
+import { boundsThought, type GenerateEvent, type GenerateRequest, type Usage } from '../backend.js'
 import { AnswerReader } from '../chat/answer.js'
 import { isRecord } from '../models.js'
-import type { ToolCall, ToolSpec } from '../tool.js'
+import type { ToolCall } from '../tool.js'
 import { brokenOff, refusal } from './refusal.js'
 import { malformed } from './sse.js'
 import { type Chunk, chunkSchema, errorSchema, type ToolCallDelta } from './wire.js'
@@ -9,6 +10,8 @@ import { type Chunk, chunkSchema, errorSchema, type ToolCallDelta } from './wire
 /** No token is longer than this in any vocabulary in use; with JSON around it, it takes this many bytes at most. */
 const charactersPerToken = 256
 const bytesPerToken = 4096
+/** Beyond a bound on thoughts, for what ends one. */
+const tokensToEnd = 16
 /** For what a stream carries beside its tokens. */
 const bytesForFree = 65_536
 
@@ -25,13 +28,14 @@ export async function* capped(body: AsyncIterable<Uint8Array>, maxTokens: number
 /**
  * The events of a streamed completion, from the data of its server-sent events. Calls come whole, once their last piece is there.
  * Throws MODEL_FAILED for an error in the stream (what its code means as a status, where it has one and comes before any of the answer), for what is no chunk, for a stream that ends before the
- * answer does, and for one that goes on beyond `maxTokens`. Thoughts and calls that a server leaves in the text, as those without a parser for their model do, are told apart as well.
+ * answer does, for one that goes on beyond `maxTokens`, and for thoughts beyond their bound. Thoughts and calls that a server leaves in the text, as those without a parser for their model do, are told apart as well.
  */
 export async function* readAnswer(
   events: AsyncIterable<string>,
-  maxTokens: number,
-  tools?: readonly ToolSpec[],
+  { maxTokens, tools, ...thinking }: Pick<GenerateRequest, 'maxTokens' | 'tools' | 'thinking' | 'thoughtTokens'>,
 ): AsyncIterable<GenerateEvent> {
+  const bound = boundsThought(thinking) ? (thinking.thoughtTokens ?? 0) : Number.POSITIVE_INFINITY
+  let thoughts = 0
   const reader = new AnswerReader({ tools })
   let called = 0
   const told = (parts: ReturnType<AnswerReader['push']>) => {
@@ -51,8 +55,12 @@ export async function* readAnswer(
     written += lengthOf(choice?.delta)
     if (written > maxTokens * charactersPerToken) throw endless(maxTokens)
     const thought = choice?.delta?.reasoning_content || choice?.delta?.reasoning
+    const parts = choice?.delta?.content ? told(reader.push(choice.delta.content)) : []
+    // A piece is one token or more.
+    if (thought || parts.some(({ type }) => type === 'thought')) thoughts++
+    if (thoughts > bound + tokensToEnd) throw unbounded(bound)
     if (thought) yield { type: 'thought', text: thought }
-    if (choice?.delta?.content) yield* told(reader.push(choice.delta.content))
+    yield* parts
     for (const delta of choice?.delta?.tool_calls ?? []) append(calls, delta)
     reason = choice?.finish_reason ?? reason
   }
@@ -74,6 +82,15 @@ function lengthOf(delta: Chunk['choices'][number]['delta']): number {
   ]
   return pieces.reduce((sum, piece) => sum + (piece?.length ?? 0), 0)
 }
+
+const unbounded = (bound: number) =>
+  new ClawmeshError(
+    'MODEL_FAILED',
+    `The model server took a bound of ${bound} tokens on thoughts, and its model thinks on.`,
+    {
+      hint: 'Ask without the bound, or have the model not think at all.',
+    },
+  )
 
 const endless = (maxTokens: number) => malformed(`it goes on beyond the ${maxTokens} tokens that were asked for`)
 

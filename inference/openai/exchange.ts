@@ -2,7 +2,7 @@ import { ClawmeshError } from '../../policies/errors.js'
 import { cancelled } from '../backend.js'
 import { refusal } from './refusal.js'
 import { malformed } from './sse.js'
-import { errorSchema } from './wire.js'
+import { errorSchema, excerpt } from './wire.js'
 
 /** How long a server may take, in milliseconds. */
 export interface Deadlines {
@@ -124,7 +124,7 @@ export class Exchange {
     try {
       return errorSchema.parse(JSON.parse(text)).message
     } catch {
-      return text.slice(0, 300)
+      return excerpt(text)
     }
   }
 }

@@ -150,6 +150,26 @@ describe('what a server tells of its model’s thoughts', () => {
       assert.deepEqual([thought, text, calls], ['One file.', 'It is one.', []])
     })
 
+  for (const [where, piece] of [
+    ['a field of its own', { reasoning_content: 'hm ' }],
+    ['the text', { content: 'hm ' }],
+  ] as const)
+    it(`that goes on beyond the bound that the server was given ends the answer, in ${where}`, async () => {
+      const [first, last] = where === 'the text' ? [[{ content: '<think>' }], [{ content: '</think>' }]] : [[], []]
+      const thoughts = (count: number) => [...first, ...Array.from({ length: count }, () => piece), ...last]
+      const asked = async (count: number, more: Partial<GenerateRequest>) => {
+        const { url } = await server(stream(chunks(...thoughts(count), { content: '42' })))
+        return collect((await OpenAiBackend.open({ url })).generate({ ...sum, ...more }))
+      }
+      const { thought, text } = await asked(20, { thoughtTokens: 5 })
+      assert.deepEqual([thought.trim().split(' ').length, text], [20, '42'], 'what ends a thought may take a little')
+      for (const more of [{}, { thoughtTokens: 5, thinking: false }])
+        assert.equal((await asked(40, more)).text, '42', 'nothing bounds it')
+      await assert.rejects(asked(40, { thoughtTokens: 5 }), (thrown) => {
+        return coded('MODEL_FAILED')(thrown) && /bound of 5 tokens/.test(String(thrown))
+      })
+    })
+
   it('is left as it is, and so are calls: a server without a parser puts them into the text', async () => {
     const written =
       '<tool_call>\n<function=count_lines>\n<parameter=path>\nnotes.txt\n</parameter>\n</function>\n</tool_call>'
@@ -204,6 +224,20 @@ describe('answers side by side at a server', () => {
   it('are as many as llama.cpp says that it was started for, each with the context that it has left for it', async () => {
     const { slots, model } = await openOf('llamacpp', '{"total_slots":4,"default_generation_settings":{"n_ctx":8192}}')
     assert.deepEqual([slots, model.context], [4, 8192])
+  })
+
+  it('are as many as can be made sense of, whatever else it says', async () => {
+    const big = '{"total_slots":1000000000,"default_generation_settings":{"n_ctx":"all"}}'
+    for (const [props, expected] of [
+      [big, [256, 131_072]],
+      ['{"total_slots":3,"default_generation_settings":{"n_ctx":0}}', [3, 131_072]],
+      ['{"total_slots":3,"default_generation_settings":null}', [3, 131_072]],
+      ['{"total_slots":-4,"default_generation_settings":{"n_ctx":8192}}', [undefined, 8192]],
+      ['{"total_slots":1e400,"default_generation_settings":{"n_ctx":8192}}', [undefined, 8192]],
+    ] as const) {
+      const { slots, model } = await openOf('llamacpp', props)
+      assert.deepEqual([slots, model.context], expected, props)
+    }
   })
 
   it('are one where it does not say, and many where memory is all that bounds them', async () => {
@@ -342,6 +376,22 @@ describe('what a server gets wrong becomes one clear error', () => {
     await assert.rejects(ask(stream(`${piece}${full}`)), (thrown) => {
       return coded('MODEL_FAILED')(thrown) && thrown instanceof ClawmeshError && /--parallel N/.test(thrown.hint)
     })
+  })
+
+  it('a long story of the server’s own, of which a beginning is told', async () => {
+    const story = '🦞'.repeat(20_000)
+    const told: Answer[] = [
+      stream(`data: ${JSON.stringify({ error: { message: story, code: 400 } })}\n\n`),
+      stream(`data: ${JSON.stringify({ error: story })}\n\n`),
+      (response) =>
+        void response.writeHead(400).end(JSON.stringify({ object: 'error', message: story.slice(0, 4000) })),
+      (response) => void response.writeHead(500).end(story),
+    ]
+    for (const answer of told)
+      await assert.rejects(ask(answer), ({ message }: Error) => {
+        assert.ok(message.length < 1100 && message.endsWith('🦞'), `${message.length}`)
+        return true
+      })
   })
 
   it('a line without an end', async () => {
