@@ -280,6 +280,20 @@ describe('answers side by side at a server', () => {
     assert.equal(answers.length, 8)
   })
 
+  it('come over a connection each: a server may close one that it has answered on, as the next question arrives there', async () => {
+    const answered = new WeakSet<object>()
+    const end = `${piece}data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n`
+    const { url } = await server(async (response, body) => {
+      const { socket } = response
+      if (!socket || answered.has(socket)) return void socket?.destroy()
+      answered.add(socket)
+      await stream(end)(response, body)
+    })
+    const backend = await OpenAiBackend.open({ url, slots: 1 })
+    const answers = await Promise.all(Array.from({ length: 8 }, () => collect(backend.generate(sum))))
+    assert.equal(answers.length, 8)
+  })
+
   it('tell how fast it is with many of them', async () => {
     const text = `${Array.from({ length: 40 }, () => piece).join('')}data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":20,"completion_tokens":40}}\n\n`
     const { url } = await server(stream(text, piece.length))
