@@ -1,15 +1,17 @@
 import { ClawmeshError } from '../../policies/errors.js'
-import type { GenerateEvent, Usage } from '../backend.js'
+import { boundsThought, type GenerateEvent, type GenerateRequest, type Usage } from '../backend.js'
 import { AnswerReader } from '../chat/answer.js'
 import { isRecord } from '../models.js'
-import type { ToolCall, ToolSpec } from '../tool.js'
-import { refusal } from './refusal.js'
+import type { ToolCall } from '../tool.js'
+import { brokenOff, refusal } from './refusal.js'
 import { malformed } from './sse.js'
 import { type Chunk, chunkSchema, errorSchema, type ToolCallDelta } from './wire.js'
 
 /** No token is longer than this in any vocabulary in use; with JSON around it, it takes this many bytes at most. */
 const charactersPerToken = 256
 const bytesPerToken = 4096
+/** Beyond a bound on thoughts, for what ends one. */
+const tokensToEnd = 16
 /** For what a stream carries beside its tokens. */
 const bytesForFree = 65_536
 
@@ -25,14 +27,15 @@ export async function* capped(body: AsyncIterable<Uint8Array>, maxTokens: number
 
 /**
  * The events of a streamed completion, from the data of its server-sent events. Calls come whole, once their last piece is there.
- * Throws MODEL_FAILED for an error in the stream (what its code means, where it has one), for what is no chunk, for a stream that ends before the answer does, and for one that goes on beyond
- * `maxTokens`. Thoughts and calls that a server leaves in the text, as those without a parser for their model do, are told apart as well.
+ * Throws MODEL_FAILED for an error in the stream (what its code means as a status, where it has one and comes before any of the answer), for what is no chunk, for a stream that ends before the
+ * answer does, for one that goes on beyond `maxTokens`, and for thoughts beyond their bound. Thoughts and calls that a server leaves in the text, as those without a parser for their model do, are told apart as well.
  */
 export async function* readAnswer(
   events: AsyncIterable<string>,
-  maxTokens: number,
-  tools?: readonly ToolSpec[],
+  { maxTokens, tools, ...thinking }: Pick<GenerateRequest, 'maxTokens' | 'tools' | 'thinking' | 'thoughtTokens'>,
 ): AsyncIterable<GenerateEvent> {
+  const bound = boundsThought(thinking) ? (thinking.thoughtTokens ?? 0) : Number.POSITIVE_INFINITY
+  let thoughts = 0
   const reader = new AnswerReader({ tools })
   let called = 0
   const told = (parts: ReturnType<AnswerReader['push']>) => {
@@ -45,15 +48,19 @@ export async function* readAnswer(
   let written = 0
   for await (const data of events) {
     if (data.trim() === '[DONE]') break
-    const chunk = parseChunk(data)
+    const chunk = parseChunk(data, written > 0 || calls.length > 0)
     if (chunk.usage) usage = { promptTokens: chunk.usage.prompt_tokens, outputTokens: chunk.usage.completion_tokens }
     // Only one answer is asked for; a second choice would be mixed into it.
     const [choice] = chunk.choices
     written += lengthOf(choice?.delta)
     if (written > maxTokens * charactersPerToken) throw endless(maxTokens)
     const thought = choice?.delta?.reasoning_content || choice?.delta?.reasoning
+    const parts = choice?.delta?.content ? told(reader.push(choice.delta.content)) : []
+    // A piece is one token or more.
+    if (thought || parts.some(({ type }) => type === 'thought')) thoughts++
+    if (thoughts > bound + tokensToEnd) throw unbounded(bound)
     if (thought) yield { type: 'thought', text: thought }
-    if (choice?.delta?.content) yield* told(reader.push(choice.delta.content))
+    yield* parts
     for (const delta of choice?.delta?.tool_calls ?? []) append(calls, delta)
     reason = choice?.finish_reason ?? reason
   }
@@ -76,9 +83,18 @@ function lengthOf(delta: Chunk['choices'][number]['delta']): number {
   return pieces.reduce((sum, piece) => sum + (piece?.length ?? 0), 0)
 }
 
+const unbounded = (bound: number) =>
+  new ClawmeshError(
+    'MODEL_FAILED',
+    `The model server took a bound of ${bound} tokens on thoughts, and its model thinks on.`,
+    {
+      hint: 'Ask without the bound, or have the model not think at all.',
+    },
+  )
+
 const endless = (maxTokens: number) => malformed(`it goes on beyond the ${maxTokens} tokens that were asked for`)
 
-function parseChunk(data: string): Chunk {
+function parseChunk(data: string, hasBegun: boolean): Chunk {
   let json: unknown
   try {
     json = JSON.parse(data)
@@ -86,11 +102,7 @@ function parseChunk(data: string): Chunk {
     throw malformed('a chunk is not JSON', cause)
   }
   const { data: error } = errorSchema.safeParse(json)
-  if (error?.code !== undefined && error.code < 500) throw refusal(error.code, error.message)
-  if (error)
-    throw new ClawmeshError('MODEL_FAILED', `The model server broke off with an error: ${error.message}`, {
-      hint: 'Look at the log of the server, and ask again.',
-    })
+  if (error) throw error.code === undefined || hasBegun ? brokenOff(error.message) : refusal(error.code, error.message)
   const { data: chunk, error: cause } = chunkSchema.safeParse(json)
   if (!chunk) throw malformed('a chunk is not a completion chunk', cause)
   return chunk

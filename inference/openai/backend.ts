@@ -20,14 +20,15 @@ import { localBase } from './address.js'
 import { capped, readAnswer } from './answer.js'
 import { type Deadlines, Exchange } from './exchange.js'
 import { distrust, nameIt, unseen } from './owner.js'
-import { leavesMachine, listServer, mayBeTried, type ServerKind } from './probe.js'
+import { kindOf, leavesMachine, listServer, mayBeTried, type ServerKind } from './probe.js'
 import { propsOf } from './props.js'
 import { serverSentEvents } from './sse.js'
 import { bytesPerVector, readVectors } from './vector.js'
-import { boundOn, completionBody, type ListedModel, type Spoken } from './wire.js'
+import { boundOn, completionBody, excerpt, type ListedModel, type Spoken } from './wire.js'
 
 const awayMs = 2000
 /** Side by side, by servers that take as many as their memory has room for, and do not say how many that is. */
+const batching: ReadonlySet<ServerKind> = new Set(['vllm', 'sglang', 'nim', 'dynamo'])
 const batched = 64
 
 export interface OpenAiOptions {
@@ -37,13 +38,13 @@ export interface OpenAiOptions {
   model?: string
   /** Nobody named the server, it was found: before each prompt it is looked who runs it now. */
   found?: boolean
-  /** Answers side by side, if not as many as the server says or servers of its kind can; and most that wait there behind them: 64. */
+  /** Answers side by side, if not as many as the server says or servers of its kind can; and most that wait behind them: 64. */
   slots?: number
   queue?: number
   deadlines?: Deadlines
 }
 
-/** A model of an OpenAI-compatible server on this machine: Ollama, vLLM, NIM, llama.cpp, Dynamo and their like. */
+/** A model of an OpenAI-compatible server on this machine: Ollama, vLLM, SGLang, NIM, llama.cpp, Dynamo and their like. */
 export class OpenAiBackend implements Backend {
   readonly model: ModelInfo
   readonly mayBeTried: boolean
@@ -63,7 +64,7 @@ export class OpenAiBackend implements Backend {
     this.model = model
     this.mayBeTried = mayBeTried
     if (slots) this.slots = slots
-    this.places = new Places((slots ?? 1) + queue)
+    this.places = new Places(slots, queue)
     this.spoken = { model: model.name, kind, reasoning }
     this.found = found
     this.deadlines = deadlines
@@ -85,7 +86,7 @@ export class OpenAiBackend implements Backend {
       return new OpenAiBackend(base, slots ? { ...described, slots } : described, { found, queue, deadlines })
     }
     throw new ClawmeshError('MODEL_UNSUITED', `The model server at ${base} does not have ${model ?? 'any model'}.`, {
-      hint: `It has: ${models.map(({ id }) => id).join(', ') || 'none'}.`,
+      hint: `It has: ${excerpt(models.map(({ id }) => id).join(', ')) || 'none'}.`,
     })
   }
 
@@ -100,7 +101,10 @@ export class OpenAiBackend implements Backend {
 
   async away(): Promise<string | undefined> {
     try {
-      const { models } = await listServer(this.base, awayMs)
+      const { kind, models } = await listServer(this.base, awayMs)
+      // Some servers list their models in another order each time: it is another once none of them is signed as they were.
+      const isAnother = models.length > 0 && !models.some((each) => kindOf([each]) === this.spoken.kind)
+      if (isAnother) return `another kind of server answers there now (${kind})`
       return models.some(({ id }) => id === this.model.name) ? undefined : withoutIt
     } catch (thrown) {
       return awayBy(thrown)
@@ -121,7 +125,7 @@ export class OpenAiBackend implements Backend {
         body,
       })
       const said = capped(exchange.body(response), checked.maxTokens)
-      for await (const event of readAnswer(serverSentEvents(said), checked.maxTokens, checked.tools)) {
+      for await (const event of readAnswer(serverSentEvents(said), checked)) {
         if (event.type === 'call') checkCall(event.call, checked.tools ?? [], lastUserText(checked.messages))
         yield event
       }
@@ -206,8 +210,8 @@ async function describe(
     limits: 'Not stated by the server.',
   }
   // Most models that can be told react to the template's variable; one that does not know it is not disturbed by it, where it can be set at all.
-  const usual = kind === 'vllm' || kind === 'nim' || kind === 'llama.cpp' ? 'switch' : 'none'
+  const usual = ['vllm', 'sglang', 'nim', 'llama.cpp'].includes(kind) ? 'switch' : 'none'
   const reasoning = known ? (await ChatFormat.named(known.chat)).reasoning : usual
-  const slots = said.slots ?? (kind === 'vllm' || kind === 'nim' || kind === 'dynamo' ? batched : undefined)
+  const slots = said.slots ?? (batching.has(kind) ? batched : undefined)
   return { model, kind, reasoning, mayBeTried: mayBeTried(listed, kind), ...(slots ? { slots } : {}) }
 }

@@ -2,7 +2,7 @@ import { ClawmeshError } from '../../policies/errors.js'
 import { cancelled } from '../backend.js'
 import { refusal } from './refusal.js'
 import { malformed } from './sse.js'
-import { errorSchema } from './wire.js'
+import { errorSchema, excerpt } from './wire.js'
 
 /** How long a server may take, in milliseconds. */
 export interface Deadlines {
@@ -38,10 +38,14 @@ export class Exchange {
   }
 
   /** Sends the request. Throws DEADLINE, CANCELLED, and what a refusing or absent server means. */
-  async open(init: Omit<RequestInit, 'signal' | 'redirect'>): Promise<Response> {
+  async open(
+    init: Pick<RequestInit, 'method' | 'body'> & { headers?: Readonly<Record<string, string>> },
+  ): Promise<Response> {
+    // A connection that was used before may be one that the server is about to close (llama.cpp does); a new one costs nothing on this machine.
+    const headers = { ...init.headers, connection: 'close' }
     // A redirect could lead a prompt off this machine.
     const response = await this.timed(() =>
-      fetch(this.url, { ...init, redirect: 'error', signal: this.controller.signal }),
+      fetch(this.url, { ...init, headers, redirect: 'error', signal: this.controller.signal }),
     )
     if (!response.ok) throw refusal(response.status, await this.excerpt(response))
     return response
@@ -124,7 +128,7 @@ export class Exchange {
     try {
       return errorSchema.parse(JSON.parse(text)).message
     } catch {
-      return text.slice(0, 300)
+      return excerpt(text)
     }
   }
 }

@@ -5,7 +5,7 @@ import { distrust } from './owner.js'
 import { malformed } from './sse.js'
 import { type ListedModel, modelListSchema } from './wire.js'
 
-export type ServerKind = 'ollama' | 'vllm' | 'llama.cpp' | 'nim' | 'dynamo' | 'other'
+export type ServerKind = 'ollama' | 'vllm' | 'sglang' | 'llama.cpp' | 'nim' | 'dynamo' | 'other'
 
 export interface FoundServer {
   /** Up to and with `/v1`. */
@@ -56,11 +56,16 @@ function parseList(text: string): ListedModel[] {
   try {
     const { data, models = [] } = modelListSchema.parse(JSON.parse(text))
     const seeing = models.filter(({ capabilities }) => capabilities?.includes('multimodal')).map(({ name }) => name)
-    return data.map((each) => (seeing.includes(each.id) ? { ...each, multimodal: true } : each))
+    return data
+      .filter(({ id }) => isName(id))
+      .map((each) => (seeing.includes(each.id) ? { ...each, multimodal: true } : each))
   } catch (cause) {
     throw cause instanceof ClawmeshError ? cause : malformed('its list of models is not one', cause)
   }
 }
+
+/** What is no name of a model is none to be shown, asked for or told to the mesh. */
+const isName = (id: string): boolean => id.length <= 500 && !/\p{Cc}/u.test(id)
 
 /** Whether Ollama would hand the prompt on to the cloud of its makers: its models there are called so. */
 export const leavesMachine = ({ id }: ListedModel, kind: ServerKind): boolean =>
@@ -76,13 +81,18 @@ export function mayBeTried({ id, owned_by: owner = '', context_window }: ListedM
   return kind === 'dynamo' ? context_window != null : kind !== 'other'
 }
 
-/** Each server signs its list: vLLM, llama.cpp and Dynamo by `owned_by`, Ollama with the library or the person a model came from. */
-function kindOf(models: readonly ListedModel[]): ServerKind {
+/** Each server signs its list: vLLM, SGLang, llama.cpp and Dynamo by `owned_by`, Ollama with the library or the person a model came from. */
+export function kindOf(models: readonly ListedModel[]): ServerKind {
   const [first] = models
   if (!first) return 'other'
-  if (first.owned_by === 'vllm') return 'vllm'
+  if (isOfOllama(first)) return 'ollama'
+  if (first.owned_by === 'vllm' || first.owned_by === 'sglang') return first.owned_by
   if (first.owned_by === 'llamacpp' || first.meta) return 'llama.cpp'
   if (first.owned_by === 'nvidia') return 'dynamo'
   if (first.max_model_len) return 'nim'
   return first.owned_by === 'library' || /^[^/]+(\/[^/]+)*:[^/]+$/.test(first.id) ? 'ollama' : 'other'
 }
+
+/** NAMESPACE/NAME:TAG, owned by that namespace, though it be called as another server signs: what Ollama hands on to the cloud must be known as its. */
+const isOfOllama = ({ id, owned_by: owner }: ListedModel): boolean =>
+  owner !== undefined && /^(.+\/)?([^/]+)\/[^/]+:[^/:]+$/.exec(id)?.[2] === owner

@@ -60,13 +60,17 @@ export const embeddingsSchema = z.object({
   usage: z.object({ prompt_tokens: z.int().nonnegative() }).nullish(),
 })
 
+/** As much of a server's own words as an error of ours has room for; no character is cut in two. */
+export const excerpt = (words: string): string => words.slice(0, 1000).replace(/[\ud800-\udbff]$/, '')
+const wordsSchema = z.string().transform(excerpt)
+
 /** The code of an error is the status that it would have by itself, at vLLM and llama.cpp; a word, or none, elsewhere. */
-const saidSchema = z.object({ message: z.string(), code: z.int().min(400).max(599).optional().catch(undefined) })
+const saidSchema = z.object({ message: wordsSchema, code: z.int().min(400).max(599).optional().catch(undefined) })
 
 /** An error in a body or in a stream: {"error": {"message"}} everywhere, older vLLM puts the message at the top. */
 export const errorSchema = z.union([
   z.object({ error: saidSchema }).transform(({ error }) => error),
-  z.object({ error: z.string() }).transform(({ error }) => ({ message: error, code: undefined })),
+  z.object({ error: wordsSchema }).transform(({ error }) => ({ message: error, code: undefined })),
   saidSchema.extend({ object: z.literal('error') }),
 ])
 

@@ -9,8 +9,9 @@ import { TextBackend } from './text.js'
 export interface TritonOptions {
   /** On this machine: grpc://127.0.0.1:8001/MODEL?chat=FORMAT, or ?tokenizer=/FOLDER for a model that takes token ids and gives logits. */
   url: string
-  /** Answers under way at once; one more is refused. */
+  /** Answers under way at once, and most that wait behind them: 64. One more is refused. */
   slots?: number
+  queue?: number
   deadlines?: Deadlines
   /** Most milliseconds that a load may take. */
   loadMs?: number
@@ -21,7 +22,7 @@ export interface TritonOptions {
  * MODEL_UNSUITED for a model that is not there or no language model, MEMORY_FULL, MODEL_BUSY, MODEL_BROKEN for a folder that is none.
  */
 export async function openTriton(options: TritonOptions): Promise<Backend> {
-  const { url, slots, loadMs, deadlines = { silence: 120_000, total: 900_000 } } = options
+  const { url, slots, queue = 64, loadMs, deadlines = { silence: 120_000, total: 900_000 } } = options
   const { target, model, chat, tokenizer } = parseTritonUrl(url)
   const client = new TritonClient(target)
   let borrowed: string | undefined
@@ -29,12 +30,12 @@ export async function openTriton(options: TritonOptions): Promise<Backend> {
     const served = await findServed(client, model, loadMs)
     if (served.borrowed) borrowed = served.name
     if (!isPlain(served)) {
-      const backend = await TextBackend.open(client, served, chat, { slots, deadlines })
+      const backend = await TextBackend.open(client, served, chat, { slots, queue, deadlines })
       refuseUnused(served, { tokenizer })
       return backend
     }
     refuseUnused(served, { chat })
-    const backend = await PlainBackend.open(target, served, tokenizer, { slots, deadlines })
+    const backend = await PlainBackend.open(target, served, tokenizer, { slots, queue, deadlines })
     // It has a connection of its own, for larger answers.
     client.close()
     return backend

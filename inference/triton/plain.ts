@@ -39,7 +39,7 @@ export class PlainBackend implements Backend {
     client: TritonClient,
     served: Served,
     loaded: Loaded,
-    { slots, deadlines }: { slots: number; deadlines: Deadlines },
+    { slots, queue, deadlines }: { slots: number; queue: number; deadlines: Deadlines },
   ) {
     const { info } = loaded.config
     this.client = client
@@ -47,7 +47,7 @@ export class PlainBackend implements Backend {
     this.loaded = loaded
     this.slots = slots
     this.deadlines = deadlines
-    this.places = new Places(slots)
+    this.places = new Places(slots, queue)
     this.model = {
       name: served.name,
       // The folder's files are not the server's.
@@ -66,7 +66,7 @@ export class PlainBackend implements Backend {
     target: string,
     served: Served,
     folder: string | undefined,
-    { slots = 8, deadlines }: { slots?: number | undefined; deadlines: Deadlines },
+    { slots = 8, queue, deadlines }: { slots?: number | undefined; queue: number; deadlines: Deadlines },
   ): Promise<PlainBackend> {
     if (folder === undefined) throw noTokenizer(served.name)
     for (const { name } of served.inputs)
@@ -74,7 +74,7 @@ export class PlainBackend implements Backend {
     const { model } = await describeModel(folder, 'config.json', 'tokenizer.json', 'tokenizer_config.json')
     const client = new TritonClient(target, mostBytes)
     try {
-      const backend = new PlainBackend(client, served, readLoaded(model), { slots, deadlines })
+      const backend = new PlainBackend(client, served, readLoaded(model), { slots, queue, deadlines })
       await backend.logits([0], deadlines.silence)
       await backend.measure()
       return backend

@@ -49,7 +49,7 @@ export class TextBackend implements Backend {
     served: Served,
     dialect: Dialect,
     format: ChatFormat,
-    { slots, deadlines }: { slots: number; deadlines: Deadlines },
+    { slots, queue, deadlines }: { slots: number; queue: number; deadlines: Deadlines },
   ) {
     this.client = client
     this.served = served
@@ -57,7 +57,7 @@ export class TextBackend implements Backend {
     this.format = format
     this.slots = slots
     this.deadlines = deadlines
-    this.places = new Places(slots)
+    this.places = new Places(slots, queue)
     this.model = {
       name: served.name,
       digest: null,
@@ -74,12 +74,12 @@ export class TextBackend implements Backend {
     client: TritonClient,
     served: Served,
     chat: string | undefined,
-    { slots = 64, deadlines }: { slots?: number | undefined; deadlines: Deadlines },
+    { slots = 64, queue, deadlines }: { slots?: number | undefined; queue: number; deadlines: Deadlines },
   ): Promise<TextBackend> {
     const { name, inputs, parameters } = served
     const dialect = dialectOf(name, inputs, parameters)
     const format = await ChatFormat.named(chat ?? parameters.chat_format ?? formatOf(name) ?? noFormat(name))
-    return new TextBackend(client, served, dialect, format, { slots, deadlines })
+    return new TextBackend(client, served, dialect, format, { slots, queue, deadlines })
   }
 
   async *generate(request: GenerateRequest, signal?: AbortSignal): AsyncIterable<GenerateEvent> {

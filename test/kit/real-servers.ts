@@ -16,11 +16,11 @@ export interface RealServer {
   kill(): Promise<void>
 }
 
-/** A model that knows a few answers by heart, or the same without an end; `context` tokens for each of `slots` answers. */
+/** A model that knows a few answers by heart, or the same without an end; `context` tokens for each of `slots` answers, or for all of them where that is llama.cpp's own choice. */
 export interface Served {
   model: 'answers' | 'endless'
   context: number
-  slots: number
+  slots: number | undefined
 }
 
 /** Makes the models, once for all servers. Resolves to their folder. */
@@ -94,12 +94,14 @@ const argumentsOf: Record<RealKind, (folder: string, served: Served, port: numbe
     'serve',
     join(folder, model),
     ...['--served-model-name', model, '--host', '127.0.0.1', '--port', `${port}`],
-    ...['--max-model-len', `${context}`, '--max-num-seqs', `${slots}`, '--dtype', 'float32', '--enforce-eager'],
+    ...['--max-model-len', `${context}`, ...(slots ? ['--max-num-seqs', `${slots}`] : [])],
+    ...['--dtype', 'float32', '--enforce-eager'],
     ...['--enable-auto-tool-choice', '--tool-call-parser', 'hermes'],
   ],
   'llama.cpp': (folder, { model, context, slots }, port) => [
     ...['--model', join(folder, `${model}.gguf`), '--alias', model, '--host', '127.0.0.1', '--port', `${port}`],
-    ...['--ctx-size', `${context * slots}`, '--parallel', `${slots}`, '--threads', '2', '--jinja'],
+    ...['--ctx-size', `${context * (slots ?? 1)}`, ...(slots ? ['--parallel', `${slots}`] : [])],
+    ...['--threads', '2', '--jinja'],
   ],
 }
 

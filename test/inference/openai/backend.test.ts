@@ -5,6 +5,7 @@ import { after, describe, it } from 'node:test'
 import { collect, type GenerateRequest } from '../../../inference/backend.js'
 import { OpenAiBackend } from '../../../inference/openai/backend.js'
 import { Shelf } from '../../../inference/shelf.js'
+import { ClawmeshError } from '../../../policies/errors.js'
 import { backendContract, coded, countLines, sum } from '../../contract/backend.js'
 import { eventually } from '../../kit/eventually.js'
 import { type Answer, type ModelServer, recorded, serve, stream } from './server.js'
@@ -149,6 +150,26 @@ describe('what a server tells of its model’s thoughts', () => {
       assert.deepEqual([thought, text, calls], ['One file.', 'It is one.', []])
     })
 
+  for (const [where, piece] of [
+    ['a field of its own', { reasoning_content: 'hm ' }],
+    ['the text', { content: 'hm ' }],
+  ] as const)
+    it(`that goes on beyond the bound that the server was given ends the answer, in ${where}`, async () => {
+      const [first, last] = where === 'the text' ? [[{ content: '<think>' }], [{ content: '</think>' }]] : [[], []]
+      const thoughts = (count: number) => [...first, ...Array.from({ length: count }, () => piece), ...last]
+      const asked = async (count: number, more: Partial<GenerateRequest>) => {
+        const { url } = await server(stream(chunks(...thoughts(count), { content: '42' })))
+        return collect((await OpenAiBackend.open({ url })).generate({ ...sum, ...more }))
+      }
+      const { thought, text } = await asked(20, { thoughtTokens: 5 })
+      assert.deepEqual([thought.trim().split(' ').length, text], [20, '42'], 'what ends a thought may take a little')
+      for (const more of [{}, { thoughtTokens: 5, thinking: false }])
+        assert.equal((await asked(40, more)).text, '42', 'nothing bounds it')
+      await assert.rejects(asked(40, { thoughtTokens: 5 }), (thrown) => {
+        return coded('MODEL_FAILED')(thrown) && /bound of 5 tokens/.test(String(thrown))
+      })
+    })
+
   it('is left as it is, and so are calls: a server without a parser puts them into the text', async () => {
     const written =
       '<tool_call>\n<function=count_lines>\n<parameter=path>\nnotes.txt\n</parameter>\n</function>\n</tool_call>'
@@ -205,6 +226,20 @@ describe('answers side by side at a server', () => {
     assert.deepEqual([slots, model.context], [4, 8192])
   })
 
+  it('are as many as can be made sense of, whatever else it says', async () => {
+    const big = '{"total_slots":1000000000,"default_generation_settings":{"n_ctx":"all"}}'
+    for (const [props, expected] of [
+      [big, [256, 131_072]],
+      ['{"total_slots":3,"default_generation_settings":{"n_ctx":0}}', [3, 131_072]],
+      ['{"total_slots":3,"default_generation_settings":null}', [3, 131_072]],
+      ['{"total_slots":-4,"default_generation_settings":{"n_ctx":8192}}', [undefined, 8192]],
+      ['{"total_slots":1e400,"default_generation_settings":{"n_ctx":8192}}', [undefined, 8192]],
+    ] as const) {
+      const { slots, model } = await openOf('llamacpp', props)
+      assert.deepEqual([slots, model.context], expected, props)
+    }
+  })
+
   it('are one where it does not say, and many where memory is all that bounds them', async () => {
     for (const props of [undefined, '{}', '{"total_slots":"many"}', 'Not Found']) {
       const { slots, model } = await openOf('llamacpp', props)
@@ -214,21 +249,49 @@ describe('answers side by side at a server', () => {
     assert.equal((await openOf('library')).slots, undefined)
   })
 
-  it('and those that wait there are bounded: one more is told so at once, and asked of the server once there is room', async () => {
+  it('and those that wait for one are bounded: one more is told so at once, and asked of the server once there is room', async () => {
     const held: ServerResponse[] = []
     const running = await server((response) => void held.push(response))
     const backend = await OpenAiBackend.open({ url: running.url, slots: 2, queue: 1 })
     const cancel = new AbortController()
     const waiting = [cancel.signal, undefined, undefined].map((signal) => collect(backend.generate(sum, signal)))
-    await eventually(() => assert.equal(held.length, 3))
+    await eventually(() => assert.equal(held.length, 2))
     await assert.rejects(collect(backend.generate(sum)), coded('MODEL_BUSY'))
-    assert.equal(running.asked.length, 3)
+    assert.equal(running.asked.length, 2)
     cancel.abort()
     await assert.rejects(waiting[0] ?? Promise.resolve(), coded('CANCELLED'))
+    await eventually(() => assert.equal(held.length, 3))
     const next = collect(backend.generate(sum))
-    await eventually(() => assert.equal(held.length, 4))
     await backend.dispose()
     for (const each of [...waiting.slice(1), next]) await assert.rejects(each, coded('CANCELLED'))
+  })
+
+  it('do not die of the silence of a server that is busy with those before them', async () => {
+    let free: Promise<unknown> = Promise.resolve()
+    const oneByOne: Answer = (response, body) => {
+      const mine = free.then(() => new Promise((resolve) => setTimeout(resolve, 200)))
+      free = mine
+      return mine.then(() => stream(end)(response, body))
+    }
+    const end = `${piece}data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n`
+    const { url } = await server(oneByOne)
+    const backend = await OpenAiBackend.open({ url, slots: 1, deadlines: { silence: 1000, total: 5000 } })
+    const answers = await Promise.all(Array.from({ length: 8 }, () => collect(backend.generate(sum))))
+    assert.equal(answers.length, 8)
+  })
+
+  it('come over a connection each: a server may close one that it has answered on, as the next question arrives there', async () => {
+    const answered = new WeakSet<object>()
+    const end = `${piece}data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n`
+    const { url } = await server(async (response, body) => {
+      const { socket } = response
+      if (!socket || answered.has(socket)) return void socket?.destroy()
+      answered.add(socket)
+      await stream(end)(response, body)
+    })
+    const backend = await OpenAiBackend.open({ url, slots: 1 })
+    const answers = await Promise.all(Array.from({ length: 8 }, () => collect(backend.generate(sum))))
+    assert.equal(answers.length, 8)
   })
 
   it('tell how fast it is with many of them', async () => {
@@ -249,6 +312,7 @@ describe('answers side by side at a server', () => {
 describe('what a server gets wrong becomes one clear error', () => {
   const call = (name: string, written: string): string =>
     `data: ${JSON.stringify({ choices: [{ delta: { tool_calls: [{ index: 0, function: { name, arguments: written } }] }, finish_reason: 'tool_calls' }] })}\n\n`
+  const refused = (code: number): string => `data: {"error":{"code":${code},"message":"slow down"}}\n\n`
   const wrong: [string, Answer, Parameters<typeof coded>[0]][] = [
     ['a chunk that is not JSON', stream('data: {"choices": [\n\n'), 'MODEL_FAILED'],
     ['a chunk of another shape', stream('data: {"choices": "none"}\n\n'), 'MODEL_FAILED'],
@@ -270,6 +334,23 @@ describe('what a server gets wrong becomes one clear error', () => {
     [
       'an error inside the stream whose code is a word',
       stream('data: {"error":{"message":"no more","code":"server_error"}}\n\n'),
+      'MODEL_FAILED',
+    ],
+    ...([429, 503, 400, 401] as const).map((code): (typeof wrong)[number] => [
+      `an error ${code} inside the stream, behind a part of the answer`,
+      stream(`${piece}${refused(code)}`),
+      'MODEL_FAILED',
+    ]),
+    ...([429, 503] as const).map((code): (typeof wrong)[number] => [
+      `an error ${code} inside the stream, before anything else`,
+      stream(`data: {"choices":[{"delta":{"role":"assistant","content":""}}]}\n\n${refused(code)}`),
+      'MODEL_BUSY',
+    ]),
+    [
+      'an error 429 inside the stream, behind the name of a call',
+      stream(
+        `data: {"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"name":"count_lines"}}]}}]}\n\n${refused(429)}`,
+      ),
       'MODEL_FAILED',
     ],
     ['a connection that breaks', (response) => void response.write(piece, () => response.destroy()), 'MODEL_FAILED'],
@@ -301,6 +382,31 @@ describe('what a server gets wrong becomes one clear error', () => {
     ],
   ]
   for (const [what, answer, code] of wrong) it(what, () => assert.rejects(ask(answer), coded(code)))
+
+  it('answers that have filled the one context that they share: a full server at first, and then one that is told how to mend it', async () => {
+    const full = 'data: {"error":{"code":500,"message":"Context size has been exceeded.","type":"server_error"}}\n\n'
+    const refusing: Answer = (response) => void response.writeHead(500).end(full.slice('data: '.length))
+    for (const answer of [stream(full), refusing]) await assert.rejects(ask(answer), coded('MODEL_BUSY'))
+    await assert.rejects(ask(stream(`${piece}${full}`)), (thrown) => {
+      return coded('MODEL_FAILED')(thrown) && thrown instanceof ClawmeshError && /--parallel N/.test(thrown.hint)
+    })
+  })
+
+  it('a long story of the server’s own, of which a beginning is told', async () => {
+    const story = '🦞'.repeat(20_000)
+    const told: Answer[] = [
+      stream(`data: ${JSON.stringify({ error: { message: story, code: 400 } })}\n\n`),
+      stream(`data: ${JSON.stringify({ error: story })}\n\n`),
+      (response) =>
+        void response.writeHead(400).end(JSON.stringify({ object: 'error', message: story.slice(0, 4000) })),
+      (response) => void response.writeHead(500).end(story),
+    ]
+    for (const answer of told)
+      await assert.rejects(ask(answer), ({ message }: Error) => {
+        assert.ok(message.length < 1100 && message.endsWith('🦞'), `${message.length}`)
+        return true
+      })
+  })
 
   it('a line without an end', async () => {
     const flood: Answer = async (response) => {

@@ -4,7 +4,7 @@ import { localBase } from '../../../inference/openai/address.js'
 import { OpenAiBackend } from '../../../inference/openai/backend.js'
 import { probeServers } from '../../../inference/openai/probe.js'
 import { coded } from '../../contract/backend.js'
-import { recorded, serve } from './server.js'
+import { type ModelServer, recorded, serve } from './server.js'
 
 describe('the address of a model server', () => {
   it('is taken with and without /v1', () => {
@@ -59,6 +59,46 @@ describe('probing for model servers', () => {
       await assert.rejects(OpenAiBackend.open({ url: all.url, model }), coded('DENIED'))
     await assert.rejects(OpenAiBackend.open({ url: away.url }), coded('MODEL_UNSUITED'))
     await Promise.all([all.close(), away.close()])
+  })
+
+  it('knows one by the namespace of its model, though another server signs so, and hands nothing to it that leaves', async () => {
+    for (const owner of ['nvidia', 'vllm', 'llamacpp', 'sglang']) {
+      const list = (...ids: string[]) => JSON.stringify({ data: ids.map((id) => ({ id, owned_by: owner })) })
+      const away = `${owner}/gpt-oss:120b-cloud`
+      const [mixed, alone, far, other] = await Promise.all(
+        [list(away, `${owner}/qwen3:4b`), list(away), list(`hub.example/${away}`), list(`${owner}/qwen3`)].map(
+          (models) => serve(models, () => {}),
+        ),
+      )
+      const open = (server?: ModelServer, model?: string) =>
+        OpenAiBackend.open({ url: server?.url ?? '', ...(model ? { model } : {}) })
+      const { model } = await open(mixed)
+      assert.deepEqual([model.name, model.backend], [`${owner}/qwen3:4b`, 'openai:ollama'])
+      await assert.rejects(open(mixed, away), coded('DENIED'))
+      for (const server of [alone, far]) await assert.rejects(open(server), coded('MODEL_UNSUITED'))
+      assert.notEqual((await open(other)).model.backend, 'openai:ollama')
+      await Promise.all([mixed, alone, far, other].map((server) => server?.close()))
+    }
+  })
+
+  it('takes SGLang for itself: many answers at once, and no bound on thoughts', async () => {
+    const server = await serve('{"data":[{"id":"qwen/qwen3","owned_by":"sglang","max_model_len":40960}]}', () => {})
+    const { model, slots, mayBeTried } = await OpenAiBackend.open({ url: server.url })
+    assert.deepEqual([model.backend, model.context, model.boundsThought], ['openai:sglang', 40_960, undefined])
+    assert.deepEqual([slots, mayBeTried], [64, true])
+    await server.close()
+  })
+
+  it('lists no model whose name is none', async () => {
+    const ids = ['x'.repeat(501), 'a\u001b[2Jb', 'two\nlines', 'x'.repeat(500)]
+    const server = await serve(JSON.stringify({ data: ids.map((id) => ({ id, owned_by: 'vllm' })) }), () => {})
+    assert.equal((await OpenAiBackend.open({ url: server.url })).model.name, ids[3])
+    const [found] = await probeServers(server.url, 60_000, [])
+    assert.deepEqual(
+      found?.models.map(({ id }) => id),
+      ids.slice(3),
+    )
+    await server.close()
   })
 
   it('tells NIM and Dynamo apart, with the contexts that they state', async () => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { collect, type GenerateRequest } from '../../../inference/backend.js'
 import { OpenAiBackend, type OpenAiOptions } from '../../../inference/openai/backend.js'
+import { ClawmeshError } from '../../../policies/errors.js'
 import { backendContract, coded, sum } from '../../contract/backend.js'
 import { learnByHeart, type RealServer, type Served, serversOf, startServer } from '../../kit/real-servers.js'
 
@@ -83,6 +84,18 @@ describe('a real model server', {
         const backend = await open(answers)
         await assert.rejects(collectVectors(backend), coded('NOT_FOUND'))
       })
+
+      if (kind === 'llama.cpp')
+        it('whose answers share one context and fill it says how to mend that', async () => {
+          const backend = await open(await start({ model: 'endless', context: 1024, slots: undefined }))
+          const asked = { ...sum, maxTokens: 900 }
+          assert.deepEqual([backend.slots, (await collect(backend.generate(asked))).reason], [4, 'length'])
+          const all = [0, 1, 2, 3].map(() => collect(backend.generate(asked)))
+          await assert.rejects(Promise.all(all), (thrown) => {
+            return coded('MODEL_FAILED')(thrown) && thrown instanceof ClawmeshError && /--parallel N/.test(thrown.hint)
+          })
+          await Promise.allSettled(all)
+        })
 
       it('that is killed in mid-answer ends it, and is said to be gone', async () => {
         const server = await start({ model: 'endless', context: 131_072, slots: 1 })

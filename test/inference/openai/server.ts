@@ -13,12 +13,13 @@ export interface ModelServer {
   close(): Promise<void>
 }
 
-/** A real HTTP server on loopback that lists models and answers completions as it is told; `props` is what one of llama.cpp says of itself. */
+/** A real HTTP server on loopback that lists models and answers completions as it is told; `props` is what one of llama.cpp says of itself. On a port of its own, if none is named. */
 export async function serve(
   models: string | Answer,
   completion: Answer,
   embedding?: Answer,
   props?: string,
+  port = 0,
 ): Promise<ModelServer> {
   const asked: string[] = []
   const server = createServer(async (request, response) => {
@@ -37,11 +38,10 @@ export async function serve(
   })
   // A test that fails before it closes the server must not keep its process from ending.
   server.unref()
-  server.listen(0, '127.0.0.1')
+  server.listen(port, '127.0.0.1')
   await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
   return {
-    url: `http://127.0.0.1:${port}`,
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     asked,
     close: async () => {
       server.closeAllConnections()

@@ -128,4 +128,28 @@ describe('a model whose server', () => {
     assert.match((await away()) ?? '', /does not answer/)
     await shelf.dispose()
   })
+
+  it('has given way to one of another kind at its address is offered as gone, with that for a reason, and is back with it', async () => {
+    const listOf = (...owners: string[]) =>
+      JSON.stringify({
+        data: owners.map((owner, i) => ({ id: i === 0 ? 'some/model' : `more:${i}`, owned_by: owner })),
+      })
+    const first = await serve(listOf('vllm'), steady)
+    const { port } = new URL(first.url)
+    const shelf = new Shelf({ freeBytes: async () => 1e12 })
+    shelf.keep(await OpenAiBackend.open({ url: first.url }))
+    const away = async () => {
+      await shelf.check()
+      return shelf.offers()[0]?.away
+    }
+    assert.equal(await away(), undefined)
+    await first.close()
+    const second = await serve(listOf('library'), steady, undefined, undefined, Number(port))
+    assert.match((await away()) ?? '', /another kind of server.*ollama/)
+    await second.close()
+    const third = await serve(listOf('vllm', 'vllm'), steady, undefined, undefined, Number(port))
+    assert.equal(await away(), undefined)
+    await third.close()
+    await shelf.dispose()
+  })
 })

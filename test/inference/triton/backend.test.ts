@@ -122,7 +122,7 @@ for (const dialect of Object.keys(dialects)) {
     openEndless: async () => {
       const server = await serve(endless(dialect))
       idle = server.idle
-      return open(server, name, { slots: 1 })
+      return open(server, name, { slots: 1, queue: 0 })
     },
     openNarrow: async () => open(await serve(narrow(dialect)), name),
     idle: () => idle(),
@@ -141,6 +141,25 @@ async function ask(
 }
 
 describe('a model on Triton', () => {
+  it('is asked one question at a time where it has one slot, the others wait, and one more than may is told so', async () => {
+    let [most, now] = [0, 0]
+    const quick = model('vllm', written)
+    const counted: ServedModel = {
+      ...quick,
+      answer: async function* (asked, signal) {
+        most = Math.max(most, ++now)
+        await new Promise(setImmediate)
+        yield* quick.answer(asked, signal)
+        now--
+      },
+    }
+    const backend = await open(await serve(counted), '', { slots: 1, queue: 2 })
+    const asked = [0, 1, 2].map(() => collect(backend.generate(sum)))
+    await assert.rejects(collect(backend.generate(sum)), coded('MODEL_BUSY'))
+    const answers = await Promise.all(asked)
+    assert.deepEqual([answers.map(({ text }) => text), most], [Array(3).fill('12 + 7 is 19.'), 1])
+  })
+
   it('is told what was asked in the words of its dialect', async () => {
     const request = { ...sum, temperature: 0.5, seed: 7, maxTokens: 9 }
     const asked = async (dialect: string): Promise<Asked> => {

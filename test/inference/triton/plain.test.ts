@@ -66,7 +66,7 @@ backendContract('A model of plain tensors on Triton', {
   openEndless: async () => {
     const server = await serve(chain((token) => (token >= 97 && token < 122 ? token + 1 : 97)))
     idle = server.idle
-    return open(server, { slots: 1 })
+    return open(server, { slots: 1, queue: 0 })
   },
   openNarrow: async () => {
     const narrow = await markovModel(() => 97, 2048)

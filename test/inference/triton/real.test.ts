@@ -36,7 +36,7 @@ describe('a real Triton', {
 }, () => {
   let triton: RealTriton
   const open = (path: string, slots?: number): Promise<Backend> =>
-    openTriton({ url: `${triton.url}/${path}`, ...(slots ? { slots } : {}) })
+    openTriton({ url: `${triton.url}/${path}`, ...(slots ? { slots, queue: 0 } : {}) })
   const models = Object.entries(dialects).flatMap(([dialect, published]) => [
     { name: dialect, dialect, published, behaviour: 'answer' as const },
     { name: `${dialect}-endless`, dialect, published, behaviour: 'endless' as const },
