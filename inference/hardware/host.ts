@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { readdir, readFile } from 'node:fs/promises'
 import { arch, platform } from 'node:os'
 import type { VisibleGpus } from './visible.js'
@@ -35,13 +35,21 @@ export const thisHost: Host = {
   output: (command, ...args) => run(command, args).catch(() => undefined),
 }
 
+/** Programs that still have time. They end with this process, which does not stay for them. */
+const running = new Set<ChildProcess>()
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+})
+
 /** Waits for no program: one that sleeps in a broken driver does not even die by SIGKILL. */
 function run(command: string, args: string[]): Promise<string | undefined> {
   return new Promise((resolve) => {
     // In English and with no other environment: the answers are parsed.
     const env = { PATH: searchPath, LC_ALL: 'C' }
     const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'ignore'] })
+    running.add(child)
     const end = (answer: string | undefined): void => {
+      running.delete(child)
       clearTimeout(timer)
       resolve(answer)
     }

@@ -17,6 +17,7 @@ import { parseNvidia } from '../../inference/hardware/nvidia.js'
 import { parseRocm, parseXpuList, parseXpuMemory } from '../../inference/hardware/smi.js'
 import { wholeNumber } from '../../inference/hardware/whole.js'
 import { type HardwareAdvert, hardwareAdvertSchema, readHardware } from '../../inference/hardware.js'
+import { eventually } from '../kit/eventually.js'
 
 type Programs = Record<string, (args: string[]) => string | undefined | Promise<string | undefined>>
 type Files = Record<string, string>
@@ -57,6 +58,10 @@ describe('a program', { concurrency: true }, () => {
     chmodSync(path, 0o755)
     return path
   }
+  const ended = (file: string): Promise<void> => {
+    const pid = Number(readFileSync(join(folder, file), 'utf8'))
+    return eventually(() => assert.throws(() => process.kill(pid, 0), { code: 'ESRCH' }), 5000)
+  }
 
   it('that does not die keeps neither its answer nor the end of the process waiting', async () => {
     const stuck = program('stuck', `echo $$ > ${folder}/pid; exec sleep 60`)
@@ -91,16 +96,22 @@ describe('a program', { concurrency: true }, () => {
     const [answer, ms] = await timed(() => Promise.race([thisHost.output(deaf), later(8000, 'no answer')]))
     assert.equal(answer, undefined)
     assert.ok(ms >= 4900, `${ms}`)
-    const pid = Number(readFileSync(join(folder, 'deaf.pid'), 'utf8'))
-    const isGone = (): boolean => {
-      try {
-        return !process.kill(pid, 0)
-      } catch {
-        return true
-      }
-    }
-    for (let tries = 0; !isGone() && tries < 100; tries++) await later(20, undefined)
-    assert.ok(isGone())
+    await ended('deaf.pid')
+  })
+
+  it('that still has time ends with the process that asks it', async () => {
+    const slow = program(
+      'slow',
+      `echo $$ > ${folder}/slow.new; mv ${folder}/slow.new ${folder}/slow.pid; exec sleep 60`,
+    )
+    const asking = `
+      const { existsSync } = await import('node:fs')
+      const { thisHost } = await import(${JSON.stringify(new URL('../../inference/hardware/host.js', import.meta.url))})
+      void thisHost.output(${JSON.stringify(slow)})
+      setInterval(() => existsSync(${JSON.stringify(join(folder, 'slow.pid'))}) && process.exit(), 20)`
+    const asker = spawn(process.execPath, ['--input-type=module', '-e', asking], { stdio: 'inherit', timeout: 20_000 })
+    await once(asker, 'close')
+    await ended('slow.pid')
   })
 
   it('that says more than any answer is, fails or is none says nothing, and at once', async () => {
