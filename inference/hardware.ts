@@ -4,12 +4,14 @@ import { type Accelerator, acceleratorSchema, memorySchema, readNvidia } from '.
 import { parseSysctl, parseVmStat, sysctlArguments } from './hardware/apple.js'
 import type { Cpu } from './hardware/cpu.js'
 import { parseCpuinfo } from './hardware/cpuinfo.js'
-import { type Fact, fact, factSchema } from './hardware/fact.js'
-import { type Host, thisHost } from './hardware/host.js'
+import { type Fact, fact, factSchema, plain } from './hardware/fact.js'
+import { type Host, mostDevices, thisHost } from './hardware/host.js'
+import { oneLook } from './hardware/look.js'
 import { parseLscpu } from './hardware/lscpu.js'
 import { clamp, type Memory, parseCgroup, parseLimit, parseMeminfo } from './hardware/memory.js'
 import { readOthers } from './hardware/other.js'
 import { parseQuota } from './hardware/quota.js'
+import { wholeNumber } from './hardware/whole.js'
 
 /** What a machine has to run models on, each fact with where it was read. What nothing reports is left out, never guessed. */
 export const hardwareAdvertSchema = z.object({
@@ -32,7 +34,8 @@ export const hardwareAdvertSchema = z.object({
 })
 export type HardwareAdvert = z.infer<typeof hardwareAdvertSchema>
 
-export async function readHardware(host: Host = thisHost): Promise<HardwareAdvert> {
+export async function readHardware(looked: Host = thisHost): Promise<HardwareAdvert> {
+  const host = oneLook(looked)
   const { platform, arch } = host
   if (platform === 'darwin') return { platform, arch, ...(await readApple(host)) }
   const [cpu, machine, tree] = await Promise.all([
@@ -45,14 +48,14 @@ export async function readHardware(host: Host = thisHost): Promise<HardwareAdver
     readOthers(host),
     readQuota(host, cpu.value.threads),
   ])
-  const board = tree?.replaceAll('\0', '').trim()
+  const board = plain(tree ?? '')
   return {
     platform,
     arch,
     ...(board ? { board: fact(board, '/proc/device-tree/model') } : {}),
     cpu: { ...describeCpu(cpu), ...(quota ? { quota } : {}) },
     memory: machine.limited,
-    accelerators: [...nvidia, ...others],
+    accelerators: [...nvidia, ...others].slice(0, mostDevices),
   }
 }
 
@@ -100,7 +103,7 @@ async function readMemory(host: Host): Promise<MachineMemory> {
     const [limitFile, usedFile] = group?.version === 1 ? v1Files : v2Files
     const limit = parseLimit((await host.file(`${folder}/${limitFile}`)) ?? '', limited.value.total)
     if (limit === undefined) continue
-    const used = Number((await host.file(`${folder}/${usedFile}`)) ?? 0)
+    const used = wholeNumber((await host.file(`${folder}/${usedFile}`))?.trim()) ?? 0
     limited = fact(clamp(limited.value, limit, used), `${folder}/${limitFile}`)
   }
   return { whole, limited }

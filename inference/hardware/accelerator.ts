@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { type Fact, fact, factSchema } from './fact.js'
-import type { Host } from './host.js'
+import { type Host, mostDevices } from './host.js'
 import type { Memory } from './memory.js'
 import { parseMigList, parseMigMemory } from './mig.js'
 import { type NvidiaGpu, nvidiaQueries, parseNvidia, sharesMemory } from './nvidia.js'
@@ -38,17 +38,18 @@ interface Device {
 
 /** What CUDA would see: divided GPUs as their parts, and of all only those that the environment leaves. */
 export async function readNvidia(host: Host, machine: Fact<Memory>): Promise<Accelerator[]> {
-  const gpus = await listNvidia(host)
+  const gpus = (await listNvidia(host)).slice(0, mostDevices)
   if (gpus.length === 0) return readTegra(host, machine)
   const isDivided = gpus.some((gpu) => gpu.isDivided)
   const [list, table] = isDivided ? await Promise.all([host.output('nvidia-smi', '-L'), host.output('nvidia-smi')]) : []
   const [parts, sizes] = [parseMigList(list ?? ''), parseMigMemory(table ?? '')]
+  const sizeOf = new Map(sizes.map((size) => [`${size.gpu}/${size.index}`, size]))
   const devices = gpus.flatMap((gpu): Device[] => {
     if (!gpu.isDivided) return [{ index: gpu.index, uuid: gpu.uuid, accelerator: describeNvidia(gpu, machine) }]
     return parts
       .filter((part) => part.gpu === gpu.index)
       .map(({ index, uuid, profile }) => {
-        const size = sizes.find((each) => each.gpu === gpu.index && each.index === index)
+        const size = sizeOf.get(`${gpu.index}/${index}`)
         const { memory: _, powerLimit: __, ...whole } = describeNvidia(gpu, machine)
         const memory = size && fact({ total: size.total, free: size.free }, 'nvidia-smi')
         const mig = fact(profile, 'nvidia-smi -L')
@@ -65,10 +66,20 @@ export async function readNvidia(host: Host, machine: Fact<Memory>): Promise<Acc
 async function listNvidia(host: Host): Promise<NvidiaGpu[]> {
   const together = await askNvidia(host)
   if (together) return together
-  const slots = await host.entries('/proc/driver/nvidia/gpus')
-  const alone = await Promise.all(slots.map((slot) => askNvidia(host, '-i', slot)))
-  return alone.flatMap((gpus) => gpus ?? []).sort((a, b) => a.index - b.index)
+  const named = (await host.entries('/proc/driver/nvidia/gpus')).filter((name) => busPlace.test(name))
+  const slots = named.sort().slice(0, mostSlots)
+  const found: NvidiaGpu[] = []
+  for (let at = 0; at < slots.length; at += atOnce) {
+    const alone = await Promise.all(slots.slice(at, at + atOnce).map((slot) => askNvidia(host, '-i', slot)))
+    found.push(...alone.flatMap((gpus) => gpus ?? []))
+  }
+  return found.sort((a, b) => a.index - b.index)
 }
+
+/** Such as 0000:3b:00.0. */
+const busPlace = /^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/i
+/** Each is asked for by a process of its own: so many of them, and at once as many as most machines have GPUs. */
+const [mostSlots, atOnce] = [64, 8]
 
 async function askNvidia(host: Host, ...which: string[]): Promise<NvidiaGpu[] | undefined> {
   for (const query of nvidiaQueries) {
@@ -90,7 +101,8 @@ async function readTegra(host: Host, machine: Fact<Memory>): Promise<Accelerator
 function describeNvidia(gpu: NvidiaGpu, machine: Fact<Memory>): Accelerator {
   const source = 'nvidia-smi'
   const { name, uuid, computeCapability, driver, powerLimit, memoryTotal: total, memoryFree: free } = gpu
-  const own = total === undefined || free === undefined ? undefined : fact({ total, free }, source)
+  const own =
+    total === undefined || free === undefined ? undefined : fact({ total, free: Math.min(total, free) }, source)
   const unifiedMemory = own === undefined && sharesMemory(name)
   const memory = own ?? (unifiedMemory ? machine : undefined)
   return {

@@ -1,5 +1,6 @@
-import type { Cpu } from './cpu.js'
+import { type Cpu, mostProcessors } from './cpu.js'
 import type { Memory } from './memory.js'
+import { wholeNumber } from './whole.js'
 
 /** `-i`: a name that this machine does not know is passed over. Without it, one such name is a failure, and no machine knows all. */
 export const sysctlArguments = [
@@ -33,20 +34,20 @@ export function parseSysctl(text: string): { cpu: Cpu; memoryTotal: number } | u
     text.split('\n').map((line) => [line.split(': ')[0] ?? '', line.slice(line.indexOf(': ') + 2)]),
   )
   const model = values.get('machdep.cpu.brand_string')
-  const memoryTotal = Number(values.get('hw.memsize'))
-  const threads = Number(values.get('hw.logicalcpu'))
-  if (model === undefined || !(memoryTotal > 0) || !(threads > 0)) return undefined
-  const cores = Number(values.get('hw.physicalcpu')) || undefined
+  const memoryTotal = wholeNumber(values.get('hw.memsize'))
+  const threads = wholeNumber(values.get('hw.logicalcpu'), mostProcessors)
+  if (model === undefined || !memoryTotal || !threads) return undefined
+  const cores = wholeNumber(values.get('hw.physicalcpu'), mostProcessors) || undefined
   const flags = Object.entries(flagOfSwitch).flatMap(([name, flag]) => (values.get(name) === '1' ? [flag] : []))
   return { cpu: { model, threads, cores, numaNodes: undefined, flags }, memoryTotal }
 }
 
 /** `vm_stat`: pages that are free or can be at once. Purgeable ones are among the active and inactive. */
 export function parseVmStat(text: string, memoryTotal: number): Memory | undefined {
-  const pageSize = Number(/page size of (\d+) bytes/.exec(text)?.[1])
-  const pages = ['free', 'inactive', 'speculative'].map((kind) =>
-    Number(new RegExp(`^Pages ${kind}:\\s+(\\d+)\\.$`, 'm').exec(text)?.[1] ?? 0),
+  const pageSize = wholeNumber(/page size of (\d+) bytes/.exec(text)?.[1])
+  const pages = ['free', 'inactive', 'speculative'].map(
+    (kind) => wholeNumber(new RegExp(`^Pages ${kind}:\\s+(\\d+)\\.$`, 'm').exec(text)?.[1]) ?? 0,
   )
-  if (!(pageSize > 0)) return undefined
+  if (!pageSize) return undefined
   return { total: memoryTotal, free: Math.min(memoryTotal, pages.reduce((sum, count) => sum + count, 0) * pageSize) }
 }

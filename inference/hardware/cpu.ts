@@ -10,6 +10,9 @@ export interface Cpu {
   flags: string[]
 }
 
+/** More than any machine has: Linux can be built for 8,192. */
+export const mostProcessors = 65_536
+
 /** What decides how fast a model runs on a processor: x86 vector and matrix extensions, then ARM's. */
 export const matteringFlags: readonly string[] = [
   ...['avx', 'avx2', 'fma', 'f16c', 'avx512f', 'avx512bw', 'avx512_vnni', 'avx512_bf16', 'avx512_fp16', 'avx_vnni'],

@@ -6,10 +6,10 @@ import { type Cpu, mattering, nameOf } from './cpu.js'
  */
 export function parseCpuinfo(text: string): Cpu | undefined {
   // With a small letter each has its number there; with a capital, old ARM kernels say what all of them are.
-  const threads = text.match(/^processor(\s*:| \d+:)/gm)?.length
+  const threads = text.match(/^processor([ \t]*:| \d+:)/gm)?.length
   if (threads === undefined) return undefined
   const all = (name: string): string[] =>
-    [...text.matchAll(new RegExp(`^${name}[ \\t]*:[ \\t]*(.*\\S)`, 'gim'))].map(([, value]) => value ?? '')
+    [...text.matchAll(new RegExp(`^${name}[ \\t]*:(.*)`, 'gim'))].flatMap(([, value]) => value?.trim() || [])
   const names = [...all('model name'), ...all('processor')].filter((name) => !/^(\d+$|(ARMv\d|AArch64) )/i.test(name))
   const parts = all('CPU part')
   const model =

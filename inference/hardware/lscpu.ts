@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { type Cpu, mattering, nameOf } from './cpu.js'
+import { type Cpu, mattering, mostProcessors, nameOf } from './cpu.js'
+import { wholeNumber } from './whole.js'
 
 const lscpuSchema = z.object({ lscpu: z.array(z.unknown()) })
 const rowSchema = z.object({ field: z.string(), data: z.string().nullish(), children: z.array(z.unknown()).optional() })
@@ -8,10 +9,10 @@ const rowSchema = z.object({ field: z.string(), data: z.string().nullish(), chil
 export function parseLscpu(text: string): Cpu | undefined {
   const rows = [...rowsOf(parseJson(text))]
   const all = (field: string): string[] => rows.flatMap(([each, data]) => (each === field && data ? [data] : []))
-  const number = (field: string): number | undefined => wholeNumber(all(field)[0])
+  const number = (field: string): number | undefined => wholeNumber(all(field)[0], mostProcessors)
   const threads = counted(all('On-line CPU(s) list')[0] ?? '') ?? number('CPU(s)')
   const model = nameOf(all('Model name').filter((name) => name !== '-')) ?? all('Vendor ID')[0]
-  if (threads === undefined || model === undefined) return undefined
+  if (!threads || model === undefined) return undefined
   const nodes = rows.filter(([field]) => /^NUMA node\d+ CPU\(s\)$/.test(field))
   return {
     model,
@@ -24,11 +25,15 @@ export function parseLscpu(text: string): Cpu | undefined {
 
 /** How many are in a list such as 0-5,48-53. */
 function counted(list: string): number | undefined {
-  if (!/^\d+(-\d+)?(,\d+(-\d+)?)*$/.test(list)) return undefined
-  return list.split(',').reduce((sum, range) => {
-    const [from = 0, to = from] = range.split('-').map(Number)
-    return sum + to - from + 1
-  }, 0)
+  let sum = 0
+  for (const range of list.split(',')) {
+    const ends = range.split('-').map((end) => wholeNumber(end, mostProcessors))
+    const [from, to = from] = ends
+    if (ends.length > 2 || ends.includes(undefined) || from === undefined || to === undefined || to < from)
+      return undefined
+    sum += to - from + 1
+  }
+  return sum <= mostProcessors ? sum : undefined
 }
 
 /**
@@ -39,7 +44,7 @@ function coresOf(rows: readonly [string, string][], threads: number): number | u
   const kinds: number[] = []
   let groups = /^$/
   for (const [field, data] of rows) {
-    const number = wholeNumber(data) ?? Number.NaN
+    const number = wholeNumber(data, mostProcessors) ?? Number.NaN
     const [, group] = /^Core\(s\) per (socket|cluster)$/.exec(field) ?? []
     if (group) {
       kinds.push(number)
@@ -52,15 +57,18 @@ function coresOf(rows: readonly [string, string][], threads: number): number | u
 
 function* rowsOf(json: unknown): Iterable<[string, string]> {
   const top = lscpuSchema.safeParse(json).data?.lscpu
-  for (const row of top ?? []) yield* flatten(row)
+  for (const row of top ?? []) yield* flatten(row, 0)
 }
 
-function* flatten(value: unknown): Iterable<[string, string]> {
+function* flatten(value: unknown, depth: number): Iterable<[string, string]> {
   const { data: row } = rowSchema.safeParse(value)
-  if (!row) return
+  if (!row || depth > deepest) return
   yield [row.field.replace(/:$/, ''), row.data ?? '']
-  for (const child of row.children ?? []) yield* flatten(child)
+  for (const child of row.children ?? []) yield* flatten(child, depth + 1)
 }
+
+/** How deep rows are looked for; util-linux nests them three deep. */
+const deepest = 16
 
 function parseJson(text: string): unknown {
   try {
@@ -68,8 +76,4 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined
   }
-}
-
-function wholeNumber(text: string | undefined): number | undefined {
-  return text !== undefined && /^\d+$/.test(text) ? Number(text) : undefined
 }

@@ -1,3 +1,5 @@
+import { wholeBytes, wholeNumber } from './whole.js'
+
 /** Bytes. */
 export interface Memory {
   total: number
@@ -6,13 +8,11 @@ export interface Memory {
 
 /** /proc/meminfo. What the page cache holds counts as free: the kernel gives it back. */
 export function parseMeminfo(text: string): Memory | undefined {
-  const kilobytes = (name: string): number | undefined => {
-    const written = new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(text)?.[1]
-    return written === undefined ? undefined : Number(written) * 1024
-  }
+  const kilobytes = (name: string): number | undefined =>
+    wholeBytes(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(text)?.[1], 1024)
   const total = kilobytes('MemTotal')
   const free = kilobytes('MemAvailable') ?? kilobytes('MemFree')
-  return total === undefined || free === undefined ? undefined : { total, free }
+  return total === undefined || free === undefined ? undefined : { total, free: Math.min(total, free) }
 }
 
 /** The folder of this process in the v2 hierarchy or in v1's hierarchy of a controller, from /proc/self/cgroup. */
@@ -29,10 +29,8 @@ export function parseCgroup(text: string, controller = 'memory'): { version: 1 |
  * 2^63 less a page for "no limit").
  */
 export function parseLimit(text: string, machine: number): number | undefined {
-  const written = text.trim()
-  if (!/^\d+$/.test(written)) return undefined
-  const limit = Number(written)
-  return limit > 0 && limit < machine ? limit : undefined
+  const limit = wholeNumber(text.trim())
+  return limit && limit < machine ? limit : undefined
 }
 
 /** What is left of the machine's memory under a limit of which `used` bytes are taken. */

@@ -1,3 +1,6 @@
+import { plain } from './fact.js'
+import { wholeBytes, wholeNumber } from './whole.js'
+
 /** One GPU as nvidia-smi reports it; undefined where it says [N/A], or in brackets why else it says nothing. */
 export interface NvidiaGpu {
   index: number
@@ -13,6 +16,10 @@ export interface NvidiaGpu {
   /** It is divided: its memory is that of its parts. */
   isDivided: boolean
 }
+
+const MiB = 1024 * 1024
+/** Of one GPU; a larger number says that there is no limit. */
+const mostWatts = 100_000
 
 type Field = (typeof allFields)[number]
 
@@ -41,21 +48,22 @@ export const nvidiaQueries: readonly { fields: readonly Field[]; arguments: read
 /** The rows of `nvidia-smi` for these fields; a line that is not such a row is no GPU. */
 export function parseNvidia(text: string, fields: readonly string[] = allFields): NvidiaGpu[] {
   return text.split('\n').flatMap((line) => {
-    const values = line.split(',').map((field) => stated(field.trim()))
+    const values = line.split(',').map((field) => stated(plain(field)))
     const value = (field: Field): string | undefined =>
       fields.includes(field) ? values[fields.indexOf(field)] : undefined
-    const [index, uuid, name, power] = [value('index'), value('uuid'), value('name'), Number(value('power.limit'))]
-    if (index === undefined || !/^\d+$/.test(index) || uuid === undefined || name === undefined) return []
+    const [index, uuid, name] = [wholeNumber(value('index')), value('uuid'), value('name')]
+    const power = Number(value('power.limit'))
+    if (index === undefined || uuid === undefined || name === undefined) return []
     return [
       {
-        index: Number(index),
+        index,
         uuid,
         name,
         computeCapability: value('compute_cap'),
         driver: value('driver_version'),
-        memoryTotal: mebibytes(value('memory.total')),
-        memoryFree: mebibytes(value('memory.free')),
-        powerLimit: power > 0 ? power : undefined,
+        memoryTotal: wholeBytes(value('memory.total'), MiB),
+        memoryFree: wholeBytes(value('memory.free'), MiB),
+        powerLimit: power > 0 && power <= mostWatts ? power : undefined,
         isDivided: value('mig.mode.current') === 'Enabled',
       },
     ]
@@ -75,8 +83,4 @@ function stated(field: string): string | undefined {
   return field === '' || /^(\[.*\]|N\/A|Not Supported|Unknown Error|GPU is lost|Insufficient Permissions)$/i.test(field)
     ? undefined
     : field
-}
-
-function mebibytes(field: string | undefined): number | undefined {
-  return field !== undefined && /^\d+$/.test(field) ? Number(field) * 1024 * 1024 : undefined
 }

@@ -1,6 +1,6 @@
 import type { Accelerator } from './accelerator.js'
 import { fact } from './fact.js'
-import type { Host } from './host.js'
+import { type Host, mostDevices } from './host.js'
 import { parseRocm, parseXpuList, parseXpuMemory, rocmArguments, type Told } from './smi.js'
 import { listSysDevices, pciName, type SysDevice } from './sysfs.js'
 import { visibleToHip } from './visible.js'
@@ -62,7 +62,7 @@ async function askRocm(host: Host): Promise<Map<string, Told>> {
 async function askXpu(host: Host): Promise<Map<string, Told>> {
   const listed = parseXpuList((await host.output('xpu-smi', 'discovery', '-j')) ?? '')
   const told = new Map<string, Told>()
-  for (const { slot, id, told: said } of listed) {
+  for (const { slot, id, told: said } of listed.slice(0, mostDevices)) {
     const asked = said.memory || id === undefined ? '' : await host.output('xpu-smi', 'discovery', '-d', `${id}`, '-j')
     told.set(slot, { ...said, memory: said.memory ?? parseXpuMemory(asked ?? '') })
   }

@@ -1,6 +1,8 @@
 /** What AMD's and Intel's own tools say of a device, by its place on the bus: names that people know, and what the kernel does not state. */
 import { z } from 'zod'
+import { plain } from './fact.js'
 import type { Memory } from './memory.js'
+import { wholeNumber } from './whole.js'
 
 export interface Told {
   name: string | undefined
@@ -18,7 +20,7 @@ export function parseRocm(text: string): Map<string, Told> {
   return new Map(
     cards.flatMap((card) => {
       const said = (...names: string[]): string | undefined =>
-        names.map((name) => card[name]).find((value) => value !== undefined && value !== '' && value !== 'N/A')
+        names.map((name) => plain(card[name] ?? '')).find((value) => value !== '' && value !== 'N/A')
       const slot = said('PCI Bus')
       if (slot === undefined) return []
       // Older versions write the second word small; where the name is not known they repeat the number of the device.
@@ -30,17 +32,19 @@ export function parseRocm(text: string): Map<string, Told> {
 }
 
 const size = z
-  .union([z.string().regex(/^\d+$/), z.number().nonnegative()])
-  .transform(Number)
-  // A number that says that it is not known is larger than any that can be meant.
-  .refine(Number.isSafeInteger)
+  .union([z.string(), z.number()])
+  .transform((written) => wholeNumber(`${written}`))
   .optional()
   .catch(undefined)
+const words = z
+  .string()
+  .transform((text) => plain(text) || undefined)
+  .optional()
 const xpuSchema = z.object({
-  device_id: z.number().optional(),
-  device_name: z.string().optional(),
+  device_id: z.int().nonnegative().optional().catch(undefined),
+  device_name: words,
   pci_bdf_address: z.string().optional(),
-  uuid: z.string().optional(),
+  uuid: words,
   memory_physical_size_byte: size,
   memory_free_size_byte: size,
 })

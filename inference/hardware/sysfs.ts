@@ -1,6 +1,7 @@
-import { type Fact, fact } from './fact.js'
-import type { Host } from './host.js'
+import { type Fact, fact, plain } from './fact.js'
+import { type Host, mostDevices } from './host.js'
 import type { Memory } from './memory.js'
+import { wholeNumber } from './whole.js'
 
 /** A device that computes, as the kernel shows it to everybody: no tool of its maker is needed. */
 export interface SysDevice {
@@ -38,6 +39,7 @@ export async function listSysDevices(host: Host): Promise<SysDevice[]> {
       const renders = (await host.entries(`${path}/drm`)).some((each) => each.startsWith('renderD'))
       const device = renders || folder === '/sys/class/accel' ? await readDevice(host, path) : undefined
       if (device && !virtual.has(device.vendor)) found.push(device)
+      if (found.length === mostDevices) return found
     }
   }
   return found
@@ -45,13 +47,14 @@ export async function listSysDevices(host: Host): Promise<SysDevice[]> {
 
 async function readDevice(host: Host, path: string): Promise<SysDevice | undefined> {
   const said = async (name: string): Promise<Fact<string> | undefined> => {
-    const text = (await host.file(`${path}/${name}`))?.trim()
+    const text = plain((await host.file(`${path}/${name}`)) ?? '')
     return text ? fact(text, `${path}/${name}`) : undefined
   }
-  const [vendor, device, uevent] = [await said('vendor'), await said('device'), await said('uevent')]
+  const [vendor, device] = [await said('vendor'), await said('device')]
+  const uevent = (await host.file(`${path}/uevent`)) ?? ''
   if (!vendor || !device) return undefined
   const line = (name: string): Fact<string> | undefined => {
-    const value = uevent && new RegExp(`^${name}=(.+)$`, 'm').exec(uevent.value)?.[1]
+    const value = plain(new RegExp(`^${name}=(.+)$`, 'm').exec(uevent)?.[1] ?? '')
     return value ? fact(value, `${path}/uevent`) : undefined
   }
   return {
@@ -68,10 +71,8 @@ async function readDevice(host: Host, path: string): Promise<SysDevice | undefin
 
 /** amdgpu states both, in bytes. */
 function memoryOf(total: Fact<string> | undefined, used: Fact<string> | undefined): Fact<Memory> | undefined {
-  if (!total || !used || !/^\d+$/.test(total.value) || !/^\d+$/.test(used.value)) return undefined
-  const [all, taken] = [Number(total.value), Number(used.value)]
-  // A number that says that it is not known is larger than any that can be meant.
-  return all > 0 && Number.isSafeInteger(all)
+  const [all, taken] = [wholeNumber(total?.value), wholeNumber(used?.value)]
+  return total && all && taken !== undefined
     ? fact({ total: all, free: Math.max(0, all - taken) }, total.source)
     : undefined
 }
