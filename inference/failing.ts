@@ -12,7 +12,6 @@ export class Failing {
   readonly #now: () => number
   #inRow = 0
   #until = 0
-  #last = ''
 
   /** `now` in milliseconds; of this process, if left out. */
   constructor(now: () => number = () => performance.now()) {
@@ -25,16 +24,14 @@ export class Failing {
 
   /** What a question ended with before any of its answer was there; what is not the server's fault does not count. */
   failed(thrown: unknown): void {
-    const { data, message } = ClawmeshError.from(thrown)
-    if (data['away'] !== true) return
+    if (ClawmeshError.from(thrown).data['away'] !== true) return
     this.#inRow += 1
-    this.#last = message
     if (this.#inRow >= most) this.#until = this.#now() + Math.min(longestMs, firstMs * 2 ** (this.#inRow - most))
   }
 
-  /** Why it is not to be asked now. */
+  /** Why it is not to be asked now, for all of the mesh to read: without the server's own words, which may repeat what it was asked. */
   get why(): string | undefined {
     if (this.#inRow < most || this.#now() >= this.#until) return undefined
-    return `its server failed ${this.#inRow} questions in a row, the last so: ${this.#last.slice(0, 200)}`
+    return `its server failed ${this.#inRow} questions in a row; its log says why`
   }
 }

@@ -42,7 +42,8 @@ describe('a server that lists its models and fails each question', () => {
         return coded('MODEL_FAILED')(thrown)
       })
     }
-    assert.match((await away()) ?? '', /failed 3 questions in a row, the last so: .*CUDA out of memory/)
+    // Whoever looks at the mesh reads it, and what a server says of a failure may be the prompt.
+    assert.equal(await away(), 'its server failed 3 questions in a row; its log says why')
     isBroken = false
     await collect(shelf.generate(undefined, sum))
     assert.equal(await away(), undefined)

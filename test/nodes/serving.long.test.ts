@@ -62,7 +62,7 @@ describe('a machine with a model on its disk', () => {
 
   it('says when it joins what it has, and what it offers', () => {
     assert.match(guest.said(), /This machine: .*threads, \d+ GB/)
-    assert.match(guest.said(), /Serves clawmesh-tiny/)
+    assert.match(guest.said(), /Serves clawmesh-tiny \(onnx\)/)
     assert.match(guest.said(), /Offers makers\/letters: [\d.]+ kB, loaded when it is asked for/)
     assert.doesNotMatch(guest.said(), /The first token/)
   })

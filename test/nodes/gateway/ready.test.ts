@@ -7,13 +7,9 @@ import { eventually } from '../../kit/eventually.js'
 import { memoryMesh, temporaryFolder } from '../../kit/mesh.js'
 import { ask, errorOf } from './stand.js'
 
-it('a gateway of a mesh without a model lives, is not ready, and says so at once, as of a model that drains', async () => {
-  const data = temporaryFolder()
-  const mesh = await memoryMesh()
-  const node = await mesh.join('front', { roles: ['gateway'] })
-  const gateway = await openGateway({ node, data, host: '127.0.0.1', port: 0 })
-  try {
-    const key = new ApiKeys(data).add('me', 'admin', Date.now())
+it(
+  'a gateway of a mesh without a model lives, is not ready, and says so at once, as of a model that drains',
+  onGateway(async ({ mesh, gateway, key }) => {
     assert.equal((await ask(gateway.url, '/healthz')).status, 200)
     const body = { model: 'any', messages: [{ role: 'user', content: 'hello' }] }
     for (const reply of [
@@ -40,20 +36,12 @@ it('a gateway of a mesh without a model lives, is not ready, and says so at once
       }
     }
     assert.equal((await asked('/v1/chat/completions', { ...body, model: 'unknown' })).status, 404)
-  } finally {
-    await gateway.close()
-    await mesh.close()
-    rmSync(data, { recursive: true, force: true })
-  }
-})
+  }),
+)
 
-it('a gateway is not ready while the server of each model is gone, and takes questions all the same', async () => {
-  const data = temporaryFolder()
-  const mesh = await memoryMesh()
-  const node = await mesh.join('front', { roles: ['gateway'] })
-  const gateway = await openGateway({ node, data, host: '127.0.0.1', port: 0 })
-  try {
-    const key = new ApiKeys(data).add('me', 'admin', Date.now())
+it(
+  'a gateway is not ready while the server of each model is gone, and takes questions all the same',
+  onGateway(async ({ mesh, gateway, key }) => {
     const counters = { slots: 1, running: 0, queued: 0, queuedTokens: 0 }
     const offer = { model: 'any', modalities: ['text'], context: null, ...counters }
     const here = { model: 'any', zone: 'mesh', offers: [offer] }
@@ -76,9 +64,28 @@ it('a gateway is not ready while the server of each model is gone, and takes que
     await eventually(() => ready(503))
     await first.directory.describe(here)
     await eventually(() => ready(200, 1))
-  } finally {
-    await gateway.close()
-    await mesh.close()
-    rmSync(data, { recursive: true, force: true })
+  }),
+)
+
+interface Front {
+  mesh: Awaited<ReturnType<typeof memoryMesh>>
+  gateway: Awaited<ReturnType<typeof openGateway>>
+  key: string
+}
+
+/** A gateway of a mesh that has nobody else yet. */
+function onGateway(run: (front: Front) => Promise<void>): () => Promise<void> {
+  return async () => {
+    const data = temporaryFolder()
+    const mesh = await memoryMesh()
+    const node = await mesh.join('front', { roles: ['gateway'] })
+    const gateway = await openGateway({ node, data, host: '127.0.0.1', port: 0 })
+    try {
+      await run({ mesh, gateway, key: new ApiKeys(data).add('me', 'admin', Date.now()) })
+    } finally {
+      await gateway.close()
+      await mesh.close()
+      rmSync(data, { recursive: true, force: true })
+    }
   }
-})
+}
