@@ -12,3 +12,6 @@ export interface Figure {
 }
 
 export type Report = (figure: Figure) => void
+
+/** For a figure: an aim from below, and whether it was reached. */
+export const atLeast = (value: number, aim: number) => ({ aim: `≥ ${aim}`, ok: value >= aim })
