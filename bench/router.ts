@@ -3,7 +3,7 @@
  * what it costs. Values are invented, from a fixed seed. Times are of this machine with whatever else it does; throughput is per second of processor time.
  */
 import { classify } from '../router/classify.js'
-import { readRequest } from '../router/router.js'
+import { readRequest } from '../router/reading.js'
 import { TaggerProcess } from '../router/tagger/process.js'
 import { leaked } from '../test/router/data/canary.js'
 import { type Evasion, evasions } from '../test/router/data/evasions.js'

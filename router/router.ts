@@ -14,7 +14,7 @@ import type { Role } from '../policies/roles.js'
 import { decideRoute, type RouteDecision, type RouterRules } from '../policies/router.js'
 import type { Sensitivity } from '../policies/router-label.js'
 import type { RouterAudit } from './audit.js'
-import { type ClassifySettings, classify, type Finding } from './classify.js'
+import type { ClassifySettings, Finding } from './classify.js'
 import { type Clearance, type ClearanceRequest, clear, type Destination } from './egress/clearance.js'
 import type { Egress } from './egress/egress.js'
 import type { Reservation, Spending } from './egress/spending.js'
@@ -27,12 +27,12 @@ import type { EndReason, ProviderUsage } from './provider/form.js'
 import { redact } from './pseudonym/redact.js'
 import { Restorer } from './pseudonym/restore.js'
 import { type NameSearch, remembering, withoutNames } from './pseudonym/rounds.js'
-import { lay, type ModelRequest, textsOf, turnsOf, weightOf } from './request.js'
+import { type Reading, readRequest } from './reading.js'
+import { type ModelRequest, textsOf, weightOf } from './request.js'
 import { RouterSession } from './session.js'
 import { settingsOf } from './settings.js'
 import { namesIn } from './tagger/names.js'
 import type { Tagger, TagKind } from './tagger/tagger.js'
-import { lastAtMost } from './view/view.js'
 
 export interface RouterOptions {
   readonly rules: RouterRules
@@ -129,7 +129,7 @@ export class Router {
     return { sensitivity, decision, texts, split, images, ...(unnamed && { unnamed }) }
   }
 
-  #decide(session: RouterSession, read: Read, asker: Asker): Judged {
+  #decide(session: RouterSession, read: Reading, asker: Asker): Judged {
     const sensitivity = session.raise(read.sensitivity)
     const byRules = decideRoute(this.rules, { ...sensitivity, roles: asker.roles, spent: asker.spent })
     return { ...read, sensitivity, decision: keepWhatIsUnseen(keepWhatIsSplit(byRules, read.split), read) }
@@ -272,43 +272,6 @@ const mayLeave = ({ effect, models }: RouteDecision): boolean =>
 
 const nothingUsed: ProviderUsage = { promptTokens: 0, cachedTokens: 0, outputTokens: 0 }
 
-interface Read {
-  readonly sensitivity: Sensitivity
-  readonly texts: readonly (readonly Finding[])[]
-  readonly split: readonly Finding[]
-  readonly images: boolean
-}
-
-/** Everything in the request at once: what is split between messages, names and values is found as well. */
-export function readRequest(request: ModelRequest, settings: ClassifySettings): Read {
-  const contents = textsOf(request)
-  const { text, starts } = lay(contents)
-  const whole = classify(text, settings)
-  const said = turnsOf(request)
-  const turns = said.map((turn) => classify(turn, settings))
-  const texts: Finding[][] = contents.map(() => [])
-  const split: Finding[] = []
-  for (const finding of whole.findings) {
-    const index = lastAtMost(starts, finding.span.start)
-    const start = starts[index] ?? 0
-    const isWithin = finding.span.end - start <= (contents[index]?.length ?? 0)
-    // The request's own findings stay exact; those that reach over several texts belong to none.
-    if (isWithin)
-      texts[index]?.push({ ...finding, span: { start: finding.span.start - start, end: finding.span.end - start } })
-    else split.push(finding)
-  }
-  for (const [index, { findings }] of turns.entries()) split.push(...splitIn(findings, said[index] ?? ''))
-  const images = request.messages.some((message) => (message.images?.length ?? 0) > 0)
-  return { sensitivity: joinSensitivity([whole, ...turns, ...(images ? [unseen] : [])]), texts, split, images }
-}
-
-/** What an image shows may be anything. */
-const unseen: Sensitivity = { label: 'RESTRICTED', categories: [] }
-
-/** Findings that reach over a break between messages, in what one speaker said. */
-const splitIn = (findings: readonly Finding[], said: string): Finding[] =>
-  findings.filter(({ span, steps }) => steps.includes('lines') && said.slice(span.start, span.end).includes('\n'))
-
 /** What cannot be redacted, because no text holds all of it, keeps the request here. */
 function keepWhatIsSplit(decision: RouteDecision, split: readonly Finding[]): RouteDecision {
   const counts = split.some(({ kind, category }) => category !== undefined || decision.redact.includes(kind))
@@ -318,7 +281,7 @@ function keepWhatIsSplit(decision: RouteDecision, split: readonly Finding[]): Ro
 }
 
 /** Nor can what nobody has read, whatever rules say of its label. */
-const keepWhatIsUnseen = (decision: RouteDecision, { images }: Read): RouteDecision =>
+const keepWhatIsUnseen = (decision: RouteDecision, { images }: Reading): RouteDecision =>
   images && mayLeave(decision)
     ? { effect: 'local', rule: `${decision.rule} (images)`, redact: [], models: [] }
     : decision

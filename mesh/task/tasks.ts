@@ -7,7 +7,8 @@ import { encode } from '../codec.js'
 import type { Bucket, Entry, Transport } from '../transport/transport.js'
 import type { Amounts } from './budget.js'
 import { Journal } from './journal.js'
-import { allowances, describeTask, Task, type TaskInfo, type TaskRecord, taskRecordSchema } from './task.js'
+import { describeTask, type TaskInfo, type TaskRecord, taskRecordSchema } from './record.js'
+import { allowances, Task } from './task.js'
 
 export interface TasksOptions {
   transport: Transport

@@ -7,7 +7,8 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
-import type { Task, TaskInfo } from '../../../mesh/task/task.js'
+import type { TaskInfo } from '../../../mesh/task/record.js'
+import type { Task } from '../../../mesh/task/task.js'
 import type { Tasks } from '../../../mesh/task/tasks.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import type { Allowed } from '../job/take-up.js'

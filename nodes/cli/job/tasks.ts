@@ -1,7 +1,7 @@
 /** `clawmesh tasks …`: what was asked, how far it came, and the word of a person where nobody else can know. */
 
 import { resolve } from 'node:path'
-import type { TaskInfo } from '../../../mesh/task/task.js'
+import type { TaskInfo } from '../../../mesh/task/record.js'
 import { openTasks, type Tasks } from '../../../mesh/task/tasks.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import { answerInterruption, interruptions, isQuestion } from '../../agents/agent/journal.js'

@@ -1,7 +1,7 @@
 /** What an MCP client can have the mesh itself do: every tool, what one must be allowed to use it, and what it does. */
 import { z } from 'zod'
 import type { MeshNode } from '../../../mesh/index.js'
-import type { TaskInfo } from '../../../mesh/task/task.js'
+import type { TaskInfo } from '../../../mesh/task/record.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import type { ToolName, ToolResult } from '../../../sandbox/tools/actions.js'
 import { tools } from '../../../sandbox/tools/tools.js'

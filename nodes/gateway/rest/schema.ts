@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { auditEventSchema, eventKinds } from '../../../mesh/audit/event.js'
 import { budgetStateSchema } from '../../../mesh/task/budget.js'
-import { taskRecordSchema } from '../../../mesh/task/task.js'
+import { taskRecordSchema } from '../../../mesh/task/record.js'
 import { grantSchema, viewSchema } from '../../approvals/question.js'
 import { rosterSchema } from '../../roster.js'
 

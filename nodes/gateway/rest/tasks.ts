@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
 import type { MeshNode } from '../../../mesh/index.js'
-import type { TaskInfo } from '../../../mesh/task/task.js'
+import type { TaskInfo } from '../../../mesh/task/record.js'
 import type { Tasks } from '../../../mesh/task/tasks.js'
 import { ClawmeshError } from '../../../policies/errors.js'
 import type { Workspace } from '../../../sandbox/workspace.js'
